@@ -1,0 +1,51 @@
+# Every target sets up what it needs; `make demo` and `make test` are all that a newcomer has to know.
+PYTHON ?= python3
+BIN := .venv/bin
+MEMBERS := shared/contracts shared/runtime services/collector services/analyzer services/controller simulator cli
+EDITABLE := $(foreach member,$(MEMBERS),-e ./$(member))
+PROJECTS := $(foreach member,$(MEMBERS),$(member)/pyproject.toml)
+
+.PHONY: help install demo test check bench lock schemas clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+install: .venv/.installed  ## create .venv from the hashed lock, with uv where there is one, else with pip
+
+.venv/.installed: requirements.lock $(PROJECTS)
+	@if command -v uv >/dev/null 2>&1; then \
+	  set -e; [ -x $(BIN)/python ] || uv venv --quiet --python '>=3.11' .venv; \
+	  uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock; \
+	  uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(EDITABLE); \
+	else \
+	  set -e; [ -x $(BIN)/python ] || $(PYTHON) -m venv .venv; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(EDITABLE); \
+	fi
+	@touch $@
+
+demo: install  ## a good canary promoted, a bad one aborted, one without metrics held
+	@$(BIN)/serinus demo
+
+test: install  ## all tests that this machine can run
+	@$(BIN)/pytest
+
+check: install  ## lint, format, types, import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: install  ## every benchmark in its quick form
+	@set -e; for file in benchmarks/[a-z]*.py; do $(BIN)/python -m benchmarks.$$(basename $$file .py) --quick; done
+
+schemas: install  ## write the JSON Schemas under docs/schemas anew
+	@$(BIN)/python -m serinus_contracts.schemas docs/schemas
+
+lock:  ## resolve requirements.lock anew (needs uv)
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade \
+	  $(shell grep -ho '^name = "serinus[a-z-]*"' $(PROJECTS) | sed -E 's/name = "(.*)"/--no-emit-package \1/') \
+	  --custom-compile-command 'make lock' --group dev pyproject.toml -o requirements.lock
+
+clean:  ## remove the environment and caches
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,3 @@
+from serinus_analyzer.app import main
+
+main()

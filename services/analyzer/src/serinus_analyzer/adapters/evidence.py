@@ -1,0 +1,71 @@
+"""Standings and verdicts in Redis."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from serinus_contracts import AnalysisPlan, Keys, seal, to_entry
+from serinus_contracts.streams import ANALYZER_GROUP
+from serinus_runtime import scripts
+from serinus_runtime.clock import Clock
+from serinus_runtime.plans import Plans
+from serinus_runtime.redis import KEPT_SECONDS, Client
+
+from serinus_analyzer.service_layer.ports import Fold, Standing
+
+SOURCE = "/serinus/analyzer"
+_FIELDS = ("through", "looks", "gaps", "verdict", "reason", "since", "plan", "evidence")
+
+
+class RedisEvidence:
+    def __init__(self, client: Client, keys: Keys, *, clock: Clock, most_entries: int) -> None:
+        self._client, self._keys, self._clock, self._most_entries = client, keys, clock, most_entries
+        self._plans = Plans(client, keys)
+        self._commit = scripts.load(client, __package__, "commit")
+
+    async def load(self, runs: Sequence[str]) -> Mapping[str, Standing]:
+        async with self._client.pipeline(transaction=False) as pipe:
+            for run in runs:
+                pipe.hmget(self._keys.evidence(run), _FIELDS)
+            found: list[Any] = await pipe.execute()
+        return {run: _standing(values) for run, values in zip(runs, found, strict=True)}
+
+    async def plan(self, digest: str) -> AnalysisPlan | None:
+        return await self._plans.get(digest)
+
+    async def commit(self, folds: Sequence[Fold]) -> Sequence[bool]:
+        async with self._client.pipeline(transaction=False) as pipe:
+            for fold in folds:
+                await self._commit(keys=self._touched(fold), args=self._arguments(fold), client=pipe)
+            return [result == 1 for result in await pipe.execute()]
+
+    def _touched(self, fold: Fold) -> list[str]:
+        return [self._keys.evidence(fold.run), self._keys.stream("verdicts"), self._keys.stream("snapshots")]
+
+    def _arguments(self, fold: Fold) -> list[Any]:
+        state: list[Any] = []
+        for name in _FIELDS:
+            value = getattr(fold.after, name)
+            state += [name, "" if value is None else value]
+        arguments = [fold.before.through, ANALYZER_GROUP, self._most_entries, KEPT_SECONDS, len(state), *state]
+        arguments += [len(fold.entries), *fold.entries]
+        now = self._clock()
+        for verdict in fold.verdicts:
+            entry = to_entry(seal(verdict, source=SOURCE, now=now))
+            arguments += [2 * len(entry), *(part for pair in entry.items() for part in pair)]
+        return arguments
+
+
+def _standing(values: Sequence[bytes | None]) -> Standing:
+    if values[0] is None:
+        return Standing()
+    through, looks, gaps, verdict, reason, since, plan, evidence = (value or b"" for value in values)
+    return Standing(
+        through=int(through),
+        looks=int(looks),
+        gaps=int(gaps),
+        verdict=verdict.decode() or None,  # type: ignore[arg-type] # written by us
+        reason=reason.decode() or None,  # type: ignore[arg-type]
+        since=int(since),
+        plan=plan.decode(),
+        evidence=evidence,
+    )

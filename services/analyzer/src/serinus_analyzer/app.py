@@ -1,0 +1,11 @@
+"""The process `serinus-analyzer`."""
+
+from serinus_runtime.service import run
+from serinus_runtime.settings import Settings, load
+
+from serinus_analyzer.bootstrap import analyze
+
+
+def main() -> None:
+    settings = load(Settings)
+    run("analyzer", settings, lambda service: analyze(service, settings))

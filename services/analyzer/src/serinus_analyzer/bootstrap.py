@@ -1,0 +1,58 @@
+"""Wires the analyzer: one reader of the snapshots' group, one folder."""
+
+import asyncio
+import gc
+from collections.abc import Sequence
+
+from serinus_contracts.streams import ANALYZER_GROUP
+from serinus_runtime.loops import forever, sleep_until
+from serinus_runtime.redis import make_broker, unreachable
+from serinus_runtime.service import Service
+from serinus_runtime.settings import Settings
+from serinus_runtime.streams import Entry, GroupReader
+
+from serinus_analyzer.adapters.evidence import RedisEvidence
+from serinus_analyzer.service_layer.folder import Folder, Telemetry
+
+BATCH = 100
+
+
+async def analyze(service: Service, settings: Settings) -> None:
+    """Fold looks until the service stops."""
+    # Looks make many short-lived objects and no cycles; the default thresholds would look for cycles all the time.
+    gc.set_threshold(100_000, 50, 50)
+    broker = make_broker(settings)
+    client = await broker.connect()
+    service.health.require("redis", lambda: unreachable(client))
+    evidence = RedisEvidence(client, settings.keys, clock=service.clock, most_entries=settings.stream_maxlen)
+
+    async def on_entries(entries: Sequence[Entry]) -> None:
+        while folder.full and not service.stopping.is_set():
+            await sleep_until(service.stopping, 0.1)
+        async with turn:
+            await folder.on_entries(entries)
+
+    async def retry() -> float:
+        async with turn:
+            return await folder.retry()
+
+    # Reading, taking over and retrying would else fold the same run side by side and get in each other's way.
+    turn = asyncio.Lock()
+    reader = GroupReader(
+        broker,
+        client,
+        stream=settings.keys.stream("snapshots"),
+        group=ANALYZER_GROUP,
+        dead_letters=settings.keys.dead_letters,
+        handler=on_entries,
+        batch=BATCH,
+    )
+    folder = Folder(reader, evidence, Telemetry(service.registry))
+    try:
+        await reader.start()
+        async with asyncio.TaskGroup() as tasks:
+            for name, step in (("tend snapshots", reader.tend), ("retry", retry)):
+                tasks.create_task(forever(name, step, health=service.health, stopping=service.stopping))
+    finally:
+        await reader.stop()
+        await broker.stop()

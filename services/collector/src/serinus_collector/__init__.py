@@ -1,0 +1,1 @@
+"""The collector turns Prometheus counters into metric snapshots on a Redis stream."""

@@ -1,0 +1,3 @@
+from serinus_collector.app import main
+
+main()

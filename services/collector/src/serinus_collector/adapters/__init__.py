@@ -1,0 +1,1 @@
+"""Prometheus over HTTP and the registry of runs in Redis."""

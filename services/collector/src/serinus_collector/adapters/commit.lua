@@ -1,0 +1,35 @@
+-- Publishes one look, moves its windows and sets the next due time: all of it or nothing.
+-- KEYS: run, due, snapshots.
+-- ARGV: run id, follows, stage_started, least weight_constant_until, next due, most entries, reader's group,
+--       number of fields of the run, these fields, then the fields of the entry.
+local held = redis.call('HMGET', KEYS[1], 'follows', 'stage_started', 'weight_constant_until', 'outcome')
+if not held[2] or held[4] then return 'gone' end
+if (held[1] or '0') ~= ARGV[2] then return 'moved' end
+if held[2] ~= ARGV[3] or tonumber(held[3]) < tonumber(ARGV[4]) then return 'weight' end
+
+-- Trimming must never eat what is not judged yet: the oldest entry the group still needs has to be younger
+-- than what would be cut off. Checked every thousandth entry beyond the limit, since looking is not free.
+local surplus = redis.call('XLEN', KEYS[3]) - tonumber(ARGV[6])
+if surplus >= 1000 then
+  local cut = redis.call('XRANGE', KEYS[3], '-', '+', 'COUNT', surplus)
+  local last_cut = cut[#cut][1]
+  for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[3])) do
+    local info = {}
+    for i = 1, #group, 2 do info[group[i]] = group[i + 1] end
+    if info['name'] == ARGV[7] then
+      local pending = redis.call('XPENDING', KEYS[3], ARGV[7])
+      local judged = pending[2] or info['last-delivered-id']
+      local function parts(id) local a, b = string.match(id, '(%d+)-(%d+)'); return tonumber(a), tonumber(b) end
+      local a, b = parts(judged)
+      local c, d = parts(last_cut)
+      if a < c or (a == c and (b < d or (pending[2] and b == d))) then return 'full' end
+    end
+  end
+  redis.call('XTRIM', KEYS[3], 'MAXLEN', '~', ARGV[6])
+end
+
+local count = tonumber(ARGV[8])
+redis.call('XADD', KEYS[3], '*', unpack(ARGV, 9 + count))
+redis.call('HSET', KEYS[1], unpack(ARGV, 9, 8 + count))
+redis.call('ZADD', KEYS[2], 'XX', ARGV[5], ARGV[1])
+return 'done'

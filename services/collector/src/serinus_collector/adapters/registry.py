@@ -1,0 +1,87 @@
+"""The registry of live runs and the due queue in Redis."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import ValidationError
+from serinus_contracts import AnalysisPlan, Keys, MetricsCollected, RolloutObserved, seal, to_entry
+from serinus_contracts.base import Millis
+from serinus_contracts.streams import ANALYZER_GROUP
+from serinus_runtime import scripts
+from serinus_runtime.clock import Clock
+from serinus_runtime.errors import PermanentError
+from serinus_runtime.plans import Plans
+from serinus_runtime.redis import Client
+
+from serinus_collector.domain.look import RunState
+from serinus_collector.service_layer.ports import Commit, Lease
+
+SOURCE = "/serinus/collector"
+
+
+class RedisRegistry:
+    def __init__(
+        self, client: Client, keys: Keys, *, clock: Clock, lease_ms: int, allowance_ms: int, most_entries: int
+    ) -> None:
+        self._client, self._keys, self._clock = client, keys, clock
+        self._lease_ms, self._allowance_ms, self._most_entries = lease_ms, allowance_ms, most_entries
+        self._plans = Plans(client, keys)
+        self._lease_script = scripts.load(client, __package__, "lease")
+        self._commit_script = scripts.load(client, __package__, "commit")
+
+    async def lease(self, limit: int) -> tuple[Sequence[Lease], float]:
+        now, following, due = await self._lease_script(keys=[self._keys.due], args=[limit, self._lease_ms])
+        leases = [
+            Lease(run.decode(), int(float(score)), int(now)) for run, score in zip(due[::2], due[1::2], strict=True)
+        ]
+        wait = 1.0 if float(following) < 0 else max(0.0, (float(following) - now) / 1000)
+        return leases, wait
+
+    async def load(self, run: str) -> tuple[RunState, AnalysisPlan] | None:
+        names = ("observed", "weight_constant_until", "follows", "windows", "outcome")
+        values: Any = await self._client.hmget(self._keys.run(run), names)
+        observed, constant, follows, windows, outcome = values
+        if observed is None or outcome is not None:
+            await self._client.zrem(self._keys.due, run)
+            return None
+        try:
+            known = RolloutObserved.model_validate_json(observed)
+            kept = json.loads(windows) if windows else {}
+        except (ValidationError, ValueError) as error:
+            raise PermanentError(f"the registry's entry of run {run} cannot be read: {error}") from error
+        plan = await self._plans.get(known.plan)
+        if plan is None:
+            raise PermanentError(f"plan {known.plan} of run {run} is not in Redis")
+        return RunState(observed=known, weight_constant_until=int(constant), follows=int(follows or 0), **kept), plan
+
+    async def commit(
+        self, lease: Lease, before: RunState, after: RunState, snapshot: MetricsCollected, due: Millis
+    ) -> Commit:
+        entry = to_entry(seal(snapshot, source=SOURCE, now=self._clock()))
+        windows = {
+            "ends_stage": after.ends_stage,
+            "ends": dict(after.ends),
+            "scrape_ms": after.scrape_ms,
+            "failures": after.failures,
+        }
+        state: list[str | int] = ["follows", after.follows, "windows", json.dumps(windows)]
+        result: bytes = await self._commit_script(
+            keys=[self._keys.run(lease.run), self._keys.due, self._keys.stream("snapshots")],
+            args=[
+                lease.run,
+                before.follows,
+                before.observed.stage_started,
+                snapshot.end + self._allowance_ms,
+                due,
+                self._most_entries,
+                ANALYZER_GROUP,
+                len(state),
+                *state,
+                *(part for pair in entry.items() for part in pair),
+            ],
+        )
+        return result.decode()  # type: ignore[return-value] # the script's answers are those of Commit
+
+    async def postpone(self, lease: Lease, due: Millis) -> None:
+        await self._client.zadd(self._keys.due, {lease.run: due}, xx=True)

@@ -1,0 +1,12 @@
+"""The process `serinus-collector`."""
+
+from serinus_runtime.service import run
+from serinus_runtime.settings import load
+
+from serinus_collector.bootstrap import collect
+from serinus_collector.settings import CollectorSettings
+
+
+def main() -> None:
+    settings = load(CollectorSettings)
+    run("collector", settings, lambda service: collect(service, settings))

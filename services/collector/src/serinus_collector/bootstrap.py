@@ -1,0 +1,55 @@
+"""Wires the collector: Redis, providers, and the dispatcher that gives due runs to workers."""
+
+import asyncio
+
+import httpx
+from serinus_contracts.streams import ANALYZER_GROUP
+from serinus_runtime.loops import forever
+from serinus_runtime.redis import make_broker, unreachable
+from serinus_runtime.service import Service
+from serinus_runtime.streams import ensure_group
+
+from serinus_collector.adapters.prometheus import Prometheus
+from serinus_collector.adapters.registry import RedisRegistry
+from serinus_collector.service_layer.dispatch import Dispatcher
+from serinus_collector.service_layer.take_look import LookTaker, Telemetry
+from serinus_collector.settings import CollectorSettings
+
+
+async def collect(service: Service, settings: CollectorSettings) -> None:
+    """Take looks until the service stops, then finish those under way."""
+    broker = make_broker(settings)
+    client = await broker.connect()
+    service.health.require("redis", lambda: unreachable(client))
+    allowance_ms = round(settings.clock_allowance * 1000)
+    limits = httpx.Limits(max_connections=settings.query_concurrency * len(settings.providers) + 2)
+    async with httpx.AsyncClient(follow_redirects=False, limits=limits) as http:
+        providers = {
+            name: Prometheus(http, str(url), timeout=settings.query_timeout, concurrency=settings.query_concurrency)
+            for name, url in settings.providers.items()
+        }
+        registry = RedisRegistry(
+            client,
+            settings.keys,
+            clock=service.clock,
+            lease_ms=round(settings.lease * 1000),
+            allowance_ms=allowance_ms,
+            most_entries=settings.stream_maxlen,
+        )
+        taker = LookTaker(registry, providers, Telemetry(service.registry), allowance_ms)
+        dispatcher = Dispatcher(registry, taker, settings.concurrency)
+        snapshots = settings.keys.stream("snapshots")
+
+        async def keep_group() -> float:
+            # Nothing is published that no group will read; made anew should the server have lost it.
+            await ensure_group(client, snapshots, ANALYZER_GROUP)
+            return 5.0
+
+        try:
+            await asyncio.gather(
+                forever("collect", dispatcher.step, health=service.health, stopping=service.stopping),
+                forever("group", keep_group, health=service.health, stopping=service.stopping),
+            )
+            await dispatcher.finish()
+        finally:
+            await broker.stop()

@@ -1,0 +1,1 @@
+"""Windows, counting and queries: pure, no I/O, no clock."""

@@ -1,0 +1,140 @@
+"""From series to a measurement: arms, pods, events and trials, buckets, and what keeps it from being judged."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from serinus_contracts import AnalysisPlan, Bucketed, Counted, Distribution, Measurement, PlanMetric, Proportion, Window
+from serinus_contracts.base import Arm, Millis
+from serinus_contracts.plan import any_of
+from serinus_contracts.selector import Labels
+
+from serinus_collector.domain.counting import Span, increase, processes, restarts
+from serinus_collector.domain.series import Series
+
+ARMS: tuple[Arm, Arm] = ("canary", "stable")
+OVERDUE_SCRAPES = 2.5
+
+Counts = Mapping[Arm, Sequence[tuple[Series, int]]]
+Facts = dict[str, Any]
+
+
+def blank(metric: PlanMetric, status: str, detail: str = "", **facts: Any) -> Measurement:
+    """A measurement without counts, of the metric's kind."""
+    kind = Proportion if metric.source.kind == "proportion" else Distribution
+    return kind.model_validate({"status": status, "detail": detail, "query": str(metric.source.query), **facts})
+
+
+def measure(
+    plan: AnalysisPlan,
+    metric: PlanMetric,
+    series: Sequence[Series],
+    span: Span,
+    pods: Mapping[str, tuple[Arm, Millis | None]],
+    scrape_ms: int | None,
+) -> Measurement:
+    """The counts of one metric in one window.
+
+    `pods` are the run's pods by name: arm, and when they started. Series of neither arm are left out.
+    """
+    by_arm: dict[Arm, list[Series]] = {"canary": [], "stable": []}
+    for one in series:
+        arm = plan.arm(one.labels)
+        if arm:
+            by_arm[arm].append(one)
+    ours = by_arm["canary"] + by_arm["stable"]
+    facts: Facts = {
+        "series": len(ours),
+        "newest": _newest(ours) if ours else None,
+    }
+    for arm in ARMS:
+        lacking = _lacking(arm, by_arm[arm], span, sum(known == arm for known, _ in pods.values()))
+        if lacking:
+            # Between two scrapes there is nothing new: only a scrape that is overdue is a fault.
+            late = not by_arm[arm] or span.end - _newest(by_arm[arm]) > OVERDUE_SCRAPES * (scrape_ms or 0)
+            return blank(metric, "no_data" if late else "waiting", lacking, **facts)
+    found = processes(ours, {name: started for name, (_, started) in pods.items()})
+    facts["resets"] = restarts(found.values(), span)
+    counts = {arm: [(one, increase(one, found[one.target], span)) for one in by_arm[arm]] for arm in ARMS}
+    window = Window(begin=span.begin, end=span.end)
+    if isinstance(metric.source, Counted):
+        return _proportion(metric, metric.source, counts, pods, window, facts)
+    return _distribution(metric, metric.source, counts, window, facts)
+
+
+def _lacking(arm: Arm, series: Sequence[Series], span: Span, expected: int) -> str:
+    """Why the window of this arm cannot be counted, empty if it can."""
+    since = f"no {arm} data since {_clock(span.begin)}, Prometheus answered, "
+    if not series:
+        return since + f"0 of {max(expected, 1)} expected series"
+    if _newest(series) <= span.begin:
+        return since + f"{len(series)} series without a new sample"
+    return ""
+
+
+def _newest(series: Sequence[Series]) -> Millis:
+    return max(one.times[-1] for one in series)
+
+
+def _clock(at: Millis) -> str:
+    seconds = at // 1000 % 86_400
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+
+
+def _proportion(
+    metric: PlanMetric,
+    source: Counted,
+    counts: Counts,
+    pods: Mapping[str, tuple[Arm, Millis | None]],
+    window: Window,
+    facts: Facts,
+) -> Measurement:
+    arms: dict[Arm, dict[str, tuple[int, int]]] = {}
+    for arm in ARMS:
+        totals: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+        for one, count in counts[arm]:
+            is_trial = any_of(source.trials, one.labels)
+            if is_trial and source.one_of_labels and not _has_one(one.labels, source.one_of_labels):
+                wanted = ", ".join(source.one_of_labels)
+                return blank(metric, "error", f"a series of {arm} has none of the labels {wanted}", **facts)
+            pod = one.labels.get("pod", "")
+            total = totals[pod if pod in pods else ""]
+            total[0] += count if any_of(source.events, one.labels) else 0
+            total[1] += count if is_trial else 0
+        arms[arm] = {pod: (events, trials) for pod, (events, trials) in totals.items()}
+    return Proportion.model_validate({"status": "ok", "query": str(source.query), "window": window, **arms, **facts})
+
+
+def _has_one(labels: Labels, names: Sequence[str]) -> bool:
+    return any(name in labels for name in names)
+
+
+def _distribution(metric: PlanMetric, source: Bucketed, counts: Counts, window: Window, facts: Facts) -> Measurement:
+    sums: dict[Arm, dict[float, int]] = {}
+    layouts: set[frozenset[float]] = set()
+    for arm in ARMS:
+        at_most: dict[float, int] = defaultdict(int)
+        histograms: dict[tuple[tuple[str, str], ...], set[float]] = defaultdict(set)
+        for one, count in counts[arm]:
+            try:
+                edge = float(one.labels["le"])
+            except (KeyError, ValueError):
+                return blank(metric, "error", "a series has no bucket edge in its label le", **facts)
+            histograms[tuple(sorted((k, v) for k, v in one.labels.items() if k != "le"))].add(edge)
+            at_most[edge] += count
+        sums[arm] = at_most
+        layouts |= {frozenset(edges) for edges in histograms.values()}
+    # Only an edge that every histogram of both arms has can be summed; a canary may come with other buckets.
+    common = sorted(frozenset.intersection(*layouts))
+    if len(common) < 2 or common[-1] != float("inf"):
+        return blank(metric, "error", "canary and stable share no bucket edges", **facts)
+    buckets: dict[str, list[int]] = {}
+    for arm in ARMS:
+        cumulative = [sums[arm][edge] for edge in common]
+        buckets[arm] = [after - before for before, after in zip([0, *cumulative], cumulative, strict=False)]
+        if min(buckets[arm]) < 0:
+            return blank(metric, "error", f"buckets of {arm} are not cumulative", **facts)
+    edges = [edge * source.scale for edge in common[:-1]]
+    return Distribution.model_validate(
+        {"status": "ok", "query": str(source.query), "window": window, "edges": edges, **buckets, **facts}
+    )

@@ -1,0 +1,67 @@
+"""What taking a look needs from outside."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from serinus_contracts import AnalysisPlan, MetricsCollected, Selector
+from serinus_contracts.base import Millis
+from serinus_runtime.errors import TransientError
+
+from serinus_collector.domain.look import RunState
+from serinus_collector.domain.series import Series
+
+
+class ProviderError(TransientError):
+    """The metrics provider gave no usable answer; the message is for the person who reads the verdict."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Raw samples of all series that match. `warnings` not empty: the provider says that the answer is partial."""
+
+    series: Sequence[Series]
+    warnings: Sequence[str] = ()
+
+
+class Provider(Protocol):
+    async def samples(self, selector: Selector, end: Millis, reach_ms: int) -> Answer:
+        """Samples in the `reach_ms` up to and with `end`. Raises ProviderError."""
+        ...
+
+
+Commit = Literal["done", "moved", "weight", "full", "gone"]
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A run that is due, ours until the lease ends. `now` is the registry's clock when it was taken: one clock for
+    all workers, so that a host whose clock is wrong does no harm."""
+
+    run: str
+    due: Millis
+    now: Millis
+
+
+class Registry(Protocol):
+    async def lease(self, limit: int) -> tuple[Sequence[Lease], float]:
+        """Runs that are due, and the seconds until the next one is."""
+        ...
+
+    async def load(self, run: str) -> tuple[RunState, AnalysisPlan] | None:
+        """What is known of a run, None if it is not there any more."""
+        ...
+
+    async def commit(
+        self, lease: Lease, before: RunState, after: RunState, snapshot: MetricsCollected, due: Millis
+    ) -> Commit:
+        """Publish the snapshot, move the windows and set the next due time: all or, unless `done`, nothing.
+
+        moved: another worker committed this look. weight: it changed, or is not known so far any more.
+        full: the stream would lose what is not judged yet. gone: the run has ended.
+        """
+        ...
+
+    async def postpone(self, lease: Lease, due: Millis) -> None:
+        """Give the lease back without a look."""
+        ...

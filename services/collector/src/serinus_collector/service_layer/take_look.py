@@ -1,0 +1,145 @@
+"""Taking one look at a run that is due."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from serinus_contracts import AnalysisPlan, Measurement, MetricsCollected, PlanMetric
+from serinus_contracts.base import Millis
+from serinus_runtime import logs
+
+from serinus_collector.domain.counting import Span, knows_base, processes
+from serinus_collector.domain.look import RunState, far_reach_ms, look_end, next_due, reach_ms, span
+from serinus_collector.domain.measure import blank, measure
+from serinus_collector.domain.series import scrape_interval
+from serinus_collector.service_layer.ports import Answer, Commit, Lease, Provider, ProviderError, Registry
+
+logger = logging.getLogger(__name__)
+
+# While nothing new may be looked at (the weight is not known, the stream is full), ask again after this.
+RETRY_MS = 1000
+MOST_BACKOFF = 8
+
+
+class Telemetry:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.looks = Counter("serinus_looks", "looks by how their commit ended", ["result"], registry=registry)
+        self.query_seconds = Histogram(
+            "serinus_prometheus_query_duration_seconds", "time of one query", ["provider"], registry=registry
+        )
+
+
+@dataclass(frozen=True)
+class LookTaker:
+    """Takes looks; `providers` by the name that a plan uses."""
+
+    registry: Registry
+    providers: Mapping[str, Provider]
+    telemetry: Telemetry
+    allowance_ms: int
+
+    async def take(self, lease: Lease) -> Commit | None:
+        """One look at the leased run; None if there was nothing that may be looked at."""
+        with logs.about(run=lease.run):
+            loaded = await self.registry.load(lease.run)
+            if loaded is None:
+                logger.info("run has left the registry")
+                return "gone"
+            state, plan = loaded
+            end = look_end(state, lease.now, plan, self.allowance_ms)
+            if end is None:
+                await self.registry.postpone(lease, lease.now + _retry_ms(plan))
+                return None
+            result = await self._look(lease, state, plan, end)
+            self.telemetry.looks.labels(result).inc()
+            if result in ("moved", "weight", "full"):
+                logger.info("look not committed: %s", result)
+                await self.registry.postpone(lease, lease.now + _retry_ms(plan))
+            return result
+
+    async def _look(self, lease: Lease, state: RunState, plan: AnalysisPlan, end: Millis) -> Commit:
+        measured = await asyncio.gather(*(self._measure(state, plan, metric, end) for metric in plan.metrics))
+        scrapes = [scrape for _, scrape in measured if scrape]
+        scrape_ms = max(scrapes) if scrapes else state.scrape_ms
+        metrics: dict[str, Measurement] = {
+            metric.name: measurement for metric, (measurement, _) in zip(plan.metrics, measured, strict=True)
+        }
+        observed = state.observed
+        snapshot = MetricsCollected(
+            run=observed.run,
+            follows=state.follows,
+            end=end,
+            step=observed.step,
+            stage=observed.stage,
+            stage_started=observed.stage_started,
+            weight=observed.set_weight,
+            plan=observed.plan,
+            pods=observed.pods,
+            metrics=metrics,
+        )
+        kept = state.ends if state.ends_stage == observed.stage_started else {}
+        counted = {name: one.window.end for name, one in metrics.items() if one.window}
+        failed = all(one.status == "error" for one in metrics.values())
+        after = replace(
+            state,
+            follows=end,
+            ends_stage=observed.stage_started,
+            ends={**kept, **counted},
+            scrape_ms=scrape_ms,
+            failures=state.failures + 1 if failed else 0,
+        )
+        due = next_due(lease.due, lease.now, plan, scrape_ms, slower=min(2**after.failures, MOST_BACKOFF))
+        return await self.registry.commit(lease, state, after, snapshot, due)
+
+    async def _measure(
+        self, state: RunState, plan: AnalysisPlan, metric: PlanMetric, end: Millis
+    ) -> tuple[Measurement, int | None]:
+        window = span(state, plan, metric, end)
+        if window is None:
+            return blank(metric, "settling"), None
+        provider = self.providers.get(plan.provider)
+        if provider is None:
+            known = ", ".join(self.providers) or "none"
+            return blank(metric, "error", f"provider {plan.provider!r} is not configured, known: {known}"), None
+        pods = {pod.name: (pod.arm, pod.started) for pod in state.observed.pods}
+        try:
+            answer = await self._answer(provider, plan, metric, window, state, {n: s for n, (_, s) in pods.items()})
+        except ProviderError as error:
+            return blank(metric, "error", str(error)), None
+        scrape = scrape_interval(answer.series)
+        if answer.warnings:
+            return blank(metric, "partial", "; ".join(answer.warnings), series=len(answer.series)), scrape
+        scrape_ms = scrape or state.scrape_ms
+        settled = span(replace(state, scrape_ms=scrape_ms), plan, metric, end)
+        if settled is None:
+            return blank(metric, "settling"), scrape
+        return measure(plan, metric, answer.series, settled, pods, scrape_ms), scrape
+
+    async def _answer(
+        self,
+        provider: Provider,
+        plan: AnalysisPlan,
+        metric: PlanMetric,
+        window: Span,
+        state: RunState,
+        pods: Mapping[str, Millis | None],
+    ) -> Answer:
+        """One query as a rule; a second that reaches further back where a series' base lies behind a gap."""
+        answer = await self._timed(provider, plan, metric, window.end, reach_ms(window, state.scrape_ms))
+        ours = [one for one in answer.series if plan.arm(one.labels)]
+        found = processes(ours, pods)
+        if all(knows_base(one, found[one.target], window) for one in ours):
+            return answer
+        return await self._timed(provider, plan, metric, window.end, far_reach_ms(window))
+
+    async def _timed(
+        self, provider: Provider, plan: AnalysisPlan, metric: PlanMetric, end: Millis, reach: int
+    ) -> Answer:
+        with self.telemetry.query_seconds.labels(plan.provider).time():
+            return await provider.samples(metric.source.query, end, reach)
+
+
+def _retry_ms(plan: AnalysisPlan) -> int:
+    return min(RETRY_MS, round(plan.interval * 500))

@@ -1,0 +1,38 @@
+"""The collector's settings."""
+
+from typing import Annotated
+
+from pydantic import Field, HttpUrl, TypeAdapter, field_validator
+from pydantic_settings import NoDecode
+from serinus_runtime.settings import Settings
+
+
+class CollectorSettings(Settings):
+    providers: Annotated[dict[str, HttpUrl], NoDecode] = Field(
+        {"main": HttpUrl("http://127.0.0.1:9090")},
+        description="metrics providers by the name that policies use, as main=http://prometheus:9090,other=https://...",
+    )
+    query_timeout: Annotated[float, Field(gt=0, le=15)] = Field(10.0, description="seconds that one query may take")
+    query_concurrency: Annotated[int, Field(ge=1)] = Field(10, description="queries at once per provider")
+    concurrency: Annotated[int, Field(ge=1)] = Field(32, description="runs that are looked at at once")
+    clock_allowance: Annotated[float, Field(ge=0)] = Field(
+        2.0, description="seconds that clocks of hosts may differ: no window ends closer to the last known weight"
+    )
+
+    @property
+    def lease(self) -> float:
+        """Seconds that a look may take: two queries in a row at their longest, and the commit."""
+        return 2 * self.query_timeout + 3.0
+
+    @field_validator("providers", mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        found = {}
+        for part in value.split(","):
+            name, equals, url = part.strip().partition("=")
+            if not equals or not name:
+                raise ValueError("write name=url, several separated by commas")
+            found[name] = TypeAdapter(HttpUrl).validate_python(url)
+        return found

@@ -1,0 +1,3 @@
+from serinus_controller.app import main
+
+main()

@@ -1,0 +1,1 @@
+"""Kubernetes, Redis and policy files."""

@@ -1,0 +1,112 @@
+"""Who leads: one controller by a Lease, the others stand by.
+
+kubernetes_asyncio's election ends on a refused connection and on an answer that is no JSON, measures by the wall
+clock and never gives the lease back (docs/adr/0004); this one holds on to nothing but what the server last said, by
+a monotonic clock. A Lease does not fence: what is sent carries tests, so two leaders for a moment do no harm.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from serinus_runtime.clock import Clock
+
+from serinus_controller.adapters.kubernetes import Api
+from serinus_controller.service_layer.ports import ClusterError
+
+logger = logging.getLogger(__name__)
+
+LEASES = "/apis/coordination.k8s.io/v1"
+
+
+@dataclass
+class Election:
+    """One candidate. `duration` is how many seconds a lease lasts after its last renewal."""
+
+    api: Api
+    namespace: str
+    name: str
+    identity: str
+    duration: float
+    monotonic: Callable[[], float]
+    clock: Clock
+    _renewed: float | None = None
+    _seen: tuple[str, str, float] = ("", "", 0.0)
+
+    @property
+    def leading(self) -> bool:
+        """Whether nobody else can hold the lease: judged with a third of its time to spare."""
+        return self._renewed is not None and self.monotonic() - self._renewed < self.duration * 2 / 3
+
+    @property
+    def pause(self) -> float:
+        """Seconds between two attempts."""
+        return self.duration / 5
+
+    async def attempt(self) -> None:
+        """Acquire or renew, if the lease is free or ours. Raises ClusterError; what is held then runs out."""
+        asked = self.monotonic()
+        lease = await self._read()
+        if lease is None:
+            await self._write("POST", self._path(), {"metadata": {"name": self.name}}, asked)
+            return
+        spec = lease.get("spec") or {}
+        holder, renewed = str(spec.get("holderIdentity") or ""), str(spec.get("renewTime") or "")
+        if (holder, renewed) != self._seen[:2]:
+            self._seen = (holder, renewed, asked)
+        term = float(spec.get("leaseDurationSeconds") or self.duration)
+        if holder not in ("", self.identity) and asked - self._seen[2] < term:
+            self._renewed = None
+            return
+        await self._write("PUT", f"{self._path()}/{self.name}", lease, asked)
+
+    async def release(self) -> None:
+        """Give the lease back, so that the next leader need not wait for its end."""
+        if not self.leading:
+            return
+        lease = await self._read()
+        if lease and (lease.get("spec") or {}).get("holderIdentity") == self.identity:
+            spec = {**lease["spec"], "holderIdentity": "", "renewTime": self._now()}
+            await self.api.request("PUT", f"{self._path()}/{self.name}", body={**lease, "spec": spec})
+        self._renewed = None
+
+    async def _read(self) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = await self.api.request("GET", f"{self._path()}/{self.name}")
+        except ClusterError as error:
+            if error.status == 404:
+                return None
+            raise
+        return found
+
+    async def _write(self, method: str, path: str, lease: dict[str, Any], asked: float) -> None:
+        before = lease.get("spec") or {}
+        taken = before.get("holderIdentity") != self.identity
+        now = self._now()
+        spec = {
+            "holderIdentity": self.identity,
+            "leaseDurationSeconds": max(1, round(self.duration)),
+            "acquireTime": now if taken else before.get("acquireTime", now),
+            "renewTime": now,
+            "leaseTransitions": int(before.get("leaseTransitions") or 0) + (1 if taken and before else 0),
+        }
+        document = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", **lease, "spec": spec}
+        try:
+            await self.api.request(method, path, body=document)
+        except ClusterError as error:
+            if error.status != 409:
+                raise
+            # Somebody else was faster; the next attempt reads who.
+            self._renewed = None
+            return
+        self._renewed = asked
+        self._seen = (self.identity, now, asked)
+
+    def _path(self) -> str:
+        return f"{LEASES}/namespaces/{self.namespace}/leases"
+
+    def _now(self) -> str:
+        moment = datetime.fromtimestamp(self.clock() / 1000, UTC)
+        return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,140 @@
+"""The Kubernetes API by plain JSON: kubernetes_asyncio for configuration and credentials, objects as they come."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import aiohttp
+from kubernetes_asyncio import config
+from kubernetes_asyncio.client import ApiClient, Configuration
+from kubernetes_asyncio.client.exceptions import OpenApiException
+from kubernetes_asyncio.config import ConfigException
+
+from serinus_controller.domain.patches import Patch
+from serinus_controller.domain.rollout import RolloutView, view
+from serinus_controller.service_layer.ports import ClusterError
+
+ROLLOUTS = "/apis/argoproj.io/v1alpha1"
+PODS = "/api/v1"
+PAGE = 500
+
+
+async def connect(kubeconfig: str, context: str) -> ApiClient:
+    """A client by a kubeconfig file, or by the pod's service account. Raises ValueError saying what is missing."""
+    configuration = Configuration()
+    try:
+        if kubeconfig:
+            await config.load_kube_config(kubeconfig, context=context or None, client_configuration=configuration)
+        else:
+            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    except (ConfigException, OSError) as error:
+        raise ValueError(f"no access to a cluster: {error}; set SERINUS_KUBECONFIG, or run as a pod") from error
+    return ApiClient(configuration=configuration)
+
+
+class Api:
+    """Requests with JSON answers. Every failure is a ClusterError with the status code, 0 for no answer."""
+
+    def __init__(self, client: ApiClient, timeout: float) -> None:
+        self._client, self._timeout = client, timeout
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+    ) -> Any:
+        response = await self._send(method, path, query, body, content_type, aiohttp.ClientTimeout(self._timeout))
+        async with response:
+            try:
+                text = await response.text()
+            except (aiohttp.ClientError, TimeoutError, UnicodeDecodeError) as error:
+                raise ClusterError(f"{method} {path}: {type(error).__name__}: {error}") from error
+            document = _document(text)
+            if response.status >= 400 or document is None:
+                reason = str(document.get("message", "")) if document else text[:200]
+                raise ClusterError(f"{method} {path}: {response.status} {reason}", response.status)
+            return document
+
+    async def lines(self, path: str, query: Mapping[str, str], seconds: int) -> AsyncIterator[Mapping[str, Any]]:
+        """The events of a watch that the server ends after so many seconds."""
+        timeout = aiohttp.ClientTimeout(total=seconds + self._timeout, sock_connect=self._timeout)
+        asked = {**query, "watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(seconds)}
+        response = await self._send("GET", path, asked, None, "application/json", timeout)
+        async with response:
+            try:
+                if response.status >= 400:
+                    raise ClusterError(
+                        f"watch {path}: {response.status} {(await response.text())[:200]}", response.status
+                    )
+                async for line in response.content:
+                    event = _document(line)
+                    if event is None:
+                        raise ClusterError(f"watch {path}: a line that is no JSON object")
+                    yield event
+            except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+                raise ClusterError(f"watch {path}: {type(error).__name__}: {error}") from error
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: Any,
+        content_type: str,
+        timeout: aiohttp.ClientTimeout,
+    ) -> aiohttp.ClientResponse:
+        try:
+            response: aiohttp.ClientResponse = await self._client.call_api(
+                path,
+                method,
+                query_params=list((query or {}).items()),
+                header_params={"Accept": "application/json", "Content-Type": content_type},
+                body=body,
+                auth_settings=["BearerToken"],
+                _preload_content=False,
+                _return_http_data_only=True,
+                _request_timeout=timeout,
+            )
+        except (aiohttp.ClientError, OSError, OpenApiException) as error:
+            raise ClusterError(f"{method} {path}: {type(error).__name__}: {error}") from error
+        return response
+
+
+def _document(text: str | bytes) -> Mapping[str, Any] | None:
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None
+
+
+class KubernetesRollouts:
+    """The port for acting, on Argo's custom resource."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    async def get(self, namespace: str, name: str) -> RolloutView | None:
+        try:
+            return view(await self._api.request("GET", f"{ROLLOUTS}/namespaces/{namespace}/rollouts/{name}"))
+        except ClusterError as error:
+            if error.status == 404:
+                return None
+            raise
+        except ValueError as error:
+            raise ClusterError(f"Rollout {namespace}/{name}: {error}") from error
+
+    async def patch_status(self, namespace: str, name: str, patch: Patch | dict[str, Any]) -> bool:
+        kind = "application/json-patch+json" if isinstance(patch, list) else "application/merge-patch+json"
+        path = f"{ROLLOUTS}/namespaces/{namespace}/rollouts/{name}/status"
+        try:
+            await self._api.request("PATCH", path, body=patch, content_type=kind)
+        except ClusterError as error:
+            if error.status in (404, 409, 422):
+                return False
+            raise
+        return True

@@ -1,0 +1,76 @@
+"""Keeps up with one kind of object: list, watch until the server ends it, list again.
+
+The list is the consistent read on which `weight_constant_until` rests, and it also heals whatever a watch missed;
+so a watch is kept short, and an expired one (410, as HTTP status or as an event) only brings the next list forward.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from serinus_controller.adapters.kubernetes import PAGE, Api
+from serinus_controller.service_layer.ports import ClusterError
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Resource:
+    """Where a kind lives: its group's path and plural; only objects that `selector` matches."""
+
+    base: str
+    plural: str
+    selector: str = ""
+
+    def path(self, namespace: str) -> str:
+        scope = f"/namespaces/{namespace}" if namespace else ""
+        return f"{self.base}{scope}/{self.plural}"
+
+    def query(self) -> dict[str, str]:
+        return {"labelSelector": self.selector} if self.selector else {}
+
+
+@dataclass(frozen=True)
+class Change:
+    type: Literal["changed", "deleted"]
+    object: Json
+
+
+class Mirror:
+    """One kind in one namespace, or in all if it is empty."""
+
+    def __init__(self, api: Api, resource: Resource, namespace: str) -> None:
+        self._api, self._resource, self._namespace = api, resource, namespace
+        self._version = ""
+
+    async def list(self) -> Sequence[Json]:
+        """All objects, as the server knows them now. Raises ClusterError."""
+        items: list[Json] = []
+        query = {**self._resource.query(), "limit": str(PAGE)}
+        while True:
+            page = await self._api.request("GET", self._resource.path(self._namespace), query=query)
+            metadata = page.get("metadata") or {}
+            items.extend(page.get("items") or ())
+            self._version = str(metadata.get("resourceVersion", ""))
+            following = metadata.get("continue")
+            if not following:
+                return items
+            query["continue"] = str(following)
+
+    async def watch(self, seconds: int) -> AsyncIterator[Change]:
+        """Changes since the list, until the server ends the watch or says that it is too old. Raises ClusterError."""
+        query = {**self._resource.query(), "resourceVersion": self._version}
+        try:
+            async for event in self._api.lines(self._resource.path(self._namespace), query, seconds):
+                kind, document = event.get("type"), event.get("object")
+                if kind == "ERROR":
+                    return
+                if not isinstance(document, dict):
+                    raise ClusterError(f"watch of {self._resource.plural}: an event without object")
+                if kind in ("ADDED", "MODIFIED"):
+                    yield Change("changed", document)
+                elif kind == "DELETED":
+                    yield Change("deleted", document)
+        except ClusterError as error:
+            if error.status != 410:
+                raise

@@ -1,0 +1,159 @@
+"""Policies from files. A wrong one is refused with file, line, column and the way out."""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from serinus_contracts.policy import CanaryPolicy
+
+Location = tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong and where; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        return f"{self.file}:{self.line}:{self.column}: {place}{self.message}"
+
+
+class PolicyError(ValueError):
+    """One or more problems of policy files."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+def load_folder(folder: Path) -> list[CanaryPolicy]:
+    """All policies of the .yaml and .yml files of a folder. Raises PolicyError with every problem of every file."""
+    if not folder.is_dir():
+        raise PolicyError([Problem(str(folder), 1, 1, "", "no such folder: SERINUS_POLICIES names it")])
+    policies: list[CanaryPolicy] = []
+    problems: list[Problem] = []
+    names: dict[str, str] = {}
+    for file in sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml")):
+        try:
+            found = load_text(file.read_text(encoding="utf-8"), str(file))
+        except PolicyError as error:
+            problems += error.problems
+            continue
+        except (OSError, UnicodeDecodeError) as error:
+            problems.append(Problem(str(file), 1, 1, "", str(error)))
+            continue
+        for policy in found:
+            name = f"{policy.metadata.namespace or ''}/{policy.metadata.name}"
+            if name in names:
+                problems.append(
+                    Problem(str(file), 1, 1, "metadata.name", f"{policy.metadata.name} is in {names[name]} too")
+                )
+            names[name] = str(file)
+        policies += found
+    if problems:
+        raise PolicyError(problems)
+    return policies
+
+
+def load_text(text: str, file: str) -> list[CanaryPolicy]:
+    """The policies of one YAML text, which may hold several documents. Raises PolicyError."""
+    try:
+        nodes = [node for node in yaml.compose_all(text, Loader=yaml.SafeLoader) if node is not None]
+        loader = yaml.SafeLoader("")
+        documents = [loader.construct_document(node) for node in nodes]
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        raise PolicyError([Problem(file, line, column, "", f"no YAML: {getattr(error, 'problem', error)}")]) from error
+    policies: list[CanaryPolicy] = []
+    problems: list[Problem] = []
+    for node, document in zip(nodes, documents, strict=True):
+        problems += _given_twice(node, file)
+        try:
+            policies.append(CanaryPolicy.model_validate(document))
+        except ValidationError as error:
+            problems += _problems(error, node, file)
+    if problems:
+        raise PolicyError(problems)
+    return policies
+
+
+def _given_twice(node: yaml.Node, file: str) -> Iterator[Problem]:
+    """YAML would let the second of two equal keys win without a word."""
+    children = []
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                yield Problem(file, key.start_mark.line + 1, key.start_mark.column + 1, key.value, "is given twice")
+            seen.add(key.value)
+            children.append(value)
+    elif isinstance(node, yaml.SequenceNode):
+        children = node.value
+    for child in children:
+        yield from _given_twice(child, file)
+
+
+def _problems(error: ValidationError, node: yaml.Node, file: str) -> Iterator[Problem]:
+    for item in error.errors(include_url=False):
+        location = item["loc"]
+        mark = _mark(node, location, key=item["type"] == "extra_forbidden")
+        message = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            message = f"unknown key{_suggestion(location)}"
+        elif item["type"] == "missing":
+            message = "is missing"
+        yield Problem(file, mark.line + 1, mark.column + 1, ".".join(map(str, location)), message)
+
+
+def _mark(node: yaml.Node, location: Location, *, key: bool) -> yaml.Mark:
+    """Where a location stands in the text; what is missing stands where its parent begins."""
+    mark = node.start_mark
+    for depth, part in enumerate(location):
+        if isinstance(node, yaml.MappingNode):
+            pair = next((pair for pair in node.value if pair[0].value == part), None)
+            if pair is None:
+                return mark
+            mark = pair[0].start_mark if key and depth == len(location) - 1 else pair[1].start_mark
+            node = pair[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            mark = node.start_mark
+        else:
+            return mark
+    return mark
+
+
+def _suggestion(location: Location) -> str:
+    known = _keys_at(CanaryPolicy, location[:-1])
+    close = difflib.get_close_matches(str(location[-1]), known, n=1)
+    return f": did you mean {close[0]}?" if close else f"; known: {', '.join(sorted(known))}"
+
+
+def _keys_at(model: type[BaseModel], location: Location) -> list[str]:
+    """The keys that are allowed at a location."""
+    for part in location:
+        if isinstance(part, int):
+            continue
+        found = _model_of(model.model_fields[part].annotation) if part in model.model_fields else None
+        if found is None:
+            return []
+        model = found
+    return list(model.model_fields)
+
+
+def _model_of(annotation: Any) -> type[BaseModel] | None:
+    """The model in an annotation such as `tuple[MetricRule, ...]` or `Margin | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in getattr(annotation, "__args__", ()) if (found := _model_of(part))), None)

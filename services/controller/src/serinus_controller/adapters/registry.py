@@ -1,0 +1,82 @@
+"""The registry of runs in Redis, as the controller keeps it."""
+
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+from serinus_contracts import AnalysisPlan, Keys, RolloutObserved, seal, to_entry
+from serinus_contracts.base import Millis
+from serinus_runtime import scripts
+from serinus_runtime.clock import Clock
+from serinus_runtime.plans import Plans
+from serinus_runtime.redis import KEPT_SECONDS, Client
+
+from serinus_controller.domain.rollout import RolloutView
+from serinus_controller.domain.runs import Attempt
+
+SOURCE = "/serinus/controller"
+
+
+class RedisRegistry:
+    def __init__(self, client: Client, keys: Keys, *, clock: Clock, most_entries: int) -> None:
+        self._client, self._keys, self._clock, self._most_entries = client, keys, clock, most_entries
+        self._plans = Plans(client, keys)
+        self._observe = scripts.load(client, __package__, "observe")
+        self._attempt = scripts.load(client, __package__, "attempt")
+
+    async def now(self) -> Millis:
+        seconds, micros = await self._client.time()
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    async def attempt(self, cluster: str, view: RolloutView) -> Attempt:
+        field = f"{cluster}/{view.uid}"
+        raw: Any = await self._client.hget(self._keys.attempts, field)
+        attempt = Attempt.model_validate_json(raw).following(view) if raw else Attempt.first(view)
+        kept = await self._attempt(keys=[self._keys.attempts], args=[field, raw or "", attempt.model_dump_json()])
+        return Attempt.model_validate_json(kept)
+
+    async def live(self, cluster: str) -> Sequence[RolloutObserved]:
+        members: Any = await self._client.zrange(self._keys.due, 0, -1)
+        ours = [run for member in members if (run := member.decode()).startswith(f"{cluster}/")]
+        async with self._client.pipeline(transaction=False) as pipe:
+            for run in ours:
+                pipe.hget(self._keys.run(run), "observed")
+            documents: list[Any] = await pipe.execute()
+        return [RolloutObserved.model_validate_json(document) for document in documents if document]
+
+    async def observe(
+        self, event: RolloutObserved, plan: AnalysisPlan, constant_until: Millis | None, *, publish: bool
+    ) -> None:
+        run = event.run.id
+        entry = to_entry(seal(event, source=SOURCE, now=self._clock())) if publish else {}
+        # Runs that begin at the same moment are spread over the interval, so that their looks are too.
+        offset = zlib.crc32(run.encode()) % max(1, round(plan.interval * 1000))
+        await self._observe(
+            keys=[self._keys.run(run), self._keys.due, self._keys.stream("rollouts"), self._keys.plan(event.plan)],
+            args=[
+                run,
+                event.resource_version,
+                event.model_dump_json(),
+                event.stage_started,
+                "" if constant_until is None else constant_until,
+                await self.now() + offset,
+                plan.canonical,
+                self._most_entries,
+                KEPT_SECONDS,
+                *(part for pair in entry.items() for part in pair),
+            ],
+        )
+
+    async def retire(self, event: RolloutObserved) -> None:
+        run = event.run.id
+        entry: dict[Any, Any] = dict(to_entry(seal(event, source=SOURCE, now=self._clock())))
+        async with self._client.pipeline(transaction=True) as pipe:
+            pipe.zrem(self._keys.due, run)
+            pipe.hset(self._keys.run(run), mapping={"outcome": str(event.outcome), "observed": event.model_dump_json()})
+            for key in (self._keys.run(run), self._keys.evidence(run), self._keys.control(run)):
+                pipe.expire(key, KEPT_SECONDS)
+            pipe.xadd(self._keys.stream("rollouts"), entry, maxlen=self._most_entries, approximate=True)
+            await pipe.execute()
+
+    async def plan(self, digest: str) -> AnalysisPlan | None:
+        return await self._plans.get(digest)

@@ -1,0 +1,191 @@
+"""Wires the controller: every instance stands for election, the one that leads observes, decides and acts."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
+from functools import partial
+
+from prometheus_client import Gauge
+from serinus_contracts import CommandIssued, UnreadableEntryError, VerdictReached, from_entry
+from serinus_contracts.envelope import E
+from serinus_contracts.policy import CanaryPolicy
+from serinus_contracts.streams import controller_group
+from serinus_runtime.errors import RETRYABLE, PermanentError
+from serinus_runtime.loops import forever
+from serinus_runtime.redis import make_broker, unreachable
+from serinus_runtime.service import Service
+from serinus_runtime.streams import Entry, GroupReader, consumer_name
+
+from serinus_controller.adapters.election import Election
+from serinus_controller.adapters.journal import RedisJournal
+from serinus_controller.adapters.kubernetes import PODS, ROLLOUTS, Api, KubernetesRollouts, connect
+from serinus_controller.adapters.mirror import Mirror, Resource
+from serinus_controller.adapters.policies import PolicyError, load_folder
+from serinus_controller.adapters.registry import RedisRegistry
+from serinus_controller.adapters.watching import PodSink, RolloutSink, Watcher
+from serinus_controller.domain.pods import HASH_LABEL
+from serinus_controller.service_layer.act import Actor
+from serinus_controller.service_layer.fleet import Fleet
+from serinus_controller.service_layer.react import Reactor, Telemetry
+from serinus_controller.settings import ControllerSettings
+
+logger = logging.getLogger(__name__)
+
+# What a leader has read and not handled is taken over by the next one soon, not after the usual wait.
+RECLAIM_AFTER_MS = 3_000
+SILENCE_EVERY = 5.0
+
+
+async def control(service: Service, settings: ControllerSettings) -> None:
+    """Stand for election and lead when elected, until the service stops."""
+    try:
+        policies = load_folder(settings.policies)
+        client = await connect(settings.kubeconfig, settings.context)
+    except (PolicyError, ValueError) as error:
+        raise PermanentError(str(error)) from error
+    async with client:
+        leader = Leader(service, settings, Api(client, settings.api_timeout), policies)
+        await leader.run()
+
+
+class Leader:
+    """One controller: its part in the election, and its work while it leads."""
+
+    def __init__(
+        self, service: Service, settings: ControllerSettings, api: Api, policies: Sequence[CanaryPolicy]
+    ) -> None:
+        self._service, self._settings, self._api, self._policies = service, settings, api, policies
+        self._broker = make_broker(settings)
+        self._telemetry = Telemetry(service.registry)
+        self._is_leader = Gauge("serinus_is_leader", "1 while this controller leads", registry=service.registry)
+        self._term: asyncio.Task[None] | None = None
+        self._election = Election(
+            api=api,
+            namespace=settings.lease_namespace,
+            name=settings.lease_name,
+            identity=consumer_name(),
+            duration=settings.lease_duration,
+            monotonic=time.monotonic,
+            clock=service.clock,
+        )
+
+    async def run(self) -> None:
+        settings, service = self._settings, self._service
+        client = await self._broker.connect()
+        service.health.require("redis", lambda: unreachable(client))
+        most = settings.stream_maxlen
+        self._registry = RedisRegistry(client, settings.keys, clock=service.clock, most_entries=most)
+        self._journal = RedisJournal(client, settings.keys, clock=service.clock, most_entries=most)
+        reader = partial(
+            GroupReader,
+            self._broker,
+            client,
+            group=controller_group(settings.cluster),
+            dead_letters=settings.keys.dead_letters,
+            reclaim_after_ms=RECLAIM_AFTER_MS,
+        )
+        self._verdicts = reader(stream=settings.keys.stream("verdicts"), handler=self._on_verdicts)
+        self._commands = reader(stream=settings.keys.stream("commands"), handler=self._on_commands)
+        try:
+            await forever("election", self._stand, health=service.health, stopping=service.stopping)
+            await self._resign()
+            with suppress(*RETRYABLE):
+                await self._election.release()
+        finally:
+            await self._resign()
+            await self._broker.stop()
+
+    async def _stand(self) -> float:
+        """One attempt at the lease, and what follows from it; also when the attempt failed."""
+        try:
+            await self._election.attempt()
+        finally:
+            if not self._election.leading:
+                await self._resign()
+        if self._election.leading and (self._term is None or self._term.done()):
+            if self._term and not self._term.cancelled() and (error := self._term.exception()):
+                logger.error("leading failed, beginning anew: %s", error, exc_info=error)
+            logger.info("leads")
+            self._is_leader.set(1)
+            self._term = asyncio.create_task(self._lead())
+        return self._election.pause
+
+    async def _resign(self) -> None:
+        term, self._term = self._term, None
+        if term is None:
+            return
+        self._is_leader.set(0)
+        logger.info("leads no longer")
+        term.cancel()
+        await asyncio.gather(term, return_exceptions=True)
+
+    async def _lead(self) -> None:
+        """One term: take up what is under way, then keep everything going until cancelled or something fails."""
+        settings, service = self._settings, self._service
+        fleet = Fleet(self._registry, settings.cluster, lambda: self._policies)
+        actor = Actor(KubernetesRollouts(self._api), self._journal, service.clock, time.monotonic)
+        self._reactor = Reactor(fleet, self._journal, actor, self._telemetry, service.clock)
+        watchers = self._watchers(fleet)
+
+        def keep(name: str, step: Callable[[], Awaitable[float]]) -> Coroutine[None, None, None]:
+            return forever(name, step, health=service.health, stopping=service.stopping)
+
+        try:
+            await fleet.restore()
+            async with asyncio.TaskGroup() as tasks:
+                for name, watcher in watchers.items():
+                    tasks.create_task(keep(f"watch {name}", watcher.step))
+                for watcher in watchers.values():
+                    await watcher.synced.wait()
+                await self._reactor.resume()
+                for name, reader in (("verdicts", self._verdicts), ("commands", self._commands)):
+                    await reader.start()
+                    tasks.create_task(keep(f"tend {name}", reader.tend))
+                tasks.create_task(keep("silence", self._watch_silence))
+        finally:
+            await self._verdicts.stop()
+            await self._commands.stop()
+            await self._reactor.stop()
+
+    def _watchers(self, fleet: Fleet) -> dict[str, Watcher]:
+        pods, rollouts = Resource(PODS, "pods", HASH_LABEL), Resource(ROLLOUTS, "rollouts")
+        found = {}
+        for namespace in self._settings.namespaces or ("",):
+            for resource, sink in ((pods, PodSink(fleet, namespace)), (rollouts, RolloutSink(fleet, namespace))):
+                mirror = Mirror(self._api, resource, namespace)
+                name = f"{resource.plural} {namespace}".strip()
+                found[name] = Watcher(mirror, sink, self._registry, self._settings.poll)
+        return found
+
+    async def _watch_silence(self) -> float:
+        await self._reactor.watch_silence(await self._registry.now())
+        self._reactor.forget_ended()
+        return SILENCE_EVERY
+
+    async def _on_verdicts(self, entries: Sequence[Entry]) -> None:
+        found = await _readable(self._verdicts, VerdictReached, entries)
+        # Of several verdicts on a run only the newest still matters: an abort stays, a hold and a proceed do not.
+        newest = {verdict.run.id: verdict for verdict in sorted(found, key=lambda verdict: verdict.end)}
+        now = await self._registry.now()
+        for verdict in newest.values():
+            await self._reactor.on_verdict(verdict, now)
+        await self._verdicts.ack(*(entry.id for entry in entries))
+
+    async def _on_commands(self, entries: Sequence[Entry]) -> None:
+        now = await self._registry.now()
+        for command in await _readable(self._commands, CommandIssued, entries):
+            await self._reactor.on_command(command, now)
+        await self._commands.ack(*(entry.id for entry in entries))
+
+
+async def _readable(reader: GroupReader, kind: type[E], entries: Sequence[Entry]) -> list[E]:
+    """The events of the entries; what cannot be read goes to the dead letters."""
+    found = []
+    for entry in entries:
+        try:
+            found.append(from_entry(kind, entry.fields).data)
+        except UnreadableEntryError as error:
+            await reader.bury(entry, str(error))
+    return found

@@ -1,0 +1,118 @@
+"""What to do about a run, given its latest verdict, people's commands and the Rollout as it stands. Pure.
+
+Serinus never advances on an old, foreign or missing verdict; it may always abort the run that a verdict is about.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from serinus_contracts import AnalysisPlan, Run, VerdictReached
+from serinus_contracts.base import Millis
+from serinus_contracts.events import Action
+from serinus_contracts.policy import Mode
+
+from serinus_controller.domain.progress import Intent
+from serinus_controller.domain.rollout import RolloutView
+from serinus_controller.domain.stages import stage_at, stages
+
+# A verdict must not be older than this many looks, else the eyes are shut and nothing may advance.
+FRESH_LOOKS = 3
+# What passes between the end of a look and its verdict: one scrape, the query, the judgement.
+SLACK_MS = 20_000
+
+
+@dataclass(frozen=True)
+class Approval:
+    actor: str
+    command: str
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What the controller keeps of a run between verdicts. `approvals` by step; `held` says who holds and why."""
+
+    approvals: Mapping[int, Approval] = field(default_factory=dict)
+    held: str = ""
+
+
+@dataclass(frozen=True)
+class Situation:
+    """A run as the controller sees it. `stage_started` is the registry's."""
+
+    view: RolloutView
+    run: Run
+    plan: AnalysisPlan
+    stage_started: Millis
+    memory: Memory = field(default_factory=Memory)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """`acts` is false where the mode only lets Serinus say what it would do."""
+
+    action: Action
+    step: int
+    cause: str
+    detail: str
+    acts: bool = False
+    actor: str = "serinus"
+
+
+def topic_of(decision: Decision | Intent) -> str:
+    """What makes it another decision than the one before; a hold that goes on for its reason is told once."""
+    about = decision.detail if decision.action in ("hold", "refused") else ""
+    return f"{decision.action}:{decision.step}:{about}"
+
+
+def decide(situation: Situation, verdict: VerdictReached, now: Millis) -> Decision | None:
+    """The decision that a verdict leads to; None if it is about something else or says nothing new to do."""
+    view, run, plan = situation.view, situation.run, situation.plan
+    cause = verdict.event_id()
+    if verdict.run.id != run.id or view.aborted or not view.releasing or view.current_hash != run.canary_hash:
+        return None
+    if verdict.verdict == "abort":
+        # The evidence is about the release, not about a step: an abort that comes after a step is still due.
+        return Decision("abort", view.step, cause, verdict.sentence, acts=may(plan.mode, "abort"))
+    if verdict.step != view.step or verdict.stage_started != situation.stage_started:
+        return None
+    if verdict.verdict == "hold":
+        return Decision("hold", view.step, cause, verdict.reason)
+    if stale(verdict.end, plan, now):
+        return None
+    if situation.memory.held:
+        return Decision("hold", view.step, cause, f"held by {situation.memory.held}")
+    if not view.at_gate:
+        return None
+    if _needs_approval(situation) and view.step not in situation.memory.approvals:
+        return Decision("await_approval", view.step, cause, verdict.sentence)
+    last = view.step == len(view.steps) - 1
+    action: Action = "promote" if last else "advance"
+    approval = situation.memory.approvals.get(view.step)
+    actor = approval.actor if approval else "serinus"
+    return Decision(action, view.step, cause, verdict.sentence, acts=may(plan.mode, action), actor=actor)
+
+
+def no_verdict(situation: Situation, last_look: Millis, now: Millis) -> Decision | None:
+    """Hold, and say so, when the looks have stopped: nothing is advanced by silence."""
+    if situation.view.aborted or not stale(max(last_look, situation.stage_started), situation.plan, now):
+        return None
+    looks = f"no verdict for {FRESH_LOOKS} looks: is a collector or analyzer missing, or metrics?"
+    return Decision("hold", situation.view.step, "no-verdict", looks)
+
+
+def stale(end: Millis, plan: AnalysisPlan, now: Millis) -> bool:
+    return now - end > FRESH_LOOKS * plan.interval * 1000 + SLACK_MS
+
+
+def may(mode: Mode, action: Action) -> bool:
+    """Whether a mode lets Serinus act: shadow never, guard aborts only, enforce always."""
+    return mode == "enforce" or (mode == "guard" and action == "abort")
+
+
+def _needs_approval(situation: Situation) -> bool:
+    """A person is asked at the last gate of a stage that wants approval; verdicts open the gates before it."""
+    found = stages(situation.view.steps)
+    stage = stage_at(found, situation.view.step)
+    if stage < 0 or not found[stage].gates or situation.view.step != found[stage].gates[-1]:
+        return False
+    return any(rule.approval and rule.first_step == found[stage].first_step for rule in situation.plan.stages)

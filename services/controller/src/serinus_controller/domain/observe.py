@@ -1,0 +1,99 @@
+"""From a Rollout and its pods to what the others are told: where the run stands, and since when its weight holds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from serinus_contracts import AnalysisPlan, Pod, RolloutObserved, Run
+from serinus_contracts.base import Millis
+from serinus_contracts.events import Outcome
+
+from serinus_controller.domain.rollout import RolloutView
+from serinus_controller.domain.stages import stage_at, stages, weight_in_force
+
+
+@dataclass(frozen=True)
+class Observation:
+    """`constant_until`: up to when the weight is known to have been the one of `event`; None: not learnt now."""
+
+    event: RolloutObserved
+    constant_until: Millis | None
+
+
+def observe(
+    view: RolloutView,
+    run: Run,
+    plan: AnalysisPlan,
+    pods: Sequence[Pod],
+    version: str,
+    before: RolloutObserved | None,
+    *,
+    seen: Millis,
+    consistent: Millis | None,
+) -> Observation:
+    """What to tell of a live run.
+
+    `seen`: when the view had been received. `consistent`: when the read that gave it was started, if it was one
+    that shows the newest state. `before`: what was told last of this run.
+    """
+    found = stages(view.steps)
+    ready = {arm: sum(pod.ready for pod in pods if pod.arm == arm) for arm in ("canary", "stable")}
+    wanted, actual, steady = weight_in_force(view, found, ready["canary"], sum(ready.values()))
+    gate = view.pauses[0].started_ms if view.at_gate else None
+    started = _stage_started(view, before, stage_at(found, view.step), wanted, steady, gate, seen)
+    event = RolloutObserved(
+        run=run,
+        resource_version=version,
+        phase=view.phase,
+        step=view.step,
+        steps=len(view.steps),
+        stage=stage_at(found, view.step),
+        set_weight=wanted,
+        actual_weight=actual,
+        steady=steady,
+        stage_started=started,
+        gate_started=gate,
+        pods=tuple(pods),
+        plan=plan.digest,
+    )
+    return Observation(event, consistent if steady else None)
+
+
+def _stage_started(
+    view: RolloutView,
+    before: RolloutObserved | None,
+    stage: int,
+    weight: int,
+    steady: bool,
+    gate: Millis | None,
+    seen: Millis,
+) -> Millis:
+    """Since when the weight holds: as before while nothing says otherwise, else no earlier than it surely did."""
+    if before is not None and not steady:
+        return before.stage_started
+    same = before is not None and before.steady and (before.stage, before.set_weight) == (stage, weight)
+    if same and before is not None and not _paused_anew(before, view, gate):
+        return before.stage_started
+    # The pause begins after the weight is in force, so a controller that was away learns from it when that was.
+    return min(seen, gate) if gate is not None else seen
+
+
+def _paused_anew(before: RolloutObserved, view: RolloutView, gate: Millis | None) -> bool:
+    """The same step with another pause: in between the run was elsewhere, and so may the weight have been."""
+    return before.step == view.step and before.gate_started is not None and gate not in (None, before.gate_started)
+
+
+def ended(before: RolloutObserved, outcome: Outcome, version: str, view: RolloutView | None) -> RolloutObserved:
+    """The last that is told of a run."""
+    update: dict[str, object] = {"outcome": outcome, "resource_version": version, "steady": False, "gate_started": None}
+    if view is not None:
+        update |= {"phase": view.phase, "actual_weight": 100 if outcome == "promoted" else view.canary_weight or 0}
+    return before.model_copy(update=update)
+
+
+def outcome_of(run: Run, view: RolloutView) -> Outcome | None:
+    """How a run has ended, None while it goes on."""
+    if view.current_hash != run.canary_hash:
+        return "superseded"
+    if view.aborted:
+        return "aborted"
+    return "promoted" if view.stable_hash == run.canary_hash else None

@@ -1,0 +1,47 @@
+"""A pod as far as Serinus cares."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from serinus_contracts.base import Millis
+
+from serinus_controller.domain.rollout import parse_time
+
+HASH_LABEL = "rollouts-pod-template-hash"
+
+
+@dataclass(frozen=True, slots=True)
+class PodView:
+    """`owner` is the name of its ReplicaSet, which Argo makes of Rollout and hash."""
+
+    namespace: str
+    name: str
+    owner: str
+    started: Millis | None
+    ready: bool
+    restarts: int
+    version: int
+
+
+def pod_view(document: Mapping[str, Any]) -> PodView:
+    """The view of a Pod object. Raises ValueError if it lacks what every stored object has."""
+    metadata = document.get("metadata") or {}
+    status = document.get("status") or {}
+    try:
+        namespace, name, version = metadata["namespace"], metadata["name"], metadata["resourceVersion"]
+        owners = [owner["name"] for owner in metadata.get("ownerReferences") or () if owner.get("kind") == "ReplicaSet"]
+        containers = status.get("containerStatuses") or ()
+        conditions = {one.get("type"): one.get("status") for one in status.get("conditions") or ()}
+        restarts = sum(int(container.get("restartCount", 0)) for container in containers)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"a Pod of unknown form: {type(error).__name__}: {error}") from None
+    return PodView(
+        namespace=str(namespace),
+        name=str(name),
+        owner=str(owners[0]) if owners else "",
+        started=parse_time(str(status.get("startTime") or "")) or None,
+        ready=conditions.get("Ready") == "True" and "deletionTimestamp" not in metadata,
+        restarts=restarts,
+        version=int(version) if str(version).isdigit() else 0,
+    )

@@ -1,0 +1,69 @@
+"""How far an act has come: what is left to do, judged from nothing but the Rollout as it stands now.
+
+So it makes no difference who began, how often it was tried, or where a controller died.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from serinus_contracts.base import Contract, Millis
+
+from serinus_controller.domain.rollout import RolloutView
+
+
+class Intent(Contract):
+    """An act that was decided and is written down before anything is sent."""
+
+    action: Literal["advance", "promote", "abort"]
+    step: int
+    step_hash: str
+    cause: str
+    actor: str
+    detail: str
+    since: Millis
+
+
+Next = Literal["done", "send", "wait", "lost"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    next: Next
+    why: str = ""
+
+
+def progress(intent: Intent, canary_hash: str, uid: str, view: RolloutView | None) -> Progress:
+    """What to do next for the intent: send its patch, wait for Argo, or stop because it is done or lost."""
+    if view is None or view.uid != uid:
+        return Progress("lost", "the Rollout was deleted")
+    if view.current_hash != canary_hash:
+        return Progress("lost", "another revision has begun")
+    if intent.action == "abort":
+        return _abort(view)
+    return _promote(intent, view)
+
+
+def _abort(view: RolloutView) -> Progress:
+    if view.aborted:
+        # Argo may show Degraded before the traffic is back on stable.
+        back = view.phase == "Degraded" and not (view.routed and view.canary_weight)
+        return Progress("done") if back else Progress("wait", "aborted, traffic not yet back on stable")
+    if not view.releasing:
+        return Progress("lost", "fully promoted already: Argo drops an abort then")
+    return Progress("send")
+
+
+def _promote(intent: Intent, view: RolloutView) -> Progress:
+    if view.aborted:
+        return Progress("lost", "the Rollout was aborted")
+    if view.step_hash != intent.step_hash:
+        return Progress("lost", "the steps were edited")
+    if view.step > intent.step or not view.releasing:
+        return Progress("done")
+    if view.step < intent.step:
+        return Progress("lost", "the Rollout has gone back to an earlier step")
+    if view.spec_paused:
+        return Progress("lost", "the Rollout is paused by hand (spec.paused)")
+    if view.at_gate:
+        return Progress("send")
+    return Progress("wait", "unpausing" if view.unpausing else view.message or view.phase)

@@ -1,0 +1,188 @@
+"""A Rollout as Argo's controller shows it, read defensively: what is absent is zero, false or unknown.
+
+Rules of reading, learnt from Argo Rollouts 1.9 and later: `observedGeneration` is a string; `controllerPause`
+without pause conditions means that a promotion is under way; an abort sets the index to 0; the weights carry the
+hash that they were set for, and lag behind a new revision.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from serinus_contracts.base import Millis
+from serinus_contracts.events import Phase
+
+Json = Mapping[str, Any]
+
+_PHASES = ("Progressing", "Paused", "Degraded", "Healthy")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One canary step: a change of weight, a pause (without end, or timed), or something else that Argo runs."""
+
+    kind: str
+    weight: int | None = None
+    timed: bool = False
+
+    @property
+    def gate(self) -> bool:
+        return self.kind == "pause" and not self.timed
+
+
+@dataclass(frozen=True)
+class Pause:
+    reason: str
+    started: str
+
+    @property
+    def started_ms(self) -> Millis:
+        """No later than this the pause had begun: Argo writes whole seconds, rounded down."""
+        return parse_time(self.started) + 1000
+
+
+@dataclass(frozen=True)
+class RolloutView:
+    """What Serinus reads of a Rollout."""
+
+    namespace: str
+    name: str
+    uid: str
+    labels: Mapping[str, str]
+    generation: int
+    resource_version: str
+    observed: bool
+    phase: Phase
+    message: str
+    current_hash: str
+    stable_hash: str
+    step: int
+    step_hash: str
+    steps: Sequence[Step]
+    pauses: Sequence[Pause]
+    controller_pause: bool
+    spec_paused: bool
+    aborted: bool
+    routed: bool
+    canary_weight: int | None
+    weight_hash: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def releasing(self) -> bool:
+        """A new template is on its way next to a stable one."""
+        return bool(self.current_hash and self.stable_hash) and self.current_hash != self.stable_hash
+
+    @property
+    def current_step(self) -> Step | None:
+        return self.steps[self.step] if 0 <= self.step < len(self.steps) else None
+
+    @property
+    def at_gate(self) -> bool:
+        """Waits at a pause without end, and nothing is under way that a promotion would run into."""
+        step = self.current_step
+        return (
+            self.observed
+            and self.phase == "Paused"
+            and not self.aborted
+            and not self.spec_paused
+            and step is not None
+            and step.gate
+            and len(self.pauses) == 1
+            and self.pauses[0].reason == "CanaryPauseStep"
+        )
+
+    @property
+    def unpausing(self) -> bool:
+        """A promotion was taken and not yet carried out."""
+        return self.controller_pause and not self.pauses
+
+
+def parse_time(text: str) -> Millis:
+    """Milliseconds of an RFC 3339 time as Kubernetes writes it; 0 for none."""
+    if not text:
+        return 0
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return 0
+    return max(0, int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000))
+
+
+def view(document: Json) -> RolloutView:
+    """The view of a Rollout object. Raises ValueError if it lacks what every stored object has."""
+    metadata, spec, status = (_map(document.get(part)) for part in ("metadata", "spec", "status"))
+    try:
+        namespace, name, uid = (str(metadata[field]) for field in ("namespace", "name", "uid"))
+        resource_version = str(metadata["resourceVersion"])
+    except KeyError as error:
+        raise ValueError(f"a Rollout without metadata.{error.args[0]}") from None
+    canary = _map(_map(spec.get("strategy")).get("canary"))
+    weights = _map(_map(_map(status.get("canary")).get("weights")).get("canary"))
+    generation = _int(metadata.get("generation"))
+    phase = status.get("phase")
+    return RolloutView(
+        namespace=namespace,
+        name=name,
+        uid=uid,
+        labels={str(k): str(v) for k, v in _map(metadata.get("labels")).items()},
+        generation=generation,
+        resource_version=resource_version,
+        observed=_int(status.get("observedGeneration")) == generation and _workload_observed(document),
+        phase=cast("Phase", phase) if phase in _PHASES else "Progressing",
+        message=str(status.get("message", "")),
+        current_hash=str(status.get("currentPodHash", "")),
+        stable_hash=str(status.get("stableRS", "")),
+        step=_int(status.get("currentStepIndex")),
+        step_hash=str(status.get("currentStepHash", "")),
+        steps=[_step(_map(step)) for step in _list(canary.get("steps"))],
+        pauses=[
+            Pause(str(pause.get("reason", "")), str(pause.get("startTime", "")))
+            for pause in map(_map, _list(status.get("pauseConditions")))
+        ],
+        controller_pause=status.get("controllerPause") is True,
+        spec_paused=spec.get("paused") is True,
+        aborted=status.get("abort") is True,
+        routed=bool(canary.get("trafficRouting")),
+        canary_weight=_int(weights["weight"]) if "weight" in weights else None,
+        weight_hash=str(weights.get("podTemplateHash", "")),
+    )
+
+
+def _workload_observed(document: Json) -> bool:
+    """With a workloadRef the Rollout's generation stays; an annotation tells that the workload has moved on."""
+    annotations = _map(_map(document.get("metadata")).get("annotations"))
+    wanted = annotations.get("rollout.argoproj.io/workload-generation")
+    if wanted is None or not _map(document.get("spec")).get("workloadRef"):
+        return True
+    return str(_map(document.get("status")).get("workloadObservedGeneration", "")) == str(wanted)
+
+
+def _step(step: Json) -> Step:
+    if "setWeight" in step:
+        return Step("setWeight", weight=_int(step["setWeight"]))
+    if "pause" in step:
+        return Step("pause", timed=_map(step["pause"]).get("duration") is not None)
+    return Step(next(iter(step), "unknown"))
+
+
+def _map(value: object) -> Json:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: object) -> Sequence[Any]:
+    return value if isinstance(value, Sequence) and not isinstance(value, str) else ()
+
+
+def _int(value: object) -> int:
+    """A whole number, also as text; 0 for anything else."""
+    if isinstance(value, bool):
+        return 0
+    if isinstance(value, int | float):
+        return int(value)
+    return int(value) if isinstance(value, str) and re.fullmatch(r"-?\d{1,18}", value) else 0

@@ -1,0 +1,55 @@
+"""A Rollout's canary steps as stages: the span from one change of weight to the next, and the gates inside."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from serinus_controller.domain.rollout import RolloutView, Step
+
+
+@dataclass(frozen=True)
+class Stage:
+    """`first_step` is the index of the setWeight; `gates` are the indexes of the pauses without end after it."""
+
+    weight: int
+    first_step: int
+    gates: tuple[int, ...]
+    timed: bool
+
+
+def stages(steps: Sequence[Step]) -> tuple[Stage, ...]:
+    """The stages, in order. Steps before the first change of weight belong to none."""
+    starts = [index for index, step in enumerate(steps) if step.weight is not None]
+    found = []
+    for start, following in zip(starts, [*starts[1:], len(steps)], strict=True):
+        inside = range(start + 1, following)
+        found.append(
+            Stage(
+                weight=steps[start].weight or 0,
+                first_step=start,
+                gates=tuple(index for index in inside if steps[index].gate),
+                timed=any(steps[index].timed for index in inside),
+            )
+        )
+    return tuple(found)
+
+
+def stage_at(found: Sequence[Stage], step: int) -> int:
+    """Index of the stage that a step belongs to, -1 before the first."""
+    return sum(stage.first_step <= step for stage in found) - 1
+
+
+def weight_in_force(view: RolloutView, found: Sequence[Stage], canary_pods: int, pods: int) -> tuple[int, int, bool]:
+    """Set weight, actual weight (percent), and whether the set one is in force, so that counts may be compared.
+
+    With traffic routing Argo reports the weight, and for which hash it was set. Without, the share of the pods is
+    the weight, as near as whole pods allow.
+    """
+    stage = stage_at(found, view.step)
+    wanted = found[stage].weight if stage >= 0 else 0
+    between = view.current_step is not None and view.current_step.weight is not None
+    running = view.releasing and not view.aborted and stage >= 0 and not between and view.step < len(view.steps)
+    if view.routed:
+        actual = (view.canary_weight or 0) if view.weight_hash == view.current_hash else 0
+        return wanted, actual, running and actual == wanted
+    actual = round(100 * canary_pods / pods) if pods else 0
+    return wanted, actual, running and canary_pods > 0

@@ -1,0 +1,1 @@
+"""What the leading controller does: keep the others informed, decide on verdicts and commands, act."""

@@ -1,0 +1,167 @@
+"""Acting: write the intent down, patch with tests, confirm by reading back, nudge what Argo lost, tell the outcome.
+
+A 200 is no act: up to v1.9.1 Argo often takes a promotion or an abort that comes just after its own write and does
+nothing. Any change of the object wakes it, so after a second without progress the status message is changed.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from serinus_contracts import DecisionTaken, Run
+from serinus_contracts.events import State
+from serinus_contracts.policy import Mode
+from serinus_runtime import logs
+from serinus_runtime.clock import Clock
+from serinus_runtime.errors import RETRYABLE
+
+from serinus_controller.domain import patches
+from serinus_controller.domain.decide import topic_of
+from serinus_controller.domain.progress import Intent, progress
+from serinus_controller.domain.rollout import RolloutView
+from serinus_controller.service_layer.ports import Journal, Rollouts
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds: first and longest pause between reads, when to nudge (doubling), when to give up."""
+
+    first: float = 0.01
+    longest: float = 0.5
+    nudge: float = 1.0
+    rarest_nudge: float = 30.0
+    give_up: float = 60.0
+
+
+@dataclass
+class Actor:
+    """Carries out intents. `monotonic` gives seconds; `clock` stamps the outcome."""
+
+    rollouts: Rollouts
+    journal: Journal
+    clock: Clock
+    monotonic: Callable[[], float]
+    patience: Patience = field(default_factory=Patience)
+
+    async def carry_out(self, run: Run, intent: Intent, mode: Mode) -> bool:
+        """Bring the intent to its end and tell it; True if it was done. Survives an API server that is away."""
+        with logs.about(run=run.id, cause=intent.cause):
+            attempt = _Attempt(self, run, intent)
+            done = await attempt.finish()
+            state: State = "confirmed" if done else "failed"
+            detail = intent.detail if done else f"{intent.action} not done: {attempt.why}"
+            logger.info("%s at step %d %s%s", intent.action, intent.step, state, "" if done else f": {attempt.why}")
+            decision = DecisionTaken(
+                run=run,
+                step=intent.step,
+                action=intent.action,
+                cause=intent.cause,
+                actor=intent.actor,
+                detail=detail,
+                mode=mode,
+                state=state,
+                patch=tuple(attempt.sent),
+                before=_shown(attempt.before),
+                after=_shown(attempt.after),
+                decided=self.clock(),
+            )
+            # What failed may be decided again by the next verdict; what is done is not told twice.
+            await self._persist(decision, topic_of(intent) if done else "")
+            return done
+
+    async def _persist(self, decision: DecisionTaken, topic: str) -> None:
+        while True:
+            try:
+                await self.journal.tell(decision, topic=topic, ends_intent=True)
+            except RETRYABLE as error:
+                logger.warning("outcome not yet told: %s: %s", type(error).__name__, error)
+                await asyncio.sleep(self.patience.longest)
+            else:
+                return
+
+
+class _Attempt:
+    """One intent on its way."""
+
+    def __init__(self, actor: Actor, run: Run, intent: Intent) -> None:
+        self._actor, self._run, self._intent = actor, run, intent
+        self._began = actor.monotonic()
+        self._touched: float | None = None
+        self._nudges = 0
+        self.before: RolloutView | None = None
+        self.after: RolloutView | None = None
+        self.sent: Sequence[dict[str, Any]] = ()
+        self.why = ""
+
+    async def finish(self) -> bool:
+        pause = self._actor.patience.first
+        while True:
+            try:
+                ended = await self._step()
+            except RETRYABLE as error:
+                self.why = f"{type(error).__name__}: {error}"
+                logger.warning("%s waits: %s", self._intent.action, self.why)
+                ended, pause = None, self._actor.patience.longest
+            if ended is not None:
+                return ended
+            # An abort is never given up for an API server that is away; a promotion would rest on an old verdict.
+            if self._intent.action != "abort" and self._elapsed() > self._actor.patience.give_up:
+                self.why = f"no effect within {self._actor.patience.give_up:g} s: {self.why}"
+                return False
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, self._actor.patience.longest)
+
+    def _elapsed(self) -> float:
+        return self._actor.monotonic() - self._began
+
+    async def _step(self) -> bool | None:
+        """Read, then do what is next; True or False when it has ended."""
+        run, intent = self._run, self._intent
+        view = await self._actor.rollouts.get(run.namespace, run.name)
+        self.before = self.before or view
+        self.after = view
+        state = progress(intent, run.canary_hash, run.uid, view)
+        self.why = state.why or self.why
+        if state.next == "done":
+            return True
+        if state.next == "lost" or view is None:
+            return False
+        if state.next == "send":
+            patch = patches.abort(view) if intent.action == "abort" else patches.promote(view)
+            if await self._actor.rollouts.patch_status(run.namespace, run.name, patch):
+                self.before, self.sent = view, patch
+            else:
+                self.why = "the Rollout changed while it was patched"
+            self._touched = self._actor.monotonic()
+            return None
+        await self._nudge()
+        return None
+
+    async def _nudge(self) -> None:
+        if self._touched is None:
+            self._touched = self._actor.monotonic()
+        patience = min(self._actor.patience.nudge * 2**self._nudges, self._actor.patience.rarest_nudge)
+        if self._actor.monotonic() - self._touched < patience:
+            return
+        self._nudges += 1
+        text = f"{self._intent.action} by Serinus, reminder {self._nudges}"
+        logger.info("Argo has not reacted: reminder %d", self._nudges)
+        await self._actor.rollouts.patch_status(self._run.namespace, self._run.name, patches.nudge(text))
+        self._touched = self._actor.monotonic()
+
+
+def _shown(view: RolloutView | None) -> dict[str, Any]:
+    """What an audit wants to see of a Rollout before and after."""
+    if view is None:
+        return {}
+    return {
+        "resource_version": view.resource_version,
+        "phase": view.phase,
+        "step": view.step,
+        "weight": view.canary_weight,
+        "aborted": view.aborted,
+    }

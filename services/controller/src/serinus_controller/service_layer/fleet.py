@@ -1,0 +1,204 @@
+"""All runs of the cluster as they stand: keeps the registry true while Rollouts and pods change."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from serinus_contracts import AnalysisPlan, Pod, RolloutObserved, Run
+from serinus_contracts.base import Arm, Millis
+from serinus_contracts.events import Outcome
+from serinus_contracts.policy import CanaryPolicy
+from serinus_runtime import logs
+
+from serinus_controller.domain.observe import ended, observe, outcome_of
+from serinus_controller.domain.pods import PodView
+from serinus_controller.domain.policies import choose
+from serinus_controller.domain.resolve import UnfitPolicyError, resolve, warnings
+from serinus_controller.domain.rollout import RolloutView
+from serinus_controller.domain.runs import run_of, version_of
+from serinus_controller.domain.stages import stages
+from serinus_controller.service_layer.ports import Registry
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LiveRun:
+    """A run under way. `view` is None until its Rollout has been seen since this controller leads."""
+
+    run: Run
+    plan: AnalysisPlan
+    told: RolloutObserved
+    view: RolloutView | None = None
+
+
+class Fleet:
+    """The runs of one cluster, by their Rollout's uid. `policies` gives those in force."""
+
+    def __init__(self, registry: Registry, cluster: str, policies: Callable[[], Sequence[CanaryPolicy]]) -> None:
+        self._registry, self._cluster, self._policies = registry, cluster, policies
+        self.runs: dict[str, LiveRun] = {}
+        self._pods: dict[tuple[str, str], PodView] = {}
+        self._by_owner: dict[tuple[str, str], set[tuple[str, str]]] = {}
+        self._complained: dict[str, str] = {}
+
+    async def restore(self) -> None:
+        """Take up the runs that a leader before us knew."""
+        for told in await self._registry.live(self._cluster):
+            plan = await self._registry.plan(told.plan)
+            if plan is None:
+                logger.error("run %s has lost its plan: it is resolved anew", told.run.id)
+                continue
+            self.runs.setdefault(told.run.uid, LiveRun(told.run, plan, told))
+
+    async def see_all(self, views: Sequence[RolloutView], *, asked: Millis, namespace: str) -> None:
+        """A full and consistent list of the Rollouts of a namespace (of all if it is empty), asked for at `asked`."""
+        seen = await self._registry.now()
+        for view in views:
+            await self._see(view, seen=seen, consistent=asked)
+        present = {view.uid for view in views}
+        for uid, live in list(self.runs.items()):
+            if uid not in present and namespace in ("", live.run.namespace):
+                await self._end(live, "deleted", live.told.resource_version, None)
+
+    async def see(self, view: RolloutView) -> None:
+        """One change of a Rollout."""
+        await self._see(view, seen=await self._registry.now(), consistent=None)
+
+    async def gone(self, view: RolloutView) -> None:
+        """A Rollout was deleted."""
+        live = self.runs.get(view.uid)
+        if live:
+            await self._end(live, "deleted", view.resource_version, None)
+
+    def pods_are(self, pods: Sequence[PodView], *, namespace: str) -> None:
+        """The full list of pods of a namespace, of all if it is empty."""
+        present = {(pod.namespace, pod.name) for pod in pods}
+        for key, pod in list(self._pods.items()):
+            if key not in present and namespace in ("", pod.namespace):
+                self.pod_gone(pod)
+        for pod in pods:
+            self.pod_is(pod)
+
+    def pod_is(self, pod: PodView) -> None:
+        key = (pod.namespace, pod.name)
+        self._pods[key] = pod
+        self._by_owner.setdefault((pod.namespace, pod.owner), set()).add(key)
+
+    def pod_gone(self, pod: PodView) -> None:
+        key = (pod.namespace, pod.name)
+        self._pods.pop(key, None)
+        owned = self._by_owner.get((pod.namespace, pod.owner), set())
+        owned.discard(key)
+        if not owned:
+            self._by_owner.pop((pod.namespace, pod.owner), None)
+
+    def find(self, run: str) -> LiveRun | None:
+        """The live run of this id whose Rollout has been seen."""
+        uid = run.split("/")[-3] if run.count("/") >= 3 else ""
+        live = self.runs.get(uid)
+        return live if live and live.run.id == run and live.view else None
+
+    async def _see(self, view: RolloutView, *, seen: Millis, consistent: Millis | None) -> None:
+        live = self.runs.get(view.uid)
+        if live and live.view and version_of(view) < version_of(live.view):
+            return
+        if live:
+            attempt = await self._registry.attempt(self._cluster, view) if self._turned(live, view) else None
+            fresh = attempt is not None and attempt.number != live.run.attempt
+            outcome = outcome_of(live.run, view) or ("superseded" if fresh else None)
+            if outcome:
+                await self._end(live, outcome, view.resource_version, view)
+                live = None
+        if view.releasing and not view.aborted:
+            await self._observe(view, live, seen, consistent)
+
+    @staticmethod
+    def _turned(live: LiveRun, view: RolloutView) -> bool:
+        """Whether the attempt may have changed, which only the registry knows for sure."""
+        before = live.view
+        return before is None or (before.current_hash, before.aborted) != (view.current_hash, view.aborted)
+
+    async def _observe(self, view: RolloutView, live: LiveRun | None, seen: Millis, consistent: Millis | None) -> None:
+        live = live or await self._begin(view)
+        if live is None:
+            return
+        if live.told.steps != len(view.steps) or (live.view and live.view.step_hash != view.step_hash):
+            live = self._resolved(view, live.run, live) or live
+        pods, versions = self._pods_of(view, live.run)
+        version = str(max([version_of(view), *versions]))
+        before = live.told if live.told.resource_version else None
+        found = observe(view, live.run, live.plan, pods, version, before, seen=seen, consistent=consistent)
+        changed = before is None or _content(before) != _content(found.event)
+        if changed or found.constant_until is not None:
+            event = found.event if changed or before is None else before
+            with logs.about(run=live.run.id):
+                await self._registry.observe(event, live.plan, found.constant_until, publish=changed)
+            live = replace(live, told=event)
+        self.runs[view.uid] = replace(live, view=view)
+
+    async def _begin(self, view: RolloutView) -> LiveRun | None:
+        attempt = await self._registry.attempt(self._cluster, view)
+        if attempt.hash != view.current_hash:
+            return None
+        live = self._resolved(view, run_of(self._cluster, view, attempt), None)
+        if live:
+            logger.info(
+                "run begins: %s by policy %s", view.key, live.plan.policy, extra={"fields": {"run": live.run.id}}
+            )
+        return live
+
+    def _resolved(self, view: RolloutView, run: Run, live: LiveRun | None) -> LiveRun | None:
+        """The run with its plan; None, and a word in the log, if there is no policy that fits."""
+        policies = choose(self._policies(), view)
+        if not policies:
+            return None
+        if len(policies) > 1:
+            names = ", ".join(policy.metadata.name for policy in policies)
+            self._complain(run, f"{view.key} is matched by several policies ({names}): none is applied")
+            return None
+        found = stages(view.steps)
+        try:
+            plan = resolve(policies[0], run, found)
+        except UnfitPolicyError as error:
+            self._complain(run, str(error))
+            return None
+        for text in warnings(policies[0], found):
+            self._complain(run, text)
+        blank = _nothing_told(run, plan)
+        return LiveRun(run, plan, live.told if live else blank, live.view if live else None)
+
+    def _complain(self, run: Run, text: str) -> None:
+        if self._complained.get(run.uid) != text:
+            self._complained[run.uid] = text
+            logger.warning("%s", text, extra={"fields": {"run": run.id}})
+
+    def _pods_of(self, view: RolloutView, run: Run) -> tuple[list[Pod], list[int]]:
+        arms: Mapping[Arm, str] = {"canary": run.canary_hash, "stable": run.stable_hash}
+        found = [
+            (arm, self._pods[key])
+            for arm, hash_ in arms.items()
+            for key in sorted(self._by_owner.get((view.namespace, f"{view.name}-{hash_}"), ()))
+        ]
+        pods = [
+            Pod(name=pod.name, arm=arm, started=pod.started, ready=pod.ready, restarts=pod.restarts)
+            for arm, pod in found
+        ]
+        return pods, [pod.version for _, pod in found]
+
+    async def _end(self, live: LiveRun, outcome: Outcome, version: str, view: RolloutView | None) -> None:
+        with logs.about(run=live.run.id):
+            await self._registry.retire(ended(live.told, outcome, version, view))
+            logger.info("run ends: %s %s", live.run.rollout, outcome)
+        self.runs.pop(live.run.uid, None)
+
+
+def _nothing_told(run: Run, plan: AnalysisPlan) -> RolloutObserved:
+    return RolloutObserved(
+        run=run, resource_version="", phase="Progressing", step=0, steps=0, stage=-1, set_weight=0, actual_weight=0,
+        steady=False, stage_started=0, plan=plan.digest,
+    )  # fmt: skip
+
+
+def _content(event: RolloutObserved) -> RolloutObserved:
+    return event.model_copy(update={"resource_version": ""})

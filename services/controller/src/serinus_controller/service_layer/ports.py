@@ -1,0 +1,92 @@
+"""What the controller needs from outside."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from serinus_contracts import AnalysisPlan, DecisionTaken, RolloutObserved, Run, VerdictReached
+from serinus_contracts.base import Millis
+from serinus_runtime.errors import TransientError
+
+from serinus_controller.domain.decide import Memory
+from serinus_controller.domain.patches import Patch
+from serinus_controller.domain.progress import Intent
+from serinus_controller.domain.rollout import RolloutView
+from serinus_controller.domain.runs import Attempt
+
+
+class ClusterError(TransientError):
+    """The API server did not do what was asked; `status` is its HTTP code, 0 if it did not answer."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Rollouts(Protocol):
+    """Acting on Rollouts."""
+
+    async def get(self, namespace: str, name: str) -> RolloutView | None:
+        """The newest state, None if there is no such Rollout. Raises ClusterError."""
+        ...
+
+    async def patch_status(self, namespace: str, name: str, patch: Patch | dict[str, Any]) -> bool:
+        """JSON patch (a list) or merge patch (a dict) of the status; False if a test in it failed or the Rollout is
+        gone. Raises ClusterError."""
+        ...
+
+
+@dataclass(frozen=True)
+class Control:
+    """The controller's own memory of a run. `topic` is what was told last, so that nothing is told twice."""
+
+    intent: Intent | None = None
+    memory: Memory = field(default_factory=Memory)
+    topic: str = ""
+    verdict: VerdictReached | None = None
+
+
+class Registry(Protocol):
+    """Runs as the other services see them."""
+
+    async def attempt(self, cluster: str, view: RolloutView) -> Attempt:
+        """Count and keep the Rollout's attempt."""
+        ...
+
+    async def now(self) -> Millis:
+        """The clock that all services share."""
+        ...
+
+    async def live(self, cluster: str) -> Sequence[RolloutObserved]:
+        """What was told last of each run of the cluster that has not ended."""
+        ...
+
+    async def observe(
+        self, event: RolloutObserved, plan: AnalysisPlan, constant_until: Millis | None, *, publish: bool
+    ) -> None:
+        """Make the run known, or what changed of it; an older observation than the last changes nothing."""
+        ...
+
+    async def retire(self, event: RolloutObserved) -> None:
+        """The run has ended: publish it and let its keys expire."""
+        ...
+
+    async def plan(self, digest: str) -> AnalysisPlan | None: ...
+
+
+class Journal(Protocol):
+    """The controller's memory, and what it tells of its decisions."""
+
+    async def load(self, run: Run) -> Control: ...
+
+    async def remember(self, run: Run, *, verdict: VerdictReached) -> None: ...
+
+    async def keep(self, run: Run, memory: Memory) -> None: ...
+
+    async def begin(self, run: Run, intent: Intent, topic: str) -> None:
+        """Write the intent down before anything is sent."""
+        ...
+
+    async def tell(self, decision: DecisionTaken, *, topic: str, ends_intent: bool = False) -> None:
+        """Publish a decision and keep its topic; with `ends_intent` the open intent is closed in the same step."""
+        ...

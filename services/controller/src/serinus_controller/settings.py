@@ -1,0 +1,36 @@
+"""The controller's settings."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import NoDecode
+from serinus_runtime.settings import Settings
+
+
+class ControllerSettings(Settings):
+    cluster: str = Field(
+        "default",
+        pattern=r"^[A-Za-z0-9._-]+$",
+        description="name of this cluster in every run's id; several may share a Redis",
+    )
+    policies: Path = Field(Path("policies"), description="folder of CanaryPolicy files")
+    namespaces: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="namespaces to watch, separated by commas; empty watches all"
+    )
+    kubeconfig: str = Field("", description="kubeconfig file; empty uses the pod's service account")
+    context: str = Field("", description="context of the kubeconfig; empty uses its current one")
+    api_timeout: Annotated[float, Field(gt=0)] = Field(10.0, description="seconds that a Kubernetes request may take")
+    poll: Annotated[int, Field(ge=1)] = Field(
+        5, description="seconds between consistent reads of the Rollouts: looks reach no further than the last one"
+    )
+    lease_namespace: str = Field("serinus", description="namespace of the Lease by which controllers elect a leader")
+    lease_name: str = Field("serinus-controller", description="name of that Lease")
+    lease_duration: Annotated[float, Field(ge=1)] = Field(
+        15.0, description="seconds after which a leader that fell silent is replaced"
+    )
+
+    @field_validator("namespaces", mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

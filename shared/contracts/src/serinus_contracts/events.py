@@ -1,0 +1,334 @@
+"""The five events. Each knows its type, its stream and its deterministic id, so that a repeat is recognisable."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, JsonValue
+
+from serinus_contracts.base import Arm, Contract, Millis
+from serinus_contracts.policy import Better, Margin, Mode
+from serinus_contracts.streams import Stream
+
+
+class Run(Contract):
+    """One attempt to release one template. A pod hash comes back on retry and rollback, hence `attempt`."""
+
+    cluster: str
+    namespace: str
+    name: str
+    uid: str
+    canary_hash: str
+    stable_hash: str
+    attempt: Annotated[int, Field(ge=1)]
+
+    @property
+    def id(self) -> str:
+        return f"{self.cluster}/{self.uid}/{self.canary_hash}/{self.attempt}"
+
+    @property
+    def rollout(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class Event(Contract):
+    """Base of all events: the `data` of a CloudEvent."""
+
+    TYPE: ClassVar[str]
+    STREAM: ClassVar[Stream]
+    run: Run
+
+    def event_id(self) -> str:
+        raise NotImplementedError
+
+    def flat(self) -> dict[str, str]:
+        """Fields that stand beside the envelope in the stream entry, for filters that cannot look into JSON."""
+        return {"run": self.run.id}
+
+
+class Pod(Contract):
+    name: str
+    arm: Arm
+    started: Millis | None = None
+    ready: bool = False
+    restarts: int = 0
+
+
+Phase = Literal["Progressing", "Paused", "Degraded", "Healthy"]
+Outcome = Literal["promoted", "aborted", "superseded", "deleted"]
+
+
+class RolloutObserved(Event):
+    """Where a run stands, as the leading controller read it."""
+
+    TYPE = "dev.serinus.rollout.observed.v1"
+    STREAM = "rollouts"
+    resource_version: str
+    phase: Phase
+    step: int = Field(description="index of the step that runs; equal to `steps` when all are done")
+    steps: int
+    stage: int = Field(description="index into the plan's stages; -1 before the first change of weight")
+    set_weight: int
+    actual_weight: int
+    steady: bool = Field(description="the set weight is in force: counts of both arms may be compared")
+    stage_started: Millis = Field(description="no later than this the stage's weight was in force")
+    gate_started: Millis | None = Field(None, description="since when it waits at a pause without end")
+    pods: tuple[Pod, ...] = ()
+    plan: str = Field(description="digest of the AnalysisPlan")
+    outcome: Outcome | None = Field(None, description="how the run ended; absent while it lives")
+
+    def event_id(self) -> str:
+        return f"{self.run.id}:{self.resource_version}"
+
+
+class Window(Contract):
+    """Half open: counts of (begin, end]."""
+
+    begin: Millis
+    end: Millis
+
+    @property
+    def seconds(self) -> float:
+        return (self.end - self.begin) / 1000
+
+
+MetricStatus = Literal["ok", "settling", "waiting", "no_data", "partial", "error"]
+"""settling: the stage has just begun; waiting: no scrape fell into the window yet, which is no fault."""
+
+
+class Measured(Contract):
+    """What every kind of measurement says of its quality. Only `ok` carries counts that may be judged."""
+
+    status: MetricStatus
+    window: Window | None = None
+    detail: str = ""
+    query: str = ""
+    series: int = 0
+    resets: int = 0
+    newest: Millis | None = Field(None, description="time of the newest sample read")
+
+
+class Proportion(Measured):
+    """Counts per pod as (events, trials); the pod is empty where the source knows none."""
+
+    kind: Literal["proportion"] = "proportion"
+    canary: dict[str, tuple[int, int]] = {}
+    stable: dict[str, tuple[int, int]] = {}
+
+
+class Distribution(Measured):
+    """Counts per bucket, not cumulative: one more than `edges` (seconds, upper bounds), the last is above all."""
+
+    kind: Literal["distribution"] = "distribution"
+    edges: tuple[float, ...] = ()
+    canary: tuple[int, ...] = ()
+    stable: tuple[int, ...] = ()
+
+
+Measurement = Annotated[Proportion | Distribution, Field(discriminator="kind")]
+
+
+class History(Contract):
+    """Stable's past: counts per pod in blocks of equal length, oldest first, to calibrate noise by.
+
+    `blocks[i][j]` belongs to `pods[j]` in the block that ends at `ends[i]`: (events, trials), or with `edges` the
+    counts per bucket as in `Distribution`; absent where the pod was not there for the whole block.
+    """
+
+    pods: tuple[str, ...]
+    seconds: float = 300.0
+    ends: tuple[Millis, ...]
+    blocks: tuple[tuple[tuple[int, ...] | None, ...], ...]
+    edges: tuple[float, ...] = ()
+
+
+class MetricsCollected(Event):
+    """One look: a snapshot of both arms. `follows` is the `end` of the look before, 0 for the first."""
+
+    TYPE = "dev.serinus.metrics.collected.v1"
+    STREAM = "snapshots"
+    follows: Millis
+    end: Millis
+    step: int
+    stage: int
+    stage_started: Millis
+    weight: int
+    plan: str
+    pods: tuple[Pod, ...] = ()
+    metrics: dict[str, Measurement]
+    history: dict[str, History] = Field({}, description="per metric; only in the first look of a run")
+
+    def event_id(self) -> str:
+        return f"{self.run.id}:{self.end}"
+
+    def flat(self) -> dict[str, str]:
+        return super().flat() | {"end": str(self.end), "follows": str(self.follows)}
+
+
+Verdict = Literal["proceed", "abort", "hold"]
+Reason = Literal[
+    "shown", "quiet",
+    "evidence", "limit",
+    "insufficient_evidence", "awaiting_baseline", "settling", "before_minimum", "no_data", "provider_error",
+    "time_spent", "traffic_mismatch",
+]  # fmt: skip
+
+
+class Counts(Contract):
+    events: int = 0
+    trials: int = 0
+
+    @property
+    def rate(self) -> float | None:
+        return self.events / self.trials if self.trials else None
+
+
+class Channel(Contract):
+    """One count that is tested: a metric's events, the share above a latency edge, or a limit.
+
+    `log_abort` is ln M, evidence that the margin is exceeded; `log_proceed` is ln N, evidence that it is kept
+    (absent where the channel has no part in proceeding). Evidence x for an error probability p is enough from
+    ln(1/p) on.
+    """
+
+    canary: Counts
+    stable: Counts
+    canary_edge: float | None = Field(None, description="seconds; for latency: events are slower than this")
+    stable_edge: float | None = None
+    quantile: float | None = None
+    margin: Margin
+    log_abort: float = 0.0
+    log_proceed: float | None = None
+    low: float | None = Field(None, description="least the ratio of canary to margin can be (1 is the margin)")
+    high: float | None = Field(None, description="most the ratio of canary to margin can be")
+    detail: str = ""
+
+
+Label = Literal["ok", "unclear", "warning", "worse", "no_data", "error", "settling"]
+
+
+class MetricVerdict(Contract):
+    """What is known of one metric or limit, over the whole run and in this stage."""
+
+    name: str
+    label: Label
+    status: MetricStatus
+    better: Better = "lower"
+    limit: bool = False
+    critical: bool = False
+    share: float = Field(description="share of the false-abort budget")
+    log_abort: float
+    log_proceed: float | None = None
+    run: tuple[Channel, ...] = Field(description="channels with counts over the whole run")
+    stage: tuple[Counts, ...] = Field((), description="per channel canary then stable, in this stage")
+    calibrated: bool = False
+    phi: float | None = Field(None, description="noise: variance over that of independent requests, in this stage")
+    kappa: float | None = Field(None, description="noise: growth of that ratio with the information of a look")
+    visible: float | None = Field(None, description="rate from which a worse canary is seen by the end of the stage")
+    detail: str = ""
+
+
+class DataQuality(Contract):
+    """Faults of the data that a verdict rests on."""
+
+    missing: tuple[str, ...] = Field((), description="metrics without usable counts in this look")
+    resets: int = Field(0, description="counter resets in this look")
+    gaps: int = Field(0, description="looks of this run that could never be read")
+    newest: Millis | None = None
+
+
+class Traffic(Contract):
+    """Whether the requests of this stage were split as the weight says. A mismatch holds, it never aborts."""
+
+    canary: int
+    stable: int
+    expected: float = Field(description="the canary's share by weight")
+    log_mismatch: float = Field(description="evidence that the share is beyond its tolerance")
+
+
+class VerdictReached(Event):
+    """The judgement after one look."""
+
+    TYPE = "dev.serinus.verdict.reached.v1"
+    STREAM = "verdicts"
+    follows: Millis
+    end: Millis
+    verdict: Verdict
+    reason: Reason
+    sentence: str
+    since: Millis = Field(description="end of the look that first gave this verdict for this reason")
+    changed: bool = Field(description="verdict or reason differ from the look before")
+    look: int = Field(description="number of the look in this run, from 1")
+    step: int
+    stage: int
+    stage_started: Millis
+    weight: int
+    exposed: int = Field(description="requests that the canary has served in judged windows")
+    log_abort: float = Field(description="combined ln M; abort from ln(1 / false_abort) on")
+    metrics: tuple[MetricVerdict, ...]
+    blame: tuple[str, ...] = ()
+    quality: DataQuality = DataQuality()
+    calibrated: bool = Field(False, description="every metric's noise was measured on history, none assumed")
+    traffic: Traffic | None = None
+    plan: str
+    judge: str
+
+    def event_id(self) -> str:
+        return f"{self.run.id}:{self.end}"
+
+    def flat(self) -> dict[str, str]:
+        return super().flat() | {"end": str(self.end), "verdict": self.verdict, "reason": self.reason}
+
+
+Action = Literal["advance", "promote", "abort", "hold", "await_approval", "refused"]
+State = Literal["intended", "confirmed", "failed"]
+
+
+class DecisionTaken(Event):
+    """What the controller did, or in a weaker mode would have done, and what caused it.
+
+    `intended`: the mode does not act, this is what would have happened. `confirmed`: acted and read back.
+    `failed`: tried and not done; `detail` says why.
+    """
+
+    TYPE = "dev.serinus.decision.taken.v1"
+    STREAM = "decisions"
+    step: int
+    action: Action
+    cause: str = Field(description="id of the verdict or command, or the name of a rule such as no-verdict")
+    actor: str = "serinus"
+    detail: str
+    mode: Mode
+    state: State
+    patch: tuple[dict[str, JsonValue], ...] = ()
+    before: dict[str, JsonValue] = {}
+    after: dict[str, JsonValue] = {}
+    decided: Millis
+
+    def event_id(self) -> str:
+        return f"{self.run.id}:{self.step}:{self.action}:{self.cause}"
+
+    def flat(self) -> dict[str, str]:
+        return super().flat() | {"action": self.action, "state": self.state}
+
+
+Verb = Literal["approve", "advance", "abort", "hold", "resume", "retry", "override"]
+
+
+class CommandIssued(Event):
+    """What a person asked for. It names its run and step and expires, so that it cannot act on another release."""
+
+    TYPE = "dev.serinus.command.issued.v1"
+    STREAM = "commands"
+    id: str = Field(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$", description="ULID, drawn once by the sender")
+    verb: Verb
+    step: int
+    expires: Millis
+    actor: str
+    verified: bool = Field(False, description="the actor was authenticated by the console")
+    groups: tuple[str, ...] = ()
+    reason: str = ""
+
+    def event_id(self) -> str:
+        return self.id
+
+    def flat(self) -> dict[str, str]:
+        return super().flat() | {"verb": self.verb}

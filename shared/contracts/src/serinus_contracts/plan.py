@@ -1,0 +1,126 @@
+"""`AnalysisPlan`: a policy resolved against one run. Immutable, named by the digest of its canonical JSON.
+
+It is stored at its digest and every event names the digest, so services cannot disagree about the rules, and a
+verdict can be replayed.
+"""
+
+import hashlib
+import json
+from functools import cached_property
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from serinus_contracts.base import Arm, Contract, Seconds
+from serinus_contracts.policy import Better, Budget, Gate, JudgeRule, Margin, Mode, Weight
+from serinus_contracts.selector import Labels, Matcher, Selector
+
+AnyOf = tuple[tuple[Matcher, ...], ...]
+
+
+def any_of(groups: AnyOf, labels: Labels) -> bool:
+    """Whether one of the groups matches wholly."""
+    return any(all(matcher.matches(labels) for matcher in group) for group in groups)
+
+
+class ArmRule(Contract):
+    """Tells an arm by one label of a series: both values are anchored regular expressions."""
+
+    label: str
+    canary: str
+    stable: str
+
+    def arm(self, labels: Labels) -> Arm | None:
+        for arm in ("canary", "stable"):
+            if Matcher(label=self.label, op="=~", value=getattr(self, arm)).matches(labels):
+                return arm
+        return None
+
+
+class Counted(Contract):
+    """What is read for a metric of counts: one query for both arms, sorted into events and trials in code."""
+
+    kind: Literal["proportion"] = "proportion"
+    query: Selector
+    events: AnyOf
+    trials: AnyOf
+    one_of_labels: tuple[str, ...] = Field(
+        (), description="a trial without any of these labels cannot be told good from bad: an error, not a pass"
+    )
+
+
+class Bucketed(Contract):
+    """What is read for a distribution: a classic histogram; `scale` turns its edges into seconds."""
+
+    kind: Literal["distribution"] = "distribution"
+    query: Selector
+    scale: float = 1.0
+
+
+class PlanMetric(Contract):
+    name: str
+    source: Annotated[Counted | Bucketed, Field(discriminator="kind")]
+    better: Better = "lower"
+    margin: Margin
+    critical: bool = False
+    weight: float = 1.0
+    count: Literal["share", "rate"] = "share"
+    lag: Seconds = 0.0
+
+
+class PlanLimit(Contract):
+    """A bound on a share: `share` of the trials, or with `edge` (seconds) of what is slower than the edge."""
+
+    name: str
+    metric: str
+    better: Better = "lower"
+    share: Annotated[float, Field(gt=0, lt=1)]
+    edge: Seconds | None = None
+    weight: float = 0.1
+
+
+class PlanStage(Contract):
+    """One span between two changes of weight. `gates` are the step indexes of its pauses without end."""
+
+    weight: Weight
+    first_step: int
+    gates: tuple[int, ...]
+    minimum: Seconds
+    maximum: Seconds
+    gate: Gate
+    approval: bool = False
+
+
+class AnalysisPlan(Contract):
+    """All that collector and analyzer need to know about a run; seconds, shares and selectors are final."""
+
+    policy: str
+    mode: Mode
+    judge: JudgeRule
+    budget: Budget
+    interval: Seconds
+    settle: Seconds
+    provider: str
+    arms: tuple[ArmRule, ...]
+    stages: tuple[PlanStage, ...]
+    metrics: tuple[PlanMetric, ...]
+    limits: tuple[PlanLimit, ...] = ()
+    on_time_spent: Literal["hold", "abort", "proceed"] = "hold"
+    on_no_data: Literal["hold", "abort"] = "hold"
+
+    @cached_property
+    def canonical(self) -> bytes:
+        """JSON with sorted keys and no blanks, which the digest is made of."""
+        document = self.model_dump(mode="json")
+        return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+    @cached_property
+    def digest(self) -> str:
+        return hashlib.sha256(self.canonical).hexdigest()
+
+    def arm(self, labels: Labels) -> Arm | None:
+        """The arm of a series; the first rule whose label the series carries decides, none means neither arm."""
+        for rule in self.arms:
+            if rule.label in labels:
+                return rule.arm(labels)
+        return None

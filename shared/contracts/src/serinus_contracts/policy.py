@@ -1,0 +1,210 @@
+"""`CanaryPolicy`: what a team writes, as a file or as a custom resource of the same shape.
+
+Unknown keys, unknown metrics and impossible margins are errors here; what needs the Rollout beside it (its steps,
+timed pauses) is checked where a policy is resolved into a plan.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveFloat, model_validator
+
+from serinus_contracts.base import Document, Seconds
+from serinus_contracts.selector import SelectorText
+
+Mode = Literal["shadow", "guard", "enforce"]
+Better = Literal["lower", "higher"]
+Gate = Literal["quiet", "proof"]
+Weight = Annotated[int, Field(ge=0, le=100, description="share of traffic in percent")]
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+QUANTILES = (0.5, 0.75, 0.9, 0.95, 0.99)
+
+
+class Match(Document):
+    """Which Rollouts a policy is for: one by name, or all that carry the labels."""
+
+    namespace: str | None = None
+    name: str | None = None
+    labels: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.name is None and not self.labels:
+            raise ValueError("match needs a name or labels, else the policy would take every Rollout")
+        return self
+
+
+class Budget(Document):
+    """Error probabilities per run: aborting a canary that meets its margins, promoting one that does not."""
+
+    false_abort: Annotated[float, Field(gt=0, le=0.5)] = 0.01
+    false_proceed: Annotated[float, Field(gt=0, le=0.5)] = 0.05
+
+
+class StageRule(Document):
+    """What differs for the stage of one weight. Times are counted from the start of the stage."""
+
+    weight: Weight
+    minimum: Seconds | None = None
+    maximum: Seconds | None = None
+    gate: Gate | None = Field(None, description="quiet: minimum passed and no evidence; proof: shown not worse")
+    approval: Literal["none", "required"] = "none"
+
+    @model_validator(mode="after")
+    def _leaves_time(self) -> Self:
+        if self.minimum is not None and self.maximum is not None and self.minimum >= self.maximum:
+            raise ValueError("minimum must be shorter than maximum, else no time is left to judge")
+        return self
+
+
+class SourceRule(Document):
+    """Where counts come from and what tells the arms apart.
+
+    `pod-name` needs no set-up (pod names hold the hash); `pod-hash` wants the pod label as a metric label;
+    `service-label` takes one service name per arm, and prefers the pod's hash where a series carries it.
+    """
+
+    provider: str = "main"
+    preset: Literal["pod-name", "pod-hash", "service-label"] = "pod-name"
+    label: str | None = Field(None, description="label that holds the pod's name, hash or service")
+    canary: str | None = Field(None, description="service-label: the canary's value")
+    stable: str | None = Field(None, description="service-label: stable's value")
+    namespace_label: str = Field("namespace", description="label of the namespace; empty where there is none")
+
+    @model_validator(mode="after")
+    def _names_both_services(self) -> Self:
+        if (self.preset == "service-label") != (self.canary is not None and self.stable is not None):
+            raise ValueError("canary and stable are given with preset service-label, and only there")
+        if self.canary is not None and self.canary == self.stable:
+            raise ValueError("canary and stable have the same service: the arms could not be told apart")
+        return self
+
+
+class Margin(Document):
+    """How much worse a canary may be: rate <= ratio * stable + absolute (>= where higher is better)."""
+
+    ratio: Annotated[float, Field(ge=0)] = 1.0
+    absolute: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class JudgeRule(Document):
+    name: Literal["sequential"] = "sequential"
+
+
+MetricPreset = Literal["http-errors", "http-latency"]
+
+
+class MetricRule(Document):
+    """One metric: a preset, or counters of one's own (`events` of `trials`, or a `histogram`)."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")
+    preset: MetricPreset | None = None
+    metric: str | None = Field(None, description="the preset's metric name, where it differs")
+    events: SelectorText | None = None
+    trials: SelectorText | None = None
+    histogram: SelectorText | None = Field(None, description="classic histogram: its _bucket series")
+    unit: Literal["s", "ms"] = Field("s", description="unit of the histogram's edges")
+    better: Better = "lower"
+    margin: Margin | None = None
+    critical: bool = False
+    weight: PositiveFloat = Field(1.0, description="share of the false-abort budget, relative to the others")
+    count: Literal["share", "rate"] = Field("share", description="rate: more events than trials are possible")
+    lag: Seconds = Field(0.0, description="how long an event may follow its trial")
+
+    @model_validator(mode="after")
+    def _is_one_kind(self) -> Self:
+        counted = self.events is not None and self.trials is not None
+        if (self.events is None) != (self.trials is None):
+            raise ValueError("events and trials belong together: give both")
+        if [self.preset is not None, counted, self.histogram is not None].count(True) != 1:
+            raise ValueError("a metric needs exactly one of: preset, events with trials, histogram")
+        if counted and not all(one is not None and one.name for one in (self.events, self.trials)):
+            raise ValueError("events and trials each need a metric name")
+        if self.metric is not None and self.preset is None:
+            raise ValueError("metric renames what a preset reads: give preset too, or use events and trials")
+        if self.margin is not None:
+            self._check(self.margin)
+        return self
+
+    def _check(self, margin: Margin) -> None:
+        if self.distribution and (margin.absolute or margin.ratio < 1):
+            raise ValueError("a latency margin is a ratio of at least 1, without absolute")
+        if self.better == "higher" and (margin.absolute or not 0 < margin.ratio <= 1):
+            raise ValueError("where higher is better the margin is a ratio above 0 and at most 1, without absolute")
+        if self.better == "lower" and margin.ratio < 1 and not margin.absolute:
+            raise ValueError("a ratio below 1 asks the canary to be better than stable: write at least 1")
+
+    @property
+    def distribution(self) -> bool:
+        return self.histogram is not None or self.preset == "http-latency"
+
+
+class LimitRule(Document):
+    """An absolute bound, for what nobody would wait for; tested like a margin, not by one noisy look."""
+
+    metric: str
+    above: Seconds | None = Field(None, description="a share, or with quantile a duration")
+    below: Share | None = None
+    quantile: Share | None = None
+    weight: PositiveFloat = 0.1
+
+    @model_validator(mode="after")
+    def _is_one_bound(self) -> Self:
+        if (self.above is None) == (self.below is None):
+            raise ValueError("a limit has exactly one of above and below")
+        if self.quantile is None and self.above is not None and not 0 < self.above < 1:
+            raise ValueError("above is a share between 0 and 1 (a duration needs quantile beside it)")
+        return self
+
+
+class PolicySpec(Document):
+    match: Match
+    mode: Mode = "shadow"
+    interval: Annotated[Seconds, Field(gt=0)] = 30.0
+    settle: Seconds = Field(30.0, description="left out after a change of weight, at least two scrapes")
+    budget: Budget = Budget()
+    minimum: Seconds = Field(300.0, description="for stages that do not say")
+    maximum: Seconds = Field(3600.0, description="for stages that do not say")
+    stages: tuple[StageRule, ...] = ()
+    on_time_spent: Literal["hold", "abort", "proceed"] = "hold"
+    on_no_data: Literal["hold", "abort"] = "hold"
+    source: SourceRule = SourceRule()
+    judge: JudgeRule = JudgeRule()
+    metrics: tuple[MetricRule, ...] = Field(min_length=1)
+    limits: tuple[LimitRule, ...] = ()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.minimum >= self.maximum:
+            raise ValueError("minimum must be shorter than maximum, else no time is left to judge")
+        for what, names in (
+            ("metric", [metric.name for metric in self.metrics]),
+            ("weight", [str(stage.weight) for stage in self.stages]),
+        ):
+            twice = {name for name in names if names.count(name) > 1}
+            if twice:
+                raise ValueError(f"{what} given twice: {', '.join(sorted(twice))}")
+        metrics = {metric.name: metric for metric in self.metrics}
+        for limit in self.limits:
+            if limit.metric not in metrics:
+                raise ValueError(f"limit on an unknown metric {limit.metric!r}; known: {', '.join(metrics)}")
+            if metrics[limit.metric].distribution != (limit.quantile is not None):
+                kind = "needs" if metrics[limit.metric].distribution else "has no"
+                raise ValueError(f"limit on {limit.metric!r}: this metric {kind} quantile")
+        return self
+
+
+class Metadata(Document):
+    name: str
+    namespace: str | None = None
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+
+
+class CanaryPolicy(Document):
+    """How the canaries of the matched Rollouts are judged, and what Serinus may do about it."""
+
+    apiVersion: Literal["serinus.dev/v1"]  # noqa: N815 - Kubernetes' spelling
+    kind: Literal["CanaryPolicy"]
+    metadata: Metadata
+    spec: PolicySpec

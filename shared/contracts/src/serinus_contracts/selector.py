@@ -1,0 +1,111 @@
+"""Prometheus selectors as data: `name{label="value"}` is parsed once and rendered with everything escaped.
+
+A selector is never glued together from text, so a label value cannot break out of a query.
+"""
+
+import re
+from functools import lru_cache
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from serinus_contracts.base import Document
+
+Labels = dict[str, str]
+Operator = Literal["=", "!=", "=~", "!~"]
+
+_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_MATCHER = re.compile(r'\s*([a-zA-Z_]\w*)\s*(=~|!~|!=|=)\s*"((?:[^"\\\n]|\\.)*)"\s*')
+_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n"}
+_UNESCAPES = {escaped[1]: plain for plain, escaped in _ESCAPES.items()}
+
+
+@lru_cache(maxsize=4096)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+class Matcher(Document):
+    """One label matcher. Regular expressions are anchored at both ends, as in Prometheus."""
+
+    label: str = Field(pattern=rf"^{_LABEL.pattern}$")
+    op: Operator = "="
+    value: str
+
+    @model_validator(mode="after")
+    def _expression_compiles(self) -> Self:
+        if self.op in ("=~", "!~"):
+            try:
+                re.compile(self.value)
+            except re.error as error:
+                raise ValueError(f"{self.value!r} is no regular expression: {error}") from None
+        return self
+
+    def matches(self, labels: Labels) -> bool:
+        """Whether a series with these labels is selected; an absent label counts as empty, as in Prometheus."""
+        actual = labels.get(self.label, "")
+        if self.op == "=":
+            return actual == self.value
+        if self.op == "!=":
+            return actual != self.value
+        return (_compiled(self.value).fullmatch(actual) is not None) == (self.op == "=~")
+
+    def __str__(self) -> str:
+        escaped = "".join(_ESCAPES.get(char, char) for char in self.value)
+        return f'{self.label}{self.op}"{escaped}"'
+
+
+class Selector(Document):
+    """An instant vector selector: a metric name, matchers, or both."""
+
+    name: str | None = Field(default=None, pattern=rf"^{_NAME.pattern}$")
+    matchers: tuple[Matcher, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The selector that `text` writes. Raises ValueError saying where it stops being one."""
+        rest = text.strip()
+        name = _NAME.match(rest)
+        if name:
+            rest = rest[name.end() :].lstrip()
+        matchers: list[Matcher] = []
+        if rest.startswith("{") and rest.endswith("}"):
+            body = rest[1:-1].strip()
+            while body:
+                found = _MATCHER.match(body)
+                if not found:
+                    raise ValueError(f'{text!r}: expected label="value" at {body!r}')
+                label, op, value = found.groups()
+                plain = re.sub(r"\\(.)", lambda m: _UNESCAPES.get(m[1], m[0]), value)
+                matchers.append(Matcher.model_validate({"label": label, "op": op, "value": plain}))
+                body = body[found.end() :]
+                if body and not body.startswith(","):
+                    raise ValueError(f"{text!r}: expected a comma at {body!r}")
+                body = body[1:].strip()
+        elif rest:
+            raise ValueError(f'{text!r} is no selector: write name or name{{label="value"}}, not {rest!r}')
+        if not name and not matchers:
+            raise ValueError("a selector needs a metric name or a matcher")
+        return cls(name=name[0] if name else None, matchers=tuple(matchers))
+
+    def where(self, *matchers: Matcher) -> Self:
+        """This selector narrowed by more matchers; one that it has already is not repeated."""
+        new = tuple(m for m in matchers if m not in self.matchers)
+        return self.model_copy(update={"matchers": self.matchers + new})
+
+    def all_matchers(self) -> tuple[Matcher, ...]:
+        """The matchers with the name as one of them, to test a series' labels including `__name__`."""
+        named = (Matcher(label="__name__", value=self.name),) if self.name else ()
+        return named + self.matchers
+
+    def __str__(self) -> str:
+        body = ",".join(map(str, self.matchers))
+        return f"{self.name or ''}{{{body}}}" if body or not self.name else self.name
+
+
+def _from_text(value: object) -> object:
+    return Selector.parse(value) if isinstance(value, str) else value
+
+
+SelectorText = Annotated[Selector, BeforeValidator(_from_text, json_schema_input_type=str)]

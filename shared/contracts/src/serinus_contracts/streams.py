@@ -1,0 +1,54 @@
+"""Names of streams and keys. All begin with one hash tag, so that a script may touch several on a Redis Cluster."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Stream = Literal["rollouts", "snapshots", "verdicts", "decisions", "commands"]
+STREAMS: tuple[Stream, ...] = ("rollouts", "snapshots", "verdicts", "decisions", "commands")
+
+ANALYZER_GROUP = "analyzer"
+"""The group by which all analyzers share the snapshots."""
+
+
+def controller_group(cluster: str) -> str:
+    """The group of a cluster's controllers, of which one leads; clusters that share a Redis read each for itself."""
+    return f"controller:{cluster}"
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Every key of one deployment; a second deployment in the same Redis takes another tag."""
+
+    tag: str = "serinus"
+
+    def stream(self, name: Stream) -> str:
+        return f"{{{self.tag}}}:{name}"
+
+    @property
+    def dead_letters(self) -> str:
+        """Stream of entries that can never be read, each with its error and where it came from."""
+        return f"{{{self.tag}}}:dead-letters"
+
+    @property
+    def due(self) -> str:
+        """Sorted set of live runs by the time (ms) at which their next look is due."""
+        return f"{{{self.tag}}}:due"
+
+    @property
+    def attempts(self) -> str:
+        """Hash from cluster/uid to the last attempt seen of that Rollout."""
+        return f"{{{self.tag}}}:attempts"
+
+    def plan(self, digest: str) -> str:
+        return f"{{{self.tag}}}:plan:{digest}"
+
+    def run(self, run: str) -> str:
+        """Hash of one run: what was observed last, until when its weight is known, its last look and windows."""
+        return f"{{{self.tag}}}:run:{run}"
+
+    def evidence(self, run: str) -> str:
+        return f"{{{self.tag}}}:evidence:{run}"
+
+    def control(self, run: str) -> str:
+        """Hash of the controller's own memory of a run: open intent, approvals, last decision."""
+        return f"{{{self.tag}}}:control:{run}"

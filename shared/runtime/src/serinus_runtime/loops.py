@@ -1,0 +1,54 @@
+"""The one way to run something again and again: with a heartbeat, back-off after failures, and an end."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+
+from serinus_runtime.errors import RETRYABLE
+from serinus_runtime.health import Health, beating
+
+logger = logging.getLogger(__name__)
+
+LONGEST_PAUSE = 5.0
+
+
+async def sleep_until(event: asyncio.Event, seconds: float) -> None:
+    """Sleep, but no longer than until the event is set."""
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return
+
+
+async def forever(
+    name: str,
+    step: Callable[[], Awaitable[float]],
+    *,
+    health: Health,
+    stopping: asyncio.Event,
+    within: float = 60.0,
+) -> None:
+    """Call `step` until `stopping`; it gives the seconds to wait before the next call.
+
+    A retryable failure is logged when it begins and when it ends, and the pause doubles meanwhile, up to 5 s with
+    jitter, so that a service outlives Redis, Prometheus or Kubernetes and does not storm them on their return.
+    `within` is the longest that one call may take before the process counts as hung.
+    """
+    failures = 0
+    with beating(health, name, within=within + LONGEST_PAUSE) as beat:
+        while not stopping.is_set():
+            beat()
+            try:
+                pause = await step()
+            except RETRYABLE as error:
+                if failures == 0:
+                    logger.warning("%s fails: %s: %s", name, type(error).__name__, error)
+                failures += 1
+                pause = min(LONGEST_PAUSE, 0.05 * 2 ** min(failures, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+            else:
+                if failures:
+                    logger.info("%s works again after %d failed attempts", name, failures)
+                failures = 0
+            if pause > 0:
+                await sleep_until(stopping, pause)

@@ -1,0 +1,29 @@
+"""Plans are immutable and named by their digest, so a copy kept in memory is never stale."""
+
+from collections import OrderedDict
+
+from serinus_contracts import AnalysisPlan, Keys
+
+from serinus_runtime.redis import Client
+
+MOST_CACHED = 20_000
+
+
+class Plans:
+    def __init__(self, client: Client, keys: Keys) -> None:
+        self._client, self._keys = client, keys
+        self._cache: OrderedDict[str, AnalysisPlan] = OrderedDict()
+
+    async def get(self, digest: str) -> AnalysisPlan | None:
+        """The plan, None if Redis does not hold it. Raises ValueError if what it holds is no plan."""
+        plan = self._cache.get(digest)
+        if plan is None:
+            document = await self._client.get(self._keys.plan(digest))
+            if document is None:
+                return None
+            plan = AnalysisPlan.model_validate_json(document)
+            self._cache[digest] = plan
+            if len(self._cache) > MOST_CACHED:
+                self._cache.popitem(last=False)
+        self._cache.move_to_end(digest)
+        return plan

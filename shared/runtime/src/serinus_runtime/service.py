@@ -1,0 +1,110 @@
+"""One process of Serinus: start, pages, SIGTERM, and a graceful end."""
+
+import asyncio
+import logging
+import signal
+import socket
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+
+import uvicorn
+from prometheus_client import CollectorRegistry, Info
+
+from serinus_runtime import logs
+from serinus_runtime.clock import Clock, now_ms
+from serinus_runtime.errors import PermanentError
+from serinus_runtime.health import Health, pages
+from serinus_runtime.settings import Settings, refuse
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Service:
+    """What a service's bootstrap is given."""
+
+    name: str
+    health: Health = field(default_factory=lambda: Health(time.monotonic))
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    clock: Clock = now_ms
+
+    def stop(self) -> None:
+        """Unready at once; loops finish what they have begun."""
+        self.health.stopping = True
+        self.stopping.set()
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to the service, which ends its work first, so that readiness is seen to go."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+Work = Callable[[Service], Awaitable[None]]
+
+
+def run(name: str, settings: Settings, work: Work) -> None:
+    """Run `work` until SIGTERM or SIGINT.
+
+    A PermanentError ends the process with its message and exit code 2, any other with a traceback and 1.
+    """
+    logs.configure(f"serinus-{name}", settings.log_level)
+    try:
+        asyncio.run(_run(Service(name), settings, work))
+    except PermanentError as error:
+        refuse(f"serinus-{name} cannot start: {error}")
+
+
+async def _run(service: Service, settings: Settings, work: Work) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, service.stop)
+    Info("serinus_build", "version of this service", registry=service.registry).info(
+        {"service": service.name, "version": version(f"serinus-{service.name}")}
+    )
+    listener = _listen(settings)
+    server = _Server(
+        uvicorn.Config(
+            pages(service.health, service.registry), log_config=None, lifespan="off", timeout_graceful_shutdown=1
+        )
+    )
+    host, port = listener.getsockname()[:2]
+    logger.info("serinus-%s started, pages on http://%s:%d", service.name, host, port, extra={"fields": {"port": port}})
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        await _work(service, settings, work)
+    finally:
+        server.should_exit = True
+        await serving
+    logger.info("serinus-%s stopped", service.name)
+
+
+async def _work(service: Service, settings: Settings, work: Work) -> None:
+    working = asyncio.ensure_future(work(service))
+    stopping = asyncio.create_task(service.stopping.wait())
+    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not working.done():
+        await asyncio.wait({working}, timeout=settings.stop_timeout)
+    if not working.done():
+        logger.warning("work under way did not finish within %.0f s", settings.stop_timeout)
+        working.cancel()
+        await asyncio.wait({working}, timeout=1.0)
+        return
+    await working
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        return socket.create_server((settings.http_host, settings.http_port), backlog=64)
+    except OSError as error:
+        refuse(
+            f"cannot listen on {settings.http_host}:{settings.http_port}: {error.strerror}\n"
+            "  set SERINUS_HTTP_PORT to another port, or to 0 for a free one"
+        )

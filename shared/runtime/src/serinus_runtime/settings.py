@@ -1,0 +1,86 @@
+"""Settings come from the environment, are validated at start, and stop it with a message that names the way out."""
+
+import difflib
+import os
+import re
+import sys
+from typing import Annotated, Literal, NoReturn, TypeVar
+
+from pydantic import Field, RedisDsn, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from serinus_contracts.streams import Keys
+
+PREFIX = "SERINUS_"
+USAGE_ERROR = 2
+
+
+class Settings(BaseSettings):
+    """What every service needs. Each setting is read from `SERINUS_` and its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    redis_url: RedisDsn = Field(
+        RedisDsn("redis://127.0.0.1:6379/0"), description="address of Redis, redis:// or with TLS rediss://"
+    )
+    redis_tag: str = Field(
+        "serinus", pattern=r"^[A-Za-z0-9_.-]+$", description="hash tag of all keys; another tag is another deployment"
+    )
+    stream_maxlen: Annotated[int, Field(ge=1000)] = Field(
+        100_000, description="entries after which a stream is trimmed, about"
+    )
+    http_host: str = Field("127.0.0.1", description="address that /healthz, /readyz and /metrics listen on")
+    http_port: Annotated[int, Field(ge=0, le=65535)] = Field(8080, description="their port; 0 takes a free one")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level that is logged")
+    stop_timeout: Annotated[float, Field(gt=0)] = Field(
+        10.0, description="seconds that work under way may take to finish after SIGTERM"
+    )
+
+    @property
+    def keys(self) -> Keys:
+        return Keys(self.redis_tag)
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def load(kind: type[S]) -> S:
+    """The settings of a service. A wrong value ends the process with exit code 2 and says which and why."""
+    try:
+        settings = kind()
+    except ValidationError as error:
+        refuse(*(_complaint(kind, item["loc"], item["msg"], item.get("input")) for item in error.errors()))
+    for name in _misspelt(kind):
+        print(name, file=sys.stderr)  # noqa: T201 - logging is configured from these settings
+    return settings
+
+
+def refuse(*complaints: str) -> NoReturn:
+    """End the process: it cannot start like this."""
+    for complaint in complaints:
+        print(complaint, file=sys.stderr)  # noqa: T201 - a message for the person at the terminal
+    sys.exit(USAGE_ERROR)
+
+
+def _complaint(kind: type[Settings], where: tuple[int | str, ...], problem: str, value: object) -> str:
+    name = str(where[0]) if where else ""
+    field: FieldInfo | None = kind.model_fields.get(name)
+    shown = "" if _secret(name) or isinstance(value, dict) else f" (got {value!r})"
+    meaning = f"\n  it is: {field.description}" if field and field.description else ""
+    default = f"; default {field.default}" if field and not field.is_required() and not _secret(name) else ""
+    return f"{PREFIX}{name.upper()}: {problem}{shown}{meaning}{default}"
+
+
+def _secret(name: str) -> bool:
+    return re.search(r"url|password|token|secret", name) is not None
+
+
+def _misspelt(kind: type[Settings]) -> list[str]:
+    """Warnings for variables that look like a setting of ours; others belong to another service or to Kubernetes."""
+    known = [PREFIX + name.upper() for name in kind.model_fields]
+    warnings = []
+    for name in sorted(os.environ):
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.9)
+        if name.startswith(PREFIX) and name not in known and close:
+            warnings.append(f"{name} is not a setting: did you mean {close[0]}?")
+    return warnings

@@ -1,0 +1,152 @@
+"""Reading a stream as one of a group, so that no entry is lost and a bad one blocks nobody.
+
+FastStream reads and hands over batches; what it leaves to its users is added here: the group exists before the
+first entry counts (from the start of the stream, not from now), a group that vanished is made anew, entries of a
+dead consumer are taken over, and what can never be read goes to the dead letters with its error.
+"""
+
+import json
+import logging
+import os
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+from faststream import AckPolicy
+from faststream.redis import RedisBroker, RedisStreamMessage, StreamSub
+from redis.exceptions import ResponseError
+
+from serinus_runtime.redis import BLOCK_MS, Client
+
+logger = logging.getLogger(__name__)
+
+RECLAIM_AFTER_MS = 15_000
+MOST_DELIVERIES = 20
+
+
+class Entry(NamedTuple):
+    id: bytes
+    fields: dict[bytes, bytes]
+
+
+Handler = Callable[[Sequence[Entry]], Awaitable[None]]
+
+
+def consumer_name() -> str:
+    """A name that no other process has, and that tells a person whose it is."""
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
+
+
+async def ensure_group(client: Client, stream: str, group: str) -> None:
+    """Create the group, and the stream, unless they exist; it starts with the oldest entry."""
+    try:
+        await client.xgroup_create(stream, group, id="0", mkstream=True)
+    except ResponseError as error:
+        if "BUSYGROUP" not in str(error):
+            raise
+
+
+class GroupReader:
+    """One consumer of a stream's group. The handler acknowledges, by script or by `ack`; what it leaves
+    unacknowledged is handed to some consumer of the group again after `reclaim_after_ms`."""
+
+    def __init__(
+        self,
+        broker: RedisBroker,
+        client: Client,
+        *,
+        stream: str,
+        group: str,
+        dead_letters: str,
+        handler: Handler,
+        batch: int = 100,
+        reclaim_after_ms: int = RECLAIM_AFTER_MS,
+    ) -> None:
+        self.stream, self.group, self.consumer = stream, group, consumer_name()
+        self._client, self._dead_letters, self._handler = client, dead_letters, handler
+        self._batch, self._reclaim_after_ms = batch, reclaim_after_ms
+        self._subscriber: Any = broker.subscriber(
+            stream=StreamSub(
+                stream,
+                group=group,
+                consumer=self.consumer,
+                batch=True,
+                max_records=batch,
+                polling_interval=BLOCK_MS,
+                declare=False,
+            ),
+            ack_policy=AckPolicy.MANUAL,
+            parser=_as_it_is,
+            decoder=_entries,
+        )
+        self._subscriber(handler)
+
+    async def start(self) -> None:
+        await ensure_group(self._client, self.stream, self.group)
+        await self._subscriber.start()
+
+    async def stop(self) -> None:
+        """Stop reading and wait for the handler."""
+        await self._subscriber.stop()
+
+    async def tend(self) -> float:
+        """Take over what dead consumers left and start reading again where it ended. A step for `forever`."""
+        if not self._subscriber.running:
+            logger.warning("reading %s starts again", self.stream)
+            await self.start()
+        await ensure_group(self._client, self.stream, self.group)
+        stale: Any = await self._client.xpending_range(
+            self.stream, self.group, min="-", max="+", count=self._batch, idle=self._reclaim_after_ms
+        )
+        if not stale:
+            return self._reclaim_after_ms / 3000
+        claimed: Any = await self._client.xclaim(
+            self.stream, self.group, self.consumer, self._reclaim_after_ms, [item["message_id"] for item in stale]
+        )
+        deliveries = {item["message_id"]: item["times_delivered"] for item in stale}
+        entries = [Entry(id_, fields) for id_, fields in claimed if fields]
+        for entry in [entry for entry in entries if deliveries[entry.id] >= MOST_DELIVERIES]:
+            entries.remove(entry)
+            await self.bury(entry, f"delivered {deliveries[entry.id]} times and never finished")
+        if entries:
+            await self._handler(entries)
+        return 0.0 if len(stale) == self._batch else self._reclaim_after_ms / 3000
+
+    async def oldest_pending(self) -> bytes | None:
+        """The oldest entry that no consumer of the group has finished, None if there is none."""
+        summary: Any = await self._client.xpending(self.stream, self.group)
+        oldest: bytes | None = summary["min"]
+        return oldest
+
+    async def ack(self, *ids: bytes) -> None:
+        if ids:
+            await self._client.xack(self.stream, self.group, *ids)
+
+    async def bury(self, entry: Entry, error: str) -> None:
+        """Move an entry that can never be read to the dead letters: both or neither."""
+        logger.error("dead letter: %s %s: %s", self.stream, entry.id.decode(), error)
+        fields = {
+            name.decode("utf-8", "replace"): value.decode("utf-8", "replace") for name, value in entry.fields.items()
+        }
+        letter: dict[Any, Any] = {
+            "stream": self.stream,
+            "group": self.group,
+            "id": entry.id,
+            "error": error,
+            "entry": json.dumps(fields, ensure_ascii=False),
+        }
+        async with self._client.pipeline(transaction=True) as pipe:
+            pipe.xadd(self._dead_letters, letter, maxlen=10_000, approximate=True)
+            pipe.xack(self.stream, self.group, entry.id)
+            await pipe.execute()
+
+
+async def _as_it_is(message: Any) -> RedisStreamMessage:
+    """FastStream's parser would fail a whole batch for one garbled entry; ours looks into none."""
+    return RedisStreamMessage(raw_message=message, body=b"", consumer=None, group=None)  # type: ignore[arg-type]
+
+
+async def _entries(message: RedisStreamMessage) -> list[Entry]:
+    raw: Any = message.raw_message
+    return [Entry(id_, fields) for id_, fields in zip(raw["message_ids"], raw["data"], strict=True)]
