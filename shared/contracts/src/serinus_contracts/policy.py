@@ -21,7 +21,10 @@ QUANTILES = (0.5, 0.75, 0.9, 0.95, 0.99)
 
 
 class Match(Document):
-    """Which Rollouts a policy is for: one by name, or all that carry the labels."""
+    """Which Rollouts a policy is for: one by name, those that carry the labels, or all of a namespace.
+
+    Where several policies match, the closest wins: by name before by labels before by namespace.
+    """
 
     namespace: str | None = None
     name: str | None = None
@@ -29,8 +32,8 @@ class Match(Document):
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
-        if self.name is None and not self.labels:
-            raise ValueError("match needs a name or labels, else the policy would take every Rollout")
+        if self.name is None and self.namespace is None and not self.labels:
+            raise ValueError("match needs a namespace, a name or labels, else the policy would take every Rollout")
         return self
 
 

@@ -8,10 +8,11 @@ from serinus_controller.domain.rollout import RolloutView
 
 
 def choose(policies: Sequence[CanaryPolicy], view: RolloutView) -> list[CanaryPolicy]:
-    """The policies for a Rollout: one that names it goes before those that match by labels. Several are a conflict."""
+    """The closest policies for a Rollout: by name, else by labels, else by namespace. Several are a conflict."""
     matching = [policy for policy in policies if _matches(policy, view)]
-    named = [policy for policy in matching if policy.spec.match.name is not None]
-    return named or matching
+    by_name = [policy for policy in matching if policy.spec.match.name is not None]
+    by_labels = [policy for policy in matching if policy.spec.match.labels]
+    return by_name or by_labels or matching
 
 
 def _matches(policy: CanaryPolicy, view: RolloutView) -> bool:

@@ -1,0 +1,108 @@
+"""The demo's processes: started together, restarted when one dies, ended together."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+STOP_SECONDS = 6.0
+
+
+@dataclass
+class Child:
+    """One process with its log. `restarts` counts how often it died by itself, or by somebody else's hand."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    log: Path
+    restarts: int = 0
+    _process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            # Its own session, so that a Ctrl-C reaches only the demo, which ends the others in order.
+            self._process = subprocess.Popen(
+                self.command,
+                env={**os.environ, **self.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def dead(self) -> bool:
+        return self._process is not None and self._process.poll() is not None
+
+    def revive(self) -> None:
+        """Start it again, as an orchestrator would."""
+        self.restarts += 1
+        self.start()
+
+    def stop(self) -> None:
+        """SIGTERM, and after some seconds SIGKILL."""
+        if self._process is None or self.dead:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def last_words(self, lines: int = 15) -> str:
+        """The end of its log."""
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return "\n".join(text.splitlines()[-lines:])
+
+
+@dataclass
+class Family:
+    """All processes, their logs in one folder."""
+
+    folder: Path
+    children: dict[str, Child] = field(default_factory=dict)
+
+    def start(self, name: str, module: str, *arguments: str, **environment: str) -> Child:
+        command = [sys.executable, "-m", module, *arguments]
+        child = Child(name, command, environment, self.folder / f"{name}.log")
+        child.start()
+        self.children[name] = child
+        return child
+
+    def revive_dead(self) -> list[Child]:
+        """Start again whoever died."""
+        dead = [child for child in self.children.values() if child.dead]
+        for child in dead:
+            child.revive()
+        return dead
+
+    def stop(self) -> None:
+        """End all, the last started first; those before are told at once, so that nobody waits for another."""
+        for child in reversed(self.children.values()):
+            if not child.dead:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child.pid, signal.SIGTERM)
+        for child in reversed(self.children.values()):
+            child.stop()
+
+
+@contextlib.contextmanager
+def family(folder: Path | None = None) -> Iterator[Family]:
+    """A family that is ended on leaving, also by an error."""
+    made = Family(folder or Path(tempfile.mkdtemp(prefix="serinus-demo-")))
+    try:
+        yield made
+    finally:
+        made.stop()

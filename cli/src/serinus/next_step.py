@@ -1,0 +1,56 @@
+"""What happens next to a run, in one sentence."""
+
+from serinus_contracts import AnalysisPlan, RolloutObserved, VerdictReached
+from serinus_contracts.base import Millis
+
+from serinus.board import Card
+
+_OUTCOMES = {
+    "promoted": "done: the new version serves everything",
+    "aborted": "done: all traffic is back on stable",
+    "superseded": "done: another revision took its place",
+    "deleted": "done: the Rollout was deleted",
+}
+
+
+def next_step(card: Card, now: Millis) -> str:
+    """`now` in ms, of the clock that the times in the events are by."""
+    observed, plan, verdict = card.observed, card.plan, card.verdict
+    if observed.outcome:
+        return _OUTCOMES[observed.outcome]
+    if plan is None or observed.stage < 0 or observed.stage >= len(plan.stages):
+        return "waits for Argo to set the first weight"
+    if verdict is None or (verdict.stage, verdict.step) != (observed.stage, observed.step):
+        return f"counting at {observed.set_weight} % begins when the traffic has settled"
+    if card.decision and card.decision.action == "await_approval" and card.decision.step == observed.step:
+        return f"waits for a person: serinus approve {observed.run.rollout}"
+    if verdict.verdict == "abort":
+        return "abort" if plan.mode != "shadow" else "nothing: shadow mode only says that it would abort"
+    if verdict.verdict == "proceed":
+        return _after_proceed(plan, observed)
+    return _while_held(plan, observed, verdict, now)
+
+
+def _after_proceed(plan: AnalysisPlan, observed: RolloutObserved) -> str:
+    following = [stage.weight for stage in plan.stages[observed.stage + 1 :]]
+    target = f"{following[0]} %" if following else "100 %"
+    if plan.mode != "enforce":
+        return f"nothing: {plan.mode} mode leaves it to you to advance to {target}"
+    if observed.gate_started is None:
+        return f"advances to {target} at the next gate"
+    return f"advances to {target}"
+
+
+def _while_held(plan: AnalysisPlan, observed: RolloutObserved, verdict: VerdictReached, now: Millis) -> str:
+    stage = plan.stages[observed.stage]
+    elapsed = (now - observed.stage_started) / 1000
+    if verdict.reason in ("no_data", "provider_error"):
+        return "stays where it is until its metrics are back"
+    if elapsed < stage.minimum:
+        return f"may advance in {stage.minimum - elapsed:.0f} s at the earliest"
+    if verdict.reason == "time_spent":
+        return "its time is spent: a person decides, or the evidence does"
+    left = stage.maximum - elapsed
+    until = f", {left:.0f} s left" if left > 0 else ""
+    goal = "shown to be within its margins" if stage.gate == "proof" else "without evidence against it"
+    return f"stays at {observed.set_weight} % until {goal}{until}"

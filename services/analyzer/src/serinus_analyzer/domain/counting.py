@@ -1,0 +1,172 @@
+"""From a snapshot to the counts of each channel, and what is wrong with those that cannot be judged."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from serinus_analyzer.domain import latency
+from serinus_analyzer.domain.latency import Pair
+from serinus_analyzer.domain.layout import SLOTS
+from serinus_analyzer.domain.value import Floats
+from serinus_contracts.events import Distribution, Measurement, MetricsCollected, MetricStatus, Proportion
+from serinus_contracts.plan import AnalysisPlan, PlanLimit, PlanMetric
+
+Quad = tuple[float, float, float, float]
+"""Counts of one channel: x of n on the canary, y of m on stable."""
+NOTHING: Quad = (0, 0, 0, 0)
+
+
+class Tails:
+    """How many requests of each arm are slower than an edge, for the edges of one histogram."""
+
+    def __init__(self, measured: Distribution) -> None:
+        self.edges = measured.edges
+        self.place = {edge: i for i, edge in enumerate(measured.edges)}
+        self.canary, self.stable = latency.slower(measured.canary), latency.slower(measured.stable)
+        self.n, self.m = sum(measured.canary), sum(measured.stable)
+
+    def quad(self, own: float, other: float) -> Quad:
+        """The canary above its edge, stable above the other; NOTHING where the histogram lacks an edge."""
+        i, j = self.place.get(own), self.place.get(other)
+        return NOTHING if i is None or j is None else (self.canary[i], self.n, self.stable[j], self.m)
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """One metric in one look: its status after a look at the counts, and what can be counted of it.
+
+    counts: of a proportion; of a distribution (0, n, 0, m), with `tails` for the edges.
+    """
+
+    status: MetricStatus
+    detail: str = ""
+    seconds: float = 0.0
+    counts: Quad = NOTHING
+    tails: Tails | None = None
+    measured: Measurement | None = None
+
+    @property
+    def without_requests(self) -> bool:
+        """Measured well, but an arm served nothing."""
+        return self.status == "no_data" and self.measured is not None and self.measured.status == "ok"
+
+
+@dataclass(frozen=True, eq=False)
+class Counted:
+    """A snapshot in numbers: readings in the plan's order, counts (4, C), window lengths (C,), details of limits."""
+
+    readings: tuple[Reading, ...]
+    counts: Floats
+    seconds: Floats
+    details: Mapping[str, str]
+
+
+def read(metric: PlanMetric, measured: Measurement | None, seconds: float) -> Reading:
+    """What one measurement gives; seconds: the window's length where it does not say."""
+    if measured is None:
+        return Reading("no_data", "not measured", seconds)
+    window = measured.window
+    if window is not None:
+        seconds = (window.end - window.begin) / 1000
+    if measured.status != "ok":
+        return Reading(measured.status, measured.detail, seconds, measured=measured)
+    tails = None
+    if measured.kind != metric.source.kind:
+        return Reading("error", f"measured as {measured.kind}, planned as {metric.source.kind}", measured=measured)
+    if isinstance(measured, Proportion):
+        x, n = _summed(measured.canary)
+        y, m = _summed(measured.stable)
+        fault = _impossible(x, n, y, m, metric.count == "rate")
+    else:
+        x, y = 0, 0
+        n, m, fault = _fits(measured)
+        tails = None if fault else Tails(measured)
+    if fault:
+        return Reading("error", fault, seconds, measured=measured)
+    counts = (x, n, y, m)
+    if n == 0 or m == 0:
+        return Reading("no_data", f"no requests on {'stable' if n else 'the canary'}", seconds, counts, None, measured)
+    return Reading("ok", measured.detail, seconds, counts, tails, measured)
+
+
+def _summed(pods: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
+    if len(pods) == 1:
+        return next(iter(pods.values()))
+    return sum([events for events, _ in pods.values()]), sum([trials for _, trials in pods.values()])
+
+
+def _impossible(x: int, n: int, y: int, m: int, rate: bool) -> str:
+    if min(x, n, y, m) < 0:
+        return "counts below zero"
+    if not rate and (x > n or y > m):
+        arm, events, trials = ("canary", x, n) if x > n else ("stable", y, m)
+        return f"more events than trials on the {arm} ({events:,} of {trials:,})"
+    return ""
+
+
+def _fits(measured: Distribution) -> tuple[int, int, str]:
+    wanted = len(measured.edges) + 1
+    for arm, buckets in (("canary", measured.canary), ("stable", measured.stable)):
+        if len(buckets) != wanted:
+            return 0, 0, f"{wanted - 1} edges do not fit {len(buckets)} buckets of the {arm}"
+        if min(buckets) < 0:
+            return 0, 0, "counts below zero"
+    return sum(measured.canary), sum(measured.stable), ""
+
+
+def count(plan: AnalysisPlan, pairs: Sequence[tuple[Pair, ...] | None], snapshot: MetricsCollected) -> Counted:
+    """All channels' counts; pairs: per latency metric, None while its edges are not yet fixed."""
+    length = (snapshot.end - snapshot.follows) / 1000 if snapshot.follows else plan.interval
+    readings: list[Reading] = []
+    abort: list[Quad] = []
+    late: list[Quad] = []
+    seconds: list[float] = []
+    late_seconds: list[float] = []
+    slots = iter(pairs)
+    for metric in plan.metrics:
+        reading = read(metric, snapshot.metrics.get(metric.name), length)
+        if metric.source.kind == "proportion":
+            abort.append(reading.counts if reading.status == "ok" else NOTHING)
+            seconds.append(reading.seconds)
+        else:
+            known = next(slots) or ()
+            if reading.tails is not None and any(pair.stable not in reading.tails.place for pair in known):
+                reading = Reading("error", "bucket edges changed during the run", measured=reading.measured)
+            for pair in known:
+                abort.append(_quad(reading.tails, pair.abort, pair.stable))
+                late.append(_quad(reading.tails, pair.proceed, pair.stable))
+            unused = [NOTHING] * (SLOTS - len(known))
+            abort += unused
+            late += unused
+            seconds += [reading.seconds] * SLOTS
+            late_seconds += [reading.seconds] * SLOTS
+        readings.append(reading)
+    details: dict[str, str] = {}
+    for limit in plan.limits:
+        position = next(i for i, metric in enumerate(plan.metrics) if metric.name == limit.metric)
+        quad, detail = _limit(limit, plan.metrics[position].count == "rate", readings[position])
+        abort.append(quad)
+        seconds.append(readings[position].seconds)
+        if detail:
+            details[limit.name] = detail
+    counts = np.array(abort + late, dtype=np.float64).T
+    return Counted(tuple(readings), counts, np.array(seconds + late_seconds, dtype=np.float64), details)
+
+
+def _quad(tails: Tails | None, own: float | None, stable: float) -> Quad:
+    return NOTHING if tails is None else tails.quad(stable if own is None else own, stable)
+
+
+def _limit(limit: PlanLimit, rate: bool, reading: Reading) -> tuple[Quad, str]:
+    if reading.status != "ok":
+        return NOTHING, reading.detail
+    x, n, y, m = reading.counts
+    if reading.tails is not None:
+        edge = latency.at_least(reading.tails.edges, limit.edge or 0.0)
+        if edge is None:
+            return NOTHING, f"the histogram has no edge at or beyond {limit.edge or 0:g} s"
+        x, n, y, m = reading.tails.quad(edge, edge)
+    if limit.better == "higher" and not rate:
+        return (n - x, n, m - y, m), ""
+    return (x, n, y, m), ""

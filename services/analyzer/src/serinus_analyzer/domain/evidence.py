@@ -1,0 +1,140 @@
+"""What is remembered between two looks of a run, and how it is packed.
+
+Layout of the bytes: a header, then the arrays in the order of `pack`, little endian, no compression (it would
+cost more time than the space is worth). The first byte is the version; a reader refuses what it does not know.
+"""
+
+import struct
+from dataclasses import dataclass
+from math import isnan, prod
+from typing import Any
+
+import numpy as np
+
+from serinus_analyzer.domain import interval, traffic
+from serinus_analyzer.domain.channels import PLAIN
+from serinus_analyzer.domain.folding import State
+from serinus_analyzer.domain.latency import Pair
+from serinus_analyzer.domain.layout import SLOTS
+from serinus_analyzer.domain.tempering import Noise
+from serinus_analyzer.domain.value import Floats
+from serinus_analyzer.domain.wealth import PROCEED_ROWS
+
+VERSION = 1
+_HEADER = struct.Struct("<BBHHHHHIiqQdI")
+_SEEN = np.dtype([("end", "<i8"), ("series", "<i4")])
+
+
+class UnreadableEvidence(ValueError):
+    """Bytes that are no evidence of this version, or evidence of another plan."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """The sequential judge's memory of one run.
+
+    shape: of the plan it belongs to; looks: how many were folded; stage and stage_started of the last look; exposed:
+    requests of the canary so far; missing: looks in a row without data; log_abort: combined ln M; pairs: per latency
+    metric the edges tested, None until stable's requests are known; seen: per metric the end of its last good window
+    and its series then; settled: phi and kappa were given, not to be measured.
+    """
+
+    shape: tuple[int, ...]
+    state: State
+    noise: Noise
+    pairs: tuple[tuple[Pair, ...] | None, ...]
+    seen: tuple[tuple[int, int], ...]
+    traffic: traffic.Share
+    looks: int = 0
+    stage: int = -1
+    stage_started: int = -1
+    exposed: int = 0
+    missing: int = 0
+    log_abort: float = 0.0
+    settled: bool = False
+
+    def pack(self) -> bytes:
+        """As bytes, which `unpack` turns into an equal value."""
+        metrics, channels, abort, proceed, stages = self.shape
+        flags = int(self.settled) | 2 * len(self.pairs)
+        numbers = (self.looks, self.stage, self.stage_started, self.exposed, self.log_abort, self.missing)
+        header = _HEADER.pack(VERSION, flags, metrics, channels, abort, proceed, stages, *numbers)
+        s, noise = self.state, self.noise
+        parts = (
+            s.past, s.cash[:abort], s.run, s.stage, s.rows[:PLAIN, :abort], s.rows[:PROCEED_ROWS, abort:],
+            np.array(self.traffic.packed), _pairs_array(self.pairs),
+            s.clock.astype("<i4"), s.rows[PLAIN:].astype("<f4"),
+            noise.phi.astype("<f4"), noise.kappa.astype("<f4"), noise.measured, np.array(list(self.seen), dtype=_SEEN),
+        )  # fmt: skip
+        return header + b"".join([part.tobytes() for part in parts])
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> "Evidence":
+        """The value that was packed. Raises UnreadableEvidence for anything else."""
+        if len(packed) < _HEADER.size or packed[0] != VERSION:
+            raise UnreadableEvidence(f"no evidence of version {VERSION}: {packed[:1].hex() or 'empty'}")
+        _, flags, metrics, channels, abort, proceed, stages, *numbers = _HEADER.unpack_from(packed)
+        reader = _Reader(packed, _HEADER.size)
+        past, cash = reader.take("<f8", 2, channels), np.zeros(abort + proceed)
+        cash[:abort] = reader.take("<f8", abort)
+        run, stage = reader.take("<f8", 4, channels), reader.take("<f8", 4, channels)
+        rows = np.zeros((PLAIN + interval.ROWS, abort + proceed))
+        rows[:PLAIN, :abort] = reader.take("<f8", PLAIN, abort)
+        rows[:PROCEED_ROWS, abort:] = reader.take("<f8", PROCEED_ROWS, proceed)
+        share, pairs = reader.take("<f8", traffic.SIZE), reader.take("<f8", flags >> 1, SLOTS, 4)
+        clock = reader.take("<i4", 3, channels).astype(np.int64)
+        rows[PLAIN:] = reader.take("<f4", interval.ROWS, abort + proceed)
+        phi, kappa = reader.take("<f4", max(stages, 1), channels), reader.take("<f4", channels)
+        measured, seen = reader.take("|b1", channels), reader.take(_SEEN, metrics)
+        reader.done()
+        looks, number, started, exposed, log_abort, missing = numbers
+        return cls(
+            shape=(metrics, channels, abort, proceed, stages),
+            state=State(past, clock, rows, cash, run, stage),
+            noise=Noise(phi.astype(np.float64), kappa.astype(np.float64), measured),
+            pairs=tuple(_pairs(block) for block in pairs.tolist()),
+            seen=tuple(seen.tolist()),
+            traffic=traffic.Share.unpacked(share.tolist()),
+            looks=looks,
+            stage=number,
+            stage_started=started,
+            exposed=exposed,
+            missing=missing,
+            log_abort=log_abort,
+            settled=bool(flags & 1),
+        )
+
+
+class _Reader:
+    def __init__(self, packed: bytes, offset: int) -> None:
+        self.packed, self.offset = packed, offset
+
+    def take(self, dtype: "str | np.dtype[np.void]", *shape: int) -> Any:
+        count = prod(shape)
+        try:
+            flat = np.frombuffer(self.packed, dtype, count, self.offset)
+        except ValueError as error:
+            raise UnreadableEvidence("evidence is cut off") from error
+        self.offset += flat.nbytes
+        return flat.reshape(shape)
+
+    def done(self) -> None:
+        if self.offset != len(self.packed):
+            raise UnreadableEvidence(f"evidence has {len(self.packed) - self.offset} bytes too many")
+
+
+def _pairs_array(pairs: tuple[tuple[Pair, ...] | None, ...]) -> Floats:
+    table = np.full((len(pairs), SLOTS, 4), np.nan)
+    for row, known in zip(table, pairs, strict=True):
+        for slot, pair in enumerate(known or ()):
+            row[slot] = pair.quantile, pair.stable, pair.abort or np.nan, pair.proceed or np.nan
+    return table
+
+
+def _pairs(block: list[list[float]]) -> tuple[Pair, ...] | None:
+    known = [
+        Pair(quantile, stable, None if isnan(abort) else abort, None if isnan(proceed) else proceed)
+        for quantile, stable, abort, proceed in block
+        if not isnan(stable)
+    ]
+    return tuple(known) or None

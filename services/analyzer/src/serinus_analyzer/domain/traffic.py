@@ -1,0 +1,84 @@
+"""Whether requests were split as the weight says (docs/judging.md, "Traffic share"). It holds, it never aborts.
+
+A canary that gets less than its share hides its faults, one that gets more hurts more people than was asked for; in
+either case what the counts say of the weight is wrong. Tested as a rate: requests as events, actual weights as
+trials, ratio 1.25, once with the arms one way and once the other, and the average of both. Without an absolute
+margin the value of a look has the closed form of the conditional binomial.
+"""
+
+from dataclasses import dataclass, replace
+from math import exp, inf, log
+
+from serinus_analyzer.domain.tempering import ASSUMED_KAPPA, ASSUMED_PHI
+
+RATIO = 1.25
+PSI = (1.25, 2.0, 5.0)
+SIZE = 2 * len(PSI) + 3
+"""Numbers in `Share.packed`."""
+
+Three = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Share:
+    """Evidence of this stage that the canary gets too much, or stable; requests per second so far; requests."""
+
+    canary_heavy: Three = (0.0, 0.0, 0.0)
+    stable_heavy: Three = (0.0, 0.0, 0.0)
+    pace: float = 0.0
+    canary: int = 0
+    stable: int = 0
+
+    @property
+    def packed(self) -> tuple[float, ...]:
+        return (*self.canary_heavy, *self.stable_heavy, self.pace, float(self.canary), float(self.stable))
+
+    @classmethod
+    def unpacked(cls, numbers: list[float]) -> "Share":
+        a, b, c, d, e, f, pace, canary, stable = numbers
+        return cls((a, b, c), (d, e, f), pace, int(canary), int(stable))
+
+    @property
+    def log_mismatch(self) -> float:
+        """ln of the mean over directions and alternatives."""
+        rows = self.canary_heavy + self.stable_heavy
+        top = max(rows)
+        return top + log(sum(exp(row - top) for row in rows) / len(rows))
+
+
+def after(share: Share, canary: int, stable: int, weight: float, seconds: float) -> Share:
+    """The share after requests of both arms in a window; weight in percent.
+
+    The first look only sets the pace, from which later numbers of requests are predicted for the tempering; a weight
+    that gives either arm nothing leaves no share to compare.
+    """
+    total = canary + stable
+    if not (0 < weight < 100 and 0 < total < inf and canary >= 0 and stable >= 0 and seconds > 0):
+        return share
+    heavy, light = share.canary_heavy, share.stable_heavy
+    if share.pace > 0:
+        w = weight / 100
+        spread = ASSUMED_KAPPA * w * (1 - w)
+        seen = max(ASSUMED_PHI, 1 + spread * total)
+        predicted = max(ASSUMED_PHI, 1 + spread * share.pace * seconds)
+        heavy = _grown(heavy, canary, total, w, seen, predicted)
+        light = _grown(light, stable, total, 1 - w, seen, predicted)
+    return replace(
+        share,
+        canary_heavy=heavy,
+        stable_heavy=light,
+        pace=total / seconds,
+        canary=share.canary + canary,
+        stable=share.stable + stable,
+    )
+
+
+def _grown(rows: Three, x: int, total: int, w: float, seen: float, predicted: float) -> Three:
+    a, b, c = (row + min(v / seen, v / predicted) for row, v in zip(rows, _values(x, total, w), strict=True))
+    return a, b, c
+
+
+def _values(x: int, total: int, w: float) -> list[float]:
+    """ln e that x of `total` requests are more than RATIO times the share w allows, for each of PSI."""
+    edge = RATIO * w + 1 - w
+    return [x * log(psi) + total * log(edge / (RATIO * psi * w + 1 - w)) for psi in PSI]
