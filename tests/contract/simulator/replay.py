@@ -1,0 +1,210 @@
+"""Drive the simulator with a recording's own requests, each sent when the same states have been seen.
+
+A request that meets Argo in the middle of a pass meets it a few milliseconds earlier or later each time, on a real
+cluster as here, and now and then another state flashes by. So a request may be sent at any of a few moments after the
+state that it followed in the recording; one of them has to bring the recorded states in the recorded order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from serinus_simulator.clock import ManualClock
+from serinus_simulator.kinds import ROLLOUTS
+from serinus_simulator.objects import Change
+from serinus_simulator.scenario import Argo, Scenario
+from serinus_simulator.server import create_app
+from serinus_simulator.world import World
+
+from tests.contract.simulator.recordings import Event, Names, State, state_of
+
+MOMENTS = (0.0, 0.006, 0.009, 0.012, 0.017, 0.025, 0.05)
+"""Seconds after the recorded moment at which a request may be sent."""
+LONG = 0.4
+"""From so many seconds on, the recorder waited on purpose, and so is waited here."""
+SERVED = ("/rollouts", "/services", "/ingresses", "/deployments")
+DELETED = "deleted"
+
+
+@dataclass
+class Request:
+    """A request of the recording: how many states had been seen, and how long ago the last one."""
+
+    event: Event
+    after_states: int
+    wait: float
+    code: int = 0
+    body: Any = None
+
+
+@dataclass
+class Script:
+    """A recording as a list of distinct states and the requests between them."""
+
+    states: list[State | str]
+    requests: list[Request]
+    uids: list[str]
+    names: Names
+    tail: float
+    statuses: list[Any]
+    """The whole status as each of the states first appeared."""
+
+
+def script(events: list[Event]) -> Script:
+    names = Names()
+    states: list[State | str] = []
+    requests: list[Request] = []
+    uids: list[str] = []
+    statuses: list[Any] = []
+    last_state = last_request = end = 0.0
+    for event in events[1:]:
+        end = event["t"]
+        if event["event"] == "watch" and event["kind"] == "Rollout":
+            uid = event["object"]["metadata"]["uid"]
+            if uid not in uids:
+                uids.append(uid)
+            state = DELETED if event["type"] == "DELETED" else state_of(event["object"], names)
+            if not states or states[-1] != state:
+                states.append(state)
+                statuses.append(event["object"].get("status"))
+                last_state = event["t"]
+        elif event["event"] == "request" and any(part in event["path"] for part in SERVED):
+            waited = event["t"] - max(last_state, last_request)
+            requests.append(Request(event, len(states), waited if waited > LONG else 0.0))
+            last_request = event["t"]
+        elif event["event"] == "response":
+            for request in requests:
+                if request.event["n"] == event["n"]:
+                    request.code, request.body = event["code"], event["body"]
+    return Script(states, requests, uids, names, end - last_request, statuses)
+
+
+@dataclass
+class Outcome:
+    """What the simulator did: its states, how many there were at each request, its answers, and whole statuses."""
+
+    states: list[State | str]
+    states_at: list[int]
+    answers: list[httpx.Response]
+    names: Names
+    statuses: list[Any]
+    last: Any
+    """The Rollout as it was at the end."""
+
+
+class Replay:
+    """One run of a script."""
+
+    def __init__(self, wanted: Script, moments: list[float], argo: Argo) -> None:
+        self._script = wanted
+        self._moments = moments
+        self.clock = ManualClock()
+        self.world = World(Scenario(argo=argo), self.clock)
+        self._names = Names()
+        self._states: list[State | str] = []
+        self._uids: list[str] = []
+        self._statuses: list[Any] = []
+        self._last: Any = None
+        self._pauses: dict[tuple[str, int], str] = {}
+        self.world.store.subscribe(ROLLOUTS, self._see)
+
+    async def run(self) -> Outcome:
+        counts, answers = [], []
+        transport = httpx.ASGITransport(create_app(self.world))
+        async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as client:
+            for request, moment in zip(self._script.requests, self._moments, strict=True):
+                self._advance_to(request.after_states)
+                self._advance(request.wait + moment)
+                counts.append(len(self._states))
+                answers.append(await self._send(client, request.event))
+        self._advance_to(len(self._script.states), at_most=self._script.tail + 2.0)
+        self._advance(0.3)
+        return Outcome(self._states, counts, answers, self._names, self._statuses, self._last)
+
+    def _see(self, change: Change) -> None:
+        self._last = change.last
+        uid = change.last["metadata"]["uid"]
+        if uid not in self._uids:
+            self._uids.append(uid)
+        state = DELETED if change.new is None else state_of(change.new, self._names)
+        if not self._states or self._states[-1] != state:
+            self._states.append(state)
+            self._statuses.append(change.last.get("status"))
+        status = (change.new or {}).get("status") or {}
+        for pause in status.get("pauseConditions") or []:
+            key = (status["currentPodHash"], status["currentStepIndex"])
+            self._pauses[key] = pause["startTime"]
+
+    def _advance(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.world.catch_up()
+
+    def _advance_to(self, states: int, at_most: float = 60.0) -> None:
+        """Let one thing after the other happen until so many states have been seen."""
+        end = self.clock.now() + at_most
+        while len(self._states) < states:
+            due = self.world.agenda.next_due()
+            if due is None or due > end:
+                return
+            self._advance(max(0.0, due - self.clock.now()))
+
+    async def _send(self, client: httpx.AsyncClient, event: Event) -> httpx.Response:
+        body = event.get("body")
+        if isinstance(body, list):
+            body = self._translated(body)
+        content = body if isinstance(body, str) else json.dumps(body)
+        headers = {"content-type": event["content_type"]} if event.get("content_type") else {}
+        return await client.request(event["method"], event["path"], content=content, headers=headers)
+
+    def _translated(self, operations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """A guard with the uid, the hash and the pause's start that the same object has here."""
+        by_path = {operation["path"]: operation.get("value") for operation in operations}
+        recorded_hash = by_path.get("/status/currentPodHash")
+        letter = self._script.names.letters.get(recorded_hash or "")
+        present_hash = self._names.hash_of(letter) if letter else recorded_hash
+        pause = self._pauses.get((str(present_hash), int(by_path.get("/status/currentStepIndex") or 0)))
+        values = {"/status/currentPodHash": present_hash, "/status/pauseConditions/0/startTime": pause}
+        if (uid := by_path.get("/metadata/uid")) is not None:
+            values["/metadata/uid"] = self._uids[self._script.uids.index(uid)]
+        return [
+            operation | {"value": values[operation["path"]]} if operation["path"] in values else operation
+            for operation in operations
+        ]
+
+
+def agree(wanted: Script, argo: Argo | None = None) -> Outcome:
+    """The outcome of the moments that bring the recorded states; else the one that comes nearest to them."""
+    argo = argo or Argo()
+    moments = [MOMENTS[0]] * len(wanted.requests)
+    best = asyncio.run(Replay(wanted, moments, argo).run())
+    while best.states != wanted.states:
+        agreed = matching(wanted, best)
+        for tried in _variations(wanted, moments, agreed):
+            outcome = asyncio.run(Replay(wanted, tried, argo).run())
+            if matching(wanted, outcome) > agreed:
+                best, moments = outcome, tried
+                break
+        else:
+            break
+    return best
+
+
+def matching(wanted: Script, outcome: Outcome) -> int:
+    """How many states agree from the beginning on."""
+    pairs = enumerate(zip(wanted.states, outcome.states, strict=False))
+    shorter = min(len(wanted.states), len(outcome.states))
+    return next((number for number, (left, right) in pairs if left != right), shorter)
+
+
+def _variations(wanted: Script, moments: list[float], agreed: int) -> Iterator[list[float]]:
+    """Other moments for the last requests before the states part."""
+    before = [number for number, request in enumerate(wanted.requests) if request.after_states <= agreed]
+    for position in before[-2:]:
+        for moment in MOMENTS:
+            if moment != moments[position]:
+                yield [*moments[:position], moment, *moments[position + 1 :]]

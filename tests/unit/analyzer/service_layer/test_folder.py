@@ -1,0 +1,232 @@
+"""Folding, against a stream and evidence in memory that behave as the scripts do."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+from serinus_analyzer.service_layer import chain
+from serinus_analyzer.service_layer.folder import PATIENCE, Folder, Telemetry
+from serinus_analyzer.service_layer.ports import Fold, Standing
+from serinus_contracts import AnalysisPlan, MetricsCollected, VerdictReached, seal, to_entry
+from serinus_runtime.streams import Entry
+
+from tests.support import RUN, plan, snapshot
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class World:
+    """One stream with its group, and the evidence that all analyzers share."""
+
+    entries: dict[bytes, Entry] = field(default_factory=dict)
+    pending: set[bytes] = field(default_factory=set)
+    buried: list[tuple[bytes, str]] = field(default_factory=list)
+    standings: dict[str, Standing] = field(default_factory=dict)
+    verdicts: list[VerdictReached] = field(default_factory=list)
+    plans: dict[str, AnalysisPlan] = field(default_factory=lambda: {plan().digest: plan()})
+
+    def publish(self, look: MetricsCollected) -> Entry:
+        entry = {name.encode(): value.encode() for name, value in to_entry(seal(look, source="/s", now=0)).items()}
+        return self.publish_raw(entry)
+
+    def publish_raw(self, fields: dict[bytes, bytes]) -> Entry:
+        entry = Entry(f"{len(self.entries) + 1}-0".encode(), fields)
+        self.entries[entry.id] = entry
+        self.pending.add(entry.id)
+        return entry
+
+    async def ack(self, *ids: bytes) -> None:
+        self.pending -= set(ids)
+
+    async def bury(self, entry: Entry, error: str) -> None:
+        self.buried.append((entry.id, error))
+        self.pending.discard(entry.id)
+
+    async def oldest_pending(self) -> bytes | None:
+        return min(self.pending, key=lambda entry: int(entry.split(b"-")[0]), default=None)
+
+    async def load(self, runs: Sequence[str]) -> Mapping[str, Standing]:
+        return {run: self.standings.get(run, Standing()) for run in runs}
+
+    async def plan(self, digest: str) -> AnalysisPlan | None:
+        return self.plans.get(digest)
+
+    async def commit(self, folds: Sequence[Fold]) -> Sequence[bool]:
+        done = []
+        for one in folds:
+            free = self.standings.get(one.run, Standing()).through == one.before.through
+            done.append(free)
+            if free:
+                self.standings[one.run] = one.after
+                self.verdicts += one.verdicts
+                self.pending -= set(one.entries)
+        return done
+
+    def folder(self) -> Folder:
+        return Folder(self, self, Telemetry(CollectorRegistry()))
+
+
+def looks(count: int) -> list[MetricsCollected]:
+    ends = [0, *(1_010_000 + 1000 * i for i in range(count))]
+    return [snapshot(follows, end) for follows, end in itertools.pairwise(ends)]
+
+
+def told(world: World) -> list[int]:
+    return [verdict.end for verdict in world.verdicts]
+
+
+async def test_looks_become_verdicts_one_each_in_order_and_are_acknowledged() -> None:
+    world = World()
+    await world.folder().on_entries([world.publish(look) for look in looks(3)])
+    assert told(world) == [1_010_000, 1_011_000, 1_012_000]
+    assert [verdict.look for verdict in world.verdicts] == [1, 2, 3]
+    assert world.pending == set()
+
+
+async def test_a_look_waits_for_the_one_before_it() -> None:
+    world = World()
+    first, second = [world.publish(look) for look in looks(2)]
+    mine, other = world.folder(), world.folder()
+    await mine.on_entries([second])
+    await mine.retry()
+    assert told(world) == []
+    await other.on_entries([first])
+    await mine.retry()
+    assert told(world) == [1_010_000, 1_011_000]
+    assert world.verdicts[-1].quality.gaps == 0
+
+
+async def test_a_repeat_is_acknowledged_and_told_only_once() -> None:
+    world = World()
+    folder = world.folder()
+    (look,) = looks(1)
+    await folder.on_entries([world.publish(look)])
+    await folder.on_entries([world.publish(look)])
+    assert told(world) == [1_010_000]
+    assert world.pending == set()
+
+
+async def test_a_slower_analyzer_changes_nothing_and_lets_go() -> None:
+    world = World()
+    entries = [world.publish(look) for look in looks(2)]
+
+    class Slow(World):
+        async def commit(self, folds: Sequence[Fold]) -> Sequence[bool]:
+            await world.folder().on_entries(entries)
+            return await world.commit(folds)
+
+    slow = Slow(world.entries, world.pending, world.buried, world.standings, world.verdicts)
+    folder = Folder(world, slow, Telemetry(CollectorRegistry()))
+    await folder.on_entries(entries)
+    assert told(world) == [1_010_000, 1_011_000]
+    await folder.retry()
+    assert told(world) == [1_010_000, 1_011_000]
+    assert not folder.full
+    assert folder._waiting == {}
+
+
+async def test_a_look_behind_one_that_is_gone_for_good_is_judged_with_a_recorded_gap() -> None:
+    world = World()
+    folder = world.folder()
+    first, _, third = looks(3)
+    await folder.on_entries([world.publish(first), world.publish(third)])
+    assert told(world) == [1_010_000]
+    await folder.retry()
+    assert told(world) == [1_010_000, 1_012_000]
+    assert world.verdicts[-1].quality.gaps == 1
+
+
+async def test_no_gap_is_taken_while_an_older_entry_is_still_pending_somewhere() -> None:
+    world = World()
+    folder = world.folder()
+    first, second, third = [world.publish(look) for look in looks(3)]
+    await folder.on_entries([first, third])
+    for _ in range(50):
+        await folder.retry()
+    assert told(world) == [1_010_000]
+    await folder.on_entries([second])
+    assert told(world) == [1_010_000, 1_011_000, 1_012_000]
+
+
+async def test_a_garbled_entry_is_buried_and_the_rest_goes_on() -> None:
+    world = World()
+    good = [world.publish(look) for look in looks(2)]
+    bad = [world.publish_raw({b"ce": b"{"}), world.publish_raw({b"x": b"y"})]
+    await world.folder().on_entries([bad[0], good[0], bad[1], good[1]])
+    assert told(world) == [1_010_000, 1_011_000]
+    assert [entry for entry, _ in world.buried] == [entry.id for entry in bad]
+
+
+async def test_a_look_that_the_judge_cannot_bear_is_buried_and_the_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    folder = world.folder()
+    judge = chain.fold
+
+    def brittle(standing: Standing, one: AnalysisPlan, look: MetricsCollected) -> tuple[Standing, VerdictReached]:
+        if look.end == 1_011_000:
+            raise ZeroDivisionError("by nothing")
+        return judge(standing, one, look)
+
+    monkeypatch.setattr("serinus_analyzer.service_layer.folder.fold", brittle)
+    await folder.on_entries([world.publish(look) for look in looks(3)])
+    await folder.retry()
+    await folder.retry()
+    assert told(world) == [1_010_000, 1_012_000]
+    ((_, error),) = world.buried
+    assert "ZeroDivisionError: by nothing" in error
+
+
+async def test_a_missing_plan_is_waited_for_and_in_the_end_given_up() -> None:
+    world = World()
+    plans = dict(world.plans)
+    world.plans.clear()
+    folder = world.folder()
+    first, second = looks(2)
+    await folder.on_entries([world.publish(first)])
+    await folder.retry()
+    assert (told(world), world.buried) == ([], [])
+    world.plans.update(plans)
+    await folder.retry()
+    assert told(world) == [1_010_000]
+    world.plans.clear()
+    await folder.on_entries([world.publish(second)])
+    for _ in range(PATIENCE):
+        await folder.retry()
+    ((_, error),) = world.buried
+    assert error == f"plan {plan().digest} is not in Redis"
+
+
+async def test_a_changed_verdict_says_since_when_it_stands() -> None:
+    world = World()
+    await world.folder().on_entries([world.publish(look) for look in looks(6)])
+    for before, after in itertools.pairwise(world.verdicts):
+        same = (before.verdict, before.reason) == (after.verdict, after.reason)
+        assert after.changed is not same
+        assert after.since == (before.since if same else after.end)
+
+
+@given(st.permutations(range(6)), st.lists(st.integers(0, 1), min_size=6, max_size=6), st.integers(0, 5))
+@settings(deadline=None, max_examples=60)
+async def test_whoever_reads_what_in_whatever_order_each_look_is_judged_once_and_in_order(
+    order: list[int], reader_of: list[int], repeated: int
+) -> None:
+    world = World()
+    chain_of = looks(6)
+    entries = [world.publish(look) for look in chain_of]
+    entries.append(world.publish(chain_of[repeated]))
+    folders = [world.folder(), world.folder()]
+    for position in order:
+        await folders[reader_of[position]].on_entries([entries[position]])
+    await folders[0].on_entries([entries[6]])
+    for _ in range(8):
+        for folder in folders:
+            await folder.retry()
+    assert told(world) == [look.end for look in chain_of]
+    assert world.pending == set()
+    assert world.verdicts[-1].quality.gaps == 0
+    assert world.standings[RUN.id].looks == 6

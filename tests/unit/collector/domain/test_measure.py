@@ -1,0 +1,130 @@
+from typing import Any
+
+import pytest
+from serinus_collector.domain.counting import Span
+from serinus_collector.domain.measure import measure
+from serinus_collector.domain.series import Series, scrape_interval
+from serinus_contracts import Distribution, Proportion
+
+from tests.support import ERRORS, LATENCY, plan
+
+PODS: dict[str, Any] = {
+    "checkout-new-1": ("canary", 0),
+    "checkout-old-1": ("stable", 0),
+    "checkout-old-2": ("stable", 0),
+}
+SPAN = Span(floor=0, begin=20_000, end=40_000)
+INF = "+Inf"
+
+
+def series(pod: str, before: float, after: float, **labels: str) -> Series:
+    times = [20_000, 30_000, 40_000]
+    return Series({"__name__": "x", "pod": pod, "instance": pod, **labels}, times, [before, before, after])
+
+
+def proportion(*found: Series) -> Proportion:
+    one = measure(plan(), ERRORS, found, SPAN, PODS, 10_000)
+    assert isinstance(one, Proportion)
+    return one
+
+
+def test_counts_are_sorted_into_arms_pods_events_and_trials() -> None:
+    one = proportion(
+        series("checkout-new-1", 10, 110, code="200"),
+        series("checkout-new-1", 1, 4, code="503"),
+        series("checkout-old-1", 0, 50, code="200"),
+        series("checkout-old-2", 0, 60, code="200"),
+        series("checkout-older-1", 0, 999, code="500"),
+    )
+    assert one.status == "ok"
+    assert one.canary == {"checkout-new-1": (3, 103)}
+    assert one.stable == {"checkout-old-1": (0, 50), "checkout-old-2": (0, 60)}
+    assert (one.series, one.newest) == (4, 40_000)
+    assert one.window is not None
+    assert (one.window.begin, one.window.end) == (20_000, 40_000)
+
+
+def test_traffic_without_an_error_series_is_zero_errors_and_an_absent_arm_is_not() -> None:
+    assert (
+        proportion(series("checkout-new-1", 0, 9, code="200"), series("checkout-old-1", 0, 9, code="200")).status
+        == "ok"
+    )
+    without = proportion(series("checkout-old-1", 0, 9, code="200"))
+    assert without.status == "no_data"
+    assert without.detail == "no canary data since 00:00:20, Prometheus answered, 0 of 1 expected series"
+    assert without.window is None
+
+
+def test_series_that_stopped_are_missing_data_not_zero() -> None:
+    stopped = Series({"pod": "checkout-new-1", "code": "200"}, [5_000, 10_000], [5, 9])
+    one = proportion(stopped, series("checkout-old-1", 0, 9, code="200"))
+    assert one.status == "no_data"
+    assert one.detail == "no canary data since 00:00:20, Prometheus answered, 1 series without a new sample"
+
+
+def test_a_scrape_that_is_not_due_yet_is_no_fault() -> None:
+    recent = Series({"pod": "checkout-new-1", "code": "200"}, [10_000, 20_000], [5, 9])
+    assert proportion(recent, series("checkout-old-1", 0, 9, code="200")).status == "waiting"
+
+
+def test_a_source_whose_series_cannot_be_told_good_from_bad_is_an_error_not_a_pass() -> None:
+    one = proportion(series("checkout-new-1", 0, 9), series("checkout-old-1", 0, 9, code="200"))
+    assert one.status == "error"
+    assert one.detail == "a series of canary has none of the labels code"
+
+
+def histogram(pod: str, edges: list[str], counts: list[float]) -> list[Series]:
+    return [series(pod, 0, count, le=edge) for edge, count in zip(edges, counts, strict=True)]
+
+
+def distribution(*found: Series) -> Distribution:
+    one = measure(plan(metrics=(LATENCY,)), LATENCY, found, SPAN, PODS, 10_000)
+    assert isinstance(one, Distribution)
+    return one
+
+
+def test_buckets_become_counts_that_are_not_cumulative() -> None:
+    edges = ["0.1", "0.5", INF]
+    one = distribution(
+        *histogram("checkout-new-1", edges, [5, 8, 9]), *histogram("checkout-old-1", edges, [50, 80, 90])
+    )
+    assert (one.status, one.edges) == ("ok", (0.1, 0.5))
+    assert (one.canary, one.stable) == ((5, 3, 1), (50, 30, 10))
+
+
+def test_edges_are_numbers_however_they_are_written() -> None:
+    one = distribution(
+        *histogram("checkout-new-1", ["1", "2.5", INF], [1, 2, 3]),
+        *histogram("checkout-old-1", ["1.0", "2.50", INF], [1, 2, 3]),
+    )
+    assert one.edges == (1.0, 2.5)
+
+
+def test_only_edges_that_both_arms_have_are_compared() -> None:
+    one = distribution(
+        *histogram("checkout-new-1", ["0.1", "0.3", "0.5", INF], [1, 2, 3, 4]),
+        *histogram("checkout-old-1", ["0.1", "0.5", INF], [10, 30, 40]),
+    )
+    assert one.edges == (0.1, 0.5)
+    assert (one.canary, one.stable) == ((1, 2, 1), (10, 20, 10))
+
+
+@pytest.mark.parametrize(
+    ("canary", "complaint"),
+    [
+        (histogram("checkout-new-1", ["0.7", INF], [1, 2]), "share no bucket edges"),
+        (histogram("checkout-new-1", ["0.1", INF], [5, 2]), "buckets of canary are not cumulative"),
+        ([series("checkout-new-1", 0, 5)], "no bucket edge in its label le"),
+        ([series("checkout-new-1", 0, 5, le="many")], "no bucket edge in its label le"),
+    ],
+)
+def test_a_histogram_that_cannot_be_compared_is_an_error(canary: list[Series], complaint: str) -> None:
+    one = distribution(*canary, *histogram("checkout-old-1", ["0.1", INF], [1, 2]))
+    assert one.status == "error"
+    assert complaint in one.detail
+
+
+def test_the_scrape_interval_is_the_median_distance_so_a_missed_scrape_does_not_change_it() -> None:
+    one = Series({}, [0, 15_000, 30_000, 60_000, 75_000], [0] * 5)
+    assert scrape_interval([one]) == 15_000
+    assert scrape_interval([Series({}, [5], [0])]) is None

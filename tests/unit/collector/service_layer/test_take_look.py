@@ -1,0 +1,176 @@
+"""Taking a look, against a registry and a provider in memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+from prometheus_client import CollectorRegistry
+from serinus_collector.domain.look import RunState
+from serinus_collector.domain.series import Series
+from serinus_collector.service_layer.ports import Answer, Commit, Lease, ProviderError
+from serinus_collector.service_layer.take_look import LookTaker, Telemetry
+from serinus_contracts import AnalysisPlan, MetricsCollected, Selector
+
+from tests.support import ERRORS, LATENCY, RUN, observed, plan
+
+pytestmark = pytest.mark.anyio
+STARTED = 1_000_000
+LEASE = Lease(RUN.id, due=STARTED + 20_000, now=STARTED + 20_000)
+
+
+@dataclass
+class FakeRegistry:
+    state: RunState
+    plan: AnalysisPlan
+    answer: Commit = "done"
+    committed: list[tuple[RunState, MetricsCollected, int]] = field(default_factory=list)
+    postponed: list[int] = field(default_factory=list)
+
+    async def lease(self, limit: int) -> tuple[Sequence[Lease], float]:
+        return [LEASE][:limit], 0.0
+
+    async def load(self, run: str) -> tuple[RunState, AnalysisPlan] | None:
+        return self.state, self.plan
+
+    async def commit(
+        self, lease: Lease, before: RunState, after: RunState, snapshot: MetricsCollected, due: int
+    ) -> Commit:
+        assert before is self.state
+        if self.answer == "done":
+            self.committed.append((after, snapshot, due))
+            self.state = after
+        return self.answer
+
+    async def postpone(self, lease: Lease, due: int) -> None:
+        self.postponed.append(due)
+
+
+@dataclass
+class FakeProvider:
+    """Counters of one pod per arm that grow by ten a second, scraped every half second."""
+
+    missing_from: int = 10**12
+    warnings: tuple[str, ...] = ()
+    fails: str = ""
+    asked: list[tuple[str, int, int]] = field(default_factory=list)
+
+    async def samples(self, selector: Selector, end: int, reach_ms: int) -> Answer:
+        self.asked.append((str(selector), end, reach_ms))
+        if self.fails and self.fails in str(selector):
+            raise ProviderError("Prometheus is not reachable: refused")
+        found = []
+        for pod in ("checkout-new-1", "checkout-old-1"):
+            times = [time for time in range(end - reach_ms, end + 1, 500) if time < self.missing_from]
+            for le in ("0.1", "+Inf") if "bucket" in str(selector) else ("",):
+                labels = {"pod": pod, "instance": pod, "code": "200"} | ({"le": le} if le else {})
+                found.append(Series(labels, times, [(time - STARTED) / 100 for time in times]))
+        return Answer(found, self.warnings)
+
+
+def world(provider: FakeProvider, **changes: object) -> tuple[FakeRegistry, LookTaker]:
+    state = RunState(observed=observed(), weight_constant_until=STARTED + 10**9, scrape_ms=500)
+    registry = FakeRegistry(replace(state, **changes), plan(metrics=(ERRORS, LATENCY)))  # type: ignore[arg-type]
+    return registry, LookTaker(registry, {"main": provider}, Telemetry(CollectorRegistry()), 0)
+
+
+async def test_a_look_carries_the_counts_of_both_arms_and_moves_every_window() -> None:
+    registry, taker = world(
+        FakeProvider(), follows=STARTED + 18_000, ends_stage=STARTED, ends={"errors": STARTED + 18_000}
+    )
+    assert await taker.take(LEASE) == "done"
+    ((after, snapshot, due),) = registry.committed
+    end = STARTED + 19_500
+    assert (snapshot.follows, snapshot.end, snapshot.weight, snapshot.step) == (STARTED + 18_000, end, 5, 1)
+    assert snapshot.metrics["errors"].canary == {"": (0, 15)}  # type: ignore[comparison-overlap]
+    assert after.ends == {"errors": end, "latency": end}
+    assert after.follows == end
+    assert due == STARTED + 21_000
+
+
+async def test_a_metric_that_fails_keeps_its_window_and_does_not_delay_the_others() -> None:
+    provider = FakeProvider(fails="bucket")
+    registry, taker = world(
+        provider, ends_stage=STARTED, ends={"errors": STARTED + 18_000, "latency": STARTED + 18_000}
+    )
+    await taker.take(LEASE)
+    ((after, snapshot, _),) = registry.committed
+    assert after.ends == {"errors": STARTED + 19_500, "latency": STARTED + 18_000}
+    assert snapshot.metrics["latency"].status == "error"
+    assert snapshot.metrics["latency"].detail == "Prometheus is not reachable: refused"
+    provider.fails = ""
+    await taker.take(replace(LEASE, now=STARTED + 21_000))
+    later = registry.committed[-1][1].metrics["latency"]
+    assert later.window is not None
+    assert (later.window.begin, later.window.end) == (STARTED + 18_000, STARTED + 20_500)
+
+
+async def test_a_partial_answer_is_not_counted() -> None:
+    registry, taker = world(FakeProvider(warnings=("one store is away",)))
+    await taker.take(LEASE)
+    ((after, snapshot, _),) = registry.committed
+    assert snapshot.metrics["errors"].status == "partial"
+    assert snapshot.metrics["errors"].detail == "one store is away"
+    assert after.ends == {}
+
+
+async def test_looks_become_rarer_while_nothing_answers_and_return_to_pace_after() -> None:
+    provider = FakeProvider(fails="http")
+    registry, taker = world(provider)
+    gaps = []
+    for _ in range(5):
+        await taker.take(replace(LEASE, now=LEASE.now + registry.state.failures * 1000))
+        gaps.append(registry.committed[-1][2] - LEASE.due)
+    assert gaps[0] == 2000
+    assert gaps[-1] >= 8000
+    provider.fails = ""
+    await taker.take(replace(LEASE, now=LEASE.now + 60_000, due=LEASE.now + 60_000))
+    assert registry.committed[-1][0].failures == 0
+
+
+async def test_one_query_a_metric_and_a_second_only_for_a_base_behind_a_gap() -> None:
+    provider = FakeProvider()
+    _, taker = world(provider)
+    await taker.take(LEASE)
+    assert len(provider.asked) == 2
+
+    class Gap(FakeProvider):
+        async def samples(self, selector: Selector, end: int, reach_ms: int) -> Answer:
+            self.asked.append((str(selector), end, reach_ms))
+            times = [time for time in range(end - reach_ms, end + 1, 500) if not STARTED < time < STARTED + 17_000]
+            pods = ("checkout-new-1", "checkout-old-1")
+            values = [(time - STARTED) / 100 for time in times]
+            return Answer(
+                [Series({"pod": pod, "instance": pod, "code": "200", "le": "+Inf"}, times, values) for pod in pods]
+            )
+
+    behind = Gap()
+    registry, taker = world(behind, ends_stage=STARTED, ends={"errors": STARTED + 5_000, "latency": STARTED + 5_000})
+    await taker.take(LEASE)
+    assert len(behind.asked) == 4
+    counted = registry.committed[0][1].metrics["errors"]
+    assert counted.canary == {"": (0, 195)}  # type: ignore[comparison-overlap]
+
+
+async def test_while_the_weight_is_not_known_no_look_is_taken_and_nothing_is_asked() -> None:
+    provider = FakeProvider()
+    registry, taker = world(provider, weight_constant_until=STARTED)
+    assert await taker.take(LEASE) is None
+    assert (registry.committed, provider.asked) == ([], [])
+    assert registry.postponed == [LEASE.now + 500]
+
+
+async def test_a_look_that_was_not_committed_moves_nothing() -> None:
+    registry, taker = world(FakeProvider())
+    registry.answer = "weight"
+    before = registry.state
+    assert await taker.take(LEASE) == "weight"
+    assert registry.state is before
+    assert registry.postponed
+
+
+async def test_an_unknown_provider_is_said_in_the_snapshot() -> None:
+    registry, taker = world(FakeProvider())
+    taker = replace(taker, providers={"eu": FakeProvider()})
+    await taker.take(LEASE)
+    detail = registry.committed[0][1].metrics["errors"].detail
+    assert detail == "provider 'main' is not configured, known: eu"

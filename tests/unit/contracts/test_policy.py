@@ -1,0 +1,60 @@
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from serinus_contracts import CanaryPolicy
+
+ERRORS: dict[str, Any] = {"name": "errors", "preset": "http-errors"}
+LATENCY: dict[str, Any] = {"name": "latency", "preset": "http-latency"}
+
+
+def policy(**spec: Any) -> CanaryPolicy:
+    fields = {"match": {"namespace": "shop", "name": "checkout"}, "metrics": [ERRORS]}
+    return CanaryPolicy.model_validate(
+        {"apiVersion": "serinus.dev/v1", "kind": "CanaryPolicy", "metadata": {"name": "shop"}, "spec": fields | spec}
+    )
+
+
+def test_a_short_policy_gets_careful_defaults() -> None:
+    spec = policy().spec
+    assert (spec.mode, spec.interval, spec.on_no_data, spec.on_time_spent) == ("shadow", 30, "hold", "hold")
+    assert (spec.budget.false_abort, spec.budget.false_proceed) == (0.01, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("spec", "complaint"),
+    [
+        ({"match": {}}, "match needs a namespace, a name or labels"),
+        ({"metrics": []}, "at least 1 item"),
+        ({"intervall": "30s"}, "Extra inputs are not permitted"),
+        ({"interval": "0s"}, "greater than 0"),
+        ({"minimum": "2h"}, "minimum must be shorter than maximum"),
+        ({"stages": [{"weight": 5, "minimum": "10m", "maximum": "5m"}]}, "minimum must be shorter than maximum"),
+        ({"stages": [{"weight": 5}, {"weight": 5}]}, "weight given twice: 5"),
+        ({"metrics": [ERRORS, ERRORS]}, "metric given twice: errors"),
+        ({"metrics": [{"name": "x"}]}, "exactly one of: preset, events with trials, histogram"),
+        ({"metrics": [{"name": "x", "events": "a_total"}]}, "events and trials belong together"),
+        ({"metrics": [{"name": "x", "events": "{a='1'}", "trials": "b"}]}, "expected label"),
+        ({"metrics": [{"name": "x", "events": '{a="1"}', "trials": "b"}]}, "each need a metric name"),
+        ({"metrics": [{"name": "x", "events": "a", "trials": "b", "metric": "c"}]}, "renames what a preset reads"),
+        ({"metrics": [LATENCY | {"margin": {"ratio": 0.9}}]}, "ratio of at least 1"),
+        ({"metrics": [ERRORS | {"margin": {"ratio": 0.5}}]}, "better than stable"),
+        ({"metrics": [ERRORS | {"better": "higher", "margin": {"ratio": 1.2}}]}, "above 0 and at most 1"),
+        ({"limits": [{"metric": "error", "above": 0.1}]}, "unknown metric 'error'; known: errors"),
+        ({"limits": [{"metric": "errors"}]}, "exactly one of above and below"),
+        ({"limits": [{"metric": "errors", "above": 5}]}, "share between 0 and 1"),
+        ({"limits": [{"metric": "errors", "quantile": 0.95, "above": "5s"}]}, "has no quantile"),
+        ({"source": {"preset": "service-label"}}, "canary and stable are given with preset service-label"),
+        ({"source": {"preset": "service-label", "canary": "a", "stable": "a"}}, "could not be told apart"),
+        ({"budget": {"false_abort": 0}}, "greater than 0"),
+    ],
+)
+def test_what_could_not_work_is_refused_with_the_reason(spec: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        policy(**spec)
+    assert complaint in str(refused.value)
+
+
+def test_a_limit_on_latency_is_a_duration_at_a_quantile() -> None:
+    spec = policy(metrics=[ERRORS, LATENCY], limits=[{"metric": "latency", "quantile": 0.95, "above": "5s"}]).spec
+    assert spec.limits[0].above == 5.0

@@ -1,0 +1,124 @@
+from typing import Any
+
+import pytest
+from serinus_contracts.policy import Mode
+from serinus_controller.domain.decide import Approval, Decision, Memory, Situation, decide, no_verdict, topic_of
+from serinus_controller.domain.rollout import RolloutView
+
+from tests.support import RUN, plan, stage, verdict
+from tests.unit.controller.rollouts import ABORTED, UNPAUSING, at, step
+
+NOW = 1_012_000
+
+
+def situation(view: RolloutView | None = None, memory: Memory | None = None, **of_plan: Any) -> Situation:
+    return Situation(view or at(), RUN, plan(**of_plan), 1_000_000, memory or Memory())
+
+
+def decided(
+    view: RolloutView | None = None, memory: Memory | None = None, now: int = NOW, **said: Any
+) -> Decision | None:
+    return decide(situation(view, memory), verdict(**said), now)
+
+
+def test_proceed_opens_the_gate_that_the_rollout_waits_at() -> None:
+    found = decided()
+    assert found is not None
+    assert (found.action, found.step, found.acts, found.cause) == ("advance", 1, True, verdict().event_id())
+
+
+def test_the_last_gate_is_a_promotion() -> None:
+    found = decided(step(5, 50), step=5)
+    assert found is not None
+    assert found.action == "promote"
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"run": RUN.model_copy(update={"attempt": 2})}, "another attempt"),
+        ({"run": RUN.model_copy(update={"canary_hash": "other"})}, "another revision"),
+        ({"step": 3}, "another step"),
+        ({"stage_started": 999_999}, "its counts are of before the stage"),
+        ({"end": NOW - 3_000 - 20_001}, "older than three looks"),
+    ],
+)
+def test_a_verdict_about_something_else_or_from_long_ago_advances_nothing(said: dict[str, Any], why: str) -> None:
+    assert decided(**said) is None, why
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        at(status=UNPAUSING),
+        at(status={"observedGeneration": "2"}),
+        at(spec={"paused": True}),
+        at(status=ABORTED),
+        at(status={"phase": "Progressing"}),
+        at(status={"stableRS": "new"}),
+        at(status={"currentPodHash": "newer"}),
+    ],
+)
+def test_proceed_does_nothing_where_the_rollout_does_not_wait_for_it(view: RolloutView) -> None:
+    assert decided(view) is None
+
+
+def test_an_abort_is_due_wherever_the_run_is_and_however_old_the_verdict() -> None:
+    for view in (at(), step(3, 25), at(status={"phase": "Progressing"}), at(spec={"paused": True})):
+        found = decided(view, verdict="abort", reason="evidence", now=NOW + 10**7)
+        assert found is not None
+        assert (found.action, found.acts, found.step) == ("abort", True, view.step)
+
+
+@pytest.mark.parametrize(
+    "view", [at(status=ABORTED), at(status={"currentPodHash": "newer"}), at(status={"stableRS": "new"})]
+)
+def test_an_abort_never_meets_another_revision_nor_one_that_is_over(view: RolloutView) -> None:
+    assert decided(view, verdict="abort", reason="evidence") is None
+
+
+@pytest.mark.parametrize(
+    ("mode", "advances", "aborts"), [("shadow", False, False), ("guard", False, True), ("enforce", True, True)]
+)
+def test_a_mode_limits_what_serinus_does_of_itself(mode: Mode, advances: bool, aborts: bool) -> None:
+    for said, acts in (("proceed", advances), ("abort", aborts)):
+        found = decide(situation(mode=mode), verdict(verdict=said), NOW)
+        assert found is not None
+        assert found.acts is acts
+
+
+def test_a_person_is_asked_at_the_last_gate_of_a_stage_that_wants_approval() -> None:
+    stages = (stage(5, 0, approval=True), stage(25, 2), stage(50, 4))
+    asked = decide(situation(stages=stages), verdict(), NOW)
+    assert asked is not None
+    assert asked.action == "await_approval"
+    approved = Memory(approvals={1: Approval("alice", "c1")})
+    found = decide(situation(memory=approved, stages=stages), verdict(), NOW)
+    assert found is not None
+    assert (found.action, found.actor, found.acts) == ("advance", "alice", True)
+
+
+def test_an_approval_for_another_step_opens_nothing() -> None:
+    stages = (stage(5, 0, approval=True),)
+    found = decide(situation(memory=Memory(approvals={3: Approval("alice", "c1")}), stages=stages), verdict(), NOW)
+    assert found is not None
+    assert found.action == "await_approval"
+
+
+def test_who_holds_a_run_holds_it_against_a_proceed_but_not_against_an_abort() -> None:
+    held = Memory(held="bob (lunch)")
+    assert decided(memory=held).detail == "held by bob (lunch)"  # type: ignore[union-attr]
+    assert decided(memory=held, verdict="abort").action == "abort"  # type: ignore[union-attr]
+
+
+def test_a_hold_that_goes_on_for_its_reason_is_the_same_topic_and_for_another_is_not() -> None:
+    topics = [topic_of(decided(verdict="hold", reason=reason)) for reason in ("no_data", "no_data", "time_spent")]  # type: ignore[arg-type]
+    assert topics[0] == topics[1] != topics[2]
+
+
+def test_silence_holds_and_says_so_but_only_after_three_looks() -> None:
+    assert no_verdict(situation(), 1_010_000, 1_010_000 + 23_000) is None
+    found = no_verdict(situation(), 1_010_000, 1_010_000 + 23_001)
+    assert found is not None
+    assert (found.action, found.acts) == ("hold", False)
+    assert no_verdict(situation(at(status=ABORTED)), 0, 10**9) is None

@@ -1,0 +1,58 @@
+import pytest
+from serinus_controller.domain.progress import Intent, progress
+from serinus_controller.domain.rollout import RolloutView
+
+from tests.unit.controller.rollouts import ABORTED, UNPAUSING, at, step
+
+
+def intent(action: str = "advance") -> Intent:
+    return Intent.model_validate(
+        {"action": action, "step": 1, "step_hash": "s1", "cause": "v", "actor": "serinus", "detail": "d", "since": 0}
+    )
+
+
+def todo(view: RolloutView | None, action: str = "advance") -> str:
+    found = progress(intent(action), "new", "u-1", view)
+    assert (found.why != "") == (found.next in ("lost", "wait"))
+    return found.next
+
+
+@pytest.mark.parametrize(
+    ("view", "expected"),
+    [
+        (at(), "send"),
+        (at(status=UNPAUSING), "wait"),
+        (at(status={"phase": "Progressing", "pauseConditions": None, "controllerPause": None}), "wait"),
+        (at(status={"observedGeneration": "2"}), "wait"),
+        (step(2, 5), "done"),
+        (step(3, 25), "done"),
+        (at(status={"stableRS": "new"}), "done"),
+        (step(0, 5), "lost"),
+        (at(status=ABORTED), "lost"),
+        (at(status={"currentPodHash": "newer"}), "lost"),
+        (at(status={"currentStepHash": "s2"}), "lost"),
+        (at(spec={"paused": True}), "lost"),
+        (at(metadata={"uid": "u-2"}), "lost"),
+        (None, "lost"),
+    ],
+)
+def test_what_is_left_of_an_advance_follows_from_the_rollout_alone(view: RolloutView | None, expected: str) -> None:
+    assert todo(view) == expected
+
+
+@pytest.mark.parametrize(
+    ("view", "expected"),
+    [
+        (at(), "send"),
+        (step(3, 25), "send"),
+        (at(spec={"paused": True}), "send"),
+        (at(status=ABORTED), "done"),
+        (at(status={**ABORTED, "phase": "Paused"}), "wait"),
+        (at(status={**ABORTED, "canary": {"weights": {"canary": {"weight": 5, "podTemplateHash": "new"}}}}), "wait"),
+        (at(status={"stableRS": "new"}), "lost"),
+        (at(status={"currentPodHash": "newer"}), "lost"),
+        (None, "lost"),
+    ],
+)
+def test_what_is_left_of_an_abort_follows_from_the_rollout_alone(view: RolloutView | None, expected: str) -> None:
+    assert todo(view, "abort") == expected

@@ -1,0 +1,128 @@
+from typing import Any
+
+import pytest
+from serinus_contracts import CanaryPolicy, Counted
+from serinus_controller.domain.resolve import UnfitPolicyError, resolve, warnings
+from serinus_controller.domain.rollout import Step
+from serinus_controller.domain.stages import Stage, stage_at, stages
+
+from tests.support import RUN
+
+GATED = (Stage(5, 0, (1,), False), Stage(50, 2, (3, 4), False))
+
+
+def policy(**spec: Any) -> CanaryPolicy:
+    fields = {
+        "match": {"namespace": "shop"},
+        "mode": "enforce",
+        "metrics": [{"name": "errors", "preset": "http-errors"}],
+    }
+    return CanaryPolicy.model_validate(
+        {"apiVersion": "serinus.dev/v1", "kind": "CanaryPolicy", "metadata": {"name": "shop"}, "spec": fields | spec}
+    )
+
+
+def test_a_stage_reaches_from_one_change_of_weight_to_the_next_and_holds_its_gates() -> None:
+    pause = Step("pause")
+    steps = [
+        Step("analysis"),
+        Step("setWeight", 5),
+        pause,
+        Step("setWeight", 50),
+        Step("pause", timed=True),
+        pause,
+        pause,
+    ]
+    found = stages(steps)
+    assert found == (Stage(5, 1, (2,), False), Stage(50, 3, (5, 6), True))
+    assert [stage_at(found, index) for index in range(8)] == [-1, 0, 0, 1, 1, 1, 1, 1]
+
+
+def test_the_stages_of_a_plan_are_the_rollouts_with_what_the_policy_says_of_them() -> None:
+    plan = resolve(policy(stages=[{"weight": 50, "minimum": "30m", "approval": "required"}]), RUN, GATED)
+    first, last = plan.stages
+    assert (first.minimum, first.maximum, first.gate, first.approval) == (300, 3600, "quiet", False)
+    assert (last.minimum, last.maximum, last.gate, last.approval) == (1800, 3600, "proof", True)
+
+
+def test_a_long_minimum_stretches_a_maximum_that_nobody_set() -> None:
+    plan = resolve(policy(stages=[{"weight": 50, "minimum": "2h"}]), RUN, GATED)
+    assert plan.stages[1].maximum == 4 * 3600
+
+
+def test_a_rollout_without_stages_leaves_nothing_to_judge() -> None:
+    with pytest.raises(UnfitPolicyError, match="no setWeight step"):
+        resolve(policy(), RUN, ())
+
+
+def test_a_maximum_that_leaves_no_time_is_refused_with_the_numbers() -> None:
+    with pytest.raises(UnfitPolicyError, match="minimum 300 s is not shorter than maximum 60 s"):
+        resolve(policy(stages=[{"weight": 5, "maximum": "1m"}]), RUN, GATED)
+
+
+def test_by_default_pod_names_tell_the_arms_apart_and_need_no_set_up() -> None:
+    plan = resolve(policy(), RUN, GATED)
+    assert str(plan.metrics[0].source.query) == (
+        r'http_requests_total{namespace="shop",pod=~"checkout-new-.*|checkout-old-.*"}'
+    )
+    assert plan.arm({"pod": "checkout-new-x1"}) == "canary"
+
+
+def test_service_labels_give_way_to_the_pod_where_a_series_names_it() -> None:
+    source = {"preset": "service-label", "canary": "backend-service-canary", "stable": "backend-service-stable"}
+    plan = resolve(policy(source=source), RUN, GATED)
+    assert 'service=~"backend\\\\-service\\\\-canary|backend\\\\-service\\\\-stable"' in str(
+        plan.metrics[0].source.query
+    )
+    assert plan.arm({"service": "backend-service-canary"}) == "canary"
+    assert plan.arm({"service": "backend-service-canary", "pod": "checkout-old-1"}) == "stable"
+
+
+def test_any_of_the_three_common_status_labels_tells_an_error() -> None:
+    source = resolve(policy(), RUN, GATED).metrics[0].source
+    assert isinstance(source, Counted)
+    assert source.one_of_labels == ("code", "status", "status_code")
+    assert [group[0].matches({"status": "503"}) for group in source.events] == [False, True, False]
+
+
+def test_counters_of_two_names_are_fetched_by_one_query() -> None:
+    metric = {
+        "name": "conversion",
+        "events": "user_conversions_total",
+        "trials": "user_sessions_total",
+        "better": "higher",
+    }
+    plan = resolve(policy(metrics=[metric]), RUN, GATED)
+    assert str(plan.metrics[0].source.query).startswith('{__name__=~"user_conversions_total|user_sessions_total",')
+    assert plan.metrics[0].margin.ratio == 0.95
+
+
+def test_counters_of_one_name_are_told_apart_by_their_matchers() -> None:
+    metric = {"name": "slow", "events": 'calls_total{slow="yes",tier="a"}', "trials": 'calls_total{tier="a"}'}
+    source = resolve(policy(metrics=[metric]), RUN, GATED).metrics[0].source
+    assert isinstance(source, Counted)
+    assert str(source.query).startswith('calls_total{tier="a",namespace="shop"')
+    labels = {"__name__": "calls_total", "tier": "a", "slow": "no"}
+    assert all(matcher.matches(labels) for matcher in source.trials[0])
+    assert not all(matcher.matches(labels) for matcher in source.events[0])
+
+
+def test_limits_become_shares() -> None:
+    metrics = [{"name": "errors", "preset": "http-errors"}, {"name": "latency", "preset": "http-latency"}]
+    limits = [{"metric": "errors", "above": 0.1}, {"metric": "latency", "quantile": 0.95, "above": "5s"}]
+    errors, latency = resolve(policy(metrics=metrics, limits=limits), RUN, GATED).limits
+    assert (errors.name, errors.share) == ("errors above 0.1", 0.1)
+    assert latency.name == "latency p95 above 5 s"
+    assert (round(latency.share, 9), latency.edge) == (0.05, 5.0)
+
+
+def test_enforcing_on_timed_pauses_is_pointed_out() -> None:
+    timed = (Stage(5, 0, (), True), Stage(50, 2, (3,), False))
+    (told,) = warnings(policy(), timed)
+    assert "Argo goes on by itself after the timed pauses at 5 %" in told
+    assert warnings(policy(mode="guard"), timed) == []
+
+
+def test_a_stage_that_the_rollout_does_not_have_is_pointed_out() -> None:
+    (told,) = warnings(policy(stages=[{"weight": 33}]), GATED)
+    assert told == "policy shop has stages that the Rollout does not: 33 %"

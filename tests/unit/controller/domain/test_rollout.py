@@ -1,0 +1,76 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from serinus_controller.domain.rollout import parse_time, view
+
+from tests.unit.controller.rollouts import PAUSED_AT, UNPAUSING, at, document
+
+
+def test_the_gate_is_a_pause_without_end_at_which_nothing_else_is_under_way() -> None:
+    assert at().at_gate
+    assert not at(status=UNPAUSING).at_gate
+    assert at(status=UNPAUSING).unpausing
+    assert not at(status={"observedGeneration": "2"}).at_gate
+    assert not at(status={"abort": True}).at_gate
+    assert not at(spec={"paused": True}).at_gate
+    assert not at(status={"pauseConditions": [{"reason": "InconclusiveAnalysisRun", "startTime": PAUSED_AT}]}).at_gate
+
+
+@pytest.mark.parametrize("duration", [10, "10", "10s", "5m"])
+def test_a_timed_pause_is_no_gate_however_its_duration_is_written(duration: object) -> None:
+    steps = [{"setWeight": 5}, {"pause": {"duration": duration}}]
+    assert not at(spec={"strategy": {"canary": {"steps": steps}}}).at_gate
+
+
+def test_the_observed_generation_is_text() -> None:
+    assert at(status={"observedGeneration": "3"}).observed
+    assert not at(status={"observedGeneration": "x"}).observed
+
+
+def test_with_a_workload_the_annotation_tells_that_it_has_moved_on() -> None:
+    moved = {"rollout.argoproj.io/workload-generation": "4"}
+    workload: dict[str, Any] = {"metadata": {"annotations": moved}, "spec": {"workloadRef": {"name": "checkout"}}}
+    assert not at(**workload, status={"workloadObservedGeneration": "3"}).observed
+    assert at(**workload, status={"workloadObservedGeneration": "4"}).observed
+
+
+def test_a_pause_had_begun_a_second_after_its_whole_second_at_the_latest() -> None:
+    assert at().pauses[0].started_ms == 1_000_000
+
+
+def test_a_rollout_of_which_argo_has_written_nothing_yet_is_not_releasing() -> None:
+    fresh = {**document(), "status": {}}
+    seen = view(fresh)
+    assert not seen.releasing
+    assert not seen.at_gate
+    assert not seen.observed
+
+
+@pytest.mark.parametrize("field", ["namespace", "name", "uid", "resourceVersion"])
+def test_an_object_that_no_server_would_store_is_refused_by_name(field: str) -> None:
+    with pytest.raises(ValueError, match=f"without metadata.{field}"):
+        view(document(metadata={field: None}))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+FIELDS = sorted({*document()["status"], "conditions"})
+
+
+@given(st.dictionaries(st.sampled_from(FIELDS), JSON), st.dictionaries(st.sampled_from(["strategy", "paused"]), JSON))
+def test_whatever_stands_in_an_object_it_is_read_or_refused_but_never_trusted_to_have_a_form(
+    status: dict[str, Any], spec: dict[str, Any]
+) -> None:
+    found = {**document(), "status": {**document()["status"], **status}, "spec": {**document()["spec"], **spec}}
+    seen = view(found)
+    assert seen.step >= 0 or seen.current_step is None
+
+
+@given(st.text(max_size=30))
+def test_a_time_that_is_none_is_zero(text: str) -> None:
+    assert parse_time(text) >= 0

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from array import array
+
+from hypothesis import given
+from hypothesis import strategies as st
+from serinus_simulator.exposition import ABSENT, Series
+from serinus_simulator.promql import parse
+from serinus_simulator.tsdb import LOOKBACK, SampleStore
+
+OK, FAILED = Series("requests", (("code", "200"),)), Series("requests", (("code", "500"),))
+
+
+def row(*values: float) -> array[float]:
+    return array("d", values)
+
+
+def store(retention: int = 10**9) -> SampleStore:
+    return SampleStore(retention)
+
+
+def test_a_range_holds_its_end_but_not_its_beginning() -> None:
+    samples = store()
+    target = samples.target({"pod": "a"}, [OK])
+    for time in (1000, 2000, 3000):
+        target.append(time, 1.0, row(time / 1000))
+    (found,) = samples.range(parse("requests[2s]"), 3000)
+    assert list(found.times) == [2000, 3000]
+    assert list(found.values) == [2.0, 3.0]
+    assert found.labels == {"__name__": "requests", "code": "200", "pod": "a"}
+
+
+@given(st.lists(st.tuples(st.integers(1, 50), st.booleans()), max_size=30), st.integers(0, 900), st.integers(1, 400))
+def test_a_range_is_every_sample_in_it_and_no_other(scrapes: list[tuple[int, bool]], end: int, length: int) -> None:
+    samples, expected, time = store(), [], 0
+    target = samples.target({}, [OK])
+    for step, there in scrapes:
+        time += step
+        target.append(time, 1.0, row(float(time)) if there else None)
+        if there and end - length < time <= end:
+            expected.append(time)
+    found = samples.range(parse(f"requests[{length}ms]"), end)
+    assert [list(one.times) for one in found] == ([expected] if expected else [])
+    for one in found:
+        assert list(one.values) == [float(time) for time in one.times]
+
+
+def test_a_series_that_is_born_later_has_no_samples_before() -> None:
+    samples = store()
+    target = samples.target({}, [OK, FAILED])
+    target.append(1000, 1.0, row(5, ABSENT))
+    target.append(2000, 1.0, row(6, 1))
+    found = {one.labels["code"]: list(one.times) for one in samples.range(parse("requests[1m]"), 2000)}
+    assert found == {"200": [1000, 2000], "500": [2000]}
+
+
+def test_an_instant_is_the_last_sample_within_the_lookback() -> None:
+    samples = store()
+    target = samples.target({}, [OK])
+    target.append(1000, 1.0, row(5))
+    (found,) = samples.instant(parse("requests"), 1000 + LOOKBACK - 1)
+    assert (list(found.times), list(found.values)) == ([1000 + LOOKBACK - 1], [5.0])
+    assert samples.instant(parse("requests"), 1000 + LOOKBACK) == []
+    assert samples.instant(parse("requests"), 999) == []
+
+
+def test_a_series_that_has_ended_is_in_no_instant_but_its_samples_stay_in_ranges() -> None:
+    samples = store()
+    target = samples.target({}, [OK])
+    target.append(1000, 1.0, row(5))
+    target.append(2000, 0.0, None)
+    assert samples.instant(parse("requests"), 2500) == []
+    assert [list(one.times) for one in samples.range(parse("requests[10s]"), 2500)] == [[1000]]
+    (up,) = samples.instant(parse("up"), 2500)
+    assert list(up.values) == [0.0]
+
+
+def test_targets_are_told_apart_by_their_labels() -> None:
+    samples = store()
+    for pod in "abc":
+        samples.target({"pod": pod, "namespace": "shop"}, [OK, FAILED]).append(1000, 1.0, row(1, 2))
+
+    def pods(query: str) -> list[str]:
+        return [one.labels["pod"] + one.labels["code"][0] for one in samples.instant(parse(query), 1000)]
+
+    assert pods('requests{pod=~"a|c",code="200"}') == ["a2", "c2"]
+    assert pods('requests{pod!="a",code="500",namespace="shop"}') == ["b5", "c5"]
+    assert pods('{__name__=~"req.*",pod="b"}') == ["b2", "b5"]
+    assert pods('requests{pod="z"}') == []
+    assert pods('requests{nothing="",pod="a",code=~".*"}') == ["a2", "a5"]
+    assert pods('requests{nothing="x"}') == []
+
+
+def test_what_is_older_than_the_retention_is_forgotten_with_its_target() -> None:
+    samples = store()
+    old = samples.target({"pod": "old"}, [OK])
+    new = samples.target({"pod": "new"}, [OK])
+    old.append(1000, 1.0, row(1))
+    for time in (1000, 2000):
+        new.append(time, 1.0, row(2))
+    samples.forget_before(1500)
+    assert [one.labels["pod"] for one in samples.range(parse("requests[1h]"), 5000)] == ["new"]
+    assert [list(one.times) for one in samples.range(parse('requests{pod=~"old|new"}[1h]'), 5000)] == [[2000]]
+
+
+def test_a_target_that_comes_back_under_the_same_labels_is_one_series() -> None:
+    samples = store()
+    samples.target({"pod": "a"}, [OK]).append(1000, 1.0, row(1))
+    samples.target({"pod": "a"}, [OK]).append(2000, 1.0, row(2))
+    assert [list(one.times) for one in samples.range(parse("requests[1h]"), 2000)] == [[1000, 2000]]
+    samples.forget_before(9000)
+    samples.target({"pod": "a"}, [OK]).append(9000, 1.0, row(3))
+    assert [list(one.times) for one in samples.range(parse("requests[1h]"), 9000)] == [[9000]]
