@@ -78,6 +78,8 @@ def load_text(text: str, file: str) -> list[CanaryPolicy]:
     policies: list[CanaryPolicy] = []
     problems: list[Problem] = []
     for node, document in zip(nodes, documents, strict=True):
+        if document is None:
+            continue
         problems += _given_twice(node, file)
         try:
             policies.append(CanaryPolicy.model_validate(document))
@@ -105,8 +107,12 @@ def _given_twice(node: yaml.Node, file: str) -> Iterator[Problem]:
 
 
 def _problems(error: ValidationError, node: yaml.Node, file: str) -> Iterator[Problem]:
-    for item in error.errors(include_url=False):
+    items = error.errors(include_url=False)
+    for item in items:
         location = item["loc"]
+        # A list is also called too short for the items in it that were refused.
+        if item["type"] == "too_short" and any(len(other["loc"]) > len(location) for other in items):
+            continue
         mark = _mark(node, location, key=item["type"] == "extra_forbidden")
         message = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":

@@ -181,7 +181,9 @@ def _limit(rule: LimitRule) -> PlanLimit:
     if rule.quantile is not None:
         assert rule.above is not None
         name = f"{rule.metric} p{rule.quantile * 100:g} above {rule.above:g} s"
-        return PlanLimit(name=name, metric=rule.metric, share=1 - rule.quantile, edge=rule.above, weight=rule.weight)
+        return PlanLimit(
+            name=name, metric=rule.metric, share=round(1 - rule.quantile, 12), edge=rule.above, weight=rule.weight
+        )
     if rule.above is not None:
         name = f"{rule.metric} above {rule.above:g}"
         return PlanLimit(name=name, metric=rule.metric, share=rule.above, weight=rule.weight)

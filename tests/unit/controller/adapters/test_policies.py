@@ -1,0 +1,93 @@
+from pathlib import Path
+
+import pytest
+from serinus_controller.adapters.policies import PolicyError, load_folder, load_text
+
+GOOD = """\
+apiVersion: serinus.dev/v1
+kind: CanaryPolicy
+metadata: {name: shop}
+spec:
+  match: {namespace: shop}
+  metrics:
+  - {name: errors, preset: http-errors}
+"""
+
+
+def complaints(text: str) -> list[str]:
+    with pytest.raises(PolicyError) as refused:
+        load_text(text, "shop.yaml")
+    return str(refused.value).splitlines()
+
+
+def test_several_policies_may_stand_in_one_file() -> None:
+    second = GOOD.replace("name: shop}", "name: other}", 1)
+    assert [policy.metadata.name for policy in load_text(f"{GOOD}---\n{second}---\n", "x")] == ["shop", "other"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "complaint"),
+    [
+        ("  metrics:", "  metrcs:", "shop.yaml:6:3: spec.metrcs: unknown key: did you mean metrics?"),
+        (
+            "preset: http-errors",
+            "prest: http-errors",
+            "shop.yaml:7:20: spec.metrics.0.prest: unknown key: did you mean preset?",
+        ),
+        ("namespace: shop", "zzz: shop", "shop.yaml:5:11: spec.match.zzz: unknown key; known: labels, name, namespace"),
+        (
+            "http-errors",
+            "http-error",
+            "shop.yaml:7:28: spec.metrics.0.preset: Input should be 'http-errors' or 'http-latency'",
+        ),
+        ("kind: CanaryPolicy", "kind: Policy", "shop.yaml:2:7: kind: Input should be 'CanaryPolicy'"),
+        ("metadata: {name: shop}", "metadata: {}", "shop.yaml:3:11: metadata.name: is missing"),
+    ],
+)
+def test_a_mistake_is_named_with_file_line_column_and_the_way_out(before: str, after: str, complaint: str) -> None:
+    told = complaints(GOOD.replace(before, after))
+    assert complaint in told
+    assert not any("Tuple" in one for one in told)
+
+
+def test_a_rule_between_fields_points_at_the_part_it_is_about() -> None:
+    text = GOOD.replace("spec:\n", "spec:\n  minimum: 2h\n")
+    assert complaints(text) == [
+        "shop.yaml:5:3: spec: minimum must be shorter than maximum, else no time is left to judge"
+    ]
+
+
+def test_a_key_given_twice_is_refused_though_yaml_would_take_the_second() -> None:
+    assert complaints(GOOD + "  interval: 1s\n  interval: 30s\n") == ["shop.yaml:9:3: interval: is given twice"]
+
+
+def test_what_is_no_yaml_is_refused_where_it_stops_being_one() -> None:
+    assert complaints("a: [1\nb: 2") == ["shop.yaml:2:2: no YAML: expected ',' or ']', but got ':'"]
+
+
+@pytest.mark.parametrize("text", ["just text", "- 1", "42"])
+def test_a_document_that_is_no_mapping_is_refused(text: str) -> None:
+    (complaint,) = complaints(text)
+    assert complaint.startswith("shop.yaml:1:1: ")
+
+
+def test_every_problem_of_every_file_of_a_folder_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD.replace("metrics:", "metrcs:"))
+    (tmp_path / "b.yml").write_text(GOOD.replace("match:", "mach:"))
+    (tmp_path / "notes.txt").write_text("not a policy")
+    with pytest.raises(PolicyError) as refused:
+        load_folder(tmp_path)
+    files = {Path(problem.file).name for problem in refused.value.problems}
+    assert files == {"a.yaml", "b.yml"}
+
+
+def test_a_name_may_be_used_once_in_a_folder(tmp_path: Path) -> None:
+    for name in ("a.yaml", "b.yaml"):
+        (tmp_path / name).write_text(GOOD)
+    with pytest.raises(PolicyError, match=r"b\.yaml:1:1: metadata\.name: shop is in .*a\.yaml too"):
+        load_folder(tmp_path)
+
+
+def test_a_folder_that_is_not_there_says_which_setting_names_it(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match="no such folder: SERINUS_POLICIES names it"):
+        load_folder(tmp_path / "nowhere")

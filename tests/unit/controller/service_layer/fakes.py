@@ -1,0 +1,125 @@
+"""A Rollout that answers patches as the API server does, and Argo that may be slow, deaf or in somebody's hands."""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import jsonpatch
+from serinus_contracts import DecisionTaken, Run, VerdictReached
+from serinus_controller.domain.decide import Memory
+from serinus_controller.domain.patches import Patch
+from serinus_controller.domain.progress import Intent
+from serinus_controller.domain.rollout import RolloutView, view
+from serinus_controller.service_layer.act import Patience
+from serinus_controller.service_layer.ports import ClusterError, Control
+
+from tests.unit.controller.rollouts import STEPS, document
+
+IMPATIENT = Patience(first=0.0, longest=0.0, nudge=0.0, rarest_nudge=0.0, give_up=0.5)
+
+
+@dataclass
+class FakeRollout:
+    """`deaf`: how many accepted changes Argo overlooks before a later one wakes it, as 1.9.1 does."""
+
+    state: dict[str, Any] | None = field(default_factory=document)
+    deaf: int = 0
+    failures: list[ClusterError] = field(default_factory=list)
+    patches: list[Any] = field(default_factory=list)
+    before_patch: Callable[["FakeRollout"], None] | None = None
+    weights: list[int] = field(default_factory=list)
+
+    async def get(self, namespace: str, name: str) -> RolloutView | None:
+        self._fail()
+        return view(self.state) if self.state else None
+
+    async def patch_status(self, namespace: str, name: str, patch: Patch | dict[str, Any]) -> bool:
+        self._fail()
+        if self.before_patch:
+            self.before_patch(self)
+        if self.state is None:
+            return False
+        before = copy.deepcopy(self.state)
+        if isinstance(patch, list):
+            try:
+                self.state = jsonpatch.apply_patch(self.state, patch)
+            except (jsonpatch.JsonPatchTestFailed, jsonpatch.JsonPatchConflict):
+                return False
+        else:
+            self.state["status"].update(patch["status"])
+        self.patches.append(patch)
+        if self.state != before:
+            self._bump()
+            self.argo()
+        return True
+
+    def argo(self) -> None:
+        """Reconcile once, unless Argo overlooks this change."""
+        if self.deaf > 0:
+            self.deaf -= 1
+            return
+        assert self.state is not None
+        status = self.state["status"]
+        if status.get("abort") and status["phase"] != "Degraded":
+            status.update(phase="Degraded", currentStepIndex=0)
+            self._weigh(0)
+            for gone in ("pauseConditions", "controllerPause"):
+                status.pop(gone, None)
+        elif status.get("controllerPause") and not status.get("pauseConditions"):
+            self._go_on(status)
+        self._bump()
+
+    def _go_on(self, status: dict[str, Any]) -> None:
+        index = status["currentStepIndex"] + 1
+        status.pop("controllerPause")
+        if index < len(STEPS):
+            self._weigh(STEPS[index]["setWeight"])
+            pause = {"reason": "CanaryPauseStep", "startTime": f"1970-01-01T00:2{index}:00Z"}
+            status.update(currentStepIndex=index + 1, controllerPause=True, pauseConditions=[pause], phase="Paused")
+        else:
+            status.update(currentStepIndex=index, phase="Healthy", stableRS=status["currentPodHash"])
+
+    def _weigh(self, weight: int) -> None:
+        assert self.state is not None
+        self.weights.append(weight)
+        self.state["status"]["canary"]["weights"]["canary"]["weight"] = weight
+
+    def _bump(self) -> None:
+        assert self.state is not None
+        metadata = self.state["metadata"]
+        metadata["resourceVersion"] = str(int(metadata["resourceVersion"]) + 1)
+
+    def _fail(self) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+
+
+@dataclass
+class FakeJournal:
+    """The controller's memory, shared by all controllers of a test."""
+
+    controls: dict[str, Control] = field(default_factory=dict)
+    told: list[DecisionTaken] = field(default_factory=list)
+
+    async def load(self, run: Run) -> Control:
+        return self.controls.get(run.id, Control())
+
+    async def remember(self, run: Run, *, verdict: VerdictReached) -> None:
+        self._change(run, verdict=verdict)
+
+    async def keep(self, run: Run, memory: Memory) -> None:
+        self._change(run, memory=memory)
+
+    async def begin(self, run: Run, intent: Intent, topic: str) -> None:
+        self._change(run, intent=intent, topic=topic)
+
+    async def tell(self, decision: DecisionTaken, *, topic: str, ends_intent: bool = False) -> None:
+        self.told.append(decision)
+        self._change(decision.run, topic=topic, **({"intent": None} if ends_intent else {}))
+
+    def actions(self) -> Sequence[tuple[str, str]]:
+        return [(decision.action, decision.state) for decision in self.told]
+
+    def _change(self, run: Run, **fields: Any) -> None:
+        self.controls[run.id] = replace(self.controls.get(run.id, Control()), **fields)

@@ -1,0 +1,141 @@
+import time
+
+import pytest
+from serinus_controller.domain.progress import Intent
+from serinus_controller.service_layer.act import Actor, Patience
+from serinus_controller.service_layer.ports import ClusterError
+
+from tests.support import RUN
+from tests.unit.controller.rollouts import ABORTED, document
+from tests.unit.controller.service_layer.fakes import IMPATIENT, FakeJournal, FakeRollout
+
+pytestmark = pytest.mark.anyio
+
+
+def intent(action: str = "advance", step: int = 1) -> Intent:
+    fields = {"step_hash": "s1", "cause": "v", "actor": "serinus", "detail": "because", "since": 0}
+    return Intent.model_validate({"action": action, "step": step, **fields})
+
+
+def actor(rollout: FakeRollout, journal: FakeJournal | None = None, patience: Patience = IMPATIENT) -> Actor:
+    return Actor(rollout, journal or FakeJournal(), lambda: 5, time.monotonic, patience)
+
+
+async def test_an_advance_is_told_when_it_has_been_read_back_with_its_patch_before_and_after() -> None:
+    rollout, journal = FakeRollout(), FakeJournal()
+    assert await actor(rollout, journal).carry_out(RUN, intent(), "enforce")
+    (decision,) = journal.told
+    assert (decision.action, decision.state, decision.detail) == ("advance", "confirmed", "because")
+    assert (decision.before["step"], decision.after["step"]) == (1, 3)
+    assert decision.patch == tuple(rollout.patches[0])
+    assert rollout.weights == [25]
+
+
+async def test_a_promotion_that_argo_overlooked_is_healed_by_a_reminder_not_by_a_second_promotion() -> None:
+    rollout = FakeRollout(deaf=3)
+    assert await actor(rollout).carry_out(RUN, intent(), "enforce")
+    assert [isinstance(patch, list) for patch in rollout.patches] == [True, False, False, False]
+    texts = [patch["status"]["message"] for patch in rollout.patches[1:]]
+    assert len(set(texts)) == 3
+    assert rollout.weights == [25]
+
+
+async def test_an_abort_that_argo_overlooked_is_healed_too() -> None:
+    rollout = FakeRollout(deaf=2)
+    assert await actor(rollout).carry_out(RUN, intent("abort"), "guard")
+    assert rollout.weights == [0]
+
+
+async def test_a_pause_that_argo_set_again_from_a_stale_cache_is_ended_again_with_fresh_tests() -> None:
+    rollout, journal = FakeRollout(deaf=1), FakeJournal()
+    original = rollout.patch_status
+    sent = 0
+
+    async def patched(namespace: str, name: str, patch: object) -> bool:
+        nonlocal sent
+        sent += 1
+        done = await original(namespace, name, patch)  # type: ignore[arg-type]
+        if sent == 1:
+            assert rollout.state is not None
+            pause = {"reason": "CanaryPauseStep", "startTime": "1970-01-01T00:16:41Z"}
+            rollout.state["status"]["pauseConditions"] = [pause]
+        return done
+
+    rollout.patch_status = patched  # type: ignore[method-assign]
+    assert await actor(rollout, journal).carry_out(RUN, intent(), "enforce")
+    assert rollout.weights == [25]
+
+
+async def test_an_operator_who_was_faster_leaves_nothing_to_do_and_no_step_is_skipped() -> None:
+    rollout = FakeRollout()
+
+    def operator(fake: FakeRollout) -> None:
+        fake.before_patch = None
+        assert fake.state is not None
+        fake.state["status"].pop("pauseConditions")
+        fake.argo()
+
+    rollout.before_patch = operator
+    journal = FakeJournal()
+    assert await actor(rollout, journal).carry_out(RUN, intent(), "enforce")
+    assert rollout.weights == [25]
+    assert rollout.patches == []
+
+
+async def test_another_revision_is_never_aborted() -> None:
+    rollout = FakeRollout()
+
+    def new_image(fake: FakeRollout) -> None:
+        assert fake.state is not None
+        fake.state["status"].update(currentPodHash="newer", currentStepIndex=0)
+
+    rollout.before_patch = new_image
+    journal = FakeJournal()
+    assert not await actor(rollout, journal).carry_out(RUN, intent("abort"), "guard")
+    (decision,) = journal.told
+    assert (decision.state, decision.detail) == ("failed", "abort not done: another revision has begun")
+    assert rollout.state is not None
+    assert "abort" not in rollout.state["status"]
+
+
+@pytest.mark.parametrize(
+    ("state", "why"),
+    [
+        (None, "the Rollout was deleted"),
+        (document(status=ABORTED), "the Rollout was aborted"),
+        (document(spec={"paused": True}), "the Rollout is paused by hand (spec.paused)"),
+    ],
+)
+async def test_what_cannot_be_done_any_more_is_told_with_its_reason(state: dict[str, object] | None, why: str) -> None:
+    journal = FakeJournal()
+    assert not await actor(FakeRollout(state), journal).carry_out(RUN, intent(), "enforce")
+    assert journal.told[0].detail == f"advance not done: {why}"
+
+
+@pytest.mark.parametrize("status", [0, 409, 429, 500, 503])
+async def test_an_api_server_in_trouble_is_waited_for(status: int) -> None:
+    rollout = FakeRollout(failures=[ClusterError("away", status)] * 5)
+    assert await actor(rollout).carry_out(RUN, intent(), "enforce")
+    assert rollout.weights == [25]
+
+
+async def test_an_advance_is_given_up_when_its_verdict_has_become_old_and_an_abort_never() -> None:
+    ticks = iter(range(10**6))
+    away = [ClusterError("away")] * 100
+    journal = FakeJournal()
+    impatient = Patience(first=0.0, longest=0.0, nudge=0.0, rarest_nudge=0.0, give_up=10)
+    rollout = FakeRollout(failures=list(away))
+    one = Actor(rollout, journal, lambda: 5, lambda: float(next(ticks)), impatient)
+    assert not await one.carry_out(RUN, intent(), "enforce")
+    assert "no effect within 10 s: ClusterError: away" in journal.told[0].detail
+    rollout.failures = list(away)
+    assert await one.carry_out(RUN, intent("abort"), "enforce")
+
+
+async def test_an_act_that_is_taken_up_by_another_controller_is_done_once() -> None:
+    rollout, journal = FakeRollout(), FakeJournal()
+    first, second = actor(rollout, journal), actor(rollout, journal)
+    await rollout.patch_status("shop", "checkout", [{"op": "remove", "path": "/status/pauseConditions"}])
+    assert await first.carry_out(RUN, intent(), "enforce")
+    assert await second.carry_out(RUN, intent(), "enforce")
+    assert rollout.weights == [25]

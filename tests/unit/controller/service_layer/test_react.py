@@ -1,0 +1,200 @@
+import asyncio
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+from serinus_contracts import AnalysisPlan
+from serinus_controller.domain.progress import Intent
+from serinus_controller.domain.rollout import view
+from serinus_controller.service_layer.act import Actor
+from serinus_controller.service_layer.fleet import Fleet, LiveRun
+from serinus_controller.service_layer.ports import Control
+from serinus_controller.service_layer.react import Reactor, Telemetry
+
+from tests.support import RUN, command, observed, plan, stage, verdict
+from tests.unit.controller.service_layer.fakes import IMPATIENT, FakeJournal, FakeRollout
+
+pytestmark = pytest.mark.anyio
+NOW = 1_012_000
+
+
+class World:
+    """One live run, its Rollout, and as many controllers as a test wants."""
+
+    def __init__(self, one: AnalysisPlan | None = None) -> None:
+        self.rollout, self.journal, self.plan = FakeRollout(), FakeJournal(), one or plan()
+
+    def reactor(self) -> Reactor:
+        fleet = Fleet(None, "test", lambda: ())  # type: ignore[arg-type] # the registry is not touched here
+        fleet.runs[RUN.uid] = self.live()
+        actor = Actor(self.rollout, self.journal, lambda: 5, time.monotonic, IMPATIENT)
+        return Reactor(fleet, self.journal, actor, Telemetry(CollectorRegistry()), lambda: 5)
+
+    def live(self) -> LiveRun:
+        assert self.rollout.state is not None
+        seen = view(self.rollout.state)
+        return LiveRun(RUN, self.plan, observed(step=seen.step, stage=seen.step // 2), seen)
+
+    async def done(self, reactor: Reactor) -> None:
+        """Wait for the acts that have begun, then see what became of the Rollout."""
+        await asyncio.gather(*reactor._acts.values())
+        reactor.fleet.runs[RUN.uid] = self.live()
+
+
+async def test_a_verdict_leads_to_one_step_and_its_repeat_to_none() -> None:
+    world = World()
+    reactor = world.reactor()
+    for _ in range(3):
+        await reactor.on_verdict(verdict(), NOW)
+    await world.done(reactor)
+    await reactor.on_verdict(verdict(), NOW)
+    await world.done(reactor)
+    assert world.rollout.weights == [25]
+    assert world.journal.actions() == [("advance", "confirmed")]
+
+
+async def test_the_intent_is_written_down_before_anything_is_sent() -> None:
+    world = World()
+    reactor = world.reactor()
+    await reactor.on_verdict(verdict(), NOW)
+    control = await world.journal.load(RUN)
+    assert control.intent is not None
+    assert (control.intent.action, control.intent.step, world.rollout.patches) == ("advance", 1, [])
+    await world.done(reactor)
+    assert (await world.journal.load(RUN)).intent is None
+
+
+async def test_a_controller_takes_up_what_one_before_it_had_begun() -> None:
+    world = World()
+    first = world.reactor()
+    await first.on_verdict(verdict(), NOW)
+    await first.stop()
+    assert world.rollout.weights == []
+    second = world.reactor()
+    await second.resume()
+    await world.done(second)
+    assert world.rollout.weights == [25]
+    assert world.journal.actions() == [("advance", "confirmed")]
+
+
+async def test_two_leaders_at_once_make_one_step_of_one_verdict() -> None:
+    world = World()
+    one, two = world.reactor(), world.reactor()
+    await asyncio.gather(one.on_verdict(verdict(), NOW), two.on_verdict(verdict(), NOW))
+    await asyncio.gather(world.done(one), world.done(two))
+    assert world.rollout.weights == [25]
+
+
+async def test_a_hold_is_told_once_for_each_reason() -> None:
+    world = World()
+    reactor = world.reactor()
+    for reason in ("no_data", "no_data", "settling", "no_data"):
+        await reactor.on_verdict(verdict(verdict="hold", reason=reason), NOW)
+    assert [decision.detail for decision in world.journal.told] == ["no_data", "settling", "no_data"]
+
+
+async def test_in_shadow_mode_it_is_said_once_what_would_be_done_and_nothing_is_done() -> None:
+    world = World(plan(mode="shadow"))
+    reactor = world.reactor()
+    for end in (1_010_000, 1_011_000):
+        await reactor.on_verdict(verdict(end=end, verdict="abort", reason="evidence", sentence="abort: bad"), NOW)
+    (decision,) = world.journal.told
+    assert (decision.action, decision.state) == ("abort", "intended")
+    assert decision.detail == "shadow mode, would abort: abort: bad"
+    assert world.rollout.patches == []
+
+
+async def test_a_failed_act_may_be_decided_again_by_the_next_verdict() -> None:
+    world = World()
+    reactor = world.reactor()
+    assert world.rollout.state is not None
+    world.rollout.state["spec"]["paused"] = True
+    await reactor.on_verdict(verdict(), NOW)
+    await world.done(reactor)
+    assert world.journal.actions() == [("advance", "failed")]
+    world.rollout.state["spec"]["paused"] = False
+    reactor.fleet.runs[RUN.uid] = world.live()
+    await reactor.on_verdict(verdict(end=1_011_000), NOW)
+    await world.done(reactor)
+    assert world.journal.actions()[-1] == ("advance", "confirmed")
+
+
+async def test_an_approval_opens_the_gate_with_the_verdict_that_waited_for_it() -> None:
+    world = World(plan(stages=(stage(5, 0, approval=True), stage(25, 2), stage(50, 4))))
+    reactor = world.reactor()
+    await reactor.on_verdict(verdict(), NOW)
+    assert world.journal.actions() == [("await_approval", "confirmed")]
+    await reactor.on_command(command("approve"), NOW)
+    await world.done(reactor)
+    assert world.rollout.weights == [25]
+    assert world.journal.told[-1].actor == "alice"
+
+
+async def test_a_person_holds_and_resumes_a_run() -> None:
+    world = World()
+    reactor = world.reactor()
+    await reactor.on_command(command("hold", reason="lunch"), NOW)
+    await reactor.on_verdict(verdict(), NOW)
+    await world.done(reactor)
+    assert world.rollout.weights == []
+    assert [decision.detail for decision in world.journal.told] == ["held by alice (lunch)"]
+    await reactor.on_command(command("resume"), NOW)
+    await world.done(reactor)
+    assert world.rollout.weights == [25]
+
+
+async def test_a_person_may_abort_in_any_mode() -> None:
+    world = World(plan(mode="shadow"))
+    reactor = world.reactor()
+    await reactor.on_command(command("abort", reason="customers complain"), NOW)
+    await world.done(reactor)
+    assert world.rollout.weights == [0]
+    assert world.journal.told[-1].detail == "abort by alice: customers complain"
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"expires": NOW - 1}, "approve by alice has expired"),
+        ({"step": 3}, "approve by alice is for step 3, the run is at 1"),
+        ({"verb": "retry"}, "retry is not supported yet"),
+    ],
+)
+async def test_a_command_that_does_not_fit_is_refused_in_words(given: dict[str, Any], why: str) -> None:
+    world = World()
+    given = {"verb": "approve", **given}
+    await world.reactor().on_command(command(**given), NOW)
+    assert [(decision.action, decision.detail) for decision in world.journal.told] == [("refused", why)]
+
+
+async def test_a_command_for_another_attempt_is_passed_over() -> None:
+    world = World()
+    other = RUN.model_copy(update={"attempt": 2})
+    await world.reactor().on_command(command("abort", run=other), NOW)
+    assert world.journal.told == []
+
+
+async def test_silence_is_told_once_and_again_after_verdicts_had_come_back() -> None:
+    world = World()
+    reactor = world.reactor()
+    late = NOW + 60_000
+    await reactor.watch_silence(late)
+    await reactor.watch_silence(late)
+    assert [decision.cause for decision in world.journal.told] == ["no-verdict"]
+    await reactor.on_verdict(verdict(end=late, verdict="hold", reason="no_data"), late)
+    await reactor.watch_silence(late + 60_000)
+    assert [decision.cause for decision in world.journal.told][-1] == "no-verdict"
+
+
+async def test_an_open_intent_is_not_begun_twice_by_the_same_controller() -> None:
+    world = World()
+    intent = Intent(action="advance", step=1, step_hash="s1", cause="v", actor="serinus", detail="d", since=0)
+    world.journal.controls[RUN.id] = replace(Control(), intent=intent, topic="advance:1:")
+    reactor = world.reactor()
+    await reactor.resume()
+    await reactor.on_verdict(verdict(), NOW)
+    await world.done(reactor)
+    assert world.rollout.weights == [25]
+    assert len(world.journal.told) == 1
