@@ -8,7 +8,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import httpx
+import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -87,3 +90,38 @@ def wait_until(condition: "object", seconds: float, what: str) -> None:
 
 def configured_redis() -> str | None:
     return os.environ.get("SERINUS_TEST_REDIS_URL")
+
+
+def prometheus_binary() -> str:
+    """The configured Prometheus, or the one on PATH; without one the test is skipped, but not in CI."""
+    found = os.environ.get("SERINUS_TEST_PROMETHEUS") or shutil.which("prometheus")
+    if found is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI must have a Prometheus: install it, or set SERINUS_TEST_PROMETHEUS")
+        pytest.skip("no prometheus on PATH and SERINUS_TEST_PROMETHEUS is not set")
+    return found
+
+
+@contextmanager
+def prometheus_server(folder: Path, config: Path) -> Iterator[str]:
+    """A real Prometheus with this configuration; gives its address."""
+    url = f"http://127.0.0.1:{free_port()}"
+    options = [f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"]
+    with (folder / "prometheus.log").open("wb") as log:
+        command = [prometheus_binary(), *options, f"--web.listen-address={url.removeprefix('http://')}"]
+        process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    try:
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def sampled(url: str, query: str) -> list[dict[str, Any]]:
+    """Series that a Prometheus answers for a range selector; none while it does not answer."""
+    try:
+        answer = httpx.get(f"{url}/api/v1/query", params={"query": query}).json()
+    except (httpx.HTTPError, ValueError):
+        return []
+    found: list[dict[str, Any]] = answer.get("data", {}).get("result", [])
+    return found

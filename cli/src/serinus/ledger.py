@@ -9,7 +9,7 @@ import re
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from serinus_contracts.selector import Selector
 from serinus_runtime.plans import Plans
 from serinus_runtime.redis import Client
 
+Times = Mapping[str, Sequence[int]]
+NEAR_MS = 200
 _PAGE_SERIES = re.compile(r"^(?P<name>[^{]+)(\{(?P<labels>.*)\})?$")
 
 
@@ -51,14 +53,22 @@ class Page:
     hidden: float
 
 
-async def check(client: Client, keys: Keys, run: str, truth: Path) -> Ledger:
-    """Compare every judged window of the run with the log of scrapes (JSON Lines)."""
+async def check(
+    client: Client, keys: Keys, run: str, truth: Path, scraper: str = "simulator", times: Times | None = None
+) -> Ledger:
+    """Compare every judged window of the run with the log of scrapes (JSON Lines) by one scraper.
+
+    A Prometheus stamps a sample with the time at which its scrape began, not with that of the answer which is in
+    the log: `times` gives the stamps (ms) of each pod, in order.
+    """
     looks = [look for look in await _events(client, keys.stream("snapshots"), MetricsCollected) if look.run.id == run]
     verdicts = [one for one in await _events(client, keys.stream("verdicts"), VerdictReached) if one.run.id == run]
     if not looks:
         return Ledger(0, ("no look was taken",))
     faults = [*_chain_faults(looks, verdicts)]
-    pages = read_pages(truth, looks[0].run.namespace, looks[0].run.name)
+    pages = read_pages(truth, looks[0].run.namespace, looks[0].run.name, scraper)
+    if times is not None:
+        pages = {pod: _stamped(known, times.get(pod, ())) for pod, known in pages.items()}
     plans = Plans(client, keys)
     windows = 0
     for look in looks:
@@ -85,7 +95,8 @@ def _totals(pods: Iterable[tuple[int, int]]) -> list[int]:
 
 async def _events(client: Client, stream: str, kind: Any) -> list[Any]:
     entries: Any = await client.xrange(stream)
-    return [from_entry(kind, fields).data for _, fields in entries]
+    # What somebody else wrote there is for the dead letters; ours have a type.
+    return [from_entry(kind, fields).data for _, fields in entries if b"ce_type" in fields]
 
 
 def _chain_faults(looks: Sequence[MetricsCollected], verdicts: Sequence[VerdictReached]) -> Iterable[str]:
@@ -109,21 +120,38 @@ def _chain_faults(looks: Sequence[MetricsCollected], verdicts: Sequence[VerdictR
         yield f"{verdicts[-1].quality.gaps} gaps"
 
 
-def read_pages(truth: Path, namespace: str, rollout: str) -> dict[str, list[Page]]:
-    """The scrapes of each pod of a rollout, in order of time."""
+def read_pages(truth: Path, namespace: str, rollout: str, scraper: str) -> dict[str, list[Page]]:
+    """The scrapes of each pod of a rollout by one scraper, in order of time."""
     pages: dict[str, list[Page]] = defaultdict(list)
     with truth.open(encoding="utf-8") as lines:
         for line in lines:
             if not line.endswith("\n"):
                 break  # still being written
             scrape = json.loads(line)
-            if (scrape["namespace"], scrape["rollout"]) != (namespace, rollout) or not scrape["ok"]:
+            ours = (scrape["namespace"], scrape["rollout"]) == (namespace, rollout) and scrape["by"].startswith(scraper)
+            if not ours or not scrape["ok"]:
                 continue
-            hidden = sum(scrape["totals"].values()) - sum(scrape["values"].values())
+            hidden = _counted(scrape["totals"]) - _counted(scrape["values"])
             pages[scrape["pod"]].append(Page(scrape["time"], scrape["values"], hidden))
     for known in pages.values():
         known.sort(key=lambda page: page.time)
     return pages
+
+
+def _stamped(pages: Sequence[Page], stamps: Sequence[int]) -> list[Page]:
+    """The pages with the stamps of their samples: each belongs to the nearest one."""
+    found = []
+    for page in pages:
+        near = bisect_right(stamps, page.time)
+        close = min(stamps[max(0, near - 1) : near + 1], key=lambda stamp: abs(stamp - page.time), default=None)
+        if close is not None and abs(close - page.time) < NEAR_MS:
+            found.append(replace(page, time=close))
+    return found
+
+
+def _counted(series: Mapping[str, float]) -> float:
+    """All whole-number counters together; sums of latencies would bring the errors of floating point."""
+    return sum(value for name, value in series.items() if "_sum" not in name)
 
 
 def _expected(

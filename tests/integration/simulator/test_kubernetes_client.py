@@ -21,6 +21,8 @@ ARGO: dict[str, Any] = {"group": "argoproj.io", "version": "v1alpha1", "plural":
 STEPS = [{"setWeight": 5}, {"pause": {}}, {"setWeight": 25}, {"pause": {}}]
 SCENARIO: dict[str, Any] = {
     "prometheus": {"scrape_interval": 0.2},
+    "pods": {"restart_takes": 0.2},
+    "kubernetes": {"bookmark_interval": 0.6},
     "rollouts": [{"name": "checkout", "namespace": "shop", "steps": STEPS}],
 }
 Use = Callable[["Cluster"], Awaitable[None]]
@@ -130,7 +132,7 @@ def test_a_watch_brings_every_change_and_a_bookmark_and_goes_on_after_its_end(tm
             stream = watching.stream(
                 cluster.custom.list_namespaced_custom_object,
                 resource_version=version,
-                timeout_seconds=3,
+                timeout_seconds=1,
                 allow_watch_bookmarks=True,
                 **ARGO,
             )
@@ -151,7 +153,7 @@ def test_a_watch_of_a_forgotten_version_is_410(tmp_path: Path) -> None:
     async def use(cluster: Cluster) -> None:
         async with watch.Watch() as watching:
             stream = watching.stream(
-                cluster.custom.list_namespaced_custom_object, resource_version="1", timeout_seconds=2, **ARGO
+                cluster.custom.list_namespaced_custom_object, resource_version="1", timeout_seconds=1, **ARGO
             )
             with pytest.raises(ApiException) as expired:
                 async for _ in stream:
@@ -175,7 +177,7 @@ def test_pods_are_watched_by_their_hash(tmp_path: Path) -> None:
                 "shop",
                 label_selector=selector,
                 resource_version=pods.metadata.resource_version,
-                timeout_seconds=3,
+                timeout_seconds=1,
             )
             cluster.world.cluster.restart("shop", pod.metadata.name)
             events = [event async for event in stream]

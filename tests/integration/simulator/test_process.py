@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -16,6 +17,9 @@ import httpx
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
+from serinus_simulator.scenario import Scenario
+from serinus_simulator.server import serve
+from serinus_simulator.world import World
 
 SCENARIO = """
 prometheus: {scrape_interval: 100ms}
@@ -122,3 +126,14 @@ def test_help_shows_an_example() -> None:
     command = [sys.executable, "-m", "serinus_simulator", "--help"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
     assert "serinus-simulator examples/demo.yaml --port 9099" in ended.stdout
+
+
+def test_a_world_whose_time_stops_ends_its_server_with_the_cause() -> None:
+    async def use() -> None:
+        world = World(Scenario())
+        world.agenda.after(0.05, lambda: 1 // 0)
+        async with asyncio.timeout(5), serve(world):
+            await asyncio.sleep(0.5)
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(use())

@@ -61,6 +61,12 @@ class Child:
             self._process.kill()
             self._process.wait()
 
+    def kill(self) -> None:
+        """SIGKILL, as when a machine is lost."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
     def last_words(self, lines: int = 15) -> str:
         """The end of its log."""
         text = self.log.read_text(errors="replace") if self.log.exists() else ""

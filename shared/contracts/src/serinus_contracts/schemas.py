@@ -1,0 +1,37 @@
+"""Writes the JSON Schemas of everything that crosses a boundary: `python -m serinus_contracts.schemas FOLDER`."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from serinus_contracts.envelope import EVENTS
+from serinus_contracts.plan import AnalysisPlan
+from serinus_contracts.policy import CanaryPolicy
+
+
+def schemas() -> Iterator[tuple[str, str]]:
+    """File name and content of each schema."""
+    documents: dict[str, type[BaseModel]] = {event.TYPE: event for event in EVENTS}
+    documents |= {"dev.serinus.plan.v1": AnalysisPlan, "dev.serinus.canarypolicy.v1": CanaryPolicy}
+    for name, model in documents.items():
+        schema = model.model_json_schema()
+        schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"urn:{name}", **schema}
+        yield f"{name}.json", json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m serinus_contracts.schemas FOLDER\n")
+        return 2
+    folder = Path(arguments[0])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in schemas():
+        (folder / name).write_text(content, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

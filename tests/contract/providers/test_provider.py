@@ -1,0 +1,100 @@
+"""What every metrics provider must do: the simulator's query API and a real Prometheus pass the same suite."""
+
+import contextlib
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from serinus_collector.adapters.prometheus import Prometheus
+from serinus_collector.service_layer.ports import ProviderError
+from serinus_contracts import Matcher, Selector
+from serinus_runtime.clock import now_ms
+
+from tests.servers import free_port, prometheus_server, sampled, wait_until
+from tests.simulated import World, rollout, scenario, simulated
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class Place:
+    world: World
+    url: str
+
+
+@pytest.fixture(scope="module", params=["simulator", "prometheus"])
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    folder: Path = tmp_path_factory.mktemp(request.param)
+    config = folder / "prometheus.yml"
+    with contextlib.ExitStack() as stack:
+        world = stack.enter_context(simulated(folder, scenario(rollout()), "--prometheus-config", str(config)))
+        url = f"{world.url}/prometheus"
+        if request.param == "prometheus":
+            url = stack.enter_context(prometheus_server(folder, config))
+        wait_until(lambda: len(rows(url)) >= 3, 40, "the pods to be scraped three times")
+        yield Place(world, url)
+
+
+def rows(url: str) -> list[dict[str, Any]]:
+    return [row for row in sampled(url, "http_requests_total[10s]") if len(row["values"]) >= 3]
+
+
+@pytest.fixture
+async def provider(place: Place) -> AsyncIterator[Prometheus]:
+    async with httpx.AsyncClient() as http:
+        yield Prometheus(http, place.url, timeout=5, concurrency=2)
+
+
+REQUESTS = Selector.parse('http_requests_total{namespace="shop"}')
+
+
+async def test_raw_samples_of_every_series_come_with_their_labels_in_order(provider: Prometheus) -> None:
+    end = now_ms() - 500
+    answer = await provider.samples(REQUESTS, end, 3_000)
+    assert len({one.labels["pod"] for one in answer.series}) == 3
+    for one in answer.series:
+        assert one.labels["__name__"] == "http_requests_total"
+        assert list(one.times) == sorted(set(one.times))
+        assert end - 3_000 <= one.times[0] <= one.times[-1] <= end
+        assert list(one.values) == sorted(one.values)
+    assert answer.warnings == []
+
+
+async def test_the_samples_are_those_that_the_pods_showed(place: Place, provider: Prometheus) -> None:
+    end = now_ms() - 500
+    answer = await provider.samples(REQUESTS, end, 3_000)
+    truth = [json.loads(line) for line in place.world.truth.read_text().splitlines()]
+    for one in answer.series:
+        series = f'http_requests_total{{code="{one.labels["code"]}"}}'
+        shown = {
+            scrape["values"].get(series) for scrape in truth if scrape["ok"] and scrape["pod"] == one.labels["pod"]
+        }
+        assert set(one.values) <= shown
+
+
+async def test_one_query_fetches_two_names_and_matchers_narrow_it(provider: Prometheus) -> None:
+    names = Matcher(label="__name__", op="=~", value="http_requests_total|http_request_duration_seconds_count")
+    both = await provider.samples(Selector(matchers=(names,)), now_ms(), 5_000)
+    assert {one.labels["__name__"] for one in both.series} == set(names.value.split("|"))
+    failed = REQUESTS.where(Matcher(label="code", op="=~", value="5.."))
+    assert {one.labels["code"] for one in (await provider.samples(failed, now_ms(), 5_000)).series} <= {"500"}
+
+
+async def test_nothing_found_is_an_empty_answer_not_an_error(provider: Prometheus) -> None:
+    assert (await provider.samples(Selector(name="no_such_metric"), now_ms(), 5_000)).series == []
+
+
+async def test_a_value_with_quotes_stays_a_value(provider: Prometheus) -> None:
+    odd = REQUESTS.where(Matcher(label="pod", value='x"} or up{job="\\'))
+    assert (await provider.samples(odd, now_ms(), 5_000)).series == []
+
+
+async def test_an_address_where_nobody_listens_is_a_provider_error() -> None:
+    async with httpx.AsyncClient() as http:
+        provider = Prometheus(http, f"http://127.0.0.1:{free_port()}", timeout=2, concurrency=1)
+        with pytest.raises(ProviderError, match="Prometheus is not reachable"):
+            await provider.samples(REQUESTS, now_ms(), 5_000)

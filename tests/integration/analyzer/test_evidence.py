@@ -1,0 +1,85 @@
+"""The commit of verdicts, on a real server."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from serinus_analyzer.adapters.evidence import RedisEvidence
+from serinus_analyzer.service_layer.ports import Fold, Standing
+from serinus_contracts import Keys, VerdictReached, from_entry
+from serinus_contracts.streams import ANALYZER_GROUP
+from serinus_runtime.redis import Client
+from serinus_runtime.streams import ensure_group
+
+from tests.support import RUN, verdict
+
+pytestmark = pytest.mark.anyio
+AFTER = Standing(
+    through=1_010_000,
+    looks=1,
+    gaps=0,
+    verdict="hold",
+    reason="settling",
+    since=1_010_000,
+    plan="p",
+    evidence=b"\x00\xff",
+)
+
+
+@pytest.fixture
+def evidence(client: Client, keys: Keys) -> RedisEvidence:
+    return RedisEvidence(client, keys, clock=lambda: 5, most_entries=100)
+
+
+async def delivered(client: Client, keys: Keys, count: int) -> list[bytes]:
+    """Entries that an analyzer has read and not yet finished."""
+    stream = keys.stream("snapshots")
+    await ensure_group(client, stream, ANALYZER_GROUP)
+    for _ in range(count):
+        await client.xadd(stream, {"n": 1})
+    read: Any = await client.xreadgroup(ANALYZER_GROUP, "a", {stream: ">"})
+    return [entry for entry, _ in read[0][1]]
+
+
+async def pending(client: Client, keys: Keys) -> int:
+    count: int = (await client.xpending(keys.stream("snapshots"), ANALYZER_GROUP))["pending"]
+    return count
+
+
+async def test_a_commit_writes_evidence_verdicts_and_acknowledges_in_one(
+    evidence: RedisEvidence, client: Client, keys: Keys
+) -> None:
+    entries = await delivered(client, keys, 2)
+    told = [verdict(end=1_009_000), verdict()]
+    assert await evidence.commit([Fold(RUN.id, Standing(), AFTER, told, entries)]) == [True]
+    assert await evidence.load([RUN.id]) == {RUN.id: AFTER}
+    found = [from_entry(VerdictReached, fields).data for _, fields in await client.xrange(keys.stream("verdicts"))]
+    assert found == told
+    assert await pending(client, keys) == 0
+    assert await client.ttl(keys.evidence(RUN.id)) > 0
+
+
+async def test_who_comes_second_changes_nothing_at_all(evidence: RedisEvidence, client: Client, keys: Keys) -> None:
+    first, second = await delivered(client, keys, 2)
+    await evidence.commit([Fold(RUN.id, Standing(), AFTER, [verdict()], [first])])
+    other = replace(AFTER, evidence=b"other")
+    assert await evidence.commit([Fold(RUN.id, Standing(), other, [verdict()], [second])]) == [False]
+    assert await evidence.load([RUN.id]) == {RUN.id: AFTER}
+    assert await client.xlen(keys.stream("verdicts")) == 1
+    assert await pending(client, keys) == 1
+
+
+async def test_runs_of_one_batch_are_committed_each_for_itself(
+    evidence: RedisEvidence, client: Client, keys: Keys
+) -> None:
+    one, two = await delivered(client, keys, 2)
+    await evidence.commit([Fold("run-a", Standing(), AFTER, [verdict()], [one])])
+    folds = [
+        Fold("run-a", Standing(), AFTER, [verdict()], [one]),
+        Fold("run-b", Standing(), AFTER, [verdict()], [two]),
+    ]
+    assert await evidence.commit(folds) == [False, True]
+
+
+async def test_a_run_not_seen_before_has_an_empty_standing(evidence: RedisEvidence) -> None:
+    assert await evidence.load(["nobody"]) == {"nobody": Standing()}

@@ -1,0 +1,59 @@
+"""The controller's memory and attempts, on a real server."""
+
+import pytest
+from serinus_contracts import DecisionTaken, Keys, from_entry
+from serinus_controller.adapters.journal import RedisJournal
+from serinus_controller.adapters.registry import RedisRegistry
+from serinus_controller.domain.decide import Approval, Memory
+from serinus_controller.domain.progress import Intent
+from serinus_controller.service_layer.ports import Control
+from serinus_runtime.redis import Client
+
+from tests.support import RUN, verdict
+from tests.unit.controller.rollouts import ABORTED, at
+
+pytestmark = pytest.mark.anyio
+INTENT = Intent(action="advance", step=1, step_hash="s", cause="v", actor="serinus", detail="d", since=1)
+DECISION = DecisionTaken(
+    run=RUN, step=1, action="advance", cause="v", detail="d", mode="enforce", state="confirmed", decided=5
+)
+
+
+@pytest.fixture
+def journal(client: Client, keys: Keys) -> RedisJournal:
+    return RedisJournal(client, keys, clock=lambda: 5, most_entries=100)
+
+
+async def test_a_run_that_nobody_decided_about_has_an_empty_memory(journal: RedisJournal) -> None:
+    assert await journal.load(RUN) == Control()
+
+
+async def test_all_that_is_remembered_is_there_for_the_next_leader(journal: RedisJournal) -> None:
+    memory = Memory(approvals={3: Approval("alice", "c1")}, held="bob (lunch)")
+    await journal.keep(RUN, memory)
+    await journal.remember(RUN, verdict=verdict())
+    await journal.begin(RUN, INTENT, "advance:1:")
+    assert await journal.load(RUN) == Control(INTENT, memory, "advance:1:", verdict())
+
+
+async def test_telling_the_outcome_closes_the_intent_in_the_same_step(
+    journal: RedisJournal, client: Client, keys: Keys
+) -> None:
+    await journal.begin(RUN, INTENT, "advance:1:")
+    await journal.tell(DECISION, topic="advance:1:", ends_intent=True)
+    assert (await journal.load(RUN)).intent is None
+    ((_, fields),) = await client.xrange(keys.stream("decisions"))
+    assert from_entry(DecisionTaken, fields).data == DECISION
+    assert (fields[b"action"], fields[b"state"]) == (b"advance", b"confirmed")
+
+
+async def test_attempts_are_counted_over_restarts_and_by_two_controllers_alike(client: Client, keys: Keys) -> None:
+    one, two = (RedisRegistry(client, keys, clock=lambda: 5, most_entries=100) for _ in range(2))
+    assert (await one.attempt("c", at())).number == 1
+    assert (await two.attempt("c", at())).number == 1
+    aborted = at(metadata={"resourceVersion": "200"}, status=ABORTED)
+    retried = at(metadata={"resourceVersion": "300"})
+    assert (await one.attempt("c", aborted)).number == 1
+    assert [(await each.attempt("c", retried)).number for each in (one, two, one)] == [2, 2, 2]
+    assert (await two.attempt("c", at())).number == 2, "an old reader must not count"
+    assert (await one.attempt("another", at())).number == 1

@@ -1,0 +1,120 @@
+"""A world with its services, as a team would run them, on real servers and with processes that can be killed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+import yaml
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ConstantBackoff
+from redis.exceptions import ConnectionError  # noqa: A004
+from serinus.demo.processes import Child
+from serinus.ledger import Ledger, check
+from serinus_contracts import (
+    DecisionTaken,
+    Event,
+    Keys,
+    MetricsCollected,
+    RolloutObserved,
+    VerdictReached,
+    from_entry,
+)
+from serinus_runtime.redis import Client
+
+from tests.servers import RedisServer, redis_server
+from tests.simulated import World, start_services
+
+E = TypeVar("E", bound=Event)
+
+POLICY: dict[str, Any] = {
+    "match": {"namespace": "shop"},
+    "mode": "enforce",
+    "interval": "1s",
+    "settle": "1s",
+    "minimum": "3s",
+    "maximum": "2m",
+    "metrics": [
+        {"name": "errors", "preset": "http-errors", "critical": True},
+        {"name": "latency", "preset": "http-latency"},
+    ],
+}
+
+
+@dataclass
+class Team:
+    """The services in their world, seen from outside: by the streams, the API server and the processes."""
+
+    world: World
+    server: RedisServer
+    client: Client
+    keys: Keys
+    environment: dict[str, str]
+    services: dict[str, Child]
+
+    async def told(self, kind: type[E]) -> list[E]:
+        entries: Any = await self.client.xrange(self.keys.stream(kind.STREAM))
+        return [from_entry(kind, fields).data for _, fields in entries if b"ce_type" in fields]
+
+    async def verdicts(self) -> list[VerdictReached]:
+        return await self.told(VerdictReached)
+
+    async def looks(self) -> list[MetricsCollected]:
+        return await self.told(MetricsCollected)
+
+    async def decisions(self) -> list[DecisionTaken]:
+        return await self.told(DecisionTaken)
+
+    async def outcome(self, name: str = "checkout") -> str | None:
+        ended = [one.outcome for one in await self.told(RolloutObserved) if one.run.name == name and one.outcome]
+        return ended[-1] if ended else None
+
+    async def ledger(self, name: str = "checkout") -> Ledger:
+        run = next(look.run for look in reversed(await self.looks()) if look.run.name == name)
+        return await check(self.client, self.keys, run.id, self.world.truth)
+
+    async def until(self, condition: Callable[[], Any], what: str, seconds: float = 30) -> None:
+        """Wait for a state; the condition may be a coroutine function. Services that died are started again."""
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    found = condition()
+                    if await found if asyncio.iscoroutine(found) else found:
+                        return
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            logs = "\n".join(f"== {child.name}\n{child.last_words(8)}" for child in self.services.values())
+            raise AssertionError(f"waited {seconds:g} s in vain for {what}\n{logs}") from None
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis of the test's own, which it may kill."""
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    with redis_server(folder) as made:
+        yield made
+
+
+@pytest.fixture
+async def make_team(server: RedisServer, keys: Keys, tmp_path: Path) -> AsyncIterator[Callable[..., Team]]:
+    """Starts the services in a world."""
+    patient = Retry(ConstantBackoff(0.2), retries=20)
+    async with Redis.from_url(server.url, socket_timeout=5, retry=patient, retry_on_error=[ConnectionError]) as client:
+
+        def make(world: World, *names: str, policy: dict[str, Any] | None = None, **settings: str) -> Team:
+            policies = tmp_path / "policies"
+            policies.mkdir(exist_ok=True)
+            document = {"apiVersion": "serinus.dev/v1", "kind": "CanaryPolicy", "metadata": {"name": "shop"}}
+            (policies / "shop.yaml").write_text(yaml.safe_dump({**document, "spec": {**POLICY, **(policy or {})}}))
+            environment = world.settings(server.url, keys, policies) | settings
+            return Team(world, server, client, keys, environment, start_services(world, environment, *names))
+
+        yield make
+
+
+def reasons(verdicts: Sequence[VerdictReached]) -> list[str]:
+    return [verdict.reason for verdict in verdicts]

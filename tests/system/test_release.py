@@ -1,0 +1,52 @@
+"""Whole releases through all three services."""
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.simulated import rollout, scenario, simulated
+from tests.system.conftest import Team
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
+BAD = {"canary": [{"from": {"weight": 25}, "error_rate": 0.02}]}
+NOISY = {"restarts": [{"after": "6s", "arm": "stable"}, {"after": "9s", "arm": "canary"}], "scrapes": {"missed": 0.1}}
+
+
+async def test_services_that_are_killed_again_and_again_change_no_outcome_and_no_count(
+    make_team: Callable[..., Team], tmp_path: Path
+) -> None:
+    world = simulated(tmp_path / "world", scenario(rollout("checkout", **NOISY), rollout("payments", **BAD)))
+    names = ("collector", "collector-2", "analyzer", "analyzer-2", "controller", "controller-2")
+    with world as made:
+        team = make_team(made, *names)
+        for name in ("checkout", "payments"):
+            made.release(name)
+        victims = itertools.cycle(team.services.values())
+        kills = 0
+
+        async def ended() -> bool:
+            """Kill the next service after every fifth look."""
+            nonlocal kills
+            if len(await team.looks()) >= 5 * (kills + 1):
+                kills += 1
+                victim = next(victims)
+                victim.kill()
+                victim.revive()
+            return None not in (await team.outcome("checkout"), await team.outcome("payments"))
+
+        await team.until(ended, "both releases to end", 120)
+        assert kills >= 6
+        assert await team.outcome("checkout") == "promoted"
+        assert await team.outcome("payments") == "aborted"
+        for name in ("checkout", "payments"):
+            ledger = await team.ledger(name)
+            assert ledger.faults == []
+            assert ledger.windows >= 8
+        decisions = [one for one in await team.decisions() if one.run.name == "checkout" and one.state == "confirmed"]
+        advanced = [one.step for one in decisions if one.action in ("advance", "promote")]
+        assert list(dict.fromkeys(advanced)) == [1, 3, 5], "every gate in order, none skipped"
+        aborts = {one.event_id() for one in await team.decisions() if one.action == "abort"}
+        assert len(aborts) == 1
+        assert await team.client.xlen(team.keys.dead_letters) == 0
