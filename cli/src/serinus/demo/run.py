@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import os
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -48,7 +49,8 @@ EXPECTED = (
 async def demo(options: Options, console: Console) -> Result:
     """Run until every release has ended as it must, or the time is up."""
     with server(options.redis_url) as url, family() as children, as_file(files(__package__)) as data:
-        tag = f"demo-{os.getpid()}"
+        # In a Redis that others use too, the demo keeps to itself.
+        tag = "serinus" if options.redis_url is None else f"serinus-demo-{os.getpid()}"
         world = start_world(children, data / "world.yaml", options.seed)
         for name in SERVICES:
             start_service(children, name, url, tag, world, data / "policies")
@@ -174,7 +176,9 @@ class _Stage:
 
 
 async def _keep(children: Family, console: Console, url: str, tag: str) -> None:
-    console.print(f"\nEverything goes on. Watch it: SERINUS_REDIS_URL={url} SERINUS_REDIS_TAG={tag} serinus watch")
+    console.print("\nEverything goes on. In another terminal:", style="bold")
+    console.print(f"export SERINUS_REDIS_URL={url} SERINUS_REDIS_TAG={tag}", soft_wrap=True)
+    console.print(f"{Path(sys.executable).parent / 'serinus'} watch", soft_wrap=True)
     console.print("Ctrl-C ends all processes.")
     while True:
         children.revive_dead()
