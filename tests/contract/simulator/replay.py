@@ -29,6 +29,8 @@ LONG = 0.4
 """From so many seconds on, the recorder waited on purpose, and so is waited here."""
 SERVED = ("/rollouts", "/services", "/ingresses", "/deployments")
 DELETED = "deleted"
+TRUNCATED = 1.3
+"""Deadlines have whole seconds, so what they delay comes up to a second earlier or later."""
 
 
 @dataclass
@@ -53,6 +55,8 @@ class Script:
     tail: float
     statuses: list[Any]
     """The whole status as each of the states first appeared."""
+    last: Any
+    """The Rollout as it was at the end."""
 
 
 def script(events: list[Event]) -> Script:
@@ -61,11 +65,13 @@ def script(events: list[Event]) -> Script:
     requests: list[Request] = []
     uids: list[str] = []
     statuses: list[Any] = []
+    last = None
     last_state = last_request = end = 0.0
     for event in events[1:]:
         end = event["t"]
         if event["event"] == "watch" and event["kind"] == "Rollout":
-            uid = event["object"]["metadata"]["uid"]
+            last = event["object"]
+            uid = last["metadata"]["uid"]
             if uid not in uids:
                 uids.append(uid)
             state = DELETED if event["type"] == "DELETED" else state_of(event["object"], names)
@@ -81,7 +87,7 @@ def script(events: list[Event]) -> Script:
             for request in requests:
                 if request.event["n"] == event["n"]:
                     request.code, request.body = event["code"], event["body"]
-    return Script(states, requests, uids, names, end - last_request, statuses)
+    return Script(states, requests, uids, names, end - last_request, statuses, last)
 
 
 @dataclass
@@ -122,8 +128,9 @@ class Replay:
                 self._advance(request.wait + moment)
                 counts.append(len(self._states))
                 answers.append(await self._send(client, request.event))
+        sent = self.clock.now()
         self._advance_to(len(self._script.states), at_most=self._script.tail + 2.0)
-        self._advance(0.3)
+        self._advance(max(0.0, sent + self._script.tail - self.clock.now()) + TRUNCATED)
         return Outcome(self._states, counts, answers, self._names, self._statuses, self._last)
 
     def _see(self, change: Change) -> None:

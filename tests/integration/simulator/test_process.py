@@ -99,7 +99,7 @@ def test_a_signal_ends_it_at_once_and_cleanly_with_watches_open(tmp_path: Path, 
             running.send_signal(number)
             assert list(lines) is not None
         assert running.wait(timeout=5) == 0
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 3
         assert running.stderr is not None
         assert running.stderr.read() == ""
 

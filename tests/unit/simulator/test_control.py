@@ -40,6 +40,22 @@ def test_a_release_on_command_is_a_run_whose_exposed_requests_are_counted() -> N
     run(use)
 
 
+def test_the_exposed_requests_of_a_run_stand_still_when_it_has_ended() -> None:
+    async def use(web: Web) -> None:
+        web.handled.release()
+        web.handled.advance(20)
+        web.handled.set_status(promoteFull=True)
+        web.handled.advance(5)
+        (rollout,) = (await web.get("/world/rollouts")).json()["rollouts"]
+        web.handled.advance(50)
+        (later,) = (await web.get("/world/rollouts")).json()["rollouts"]
+        assert rollout["run"] == later["run"]
+        assert rollout["run"]["ended"] > rollout["run"]["started"]
+        assert later["served"] != rollout["served"]
+
+    run(use)
+
+
 def test_a_pod_is_restarted_by_name_or_by_arm_and_number() -> None:
     async def use(web: Web) -> None:
         by_arm = {"namespace": "shop", "rollout": "checkout", "arm": "stable", "number": 1}

@@ -17,9 +17,7 @@ from serinus_contracts.plan import AnalysisPlan, ArmRule, Bucketed, Counted, Pla
 from serinus_contracts.policy import Better, Budget, Gate, JudgeRule, Margin
 from serinus_contracts.selector import Selector
 
-RUN = Run(
-    cluster="test", namespace="shop", name="cart", uid="u1", canary_hash="new", stable_hash="old", attempt=1
-)
+RUN = Run(cluster="test", namespace="shop", name="cart", uid="u1", canary_hash="new", stable_hash="old", attempt=1)
 START = 43_200_000  # 12:00 UTC
 """When the runs of these tests begin."""
 QUERY = Selector.parse("requests_total")

@@ -1,0 +1,209 @@
+"""Argo's controller: a queue of Rollouts to look at, and what it believes each of them to be.
+
+What it believes is normally what is stored. v1.9.1 now and then put an older version over what it had just been told
+and so lost a promote or an abort: the patch stood, nobody acted, and any later change woke it. That, and a pause
+begun anew from such an old version, happens here with a set probability or on command.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from functools import partial
+
+from serinus_simulator.argo.reconcile import Reconciliation, Surroundings, Writing
+from serinus_simulator.argo.traffic import canary_ingress_name
+from serinus_simulator.argo.view import HASH_LABEL, MANAGED_BY, WORKLOAD_GENERATION, RolloutView
+from serinus_simulator.clock import Agenda, Entry
+from serinus_simulator.failures import ApiError
+from serinus_simulator.faults import Faults
+from serinus_simulator.kinds import DEPLOYMENTS, INGRESSES, REPLICA_SETS, ROLLOUTS, SERVICES, Object
+from serinus_simulator.objects import Change, ObjectStore
+
+Key = tuple[str, str]
+DEAF_SECONDS = 1.0
+"""How long a lost change stays unseen among Argo's own writes; another's change is seen at once."""
+
+
+@dataclass(frozen=True)
+class ArgoSettings:
+    """`delay` is the time in seconds that one pass takes: half of it in the queue, half of it at each write."""
+
+    delay: float = 0.01
+    lose_promotes: float = 0.0
+    lose_aborts: float = 0.0
+    repauses: float = 0.0
+
+
+class ArgoController:
+    """Reconciles every Rollout of a store."""
+
+    def __init__(
+        self, store: ObjectStore, agenda: Agenda, faults: Faults, settings: ArgoSettings, *, seed: int = 0
+    ) -> None:
+        self._store = store
+        self._agenda = agenda
+        self._faults = faults
+        self._settings = settings
+        self._random = random.Random(seed)
+        self._believed: dict[Key, Object] = {}
+        self._before_pause: dict[Key, Object] = {}
+        self._deaf_until: dict[Key, float] = {}
+        self._queued: set[Key] = set()
+        self._running: set[Key] = set()
+        self._again: set[Key] = set()
+        self._later: dict[Key, Entry] = {}
+        self._writing = False
+        for kind in (REPLICA_SETS, INGRESSES, SERVICES):
+            store.subscribe(kind, self._owned_changed)
+        store.subscribe(ROLLOUTS, self._rollout_changed)
+        store.subscribe(DEPLOYMENTS, self._workload_changed)
+
+    def enqueue(self, key: Key, seconds: float = 0.0) -> None:
+        """Look at a Rollout soon, or after so many seconds."""
+        if seconds > 0:
+            self._enqueue_later(key, self._agenda.now + seconds)
+        elif key in self._running:
+            self._again.add(key)
+        elif key not in self._queued:
+            self._queued.add(key)
+            self._agenda.after(self._settings.delay / 2, partial(self._begin, key))
+
+    def _enqueue_later(self, key: Key, when: float) -> None:
+        """Of several wishes to come back only the earliest is kept; who comes back wishes again."""
+        waiting = self._later.get(key)
+        if waiting is not None and not waiting.cancelled:
+            if waiting.when <= when:
+                return
+            waiting.cancel()
+        self._later[key] = self._agenda.at(when, partial(self.enqueue, key))
+
+    def _begin(self, key: Key) -> None:
+        self._queued.discard(key)
+        obj = self._believed.get(key)
+        if obj is None:
+            return
+        around = Surroundings(
+            self._store,
+            lambda: self._agenda.now,
+            partial(self.enqueue, key),
+            partial(self._before_pause.__setitem__, key),
+        )
+        self._running.add(key)
+        self._resume(key, Reconciliation(around, obj).run())
+
+    def _resume(self, key: Key, writing: Writing) -> None:
+        self._writing = True
+        try:
+            next(writing)
+        except StopIteration:
+            self._end(key)
+        except ApiError:
+            # somebody else was faster, or the object is gone: read again
+            self._end(key)
+            self.enqueue(key, max(self._settings.delay, 0.001))
+        else:
+            self._agenda.after(self._settings.delay / 2, partial(self._resume, key, writing))
+        finally:
+            self._writing = False
+
+    def _end(self, key: Key) -> None:
+        self._running.discard(key)
+        if key in self._again:
+            self._again.discard(key)
+            self.enqueue(key)
+
+    def _rollout_changed(self, change: Change) -> None:
+        key = _key(change.last)
+        if change.new is None:
+            self._forget(key, change.last)
+            return
+        if self._writing:
+            if self._agenda.now < self._deaf_until.get(key, 0.0):
+                return
+        elif change.old is not None and self._misses(key, change.old, change.new):
+            return
+        if change.old is None and (change.new.get("spec") or {}).get("workloadRef"):
+            # Argo finds the workload while it is at its first pass, whose write then comes too late
+            self._agenda.after(self._settings.delay * 0.75, partial(self._note_workload, key))
+        self._deaf_until.pop(key, None)
+        self._believed[key] = change.new
+        self.enqueue(key)
+
+    def _misses(self, key: Key, old: Object, new: Object) -> bool:
+        """Whether this change by somebody else goes unseen, or is answered from an older version."""
+        before, after = old.get("status") or {}, new.get("status") or {}
+        promoted = bool(before.get("pauseConditions")) and not after.get("pauseConditions")
+        aborted = bool(after.get("abort")) and not before.get("abort")
+        settings = self._settings
+        lost = promoted and self._happens("lose_promotes", settings.lose_promotes, key)
+        if lost or (aborted and self._happens("lose_aborts", settings.lose_aborts, key)):
+            self._deaf_until[key] = self._agenda.now + DEAF_SECONDS
+            return True
+        older = self._before_pause.get(key)
+        if promoted and older is not None and self._happens("repause", settings.repauses, key):
+            self._believed[key] = older
+            self.enqueue(key)
+            return True
+        return False
+
+    def _happens(self, effect: str, probability: float, key: Key) -> bool:
+        return self._faults.argo(effect, *key) or (probability > 0 and self._random.random() < probability)
+
+    def _forget(self, key: Key, last: Object) -> None:
+        self._believed.pop(key, None)
+        self._before_pause.pop(key, None)
+        self._agenda.after(self._settings.delay / 2, partial(self._clean_up, RolloutView(last)))
+
+    def _clean_up(self, rollout: RolloutView) -> None:
+        """After a deletion: the hash goes out of the Services, what the Rollout owned goes altogether."""
+        namespace = rollout.namespace
+        for name in (rollout.stable_service, rollout.canary_service):
+            service = self._store.peek(SERVICES, namespace, name) if name else None
+            if service is not None and MANAGED_BY in (service["metadata"].get("annotations") or {}):
+                self._store.modify(SERVICES, namespace, name, _unmanaged)
+        name = canary_ingress_name(rollout)
+        if rollout.routing is not None and self._store.peek(INGRESSES, namespace, name) is not None:
+            self._store.delete(INGRESSES, namespace, name)
+        for obj in self._store.owned(REPLICA_SETS, rollout.uid):
+            self._store.delete(REPLICA_SETS, namespace, obj["metadata"]["name"])
+
+    def _owned_changed(self, change: Change) -> None:
+        metadata = change.last["metadata"]
+        owners = [owner["name"] for owner in metadata.get("ownerReferences", []) if owner["kind"] == "Rollout"]
+        if managed_by := (metadata.get("annotations") or {}).get(MANAGED_BY):
+            owners.append(managed_by)
+        for name in owners:
+            self.enqueue((metadata["namespace"], name))
+
+    def _workload_changed(self, change: Change) -> None:
+        metadata = change.last["metadata"]
+        for key, obj in self._believed.items():
+            reference = (obj.get("spec") or {}).get("workloadRef") or {}
+            if key[0] == metadata["namespace"] and reference.get("name") == metadata["name"]:
+                self._agenda.after(self._settings.delay / 2, partial(self._note_workload, key))
+
+    def _note_workload(self, key: Key) -> None:
+        obj = self._store.peek(ROLLOUTS, *key)
+        reference = ((obj or {}).get("spec") or {}).get("workloadRef") or {}
+        workload = self._store.peek(DEPLOYMENTS, key[0], reference.get("name", ""))
+        if obj is None or workload is None:
+            return
+        generation = str(workload["metadata"]["generation"])
+
+        def change(old: Object) -> Object:
+            annotations = (old["metadata"].get("annotations") or {}) | {WORKLOAD_GENERATION: generation}
+            return old | {"metadata": old["metadata"] | {"annotations": annotations}}
+
+        self._store.modify(ROLLOUTS, *key, change)
+
+
+def _key(obj: Object) -> Key:
+    return obj["metadata"]["namespace"], obj["metadata"]["name"]
+
+
+def _unmanaged(service: Object) -> Object:
+    annotations = {key: value for key, value in service["metadata"]["annotations"].items() if key != MANAGED_BY}
+    selector = {key: value for key, value in service["spec"]["selector"].items() if key != HASH_LABEL}
+    metadata = service["metadata"] | {"annotations": annotations}
+    return service | {"metadata": metadata, "spec": service["spec"] | {"selector": selector}}

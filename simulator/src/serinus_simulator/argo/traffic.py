@@ -1,0 +1,150 @@
+"""What Argo does to traffic: the selectors of both Services and the weight of the nginx canary Ingress."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from serinus_simulator.argo import scale
+from serinus_simulator.argo.view import HASH_LABEL, MANAGED_BY, MAX_WEIGHT, ReplicaSetView, RolloutView, owner_reference
+from serinus_simulator.kinds import INGRESSES, SERVICES, Object
+
+if TYPE_CHECKING:
+    from serinus_simulator.argo.reconcile import Reconciliation, Writing
+
+DEFAULT_PREFIX = "nginx.ingress.kubernetes.io"
+
+
+def point_services(pass_: Reconciliation) -> Writing:
+    """Each Service at its ReplicaSet, as soon as that has a pod that could answer."""
+    rollout = pass_.rollout
+    yield from _point(pass_, rollout.stable_service, pass_.stable, only_if_available=True)
+    if not pass_.aborted:
+        yield from _point(pass_, rollout.canary_service, pass_.new, only_if_available=True)
+    elif rollout.routing is None:
+        yield from _point(pass_, rollout.canary_service, pass_.stable, only_if_available=True)
+
+
+def set_weight(pass_: Reconciliation) -> Writing:
+    """The weight that the step asks for, once there are the pods for it."""
+    rollout, new, stable = pass_.rollout, pass_.new, pass_.stable
+    if rollout.routing is None:
+        pass_.weights = None
+        return
+    if pass_.aborted and not rollout.fully_promoted:
+        yield from _point(pass_, rollout.canary_service, stable, only_if_available=False)
+    weight = _wanted(pass_)
+    if stable is None or stable.available < (MAX_WEIGHT - weight) * rollout.replicas // MAX_WEIGHT:
+        return
+    yield from _write_ingress(pass_, weight)
+    pass_.weights = {
+        "canary": _side(weight, new.hash if new else "", rollout.canary_service),
+        "stable": _side(MAX_WEIGHT - weight, stable.hash, rollout.stable_service),
+    }
+
+
+def canary_ingress_name(rollout: RolloutView) -> str:
+    return f"{rollout.name}-{_stable_ingress(rollout)}-canary"
+
+
+def ingress_weight(rollout: RolloutView, ingress: Object) -> int:
+    """The share of traffic that a canary Ingress asks for, in percent."""
+    return int(ingress["metadata"]["annotations"].get(f"{_prefix(rollout)}/canary-weight", 0))
+
+
+def _prefix(rollout: RolloutView) -> str:
+    return str((rollout.routing or {}).get("nginx", {}).get("annotationPrefix") or DEFAULT_PREFIX)
+
+
+def _annotations(rollout: RolloutView, weight: int) -> dict[str, str]:
+    prefix = _prefix(rollout)
+    added = (rollout.routing or {}).get("nginx", {}).get("additionalIngressAnnotations") or {}
+    annotations = {key if key.startswith(prefix) else f"{prefix}/{key}": value for key, value in added.items()}
+    return annotations | {f"{prefix}/canary": "true", f"{prefix}/canary-weight": str(weight)}
+
+
+def _stable_ingress(rollout: RolloutView) -> str:
+    return str((rollout.routing or {}).get("nginx", {}).get("stableIngress", ""))
+
+
+def _wanted(pass_: Reconciliation) -> int:
+    rollout, new = pass_.rollout, pass_.new
+    if rollout.fully_promoted or pass_.aborted or new is None or new.available == 0:
+        return 0
+    if rollout.status.get("promoteFull"):
+        return int(rollout.weights["canary"]["weight"]) if rollout.weights else 0
+    if not rollout.steps:
+        return 0
+    if not scale.at_desired_counts(rollout, new, pass_.stable, pass_.others):
+        return rollout.weight_at(rollout.index - 1) if rollout.index else 0
+    return rollout.set_weight
+
+
+def _side(weight: int, pod_hash: str, service: str) -> Object:
+    side: Object = {"weight": weight}
+    if pod_hash:
+        side["podTemplateHash"] = pod_hash
+    if service:
+        side["serviceName"] = service
+    return side
+
+
+def _point(pass_: Reconciliation, name: str, target: ReplicaSetView | None, *, only_if_available: bool) -> Writing:
+    if not name or target is None:
+        return
+    namespace = pass_.rollout.namespace
+    service = pass_.store.get(SERVICES, namespace, name)
+    selector = service["spec"].get("selector") or {}
+    if selector.get(HASH_LABEL) == target.hash:
+        return
+    adopted = MANAGED_BY in (service["metadata"].get("annotations") or {})
+    if only_if_available:
+        complete = target.wanted > 0 and target.available >= target.wanted
+        if target.available == 0 or not (adopted or complete):
+            return
+    owner = pass_.rollout.name
+
+    def change(old: Object) -> Object:
+        annotations = (old["metadata"].get("annotations") or {}) | {MANAGED_BY: owner}
+        spec = old["spec"] | {"selector": (old["spec"].get("selector") or {}) | {HASH_LABEL: target.hash}}
+        return old | {"metadata": old["metadata"] | {"annotations": annotations}, "spec": spec}
+
+    yield
+    pass_.store.modify(SERVICES, namespace, name, change)
+
+
+def _write_ingress(pass_: Reconciliation, weight: int) -> Writing:
+    rollout, store = pass_.rollout, pass_.store
+    name = canary_ingress_name(rollout)
+    annotations = _annotations(rollout, weight)
+    present = store.peek(INGRESSES, rollout.namespace, name)
+    if present is None:
+        spec = _canary_spec(store.get(INGRESSES, rollout.namespace, _stable_ingress(rollout)), rollout)
+        metadata = {
+            "name": name,
+            "annotations": annotations,
+            "ownerReferences": [owner_reference(rollout.object)],
+        }
+        yield
+        store.create(INGRESSES, rollout.namespace, {"metadata": metadata, "spec": spec})
+    elif annotations.items() - present["metadata"]["annotations"].items():
+
+        def change(old: Object) -> Object:
+            return old | {"metadata": old["metadata"] | {"annotations": old["metadata"]["annotations"] | annotations}}
+
+        yield
+        store.modify(INGRESSES, rollout.namespace, name, change)
+
+
+def _canary_spec(stable: Object, rollout: RolloutView) -> Object:
+    """The stable Ingress's rules, their backends turned to the canary Service."""
+    rules = []
+    for rule in stable["spec"].get("rules", []):
+        paths = [
+            path | {"backend": {"service": path["backend"]["service"] | {"name": rollout.canary_service}}}
+            for path in rule.get("http", {}).get("paths", [])
+            if path["backend"].get("service", {}).get("name") == rollout.stable_service
+        ]
+        if paths:
+            rules.append(rule | {"http": {"paths": paths}})
+    spec: Object = stable["spec"] | {"rules": rules}
+    return spec

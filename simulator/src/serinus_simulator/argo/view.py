@@ -1,0 +1,215 @@
+"""Rollouts and ReplicaSets as Argo reads them: plain objects with names for what they hold."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+
+from serinus_simulator.argo.hashing import pod_hash, step_hash
+from serinus_simulator.clock import moment
+from serinus_simulator.kinds import Object
+
+HASH_LABEL = "rollouts-pod-template-hash"
+REVISION = "rollout.argoproj.io/revision"
+REVISION_HISTORY = "rollout.argoproj.io/revision-history"
+DESIRED_REPLICAS = "rollout.argoproj.io/desired-replicas"
+WORKLOAD_GENERATION = "rollout.argoproj.io/workload-generation"
+SCALE_DOWN_DEADLINE = "scale-down-deadline"
+MANAGED_BY = "argo-rollouts.argoproj.io/managed-by-rollouts"
+MAX_WEIGHT = 100
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+class RolloutView:
+    """One Rollout as it was read. `template` and `selector` may come from the Deployment it refers to."""
+
+    def __init__(self, obj: Object, workload: Object | None = None) -> None:
+        self.object = obj
+        self.metadata: Object = obj["metadata"]
+        self.spec: Object = obj.get("spec") or {}
+        self.status: Object = obj.get("status") or {}
+        self.canary: Object = (self.spec.get("strategy") or {}).get("canary") or {}
+        source = self.spec if workload is None else (workload.get("spec") or {})
+        self.template: Object = source.get("template") or {}
+        self.selector: Object = self.spec.get("selector") or source.get("selector") or {}
+        self.resolved = workload is not None
+
+    @property
+    def namespace(self) -> str:
+        return str(self.metadata["namespace"])
+
+    @property
+    def name(self) -> str:
+        return str(self.metadata["name"])
+
+    @property
+    def uid(self) -> str:
+        return str(self.metadata["uid"])
+
+    @property
+    def generation(self) -> int:
+        return int(self.metadata["generation"])
+
+    @property
+    def observed(self) -> bool:
+        return bool(self.status.get("observedGeneration") == str(self.generation))
+
+    @property
+    def revision(self) -> int:
+        return int(self.annotations.get(REVISION, "0"))
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        return self.metadata.get("annotations") or {}
+
+    @property
+    def replicas(self) -> int:
+        return int(self.spec.get("replicas", 1))
+
+    @property
+    def paused(self) -> bool:
+        return bool(self.spec.get("paused"))
+
+    @property
+    def progress_deadline(self) -> int:
+        """Seconds without progress after which the rollout counts as stuck."""
+        return int(self.spec.get("progressDeadlineSeconds", 600))
+
+    @property
+    def routing(self) -> Object | None:
+        return self.canary.get("trafficRouting") or None
+
+    @property
+    def stable_service(self) -> str:
+        return str(self.canary.get("stableService", ""))
+
+    @property
+    def canary_service(self) -> str:
+        return str(self.canary.get("canaryService", ""))
+
+    @property
+    def steps(self) -> list[Object]:
+        return self.canary.get("steps") or []
+
+    @property
+    def index(self) -> int:
+        return int(self.status.get("currentStepIndex") or 0)
+
+    @property
+    def step(self) -> Object | None:
+        """The step at the index, or None after the last."""
+        return self.steps[self.index] if self.index < len(self.steps) else None
+
+    @cached_property
+    def pod_hash(self) -> str:
+        return pod_hash(self.template)
+
+    @cached_property
+    def step_hash(self) -> str:
+        return step_hash(self.steps)
+
+    @property
+    def stable_hash(self) -> str:
+        return str(self.status.get("stableRS", ""))
+
+    @property
+    def current_hash(self) -> str:
+        return str(self.status.get("currentPodHash", ""))
+
+    @property
+    def fully_promoted(self) -> bool:
+        return self.stable_hash == self.current_hash
+
+    @property
+    def weights(self) -> Object | None:
+        return (self.status.get("canary") or {}).get("weights")
+
+    @property
+    def pause_conditions(self) -> list[Object]:
+        return self.status.get("pauseConditions") or []
+
+    def pause_condition(self, reason: str) -> Object | None:
+        return next((found for found in self.pause_conditions if found.get("reason") == reason), None)
+
+    def weight_at(self, index: int) -> int:
+        """The weight set by the last setWeight at or before the index, 0 before the first."""
+        for step in reversed(self.steps[: index + 1]):
+            if "setWeight" in step:
+                return int(step["setWeight"])
+        return 0
+
+    @property
+    def set_weight(self) -> int:
+        """The weight that the steps ask for now."""
+        if self.status.get("abort"):
+            return 0
+        return MAX_WEIGHT if self.step is None else self.weight_at(self.index)
+
+
+class ReplicaSetView:
+    """One ReplicaSet as it was read."""
+
+    def __init__(self, obj: Object) -> None:
+        self.object = obj
+        self.metadata: Object = obj["metadata"]
+        status = obj.get("status") or {}
+        self.wanted = int(obj["spec"]["replicas"])
+        self.replicas = int(status.get("replicas", 0))
+        self.ready = int(status.get("readyReplicas", 0))
+        self.available = int(status.get("availableReplicas", 0))
+
+    @property
+    def name(self) -> str:
+        return str(self.metadata["name"])
+
+    @property
+    def hash(self) -> str:
+        return str(self.metadata["labels"][HASH_LABEL])
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        return self.metadata.get("annotations") or {}
+
+    @property
+    def revision(self) -> int:
+        return int(self.annotations.get(REVISION, "0"))
+
+    @property
+    def deadline(self) -> str:
+        return self.annotations.get(SCALE_DOWN_DEADLINE, "")
+
+    @property
+    def desired(self) -> str:
+        return self.annotations.get(DESIRED_REPLICAS, "")
+
+
+def seconds(duration: int | str) -> float:
+    """A pause's duration: a number of seconds, also as a string, or with units as in `1m30s`. -1 for nonsense."""
+    if isinstance(duration, int):
+        return float(duration)
+    if re.fullmatch(r"-?\d+", duration):
+        return float(duration)
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", duration)
+    if not parts or "".join(number + unit for number, unit in parts) != duration:
+        return -1.0
+    return float(int(sum(float(number) * _UNITS[unit] for number, unit in parts)))
+
+
+def pause_end(rollout: RolloutView) -> float | None:
+    """When the timed pause at the index is over; None for one without end or not begun."""
+    condition = rollout.pause_condition("CanaryPauseStep")
+    duration = ((rollout.step or {}).get("pause") or {}).get("duration")
+    if condition is None or duration is None:
+        return None
+    return moment(condition["startTime"]) + seconds(duration)
+
+
+def owner_reference(obj: Object) -> Object:
+    return {
+        "apiVersion": obj["apiVersion"],
+        "kind": obj["kind"],
+        "name": obj["metadata"]["name"],
+        "uid": obj["metadata"]["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }

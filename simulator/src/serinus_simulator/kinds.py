@@ -1,0 +1,84 @@
+"""The kinds that the API serves, one row each: to serve another kind is to add a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from serinus_simulator import schema
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Kind:
+    """One resource of the API.
+
+    `status` says that `/status` is a resource of its own; `custom` that it comes from a CustomResourceDefinition
+    (no strategic merge patch, another list of accepted patch types); `versioned` that a change of anything but
+    metadata and status makes a new generation.
+    """
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+    status: bool = False
+    custom: bool = False
+    versioned: bool = False
+    namespaced: bool = True
+    schema: dict[str, Any] | None = None
+    defaults: Callable[[Object], None] | None = None
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+
+def rollout_defaults(rollout: Object) -> None:
+    """What the API server fills in from the CustomResourceDefinition: the protocol of ports."""
+    for container in _containers(rollout):
+        for port in container.get("ports", []):
+            port.setdefault("protocol", "TCP")
+
+
+def _containers(rollout: Object) -> list[Object]:
+    template = rollout.get("spec", {}).get("template") or {}
+    containers = (template.get("spec") or {}).get("containers")
+    return containers if isinstance(containers, list) else []
+
+
+ROLLOUTS = Kind(
+    "argoproj.io",
+    "v1alpha1",
+    "rollouts",
+    "Rollout",
+    status=True,
+    custom=True,
+    versioned=True,
+    schema=schema.ROLLOUT,
+    defaults=rollout_defaults,
+)
+CANARY_POLICIES = Kind("serinus.dev", "v1", "canarypolicies", "CanaryPolicy", status=True, custom=True, versioned=True)
+NAMESPACES = Kind("", "v1", "namespaces", "Namespace", namespaced=False)
+PODS = Kind("", "v1", "pods", "Pod", status=True)
+SERVICES = Kind("", "v1", "services", "Service", status=True)
+EVENTS = Kind("", "v1", "events", "Event")
+REPLICA_SETS = Kind("apps", "v1", "replicasets", "ReplicaSet", status=True, versioned=True)
+DEPLOYMENTS = Kind("apps", "v1", "deployments", "Deployment", status=True, versioned=True)
+INGRESSES = Kind("networking.k8s.io", "v1", "ingresses", "Ingress", status=True, versioned=True)
+LEASES = Kind("coordination.k8s.io", "v1", "leases", "Lease")
+
+KINDS = (
+    ROLLOUTS,
+    CANARY_POLICIES,
+    NAMESPACES,
+    PODS,
+    SERVICES,
+    EVENTS,
+    REPLICA_SETS,
+    DEPLOYMENTS,
+    INGRESSES,
+    LEASES,
+)

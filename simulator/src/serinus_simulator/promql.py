@@ -1,0 +1,173 @@
+"""The part of PromQL that a collector needs: a selector, alone or over a range.
+
+`name{label="value",other=~"a|b"}[5m]`, with the name also as a matcher of `__name__`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+_UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000, "y": 31_536_000_000}
+_DURATION = re.compile(r"(\d+)(ms|[smhdwy])")
+_TOKEN = re.compile(
+    r"""\s*(?:(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)|(?P<operator>=~|!~|!=|=)|(?P<mark>[{}\[\],()])
+    |(?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`)|(?P<duration>\d[0-9a-z]*)|(?P<other>\S))""",
+    re.VERBOSE,
+)
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
+
+
+class ParseError(Exception):
+    """A query that is none; its text says where, as Prometheus does."""
+
+
+@dataclass(frozen=True)
+class Matcher:
+    """One condition on a label. `values` are all that can match, where they can be told."""
+
+    label: str
+    operator: str
+    value: str
+    values: frozenset[str] | None = field(compare=False)
+    test: Callable[[str], bool] = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Selector:
+    """What a query asks for. `milliseconds` is None for an instant."""
+
+    matchers: tuple[Matcher, ...]
+    milliseconds: int | None
+
+
+@dataclass(frozen=True)
+class _Token:
+    kind: str
+    text: str
+    position: int
+
+
+@lru_cache(maxsize=1024)
+def parse(query: str) -> Selector:
+    """Raises ParseError."""
+    return _Parser(query).parse()
+
+
+class _Parser:
+    def __init__(self, query: str) -> None:
+        self._query = query
+        self._tokens: list[_Token] = []
+        position = 0
+        while (found := _TOKEN.match(query, position)) is not None:
+            kind = str(found.lastgroup)
+            self._tokens.append(_Token(kind, found[kind], found.start(kind)))
+            position = found.end()
+        self._next = 0
+
+    def parse(self) -> Selector:
+        if not self._tokens:
+            raise ParseError("1:1: parse error: no expression found in input")
+        matchers: list[Matcher] = []
+        name = self._take("name")
+        if name is not None:
+            matchers.append(_matcher("__name__", "=", name.text, self))
+        if self._mark("{"):
+            while not self._mark("}"):
+                matchers.append(self._matcher())
+                if not self._mark(","):
+                    self._expect("}", "in label matching")
+                    break
+        elif name is None:
+            raise self._unexpected("", self._peek())
+        if all(matcher.test("") for matcher in matchers):
+            raise self.error("vector selector must contain at least one non-empty matcher", self._tokens[0])
+        milliseconds = self._range() if self._mark("[") else None
+        if (rest := self._peek()) is not None:
+            raise self._unexpected("", rest)
+        return Selector(tuple(matchers), milliseconds)
+
+    def error(self, message: str, token: _Token | None) -> ParseError:
+        position = len(self._query) if token is None else token.position
+        line = self._query.count("\n", 0, position) + 1
+        column = position - (self._query.rfind("\n", 0, position) + 1) + 1
+        return ParseError(f"{line}:{column}: parse error: {message}")
+
+    def _matcher(self) -> Matcher:
+        label = self._take("name")
+        if label is None:
+            raise self._unexpected('in label matching, expected identifier or "}"', self._peek())
+        operator = self._take("operator")
+        if operator is None:
+            raise self._unexpected("in label matching, expected label matching operator", self._peek())
+        value = self._take("string")
+        if value is None:
+            raise self._unexpected("in label matching, expected string", self._peek())
+        return _matcher(label.text, operator.text, _unquoted(value.text), self)
+
+    def _range(self) -> int:
+        token = self._take("duration")
+        if token is None:
+            raise self._unexpected("in subquery or range, expected duration", self._peek())
+        parts = _DURATION.findall(token.text)
+        if token.text.isdigit():
+            milliseconds = int(token.text) * 1000
+        elif "".join(count + unit for count, unit in parts) == token.text:
+            milliseconds = sum(int(count) * _UNITS[unit] for count, unit in parts)
+        else:
+            raise self.error(f'bad number or duration syntax: "{token.text}"', token)
+        if milliseconds == 0:
+            raise self.error("duration must be greater than 0", token)
+        self._expect("]", "in range")
+        return milliseconds
+
+    def _peek(self) -> _Token | None:
+        return self._tokens[self._next] if self._next < len(self._tokens) else None
+
+    def _take(self, kind: str) -> _Token | None:
+        token = self._peek()
+        if token is None or token.kind != kind:
+            return None
+        self._next += 1
+        return token
+
+    def _mark(self, text: str) -> bool:
+        token = self._peek()
+        if token is None or token.kind != "mark" or token.text != text:
+            return False
+        self._next += 1
+        return True
+
+    def _expect(self, text: str, where: str) -> None:
+        if not self._mark(text):
+            raise self._unexpected(f'{where}, expected "{text}"', self._peek())
+
+    def _unexpected(self, where: str, token: _Token | None) -> ParseError:
+        what = "end of input" if token is None else f'"{token.text}"'
+        hint = "" if where else " (the simulator evaluates selectors only)"
+        return self.error(f"unexpected {what} {where}".rstrip() + hint, token)
+
+
+def _matcher(label: str, operator: str, value: str, parser: _Parser) -> Matcher:
+    if operator == "=":
+        return Matcher(label, operator, value, frozenset([value]), lambda given: given == value)
+    if operator == "!=":
+        return Matcher(label, operator, value, None, lambda given: given != value)
+    try:
+        pattern = re.compile(value, re.DOTALL)
+    except re.error as error:
+        raise parser.error(f"error parsing regexp: {error}: `{value}`", None) from None
+    if operator == "!~":
+        return Matcher(label, operator, value, None, lambda given: pattern.fullmatch(given) is None)
+    alternatives = value.split("|")
+    literal = all(re.fullmatch(r"[\w:/ -]*", one) for one in alternatives)
+    values = frozenset(alternatives) if literal else None
+    return Matcher(label, operator, value, values, lambda given: pattern.fullmatch(given) is not None)
+
+
+def _unquoted(text: str) -> str:
+    if text[0] == "`":
+        return text[1:-1]
+    return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), text[1:-1])

@@ -1,0 +1,140 @@
+"""A bounded store of samples in memory, by target: all series of a target share the times of its scrapes."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from serinus_simulator.exposition import ABSENT, Series
+from serinus_simulator.promql import Matcher, Selector
+
+LOOKBACK = 300_000
+"""How far an instant looks back, in milliseconds."""
+
+
+class TargetSamples:
+    """The samples of one target, a column for each series. ABSENT in a column marks a scrape that did not have it."""
+
+    def __init__(self, labels: Mapping[str, str], series: Sequence[Series]) -> None:
+        self.labels = dict(labels)
+        self.times: array[int] = array("q")
+        self.up: array[float] = array("d")
+        self.series = [Series("up", ()), *series]
+        self._columns: list[array[float]] = [self.up, *(array("d") for _ in series)]
+
+    def append(self, time: int, up: float, row: array[float] | None) -> None:
+        """Add a scrape at a time in milliseconds; without a row every series but `up` ends here."""
+        self.times.append(max(time, self.times[-1] + 1) if self.times else time)
+        self.up.append(up)
+        for position, column in enumerate(self._columns[1:]):
+            column.append(ABSENT if row is None else row[position])
+
+    def forget_before(self, time: int) -> None:
+        cut = bisect_left(self.times, time)
+        if cut:
+            del self.times[:cut]
+            for column in self._columns:
+                del column[:cut]
+
+    def columns(self, matchers: Sequence[Matcher]) -> Iterator[tuple[dict[str, str], array[float]]]:
+        """The series that satisfy every matcher, with all their labels."""
+        for one, column in zip(self.series, self._columns, strict=True):
+            labels = {"__name__": one.name, **dict(one.labels), **self.labels}
+            if all(matcher.test(labels.get(matcher.label, "")) for matcher in matchers):
+                yield labels, column
+
+
+@dataclass(frozen=True)
+class Result:
+    """One series of an answer: its labels, and times in milliseconds with values."""
+
+    labels: dict[str, str]
+    times: array[int]
+    values: array[float]
+
+
+class SampleStore:
+    """The samples of every target that was scraped within the retention, given in milliseconds."""
+
+    def __init__(self, retention: int) -> None:
+        self.retention = retention
+        self._targets: dict[int, TargetSamples] = {}
+        self._by_label: dict[tuple[str, str], set[int]] = {}
+        self._by_identity: dict[frozenset[tuple[str, str]], int] = {}
+        self._label_names: set[str] = set()
+        self._next = 0
+
+    def target(self, labels: Mapping[str, str], series: Sequence[Series]) -> TargetSamples:
+        """Where the samples of a target go; one that comes back under the same labels goes on where it was."""
+        identity = frozenset(labels.items())
+        known = self._by_identity.get(identity)
+        if known is not None:
+            return self._targets[known]
+        made = TargetSamples(labels, series)
+        self._targets[self._next] = made
+        self._by_identity[identity] = self._next
+        for pair in made.labels.items():
+            self._by_label.setdefault(pair, set()).add(self._next)
+            self._label_names.add(pair[0])
+        self._next += 1
+        return made
+
+    def forget_before(self, time: int) -> None:
+        """Drop samples, and targets that have none left."""
+        for number, target in list(self._targets.items()):
+            target.forget_before(time)
+            if not target.times:
+                del self._targets[number]
+                del self._by_identity[frozenset(target.labels.items())]
+                for pair in target.labels.items():
+                    self._by_label[pair].discard(number)
+                    if not self._by_label[pair]:
+                        del self._by_label[pair]
+
+    def range(self, selector: Selector, end: int) -> list[Result]:
+        """Samples in the range, which does not hold its own beginning."""
+        start = end - (selector.milliseconds or 0)
+        results: list[Result] = []
+        for target in self._candidates(selector.matchers):
+            first, last = bisect_right(target.times, start), bisect_right(target.times, end)
+            if first == last:
+                continue
+            times = target.times[first:last]
+            for labels, column in target.columns(selector.matchers):
+                values = column[first:last]
+                if any(map(math.isnan, values)):
+                    kept = [position for position, value in enumerate(values) if not math.isnan(value)]
+                    if kept:
+                        found = array("q", [times[position] for position in kept])
+                        results.append(Result(labels, found, array("d", [values[position] for position in kept])))
+                else:
+                    results.append(Result(labels, times, values))
+        return results
+
+    def instant(self, selector: Selector, at: int) -> list[Result]:
+        """The last sample of each series, unless it is older than the lookback or the series has ended."""
+        results: list[Result] = []
+        for target in self._candidates(selector.matchers):
+            last = bisect_right(target.times, at) - 1
+            if last < 0 or target.times[last] <= at - LOOKBACK:
+                continue
+            for labels, column in target.columns(selector.matchers):
+                if not math.isnan(column[last]):
+                    results.append(Result(labels, array("q", [at]), column[last : last + 1]))
+        return results
+
+    def _candidates(self, matchers: Sequence[Matcher]) -> list[TargetSamples]:
+        """Targets that can satisfy the matchers, found by those labels that only targets carry."""
+        chosen: set[int] | None = None
+        for matcher in matchers:
+            if matcher.values is None or "" in matcher.values:
+                continue
+            if matcher.label not in self._label_names:
+                continue
+            found = set().union(*(self._by_label.get((matcher.label, value), ()) for value in matcher.values))
+            chosen = found if chosen is None else chosen & found
+        numbers = self._targets if chosen is None else sorted(chosen)
+        return [self._targets[number] for number in numbers]

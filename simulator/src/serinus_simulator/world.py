@@ -1,0 +1,206 @@
+"""The world: everything of a scenario put together, with what a test may do to it directly."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from serinus_simulator.api import KubernetesApi
+from serinus_simulator.application import Application, PodState
+from serinus_simulator.argo.controller import ArgoController, ArgoSettings
+from serinus_simulator.argo.view import HASH_LABEL
+from serinus_simulator.clock import Agenda, Clock, SystemClock
+from serinus_simulator.cluster import Cluster, ClusterSettings
+from serinus_simulator.failures import ApiError, expired
+from serinus_simulator.faults import ActiveFault, Fault, Faults, KubernetesFault
+from serinus_simulator.kinds import DEPLOYMENTS, INGRESSES, PODS, ROLLOUTS, SERVICES, Kind, Object
+from serinus_simulator.manifests import manifests
+from serinus_simulator.objects import Change, ObjectStore
+from serinus_simulator.promapi import PrometheusApi
+from serinus_simulator.scenario import Scenario
+from serinus_simulator.scraping import Scraper, target_labels
+from serinus_simulator.truth import Truth
+from serinus_simulator.tsdb import SampleStore
+
+
+class World:
+    """A running scenario. Nothing happens by itself: `catch_up` brings it to the clock's present."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        clock: Clock | None = None,
+        *,
+        seed: int | None = None,
+        truth: Path | None = None,
+    ) -> None:
+        self.scenario = scenario
+        self.seed = scenario.seed if seed is None else seed
+        self.agenda = Agenda(clock or SystemClock())
+        self.faults = Faults(self.agenda, random.Random(self._seed("faults")).random)
+        kubernetes, argo, pods = scenario.kubernetes, scenario.argo, scenario.pods
+        self.store = ObjectStore(lambda: self.agenda.now, seed=self._seed("objects"), history=kubernetes.history)
+        self.cluster = Cluster(
+            self.store,
+            self.agenda,
+            ClusterSettings(argo.delay, pods.ready_after, pods.terminate_after, pods.restart_takes),
+        )
+        self.argo = ArgoController(
+            self.store,
+            self.agenda,
+            self.faults,
+            ArgoSettings(argo.delay, argo.lose_promotes, argo.lose_aborts, argo.repauses),
+            seed=self._seed("argo"),
+        )
+        self.kubernetes = KubernetesApi(
+            self.store,
+            self.agenda,
+            self.faults,
+            bookmark_interval=kubernetes.bookmark_interval,
+            watch_timeout=kubernetes.watch_timeout,
+        )
+        self.kubernetes.deleters[PODS] = self.cluster.terminate
+        self.apps = {
+            (spec.namespace, spec.name): Application(
+                spec, self.store, self.agenda, seed=self._seed(f"traffic {spec.namespace}/{spec.name}")
+            )
+            for spec in scenario.rollouts
+        }
+        self._by_service = {
+            (app.spec.namespace, service): app for app in self.apps.values() for service in app.spec.services
+        }
+        retention = round(scenario.prometheus.retention * 1000)
+        self.samples = SampleStore(retention)
+        self.truth = Truth(scenario.truth_records, truth)
+        self.scraper = Scraper(
+            self.apps.values(),
+            self.samples,
+            self.truth,
+            self.agenda,
+            self.faults,
+            scenario.prometheus,
+            seed=self._seed("scrapes"),
+        )
+        self.prometheus = PrometheusApi(self.samples, self.agenda, self.faults, seed=self._seed("prometheus"))
+        for kind in (PODS, SERVICES, INGRESSES, ROLLOUTS):
+            self.store.subscribe(kind, partial(self._changed, kind))
+        self._populate()
+
+    def catch_up(self) -> None:
+        """Let everything happen that is due."""
+        self.agenda.catch_up()
+
+    def close(self) -> None:
+        """End open watches and the truth's file."""
+        self.kubernetes.close_watches()
+        self.truth.close()
+
+    def release(self, namespace: str, name: str, image: str) -> Object:
+        """Give a rollout a new image, or the Deployment that it refers to. Raises ApiError 404."""
+
+        def change(old: Object) -> Object:
+            template = old["spec"]["template"]
+            first, *rest = template["spec"]["containers"]
+            pod = template["spec"] | {"containers": [first | {"image": image}, *rest]}
+            return old | {"spec": old["spec"] | {"template": template | {"spec": pod}}}
+
+        reference = self.store.get(ROLLOUTS, namespace, name)["spec"].get("workloadRef")
+        if reference:
+            return self.store.modify(DEPLOYMENTS, namespace, reference["name"], change)
+        return self.store.modify(ROLLOUTS, namespace, name, change)
+
+    def restart_pod(self, namespace: str, rollout: str, arm: str = "canary", number: int = 0) -> str:
+        """Restart the container of one running pod of an arm, counted by name; the pod's name.
+
+        Raises ApiError 404 where there is no such pod.
+        """
+        app = self.apps.get((namespace, rollout))
+        pods = [] if app is None else [one for one in self.running(app) if app.arm(one) == arm]
+        if number >= len(pods):
+            raise ApiError(404, f"{namespace}/{rollout} has no running {arm} pod number {number}")
+        name = sorted(state.name for state in pods)[number]
+        self.cluster.restart(namespace, name)
+        return name
+
+    def add_fault(self, fault: Fault) -> ActiveFault:
+        """Put a fault in force. What concerns open watches happens at once."""
+        active = self.faults.add(fault)
+        if isinstance(fault, KubernetesFault) and fault.effect == "close_watches":
+            active.hits += self.kubernetes.close_watches()
+        elif isinstance(fault, KubernetesFault) and fault.effect == "expire_watches":
+            asked = self.store.revision
+            self.store.forget_history()
+            active.hits += self.kubernetes.close_watches(expired(self.store.revision, asked))
+        return active
+
+    def running(self, app: Application) -> list[PodState]:
+        """The pods of an application that answer now."""
+        return [state for state in app.pods.values() if state.ready_since is not None and not state.gone]
+
+    def find_pod(self, namespace: str, name: str) -> tuple[Application, PodState] | None:
+        """A pod that answers, with its application."""
+        for app in self.apps.values():
+            state = app.pods.get(name)
+            if app.spec.namespace == namespace and state is not None and state in self.running(app):
+                return app, state
+        return None
+
+    def targets(self) -> list[tuple[PodState, dict[str, str]]]:
+        """Every target that a Prometheus would find, with its labels."""
+        return [
+            (state, labels)
+            for app in self.apps.values()
+            for state in app.pods.values()
+            for labels in target_labels(app, state).values()
+        ]
+
+    def _seed(self, purpose: str) -> int:
+        return zlib.crc32(f"{self.seed} {purpose}".encode())
+
+    def _populate(self) -> None:
+        for app in self.apps.values():
+            spec = app.spec
+            for kind, obj in manifests(spec):
+                self.store.create(kind, spec.namespace, obj)
+            for release in spec.release:
+                self.agenda.after(release.at, partial(self._release, spec.namespace, spec.name, release.image))
+            for restart in spec.restarts:
+                again = partial(self._restart, spec.namespace, spec.name, restart.arm, restart.pod)
+                if restart.at is not None:
+                    self.agenda.after(restart.at, again)
+                else:
+                    app.on_run.append(partial(self.agenda.after, restart.after or 0.0, again))
+
+    def _release(self, namespace: str, name: str, image: str) -> None:
+        if self.store.peek(ROLLOUTS, namespace, name) is not None:
+            self.release(namespace, name, image)
+
+    def _restart(self, namespace: str, name: str, arm: str, number: int) -> None:
+        try:
+            self.restart_pod(namespace, name, arm, number)
+        except ApiError:
+            # the scenario names a pod that is not there at this moment
+            return
+
+    def _changed(self, kind: Kind, change: Change) -> None:
+        app = self._app_of(kind, change.last)
+        if app is not None:
+            app.refresh()
+            self.scraper.discover(app)
+
+    def _app_of(self, kind: Kind, obj: Object) -> Application | None:
+        metadata: dict[str, Any] = obj["metadata"]
+        namespace = metadata.get("namespace", "")
+        if kind is SERVICES:
+            return self._by_service.get((namespace, metadata["name"]))
+        if kind is ROLLOUTS:
+            return self.apps.get((namespace, metadata["name"]))
+        for owner in metadata.get("ownerReferences", []):
+            if kind is PODS:
+                suffix = "-" + metadata.get("labels", {}).get(HASH_LABEL, "")
+                return self.apps.get((namespace, owner["name"].removesuffix(suffix)))
+            return self.apps.get((namespace, owner["name"]))
+        return None
