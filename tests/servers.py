@@ -5,7 +5,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -78,9 +78,9 @@ def redis_server(folder: Path) -> Iterator[RedisServer]:
         server.stop()
 
 
-def wait_until(condition: "object", seconds: float, what: str) -> None:
+def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
     """Wait for a state, with a limit."""
-    assert callable(condition)
+
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:

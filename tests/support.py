@@ -82,7 +82,7 @@ def observed(**other: Any) -> RolloutObserved:
 
 def snapshot(follows: int = 0, end: int = 1_010_000, **other: Any) -> MetricsCollected:
     counts = {"canary": {"checkout-new-1": (1, 500)}, "stable": {"checkout-old-1": (19, 9_500)}}
-    window = Window(begin=follows or end - 1000, end=end)
+    window = Window(begin=follows or max(0, end - 1000), end=end)
     fields: dict[str, Any] = {
         "run": RUN,
         "follows": follows,

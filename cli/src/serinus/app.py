@@ -76,6 +76,11 @@ def status(redis_url: RedisUrl = LOCAL, redis_tag: RedisTag = "serinus", output:
             print_json([document(card) for card in board.cards.values()])
         else:
             Console(highlight=False).print(show.board(board.cards.values(), now_ms()))
+            if not board.cards:
+                Console(stderr=True, highlight=False).print(
+                    f"A controller makes runs known to {shown(redis_url)} under the tag {redis_tag}: is one running?",
+                    soft_wrap=True,
+                )
 
     with_board(redis_url, redis_tag, look)
 

@@ -52,5 +52,5 @@ def _while_held(plan: AnalysisPlan, observed: RolloutObserved, verdict: VerdictR
         return "its time is spent: a person decides, or the evidence does"
     left = stage.maximum - elapsed
     until = f", {left:.0f} s left" if left > 0 else ""
-    goal = "shown to be within its margins" if stage.gate == "proof" else "without evidence against it"
+    goal = "it is shown to be within its margins" if stage.gate == "proof" else "nothing speaks against it"
     return f"stays at {observed.set_weight} % until {goal}{until}"

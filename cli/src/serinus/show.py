@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
-from serinus_contracts import MetricVerdict
+from serinus_contracts import Counts, MetricVerdict
 from serinus_contracts.base import Millis
 
 from serinus.board import Card
@@ -53,32 +53,32 @@ def stage_bar(card: Card) -> str:
 
 
 def counts(metrics: Iterable[MetricVerdict]) -> RenderableType:
-    """Canary against stable in this stage, per metric."""
+    """Canary against stable in this stage, per metric; of a latency its middle edge."""
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=True, header_style="dim")
-    for name in ("metric", "canary", "stable", "margin", "state"):
+    for name in ("metric", "canary", "stable", "state"):
         table.add_column(name)
     for metric in metrics:
         if metric.limit or not metric.run:
             continue
         middle = len(metric.run) // 2
         channel = metric.run[middle]
-        canary, stable = (channel.canary, channel.stable)
+        canary, stable = channel.canary, channel.stable
         if len(metric.stage) >= 2 * len(metric.run):
             canary, stable = metric.stage[2 * middle], metric.stage[2 * middle + 1]
-        what = metric.name
-        if channel.stable_edge is not None:
-            what += f" > {channel.stable_edge * 1000:.0f} ms"
-        margin = f"x {channel.margin.ratio:g}" + (f" + {channel.margin.absolute:g}" if channel.margin.absolute else "")
         table.add_row(
-            what, _count(canary.events, canary.trials), _count(stable.events, stable.trials), margin, metric.label
+            metric.name,
+            _count(canary, channel.canary_edge),
+            _count(stable, channel.stable_edge),
+            metric.label.replace("_", " "),
         )
     return table
 
 
-def _count(events: int, trials: int) -> str:
-    if not trials:
+def _count(counts: Counts, edge: float | None) -> str:
+    if counts.rate is None:
         return "no requests"
-    return f"{100 * events / trials:.3g} %  {events:,} of {trials:,}"
+    over = "" if edge is None else f" over {1000 * edge:.0f} ms"
+    return f"{100 * counts.rate:.3g} %{over}  {counts.events:,} of {counts.trials:,}"
 
 
 def line(card: Card, now: Millis) -> str:

@@ -101,14 +101,11 @@ async def judge_demo(expected: Sequence[Expectation], board: Board, truth: Path,
 
 
 def summary(result: Result) -> RenderableType:
-    table = Table(title="What was seen, held against what was true", title_justify="left", title_style="bold")
-    for name in ("release", "must be", "is", "looks", "requests judged", "requests served by the canary", "counts"):
-        table.add_column(name, justify="right" if name.startswith(("looks", "requests")) else "left")
+    table = Table(title="What was seen, held against what was true", title_justify="left", title_style="bold", box=None)
+    for name in ("release", "must be", "is", "looks", "judged", "served", "windows that equal the scrapes"):
+        table.add_column(name, justify="right" if name in ("looks", "judged", "served") else "left")
     for ending in result.endings:
         verdict = ending.card.verdict if ending.card else None
-        counts = (
-            f"{ending.ledger.windows} windows equal the scrapes" if ending.ledger.holds else ending.ledger.faults[0]
-        )
         table.add_row(
             ending.expectation.name,
             ending.expectation.end,
@@ -116,7 +113,8 @@ def summary(result: Result) -> RenderableType:
             f"{verdict.look if verdict else 0}",
             f"{verdict.exposed if verdict else 0:,}",
             f"{ending.served:,}",
-            counts,
+            f"all {ending.ledger.windows}" if ending.ledger.holds else ending.ledger.faults[0],
         )
+    note = Text("judged and served: requests to the canary, in judged windows and in all", style="dim")
     words = "All three ended as they must." if result.passed else "Not all ended as they must; the logs tell more."
-    return Group(table, Text(words, style="bold green" if result.passed else "bold red"))
+    return Group(table, note, Text(words, style="bold green" if result.passed else "bold red"))

@@ -7,5 +7,5 @@ from serinus_analyzer.bootstrap import analyze
 
 
 def main() -> None:
-    settings = load(Settings)
+    settings = load(Settings, "analyzer")
     run("analyzer", settings, lambda service: analyze(service, settings))

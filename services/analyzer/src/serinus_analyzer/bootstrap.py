@@ -49,7 +49,6 @@ async def analyze(service: Service, settings: Settings) -> None:
     )
     folder = Folder(reader, evidence, Telemetry(service.registry))
     try:
-        await reader.start()
         async with asyncio.TaskGroup() as tasks:
             for name, step in (("tend snapshots", reader.tend), ("retry", retry)):
                 tasks.create_task(forever(name, step, health=service.health, stopping=service.stopping))

@@ -8,5 +8,5 @@ from serinus_collector.settings import CollectorSettings
 
 
 def main() -> None:
-    settings = load(CollectorSettings)
+    settings = load(CollectorSettings, "collector")
     run("collector", settings, lambda service: collect(service, settings))

@@ -8,5 +8,5 @@ from serinus_controller.settings import ControllerSettings
 
 
 def main() -> None:
-    settings = load(ControllerSettings)
+    settings = load(ControllerSettings, "controller")
     run("controller", settings, lambda service: control(service, settings))

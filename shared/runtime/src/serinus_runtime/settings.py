@@ -1,9 +1,13 @@
 """Settings come from the environment, are validated at start, and stop it with a message that names the way out."""
 
+import argparse
 import difflib
 import os
 import re
 import sys
+import textwrap
+from collections.abc import Sequence
+from importlib.metadata import version
 from typing import Annotated, Literal, NoReturn, TypeVar
 
 from pydantic import Field, RedisDsn, ValidationError
@@ -44,8 +48,20 @@ class Settings(BaseSettings):
 S = TypeVar("S", bound=Settings)
 
 
-def load(kind: type[S]) -> S:
-    """The settings of a service. A wrong value ends the process with exit code 2 and says which and why."""
+def load(kind: type[S], service: str, arguments: Sequence[str] | None = None) -> S:
+    """The settings of a service, by its command line and the environment.
+
+    A wrong value or argument ends the process with exit code 2 and says which and why; `--help` lists the settings.
+    """
+    command = f"serinus-{service}"
+    parser = argparse.ArgumentParser(
+        prog=command,
+        description=f"{command} is configured by the environment.",
+        epilog=_listed(kind, command),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"{command} {version(command)}")
+    parser.parse_args(arguments)
     try:
         settings = kind()
     except ValidationError as error:
@@ -53,6 +69,21 @@ def load(kind: type[S]) -> S:
     for name in _misspelt(kind):
         print(name, file=sys.stderr)  # noqa: T201 - logging is configured from these settings
     return settings
+
+
+def _listed(kind: type[Settings], command: str) -> str:
+    lines = ["settings:"]
+    for name, field in kind.model_fields.items():
+        lines.append(f"  {PREFIX}{name.upper()} (default: {_default(field)})")
+        lines += textwrap.wrap(field.description or "", 76, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    return "\n".join([*lines, "", "example:", f"  {PREFIX}REDIS_URL=redis://127.0.0.1:6379/0 {command}"])
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.default
+    if isinstance(value, dict):
+        return ",".join(f"{name}={one}" for name, one in value.items())
+    return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 def refuse(*complaints: str) -> NoReturn:
@@ -67,8 +98,8 @@ def _complaint(kind: type[Settings], where: tuple[int | str, ...], problem: str,
     field: FieldInfo | None = kind.model_fields.get(name)
     shown = "" if _secret(name) or isinstance(value, dict) else f" (got {value!r})"
     meaning = f"\n  it is: {field.description}" if field and field.description else ""
-    default = f"; default {field.default}" if field and not field.is_required() and not _secret(name) else ""
-    return f"{PREFIX}{name.upper()}: {problem}{shown}{meaning}{default}"
+    default = f"; default {_default(field)}" if field and not field.is_required() and not _secret(name) else ""
+    return f"{PREFIX}{name.upper()}: {problem.removeprefix('Value error, ')}{shown}{meaning}{default}"
 
 
 def _secret(name: str) -> bool:

@@ -91,10 +91,10 @@ class GroupReader:
         await self._subscriber.stop()
 
     async def tend(self) -> float:
-        """Take over what dead consumers left and start reading again where it ended. A step for `forever`."""
+        """Read, also where reading had ended, and take over what dead consumers left. A step for `forever`."""
         if not self._subscriber.running:
-            logger.warning("reading %s starts again", self.stream)
             await self.start()
+            logger.info("reading %s", self.stream)
         await ensure_group(self._client, self.stream, self.group)
         stale: Any = await self._client.xpending_range(
             self.stream, self.group, min="-", max="+", count=self._batch, idle=self._reclaim_after_ms

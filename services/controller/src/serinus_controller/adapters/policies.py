@@ -15,7 +15,7 @@ Location = tuple[int | str, ...]
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong and where; line and column count from 1."""
+    """What is wrong and where; line and column count from 1, 0 where it is about the whole file."""
 
     file: str
     line: int
@@ -24,8 +24,8 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        place = f"{self.where}: " if self.where else ""
-        return f"{self.file}:{self.line}:{self.column}: {place}{self.message}"
+        place = f":{self.line}:{self.column}" if self.line else ""
+        return f"{self.file}{place}: " + (f"{self.where}: " if self.where else "") + self.message
 
 
 class PolicyError(ValueError):
@@ -39,7 +39,7 @@ class PolicyError(ValueError):
 def load_folder(folder: Path) -> list[CanaryPolicy]:
     """All policies of the .yaml and .yml files of a folder. Raises PolicyError with every problem of every file."""
     if not folder.is_dir():
-        raise PolicyError([Problem(str(folder), 1, 1, "", "no such folder: SERINUS_POLICIES names it")])
+        raise PolicyError([Problem(str(folder), 0, 0, "", "no such folder: SERINUS_POLICIES names it")])
     policies: list[CanaryPolicy] = []
     problems: list[Problem] = []
     names: dict[str, str] = {}
@@ -50,13 +50,13 @@ def load_folder(folder: Path) -> list[CanaryPolicy]:
             problems += error.problems
             continue
         except (OSError, UnicodeDecodeError) as error:
-            problems.append(Problem(str(file), 1, 1, "", str(error)))
+            problems.append(Problem(str(file), 0, 0, "", str(error)))
             continue
         for policy in found:
             name = f"{policy.metadata.namespace or ''}/{policy.metadata.name}"
             if name in names:
                 problems.append(
-                    Problem(str(file), 1, 1, "metadata.name", f"{policy.metadata.name} is in {names[name]} too")
+                    Problem(str(file), 0, 0, "metadata.name", f"{policy.metadata.name} is in {names[name]} too")
                 )
             names[name] = str(file)
         policies += found

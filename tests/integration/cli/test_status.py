@@ -1,0 +1,129 @@
+"""The command line against a real Redis."""
+
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+import pytest
+from serinus_contracts import Keys, seal, to_entry
+from serinus_controller.adapters.journal import RedisJournal
+from serinus_controller.adapters.registry import RedisRegistry
+from serinus_runtime.redis import Client
+
+from tests.servers import free_port
+from tests.support import RUN, observed, plan, verdict
+
+pytestmark = pytest.mark.anyio
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+async def told(client: Client, keys: Keys) -> None:
+    """One live run with a verdict, and one that has ended."""
+    registry = RedisRegistry(client, keys, clock=lambda: 5, most_entries=100)
+    journal = RedisJournal(client, keys, clock=lambda: 5, most_entries=100)
+    ended = RUN.model_copy(update={"name": "payments", "uid": "u-2"})
+    for run in (RUN, ended):
+        await registry.observe(observed(run=run), plan(), None, publish=True)
+    await registry.retire(observed(run=ended, outcome="aborted"))
+    await journal.remember(RUN, verdict=verdict())
+    entry: dict[Any, Any] = dict(to_entry(seal(verdict(), source="/serinus/analyzer", now=0)))
+    await client.xadd(keys.stream("verdicts"), entry)
+
+
+def serinus(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", "from serinus.app import main; main()", *arguments],
+        env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1", **environment},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+async def test_status_shows_each_run_with_its_sentence_and_what_happens_next(
+    told: None, redis_url: str, keys: Keys
+) -> None:
+    shown = serinus("status", "--redis-url", redis_url, "--redis-tag", keys.tag)
+    assert shown.returncode == 0
+    assert "▲ shop/checkout  ━╌╌ 5 %" in shown.stdout
+    assert "proceed: 10 s at 5 % without evidence of harm" in shown.stdout
+    assert "next  advances to 25 %" in shown.stdout
+    assert "✖ shop/payments  aborted" in shown.stdout
+    assert "new against old, attempt 1 · policy shop (enforce)" in shown.stdout
+
+
+async def test_status_for_a_program_is_json(told: None, redis_url: str, keys: Keys) -> None:
+    shown = serinus("status", "-o", "json", SERINUS_REDIS_URL=redis_url, SERINUS_REDIS_TAG=keys.tag)
+    runs = {run["observed"]["run"]["name"]: run for run in json.loads(shown.stdout)}
+    assert runs["checkout"]["verdict"]["verdict"] == "proceed"
+    assert runs["payments"]["next"] == "done: all traffic is back on stable"
+    assert runs["payments"]["verdict"] is None
+
+
+async def test_an_empty_redis_says_what_is_missing(redis_url: str, keys: Keys) -> None:
+    shown = serinus("status", "--redis-url", redis_url, "--redis-tag", keys.tag)
+    assert (shown.returncode, shown.stdout) == (0, "no runs yet\n")
+    assert "is one running?" in shown.stderr
+
+
+def test_a_redis_that_is_not_there_is_an_error_with_the_way_out_and_without_the_password() -> None:
+    shown = serinus("status", "--redis-url", f"redis://me:hidden@127.0.0.1:{free_port()}/0")
+    assert shown.returncode == 1
+    assert "Give its address by --redis-url or SERINUS_REDIS_URL." in shown.stderr
+    assert "hidden" not in shown.stderr
+
+
+def test_a_command_that_does_not_exist_is_a_usage_error() -> None:
+    assert serinus("frobnicate").returncode == 2
+    assert serinus("version").stdout == "serinus 0.1.0\n"
+
+
+@pytest.mark.parametrize("command", ["demo", "status", "watch", "version"])
+def test_help_ends_with_an_example(command: str) -> None:
+    assert f"Example: serinus {command}" in serinus(command, "--help").stdout
+
+
+async def first_lines(redis_url: str, keys: Keys, *command: str, until: str) -> str:
+    """What a subscriber that never ends prints, up to a line."""
+    environment = {**os.environ, "SERINUS_REDIS_URL": redis_url, "SERINUS_REDIS_TAG": keys.tag}
+    process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    lines = ""
+    try:
+        async with asyncio.timeout(20):
+            while until not in lines:
+                line = await process.stdout.readline()
+                assert line, lines
+                lines += line.decode()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+    return lines
+
+
+async def test_a_subscriber_that_knows_only_cloudevents_reads_the_verdicts(
+    told: None, redis_url: str, keys: Keys
+) -> None:
+    script = ROOT / "examples" / "subscribe" / "verdicts.py"
+    shown = await first_lines(redis_url, keys, sys.executable, str(script), until="\n")
+    assert shown.endswith(" checkout proceed: 10 s at 5 % without evidence of harm\n")
+
+
+async def test_a_subscriber_that_knows_only_redis_cli_reads_the_verdicts(
+    told: None, redis_url: str, keys: Keys
+) -> None:
+    if which("redis-cli") is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI must have redis-cli: install redis-tools")
+        pytest.skip("no redis-cli on PATH")
+    script = ROOT / "examples" / "subscribe" / "verdicts.sh"
+    assert "verdict\nproceed\n" in await first_lines(redis_url, keys, "sh", str(script), until="reason\n")

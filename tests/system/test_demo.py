@@ -1,0 +1,78 @@
+"""The demo as a newcomer runs it, and what hands can do to it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.servers import wait_until
+
+pytestmark = [
+    pytest.mark.timeout(200),
+    pytest.mark.skipif(not Path("/proc/self").exists(), reason="children are found by /proc"),
+]
+DEMO = [sys.executable, "-c", "from serinus.app import main; main()", "demo", "-o", "json"]
+
+
+@contextmanager
+def demo(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen([*DEMO, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait(20)
+
+
+def children(process: "subprocess.Popen[str]") -> dict[str, int]:
+    """The demo's processes by the module that they run."""
+    found = {}
+    for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+        command = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+        module = command[2] if len(command) > 2 and command[1] == "-m" else Path(command[0]).name
+        found[module] = int(pid)
+    return found
+
+
+def alive(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_the_demo_ends_as_it_must_in_under_two_minutes_though_each_service_is_killed_once() -> None:
+    began = time.monotonic()
+    with demo() as process:
+        for number, service in enumerate(("serinus_collector", "serinus_analyzer", "serinus_controller")):
+            wait_until(lambda due=12 + 6 * number: time.monotonic() - began > due, 40, "its moment")
+            wait_until(lambda name=service: name in children(process), 20, f"{service} to run")
+            os.kill(children(process)[service], signal.SIGKILL)
+        printed, errors = process.communicate(timeout=150)
+    assert process.returncode == 0, printed + errors
+    assert time.monotonic() - began < 120
+    result = json.loads(printed[printed.index("\n{") :])
+    assert {one["name"]: one["end"] for one in result["releases"]} == {
+        "checkout": "promoted",
+        "payments": "aborted",
+        "search": "held",
+    }
+    assert all(one["ledger_faults"] == [] and one["windows_checked"] > 0 for one in result["releases"])
+    assert printed.count("had died and was started again") == 3
+
+
+def test_ctrl_c_ends_every_process() -> None:
+    wanted = {"serinus_simulator", "serinus_collector", "serinus_analyzer", "serinus_controller"}
+    with demo() as process:
+        wait_until(lambda: wanted <= set(children(process)), 30, "all services to run")
+        family = children(process)
+        assert len(family) == 5, "and a Redis"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+    wait_until(lambda: not any(map(alive, family.values())), 5, "every process to have ended")

@@ -1,0 +1,62 @@
+from typing import Any
+
+import pytest
+from serinus.board import Card
+from serinus.next_step import next_step
+from serinus_contracts import AnalysisPlan, DecisionTaken
+
+from tests.support import RUN, observed, plan, stage, verdict
+
+NOW = 1_012_000
+
+
+def card(
+    said: dict[str, Any] | None = None, seen: dict[str, Any] | None = None, one: AnalysisPlan | None = None
+) -> Card:
+    spoken = verdict(**said) if said is not None else None
+    return Card(observed(**(seen or {})), one or plan(), spoken)
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        (card(), "counting at 5 % begins when the traffic has settled"),
+        (card({"step": 3}), "counting at 5 % begins when the traffic has settled"),
+        (card(seen={"stage": -1}), "waits for Argo to set the first weight"),
+        (card({}), "advances to 25 %"),
+        (card({}, {"gate_started": None}), "advances to 25 % at the next gate"),
+        (card({"stage": 2, "step": 5}, {"stage": 2, "step": 5}), "advances to 100 %"),
+        (card({}, one=plan(mode="guard")), "nothing: guard mode leaves it to you to advance to 25 %"),
+        (card({"verdict": "abort"}), "abort"),
+        (card({"verdict": "abort"}, one=plan(mode="shadow")), "nothing: shadow mode only says that it would abort"),
+        (card({"verdict": "hold", "reason": "no_data"}), "stays where it is until its metrics are back"),
+        (
+            card({"verdict": "hold", "reason": "before_minimum"}, one=plan(stages=(stage(5, 0, minimum=30.0),))),
+            "may advance in 18 s at the earliest",
+        ),
+        (
+            card({"verdict": "hold", "reason": "insufficient_evidence"}),
+            "stays at 5 % until nothing speaks against it, 48 s left",
+        ),
+        (
+            card({"verdict": "hold", "reason": "insufficient_evidence"}, one=plan(stages=(stage(5, 0, gate="proof"),))),
+            "stays at 5 % until it is shown to be within its margins, 48 s left",
+        ),
+        (
+            card({"verdict": "hold", "reason": "time_spent"}),
+            "its time is spent: a person decides, or the evidence does",
+        ),
+        (card({}, {"outcome": "promoted"}), "done: the new version serves everything"),
+        (card({}, {"outcome": "aborted"}), "done: all traffic is back on stable"),
+    ],
+)
+def test_what_happens_next_is_said_in_one_sentence(shown: Card, expected: str) -> None:
+    assert next_step(shown, NOW) == expected
+
+
+def test_who_is_waited_for_is_told_with_the_command_to_type() -> None:
+    asked = DecisionTaken(
+        run=RUN, step=1, action="await_approval", cause="v", detail="d", mode="enforce", state="confirmed", decided=1
+    )
+    shown = Card(observed(), plan(), verdict(), asked)
+    assert next_step(shown, NOW) == "waits for a person: serinus approve shop/checkout"
