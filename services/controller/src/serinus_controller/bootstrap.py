@@ -9,8 +9,8 @@ from functools import partial
 
 from prometheus_client import Gauge
 from serinus_contracts import CommandIssued, UnreadableEntryError, VerdictReached, from_entry
+from serinus_contracts.crd import PLURAL
 from serinus_contracts.envelope import E
-from serinus_contracts.policy import CanaryPolicy
 from serinus_contracts.streams import controller_group
 from serinus_runtime.errors import RETRYABLE, PermanentError
 from serinus_runtime.loops import forever
@@ -22,12 +22,14 @@ from serinus_controller.adapters.election import Election
 from serinus_controller.adapters.journal import RedisJournal
 from serinus_controller.adapters.kubernetes import PODS, ROLLOUTS, Api, KubernetesRollouts, connect
 from serinus_controller.adapters.mirror import Mirror, Resource
-from serinus_controller.adapters.policies import PolicyError, load_folder
+from serinus_controller.adapters.policy_sources import RESOURCES, PolicyFolder, PolicySink
 from serinus_controller.adapters.registry import RedisRegistry
-from serinus_controller.adapters.watching import PodSink, RolloutSink, Watcher
+from serinus_controller.adapters.watching import PodSink, RolloutSink, Sink, Watcher
 from serinus_controller.domain.pods import HASH_LABEL
 from serinus_controller.service_layer.act import Actor
 from serinus_controller.service_layer.fleet import Fleet
+from serinus_controller.service_layer.policy_book import PolicyBook
+from serinus_controller.service_layer.policy_book import Telemetry as PolicyTelemetry
 from serinus_controller.service_layer.react import Reactor, Telemetry
 from serinus_controller.settings import ControllerSettings
 
@@ -40,23 +42,26 @@ SILENCE_EVERY = 5.0
 
 async def control(service: Service, settings: ControllerSettings) -> None:
     """Stand for election and lead when elected, until the service stops."""
+    book = PolicyBook(PolicyTelemetry(service.registry))
+    folder = PolicyFolder(settings.policies, book)
+    problems = folder.read()
+    if problems:
+        # Later a bad file keeps its last good version; at the start there is none, and a person is looking.
+        raise PermanentError("\n".join(problems))
     try:
-        policies = load_folder(settings.policies)
         client = await connect(settings.kubeconfig, settings.context)
-    except (PolicyError, ValueError) as error:
+    except ValueError as error:
         raise PermanentError(str(error)) from error
-    async with client:
-        leader = Leader(service, settings, Api(client, settings.api_timeout), policies)
-        await leader.run()
+    async with client, asyncio.TaskGroup() as tasks:
+        tasks.create_task(forever("policies", folder.step, health=service.health, stopping=service.stopping))
+        tasks.create_task(Leader(service, settings, Api(client, settings.api_timeout), book).run())
 
 
 class Leader:
     """One controller: its part in the election, and its work while it leads."""
 
-    def __init__(
-        self, service: Service, settings: ControllerSettings, api: Api, policies: Sequence[CanaryPolicy]
-    ) -> None:
-        self._service, self._settings, self._api, self._policies = service, settings, api, policies
+    def __init__(self, service: Service, settings: ControllerSettings, api: Api, book: PolicyBook) -> None:
+        self._service, self._settings, self._api, self._book = service, settings, api, book
         self._broker = make_broker(settings)
         self._telemetry = Telemetry(service.registry)
         self._is_leader = Gauge("serinus_is_leader", "1 while this controller leads", registry=service.registry)
@@ -124,10 +129,9 @@ class Leader:
     async def _lead(self) -> None:
         """One term: take up what is under way, then keep everything going until cancelled or something fails."""
         settings, service = self._settings, self._service
-        fleet = Fleet(self._registry, settings.cluster, lambda: self._policies)
+        fleet = Fleet(self._registry, settings.cluster, self._book.current)
         actor = Actor(KubernetesRollouts(self._api), self._journal, service.clock, time.monotonic)
         self._reactor = Reactor(fleet, self._journal, actor, self._telemetry, service.clock)
-        watchers = self._watchers(fleet)
 
         def keep(name: str, step: Callable[[], Awaitable[float]]) -> Coroutine[None, None, None]:
             return forever(name, step, health=service.health, stopping=service.stopping)
@@ -135,10 +139,12 @@ class Leader:
         try:
             await fleet.restore()
             async with asyncio.TaskGroup() as tasks:
-                for name, watcher in watchers.items():
-                    tasks.create_task(keep(f"watch {name}", watcher.step))
-                for watcher in watchers.values():
-                    await watcher.synced.wait()
+                # Policies first: a run keeps the policy under which it began.
+                for watchers in self._watchers(fleet):
+                    for name, watcher in watchers.items():
+                        tasks.create_task(keep(f"watch {name}", watcher.step))
+                    for watcher in watchers.values():
+                        await watcher.synced.wait()
                 await self._reactor.resume()
                 for name, reader in (("verdicts", self._verdicts), ("commands", self._commands)):
                     await reader.start()
@@ -149,15 +155,23 @@ class Leader:
             await self._commands.stop()
             await self._reactor.stop()
 
-    def _watchers(self, fleet: Fleet) -> dict[str, Watcher]:
-        pods, rollouts = Resource(PODS, "pods", HASH_LABEL), Resource(ROLLOUTS, "rollouts")
-        found = {}
+    def _watchers(self, fleet: Fleet) -> tuple[dict[str, Watcher], dict[str, Watcher]]:
+        """Those of policies, and those of pods and Rollouts."""
+        policies: dict[str, Watcher] = {}
+        others: dict[str, Watcher] = {}
         for namespace in self._settings.namespaces or ("",):
-            for resource, sink in ((pods, PodSink(fleet, namespace)), (rollouts, RolloutSink(fleet, namespace))):
+
+            def watcher(resource: Resource, sink: Sink, optional: bool = False, namespace: str = namespace) -> Watcher:
                 mirror = Mirror(self._api, resource, namespace)
-                name = f"{resource.plural} {namespace}".strip()
-                found[name] = Watcher(mirror, sink, self._registry, self._settings.poll)
-        return found
+                return Watcher(mirror, sink, self._registry, self._settings.poll, optional)
+
+            sink = PolicySink(self._api, self._book, namespace, self._service.clock)
+            policies[f"policies {namespace}".strip()] = watcher(Resource(RESOURCES, PLURAL), sink, optional=True)
+            others[f"pods {namespace}".strip()] = watcher(Resource(PODS, "pods", HASH_LABEL), PodSink(fleet, namespace))
+            others[f"rollouts {namespace}".strip()] = watcher(
+                Resource(ROLLOUTS, "rollouts"), RolloutSink(fleet, namespace)
+            )
+        return policies, others
 
     async def _watch_silence(self) -> float:
         await self._reactor.watch_silence(await self._registry.now())

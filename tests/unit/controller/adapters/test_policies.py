@@ -1,7 +1,5 @@
-from pathlib import Path
-
 import pytest
-from serinus_controller.adapters.policies import PolicyError, load_folder, load_text
+from serinus_controller.adapters.policies import PolicyError, load_text
 
 GOOD = """\
 apiVersion: serinus.dev/v1
@@ -69,25 +67,3 @@ def test_what_is_no_yaml_is_refused_where_it_stops_being_one() -> None:
 def test_a_document_that_is_no_mapping_is_refused(text: str) -> None:
     (complaint,) = complaints(text)
     assert complaint.startswith("shop.yaml:1:1: ")
-
-
-def test_every_problem_of_every_file_of_a_folder_is_told_at_once(tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text(GOOD.replace("metrics:", "metrcs:"))
-    (tmp_path / "b.yml").write_text(GOOD.replace("match:", "mach:"))
-    (tmp_path / "notes.txt").write_text("not a policy")
-    with pytest.raises(PolicyError) as refused:
-        load_folder(tmp_path)
-    files = {Path(problem.file).name for problem in refused.value.problems}
-    assert files == {"a.yaml", "b.yml"}
-
-
-def test_a_name_may_be_used_once_in_a_folder(tmp_path: Path) -> None:
-    for name in ("a.yaml", "b.yaml"):
-        (tmp_path / name).write_text(GOOD)
-    with pytest.raises(PolicyError, match=r"b\.yaml: metadata\.name: shop is in .*a\.yaml too"):
-        load_folder(tmp_path)
-
-
-def test_a_folder_that_is_not_there_says_which_setting_names_it(tmp_path: Path) -> None:
-    with pytest.raises(PolicyError, match="no such folder: SERINUS_POLICIES names it"):
-        load_folder(tmp_path / "nowhere")

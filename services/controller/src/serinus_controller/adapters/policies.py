@@ -3,8 +3,7 @@
 import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -35,34 +34,10 @@ class PolicyError(ValueError):
         super().__init__("\n".join(map(str, problems)))
         self.problems = problems
 
-
-def load_folder(folder: Path) -> list[CanaryPolicy]:
-    """All policies of the .yaml and .yml files of a folder. Raises PolicyError with every problem of every file."""
-    if not folder.is_dir():
-        raise PolicyError([Problem(str(folder), 0, 0, "", "no such folder: SERINUS_POLICIES names it")])
-    policies: list[CanaryPolicy] = []
-    problems: list[Problem] = []
-    names: dict[str, str] = {}
-    for file in sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml")):
-        try:
-            found = load_text(file.read_text(encoding="utf-8"), str(file))
-        except PolicyError as error:
-            problems += error.problems
-            continue
-        except (OSError, UnicodeDecodeError) as error:
-            problems.append(Problem(str(file), 0, 0, "", str(error)))
-            continue
-        for policy in found:
-            name = f"{policy.metadata.namespace or ''}/{policy.metadata.name}"
-            if name in names:
-                problems.append(
-                    Problem(str(file), 0, 0, "metadata.name", f"{policy.metadata.name} is in {names[name]} too")
-                )
-            names[name] = str(file)
-        policies += found
-    if problems:
-        raise PolicyError(problems)
-    return policies
+    @classmethod
+    def about(cls, whole: str, message: str) -> Self:
+        """One problem of a whole file or resource."""
+        return cls([Problem(whole, 0, 0, "", message)])
 
 
 def load_text(text: str, file: str) -> list[CanaryPolicy]:

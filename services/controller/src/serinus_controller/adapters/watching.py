@@ -4,16 +4,15 @@ import asyncio
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from serinus_controller.adapters.mirror import Json, Mirror
 from serinus_controller.domain.pods import PodView, pod_view
 from serinus_controller.domain.rollout import RolloutView, view
 from serinus_controller.service_layer.fleet import Fleet
-from serinus_controller.service_layer.ports import Registry
+from serinus_controller.service_layer.ports import ClusterError, Registry
 
 logger = logging.getLogger(__name__)
-V = TypeVar("V")
 
 
 class Sink(Protocol):
@@ -28,17 +27,30 @@ class Sink(Protocol):
 
 @dataclass
 class Watcher:
-    """Lists, then watches for `poll` seconds, again and again. `synced` is set after the first list."""
+    """Lists, then watches for `poll` seconds, again and again. `synced` is set after the first list.
+
+    What is `optional` may be missing (404) or forbidden (403), and is then asked for once a minute.
+    """
 
     mirror: Mirror
     sink: Sink
     registry: Registry
     poll: int
+    optional: bool = False
     synced: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def step(self) -> float:
         asked = await self.registry.now()
-        await self.sink.listed(await self.mirror.list(), asked)
+        try:
+            documents = await self.mirror.list()
+        except ClusterError as error:
+            if not self.optional or error.status not in (403, 404):
+                raise
+            if not self.synced.is_set():
+                logger.info("goes on without: %s", error)
+            self.synced.set()
+            return 60.0
+        await self.sink.listed(documents, asked)
         self.synced.set()
         async for change in self.mirror.watch(self.poll):
             if change.type == "deleted":

@@ -1,0 +1,150 @@
+"""Where policies come from: files of a folder, read again when they change, and CanaryPolicy resources."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from serinus_contracts import CanaryPolicy
+from serinus_contracts.crd import GROUP, KIND, PLURAL, VERSION
+from serinus_runtime.clock import Clock
+
+from serinus_controller.adapters.kubernetes import Api
+from serinus_controller.adapters.mirror import Json
+from serinus_controller.adapters.policies import PolicyError, load_text
+from serinus_controller.service_layer.policy_book import PolicyBook
+from serinus_controller.service_layer.ports import ClusterError
+
+logger = logging.getLogger(__name__)
+
+RESOURCES = f"/apis/{GROUP}/{VERSION}"
+EVERY = 5.0
+
+
+@dataclass
+class PolicyFolder:
+    """The .yaml and .yml files of a folder, such as a mounted ConfigMap."""
+
+    folder: Path
+    book: PolicyBook
+
+    def read(self) -> list[str]:
+        """Bring the book up to date; gives what is wrong, a line each."""
+        if not self.folder.is_dir():
+            return [f"{self.folder}: no such folder: SERINUS_POLICIES names it"]
+        names: dict[str, str] = {}
+        problems: list[str] = []
+        files = sorted(path for path in self.folder.iterdir() if path.suffix in (".yaml", ".yml"))
+        for file in files:
+            try:
+                policies = load_text(file.read_text(encoding="utf-8"), str(file))
+                _check_names(policies, str(file), names)
+            except (PolicyError, OSError, UnicodeDecodeError) as error:
+                problem = str(error) if isinstance(error, PolicyError) else f"{file}: {error}"
+                self.book.refuse(str(file), problem)
+                problems.append(problem)
+            else:
+                self.book.accept(str(file), policies)
+        ours = {origin for origin in self.book.origins if origin.startswith(f"{self.folder}/")}
+        for gone in ours - set(map(str, files)):
+            self.book.drop(gone)
+        return problems
+
+    async def step(self) -> float:
+        """A step for `forever`."""
+        await asyncio.to_thread(self.read)
+        return EVERY
+
+
+def _check_names(policies: Iterable[CanaryPolicy], file: str, names: dict[str, str]) -> None:
+    for policy in policies:
+        name = f"{policy.metadata.namespace or ''}/{policy.metadata.name}"
+        if names.setdefault(name, file) != file:
+            raise PolicyError.about(file, f"metadata.name: {policy.metadata.name} is in {names[name]} too")
+
+
+@dataclass
+class PolicySink:
+    """CanaryPolicy resources of a namespace (of all, if it is empty), with their status conditions."""
+
+    api: Api
+    book: PolicyBook
+    namespace: str
+    clock: Clock
+
+    async def listed(self, documents: Iterable[Json], asked: int) -> None:
+        present = set()
+        for document in documents:
+            present.add(_origin(document))
+            await self.changed(document)
+        prefix = f"{KIND} {self.namespace}/" if self.namespace else f"{KIND} "
+        for gone in {origin for origin in self.book.origins if origin.startswith(prefix)} - present:
+            self.book.drop(gone)
+
+    async def changed(self, document: Json) -> None:
+        try:
+            policy = read_resource(document)
+        except PolicyError as error:
+            self.book.refuse(_origin(document), str(error))
+            await self._say(document, "False", "Invalid", str(error))
+        else:
+            self.book.accept(_origin(document), [policy])
+            await self._say(document, "True", "Valid", "takes effect at the next run of each Rollout that it matches")
+
+    async def deleted(self, document: Json) -> None:
+        self.book.drop(_origin(document))
+
+    async def _say(self, document: Json, status: str, reason: str, message: str) -> None:
+        """Write the condition, unless the resource says so already."""
+        metadata: Any = document.get("metadata") or {}
+        said: Any = document.get("status") or {}
+        generation = metadata.get("generation", 1)
+        for condition in said.get("conditions") or ():
+            known = (condition.get("status"), condition.get("message"), condition.get("observedGeneration"))
+            if condition.get("type") == "Accepted" and known == (status, message, generation):
+                return
+        now = datetime.fromtimestamp(self.clock() / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        condition = {
+            "type": "Accepted",
+            "status": status,
+            "reason": reason,
+            "message": message,
+            "observedGeneration": generation,
+            "lastTransitionTime": now,
+        }
+        body = {"status": {"observedGeneration": generation, "conditions": [condition]}}
+        path = f"{RESOURCES}/namespaces/{metadata.get('namespace')}/{PLURAL}/{metadata.get('name')}/status"
+        try:
+            await self.api.request("PATCH", path, body=body, content_type="application/merge-patch+json")
+        except ClusterError as error:
+            # What was decided about the policy holds without the word about it.
+            logger.warning("condition of %s not written: %s", _origin(document), error)
+
+
+def _origin(document: Json) -> str:
+    metadata: Any = document.get("metadata") or {}
+    return f"{KIND} {metadata.get('namespace')}/{metadata.get('name')}"
+
+
+def read_resource(document: Json) -> CanaryPolicy:
+    """The policy of a resource. Raises PolicyError; a resource is for Rollouts of its own namespace only."""
+    metadata: Any = document.get("metadata") or {}
+    kept = {name: metadata[name] for name in ("name", "namespace") if name in metadata}
+    plain = {"apiVersion": f"{GROUP}/{VERSION}", "kind": KIND, "metadata": kept, "spec": document.get("spec")}
+    try:
+        policy = CanaryPolicy.model_validate(plain)
+    except ValidationError as error:
+        told = [
+            f"{'.'.join(map(str, one['loc']))}: {one['msg'].removeprefix('Value error, ')}" for one in error.errors()
+        ]
+        raise PolicyError.about(_origin(document), "; ".join(told)) from error
+    wanted = policy.spec.match.namespace
+    if wanted not in (None, metadata.get("namespace")):
+        raise PolicyError.about(
+            _origin(document), f"spec.match.namespace: a resource matches its own namespace only, not {wanted}"
+        )
+    return policy

@@ -1,0 +1,55 @@
+"""The policies in force, from wherever they come. What becomes unreadable keeps its last good version."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry, Gauge
+from serinus_contracts.policy import CanaryPolicy
+
+logger = logging.getLogger(__name__)
+
+
+class Telemetry:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.invalid = Gauge("serinus_policies_invalid", "sources of policies that cannot be read", registry=registry)
+
+
+@dataclass
+class PolicyBook:
+    """Policies by their origin: a file, or a custom resource."""
+
+    telemetry: Telemetry
+    _good: dict[str, Sequence[CanaryPolicy]] = field(default_factory=dict)
+    _faults: dict[str, str] = field(default_factory=dict)
+
+    def accept(self, origin: str, policies: Sequence[CanaryPolicy]) -> None:
+        """The origin can be read, and says this. A changed policy takes effect at the next run."""
+        if self._good.get(origin) != policies or origin in self._faults:
+            logger.info("policies of %s: %s", origin, ", ".join(one.metadata.name for one in policies) or "none")
+        self._good[origin] = policies
+        self._faults.pop(origin, None)
+        self.telemetry.invalid.set(len(self._faults))
+
+    def refuse(self, origin: str, problem: str) -> None:
+        """The origin cannot be read: what it said before stays in force."""
+        if self._faults.get(origin) != problem:
+            kept = "its last good version stays in force" if origin in self._good else "it has no good version"
+            logger.error("policy refused, %s: %s", kept, problem)
+        self._faults[origin] = problem
+        self.telemetry.invalid.set(len(self._faults))
+
+    def drop(self, origin: str) -> None:
+        """The origin is gone."""
+        if self._good.pop(origin, None) is not None:
+            logger.info("policies of %s are gone", origin)
+        self._faults.pop(origin, None)
+        self.telemetry.invalid.set(len(self._faults))
+
+    @property
+    def origins(self) -> set[str]:
+        return set(self._good) | set(self._faults)
+
+    def current(self) -> list[CanaryPolicy]:
+        """All policies in force."""
+        return [policy for policies in self._good.values() for policy in policies]

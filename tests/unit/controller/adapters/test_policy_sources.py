@@ -1,0 +1,98 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+from serinus_controller.adapters.policies import PolicyError
+from serinus_controller.adapters.policy_sources import PolicyFolder, read_resource
+from serinus_controller.service_layer.policy_book import PolicyBook, Telemetry
+
+from tests.unit.controller.adapters.test_policies import GOOD
+
+
+@pytest.fixture
+def book() -> PolicyBook:
+    return PolicyBook(Telemetry(CollectorRegistry()))
+
+
+def names(book: PolicyBook) -> list[str]:
+    return sorted(policy.metadata.name for policy in book.current())
+
+
+def named(name: str) -> str:
+    return GOOD.replace("name: shop}", f"name: {name}}}", 1)
+
+
+def test_files_are_read_again_when_they_change_come_and_go(book: PolicyBook, tmp_path: Path) -> None:
+    folder = PolicyFolder(tmp_path, book)
+    (tmp_path / "a.yaml").write_text(named("a"))
+    (tmp_path / "notes.txt").write_text("not a policy")
+    assert folder.read() == []
+    assert names(book) == ["a"]
+    (tmp_path / "b.yml").write_text(named("b"))
+    (tmp_path / "a.yaml").write_text(named("a2"))
+    folder.read()
+    assert names(book) == ["a2", "b"]
+    (tmp_path / "a.yaml").unlink()
+    folder.read()
+    assert names(book) == ["b"]
+
+
+def test_a_file_that_turns_bad_keeps_its_last_good_version_and_says_so(book: PolicyBook, tmp_path: Path) -> None:
+    folder = PolicyFolder(tmp_path, book)
+    (tmp_path / "a.yaml").write_text(named("a"))
+    folder.read()
+    (tmp_path / "a.yaml").write_text(named("a").replace("metrics:", "metrcs:"))
+    told = folder.read()
+    assert "a.yaml:6:3: spec.metrcs: unknown key: did you mean metrics?" in told[0]
+    assert names(book) == ["a"]
+    assert book.telemetry.invalid._value.get() == 1
+    (tmp_path / "a.yaml").write_text(named("a3"))
+    assert folder.read() == []
+    assert names(book) == ["a3"]
+    assert book.telemetry.invalid._value.get() == 0
+
+
+def test_every_problem_of_every_file_is_told_at_once(book: PolicyBook, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD.replace("metrics:", "metrcs:"))
+    (tmp_path / "b.yml").write_text(GOOD.replace("match:", "mach:"))
+    told = "\n".join(PolicyFolder(tmp_path, book).read())
+    assert "a.yaml" in told
+    assert "b.yml" in told
+
+
+def test_a_name_may_be_used_once_in_a_folder(book: PolicyBook, tmp_path: Path) -> None:
+    for file in ("a.yaml", "b.yaml"):
+        (tmp_path / file).write_text(GOOD)
+    (told,) = PolicyFolder(tmp_path, book).read()
+    assert told == f"{tmp_path}/b.yaml: metadata.name: shop is in {tmp_path}/a.yaml too"
+
+
+def test_a_folder_that_is_not_there_says_which_setting_names_it(book: PolicyBook, tmp_path: Path) -> None:
+    (told,) = PolicyFolder(tmp_path / "nowhere", book).read()
+    assert told.endswith("no such folder: SERINUS_POLICIES names it")
+
+
+def resource(**spec: Any) -> dict[str, Any]:
+    metadata = {"name": "shop", "namespace": "shop", "uid": "u", "resourceVersion": "5", "managedFields": []}
+    fields = {"match": {"name": "checkout"}, "metrics": [{"name": "errors", "preset": "http-errors"}]}
+    return {"apiVersion": "serinus.dev/v1", "kind": "CanaryPolicy", "metadata": metadata, "spec": fields | spec}
+
+
+def test_a_resource_is_a_policy_whatever_else_the_server_keeps_with_it() -> None:
+    policy = read_resource(resource())
+    assert (policy.metadata.name, policy.metadata.namespace) == ("shop", "shop")
+
+
+@pytest.mark.parametrize(
+    ("spec", "complaint"),
+    [
+        ({"metrics": []}, "spec.metrics: Tuple should have at least 1 item"),
+        ({"match": {"namespace": "other", "name": "x"}}, "matches its own namespace only, not other"),
+    ],
+)
+def test_a_wrong_resource_is_refused_by_its_name(spec: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(PolicyError) as refused:
+        read_resource(resource(**spec))
+    assert str(refused.value).startswith("CanaryPolicy shop/shop: ")
+    assert complaint in str(refused.value)
