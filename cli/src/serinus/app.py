@@ -1,23 +1,31 @@
 """The command line. Exit codes: 0 pass, 1 error, 2 usage, 3 aborted, 4 inconclusive or timeout."""
 
 import asyncio
-import json
 import sys
-from enum import StrEnum
 from importlib.metadata import version as installed
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 from rich.console import Console
 from rich.live import Live
-from serinus_contracts import Keys
 from serinus_runtime.clock import now_ms
 
-from serinus import show
+from serinus import people, show
 from serinus.board import Board, Card
 from serinus.next_step import next_step
+from serinus.options import (
+    INTERRUPTED,
+    LOCAL,
+    Output,
+    OutputOption,
+    RedisTag,
+    RedisUrl,
+    fail,
+    print_json,
+    with_board,
+    without_password,
+)
+from serinus.validate import validate
 
 app = typer.Typer(
     name="serinus",
@@ -27,19 +35,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Begin with: serinus demo",
 )
-
-
-class Output(StrEnum):
-    text = "text"
-    json = "json"
-
-
-RedisUrl = Annotated[
-    str, typer.Option("--redis-url", envvar="SERINUS_REDIS_URL", help="Address of the Redis that the services use.")
-]
-RedisTag = Annotated[str, typer.Option("--redis-tag", envvar="SERINUS_REDIS_TAG", help="Hash tag of its keys.")]
-OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How to print.")]
-LOCAL = "redis://127.0.0.1:6379/0"
 
 
 @app.command(epilog="Example: serinus demo --keep")
@@ -60,7 +55,7 @@ def demo(
         result = asyncio.run(play(options, console))
     except KeyboardInterrupt:
         console.print("ended, all processes with it")
-        raise typer.Exit(130) from None
+        raise typer.Exit(INTERRUPTED) from None
     except DemoError as error:
         fail(str(error))
     raise typer.Exit(0 if result.passed else 1)
@@ -77,10 +72,9 @@ def status(redis_url: RedisUrl = LOCAL, redis_tag: RedisTag = "serinus", output:
         else:
             Console(highlight=False).print(show.board(board.cards.values(), now_ms()))
             if not board.cards:
-                Console(stderr=True, highlight=False).print(
-                    f"A controller makes runs known to {shown(redis_url)} under the tag {redis_tag}: is one running?",
-                    soft_wrap=True,
-                )
+                where = f"{without_password(redis_url)} under the tag {redis_tag}"
+                hint = f"A controller makes runs known to {where}: is one running?"
+                Console(stderr=True, highlight=False).print(hint, soft_wrap=True)
 
     with_board(redis_url, redis_tag, look)
 
@@ -116,21 +110,6 @@ def version() -> None:
     sys.stdout.write(f"serinus {installed('serinus')}\n")
 
 
-def with_board(redis_url: str, redis_tag: str, use: Any) -> None:
-    """Run `use` on the board of a Redis; an address that does not answer ends with a word on what to do."""
-
-    async def run() -> None:
-        async with Redis.from_url(redis_url, socket_timeout=10, socket_connect_timeout=3) as client:
-            await use(Board(client, Keys(redis_tag)))
-
-    try:
-        asyncio.run(run())
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
-    except (RedisError, OSError, ValueError) as error:
-        fail(f"Redis at {shown(redis_url)}: {error}\nGive its address by --redis-url or SERINUS_REDIS_URL.")
-
-
 def document(card: Card) -> dict[str, Any]:
     """A run for a program."""
     return {
@@ -142,19 +121,8 @@ def document(card: Card) -> dict[str, Any]:
     }
 
 
-def print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-
-
-def shown(url: str) -> str:
-    """An address without its password."""
-    scheme, separator, rest = url.rpartition("://")
-    return scheme + separator + rest.rpartition("@")[2]
-
-
-def fail(message: str) -> NoReturn:
-    Console(stderr=True, highlight=False).print(f"[red]error:[/red] {message}", soft_wrap=True)
-    raise typer.Exit(1)
+app.command(epilog="Example: serinus validate policies/*.yaml --rollout rollout.yaml")(validate)
+people.register(app)
 
 
 def main() -> None:

@@ -28,6 +28,7 @@ from serinus_controller.adapters.watching import PodSink, RolloutSink, Sink, Wat
 from serinus_controller.domain.pods import HASH_LABEL
 from serinus_controller.service_layer.act import Actor
 from serinus_controller.service_layer.fleet import Fleet
+from serinus_controller.service_layer.people import People
 from serinus_controller.service_layer.policy_book import PolicyBook
 from serinus_controller.service_layer.policy_book import Telemetry as PolicyTelemetry
 from serinus_controller.service_layer.react import Reactor, Telemetry
@@ -138,6 +139,8 @@ class Leader:
 
         try:
             await fleet.restore()
+            # Before the runs are seen: one may have ended meanwhile, and what was begun must still be told.
+            await self._reactor.resume()
             async with asyncio.TaskGroup() as tasks:
                 # Policies first: a run keeps the policy under which it began.
                 for watchers in self._watchers(fleet):
@@ -145,7 +148,6 @@ class Leader:
                         tasks.create_task(keep(f"watch {name}", watcher.step))
                     for watcher in watchers.values():
                         await watcher.synced.wait()
-                await self._reactor.resume()
                 for name, reader in (("verdicts", self._verdicts), ("commands", self._commands)):
                     await reader.start()
                     tasks.create_task(keep(f"tend {name}", reader.tend))
@@ -190,7 +192,7 @@ class Leader:
     async def _on_commands(self, entries: Sequence[Entry]) -> None:
         now = await self._registry.now()
         for command in await _readable(self._commands, CommandIssued, entries):
-            await self._reactor.on_command(command, now)
+            await People(self._reactor).on_command(command, now)
         await self._commands.ack(*(entry.id for entry in entries))
 
 

@@ -278,7 +278,7 @@ class VerdictReached(Event):
         return super().flat() | {"end": str(self.end), "verdict": self.verdict, "reason": self.reason}
 
 
-Action = Literal["advance", "promote", "abort", "hold", "await_approval", "refused"]
+Action = Literal["advance", "promote", "abort", "hold", "await_approval", "retry", "override", "refused"]
 State = Literal["intended", "confirmed", "failed"]
 
 
@@ -326,6 +326,7 @@ class CommandIssued(Event):
     verified: bool = Field(False, description="the actor was authenticated by the console")
     groups: tuple[str, ...] = ()
     reason: str = ""
+    change: dict[str, JsonValue] = Field({}, description="override: JSON merge patch of the policy's spec")
 
     def event_id(self) -> str:
         return self.id

@@ -66,6 +66,10 @@ class FakeRollout:
             self._weigh(0)
             for gone in ("pauseConditions", "controllerPause"):
                 status.pop(gone, None)
+        elif status.get("abort") is False and status["phase"] == "Degraded":
+            pause = {"reason": "CanaryPauseStep", "startTime": "1970-01-01T01:00:00Z"}
+            status.update(phase="Paused", currentStepIndex=1, controllerPause=True, pauseConditions=[pause])
+            self._weigh(5)
         elif status.get("controllerPause") and not status.get("pauseConditions"):
             self._go_on(status)
         self._bump()

@@ -1,7 +1,6 @@
 import asyncio
 import time
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -13,7 +12,7 @@ from serinus_controller.service_layer.fleet import Fleet, LiveRun
 from serinus_controller.service_layer.ports import Control
 from serinus_controller.service_layer.react import Reactor, Telemetry
 
-from tests.support import RUN, command, observed, plan, stage, verdict
+from tests.support import RUN, observed, plan, verdict
 from tests.unit.controller.service_layer.fakes import IMPATIENT, FakeJournal, FakeRollout
 
 pytestmark = pytest.mark.anyio
@@ -119,61 +118,6 @@ async def test_a_failed_act_may_be_decided_again_by_the_next_verdict() -> None:
     await reactor.on_verdict(verdict(end=1_011_000), NOW)
     await world.done(reactor)
     assert world.journal.actions()[-1] == ("advance", "confirmed")
-
-
-async def test_an_approval_opens_the_gate_with_the_verdict_that_waited_for_it() -> None:
-    world = World(plan(stages=(stage(5, 0, approval=True), stage(25, 2), stage(50, 4))))
-    reactor = world.reactor()
-    await reactor.on_verdict(verdict(), NOW)
-    assert world.journal.actions() == [("await_approval", "confirmed")]
-    await reactor.on_command(command("approve"), NOW)
-    await world.done(reactor)
-    assert world.rollout.weights == [25]
-    assert world.journal.told[-1].actor == "alice"
-
-
-async def test_a_person_holds_and_resumes_a_run() -> None:
-    world = World()
-    reactor = world.reactor()
-    await reactor.on_command(command("hold", reason="lunch"), NOW)
-    await reactor.on_verdict(verdict(), NOW)
-    await world.done(reactor)
-    assert world.rollout.weights == []
-    assert [decision.detail for decision in world.journal.told] == ["held by alice (lunch)"]
-    await reactor.on_command(command("resume"), NOW)
-    await world.done(reactor)
-    assert world.rollout.weights == [25]
-
-
-async def test_a_person_may_abort_in_any_mode() -> None:
-    world = World(plan(mode="shadow"))
-    reactor = world.reactor()
-    await reactor.on_command(command("abort", reason="customers complain"), NOW)
-    await world.done(reactor)
-    assert world.rollout.weights == [0]
-    assert world.journal.told[-1].detail == "abort by alice: customers complain"
-
-
-@pytest.mark.parametrize(
-    ("given", "why"),
-    [
-        ({"expires": NOW - 1}, "approve by alice has expired"),
-        ({"step": 3}, "approve by alice is for step 3, the run is at 1"),
-        ({"verb": "retry"}, "retry is not supported yet"),
-    ],
-)
-async def test_a_command_that_does_not_fit_is_refused_in_words(given: dict[str, Any], why: str) -> None:
-    world = World()
-    given = {"verb": "approve", **given}
-    await world.reactor().on_command(command(**given), NOW)
-    assert [(decision.action, decision.detail) for decision in world.journal.told] == [("refused", why)]
-
-
-async def test_a_command_for_another_attempt_is_passed_over() -> None:
-    world = World()
-    other = RUN.model_copy(update={"attempt": 2})
-    await world.reactor().on_command(command("abort", run=other), NOW)
-    assert world.journal.told == []
 
 
 async def test_silence_is_told_once_and_again_after_verdicts_had_come_back() -> None:

@@ -28,10 +28,12 @@ class RedisRegistry:
         seconds, micros = await self._client.time()
         return int(seconds) * 1000 + int(micros) // 1000
 
-    async def attempt(self, cluster: str, view: RolloutView) -> Attempt:
+    async def attempt(self, cluster: str, view: RolloutView, *, another: bool = False) -> Attempt:
         field = f"{cluster}/{view.uid}"
         raw: Any = await self._client.hget(self._keys.attempts, field)
         attempt = Attempt.model_validate_json(raw).following(view) if raw else Attempt.first(view)
+        if another:
+            attempt = attempt.model_copy(update={"number": attempt.number + 1})
         kept = await self._attempt(keys=[self._keys.attempts], args=[field, raw or "", attempt.model_dump_json()])
         return Attempt.model_validate_json(kept)
 

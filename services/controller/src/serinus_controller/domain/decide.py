@@ -92,6 +92,15 @@ def decide(situation: Situation, verdict: VerdictReached, now: Millis) -> Decisi
     return Decision(action, view.step, cause, verdict.sentence, acts=may(plan.mode, action), actor=actor)
 
 
+def forced(situation: Situation, cause: str, actor: str, detail: str) -> Decision | None:
+    """What a person asked for without waiting for a verdict; None if the Rollout does not wait at a gate."""
+    view = situation.view
+    if not view.at_gate:
+        return None
+    action: Action = "promote" if view.step == len(view.steps) - 1 else "advance"
+    return Decision(action, view.step, cause, detail, acts=True, actor=actor)
+
+
 def no_verdict(situation: Situation, last_look: Millis, now: Millis) -> Decision | None:
     """Hold, and say so, when the looks have stopped: nothing is advanced by silence."""
     if situation.view.aborted or not stale(max(last_look, situation.stage_started), situation.plan, now):

@@ -37,6 +37,15 @@ def abort(view: RolloutView) -> Patch:
     return [*_tests(view), {"op": "add", "path": "/status/abort", "value": True}]
 
 
+def retry(view: RolloutView) -> Patch:
+    """Takes an abort of this template back: Argo begins again at the first step."""
+    return [
+        *_tests(view),
+        {"op": "test", "path": "/status/abort", "value": True},
+        {"op": "replace", "path": "/status/abort", "value": False},
+    ]
+
+
 def nudge(text: str) -> dict[str, Any]:
     """A merge patch that makes Argo look at the object again; an unchanged text would cause no event."""
     return {"status": {"message": text}}

@@ -14,7 +14,7 @@ from serinus_controller.domain.rollout import RolloutView
 class Intent(Contract):
     """An act that was decided and is written down before anything is sent."""
 
-    action: Literal["advance", "promote", "abort"]
+    action: Literal["advance", "promote", "abort", "retry"]
     step: int
     step_hash: str
     cause: str
@@ -40,7 +40,7 @@ def progress(intent: Intent, canary_hash: str, uid: str, view: RolloutView | Non
         return Progress("lost", "another revision has begun")
     if intent.action == "abort":
         return _abort(view)
-    return _promote(intent, view)
+    return _retry(view) if intent.action == "retry" else _promote(intent, view)
 
 
 def _abort(view: RolloutView) -> Progress:
@@ -51,6 +51,14 @@ def _abort(view: RolloutView) -> Progress:
     if not view.releasing:
         return Progress("lost", "fully promoted already: Argo drops an abort then")
     return Progress("send")
+
+
+def _retry(view: RolloutView) -> Progress:
+    if view.aborted:
+        return Progress("send")
+    if view.phase == "Degraded":
+        return Progress("wait", "the abort is taken back, Argo has not begun again yet")
+    return Progress("done")
 
 
 def _promote(intent: Intent, view: RolloutView) -> Progress:

@@ -26,6 +26,14 @@ from serinus_controller.service_layer.ports import Journal, Rollouts
 logger = logging.getLogger(__name__)
 
 
+_PATCHES: dict[str, Callable[[RolloutView], patches.Patch]] = {
+    "abort": patches.abort,
+    "retry": patches.retry,
+    "advance": patches.promote,
+    "promote": patches.promote,
+}
+
+
 @dataclass(frozen=True)
 class Patience:
     """Seconds: first and longest pause between reads, when to nudge (doubling), when to give up."""
@@ -131,7 +139,7 @@ class _Attempt:
         if state.next == "lost" or view is None:
             return False
         if state.next == "send":
-            patch = patches.abort(view) if intent.action == "abort" else patches.promote(view)
+            patch = _PATCHES[intent.action](view)
             if await self._actor.rollouts.patch_status(run.namespace, run.name, patch):
                 self.before, self.sent = view, patch
             else:
@@ -144,7 +152,7 @@ class _Attempt:
     async def _nudge(self) -> None:
         if self._touched is None:
             self._touched = self._actor.monotonic()
-        patience = min(self._actor.patience.nudge * 2**self._nudges, self._actor.patience.rarest_nudge)
+        patience = min(self._actor.patience.nudge * 2 ** min(self._nudges, 10), self._actor.patience.rarest_nudge)
         if self._actor.monotonic() - self._touched < patience:
             return
         self._nudges += 1

@@ -41,6 +41,7 @@ class Fleet:
         self._pods: dict[tuple[str, str], PodView] = {}
         self._by_owner: dict[tuple[str, str], set[tuple[str, str]]] = {}
         self._complained: dict[str, str] = {}
+        self._aborted: dict[str, RolloutView] = {}
 
     async def restore(self) -> None:
         """Take up the runs that a leader before us knew."""
@@ -67,6 +68,7 @@ class Fleet:
 
     async def gone(self, view: RolloutView) -> None:
         """A Rollout was deleted."""
+        self._aborted.pop(view.uid, None)
         live = self.runs.get(view.uid)
         if live:
             await self._end(live, "deleted", view.resource_version, None)
@@ -99,7 +101,36 @@ class Fleet:
         live = self.runs.get(uid)
         return live if live and live.run.id == run and live.view else None
 
+    async def aborted(self, run: str) -> LiveRun | None:
+        """The run of this id if it is the last attempt of its Rollout and was aborted."""
+        view = self._aborted.get(run.split("/")[-3] if run.count("/") >= 3 else "")
+        if view is None:
+            return None
+        found = run_of(self._cluster, view, await self._registry.attempt(self._cluster, view))
+        live = self._resolved(view, found, None) if found.id == run else None
+        return replace(live, view=view) if live else None
+
+    def policy_of(self, live: LiveRun) -> CanaryPolicy | None:
+        """The policy under which a run began, as it stands now."""
+        return next((policy for policy in self._policies() if policy.metadata.name == live.plan.policy), None)
+
+    async def override(self, live: LiveRun, policy: CanaryPolicy) -> None:
+        """End the run and begin another attempt under a changed policy. Raises UnfitPolicyError."""
+        assert live.view is not None
+        following = live.run.model_copy(update={"attempt": live.run.attempt + 1})
+        resolve(policy, following, stages(live.view.steps))
+        attempt = await self._registry.attempt(self._cluster, live.view, another=True)
+        run = run_of(self._cluster, live.view, attempt)
+        plan = resolve(policy, run, stages(live.view.steps))
+        await self._end(live, "superseded", live.told.resource_version, live.view)
+        fresh = LiveRun(run, plan, _nothing_told(run, plan), live.view)
+        await self._observe(live.view, fresh, await self._registry.now(), None)
+
     async def _see(self, view: RolloutView, *, seen: Millis, consistent: Millis | None) -> None:
+        if view.aborted and view.releasing:
+            self._aborted[view.uid] = view
+        else:
+            self._aborted.pop(view.uid, None)
         live = self.runs.get(view.uid)
         if live and live.view and version_of(view) < version_of(live.view):
             return
@@ -123,7 +154,7 @@ class Fleet:
         live = live or await self._begin(view)
         if live is None:
             return
-        if live.told.steps != len(view.steps) or (live.view and live.view.step_hash != view.step_hash):
+        if live.told.resource_version and live.view and live.view.step_hash != view.step_hash:
             live = self._resolved(view, live.run, live) or live
         pods, versions = self._pods_of(view, live.run)
         version = str(max([version_of(view), *versions]))

@@ -49,8 +49,8 @@ class Control:
 class Registry(Protocol):
     """Runs as the other services see them."""
 
-    async def attempt(self, cluster: str, view: RolloutView) -> Attempt:
-        """Count and keep the Rollout's attempt."""
+    async def attempt(self, cluster: str, view: RolloutView, *, another: bool = False) -> Attempt:
+        """Count and keep the Rollout's attempt; `another` counts one more at the same template."""
         ...
 
     async def now(self) -> Millis:

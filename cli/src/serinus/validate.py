@@ -1,0 +1,106 @@
+"""`serinus validate`: is a policy right, and does it fit its Rollout?"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.console import Console
+from serinus_contracts import CanaryPolicy, Run
+from serinus_controller.adapters.policies import PolicyError, load_text
+from serinus_controller.domain.resolve import UnfitPolicyError, resolve, warnings
+from serinus_controller.domain.rollout import RolloutView, view
+from serinus_controller.domain.stages import stages
+
+from serinus.options import Output, OutputOption, fail, print_json
+
+Files = Annotated[list[Path], typer.Argument(help="Policy files.")]
+RolloutFile = Annotated[
+    Path | None, typer.Option("--rollout", "-r", help="The Rollout's manifest, to check stages and pauses too.")
+]
+
+
+def validate(files: Files, rollout: RolloutFile = None, output: OutputOption = Output.text) -> None:
+    """Check policies as the controller does: with file, line, column, and what was probably meant."""
+    seen = read_rollout(rollout) if rollout else None
+    problems: list[str] = []
+    hints: list[str] = []
+    good = 0
+    for file in files:
+        try:
+            policies = load_text(file.read_text(encoding="utf-8"), str(file))
+        except (PolicyError, OSError, UnicodeDecodeError) as error:
+            problems += str(error).splitlines()
+            continue
+        good += len(policies)
+        for policy in policies:
+            hints += advice(policy)
+            if seen:
+                told, fits = against(policy, seen)
+                hints += told
+                problems += fits
+    if output is Output.json:
+        print_json({"policies": good, "errors": problems, "warnings": hints})
+    else:
+        console = Console(highlight=False, soft_wrap=True)
+        for problem in problems:
+            console.print(f"[red]error:[/red] {problem}")
+        for hint in hints:
+            console.print(f"[yellow]warning:[/yellow] {hint}")
+        if not problems:
+            console.print(f"{good} polic{'y is' if good == 1 else 'ies are'} right")
+    if problems:
+        raise typer.Exit(1)
+
+
+def read_rollout(file: Path) -> RolloutView:
+    """The first Rollout of a manifest."""
+    try:
+        documents = list(yaml.safe_load_all(file.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        fail(f"{file}: {error}")
+    found: Any = next((one for one in documents if isinstance(one, dict) and one.get("kind") == "Rollout"), None)
+    if found is None:
+        fail(f"{file}: holds no Rollout")
+    # A manifest has not been stored yet: what the server would add is made up.
+    metadata = {"namespace": "default", "uid": "manifest", "resourceVersion": "0", **(found.get("metadata") or {})}
+    try:
+        return view({**found, "metadata": metadata})
+    except ValueError as error:
+        fail(f"{file}: {error}")
+
+
+def advice(policy: CanaryPolicy) -> list[str]:
+    """What is allowed, and seldom wise."""
+    name = policy.metadata.name
+    told = []
+    for metric in policy.spec.metrics:
+        margin = metric.margin
+        if margin is not None and margin.ratio == 1 and not margin.absolute:
+            told.append(
+                f"policy {name}, metric {metric.name}: a margin of ratio 1 leaves no room for noise; without a day of "
+                "history to measure it by, up to one healthy release in ten was aborted under autocorrelated noise. "
+                "Write at least 1.25"
+            )
+    if policy.spec.mode == "shadow":
+        told.append(f"policy {name} is in shadow mode: it says what would be done, and does nothing")
+    return told
+
+
+def against(policy: CanaryPolicy, seen: RolloutView) -> tuple[list[str], list[str]]:
+    """Warnings and errors of a policy on a Rollout."""
+    run = Run(
+        cluster="manifest",
+        namespace=seen.namespace,
+        name=seen.name,
+        uid=seen.uid,
+        canary_hash="canary",
+        stable_hash="stable",
+        attempt=1,
+    )
+    found = stages(seen.steps)
+    try:
+        resolve(policy, run, found)
+    except UnfitPolicyError as error:
+        return [], [str(error)]
+    return warnings(policy, found), []

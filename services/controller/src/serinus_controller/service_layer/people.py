@@ -1,0 +1,152 @@
+"""What people ask for by commands: approve, hold, resume, advance, abort, retry, override.
+
+Every command is answered by a decision that names it as its cause, so whoever sent it can wait for the answer. A mode
+limits what Serinus does of itself, not what a person asks for.
+"""
+
+import logging
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import JsonValue, ValidationError
+from serinus_contracts import CommandIssued
+from serinus_contracts.base import Millis
+from serinus_contracts.events import Action
+from serinus_contracts.policy import CanaryPolicy
+from serinus_runtime import logs
+
+from serinus_controller.domain.decide import Approval, Decision, Memory, decide, forced
+from serinus_controller.domain.progress import Intent
+from serinus_controller.domain.resolve import UnfitPolicyError
+from serinus_controller.service_layer.fleet import LiveRun
+from serinus_controller.service_layer.react import Reactor
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class People:
+    reactor: Reactor
+
+    async def on_command(self, command: CommandIssued, now: Millis) -> None:
+        """Follow a command, or tell why not. One about a run that is over, or that this cluster does not know, is
+        answered by nobody, but for a retry, which is about a run that was aborted."""
+        with logs.about(run=command.run.id, event_id=command.id):
+            fleet = self.reactor.fleet
+            live = await fleet.aborted(command.run.id) if command.verb == "retry" else fleet.find(command.run.id)
+            if live is None:
+                logger.info("%s by %s is about a run that is not there", command.verb, command.actor)
+                return
+            refusal = _refusal(command, live, now)
+            if refusal:
+                await self._answer(command, live, "refused", refusal)
+            else:
+                await self._follow(command, live, now)
+
+    async def _follow(self, command: CommandIssued, live: LiveRun, now: Millis) -> None:
+        if command.verb == "abort":
+            await self._begin(live, Decision("abort", command.step, command.id, _why(command), True, command.actor))
+        elif command.verb == "retry":
+            await self._retry(command, live)
+        elif command.verb == "advance":
+            control = await self.reactor.control(live.run)
+            found = forced(self.reactor.situation(live, control), command.id, command.actor, _why(command))
+            if found is None:
+                await self._answer(command, live, "refused", f"{_why(command)}: the Rollout does not wait at a gate")
+            else:
+                await self._begin(live, found)
+        elif command.verb == "override":
+            await self._override(command, live)
+        else:
+            await self._remember(command, live, now)
+
+    async def _begin(self, live: LiveRun, decision: Decision) -> None:
+        await self.reactor.carry_out(live, await self.reactor.control(live.run), decision)
+
+    async def _remember(self, command: CommandIssued, live: LiveRun, now: Millis) -> None:
+        """Approve, hold, resume: keep it, and decide anew on the verdict that is there."""
+        control = await self.reactor.control(live.run)
+        control = replace(control, memory=_changed(control.memory, command))
+        await self.reactor.keep(live.run, control)
+        decision = None
+        if control.verdict and command.verb != "hold":
+            decision = decide(self.reactor.situation(live, control), control.verdict, now)
+        if decision and decision.action in ("advance", "promote"):
+            await self._begin(live, replace(decision, cause=command.id, actor=command.actor))
+            return
+        waits = f": waits for {decision.detail}" if decision and decision.detail else ""
+        await self._answer(command, live, "hold", _why(command) + (waits if command.verb != "hold" else ""))
+
+    async def _retry(self, command: CommandIssued, live: LiveRun) -> None:
+        assert live.view is not None
+        intent = Intent(
+            action="retry",
+            step=live.view.step,
+            step_hash=live.view.step_hash,
+            cause=command.id,
+            actor=command.actor,
+            detail=_why(command),
+            since=self.reactor.clock(),
+        )
+        self.reactor.act(live, intent)
+
+    async def _override(self, command: CommandIssued, live: LiveRun) -> None:
+        try:
+            policy = overridden(self.reactor.fleet.policy_of(live), command.change)
+            await self.reactor.fleet.override(live, policy)
+        except (ValueError, UnfitPolicyError) as error:
+            await self._answer(command, live, "refused", f"{_why(command)}: {error}")
+            return
+        await self._answer(command, live, "override", f"{_why(command)}: a new attempt begins under the changed policy")
+
+    async def _answer(self, command: CommandIssued, live: LiveRun, action: Action, detail: str) -> None:
+        decision = Decision(action, command.step, command.id, detail, actor=command.actor)
+        await self.reactor.tell(live, await self.reactor.control(live.run), decision)
+
+
+def overridden(policy: CanaryPolicy | None, change: dict[str, JsonValue]) -> CanaryPolicy:
+    """The policy with a JSON merge patch (RFC 7386) of its spec. Raises ValueError saying what does not fit."""
+    if policy is None:
+        raise ValueError("the run's policy is not there any more")
+    if not change:
+        raise ValueError("nothing is overridden: give a change of the policy's spec")
+    document = policy.model_dump(mode="json", exclude_unset=True)
+    document["spec"] = _merged(document["spec"], change)
+    try:
+        return CanaryPolicy.model_validate(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def _merged(target: Any, patch: Any) -> Any:
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = _merged(merged.get(name), value)
+    return merged
+
+
+def _refusal(command: CommandIssued, live: LiveRun, now: Millis) -> str:
+    """Why a command is not followed, empty if it is."""
+    assert live.view is not None
+    if command.expires < now:
+        return f"{command.verb} by {command.actor} has expired"
+    if command.verb in ("approve", "advance") and command.step != live.view.step:
+        return f"{command.verb} by {command.actor} is for step {command.step}, the run is at {live.view.step}"
+    return ""
+
+
+def _why(command: CommandIssued) -> str:
+    return f"{command.verb} by {command.actor}" + (f" ({command.reason})" if command.reason else "")
+
+
+def _changed(memory: Memory, command: CommandIssued) -> Memory:
+    if command.verb == "approve":
+        approval = Approval(actor=command.actor, command=command.id)
+        return replace(memory, approvals={**memory.approvals, command.step: approval})
+    return replace(memory, held=_why(command).removeprefix("hold by ") if command.verb == "hold" else "")

@@ -1,0 +1,229 @@
+import asyncio
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+from serinus_contracts import AnalysisPlan, CanaryPolicy, RolloutObserved
+from serinus_contracts.events import Verb
+from serinus_controller.domain.rollout import RolloutView, view
+from serinus_controller.domain.runs import Attempt
+from serinus_controller.service_layer.act import Actor
+from serinus_controller.service_layer.fleet import Fleet, LiveRun
+from serinus_controller.service_layer.people import People, overridden
+from serinus_controller.service_layer.react import Reactor, Telemetry
+
+from tests.support import RUN, command, observed, plan, stage, verdict
+from tests.unit.controller.rollouts import ABORTED, document
+from tests.unit.controller.service_layer.fakes import IMPATIENT, FakeJournal, FakeRollout
+
+pytestmark = pytest.mark.anyio
+NOW = 1_012_000
+POLICY = CanaryPolicy.model_validate(
+    {
+        "apiVersion": "serinus.dev/v1",
+        "kind": "CanaryPolicy",
+        "metadata": {"name": "shop"},
+        "spec": {"match": {"namespace": "shop"}, "metrics": [{"name": "errors", "preset": "http-errors"}]},
+    }
+)
+
+
+@dataclass
+class FakeRegistry:
+    """Attempts and what is told of runs, in memory."""
+
+    attempts: dict[str, Attempt] = field(default_factory=dict)
+    observed: list[RolloutObserved] = field(default_factory=list)
+    retired: list[RolloutObserved] = field(default_factory=list)
+
+    async def attempt(self, cluster: str, seen: RolloutView, *, another: bool = False) -> Attempt:
+        known = self.attempts.get(seen.uid)
+        attempt = known.following(seen) if known else Attempt.first(seen)
+        self.attempts[seen.uid] = attempt.model_copy(update={"number": attempt.number + another})
+        return self.attempts[seen.uid]
+
+    async def now(self) -> int:
+        return NOW
+
+    async def live(self, cluster: str) -> list[RolloutObserved]:
+        return []
+
+    async def observe(self, event: RolloutObserved, *_: Any, **__: Any) -> None:
+        self.observed.append(event)
+
+    async def retire(self, event: RolloutObserved) -> None:
+        self.retired.append(event)
+
+    async def plan(self, digest: str) -> AnalysisPlan | None:
+        return None
+
+
+class World:
+    """One run, its Rollout, and a controller that people talk to."""
+
+    def __init__(self, one: AnalysisPlan | None = None, state: dict[str, Any] | None = None) -> None:
+        self.rollout, self.journal, self.registry = FakeRollout(state or document()), FakeJournal(), FakeRegistry()
+        self.fleet = Fleet(self.registry, "test", lambda: [POLICY])
+        self.plan = one or plan()
+        actor = Actor(self.rollout, self.journal, lambda: 5, time.monotonic, IMPATIENT)
+        self.reactor = Reactor(self.fleet, self.journal, actor, Telemetry(CollectorRegistry()), lambda: 5)
+        self.look()
+
+    def look(self) -> None:
+        assert self.rollout.state is not None
+        seen = view(self.rollout.state)
+        self.fleet.runs[RUN.uid] = LiveRun(RUN, self.plan, observed(step=seen.step, stage=seen.step // 2), seen)
+
+    async def say(self, verb: Verb, **other: Any) -> None:
+        await People(self.reactor).on_command(command(verb, **other), NOW)
+        await asyncio.gather(*self.reactor._acts.values())
+        if RUN.uid in self.fleet.runs:
+            self.look()
+
+    def told(self) -> list[tuple[str, str, str]]:
+        return [(one.action, one.state, one.detail) for one in self.journal.told]
+
+
+GUARDED = (stage(5, 0, approval=True), stage(25, 2), stage(50, 4))
+
+
+async def test_an_approval_opens_the_gate_with_the_verdict_that_waited_for_it() -> None:
+    world = World(plan(stages=GUARDED))
+    await world.reactor.on_verdict(verdict(), NOW)
+    await world.say("approve")
+    assert world.rollout.weights == [25]
+    decision = world.journal.told[-1]
+    assert (decision.action, decision.actor, decision.cause) == ("advance", "alice", command("approve").id)
+
+
+async def test_an_approval_that_comes_before_the_verdict_is_kept_and_says_what_it_waits_for() -> None:
+    world = World(plan(stages=GUARDED))
+    await world.reactor.on_verdict(verdict(verdict="hold", reason="before_minimum"), NOW)
+    await world.say("approve", reason="looks good")
+    assert world.told()[-1] == ("hold", "confirmed", "approve by alice (looks good): waits for before_minimum")
+    await world.reactor.on_verdict(verdict(end=1_011_000), NOW)
+    await world.say("resume")
+    assert world.rollout.weights == [25]
+
+
+async def test_a_person_holds_and_resumes_a_run() -> None:
+    world = World()
+    await world.say("hold", reason="lunch")
+    await world.reactor.on_verdict(verdict(), NOW)
+    assert world.rollout.weights == []
+    assert world.told()[-1] == ("hold", "confirmed", "held by alice (lunch)")
+    await world.say("resume")
+    assert world.rollout.weights == [25]
+
+
+async def test_a_person_advances_without_waiting_for_a_verdict_even_where_the_mode_would_not() -> None:
+    world = World(plan(mode="shadow"))
+    await world.say("advance", reason="known issue")
+    assert world.rollout.weights == [25]
+    assert world.told() == [("advance", "confirmed", "advance by alice (known issue)")]
+
+
+async def test_an_advance_of_a_rollout_that_does_not_wait_is_refused() -> None:
+    world = World(state=document(status={"phase": "Progressing", "pauseConditions": None, "controllerPause": None}))
+    await world.say("advance")
+    assert world.told() == [("refused", "confirmed", "advance by alice: the Rollout does not wait at a gate")]
+
+
+async def test_a_person_may_abort_in_any_mode() -> None:
+    world = World(plan(mode="shadow"))
+    await world.say("abort", reason="customers complain")
+    assert world.rollout.weights == [0]
+    assert world.told() == [("abort", "confirmed", "abort by alice (customers complain)")]
+
+
+async def test_an_abort_takes_the_place_of_an_advance_that_is_under_way() -> None:
+    world = World()
+    world.rollout.deaf = 10**6
+    await world.reactor.on_verdict(verdict(), NOW)
+    await asyncio.sleep(0)
+    world.rollout.deaf = 0
+    await world.say("abort")
+    assert world.rollout.weights == [0]
+    assert [(action, state) for action, state, _ in world.told()] == [("advance", "failed"), ("abort", "confirmed")]
+
+
+async def test_an_aborted_run_is_tried_again_once_however_often_the_command_comes() -> None:
+    world = World(state=document(status=ABORTED))
+    assert world.rollout.state is not None
+    world.fleet.runs.clear()
+    await world.fleet.see(view(world.rollout.state))
+    await world.say("retry")
+    assert world.rollout.state["status"]["abort"] is False
+    assert world.told() == [("retry", "confirmed", "retry by alice")]
+    # Aborted once more: this is another attempt now, and the old command is not about it.
+    world.rollout.state["status"].update(ABORTED)
+    world.rollout.state["metadata"]["resourceVersion"] = "900"
+    world.registry.attempts[RUN.uid] = replace_number(world.registry.attempts[RUN.uid], 2)
+    await world.fleet.see(view(world.rollout.state))
+    await world.say("retry")
+    assert world.rollout.state["status"]["abort"] is True
+
+
+def replace_number(attempt: Attempt, number: int) -> Attempt:
+    return attempt.model_copy(update={"number": number})
+
+
+async def test_an_override_begins_another_attempt_under_the_changed_policy() -> None:
+    world = World()
+    assert world.rollout.state is not None
+    await world.fleet._registry.attempt("test", view(world.rollout.state))
+    await world.say(
+        "override", change={"metrics": [{"name": "errors", "preset": "http-errors", "margin": {"ratio": 3}}]}
+    )
+    assert [one.outcome for one in world.registry.retired] == ["superseded"]
+    (fresh,) = world.fleet.runs.values()
+    assert world.registry.observed[-1].run.attempt == 2
+    assert fresh.run.uid == RUN.uid
+    assert world.told()[-1][0] == "override"
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({}, "nothing is overridden"),
+        ({"metrics": []}, "spec.metrics: Tuple should have at least 1 item"),
+        ({"marginn": 1}, "spec.marginn: Extra inputs are not permitted"),
+    ],
+)
+async def test_an_override_that_does_not_fit_is_refused_with_the_place(change: dict[str, Any], complaint: str) -> None:
+    world = World()
+    await world.say("override", change=change)
+    ((action, _, detail),) = world.told()
+    assert action == "refused"
+    assert complaint in detail
+
+
+def test_a_merge_patch_changes_what_it_names_and_removes_what_it_gives_as_null() -> None:
+    changed = overridden(POLICY, {"interval": "5s", "budget": {"false_abort": 0.05}})
+    assert (changed.spec.interval, changed.spec.budget.false_abort) == (5, 0.05)
+    assert overridden(changed, {"interval": None}).spec.interval == 30
+
+
+@pytest.mark.parametrize(
+    ("verb", "given", "why"),
+    [
+        ("approve", {"expires": NOW - 1}, "approve by alice has expired"),
+        ("approve", {"step": 3}, "approve by alice is for step 3, the run is at 1"),
+        ("advance", {"step": 3}, "advance by alice is for step 3, the run is at 1"),
+    ],
+)
+async def test_a_command_that_does_not_fit_is_refused_in_words(verb: Verb, given: dict[str, Any], why: str) -> None:
+    world = World()
+    await world.say(verb, **given)
+    assert world.told() == [("refused", "confirmed", why)]
+
+
+async def test_a_command_for_another_attempt_is_passed_over() -> None:
+    world = World()
+    other = RUN.model_copy(update={"attempt": 2})
+    for verb in ("abort", "approve", "retry"):
+        await world.say(verb, run=other)  # type: ignore[arg-type]
+    assert world.told() == []
+    assert replace(world.fleet.runs[RUN.uid]).run == RUN
