@@ -8,6 +8,7 @@ import getpass
 import json
 import socket
 import time
+from collections.abc import Sequence
 from typing import Annotated, Any, get_args
 
 import typer
@@ -107,7 +108,10 @@ def ask(
     redis_tag: str,
     output: Output,
 ) -> None:
-    """Send a command and wait for the decision that answers it. Exit codes: 0 done, 1 refused or failed, 4 no answer."""
+    """Send a command and wait for the decision that answers it.
+
+    Exit codes: 0 done, 1 refused or failed, 4 no answer.
+    """
 
     async def send(board: Board) -> None:
         await board.load()
@@ -160,16 +164,21 @@ def find(board: Board, rollout: str, cluster: str | None, *, aborted: bool = Fal
     found = [card for card in matching if card.observed.outcome == wanted]
     if aborted and found:
         found = [max(found, key=lambda card: card.observed.run.attempt)]
-    if len(found) == 1:
-        return found[0]
+    if len(found) != 1:
+        fail(_not_one(board, rollout, matching, found, "aborted" if aborted else "live"))
+    return found[0]
+
+
+def _not_one(board: Board, rollout: str, matching: Sequence[Card], found: Sequence[Card], kind: str) -> str:
+    """Why a name did not lead to one run."""
     if found:
         places = ", ".join(f"{card.observed.run.cluster}: {card.observed.run.rollout}" for card in found)
-        fail(f"{rollout} is not the only one ({places}): give namespace/name, or --cluster")
+        return f"{rollout} is not the only one ({places}): give namespace/name, or --cluster"
     if matching:
-        last, kind = matching[-1].observed, "aborted" if aborted else "live"
-        fail(f"{last.run.rollout} has no {kind} run: the last one is {last.outcome or 'live'}")
+        last = matching[-1].observed
+        return f"{last.run.rollout} has no {kind} run: the last one is {last.outcome or 'live'}"
     known = ", ".join(sorted({card.observed.run.rollout for card in board.cards.values()})) or "none"
-    fail(f"no run of {rollout} is known; known: {known}")
+    return f"no run of {rollout} is known; known: {known}"
 
 
 async def _answer(board: Board, command: CommandIssued, timeout: float) -> DecisionTaken | None:
