@@ -19,6 +19,7 @@ from serinus_runtime.service import Service
 from serinus_runtime.streams import Entry, GroupReader, consumer_name
 
 from serinus_controller.adapters.election import Election
+from serinus_controller.adapters.events import KubernetesEvents
 from serinus_controller.adapters.journal import RedisJournal
 from serinus_controller.adapters.kubernetes import PODS, ROLLOUTS, Api, KubernetesRollouts, connect
 from serinus_controller.adapters.mirror import Mirror, Resource
@@ -27,6 +28,7 @@ from serinus_controller.adapters.registry import RedisRegistry
 from serinus_controller.adapters.watching import PodSink, RolloutSink, Sink, Watcher
 from serinus_controller.domain.pods import HASH_LABEL
 from serinus_controller.service_layer.act import Actor
+from serinus_controller.service_layer.announce import AnnouncedJournal
 from serinus_controller.service_layer.fleet import Fleet
 from serinus_controller.service_layer.people import People
 from serinus_controller.service_layer.policy_book import PolicyBook
@@ -131,8 +133,9 @@ class Leader:
         """One term: take up what is under way, then keep everything going until cancelled or something fails."""
         settings, service = self._settings, self._service
         fleet = Fleet(self._registry, settings.cluster, self._book.current)
-        actor = Actor(KubernetesRollouts(self._api), self._journal, service.clock, time.monotonic)
-        self._reactor = Reactor(fleet, self._journal, actor, self._telemetry, service.clock)
+        journal = AnnouncedJournal(self._journal, KubernetesEvents(self._api))
+        actor = Actor(KubernetesRollouts(self._api), journal, service.clock, time.monotonic)
+        self._reactor = Reactor(fleet, journal, actor, self._telemetry, service.clock)
 
         def keep(name: str, step: Callable[[], Awaitable[float]]) -> Coroutine[None, None, None]:
             return forever(name, step, health=service.health, stopping=service.stopping)

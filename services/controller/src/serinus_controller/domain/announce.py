@@ -1,0 +1,29 @@
+"""Which decisions are worth an Event in the cluster, and by what reason."""
+
+from serinus_contracts import DecisionTaken
+
+_DONE = {
+    "advance": "Advanced",
+    "promote": "Promoted",
+    "abort": "Aborted",
+    "hold": "Held",
+    "await_approval": "AwaitsApproval",
+    "retry": "Retried",
+    "override": "Overridden",
+    "refused": "CommandRefused",
+}
+# Every stage passes through these; telling them would bury what matters.
+_ROUTINE = ("settling", "awaiting_baseline", "before_minimum", "insufficient_evidence")
+
+
+def worth_telling(decision: DecisionTaken) -> bool:
+    return decision.action != "hold" or decision.detail not in _ROUTINE
+
+
+def reason_of(decision: DecisionTaken) -> str:
+    """The Event's reason, such as SerinusAborted, SerinusWouldAdvance, SerinusPromoteFailed."""
+    if decision.state == "intended":
+        return f"SerinusWould{decision.action.capitalize()}"
+    if decision.state == "failed":
+        return f"Serinus{decision.action.capitalize()}Failed"
+    return f"Serinus{_DONE[decision.action]}"
