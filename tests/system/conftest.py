@@ -23,7 +23,6 @@ from serinus_contracts import (
     VerdictReached,
     from_entry,
 )
-from serinus_runtime.redis import Client
 
 from tests.servers import RedisServer, redis_server
 from tests.simulated import World, start_services
@@ -50,7 +49,7 @@ class Team:
 
     world: World
     server: RedisServer
-    client: Client
+    client: Any
     keys: Keys
     environment: dict[str, str]
     services: dict[str, Child]

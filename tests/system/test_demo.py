@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,14 @@ def children(process: "subprocess.Popen[str]") -> dict[str, int]:
     return found
 
 
+def runs(process: "subprocess.Popen[str]", module: str) -> bool:
+    return module in children(process)
+
+
+def passed(since: float, seconds: float) -> bool:
+    return time.monotonic() - since > seconds
+
+
 def alive(pid: int) -> bool:
     stat = Path(f"/proc/{pid}/stat")
     return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
@@ -51,8 +60,8 @@ def test_the_demo_ends_as_it_must_in_under_two_minutes_though_each_service_is_ki
     began = time.monotonic()
     with demo() as process:
         for number, service in enumerate(("serinus_collector", "serinus_analyzer", "serinus_controller")):
-            wait_until(lambda due=12 + 6 * number: time.monotonic() - began > due, 40, "its moment")
-            wait_until(lambda name=service: name in children(process), 20, f"{service} to run")
+            wait_until(partial(passed, began, 12 + 6 * number), 40, "its moment")
+            wait_until(partial(runs, process, service), 20, f"{service} to run")
             os.kill(children(process)[service], signal.SIGKILL)
         printed, errors = process.communicate(timeout=150)
     assert process.returncode == 0, printed + errors

@@ -8,7 +8,6 @@ from serinus_analyzer.adapters.evidence import RedisEvidence
 from serinus_analyzer.service_layer.ports import Fold, Standing
 from serinus_contracts import Keys, VerdictReached, from_entry
 from serinus_contracts.streams import ANALYZER_GROUP
-from serinus_runtime.redis import Client
 from serinus_runtime.streams import ensure_group
 
 from tests.support import RUN, verdict
@@ -27,11 +26,11 @@ AFTER = Standing(
 
 
 @pytest.fixture
-def evidence(client: Client, keys: Keys) -> RedisEvidence:
+def evidence(client: Any, keys: Keys) -> RedisEvidence:
     return RedisEvidence(client, keys, clock=lambda: 5, most_entries=100)
 
 
-async def delivered(client: Client, keys: Keys, count: int) -> list[bytes]:
+async def delivered(client: Any, keys: Keys, count: int) -> list[bytes]:
     """Entries that an analyzer has read and not yet finished."""
     stream = keys.stream("snapshots")
     await ensure_group(client, stream, ANALYZER_GROUP)
@@ -41,13 +40,13 @@ async def delivered(client: Client, keys: Keys, count: int) -> list[bytes]:
     return [entry for entry, _ in read[0][1]]
 
 
-async def pending(client: Client, keys: Keys) -> int:
+async def pending(client: Any, keys: Keys) -> int:
     count: int = (await client.xpending(keys.stream("snapshots"), ANALYZER_GROUP))["pending"]
     return count
 
 
 async def test_a_commit_writes_evidence_verdicts_and_acknowledges_in_one(
-    evidence: RedisEvidence, client: Client, keys: Keys
+    evidence: RedisEvidence, client: Any, keys: Keys
 ) -> None:
     entries = await delivered(client, keys, 2)
     told = [verdict(end=1_009_000), verdict()]
@@ -59,7 +58,7 @@ async def test_a_commit_writes_evidence_verdicts_and_acknowledges_in_one(
     assert await client.ttl(keys.evidence(RUN.id)) > 0
 
 
-async def test_who_comes_second_changes_nothing_at_all(evidence: RedisEvidence, client: Client, keys: Keys) -> None:
+async def test_who_comes_second_changes_nothing_at_all(evidence: RedisEvidence, client: Any, keys: Keys) -> None:
     first, second = await delivered(client, keys, 2)
     await evidence.commit([Fold(RUN.id, Standing(), AFTER, [verdict()], [first])])
     other = replace(AFTER, evidence=b"other")
@@ -70,7 +69,7 @@ async def test_who_comes_second_changes_nothing_at_all(evidence: RedisEvidence, 
 
 
 async def test_runs_of_one_batch_are_committed_each_for_itself(
-    evidence: RedisEvidence, client: Client, keys: Keys
+    evidence: RedisEvidence, client: Any, keys: Keys
 ) -> None:
     one, two = await delivered(client, keys, 2)
     await evidence.commit([Fold("run-a", Standing(), AFTER, [verdict()], [one])])

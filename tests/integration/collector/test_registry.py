@@ -11,7 +11,6 @@ from serinus_contracts import Keys, MetricsCollected, RolloutObserved, from_entr
 from serinus_contracts.streams import ANALYZER_GROUP
 from serinus_controller.adapters.registry import RedisRegistry as ControllersRegistry
 from serinus_runtime.errors import PermanentError
-from serinus_runtime.redis import Client
 from serinus_runtime.streams import ensure_group
 
 from tests.support import RUN, observed, plan, snapshot
@@ -21,22 +20,22 @@ STARTED = 1_000_000
 
 
 @pytest.fixture
-def registry(client: Client, keys: Keys) -> RedisRegistry:
+def registry(client: Any, keys: Keys) -> RedisRegistry:
     return collectors(client, keys)
 
 
-def collectors(client: Client, keys: Keys, **options: Any) -> RedisRegistry:
-    fields = {"clock": lambda: 5, "lease_ms": 60_000, "allowance_ms": 2_000, "most_entries": 100_000}
+def collectors(client: Any, keys: Keys, **options: Any) -> RedisRegistry:
+    fields: dict[str, Any] = {"clock": lambda: 5, "lease_ms": 60_000, "allowance_ms": 2_000, "most_entries": 100_000}
     return RedisRegistry(client, keys, **(fields | options))
 
 
 @pytest.fixture
-def controller(client: Client, keys: Keys) -> ControllersRegistry:
+def controller(client: Any, keys: Keys) -> ControllersRegistry:
     return ControllersRegistry(client, keys, clock=lambda: 5, most_entries=1_000)
 
 
 async def make_known(
-    controller: ControllersRegistry, client: Client, keys: Keys, constant: int | None = 2_000_000, **fields: Any
+    controller: ControllersRegistry, client: Any, keys: Keys, constant: int | None = 2_000_000, **fields: Any
 ) -> Lease:
     """A run that is due now."""
     await controller.observe(observed(**fields), plan(), constant, publish=True)
@@ -57,7 +56,7 @@ async def loaded(registry: RedisRegistry) -> RunState:
 
 
 async def test_a_due_run_is_leased_once_and_comes_back_when_the_lease_has_ended(
-    registry: RedisRegistry, controller: ControllersRegistry, client: Client, keys: Keys
+    registry: RedisRegistry, controller: ControllersRegistry, client: Any, keys: Keys
 ) -> None:
     await make_known(controller, client, keys)
     (lease,), _ = await registry.lease(10)
@@ -70,7 +69,7 @@ async def test_a_due_run_is_leased_once_and_comes_back_when_the_lease_has_ended(
 
 
 async def test_what_a_controller_makes_known_a_collector_loads(
-    registry: RedisRegistry, controller: ControllersRegistry, client: Client, keys: Keys
+    registry: RedisRegistry, controller: ControllersRegistry, client: Any, keys: Keys
 ) -> None:
     await make_known(controller, client, keys, constant=1_234_567)
     state = await loaded(registry)
@@ -78,7 +77,7 @@ async def test_what_a_controller_makes_known_a_collector_loads(
 
 
 async def test_a_look_is_committed_whole_and_the_next_follows_it(
-    registry: RedisRegistry, controller: ControllersRegistry, client: Client, keys: Keys
+    registry: RedisRegistry, controller: ControllersRegistry, client: Any, keys: Keys
 ) -> None:
     lease = await make_known(controller, client, keys)
     state = await loaded(registry)
@@ -91,7 +90,7 @@ async def test_a_look_is_committed_whole_and_the_next_follows_it(
 
 
 async def test_of_two_workers_with_the_same_look_one_commits_it(
-    registry: RedisRegistry, controller: ControllersRegistry, client: Client, keys: Keys
+    registry: RedisRegistry, controller: ControllersRegistry, client: Any, keys: Keys
 ) -> None:
     lease = await make_known(controller, client, keys)
     state = await loaded(registry)
@@ -101,7 +100,7 @@ async def test_of_two_workers_with_the_same_look_one_commits_it(
 
 
 async def test_a_window_over_a_weight_that_changed_meanwhile_is_not_committed(
-    registry: RedisRegistry, controller: ControllersRegistry, client: Client, keys: Keys
+    registry: RedisRegistry, controller: ControllersRegistry, client: Any, keys: Keys
 ) -> None:
     lease = await make_known(controller, client, keys)
     state = await loaded(registry)
@@ -112,7 +111,7 @@ async def test_a_window_over_a_weight_that_changed_meanwhile_is_not_committed(
 
 
 async def test_no_look_beyond_what_is_known_of_the_weight_is_committed(
-    registry: RedisRegistry, controller: ControllersRegistry, client: Client, keys: Keys
+    registry: RedisRegistry, controller: ControllersRegistry, client: Any, keys: Keys
 ) -> None:
     lease = await make_known(controller, client, keys, constant=1_011_999)
     state = await loaded(registry)
@@ -120,7 +119,7 @@ async def test_no_look_beyond_what_is_known_of_the_weight_is_committed(
 
 
 async def test_a_run_that_has_ended_is_neither_loaded_nor_committed_nor_due(
-    registry: RedisRegistry, controller: ControllersRegistry, client: Client, keys: Keys
+    registry: RedisRegistry, controller: ControllersRegistry, client: Any, keys: Keys
 ) -> None:
     lease = await make_known(controller, client, keys)
     state = await loaded(registry)
@@ -132,7 +131,7 @@ async def test_a_run_that_has_ended_is_neither_loaded_nor_committed_nor_due(
 
 
 async def test_a_registry_entry_that_cannot_be_read_is_told_and_not_taken_for_no_run(
-    registry: RedisRegistry, controller: ControllersRegistry, client: Client, keys: Keys
+    registry: RedisRegistry, controller: ControllersRegistry, client: Any, keys: Keys
 ) -> None:
     await make_known(controller, client, keys)
     await client.hset(keys.run(RUN.id), "observed", "garbage")
@@ -141,7 +140,7 @@ async def test_a_registry_entry_that_cannot_be_read_is_told_and_not_taken_for_no
 
 
 async def test_trimming_never_eats_what_no_analyzer_has_finished(
-    controller: ControllersRegistry, client: Client, keys: Keys
+    controller: ControllersRegistry, client: Any, keys: Keys
 ) -> None:
     registry = collectors(client, keys, most_entries=1_000)
     stream = keys.stream("snapshots")
@@ -161,7 +160,7 @@ async def test_trimming_never_eats_what_no_analyzer_has_finished(
 
 
 async def test_a_reader_of_an_older_state_of_the_cluster_changes_nothing(
-    controller: ControllersRegistry, client: Client, keys: Keys, registry: RedisRegistry
+    controller: ControllersRegistry, client: Any, keys: Keys, registry: RedisRegistry
 ) -> None:
     await make_known(controller, client, keys, resource_version="20")
     await controller.observe(observed(resource_version="19", step=5), plan(), None, publish=True)
@@ -170,7 +169,7 @@ async def test_a_reader_of_an_older_state_of_the_cluster_changes_nothing(
 
 
 async def test_what_is_known_of_a_weight_only_grows_within_a_stage_and_begins_anew_with_the_next(
-    controller: ControllersRegistry, client: Client, keys: Keys, registry: RedisRegistry
+    controller: ControllersRegistry, client: Any, keys: Keys, registry: RedisRegistry
 ) -> None:
     await make_known(controller, client, keys, constant=1_500_000)
     await controller.observe(observed(), plan(), 1_400_000, publish=False)
@@ -180,7 +179,7 @@ async def test_what_is_known_of_a_weight_only_grows_within_a_stage_and_begins_an
 
 
 async def test_a_run_that_begins_is_published_and_due_within_its_first_interval(
-    controller: ControllersRegistry, client: Client, keys: Keys
+    controller: ControllersRegistry, client: Any, keys: Keys
 ) -> None:
     now = await controller.now()
     await controller.observe(observed(), plan(), None, publish=True)

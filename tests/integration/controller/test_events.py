@@ -28,7 +28,7 @@ async def api(world: World) -> AsyncIterator[Api]:
 
 def decision(**other: Any) -> DecisionTaken:
     fields = {"run": RUN, "step": 1, "action": "abort", "cause": "v", "detail": "abort: bad", "mode": "enforce"}
-    return DecisionTaken(**(fields | {"state": "confirmed", "decided": 1_700_000_000_000} | other))  # type: ignore[arg-type]
+    return DecisionTaken(**(fields | {"state": "confirmed", "decided": 1_700_000_000_000} | other))
 
 
 async def events(api: Api) -> list[dict[str, Any]]:

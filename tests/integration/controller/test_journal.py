@@ -1,5 +1,7 @@
 """The controller's memory and attempts, on a real server."""
 
+from typing import Any
+
 import pytest
 from serinus_contracts import DecisionTaken, Keys, from_entry
 from serinus_controller.adapters.journal import RedisJournal
@@ -7,7 +9,6 @@ from serinus_controller.adapters.registry import RedisRegistry
 from serinus_controller.domain.decide import Approval, Memory
 from serinus_controller.domain.progress import Intent
 from serinus_controller.service_layer.ports import Control
-from serinus_runtime.redis import Client
 
 from tests.support import RUN, verdict
 from tests.unit.controller.rollouts import ABORTED, at
@@ -20,7 +21,7 @@ DECISION = DecisionTaken(
 
 
 @pytest.fixture
-def journal(client: Client, keys: Keys) -> RedisJournal:
+def journal(client: Any, keys: Keys) -> RedisJournal:
     return RedisJournal(client, keys, clock=lambda: 5, most_entries=100)
 
 
@@ -37,7 +38,7 @@ async def test_all_that_is_remembered_is_there_for_the_next_leader(journal: Redi
 
 
 async def test_telling_the_outcome_closes_the_intent_in_the_same_step(
-    journal: RedisJournal, client: Client, keys: Keys
+    journal: RedisJournal, client: Any, keys: Keys
 ) -> None:
     await journal.begin(RUN, INTENT, "advance:1:")
     await journal.tell(DECISION, topic="advance:1:", ends_intent=True)
@@ -47,7 +48,7 @@ async def test_telling_the_outcome_closes_the_intent_in_the_same_step(
     assert (fields[b"action"], fields[b"state"]) == (b"advance", b"confirmed")
 
 
-async def test_attempts_are_counted_over_restarts_and_by_two_controllers_alike(client: Client, keys: Keys) -> None:
+async def test_attempts_are_counted_over_restarts_and_by_two_controllers_alike(client: Any, keys: Keys) -> None:
     one, two = (RedisRegistry(client, keys, clock=lambda: 5, most_entries=100) for _ in range(2))
     assert (await one.attempt("c", at())).number == 1
     assert (await two.attempt("c", at())).number == 1

@@ -8,7 +8,7 @@ import pytest
 from faststream.redis import RedisBroker
 from pydantic import RedisDsn
 from serinus_contracts import Keys
-from serinus_runtime.redis import Client, make_broker
+from serinus_runtime.redis import make_broker
 from serinus_runtime.settings import Settings
 from serinus_runtime.streams import MOST_DELIVERIES, Entry, GroupReader, ensure_group
 
@@ -50,7 +50,7 @@ async def until(condition: Callable[[], Any], what: str, seconds: float = 5.0) -
         raise AssertionError(f"waited {seconds:g} s in vain for {what}") from None
 
 
-def reader(broker: RedisBroker, client: Client, keys: Keys, inbox: Inbox, **options: Any) -> GroupReader:
+def reader(broker: RedisBroker, client: Any, keys: Keys, inbox: Inbox, **options: Any) -> GroupReader:
     made = GroupReader(
         broker,
         client,
@@ -64,9 +64,7 @@ def reader(broker: RedisBroker, client: Client, keys: Keys, inbox: Inbox, **opti
     return made
 
 
-async def test_entries_from_before_the_group_existed_are_read_too(
-    broker: RedisBroker, client: Client, keys: Keys
-) -> None:
+async def test_entries_from_before_the_group_existed_are_read_too(broker: RedisBroker, client: Any, keys: Keys) -> None:
     await client.xadd(keys.stream("verdicts"), {"n": 1})
     inbox = Inbox()
     one = reader(broker, client, keys, inbox)
@@ -77,9 +75,7 @@ async def test_entries_from_before_the_group_existed_are_read_too(
     assert await one.oldest_pending() is None
 
 
-async def test_an_entry_that_a_handler_left_is_handed_over_again(
-    broker: RedisBroker, client: Client, keys: Keys
-) -> None:
+async def test_an_entry_that_a_handler_left_is_handed_over_again(broker: RedisBroker, client: Any, keys: Keys) -> None:
     inbox = Inbox()
     inbox.acknowledges = False
     one = reader(broker, client, keys, inbox, reclaim_after_ms=50)
@@ -96,7 +92,7 @@ async def test_an_entry_that_a_handler_left_is_handed_over_again(
 
 
 async def test_a_group_that_vanished_is_made_anew_and_reading_goes_on(
-    broker: RedisBroker, client: Client, keys: Keys
+    broker: RedisBroker, client: Any, keys: Keys
 ) -> None:
     inbox = Inbox()
     one = reader(broker, client, keys, inbox)
@@ -114,7 +110,7 @@ async def test_a_group_that_vanished_is_made_anew_and_reading_goes_on(
     await one.stop()
 
 
-async def test_a_reader_can_stop_and_start_again(broker: RedisBroker, client: Client, keys: Keys) -> None:
+async def test_a_reader_can_stop_and_start_again(broker: RedisBroker, client: Any, keys: Keys) -> None:
     inbox = Inbox()
     one = reader(broker, client, keys, inbox)
     for number in (1, 2):
@@ -126,7 +122,7 @@ async def test_a_reader_can_stop_and_start_again(broker: RedisBroker, client: Cl
 
 
 async def test_a_dead_letter_keeps_the_entry_its_origin_and_the_error(
-    broker: RedisBroker, client: Client, keys: Keys
+    broker: RedisBroker, client: Any, keys: Keys
 ) -> None:
     stream = keys.stream("verdicts")
     one = reader(broker, client, keys, Inbox())
@@ -143,7 +139,7 @@ async def test_a_dead_letter_keeps_the_entry_its_origin_and_the_error(
 
 
 async def test_an_entry_that_kills_its_readers_again_and_again_is_buried(
-    broker: RedisBroker, client: Client, keys: Keys
+    broker: RedisBroker, client: Any, keys: Keys
 ) -> None:
     stream = keys.stream("verdicts")
     inbox = Inbox()

@@ -32,9 +32,9 @@ def document(**changes: Any) -> dict[str, Any]:
     for part, wanted in changes.items():
         for name, value in wanted.items():
             if value is None:
-                merged[part].pop(name, None)  # type: ignore[attr-defined]
+                merged[part].pop(name, None)
             else:
-                merged[part][name] = value  # type: ignore[index]
+                merged[part][name] = value
     return merged
 
 

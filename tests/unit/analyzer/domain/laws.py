@@ -22,14 +22,27 @@ worse = st.sampled_from([1.05, 1.25, 2.0, 5.0, 30.0])
 better = worse.map(lambda psi: 1 / psi)
 
 
+def log_value(
+    x: float,
+    n: float,
+    y: float,
+    m: float,
+    b: float,
+    ratio: float,
+    absolute: float,
+    psi: float,
+    rate: bool = False,
+) -> float:
+    """ln e of one look as a plain number."""
+    return float(value.log_value(x, n, y, m, b, ratio, absolute, psi, rate))
+
+
 def log_expectation(
-    p: Floats, s: Floats, n: float, m: float, b: float, ratio: float, absolute: float, psi: float, rate: bool = False
+    p: Floats, s: Floats, n: float, m: float, b: float, ratio: float, absolute: float, psi: float
 ) -> Floats:
     """ln E[e] in closed form when the canary's n trials have rate p, stable's m have s; exact as ln e is linear."""
-
-    def log_e(x: float, y: float) -> float:
-        return float(value.log_value(*map(np.float64, (x, n, y, m, b, ratio, absolute, psi)), np.bool_(rate)))
-
-    none = log_e(0, 0)
-    per_x, per_y = log_e(n, 0) - none, log_e(0, m) - none
-    return none + n * np.log1p(p * np.expm1(per_x / n)) + m * np.log1p(s * np.expm1(per_y / m))
+    none = log_value(0, n, 0, m, b, ratio, absolute, psi)
+    per_x = log_value(n, n, 0, m, b, ratio, absolute, psi) - none
+    per_y = log_value(0, n, m, m, b, ratio, absolute, psi) - none
+    result: Floats = none + n * np.log1p(p * np.expm1(per_x / n)) + m * np.log1p(s * np.expm1(per_y / m))
+    return result

@@ -12,18 +12,14 @@ from tests.unit.analyzer.domain.laws import (
     better,
     lawful,
     log_expectation,
+    log_value,
     rates,
     ratios,
     trials,
     worse,
 )
 
-SHARE, RATE = np.bool_(False), np.bool_(True)
 GRID = np.concatenate([np.logspace(-8, -2, 60), np.linspace(0.01, 1, 100)])
-
-
-def log_value(*args: float, rate: bool = False) -> float:
-    return float(value.log_value(*(np.float64(arg) for arg in args), np.bool_(rate)))
 
 
 def tolerance(n: float, m: float) -> float:
@@ -184,8 +180,6 @@ def test_every_count_up_to_10_to_the_12_gives_a_finite_value() -> None:
 
 def test_any_shapes_that_broadcast_are_taken() -> None:
     x = np.arange(6.0).reshape(2, 3, 1)
-    found = value.log_value(
-        x, *(np.float64(v) for v in (100, 3, 100, 0.02, 1, 0)), np.array([1.5, 2, 3, 5]), np.bool_(False)
-    )
+    found = value.log_value(x, 100, 3, 100, 0.02, 1, 0, [1.5, 2, 3, 5], False)
     assert found.shape == (2, 3, 4)
     assert found[1, 2, 3] == log_value(5, 100, 3, 100, 0.02, 1, 0, 5)

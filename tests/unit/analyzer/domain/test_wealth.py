@@ -70,8 +70,7 @@ def test_abort_wealth_over_two_looks_is_expected_to_be_1_at_most(p: float, s: fl
     psi = wealth.ABORT_PSI[:, None]
 
     def gain(x: int, y: int, b: float) -> np.ndarray:
-        one, zero, no = np.float64(1), np.float64(0), np.bool_(False)
-        return value.log_value(*(np.float64(v) for v in (x, n, y, m, b)), one, zero, psi, no)
+        return value.log_value(x, n, y, m, b, 1, 0, psi, False)
 
     for first in counts:
         start = wealth.grown(np.full((8, 1), wealth.NEVER), np.log(weights[:1]), gain(*first, 0.15))

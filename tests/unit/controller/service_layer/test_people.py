@@ -224,6 +224,6 @@ async def test_a_command_for_another_attempt_is_passed_over() -> None:
     world = World()
     other = RUN.model_copy(update={"attempt": 2})
     for verb in ("abort", "approve", "retry"):
-        await world.say(verb, run=other)  # type: ignore[arg-type]
+        await world.say(verb, run=other)
     assert world.told() == []
     assert replace(world.fleet.runs[RUN.uid]).run == RUN

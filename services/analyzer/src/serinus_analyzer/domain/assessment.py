@@ -1,6 +1,8 @@
 """What a judge says after one look: all of a verdict that does not depend on the looks before."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from serinus_contracts.events import MetricVerdict, Reason, Traffic, Verdict
 
@@ -10,13 +12,13 @@ class Assessment:
     """The judgement of one look; the service adds what it knows of the chain of looks and publishes it.
 
     missing: metrics without usable counts in this look; resets: counter resets in it; newest: time of the newest
-    sample (ms); exposed: requests that the canary has served in judged windows, over the run.
+    sample (ms); exposed: requests that the canary has served in judged windows, over the run; report: makes the
+    numbers of all metrics.
     """
 
     verdict: Verdict
     reason: Reason
     sentence: str
-    metrics: tuple[MetricVerdict, ...]
     blame: tuple[str, ...]
     log_abort: float
     missing: tuple[str, ...]
@@ -24,4 +26,15 @@ class Assessment:
     newest: int | None
     exposed: int
     calibrated: bool
-    traffic: Traffic | None = None
+    report: Callable[[], tuple[MetricVerdict, ...]] = field(compare=False, repr=False)
+    share: Callable[[], Traffic | None] = field(compare=False, repr=False)
+
+    @cached_property
+    def metrics(self) -> tuple[MetricVerdict, ...]:
+        """What is known of each metric and limit, made when first asked for."""
+        return self.report()
+
+    @cached_property
+    def traffic(self) -> Traffic | None:
+        """How the requests of this stage were split."""
+        return self.share()

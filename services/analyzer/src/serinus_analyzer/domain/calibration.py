@@ -14,6 +14,9 @@ from serinus_analyzer.domain.value import Floats
 
 ENOUGH_BLOCKS = 60
 """Fewer blocks than this say too little: the noise is then assumed."""
+ORDINARY = 3.0
+"""phi is of blocks with at most this many times the median number of events. What a shock does to the noise is told
+by kappa; left in, a few shocks would set phi for all the looks without one (found twice to three times later)."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ def measured(events: Floats, trials: Floats, shares: Sequence[float], looks: flo
 
     events, trials (T, pods) per block, pods in `order_of`, 0 where absent; shares: the canary's share of traffic in
     each stage; looks: how many looks a block is long. A block is worth something where both groups have trials and
-    there are events.
+    there are events. With Y = x - z theta, V = z theta (1 - theta) of z events: phi = sum Y^2 / sum V over ordinary
+    blocks, kappa = sum((Y^2 - V) / V) / sum(Q / V) with Q = V^2 / looks, each with one standard error added.
     """
     phis, kappas, blocks = [], [], 0
     for share in shares:
@@ -63,7 +67,8 @@ def measured(events: Floats, trials: Floats, shares: Sequence[float], looks: flo
         y2, v = (x[use] - z[use] * theta) ** 2, z[use] * theta * (1 - theta)
         q = v * v / looks
         blocks = int(use.sum())
-        phis.append(_with_error(y2, v))
+        ordinary = z[use] <= ORDINARY * np.median(z[use])
+        phis.append(_with_error(y2[ordinary], v[ordinary]))
         kappas.append(max(_with_error((y2 - v) / v, q / v), 0.0))
     return Measured(np.maximum(phis, 1.0), max(kappas), blocks)
 

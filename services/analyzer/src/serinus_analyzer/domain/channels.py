@@ -24,13 +24,15 @@ class Channels:
     """The constants of C channels; the first `abort` of them can abort, those in `proceed` have a part in proceeding.
 
     ratio, absolute: the margin; falling: events are good (higher is better); rate: events may exceed trials;
-    stages: how many the plan has; with_interval: whether the rows of the interval are kept.
+    unpaired: 1 where events follow trials of earlier windows, else 0; stages: how many the plan has; with_interval:
+    whether the rows of the interval are kept.
     """
 
     ratio: Floats
     absolute: Floats
     falling: Bools
     rate: Bools
+    unpaired: Floats
     abort: int
     proceed: Index
     stages: int
@@ -45,14 +47,26 @@ class Channels:
         return wealth.stage_shares(self.stages)
 
     @cached_property
+    def some_unpaired(self) -> bool:
+        return bool(self.unpaired.any())
+
+    @cached_property
     def share(self) -> Floats:
         """1 for shares, 0 for rates."""
-        return 1.0 - self.rate
+        result: Floats = np.where(self.rate, 0.0, 1.0)
+        return result
 
     @cached_property
     def sign(self) -> Floats:
         """1, or -1 where higher is better."""
-        return np.where(self.falling, -1.0, 1.0)
+        result: Floats = np.where(self.falling, -1.0, 1.0)
+        return result
+
+    @cached_property
+    def constants(self) -> tuple[tuple[float, float, bool, bool], ...]:
+        """ratio, absolute, falling and rate of each channel as plain numbers."""
+        columns = (v.tolist() for v in (self.ratio, self.absolute, self.falling, self.rate))
+        return tuple(zip(*columns, strict=True))
 
     @cached_property
     def tests(self) -> "Tests":
@@ -77,8 +91,9 @@ class Tests:
 
     channel, ratio, absolute (S,): whose counts, which margin; scale, psi (J, S): lambda and alternative per row; psi of
     the first three rows of a proceed test depends on the look. prior (8, S): ln of the rows' weights, NEVER if unused;
-    start (J, S): rows before the first look; falling, worse, once (S,): higher is better; an abort test, also as 1; grid (12, S):
-    lambda in the order of growing harm; at_least (S,): the interval's rows test "at least" on a share.
+    start (J, S): rows before the first look; worse, once (S,): an abort test, also as 1; grid (12, S): lambda in the
+    order of growing harm; table (S,): for `interval.bounds`; at_least (S,): the interval's rows test "at least" on a
+    share.
     """
 
     channel: Index
@@ -88,10 +103,10 @@ class Tests:
     psi: Floats
     prior: Floats
     start: Floats
-    falling: Bools
     worse: Bools
     once: Floats
     grid: Floats
+    table: Index
     at_least: Bools
     parts: dict[bytes, tuple[Part, ...]]
 
@@ -118,13 +133,25 @@ class Tests:
             psi=np.where(falling, 1 / psi, psi),
             prior=prior,
             start=start,
-            falling=falling,
             worse=worse,
             once=worse.astype(np.float64),
             grid=grid,
+            table=interval.tables(worse, falling),
             at_least=(falling == worse) & ~channels.rate[channel],
             parts={},
         )
+
+    def prior_of(self, dimensions: int) -> Floats:
+        """`prior` for states with so many dimensions after the rows: (8, 1, ..., S)."""
+        return self.prior if dimensions == 1 else _spread(self.prior, dimensions)
+
+    def grid_of(self, dimensions: int) -> Floats:
+        """`grid` likewise."""
+        return self.grid if dimensions == 1 else _spread(self.grid, dimensions)
+
+    def start_of(self, dimensions: int) -> Floats:
+        """`start` likewise."""
+        return self.start if dimensions == 1 else _spread(self.start, dimensions)
 
     def split(self, rare: Bools, channels: Channels) -> tuple[Part, ...]:
         """The tests grouped by form; rare (C,): which channels' rates are (`value.is_rare`).
@@ -136,7 +163,9 @@ class Tests:
         if known is None:
             own = value.form(rare, channels.ratio, channels.absolute)[self.channel]
             known = tuple(
-                Part(int(form), index, self.channel[index], self.ratio[index], self.absolute[index], self.scale[:, index])
+                Part(
+                    int(form), index, self.channel[index], self.ratio[index], self.absolute[index], self.scale[:, index]
+                )
                 for form, index in ((form, np.flatnonzero(own == form)) for form in value.Form)
                 if index.size
             )
@@ -144,3 +173,11 @@ class Tests:
                 self.parts.clear()
             self.parts[key] = known
         return known
+
+    def _part(self, form: int, index: Index) -> Part:
+        scale = self.scale.take(index, axis=1)
+        return Part(form, index, self.channel[index], self.ratio[index], self.absolute[index], scale)
+
+
+def _spread(rows: Floats, dimensions: int) -> Floats:
+    return rows.reshape(len(rows), *(1,) * (dimensions - 1), -1)

@@ -1,18 +1,18 @@
 """From a snapshot to the counts of each channel, and what is wrong with those that cannot be judged."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-
-from serinus_analyzer.domain import latency
-from serinus_analyzer.domain.latency import Pair
-from serinus_analyzer.domain.layout import SLOTS
-from serinus_analyzer.domain.value import Floats
 from serinus_contracts.events import Distribution, Measurement, MetricsCollected, MetricStatus, Proportion
 from serinus_contracts.plan import AnalysisPlan, PlanLimit, PlanMetric
 
-Quad = tuple[float, float, float, float]
+from serinus_analyzer.domain import latency
+from serinus_analyzer.domain.latency import Pair
+from serinus_analyzer.domain.layout import SLOTS, is_rate
+from serinus_analyzer.domain.value import Floats
+
+Quad = tuple[int, int, int, int]
 """Counts of one channel: x of n on the canary, y of m on stable."""
 NOTHING: Quad = (0, 0, 0, 0)
 
@@ -20,11 +20,11 @@ NOTHING: Quad = (0, 0, 0, 0)
 class Tails:
     """How many requests of each arm are slower than an edge, for the edges of one histogram."""
 
-    def __init__(self, measured: Distribution) -> None:
+    def __init__(self, measured: Distribution, n: int, m: int) -> None:
         self.edges = measured.edges
-        self.place = {edge: i for i, edge in enumerate(measured.edges)}
+        self.place = dict(zip(measured.edges, range(len(measured.edges)), strict=True))
         self.canary, self.stable = latency.slower(measured.canary), latency.slower(measured.stable)
-        self.n, self.m = sum(measured.canary), sum(measured.stable)
+        self.n, self.m = n, m
 
     def quad(self, own: float, other: float) -> Quad:
         """The canary above its edge, stable above the other; NOTHING where the histogram lacks an edge."""
@@ -32,17 +32,16 @@ class Tails:
         return NOTHING if i is None or j is None else (self.canary[i], self.n, self.stable[j], self.m)
 
 
-@dataclass(frozen=True, eq=False)
-class Reading:
+class Reading(NamedTuple):
     """One metric in one look: its status after a look at the counts, and what can be counted of it.
 
-    counts: of a proportion; of a distribution (0, n, 0, m), with `tails` for the edges.
+    quad: counts of a proportion; of a distribution (0, n, 0, m), with `tails` for the edges.
     """
 
     status: MetricStatus
     detail: str = ""
     seconds: float = 0.0
-    counts: Quad = NOTHING
+    quad: Quad = NOTHING
     tails: Tails | None = None
     measured: Measurement | None = None
 
@@ -52,8 +51,7 @@ class Reading:
         return self.status == "no_data" and self.measured is not None and self.measured.status == "ok"
 
 
-@dataclass(frozen=True, eq=False)
-class Counted:
+class Counted(NamedTuple):
     """A snapshot in numbers: readings in the plan's order, counts (4, C), window lengths (C,), details of limits."""
 
     readings: tuple[Reading, ...]
@@ -77,11 +75,11 @@ def read(metric: PlanMetric, measured: Measurement | None, seconds: float) -> Re
     if isinstance(measured, Proportion):
         x, n = _summed(measured.canary)
         y, m = _summed(measured.stable)
-        fault = _impossible(x, n, y, m, metric.count == "rate")
+        fault = _impossible(x, n, y, m, is_rate(metric))
     else:
         x, y = 0, 0
         n, m, fault = _fits(measured)
-        tails = None if fault else Tails(measured)
+        tails = None if fault else Tails(measured, n, m)
     if fault:
         return Reading("error", fault, seconds, measured=measured)
     counts = (x, n, y, m)
@@ -127,7 +125,7 @@ def count(plan: AnalysisPlan, pairs: Sequence[tuple[Pair, ...] | None], snapshot
     for metric in plan.metrics:
         reading = read(metric, snapshot.metrics.get(metric.name), length)
         if metric.source.kind == "proportion":
-            abort.append(reading.counts if reading.status == "ok" else NOTHING)
+            abort.append(reading.quad if reading.status == "ok" else NOTHING)
             seconds.append(reading.seconds)
         else:
             known = next(slots) or ()
@@ -145,7 +143,7 @@ def count(plan: AnalysisPlan, pairs: Sequence[tuple[Pair, ...] | None], snapshot
     details: dict[str, str] = {}
     for limit in plan.limits:
         position = next(i for i, metric in enumerate(plan.metrics) if metric.name == limit.metric)
-        quad, detail = _limit(limit, plan.metrics[position].count == "rate", readings[position])
+        quad, detail = _limit(limit, is_rate(plan.metrics[position]), readings[position])
         abort.append(quad)
         seconds.append(readings[position].seconds)
         if detail:
@@ -161,7 +159,7 @@ def _quad(tails: Tails | None, own: float | None, stable: float) -> Quad:
 def _limit(limit: PlanLimit, rate: bool, reading: Reading) -> tuple[Quad, str]:
     if reading.status != "ok":
         return NOTHING, reading.detail
-    x, n, y, m = reading.counts
+    x, n, y, m = reading.quad
     if reading.tails is not None:
         edge = latency.at_least(reading.tails.edges, limit.edge or 0.0)
         if edge is None:

@@ -25,7 +25,7 @@ _HEADER = struct.Struct("<BBHHHHHIiqQdI")
 _SEEN = np.dtype([("end", "<i8"), ("series", "<i4")])
 
 
-class UnreadableEvidence(ValueError):
+class EvidenceError(ValueError):
     """Bytes that are no evidence of this version, or evidence of another plan."""
 
 
@@ -70,9 +70,9 @@ class Evidence:
 
     @classmethod
     def unpack(cls, packed: bytes) -> "Evidence":
-        """The value that was packed. Raises UnreadableEvidence for anything else."""
+        """The value that was packed. Raises EvidenceError for anything else."""
         if len(packed) < _HEADER.size or packed[0] != VERSION:
-            raise UnreadableEvidence(f"no evidence of version {VERSION}: {packed[:1].hex() or 'empty'}")
+            raise EvidenceError(f"no evidence of version {VERSION}: {packed[:1].hex() or 'empty'}")
         _, flags, metrics, channels, abort, proceed, stages, *numbers = _HEADER.unpack_from(packed)
         reader = _Reader(packed, _HEADER.size)
         past, cash = reader.take("<f8", 2, channels), np.zeros(abort + proceed)
@@ -114,13 +114,13 @@ class _Reader:
         try:
             flat = np.frombuffer(self.packed, dtype, count, self.offset)
         except ValueError as error:
-            raise UnreadableEvidence("evidence is cut off") from error
+            raise EvidenceError("evidence is cut off") from error
         self.offset += flat.nbytes
         return flat.reshape(shape)
 
     def done(self) -> None:
         if self.offset != len(self.packed):
-            raise UnreadableEvidence(f"evidence has {len(self.packed) - self.offset} bytes too many")
+            raise EvidenceError(f"evidence has {len(self.packed) - self.offset} bytes too many")
 
 
 def _pairs_array(pairs: tuple[tuple[Pair, ...] | None, ...]) -> Floats:

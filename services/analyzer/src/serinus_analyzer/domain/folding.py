@@ -4,7 +4,9 @@ Rows first, channels or tests last, and any shape in between: the benchmark fold
 that judges one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -39,7 +41,7 @@ class State:
         tests, c = channels.tests, channels.count
         clock = np.zeros((3, *shape, c), dtype=np.int64)
         clock[:2] = NO_STAGE
-        start = tests.start.reshape(len(tests.start), *(1,) * len(shape), -1)
+        start = tests.start_of(1 + len(shape))
         return cls(
             past=np.zeros((2, *shape, c)),
             clock=clock,
@@ -49,13 +51,28 @@ class State:
             stage=np.zeros((4, *shape, c)),
         )
 
+    @classmethod
+    def stacked(cls, states: "Sequence[State]") -> "State":
+        """Many runs of the same channels as one state of shape (R,)."""
+        arrays = {name: np.stack([getattr(state, name) for state in states], axis=1) for name in _ROWS_FIRST}
+        return cls(cash=np.stack([state.cash for state in states]), **arrays)
+
+    def run_of(self, i: int) -> "State":
+        """One run of a stacked state, with memory of its own."""
+        return State(self.past[:, i].copy(), self.clock[:, i].copy(), self.rows[:, i].copy(), self.cash[i].copy(),
+                     self.run[:, i].copy(), self.stage[:, i].copy())  # fmt: skip
+
+
+_ROWS_FIRST = ("past", "clock", "rows", "run", "stage")
+
 
 @dataclass(frozen=True, eq=False)
 class Look:
     """Counts (4, ..., C) of one look as x of n canary, y of m stable; windows of so many seconds (..., C).
 
-    valid (..., C): which may be judged; what is not must hold harmless numbers (`harmless`). stage (...): index into
-    the plan's stages; fresh (...): the stage just began, so that what belongs to a stage starts anew.
+    valid (..., C): which may be judged; what is not must hold harmless numbers. stage (...): index into the plan's
+    stages; fresh (...): the stage just began, so that what belongs to a stage starts anew. phi (K, C) and kappa (C,)
+    of the noise, or for many runs phi of the stage and kappa, both (..., C).
     """
 
     counts: Floats
@@ -63,25 +80,39 @@ class Look:
     seconds: Floats
     stage: Ints
     fresh: Bools
+    phi: Floats
+    kappa: Floats
 
     @classmethod
-    def of(cls, counts: Floats, rate: Bools, seconds: Floats, stage: Ints, fresh: Bools) -> "Look":
-        """A look from any counts: what is not usable is set aside."""
-        valid = value.usable(*counts, rate)
-        return cls(counts if valid.all() else np.where(valid, counts, 1.0), valid, seconds, stage, fresh)
+    def of(cls, counts: Floats, rate: Bools, seconds: Floats, stage: Ints, fresh: Bools, noise: Noise) -> "Look":
+        """A look from any counts, all runs having the same noise: what is not usable is set aside."""
+        x, n, y, m = counts
+        valid = value.usable(x, n, y, m, rate)
+        floor = noise.phi.take(stage, axis=0, mode="clip")
+        return cls(np.where(valid, counts, 1.0), valid, seconds, stage, fresh, floor, noise.kappa)
+
+    @classmethod
+    def stacked(cls, looks: "Sequence[Look]") -> "Look":
+        """Looks at many runs of the same channels."""
+        return cls(
+            np.stack([look.counts for look in looks], axis=1),
+            *(np.stack([getattr(look, name) for look in looks]) for name in _PER_RUN),
+        )
 
 
-def fold(channels: Channels, noise: Noise, state: State, look: Look) -> State:
+_PER_RUN = ("valid", "seconds", "stage", "fresh", "phi", "kappa")
+
+
+def fold(channels: Channels, state: State, look: Look) -> State:
     """The state after the look. A channel whose look is not valid is untouched but for the start of a stage."""
     counts, valid, tests = look.counts, look.valid, channels.tests
     counted = valid & (state.past[1] > 0)
     clock, weight = _clock(channels, state.clock, look.stage, counted)
-    evidence = _values(channels, noise, look, baseline.predicted(state.past))
+    evidence = _values(channels, look, baseline.predicted(state.past))
     seen = counts if valid.all() else np.where(valid, counts, 0.0)
     rows, stage = state.rows, state.stage
     if look.fresh.any():
-        start = tests.start.reshape(len(tests.start), *(1,) * look.fresh.ndim, -1)
-        rows = np.where(look.fresh[..., None] & ~tests.worse, start, rows)
+        rows = np.where(look.fresh[..., None] & ~tests.worse, tests.start_of(state.cash.ndim), rows)
         stage = np.where(look.fresh[..., None], 0.0, stage)
     spent = weight.take(tests.channel, axis=-1) * tests.once
     after = wealth.grown(rows, wealth.log(spent), evidence)
@@ -98,57 +129,52 @@ def fold(channels: Channels, noise: Noise, state: State, look: Look) -> State:
     )
 
 
-def _values(channels: Channels, noise: Noise, look: Look, b: Floats) -> Floats:
+def _values(channels: Channels, look: Look, b: Floats) -> Floats:
     """Tempered ln e of all rows, (J, ..., S)."""
     tests, counts, p = channels.tests, look.counts, channels.proceed
     edge = channels.ratio * b + channels.absolute
-    floor = noise.phi.take(look.stage, axis=0, mode="clip")
-    seen, predicted = tempering.divisors(counts, b, edge, floor, noise.kappa)
+    floor = tempering.unpaired(look.phi, b, channels.unpaired) if channels.some_unpaired else look.phi
+    seen, predicted = tempering.divisors(counts, b, edge, floor, look.kappa)
     rare = value.is_rare(b, edge, channels.rate)
-    dynamic = wealth.proceed_psi(
-        b.take(p, axis=-1)[None], edge.take(p, axis=-1)[None], channels.share[p], channels.sign[p]
-    )
-    if b.ndim > 1:
-        gain = _many(channels, counts, b, rare, dynamic)
-    else:
-        gain = _one(channels, counts, b, rare, dynamic)
+    dynamic = wealth.proceed_psi(b.take(p, axis=-1), edge.take(p, axis=-1), channels.share[p], channels.sign[p])
+    columns = np.concatenate((counts, b[None]))
+    evaluate = _one if b.ndim == 1 else _many
+    gain = evaluate(channels, columns, rare, dynamic)
     c = tests.channel
     return tempering.tempered(gain, seen.take(c, axis=-1), predicted.take(c, axis=-1))
 
 
-def _one(channels: Channels, counts: Floats, b: Floats, rare: Bools, dynamic: Floats) -> Floats:
-    """ln e of all rows (J, S) for one run: one evaluation per form."""
+def _one(channels: Channels, columns: Floats, rare: Bools, dynamic: Floats) -> Floats:
+    """ln e of all rows (J, S) for one run: one evaluation per form. columns (5, C): x, n, y, m, b."""
     tests = channels.tests
     psi = tests.psi.copy()
     psi[: wealth.PROCEED_ROWS, channels.abort :] = dynamic
-    columns = np.concatenate((counts, b[None]))
-    parts = tests.split(rare, channels)
     out = np.empty(psi.shape)
-    for part in parts:
-        x, n, y, m, own = columns.take(part.channel, axis=1)
-        own_psi = psi if len(parts) == 1 else psi.take(part.index, axis=1)
-        out[:, part.index] = value.evaluated(
-            part.form, x, n, y, m, own, part.ratio, part.absolute, part.scale, own_psi
-        )
+    for part in tests.split(rare, channels):
+        x, n, y, m, b = columns.take(part.channel, axis=1)
+        own = psi.take(part.index, axis=1)
+        out[:, part.index] = value.evaluated(part.form, x, n, y, m, b, part.ratio, part.absolute, part.scale, own)
     return out
 
 
-def _many(channels: Channels, counts: Floats, b: Floats, rare: Bools, dynamic: Floats) -> Floats:
-    """ln e of all rows (J, ..., S) for many runs: one evaluation per test and form."""
+def _many(channels: Channels, columns: Floats, rare: Bools, dynamic: Floats) -> Floats:
+    """The same for many runs (J, ..., S), all runs and tests of one form together. columns (5, ..., C)."""
     tests = channels.tests
-    out = np.empty((len(tests.psi), *b.shape[:-1], len(tests.channel)))
-    forms = value.form(rare, channels.ratio, channels.absolute)
-    for test, channel in enumerate(tests.channel):
-        kinds = forms[..., channel]
-        for form in np.unique(kinds):
-            some = kinds == form
-            x, n, y, m = counts[:, some, channel]
-            psi = np.repeat(tests.psi[:, test, None], x.size, axis=1)
-            if test >= channels.abort:
-                psi[: wealth.PROCEED_ROWS] = dynamic[:, some, test - channels.abort]
-            margin = tests.ratio[test], tests.absolute[test], tests.scale[:, test, None]
-            out[:, some, test] = value.evaluated(int(form), x, n, y, m, b[some, channel], *margin, psi)
-    return out
+    count, size = channels.count, len(tests.channel)
+    runs = prod(rare.shape[:-1])
+    forms = value.form(rare, channels.ratio, channels.absolute).reshape(runs, count).take(tests.channel, axis=1).ravel()
+    flat, changing = columns.reshape(5, -1), dynamic.reshape(len(dynamic), runs, -1)
+    out = np.empty((len(tests.psi), runs * size))
+    for form in np.unique(forms):
+        some = np.flatnonzero(forms == form)
+        run, test = np.divmod(some, size)
+        psi = tests.psi.take(test, axis=1)
+        late = np.flatnonzero(test >= channels.abort)
+        psi[: len(dynamic), late] = changing[:, run[late], test[late] - channels.abort]
+        x, n, y, m, b = flat.take(run * count + tests.channel[test], axis=1)
+        scale = tests.scale.take(test, axis=1)
+        out[:, some] = value.evaluated(int(form), x, n, y, m, b, tests.ratio[test], tests.absolute[test], scale, psi)
+    return out.reshape(len(out), *rare.shape[:-1], size)
 
 
 def _clock(channels: Channels, clock: Ints, stage: Ints, counted: Bools) -> tuple[Ints, Floats]:

@@ -9,7 +9,7 @@ from serinus_contracts.plan import AnalysisPlan, PlanMetric
 
 from serinus_analyzer.domain import calibration, latency
 from serinus_analyzer.domain.latency import Pair
-from serinus_analyzer.domain.layout import SLOTS, Layout
+from serinus_analyzer.domain.layout import SLOTS, Layout, is_rate
 from serinus_analyzer.domain.tempering import Noise
 from serinus_analyzer.domain.value import Floats
 
@@ -27,8 +27,8 @@ class Past:
     edges: tuple[float, ...]
 
     @classmethod
-    def of(cls, history: History) -> "Past | None":
-        """The usable part of a history; None if there is none. Blocks of odd length or below zero count as absent."""
+    def of(cls, history: History, rate: bool = False) -> "Past | None":
+        """The usable part of a history; None if there is none. What cannot be counts of a pod counts as absent."""
         width = len(history.edges) + 1 if history.edges else 2
         if not history.ends or not history.pods or len(history.ends) != len(history.blocks):
             return None
@@ -37,7 +37,7 @@ class Past:
             for cell, values in zip(row, block, strict=False):
                 if values is not None and len(values) == width and min(values) >= 0:
                     cell[:] = values
-        if width == 2:
+        if width == 2 and not rate:
             counts[counts[..., 0] > counts[..., 1]] = 0.0
         ends = np.array(history.ends)
         order = calibration.order_of(history.pods)
@@ -60,7 +60,7 @@ def pasts(plan: AnalysisPlan, history: Mapping[str, History]) -> dict[str, Past]
     """Usable histories of the plan's metrics, by name."""
     found = {}
     for metric in plan.metrics:
-        past = Past.of(history[metric.name]) if metric.name in history else None
+        past = Past.of(history[metric.name], is_rate(metric)) if metric.name in history else None
         if past is not None and bool(past.edges) == (metric.source.kind == "distribution"):
             found[metric.name] = past
     return found
@@ -84,7 +84,7 @@ def channel_edges(
         late += rows
     for limit in plan.limits:
         metric = by_name[limit.metric]
-        abort.append((metric, limit.edge, limit.better == "higher" and metric.count != "rate"))
+        abort.append((metric, limit.edge, limit.better == "higher" and not is_rate(metric)))
     return abort + late
 
 

@@ -7,8 +7,11 @@ comes from rows that test "at most lambda times the margin" with the run's evide
 """
 
 import numpy as np
+import numpy.typing as npt
 
 from serinus_analyzer.domain.value import Bools, Floats
+
+Index = npt.NDArray[np.intp]
 
 GRID = np.array([0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0])
 """lambda, in the order of growing harm; where higher is better it is read from the end."""
@@ -32,20 +35,26 @@ def refuted(rows: Floats, log_cash: Floats, bar: Floats) -> Bools:
     return result
 
 
-def bounds(found: Bools, beyond: Bools, falling: Bools, worse: Bools) -> Floats:
+def bounds(found: Bools, beyond: Bools, table: Index, worse: Bools) -> Floats:
     """The bound of u that each test's rows prove, NaN where they prove none.
 
     found (12, ...): refuted lambda, in the order of growing harm; beyond (...): the margin itself is refuted by the
-    same evidence; falling (...): higher is better, harm grows as u falls; worse (...): the rows prove at least so
-    much harm, else at most so much. Beyond the margin the bound is the last ratio refuted without a break from 1
-    on, else the last one without a break from the far end of the grid.
+    same evidence; table (...): of `tables`; worse (...): the rows prove at least so much harm, else at most so much.
+    Beyond the margin the bound is the last ratio refuted without a break from 1 on, else the last one without a
+    break from the far end of the grid.
     """
     in_order = np.where(worse, found, found[::-1])
     part = np.where(beyond, in_order[BELOW:], in_order[:BELOW])
     steps = np.logical_and.accumulate(part, axis=0).sum(axis=0)
-    table = _WIDTH * (2 * worse + falling).astype(np.intp)
-    result: Floats = _TABLES.take(table + steps + (BELOW + 1) * beyond)
+    steps += (BELOW + 1) * beyond
+    steps += table
+    result: Floats = _TABLES.take(steps)
     return result
+
+
+def tables(worse: Bools, falling: Bools) -> Index:
+    """Where the bounds of each test are read; falling: higher is better, harm grows as u falls."""
+    return (2 * worse.astype(np.intp) + falling) * _WIDTH
 
 
 def _table(worse: bool, falling: bool) -> Floats:

@@ -7,6 +7,7 @@ ratio 1 on two exceedance counts, exactly. For proceeding the canary's edge lies
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from serinus_contracts.policy import QUANTILES
@@ -29,11 +30,9 @@ class Pair:
 
 def slower(counts: Sequence[int]) -> list[int]:
     """How many are slower than each edge: from counts per bucket (one more than edges), suffix sums from 1 on."""
-    total, tail = 0, []
-    for count in reversed(counts[1:]):
-        total += count
-        tail.append(total)
-    return tail[::-1]
+    tails = list(accumulate(counts[:0:-1]))
+    tails.reverse()
+    return tails
 
 
 def chosen(edges: Sequence[float], stable: Sequence[int], ratio: float) -> tuple[Pair, ...]:

@@ -14,8 +14,9 @@ from serinus_analyzer.domain.value import Floats
 SLOTS = len(QUANTILES)
 """Channels kept per latency metric and side, used or not: the shape of evidence follows from the plan alone."""
 
-MetricKey = tuple[str, float, float, bool, bool, float]
+MetricKey = tuple[str, float, float, bool, bool, bool, float]
 LimitKey = tuple[int, float, bool, float]
+ChannelKey = tuple[float, float, bool, bool, bool]
 Coarse = tuple[tuple[bool, bool], ...] | None
 
 
@@ -55,7 +56,7 @@ class Layout:
 
 
 @lru_cache(maxsize=4096)
-def _key(plan: "_ByDigest") -> PlanKey:
+def _key(plan: "ByDigest") -> PlanKey:
     names = [metric.name for metric in plan.plan.metrics]
     return PlanKey(
         stages=len(plan.plan.stages),
@@ -68,12 +69,24 @@ def _key(plan: "_ByDigest") -> PlanKey:
 
 
 def _metric(metric: PlanMetric) -> MetricKey:
-    rate = metric.source.kind == "proportion" and metric.count == "rate"
-    margin = metric.margin
-    return metric.source.kind, margin.ratio, margin.absolute, metric.better == "higher", rate, metric.weight
+    margin, late = metric.margin, metric.lag > 0
+    return (
+        metric.source.kind,
+        margin.ratio,
+        margin.absolute,
+        metric.better == "higher",
+        is_rate(metric),
+        late,
+        metric.weight,
+    )
 
 
-class _ByDigest:
+def is_rate(metric: PlanMetric) -> bool:
+    """Whether a window may hold more events than trials: rates, and events that follow trials of earlier windows."""
+    return metric.source.kind == "proportion" and (metric.count == "rate" or metric.lag > 0)
+
+
+class ByDigest:
     """A plan as a key: equal digests are equal plans, and comparing them does not walk the model."""
 
     def __init__(self, plan: AnalysisPlan) -> None:
@@ -83,12 +96,12 @@ class _ByDigest:
         return hash(self.plan.digest)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ByDigest) and self.plan.digest == other.plan.digest
+        return isinstance(other, ByDigest) and self.plan.digest == other.plan.digest
 
 
 def key_of(plan: AnalysisPlan) -> PlanKey:
     """The plan's shape."""
-    return _key(_ByDigest(plan))
+    return _key(ByDigest(plan))
 
 
 def coarse_of(pairs: tuple[Pair, ...] | None) -> Coarse:
@@ -101,19 +114,19 @@ def coarse_of(pairs: tuple[Pair, ...] | None) -> Coarse:
 @lru_cache(maxsize=4096)
 def layout(key: PlanKey, coarse: tuple[Coarse, ...]) -> Layout:
     """The layout of a plan; coarse: per latency metric in the plan's order."""
-    abort: list[tuple[float, float, bool, bool]] = []
-    late: list[tuple[float, float, bool, bool]] = []
+    abort: list[ChannelKey] = []
+    late: list[ChannelKey] = []
     proceed: list[int] = []
     first, size, proceed_first, weight = [], [], [], []
     slots = iter(coarse)
     late_start = key.shape[1]
-    for kind, ratio, absolute, falling, rate, share in key.metrics:
+    for kind, ratio, absolute, falling, rate, unpaired, share in key.metrics:
         first.append(len(abort))
         proceed_first.append(len(proceed))
         weight.append(share)
         if kind == "proportion":
             proceed.append(len(abort))
-            abort.append((ratio, absolute, falling, rate))
+            abort.append((ratio, absolute, falling, rate, unpaired))
             size.append(1)
             continue
         pairs = next(slots)
@@ -127,12 +140,12 @@ def layout(key: PlanKey, coarse: tuple[Coarse, ...]) -> Layout:
         first.append(len(abort))
         weight.append(limit_weight)
         size.append(1)
-        rate = key.metrics[metric][4]
+        rate, unpaired = key.metrics[metric][4:6]
         if falling and not rate:
             # "at least 85 % convert" is "at most 15 % do not": the complement, with the limit as absolute margin
-            abort.append((0.0, 1 - share, False, False))
+            abort.append((0.0, 1 - share, False, False, False))
         else:
-            abort.append((0.0, share, falling, rate))
+            abort.append((0.0, share, falling, rate, unpaired))
     rows = abort + late
     total = float(sum(weight))
     shares = np.array(weight) / total
@@ -142,6 +155,7 @@ def layout(key: PlanKey, coarse: tuple[Coarse, ...]) -> Layout:
             absolute=np.array([row[1] for row in rows]),
             falling=np.array([row[2] for row in rows], dtype=bool),
             rate=np.array([row[3] for row in rows], dtype=bool),
+            unpaired=np.array([row[4] for row in rows], dtype=float),
             abort=len(abort),
             proceed=np.array(proceed, dtype=np.intp),
             stages=key.stages,
@@ -155,8 +169,9 @@ def layout(key: PlanKey, coarse: tuple[Coarse, ...]) -> Layout:
     )
 
 
-def _exceedance(coarse: bool) -> tuple[float, float, bool, bool]:
-    return (COARSE_RATIO, COARSE_ABSOLUTE, False, False) if coarse else (1.0, 0.0, False, False)
+def _exceedance(coarse: bool) -> ChannelKey:
+    ratio, absolute = (COARSE_RATIO, COARSE_ABSOLUTE) if coarse else (1.0, 0.0)
+    return ratio, absolute, False, False, False
 
 
 def _log_shares(first: list[int], size: list[int], total: int) -> Floats:

@@ -1,27 +1,31 @@
-"""The numbers of a verdict: what is published of each metric, limit and channel.
+"""The numbers of a verdict: what is known of each metric, limit and channel.
 
-They are collected as plain dictionaries and made into models by one call, which costs a third of making each model.
+Building the published models costs about as much as the judgement itself, so it is left until they are asked for;
+the sentence needs the numbers of one or two metrics only.
 """
 
-from typing import Any
+from math import isnan
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
+from serinus_contracts.events import Label, MetricsCollected, MetricStatus, MetricVerdict, Traffic
+from serinus_contracts.plan import AnalysisPlan
+from serinus_contracts.policy import Margin
 
 from serinus_analyzer.domain import power
 from serinus_analyzer.domain.counting import Counted, Reading
 from serinus_analyzer.domain.evidence import Evidence
 from serinus_analyzer.domain.findings import Findings
 from serinus_analyzer.domain.latency import COARSE_ABSOLUTE, COARSE_RATIO, Pair
-from serinus_analyzer.domain.layout import Layout
-from serinus_contracts.events import Label, MetricsCollected, MetricStatus, MetricVerdict, Traffic
-from serinus_contracts.plan import AnalysisPlan
-from serinus_contracts.policy import Margin
+from serinus_analyzer.domain.layout import Layout, is_rate
 
 Fields = dict[str, Any]
+Edges = tuple[float | None, float | None, float | None]
 
+COARSE_DETAIL = "buckets too coarse for the ratio: tested as a share above one edge"
 _SAME = Margin()
 _COARSE = Margin(ratio=COARSE_RATIO, absolute=COARSE_ABSOLUTE)
-COARSE_DETAIL = "buckets too coarse for the ratio: tested as a share above one edge"
+_NO_EDGES: Edges = (None, None, None)
 _MODELS = TypeAdapter(tuple[MetricVerdict, ...])
 _LABELS: dict[MetricStatus, Label] = {
     "error": "error",
@@ -31,140 +35,240 @@ _LABELS: dict[MetricStatus, Label] = {
 }
 
 
-def metrics(
-    plan: AnalysisPlan, layout: Layout, evidence: Evidence, counted: Counted, found: Findings
-) -> tuple[MetricVerdict, ...]:
-    """One entry per metric, then one per limit, in the plan's order."""
-    numbers = _Numbers(plan, layout, evidence, found)
-    pairs = iter(evidence.pairs)
-    entries = []
-    for i, (metric, reading) in enumerate(zip(plan.metrics, counted.readings, strict=True)):
-        first, proceed = numbers.first[i], layout.proceed_first[i]
-        if metric.source.kind == "proportion":
-            channels = [numbers.channel(first, metric.margin, metric.better == "higher", first, proceed)]
-        else:
-            channels = numbers.latency(next(pairs) or (), first, proceed)
-        entry = numbers.entry(i, channels, reading, found.shown[i])
-        entry |= {"name": metric.name, "better": metric.better, "critical": metric.critical, "detail": reading.detail}
-        entry["log_proceed"] = numbers.least(proceed, layout.size[i])
-        entries.append(entry)
-    by_name = {metric.name: i for i, metric in enumerate(plan.metrics)}
-    for i, limit in enumerate(plan.limits, start=len(plan.metrics)):
-        reading, first = counted.readings[by_name[limit.metric]], numbers.first[i]
-        rate = plan.metrics[by_name[limit.metric]].count == "rate"
-        complement = limit.better == "higher" and not rate
-        margin, edges = Margin(ratio=0, absolute=limit.share), (limit.edge, limit.edge, None)
-        channel = numbers.channel(first, margin, limit.better == "higher", first, None, edges, complement=complement)
-        entry = numbers.entry(i, [channel], reading, found.groups[i] < found.enough / 2)
-        entry |= {"name": limit.name, "better": limit.better, "limit": True}
-        entry["detail"] = counted.details.get(limit.name, "")
-        entries.append(entry)
-    return _MODELS.validate_python(entries)
+class Counts(NamedTuple):
+    """Events of trials."""
+
+    events: int
+    trials: int
 
 
-class _Numbers:
-    """State and findings as plain lists: reading single numbers out of arrays is slow."""
+class Row(NamedTuple):
+    """What is known of one channel: counts of canary and stable over the run and in this stage, evidence, interval.
 
-    def __init__(self, plan: AnalysisPlan, layout: Layout, evidence: Evidence, found: Findings) -> None:
-        state, noise = evidence.state, evidence.noise
-        self.found, self.abort = found, layout.channels.abort
-        self.run: list[list[int]] = state.run.T.astype(int).tolist()
-        self.stage: list[list[int]] = state.stage.T.astype(int).tolist()
-        self.total: list[float] = found.log_total.tolist()
-        self.bound: list[float] = found.bound.tolist()
-        self.weight: list[float] = layout.weight.tolist()
-        self.first: list[int] = layout.first.tolist()
-        self.proceed: list[int] = layout.channels.proceed.tolist()
-        self.phi: list[float] = noise.phi[min(max(evidence.stage, 0), len(noise.phi) - 1)].tolist()
-        self.kappa: list[float] = noise.kappa.tolist()
-        self.measured: list[bool] = noise.measured.tolist()
-        self.visible: list[float] = power.visible(plan, layout, evidence).tolist()
+    edges: the canary's, stable's and the quantile, for latency.
+    """
 
-    def least(self, proceed: int, size: int) -> float:
-        """ln N of a metric: the least of its channels'."""
-        return min(self.total[self.abort + proceed : self.abort + proceed + size])
+    canary: Counts
+    stable: Counts
+    canary_now: Counts
+    stable_now: Counts
+    margin: Margin
+    edges: Edges
+    log_abort: float | None
+    log_proceed: float | None
+    low: float | None
+    high: float | None
+    detail: str
 
-    def entry(self, group: int, channels: list[tuple[Fields, list[Fields]]], reading: Reading, fine: bool) -> Fields:
-        """What metrics and limits have in common."""
-        first, log_m = self.first[group], self.found.groups[group]
-        label = _LABELS.get(reading.status)
-        if group in self.found.blame:
-            label = "worse"
-        elif label is None:
-            label = "warning" if log_m >= self.found.enough else "ok" if fine else "unclear"
-        return {
-            "label": label,
-            "status": reading.status,
-            "share": self.weight[group],
-            "log_abort": log_m,
-            "run": tuple(channel for channel, _ in channels),
-            "stage": tuple(counts for _, stage in channels for counts in stage),
-            "calibrated": self.measured[first],
-            "phi": self.phi[first],
-            "kappa": self.kappa[first],
-            "visible": _number(self.visible[first]),
-        }
 
-    def channel(
+class _Lists(NamedTuple):
+    run: list[list[int]]
+    stage: list[list[int]]
+    total: list[float]
+    bound: list[float | None]
+
+
+class Report:
+    """A look and all that was found; groups are the plan's metrics, then its limits. looks: left in this stage."""
+
+    def __init__(
         self,
-        index: int,
-        margin: Margin,
-        falling: bool,
-        abort: int | None,
-        proceed: int | None,
-        edges: tuple[float | None, float | None, float | None] = (None, None, None),
-        detail: str = "",
-        complement: bool = False,
-    ) -> tuple[Fields, list[Fields]]:
-        """The channel over the run and its counts in this stage; abort, proceed: its tests, if it has them."""
-        worse = None if abort is None else _number(self.bound[abort])
-        better = None if proceed is None else _number(self.bound[self.abort + proceed])
-        if worse is not None and better is not None and (worse > better) != falling and worse != better:
-            better = None  # the run's evidence and the stage's contradict: the canary changed, the worse news is told
-        canary, stable = _counts(self.run[index], complement)
-        fields = {
-            "canary": canary,
-            "stable": stable,
-            "canary_edge": edges[0],
-            "stable_edge": edges[1],
-            "quantile": edges[2],
-            "margin": margin,
-            "log_abort": 0.0 if abort is None else self.total[abort],
-            "log_proceed": None if proceed is None else self.total[self.abort + proceed],
-            "low": better if falling and not complement else worse,
-            "high": worse if falling and not complement else better,
-            "detail": detail,
-        }
-        return fields, _counts(self.stage[index], complement)
+        plan: AnalysisPlan,
+        layout: Layout,
+        evidence: Evidence,
+        counted: Counted,
+        found: Findings,
+        looks: float,
+    ) -> None:
+        self.plan = plan
+        self.layout = layout
+        self.evidence = evidence
+        self.counted = counted
+        self.found = found
+        self.looks = looks
+        self._lists: _Lists | None = None
 
-    def latency(self, pairs: tuple[Pair, ...], first: int, proceed: int) -> list[tuple[Fields, list[Fields]]]:
-        """A channel per pair and side, or one for both sides where they are the same."""
+    def label(self, group: int) -> Label:
+        """One word for a metric or limit."""
+        metrics = len(self.plan.metrics)
+        label = _LABELS.get(self.reading(group).status)
+        if group in self.found.blame:
+            return "worse"
+        if label is not None:
+            return label
+        log_m, enough = self.found.groups[group], self.found.enough
+        fine = self.found.shown[group] if group < metrics else log_m < enough / 2
+        return "warning" if log_m >= enough else "ok" if fine else "unclear"
+
+    def reading(self, group: int) -> Reading:
+        """How the metric was read, or the metric that a limit is for."""
+        if group < len(self.plan.metrics):
+            return self.counted.readings[group]
+        return self.counted.readings[self.limited(group)]
+
+    @property
+    def stage(self) -> int:
+        """The stage whose noise applies."""
+        return min(max(self.evidence.stage, 0), len(self.evidence.noise.phi) - 1)
+
+    def name(self, group: int) -> str:
+        """Of a metric or limit."""
+        metrics = self.plan.metrics
+        return metrics[group].name if group < len(metrics) else self.plan.limits[group - len(metrics)].name
+
+    def limited(self, group: int) -> int:
+        """Index of the metric that a limit is for."""
+        limit = self.plan.limits[group - len(self.plan.metrics)]
+        return next(i for i, metric in enumerate(self.plan.metrics) if metric.name == limit.metric)
+
+    def log_proceed(self, group: int) -> float:
+        """ln N of a metric: the least of its channels'."""
+        first = self.layout.channels.abort + self.layout.proceed_first[group]
+        return float(self.found.log_total[first : first + self.layout.size[group]].min())
+
+    def rows(self, group: int) -> list[Row]:
+        """The channels of a metric or limit."""
+        plan, layout = self.plan, self.layout
+        first = int(layout.first[group])
+        if group >= len(plan.metrics):
+            limit, rate = plan.limits[group - len(plan.metrics)], is_rate(plan.metrics[self.limited(group)])
+            margin = Margin(ratio=0, absolute=limit.share)
+            edges: Edges = (limit.edge, limit.edge, None)
+            falling = limit.better == "higher"
+            # the interval of a complement is about those that fail: turned over it would be no ratio to the limit
+            return [self._row(first, first, None, margin, edges, falling and rate, "", falling and not rate)]
+        metric = plan.metrics[group]
+        test = layout.channels.abort + layout.proceed_first[group]
+        if metric.source.kind == "proportion":
+            return [self._row(first, first, test, metric.margin, _NO_EDGES, metric.better == "higher", "")]
+        before = sum(one.source.kind == "distribution" for one in plan.metrics[:group])
+        known = self.evidence.pairs[before] or ()
+        late = layout.channels.tests.channel[test : test + len(known)].tolist()
         rows = []
-        for slot, pair in enumerate(pairs):
-            edges = (pair.abort or pair.stable, pair.stable, pair.quantile)
-            later = (pair.proceed or pair.stable, pair.stable, pair.quantile)
-            margin = _COARSE if pair.abort is None else _SAME
-            detail = COARSE_DETAIL if pair.abort is None else ""
+        for slot, pair in enumerate(known):
+            index, proceed = first + slot, test + slot
             if pair.abort is None and pair.proceed is None:
-                rows.append(self.channel(first + slot, margin, False, first + slot, proceed + slot, edges, detail))
+                edges = (pair.stable, pair.stable, pair.quantile)
+                rows.append(self._row(index, index, proceed, _COARSE, edges, False, COARSE_DETAIL))
                 continue
-            rows.append(self.channel(first + slot, margin, False, first + slot, None, edges, detail))
-            margin = _COARSE if pair.proceed is None else _SAME
-            detail = COARSE_DETAIL if pair.proceed is None else ""
-            late = self.proceed[proceed + slot]
-            rows.append(self.channel(late, margin, False, None, proceed + slot, later, detail))
+            rows.append(self._latency(index, index, None, pair, pair.abort))
+            rows.append(self._latency(late[slot], None, proceed, pair, pair.proceed))
         return rows
 
+    def _latency(self, place: int, abort: int | None, proceed: int | None, pair: Pair, own: float | None) -> Row:
+        margin, detail = (_COARSE, COARSE_DETAIL) if own is None else (_SAME, "")
+        edges = (pair.stable if own is None else own, pair.stable, pair.quantile)
+        return self._row(place, abort, proceed, margin, edges, False, detail)
 
-def _number(value: float) -> float | None:
-    return value if value == value else None
+    def _row(
+        self,
+        place: int,
+        abort: int | None,
+        proceed: int | None,
+        margin: Margin,
+        edges: Edges,
+        falling: bool,
+        detail: str,
+        complement: bool = False,
+    ) -> Row:
+        """The channel at `place`, and its tests, if it has them."""
+        numbers = self._lists or self._read()
+        x, n, y, m = numbers.run[place]
+        u, k, v, j = numbers.stage[place]
+        if complement:
+            x, y, u, v = n - x, m - y, k - u, j - v
+        worse = None if abort is None else numbers.bound[abort]
+        better = None if proceed is None else numbers.bound[proceed]
+        if worse is not None and better is not None and (worse < better if falling else worse > better):
+            better = None  # the stage contradicts the run: the canary has changed, and the worse news is told
+        return Row(
+            Counts(x, n),
+            Counts(y, m),
+            Counts(u, k),
+            Counts(v, j),
+            margin,
+            edges,
+            None if abort is None else numbers.total[abort],
+            None if proceed is None else numbers.total[proceed],
+            better if falling else worse,
+            worse if falling else better,
+            detail,
+        )
+
+    def _read(self) -> "_Lists":
+        """State and findings as plain lists: reading single numbers out of arrays is slow."""
+        state, found = self.evidence.state, self.found
+        bound = [None if isnan(v) else v for v in found.bound.tolist()]
+        run, stage = state.run.T.astype(int).tolist(), state.stage.T.astype(int).tolist()
+        self._lists = _Lists(run, stage, found.log_total.tolist(), bound)
+        return self._lists
+
+    def visible(self, group: int) -> float | None:
+        """From which rate on the first channel of a group would be found worse by the end of the stage."""
+        first, noise = int(self.layout.first[group]), self.evidence.noise
+        ratio, absolute, falling, rate = self.layout.channels.constants[first]
+        events, trials = self.evidence.state.past[:, first].tolist()
+        alpha = self.plan.budget.false_abort * float(self.layout.weight[group]) / self.layout.size[group]
+        _, n, _, m = self.counted.counts[:, first].tolist()
+        phi, kappa = float(noise.phi[self.stage, first]), float(noise.kappa[first])
+        b = (events + 0.5) / (trials + 1)
+        return power.visible(n, m, b, ratio, absolute, rate, falling, self.looks, phi, kappa, alpha)
+
+    def models(self) -> tuple[MetricVerdict, ...]:
+        """What is published, made by one call from plain dictionaries: a third of the time of making each model."""
+        metrics, noise, stage = len(self.plan.metrics), self.evidence.noise, self.stage
+        entries: list[Fields] = []
+        for group, (first, weight) in enumerate(
+            zip(self.layout.first.tolist(), self.layout.weight.tolist(), strict=True)
+        ):
+            reading, rows = self.reading(group), self.rows(group)
+            entry: Fields = {
+                "label": self.label(group),
+                "status": reading.status,
+                "share": weight,
+                "log_abort": self.found.groups[group],
+                "run": [_fields(row) for row in rows],
+                "stage": [_counts(counts) for row in rows for counts in (row.canary_now, row.stable_now)],
+                "calibrated": bool(noise.measured[first]),
+                "phi": float(noise.phi[stage, first]),
+                "kappa": float(noise.kappa[first]),
+                "visible": self.visible(group),
+            }
+            if group < metrics:
+                metric = self.plan.metrics[group]
+                entry |= {"name": metric.name, "better": metric.better, "critical": metric.critical}
+                entry |= {"log_proceed": self.log_proceed(group), "detail": reading.detail}
+            else:
+                limit = self.plan.limits[group - metrics]
+                entry |= {"name": limit.name, "better": limit.better, "limit": True}
+                entry["detail"] = self.counted.details.get(limit.name, "")
+            entries.append(entry)
+        return _MODELS.validate_python(entries)
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether the noise of every metric was measured."""
+        return bool(self.evidence.noise.measured[self.layout.first[: len(self.plan.metrics)]].all())
 
 
-def _counts(values: list[int], complement: bool) -> list[Fields]:
-    x, n, y, m = values
-    if complement:
-        x, y = n - x, m - y
-    return [{"events": x, "trials": n}, {"events": y, "trials": m}]
+def _counts(counts: Counts) -> Fields:
+    return {"events": counts.events, "trials": counts.trials}
+
+
+def _fields(row: Row) -> Fields:
+    canary_edge, stable_edge, quantile = row.edges
+    fields: Fields = {
+        "canary": _counts(row.canary),
+        "stable": _counts(row.stable),
+        "margin": row.margin,
+        "log_abort": row.log_abort or 0.0,
+        "log_proceed": row.log_proceed,
+        "low": row.low,
+        "high": row.high,
+    }
+    if stable_edge is not None:
+        fields |= {"canary_edge": canary_edge, "stable_edge": stable_edge, "quantile": quantile, "detail": row.detail}
+    return fields
 
 
 def traffic(snapshot: MetricsCollected, evidence: Evidence) -> Traffic | None:

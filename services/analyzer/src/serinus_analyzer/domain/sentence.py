@@ -1,31 +1,52 @@
 """Every verdict in one line, for a person at three in the morning (docs/judging.md, "The sentence").
 
-The order is: verdict, what decides it with rates and counts of both arms over one and the same span, how sure it is,
-how much harm it may have done. Instants are hours and minutes in UTC.
+First the verdict, then what decides it with the counts of both arms over one and the same span, then how sure it is,
+then how much harm may have been done. Instants are hours and minutes in UTC.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf, sqrt
 
-from serinus_contracts.events import Channel, Counts, MetricsCollected, MetricVerdict, Reason, Verdict
-from serinus_contracts.plan import AnalysisPlan, PlanStage
+from serinus_contracts.events import MetricsCollected, Reason, Verdict
+from serinus_contracts.plan import AnalysisPlan, PlanMetric, PlanStage
+from serinus_contracts.policy import Margin
 
-from serinus_analyzer.domain.counting import Counted
+from serinus_analyzer.domain.counting import Reading
 from serinus_analyzer.domain.evidence import Evidence
-from serinus_analyzer.domain.findings import Findings
+from serinus_analyzer.domain.reporting import Counts, Report, Row
+from serinus_analyzer.domain.wording import budget, clock, duration, edge, names, percent, plain, requests
+
+Phrase = Callable[[float], str]
+
+HALF = 2**0.5
+"""Evidence grows with the square of the distance, so this much less distance is half the evidence."""
 
 
 @dataclass(frozen=True)
 class Context:
     """All that a sentence may speak of; `started` are the metrics for which this look only set the baseline."""
 
-    plan: AnalysisPlan
+    report: Report
     snapshot: MetricsCollected
-    evidence: Evidence
-    counted: Counted
-    found: Findings
-    metrics: tuple[MetricVerdict, ...]
     started: tuple[int, ...]
+    gating: tuple[int, ...]
+
+    @property
+    def plan(self) -> AnalysisPlan:
+        return self.report.plan
+
+    @property
+    def metrics(self) -> Sequence[PlanMetric]:
+        return self.report.plan.metrics
+
+    @property
+    def evidence(self) -> Evidence:
+        return self.report.evidence
+
+    @property
+    def readings(self) -> Sequence[Reading]:
+        return self.report.counted.readings
 
     @property
     def stage(self) -> PlanStage:
@@ -35,265 +56,251 @@ class Context:
     def elapsed(self) -> float:
         return (self.snapshot.end - self.snapshot.stage_started) / 1000
 
+    @property
+    def weight(self) -> str:
+        return f"{self.snapshot.weight} %"
+
+    def phrase(self, i: int) -> Phrase:
+        """How the rate of a metric is written: a share in percent, a rate as a number."""
+        return plain if self.metrics[i].count == "rate" else percent
+
+    def falling(self, i: int) -> bool:
+        """Whether higher is better."""
+        return self.metrics[i].better == "higher"
+
 
 def say(verdict: Verdict, reason: Reason, context: Context) -> str:
     """The sentence of a verdict."""
     return f"{verdict}: {_SAYS[reason](context, verdict)}"
 
 
-def percent(rate: float) -> str:
-    """A share as a person writes it: three digits from 10 %, else two places, below 0.1 % two digits."""
-    value = 100 * rate
-    if value == 0:
-        return "0 %"
-    if value >= 0.1:
-        return f"{value:.1f} %" if value >= 10 else f"{value:.2f} %"
-    return f"{float(f'{value:.2g}'):f}".rstrip("0").rstrip(".") + " %"
+def _abort(context: Context, _: Verdict) -> str:
+    first, *others = context.report.found.blame
+    also = ""
+    if others:
+        also = f"; {names([context.report.name(i) for i in others])} {'is' if len(others) == 1 else 'are'} worse too"
+    what = _over_limit if first >= len(context.metrics) else _worse
+    sure = budget(context.plan.budget.false_abort)
+    return f"{what(context, first)}, at {sure}{also}; {requests(context.evidence.exposed)} exposed"
 
 
-def duration(seconds: float) -> str:
-    """Seconds as a person says them: 45 s, 5 min, 1 h 30 min; half a minute more or less is not told."""
-    if seconds < 90:
-        return f"{seconds:g} s" if seconds < 1 else f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 90:
-        return f"{minutes} min"
-    return f"{minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
+def _worse(context: Context, i: int) -> str:
+    row, falling = _strongest(context, i), context.falling(i)
+    bound, side = (row.high, "most") if falling else (row.low, "least")
+    how = "beyond the margin" if bound in (None, 1.0) else f"at {side} {bound:g} times the margin"
+    return f"{_compared(context, i, row, *_carrying(row, falling))}; {how}"
 
 
-def clock(millis: int) -> str:
-    """An instant as HH:MM, UTC."""
-    minutes = millis // 60_000 % 1440
-    return f"{minutes // 60:02d}:{minutes % 60:02d}"
+def _over_limit(context: Context, i: int) -> str:
+    limit, row = context.plan.limits[i - len(context.metrics)], context.report.rows(i)[0]
+    phrase = context.phrase(context.report.limited(i))
+    canary, _, span = _carrying(row, limit.better == "higher")
+    slow = f" over {edge(limit.edge)}" if limit.edge is not None else ""
+    side = "under" if limit.better == "higher" else "over"
+    bound = plain(limit.share) if phrase is plain else f"{100 * limit.share:.4g} %"
+    how = "beyond it"
+    if row.low is not None and row.low > 1:
+        times = "times as many fail as the limit allows" if limit.better == "higher" else "times the limit"
+        how = f"at least {row.low:g} {times}"
+    counts = f"{canary.events:,} of {canary.trials:,}{span}"
+    rate = phrase(canary.events / max(canary.trials, 1))
+    return f"{limit.metric} {rate}{slow}, {side} the limit of {bound} ({counts}); {how}"
 
 
-def edge(seconds: float) -> str:
-    """A latency edge: 250 ms, 2.5 s."""
-    return f"{1000 * seconds:g} ms" if seconds < 1 else f"{seconds:g} s"
-
-
-def requests(count: int) -> str:
-    """So many requests."""
-    return "1 request" if count == 1 else f"{count:,} requests"
-
-
-def names(parts: list[str]) -> str:
-    """a; a and b; a, b and c."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
-def _budget(probability: float) -> str:
-    return f"{float(f'{100 * probability:.2g}'):g} % budget"
-
-
-def _rates(metric: MetricVerdict, channel: Channel, canary: Counts, stable: Counts, span: str = "") -> str:
-    """errors 0.61 % against 0.20 % on stable (66 of 10,810; 41 of 20,400)."""
-    name, canary_edge, stable_edge = metric.name, "", ""
-    if channel.canary_edge is not None and not metric.limit:
-        canary_edge = f" over {edge(channel.canary_edge)}"
-        if channel.stable_edge != channel.canary_edge and channel.stable_edge is not None:
-            stable_edge = f" over {edge(channel.stable_edge)}"
-    if not canary.trials or not stable.trials:
-        return f"{name} without counts in this stage yet"
-    counts = f"{canary.events:,} of {canary.trials:,}; {stable.events:,} of {stable.trials:,}{span}"
-    if metric.limit:
-        side = "under" if metric.better == "higher" else "over"
-        what = metric.name
-        return (
-            f"{what} {percent(canary.events / canary.trials)}, limit {side} {percent(channel.margin.absolute)} "
-            f"({canary.events:,} of {canary.trials:,}{span})"
-        )
-    here, there = canary.events / canary.trials, stable.events / stable.trials
-    return f"{name} {percent(here)}{canary_edge} against {percent(there)}{stable_edge} on stable ({counts})"
-
-
-def _strongest(metric: MetricVerdict) -> int:
-    """The channel with the most evidence of harm."""
-    return max(range(len(metric.run)), key=lambda i: metric.run[i].log_abort)
-
-
-def _weakest(metric: MetricVerdict) -> int:
-    """The channel that is least shown to be within its margin."""
-    able = [i for i in range(len(metric.run)) if metric.run[i].log_proceed is not None]
-    return min(able or [0], key=lambda i: metric.run[i].log_proceed or 0.0)
-
-
-def _of_stage(metric: MetricVerdict, i: int) -> str:
-    return _rates(metric, metric.run[i], metric.stage[2 * i], metric.stage[2 * i + 1])
-
-
-def _excess(channel: Channel, canary: Counts, stable: Counts, falling: bool) -> float:
-    """How far the counts are beyond the margin, in expected events: what a span contributes to the evidence."""
-    if not canary.trials or not stable.trials:
-        return 0.0
-    allowed = canary.trials * (channel.margin.ratio * stable.events / stable.trials + channel.margin.absolute)
-    more = allowed - canary.events if falling else canary.events - allowed
-    return more / max(allowed, 1.0) ** 0.5
-
-
-def _harm(metric: MetricVerdict) -> str:
-    """The counts that carry the evidence: of this stage if they show the harm at least half as clearly as the run's.
+def _carrying(row: Row, falling: bool) -> tuple[Counts, Counts, str]:
+    """The counts that carry the evidence: of this stage if half of what the run's show can be seen in them.
 
     A stage has one split of the traffic, so its rates compare what happened at the same time. Over a run the canary's
     counts are mostly of late stages and stable's of early ones: if the service's own rate changed meanwhile, pooled
     rates mislead (Simpson). The run is told only where this stage has not seen enough.
     """
-    i = _strongest(metric)
-    channel, falling = metric.run[i], metric.better == "higher"
-    stage = metric.stage[2 * i], metric.stage[2 * i + 1]
-    here = _excess(channel, *stage, falling)
-    over_run = _excess(channel, channel.canary, channel.stable, falling)
-    if stage[0].trials and (here >= over_run / 2 or over_run <= 0):
-        return _rates(metric, channel, *stage)
-    return _rates(metric, channel, channel.canary, channel.stable, " since the start")
+    here = _excess(row.margin, row.canary_now, row.stable_now, falling)
+    over_run = _excess(row.margin, row.canary, row.stable, falling)
+    if row.canary_now.trials and row.stable_now.trials and here * HALF >= over_run:
+        return row.canary_now, row.stable_now, ""
+    return row.canary, row.stable, " since the start"
 
 
-def _how_sure(context: Context, metric: MetricVerdict) -> str:
-    channel = metric.run[_strongest(metric)]
-    falling = metric.better == "higher" and not metric.limit
-    bound, far = (channel.high, "at most") if falling else (channel.low, "at least")
-    what = "limit" if metric.limit else "margin"
-    if bound is None or bound == 1.0:
-        text = f"beyond the {what}"
-    elif metric.limit and metric.better == "higher":
-        text = f"at least {bound:g} times as many failing as the limit allows"
-    else:
-        text = f"{far} {bound:g} times the {what}"
-    return f"{text}, at {_budget(context.plan.budget.false_abort)}"
+def _excess(margin: Margin, canary: Counts, stable: Counts, falling: bool) -> float:
+    """How clearly counts are beyond the margin, in standard deviations of what it allows."""
+    if not canary.trials or not stable.trials:
+        return 0.0
+    allowed = canary.trials * (margin.ratio * stable.events / stable.trials + margin.absolute)
+    more = allowed - canary.events if falling else canary.events - allowed
+    return more / sqrt(max(allowed, 1.0))
 
 
-def _abort(context: Context, _: Verdict) -> str:
-    blamed = [context.metrics[i] for i in context.found.blame]
-    others = f"; so {'is' if len(blamed) == 2 else 'are'} {names([m.name for m in blamed[1:]])}" if blamed[1:] else ""
-    return (
-        f"{_harm(blamed[0])}; {_how_sure(context, blamed[0])}{others}; {requests(context.evidence.exposed)} exposed"
-    )
+def _compared(context: Context, i: int, row: Row, canary: Counts, stable: Counts, span: str = "") -> str:
+    """errors 0.61 % against 0.20 % on stable (66 of 10,810; 41 of 20,400)."""
+    name, phrase = context.metrics[i].name, context.phrase(i)
+    if not canary.trials or not stable.trials:
+        return f"{name} not counted in this stage yet"
+    own = other = ""
+    canary_edge, stable_edge, _ = row.edges
+    if canary_edge is not None and stable_edge is not None:
+        own = f" over {edge(canary_edge)}"
+        other = f" over {edge(stable_edge)}" if stable_edge != canary_edge else ""
+    here, there = phrase(canary.events / canary.trials), phrase(stable.events / stable.trials)
+    counts = f"{canary.events:,} of {canary.trials:,}; {stable.events:,} of {stable.trials:,}{span}"
+    return f"{name} {here}{own} against {there}{other} on stable ({counts})"
 
 
-def _interval(channel: Channel) -> str:
-    if channel.low is not None and channel.high is not None:
-        return f"between {channel.low:g} and {channel.high:g} times the margin"
-    if channel.high is not None:
-        return f"at most {channel.high:g} times the margin"
-    if channel.low is not None:
-        return f"at least {channel.low:g} times the margin"
-    return "anything possible yet"
+def _in_stage(context: Context, i: int, row: Row | None) -> str:
+    if row is None:
+        return f"{context.metrics[i].name} not counted in this stage yet"
+    return _compared(context, i, row, row.canary_now, row.stable_now)
+
+
+def _strongest(context: Context, i: int) -> Row:
+    """The channel with the most evidence of harm."""
+    return max(context.report.rows(i), key=lambda row: -inf if row.log_abort is None else row.log_abort)
+
+
+def _weakest(context: Context, i: int) -> Row | None:
+    """The channel that is least shown to be within its margin; None before latency's edges are known."""
+    rows = context.report.rows(i)
+    return min(rows, key=lambda row: inf if row.log_proceed is None else row.log_proceed, default=None)
+
+
+def _looks_worst(context: Context) -> str:
+    """The metric that looks worst, in this stage."""
+    i = _worst(context, range(len(context.metrics)))
+    return _in_stage(context, i, _strongest(context, i) if context.report.rows(i) else None)
+
+
+def _worst(context: Context, among: Sequence[int]) -> int:
+    """The metric or limit that looks worst."""
+    return max(among, key=lambda i: context.report.found.groups[i])
+
+
+def _interval(row: Row | None) -> str:
+    low, high = (row.low, row.high) if row else (None, None)
+    if low is not None and high is not None:
+        return f", between {low:g} and {high:g} times the margin"
+    if high is not None:
+        return f", at most {high:g} times the margin"
+    return "" if low is None else f", at least {low:g} times the margin"
 
 
 def _shown(context: Context, _: Verdict) -> str:
-    gating = [i for i, metric in enumerate(context.plan.metrics) if metric.critical] or range(len(context.plan.metrics))
-    proven = [context.metrics[i] for i in gating]
-    tightest = min(proven, key=lambda metric: metric.log_proceed or 0.0)
-    i = _weakest(tightest)
-    which = "within its margin" if len(proven) == 1 else f"all {len(proven)} metrics within their margins"
-    if len(proven) < len(context.plan.metrics) and len(proven) > 1:
-        which = f"all {len(proven)} critical metrics within their margins"
-    return f"{_of_stage(tightest, i)}; {which}, at {_budget(context.plan.budget.false_proceed)}"
-
-
-def _worst(context: Context) -> MetricVerdict:
-    """The metric that looks worst so far, limits left out."""
-    return max((m for m in context.metrics if not m.limit), key=lambda m: m.log_abort)
-
-
-def _at(context: Context) -> str:
-    return f"{duration(context.elapsed)} at {context.snapshot.weight} %"
+    tightest = min(context.gating, key=context.report.log_proceed)
+    row = _weakest(context, tightest)
+    assert row is not None  # what has no channel is not shown
+    bound, side = (row.low, "least") if context.falling(tightest) else (row.high, "most")
+    how = "within the margin" if bound in (None, 1.0) else f"at {side} {bound:g} times the margin"
+    count, which = len(context.gating), "critical " if len(context.gating) < len(context.metrics) else ""
+    every = "both" if count == 2 else f"all {count}"
+    also = f", {every} {which}metrics within theirs" if count > 1 else ""
+    sure = budget(context.plan.budget.false_proceed)
+    return f"{_in_stage(context, tightest, row)}; {how}{also}, at {sure}"
 
 
 def _quiet(context: Context, _: Verdict) -> str:
-    worst = _worst(context)
-    return f"{_at(context)} without evidence of harm; {_of_stage(worst, _strongest(worst))}"
+    return f"{_stayed(context)} without evidence of harm; {_looks_worst(context)}"
+
+
+def _stayed(context: Context) -> str:
+    return f"{duration(context.elapsed)} at {context.weight}"
 
 
 def _unsure(context: Context) -> str:
-    open_ = [m for m in context.metrics if not m.limit and m.label != "ok"]
-    metric = max(open_, key=lambda m: m.log_abort, default=_worst(context))
-    i = _weakest(metric)
-    return f"{_of_stage(metric, i)}, {_interval(metric.run[i])}"
-
-
-def _lean(context: Context) -> str:
-    return "leans towards an abort" if context.found.leans else "no answer yet"
+    unclear = [i for i in context.gating if context.report.label(i) != "ok"] or list(context.gating)
+    i = _worst(context, unclear)
+    row = _weakest(context, i)
+    return _in_stage(context, i, row) + _interval(row)
 
 
 def _insufficient(context: Context, _: Verdict) -> str:
-    return f"{_lean(context)} after {_at(context)}; {_unsure(context)}"
+    leans = context.report.found.leans
+    state = "leaning towards an abort" if leans else "no answer yet"
+    return f"{state} after {_stayed(context)}; {_leaning(context) if leans else _unsure(context)}"
+
+
+def _leaning(context: Context) -> str:
+    """What speaks for an abort, which may be a limit."""
+    i = _worst(context, range(len(context.report.found.groups)))
+    if i >= len(context.metrics):
+        return _over_limit(context, i)
+    row = _strongest(context, i)
+    return _compared(context, i, row, *_carrying(row, context.falling(i)))
 
 
 def _time_spent(context: Context, verdict: Verdict) -> str:
-    rule = {"hold": "", "abort": ", and the policy aborts then", "proceed": ", and the policy proceeds then"}[verdict]
-    return f"{duration(context.stage.maximum)} at {context.snapshot.weight} % are spent{rule}; {_unsure(context)}"
+    rule = {"hold": "", "abort": ", then the policy aborts", "proceed": ", then the policy proceeds"}[verdict]
+    return f"{duration(context.stage.maximum)} at {context.weight} without an answer{rule}; {_unsure(context)}"
 
 
 def _minimum(context: Context, _: Verdict) -> str:
-    worst = _worst(context)
-    lean = "leaning towards an abort" if context.found.leans else "nothing against it so far"
-    waited = f"{duration(context.elapsed)} of at least {duration(context.stage.minimum)}"
-    return f"{waited} at {context.snapshot.weight} %, {lean}; {_of_stage(worst, _strongest(worst))}"
+    waited = f"{duration(context.elapsed)} of at least {duration(context.stage.minimum)} at {context.weight}"
+    if context.report.found.leans:
+        return f"{waited}, leaning towards an abort; {_leaning(context)}"
+    return f"{waited}, no sign of harm; {_looks_worst(context)}"
 
 
 def _settling(context: Context, _: Verdict) -> str:
     if not 0 <= context.snapshot.stage < len(context.plan.stages):
         return "waiting for the first change of weight"
-    names_ = [m.name for m in context.metrics if m.status == "settling" and not m.limit]
-    which = "" if len(names_) == len(context.plan.metrics) else f" of {names(names_)}"
+    which = _affected(context, ("settling", "waiting"))[0]
     started = clock(context.snapshot.stage_started)
-    return f"waiting for the counts{which} to settle after the change to {context.snapshot.weight} % at {started}"
+    return f"waiting for counts{which} to settle after the change to {context.weight} at {started}"
 
 
 def _baseline(context: Context, _: Verdict) -> str:
-    metrics = [context.metrics[i] for i in context.started]
-    stable = metrics[0].stage[1]
-    return (
-        f"first look, it sets what is normal for {names([m.name for m in metrics])} "
-        f"({requests(stable.trials)} on stable)"
-    )
+    listed = names([context.metrics[i].name for i in context.started])
+    rows = context.report.rows(context.started[0])
+    trials = requests(rows[0].stable_now.trials if rows else 0)
+    return f"the first look tells what is normal for {listed} ({trials} on stable), the next one is judged"
 
 
-def _since(context: Context, index: int) -> str:
-    end = context.evidence.seen[index][0]
-    return f"since {clock(end)}" if end else f"since the start at {clock(context.snapshot.stage_started)}"
+def _affected(context: Context, statuses: Sequence[str]) -> tuple[str, int]:
+    """ " of a and b", nothing where it is all metrics; and the first of them."""
+    found = [i for i, reading in enumerate(context.readings) if reading.status in statuses]
+    every = len(found) in (0, len(context.metrics))
+    return ("" if every else f" of {names([context.metrics[i].name for i in found])}"), (found or [0])[0]
 
 
-def _faulty(context: Context, *statuses: str) -> tuple[int, str]:
-    found = [i for i, reading in enumerate(context.counted.readings) if reading.status in statuses]
-    return found[0], names([context.plan.metrics[i].name for i in found])
+def _since(context: Context, i: int) -> str:
+    end = context.evidence.seen[i][0]
+    return f"since {clock(end)}" if end else f"since the run began at {clock(context.snapshot.stage_started)}"
 
 
 def _no_data(context: Context, verdict: Verdict) -> str:
-    i, which = _faulty(context, "no_data", "partial")
-    reading, expected = context.counted.readings[i], context.evidence.seen[i][1]
-    measured = reading.measured
-    arms = (bool(measured.canary), bool(measured.stable)) if measured is not None else (False, False)
+    which, i = _affected(context, ("no_data", "partial"))
+    reading = context.readings[i]
+    wait = f"; {context.evidence.missing} looks in a row" if verdict == "abort" else ""
+    about = f"{which.removeprefix(' of ')}: " if which else ""
+    return f"{about}{_lack(context, i, reading)}{wait}"
+
+
+def _lack(context: Context, i: int, reading: Reading) -> str:
+    """What is missing: in the collector's words where it has any."""
+    if reading.measured is None:
+        return f"not measured {_since(context, i)}"
+    if reading.without_requests:
+        return f"{reading.detail} {_since(context, i)}"
+    if reading.detail:
+        return f"incomplete data: {reading.detail}" if reading.status == "partial" else reading.detail
+    arms = bool(reading.measured.canary), bool(reading.measured.stable)
+    what = {(False, True): "no canary data", (True, False): "no stable data"}.get(arms, "no data")
     if reading.status == "partial":
         what = "incomplete data"
-    elif reading.without_requests:
-        what = reading.detail
-    else:
-        what = {(False, True): "no canary data", (True, False): "no stable data"}.get(arms, "no data")
-    about = f" for {which}" if len(context.plan.metrics) > 1 else ""
-    series = measured.series if measured is not None else 0
-    seen = f", {series} of {expected} expected series" if expected else f", {series} series found"
-    if measured is None:
-        seen = ", not measured"
-    wait = f", {context.evidence.missing} looks in a row" if verdict == "abort" else ""
-    detail = f" ({reading.detail})" if reading.detail and not reading.without_requests else ""
-    return f"{what}{about} {_since(context, i)}, Prometheus answered{seen}{detail}{wait}"
+    expected = context.evidence.seen[i][1]
+    series = f"{reading.measured.series} of {expected} expected series" if expected else "no series known"
+    return f"{what} {_since(context, i)}, Prometheus answered, {series}"
 
 
 def _error(context: Context, _: Verdict) -> str:
-    i, which = _faulty(context, "error")
-    detail = context.counted.readings[i].detail or "no reason given"
-    return f"{which} cannot be judged {_since(context, i)}: {detail}"
+    which, i = _affected(context, ("error",))
+    reading = context.readings[i]
+    about = which.removeprefix(" of ") or names([metric.name for metric in context.metrics])
+    return f"{about} cannot be judged {_since(context, i)}: {reading.detail or 'no reason given'}"
 
 
 def _traffic(context: Context, _: Verdict) -> str:
-    canary, stable = context.evidence.traffic.canary, context.evidence.traffic.stable
-    share = percent(canary / max(canary + stable, 1))
-    return (
-        f"the canary gets {share} of the requests where its weight says {context.snapshot.weight} % "
-        f"({canary:,} of {canary + stable:,} in this stage)"
-    )
+    share = context.evidence.traffic
+    total = share.canary + share.stable
+    counts = f"{share.canary:,} of {total:,} in this stage"
+    return f"the canary gets {percent(share.canary / max(total, 1))} of the requests, not {context.weight} ({counts})"
 
 
 _SAYS: Mapping[Reason, Callable[[Context, Verdict], str]] = {

@@ -46,6 +46,16 @@ def phi(events: Floats, spread: Floats, floor: Floats, kappa: Floats) -> Floats:
     return result
 
 
+def unpaired(floor: Floats, b: Floats, late: Floats) -> Floats:
+    """phi's floor where events follow trials of earlier windows (`late` is 1), at stable's predicted rate b.
+
+    Such events vary with trials of windows that are not this one's: their variance given its n trials is not n b but
+    about n b + n b^2.
+    """
+    result: Floats = np.maximum(floor, 1 + late * b)
+    return result
+
+
 def divisors(counts: Floats, b: Floats, edge: Floats, floor: Floats, kappa: Floats) -> tuple[Floats, Floats]:
     """phi at the events seen and at the events predicted: counts (4, ...) as x, n, y, m; the rest (...)."""
     x, n, y, m = counts

@@ -6,8 +6,8 @@ trials, ratio 1.25, once with the arms one way and once the other, and the avera
 margin the value of a look has the closed form of the conditional binomial.
 """
 
-from dataclasses import dataclass, replace
 from math import exp, inf, log
+from typing import NamedTuple
 
 from serinus_analyzer.domain.tempering import ASSUMED_KAPPA, ASSUMED_PHI
 
@@ -19,8 +19,7 @@ SIZE = 2 * len(PSI) + 3
 Three = tuple[float, float, float]
 
 
-@dataclass(frozen=True)
-class Share:
+class Share(NamedTuple):
     """Evidence of this stage that the canary gets too much, or stable; requests per second so far; requests."""
 
     canary_heavy: Three = (0.0, 0.0, 0.0)
@@ -41,9 +40,11 @@ class Share:
     @property
     def log_mismatch(self) -> float:
         """ln of the mean over directions and alternatives."""
-        rows = self.canary_heavy + self.stable_heavy
-        top = max(rows)
-        return top + log(sum(exp(row - top) for row in rows) / len(rows))
+        a, b, c = self.canary_heavy
+        d, e, f = self.stable_heavy
+        top = max(a, b, c, d, e, f)
+        total = exp(a - top) + exp(b - top) + exp(c - top) + exp(d - top) + exp(e - top) + exp(f - top)
+        return top + log(total / (2 * len(PSI)))
 
 
 def after(share: Share, canary: int, stable: int, weight: float, seconds: float) -> Share:
@@ -55,30 +56,30 @@ def after(share: Share, canary: int, stable: int, weight: float, seconds: float)
     total = canary + stable
     if not (0 < weight < 100 and 0 < total < inf and canary >= 0 and stable >= 0 and seconds > 0):
         return share
-    heavy, light = share.canary_heavy, share.stable_heavy
+    pace, heavy, light = total / seconds, share.canary_heavy, share.stable_heavy
     if share.pace > 0:
         w = weight / 100
         spread = ASSUMED_KAPPA * w * (1 - w)
         seen = max(ASSUMED_PHI, 1 + spread * total)
         predicted = max(ASSUMED_PHI, 1 + spread * share.pace * seconds)
-        heavy = _grown(heavy, canary, total, w, seen, predicted)
-        light = _grown(light, stable, total, 1 - w, seen, predicted)
-    return replace(
-        share,
-        canary_heavy=heavy,
-        stable_heavy=light,
-        pace=total / seconds,
-        canary=share.canary + canary,
-        stable=share.stable + stable,
+        low, high = 1 / max(seen, predicted), 1 / min(seen, predicted)
+        heavy = _grown(heavy, canary, total, w, low, high)
+        light = _grown(light, stable, total, 1 - w, low, high)
+    return Share(heavy, light, pace, share.canary + canary, share.stable + stable)
+
+
+def _grown(rows: Three, x: int, total: int, w: float, low: float, high: float) -> Three:
+    """Rows after ln e that x of `total` requests are more than RATIO times the share w allows, tempered."""
+    a, b, c = rows
+    edge = RATIO * w + 1 - w
+    u = x * _LOGS[0] - total * log((RATIO * PSI[0] * w + 1 - w) / edge)
+    v = x * _LOGS[1] - total * log((RATIO * PSI[1] * w + 1 - w) / edge)
+    z = x * _LOGS[2] - total * log((RATIO * PSI[2] * w + 1 - w) / edge)
+    return (
+        a + u * (low if u > 0 else high),
+        b + v * (low if v > 0 else high),
+        c + z * (low if z > 0 else high),
     )
 
 
-def _grown(rows: Three, x: int, total: int, w: float, seen: float, predicted: float) -> Three:
-    a, b, c = (row + min(v / seen, v / predicted) for row, v in zip(rows, _values(x, total, w), strict=True))
-    return a, b, c
-
-
-def _values(x: int, total: int, w: float) -> list[float]:
-    """ln e that x of `total` requests are more than RATIO times the share w allows, for each of PSI."""
-    edge = RATIO * w + 1 - w
-    return [x * log(psi) + total * log(edge / (RATIO * psi * w + 1 - w)) for psi in PSI]
+_LOGS = tuple(log(psi) for psi in PSI)

@@ -14,6 +14,7 @@ from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
+from numpy.typing import ArrayLike
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -26,6 +27,7 @@ RARE = 0.05
 ATTAINABLE = 0.999
 """The largest edge that a share is tested against."""
 TINY = 1e-300
+BELOW_ONE = float(np.nextafter(1.0, 0.0))
 
 
 class Form(IntEnum):
@@ -62,7 +64,15 @@ def form(rare: Bools, ratio: Floats, absolute: Floats) -> npt.NDArray[np.int8]:
 
 
 def log_value(
-    x: Floats, n: Floats, y: Floats, m: Floats, b: Floats, ratio: Floats, absolute: Floats, psi: Floats, rate: Bools
+    x: ArrayLike,
+    n: ArrayLike,
+    y: ArrayLike,
+    m: ArrayLike,
+    b: ArrayLike,
+    ratio: ArrayLike,
+    absolute: ArrayLike,
+    psi: ArrayLike,
+    rate: ArrayLike,
 ) -> Floats:
     """ln e of one look, for arrays of any shapes that broadcast together.
 
@@ -70,21 +80,21 @@ def log_value(
     tests "at most the margin", psi < 1 "at least the margin" (the caller turns psi over where higher is better). It
     is 0 where there is nothing to test: counts that are not `usable`, an edge at 0 or, for shares, at 1 or above.
     """
-    args = [np.asarray(v, dtype=np.float64) for v in (x, n, y, m, b, ratio, absolute, psi)]
-    *numbers, rates = np.broadcast_arrays(*args, rate)
-    x, n, y, m, b, ratio, absolute, psi = numbers
+    columns = [np.asarray(v, dtype=np.float64) for v in (x, n, y, m, b, ratio, absolute, psi)]
+    *columns, rates = np.broadcast_arrays(*columns, np.asarray(rate, dtype=np.bool_))
+    x, n, y, m, b, ratio, absolute, psi = columns
     fine = usable(x, n, y, m, rates) & (b > 0) & (b < np.inf) & (ratio >= 0) & (absolute >= 0) & (psi > 0)
     fine &= (ratio + absolute > 0) & (rates | (b < 1)) & (ratio + absolute + psi < np.inf)
     out = np.zeros(fine.shape)
-    columns = [v[fine] for v in numbers]
+    columns = [v[fine] for v in columns]
     margin = columns[5] * columns[4] + columns[6]
     forms = form(is_rare(columns[4], margin, rates[fine]), columns[5], columns[6])
     values = np.zeros(len(forms))
     for kind in Form:
         some = np.flatnonzero(forms == kind)
         if some.size:
-            counts_and_margin = (v[some] for v in columns[:7])
-            values[some] = evaluated(kind, *counts_and_margin, np.ones(()), columns[7][some])
+            x, n, y, m, b, ratio, absolute, psi = (v[some] for v in columns)
+            values[some] = evaluated(kind, x, n, y, m, b, ratio, absolute, np.ones(()), psi)
     out[fine] = values
     return out
 
@@ -176,7 +186,7 @@ def bernoulli_ratio(
     total = other + worse
     mean = theta * (worse / total) + rest * b
     s = mean / 2 + scale * (ratio * (theta + rest * b) / 2) + rest * (1 - b) / 2
-    p = mean / (s + np.sqrt(np.maximum(s * s - r * mean, 0)))
+    p = np.minimum(mean / (s + np.sqrt(np.maximum(s * s - r * mean, 0))), BELOW_ONE)
     parts = np.empty((4, *p.shape))  # a / c, (1 - a) / (1 - c), b / p, (1 - b) / (1 - p)
     np.divide(b, p, out=parts[2])
     np.divide(psi * parts[2], total, out=parts[0])
@@ -189,9 +199,7 @@ def bernoulli_ratio(
     return result
 
 
-def bernoulli_affine(
-    x: Floats, n: Floats, y: Floats, m: Floats, b: Floats, r: Floats, d: Floats, a: Floats
-) -> Floats:
+def bernoulli_affine(x: Floats, n: Floats, y: Floats, m: Floats, b: Floats, r: Floats, d: Floats, a: Floats) -> Floats:
     """The same for c = r p + d: the root of a cubic, less what it leaves of stationarity.
 
     With slope s of the logarithm of the expectation along the edge, at the root found, that logarithm is at most
@@ -219,11 +227,11 @@ def _middle_root(theta: Floats, b: Floats, r: Floats, d: Floats, a: Floats) -> F
     half = shift * shift * shift + (shift * c1 + c0) / 2
     size = np.sqrt(np.maximum(shift * shift + c1 / 3, 1e-30))
     angle = np.arccos(np.clip(half / (size * size * size), -1, 1)) / 3
-    p = shift + 2 * size * np.cos(angle - 2 * np.pi / 3)
+    p: Floats = shift + 2 * size * np.cos(angle - 2 * np.pi / 3)
     other = (a - d) / r
     low, high = np.maximum(np.minimum(b, other), 0), np.minimum(np.maximum(b, other), np.minimum(1, (1 - d) / r))
     inside = (high - low) * 1e-9
-    low, high = low + inside, high - inside
+    low, high = low + inside, np.minimum(high - inside, BELOW_ONE)
     p = np.clip(p, low, high)
     for _ in range(2):
         c = r * p + d

@@ -83,10 +83,12 @@ def proceed_psi(b: Floats, edge: Floats, share: Floats, sign: Floats) -> Floats:
     """
     rest_b, rest_edge = np.maximum(1 - b * share, 1e-12), np.maximum(1 - edge * share, 1e-12)
     log_q = np.minimum(np.log(b * rest_edge / (edge * rest_b)) * sign, _LOG_CLOSE)
-    result: Floats = np.exp((_POWERS * log_q + _SHIFTS) * sign)
+    rows = np.multiply.outer(_POWERS, log_q)
+    rows[2] += _SHIFT
+    result: Floats = np.exp(rows * sign)
     return result
 
 
 _LOG_CLOSE = float(np.log(CLOSE))
-_POWERS = np.array([0.6, 0.9, 1.0]).reshape(3, 1)
-_SHIFTS = np.log([1.0, 1.0, 0.7]).reshape(3, 1)
+_POWERS = np.array([0.6, 0.9, 1.0])
+_SHIFT = float(np.log(0.7))

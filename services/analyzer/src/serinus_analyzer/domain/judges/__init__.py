@@ -1,7 +1,7 @@
 """Judges by name. A judge is one file with two pure functions; to add one, write the file and name it here."""
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 from serinus_contracts.events import MetricsCollected
 from serinus_contracts.plan import AnalysisPlan
@@ -18,23 +18,28 @@ class Evidence(Protocol):
         ...
 
 
-class Judge(Protocol):
-    """A rule that turns looks into assessments. Neither function does I/O or reads a clock or a random source."""
+E = TypeVar("E", bound=Evidence)
 
-    def open(self, plan: AnalysisPlan) -> Evidence:
+
+class Judge(Protocol[E]):
+    """A rule that turns looks into assessments. None of its functions does I/O or reads a clock or a random source."""
+
+    def open(self, plan: AnalysisPlan) -> E:
         """What is remembered before the first look."""
         ...
 
-    def look(
-        self, plan: AnalysisPlan, evidence: Evidence, snapshot: MetricsCollected
-    ) -> tuple[Evidence, Assessment]:
-        """What is remembered after the look, and the judgement."""
+    def look(self, plan: AnalysisPlan, evidence: E, snapshot: MetricsCollected) -> tuple[E, Assessment]:
+        """What is remembered after the look, and the judgement. Raises ValueError for evidence of another plan."""
         ...
 
-    def unpack(self, packed: bytes) -> Evidence:
+    def look_all(self, cases: Sequence[tuple[AnalysisPlan, E, MetricsCollected]]) -> list[tuple[E, Assessment]]:
+        """A look at each of many different runs, as `look` would judge them one by one."""
+        ...
+
+    def unpack(self, packed: bytes) -> E:
         """Evidence from bytes. Raises ValueError if they are not of this judge and version."""
         ...
 
 
-JUDGES: Mapping[str, Judge] = {"sequential": sequential.JUDGE}
+JUDGES: Mapping[str, Judge[Any]] = {"sequential": sequential.JUDGE}
 """By the name that a policy gives under `judge`."""

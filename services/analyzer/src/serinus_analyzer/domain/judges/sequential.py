@@ -4,7 +4,9 @@ Evidence that a margin is exceeded is collected over the run, evidence that it i
 their error probabilities however often one looks.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,9 +15,9 @@ from serinus_contracts.plan import AnalysisPlan
 
 from serinus_analyzer.domain import counting, findings, folding, history, latency, ledger, reporting, sentence, traffic
 from serinus_analyzer.domain.assessment import Assessment
-from serinus_analyzer.domain.evidence import Evidence, UnreadableEvidence
+from serinus_analyzer.domain.evidence import Evidence, EvidenceError
 from serinus_analyzer.domain.folding import Look, State
-from serinus_analyzer.domain.layout import Layout, coarse_of, key_of, layout
+from serinus_analyzer.domain.layout import ByDigest, Layout, coarse_of, key_of, layout
 from serinus_analyzer.domain.tempering import Noise
 
 PATIENCE = 3
@@ -59,38 +61,94 @@ def uniform_noise(plan: AnalysisPlan, phi: float = 1.0, kappa: float = 0.0) -> N
 def look(plan: AnalysisPlan, evidence: Evidence, snapshot: MetricsCollected) -> tuple[Evidence, Assessment]:
     """The evidence after the look, and the judgement.
 
-    Raises UnreadableEvidence if the evidence belongs to a plan with other metrics, limits or number of stages. After
+    Raises EvidenceError if the evidence belongs to a plan with other metrics, limits or number of stages. After
     an abort the evidence stays as it was when it decided, so that the verdict and its numbers stay too.
     """
+    case = _opened(plan, evidence, snapshot)
+    state = case.evidence.state
+    if case.look is not None:
+        state = folding.fold(case.layout.channels, state, case.look)
+    return _judged(case, state, findings.weigh(case.layout, state, plan.budget))
+
+
+def look_all(
+    cases: Sequence[tuple[AnalysisPlan, Evidence, MetricsCollected]],
+) -> list[tuple[Evidence, Assessment]]:
+    """`look` at many runs at once, in the order given, for a third of the time: a look at each of different runs.
+
+    Runs whose plans have the same shape share the calls that fold their looks. Raises as `look` does, for all.
+    """
+    opened = [_opened(*case) for case in cases]
+    groups: dict[tuple[int, bool], list[int]] = {}
+    for i, case in enumerate(opened):
+        groups.setdefault((id(case.layout), case.look is None), []).append(i)
+    results: list[tuple[Evidence, Assessment]] = [None] * len(opened)  # type: ignore[list-item]
+    for members in groups.values():
+        own = [opened[i] for i in members]
+        scheme = own[0].layout
+        state = State.stacked([case.evidence.state for case in own])
+        looks = [case.look for case in own if case.look is not None]
+        if looks:
+            state = folding.fold(scheme.channels, state, Look.stacked(looks))
+        found = findings.weigh_all(scheme, state, [case.plan.budget for case in own])
+        for place, i in enumerate(members):
+            results[i] = _judged(opened[i], state.run_of(place), found[place])
+    return results
+
+
+class _Case(NamedTuple):
+    """A look that is ready to be folded; `look` is None where there is nothing to fold."""
+
+    plan: AnalysisPlan
+    snapshot: MetricsCollected
+    evidence: Evidence
+    layout: Layout
+    counted: counting.Counted
+    look: Look | None
+    started: tuple[int, ...]
+
+
+def _opened(plan: AnalysisPlan, evidence: Evidence, snapshot: MetricsCollected) -> _Case:
     key = key_of(plan)
     if evidence.shape != (len(plan.metrics), *key.shape, len(plan.stages)):
-        raise UnreadableEvidence(f"evidence of shape {evidence.shape} does not fit the plan of {plan.policy}")
+        raise EvidenceError(f"evidence of shape {evidence.shape} does not fit the plan of {plan.policy}")
     evidence = _prepared(plan, evidence, snapshot)
-    scheme = layout(key, tuple(coarse_of(pairs) for pairs in evidence.pairs))
+    scheme = layout(key, tuple([coarse_of(pairs) for pairs in evidence.pairs]))
     counted = counting.count(plan, evidence.pairs, snapshot)
-    started = _new_baselines(plan, scheme, evidence, counted)
-    evidence = _folded(plan, scheme, evidence, snapshot, counted)
-    found = findings.weigh(scheme, evidence.state, plan.budget)
-    evidence = replace(evidence, log_abort=found.combined)
-    decision = _decide(plan, evidence, snapshot, counted, found, started)
-    metrics = reporting.metrics(plan, scheme, evidence, counted, found)
-    context = sentence.Context(plan, snapshot, evidence, counted, found, metrics, started)
-    measured = [m.measured for m in counted.readings if m.measured is not None]
+    folded = None
+    if 0 <= snapshot.stage < len(plan.stages) and evidence.log_abort < ledger.bar(plan.budget.false_abort):
+        fresh = (snapshot.stage, snapshot.stage_started) != (evidence.stage, evidence.stage_started)
+        counts, noise = counted.counts, evidence.noise
+        valid = (counts[1] > 0) & (counts[3] > 0)
+        if not valid.all():
+            counts = np.where(valid, counts, 1.0)
+        stage = np.array(snapshot.stage)
+        phi = noise.phi[snapshot.stage]
+        folded = Look(counts, valid, counted.seconds, stage, np.array(fresh), phi, noise.kappa)
+    return _Case(plan, snapshot, evidence, scheme, counted, folded, _new_baselines(scheme, evidence, counted))
+
+
+def _judged(case: _Case, state: State, found: findings.Findings) -> tuple[Evidence, Assessment]:
+    plan, snapshot, _, scheme, counted, _, started = case
+    evidence = _remembered(case, state, found.combined)
+    decision = _decide(case, evidence, found)
+    report = reporting.Report(plan, scheme, evidence, counted, found, _looks_left(plan, snapshot))
+    context = sentence.Context(report, snapshot, started, _gating(plan))
+    measured = [reading.measured for reading in counted.readings if reading.measured is not None]
+    readings = zip(plan.metrics, counted.readings, strict=True)
     return evidence, Assessment(
         verdict=decision.verdict,
         reason=decision.reason,
         sentence=sentence.say(decision.verdict, decision.reason, context),
-        metrics=metrics,
-        blame=tuple(metrics[i].name for i in found.blame),
+        blame=tuple([report.name(i) for i in found.blame]),
         log_abort=found.combined,
-        missing=tuple(
-            m.name for m, r in zip(plan.metrics, counted.readings, strict=True) if r.status != "ok"
-        ),
-        resets=sum(m.resets for m in measured),
-        newest=max((m.newest for m in measured if m.newest is not None), default=None),
+        missing=tuple([metric.name for metric, reading in readings if reading.status not in ("ok", "waiting")]),
+        resets=sum([m.resets for m in measured]),
+        newest=max([m.newest for m in measured if m.newest is not None], default=None),
         exposed=evidence.exposed,
-        calibrated=all(metric.calibrated for metric in metrics if not metric.limit),
-        traffic=reporting.traffic(snapshot, evidence),
+        calibrated=report.calibrated,
+        report=report.models,
+        share=partial(reporting.traffic, snapshot, evidence),
     )
 
 
@@ -105,7 +163,12 @@ def _prepared(plan: AnalysisPlan, evidence: Evidence, snapshot: MetricsCollected
             if pairs[i] is None and metric.name in found:
                 pairs[i] = found[metric.name].pairs(metric.margin.ratio)
             measured = snapshot.metrics.get(metric.name)
-            if pairs[i] is None and measured is not None and measured.kind == "distribution" and measured.status == "ok":
+            if (
+                pairs[i] is None
+                and measured is not None
+                and measured.kind == "distribution"
+                and measured.status == "ok"
+            ):
                 pairs[i] = latency.chosen(measured.edges, measured.stable, metric.margin.ratio) or None
         evidence = replace(evidence, pairs=tuple(pairs))
     if not found:
@@ -119,48 +182,42 @@ def _prepared(plan: AnalysisPlan, evidence: Evidence, snapshot: MetricsCollected
     )
 
 
-def _new_baselines(
-    plan: AnalysisPlan, scheme: Layout, evidence: Evidence, counted: counting.Counted
-) -> tuple[int, ...]:
+def _new_baselines(scheme: Layout, evidence: Evidence, counted: counting.Counted) -> tuple[int, ...]:
     """Metrics for which this look only sets the baseline."""
     trials = evidence.state.past[1]
     if trials.all():
         return ()
     first = scheme.first.tolist()
-    return tuple(i for i, r in enumerate(counted.readings) if r.status == "ok" and trials[first[i]] == 0)
+    return tuple([i for i, r in enumerate(counted.readings) if r.status == "ok" and trials[first[i]] == 0])
 
 
-def _folded(
-    plan: AnalysisPlan, scheme: Layout, evidence: Evidence, snapshot: MetricsCollected, counted: counting.Counted
-) -> Evidence:
-    if not 0 <= snapshot.stage < len(plan.stages):
-        return replace(evidence, looks=evidence.looks + 1)
-    fresh = (snapshot.stage, snapshot.stage_started) != (evidence.stage, evidence.stage_started)
-    state, share = evidence.state, evidence.traffic
-    if evidence.log_abort < ledger.bar(plan.budget.false_abort):
-        rate = scheme.channels.rate
-        look = Look.of(counted.counts, rate, counted.seconds, np.array(snapshot.stage), np.array(fresh))
-        state = folding.fold(scheme.channels, evidence.noise, state, look)
-    if fresh:
-        share = traffic.Share(pace=share.pace)
-    requests = counted.readings[_requests(plan)]
-    exposed = 0
-    if requests.status == "ok" or requests.without_requests:
-        _, n, _, m = (int(v) for v in requests.counts)
-        share, exposed = traffic.after(share, n, m, snapshot.weight, requests.seconds), n
-    missing = any(
-        counted.readings[i].status == "no_data" and not counted.readings[i].without_requests for i in _gating(plan)
-    )
-    return replace(
-        evidence,
+def _remembered(case: _Case, state: State, log_abort: float) -> Evidence:
+    """The evidence after a look, with all that is not the channels' state."""
+    plan, snapshot, old, _, counted, _, _ = case
+    share, exposed = old.traffic, 0
+    if 0 <= snapshot.stage < len(plan.stages):
+        if (snapshot.stage, snapshot.stage_started) != (old.stage, old.stage_started):
+            share = traffic.Share(pace=share.pace)
+        requests = counted.readings[_requests(plan)]
+        if requests.status == "ok" or requests.without_requests:
+            _, exposed, _, stable = requests.quad
+            share = traffic.after(share, exposed, stable, snapshot.weight, requests.seconds)
+    gating = [counted.readings[i] for i in _gating(plan)]
+    missing = any(reading.status == "no_data" and not reading.without_requests for reading in gating)
+    return Evidence(
+        shape=old.shape,
         state=state,
+        noise=old.noise,
+        pairs=old.pairs,
+        seen=tuple([_seen(*pair, snapshot.end) for pair in zip(old.seen, counted.readings, strict=True)]),
         traffic=share,
-        looks=evidence.looks + 1,
+        looks=old.looks + 1,
         stage=snapshot.stage,
         stage_started=snapshot.stage_started,
-        exposed=evidence.exposed + exposed,
-        missing=evidence.missing + 1 if missing else 0,
-        seen=tuple(map(_seen, evidence.seen, counted.readings, [snapshot.end] * len(evidence.seen))),
+        exposed=old.exposed + exposed,
+        missing=old.missing + 1 if missing else 0,
+        log_abort=log_abort,
+        settled=old.settled,
     )
 
 
@@ -171,30 +228,32 @@ def _seen(old: tuple[int, int], reading: counting.Reading, end: int) -> tuple[in
     return (window.end if window else end), reading.measured.series or old[1]
 
 
-def _requests(plan: AnalysisPlan) -> int:
-    """Index of the metric whose trials are requests: a share without lag, else a distribution, else the first."""
-    metrics = plan.metrics
-    order = [i for i, m in enumerate(metrics) if m.source.kind == "proportion" and m.count == "share" and not m.lag]
-    order = [i for i in order if metrics[i].better == "lower"] or order
+@lru_cache(maxsize=4096)
+def _roles(plan: ByDigest) -> tuple[int, tuple[int, ...]]:
+    """Index of the metric whose trials are requests, and indexes of those that a proof gate wants shown.
+
+    Requests: a share without lag, rather one where lower is better, else a distribution, else the first. Shown: the
+    critical ones, or all where none is.
+    """
+    metrics = plan.plan.metrics
+    plain = [i for i, m in enumerate(metrics) if m.source.kind == "proportion" and m.count == "share" and not m.lag]
+    order = [i for i in plain if metrics[i].better == "lower"] + plain
     order += [i for i, m in enumerate(metrics) if m.source.kind == "distribution"]
-    return order[0] if order else 0
+    critical = tuple(i for i, m in enumerate(metrics) if m.critical)
+    return (order or [0])[0], critical or tuple(range(len(metrics)))
 
 
-def _gating(plan: AnalysisPlan) -> list[int]:
-    """Metrics that must be shown at a proof gate: the critical ones, or all where none is."""
-    every = range(len(plan.metrics))
-    return [i for i in every if plan.metrics[i].critical] or list(every)
+def _requests(plan: AnalysisPlan) -> int:
+    return _roles(ByDigest(plan))[0]
 
 
-def _decide(
-    plan: AnalysisPlan,
-    evidence: Evidence,
-    snapshot: MetricsCollected,
-    counted: counting.Counted,
-    found: findings.Findings,
-    started: tuple[int, ...],
-) -> Decision:
+def _gating(plan: AnalysisPlan) -> tuple[int, ...]:
+    return _roles(ByDigest(plan))[1]
+
+
+def _decide(case: _Case, evidence: Evidence, found: findings.Findings) -> Decision:
     """The first rule that applies (docs/judging.md, "Order of the verdict")."""
+    plan, snapshot = case.plan, case.snapshot
     if found.aborts:
         return Decision("abort", "limit" if found.blame[0] >= len(plan.metrics) else "evidence")
     if not 0 <= snapshot.stage < len(plan.stages):
@@ -203,7 +262,7 @@ def _decide(
     elapsed = (snapshot.end - snapshot.stage_started) / 1000
     if plan.on_no_data == "abort" and evidence.missing >= PATIENCE and elapsed >= stage.minimum:
         return Decision("abort", "no_data")
-    fault = _fault(plan, evidence, counted, started)
+    fault = _fault(case, evidence)
     if fault is not None:
         return Decision("hold", fault)
     if elapsed < stage.minimum:
@@ -220,20 +279,30 @@ def _decide(
     return Decision("hold", "insufficient_evidence")
 
 
-def _fault(
-    plan: AnalysisPlan, evidence: Evidence, counted: counting.Counted, started: tuple[int, ...]
-) -> Reason | None:
+def _looks_left(plan: AnalysisPlan, snapshot: MetricsCollected) -> float:
+    """How many more looks the stage has; none where it has no maximum any more."""
+    if not 0 <= snapshot.stage < len(plan.stages):
+        return 0.0
+    elapsed = (snapshot.end - snapshot.stage_started) / 1000
+    return (plan.stages[snapshot.stage].maximum - elapsed) / plan.interval
+
+
+def _fault(case: _Case, evidence: Evidence) -> Reason | None:
     """What is wrong with the data of this look, the worst first."""
-    statuses = {reading.status for reading in counted.readings}
+    statuses = [reading.status for reading in case.counted.readings]
     if "error" in statuses:
         return "provider_error"
-    if statuses & {"no_data", "partial"}:
+    if "no_data" in statuses or "partial" in statuses:
         return "no_data"
-    if evidence.traffic.log_mismatch >= ledger.bar(plan.budget.false_abort):
+    if evidence.traffic.log_mismatch >= ledger.bar(case.plan.budget.false_abort):
         return "traffic_mismatch"
     if "settling" in statuses:
         return "settling"
-    return "awaiting_baseline" if started else None
+    if "waiting" in statuses:  # between two scrapes: no fault, unless nothing was counted in this stage yet
+        first = case.layout.first.tolist()
+        if any(evidence.state.stage[1, first[i]] == 0 for i, status in enumerate(statuses) if status == "waiting"):
+            return "settling"
+    return "awaiting_baseline" if case.started else None
 
 
 class _Sequential:
@@ -241,6 +310,7 @@ class _Sequential:
 
     open = staticmethod(open)
     look = staticmethod(look)
+    look_all = staticmethod(look_all)
     unpack = staticmethod(Evidence.unpack)
 
 
