@@ -100,6 +100,11 @@ def test_a_shock_tempers_by_what_was_seen_a_lull_by_what_was_predicted() -> None
     assert tempering.tempered(np.array([-6.0]), 3 * one, 2 * one) == -3.0
 
 
+def test_events_of_other_windows_trials_vary_by_both() -> None:
+    floor, b = np.array([1.0, 1.0, 3.0]), np.array([0.9, 0.9, 0.9])
+    assert tempering.unpaired(floor, b, np.array([0.0, 1.0, 1.0])).tolist() == [1.0, 1.9, 3.0]
+
+
 def test_values_are_rounded_as_they_are_packed() -> None:
     noise = tempering.Noise.uniform(1.1, 0.3, 2, 3)
     assert noise.phi.shape == (2, 3)

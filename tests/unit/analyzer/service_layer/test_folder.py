@@ -165,20 +165,39 @@ async def test_a_garbled_entry_is_buried_and_the_rest_goes_on() -> None:
 async def test_a_look_that_the_judge_cannot_bear_is_buried_and_the_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
     folder = world.folder()
-    judge = chain.fold
+    judge = chain.fold_all
 
-    def brittle(standing: Standing, one: AnalysisPlan, look: MetricsCollected) -> tuple[Standing, VerdictReached]:
-        if look.end == 1_011_000:
+    def brittle(steps: Sequence[chain.Step]) -> list[tuple[Standing, VerdictReached]]:
+        if any(step.snapshot.end == 1_011_000 for step in steps):
             raise ZeroDivisionError("by nothing")
-        return judge(standing, one, look)
+        return judge(steps)
 
-    monkeypatch.setattr("serinus_analyzer.service_layer.folder.fold", brittle)
+    monkeypatch.setattr("serinus_analyzer.service_layer.folder.fold_all", brittle)
     await folder.on_entries([world.publish(look) for look in looks(3)])
     await folder.retry()
     await folder.retry()
     assert told(world) == [1_010_000, 1_012_000]
     ((_, error),) = world.buried
     assert "ZeroDivisionError: by nothing" in error
+
+
+async def test_runs_of_one_batch_are_judged_together_and_a_bad_look_spares_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    other = RUN.model_copy(update={"uid": "u-2"})
+    judge = chain.fold_all
+
+    def brittle(steps: Sequence[chain.Step]) -> list[tuple[Standing, VerdictReached]]:
+        if any(step.snapshot.run == other for step in steps):
+            raise ZeroDivisionError("by nothing")
+        return judge(steps)
+
+    monkeypatch.setattr("serinus_analyzer.service_layer.folder.fold_all", brittle)
+    mine = looks(2)
+    await world.folder().on_entries([world.publish(look) for look in (mine[0], snapshot(run=other), mine[1])])
+    assert told(world) == [1_010_000, 1_011_000]
+    assert len(world.buried) == 1
 
 
 async def test_a_missing_plan_is_waited_for_and_in_the_end_given_up() -> None:

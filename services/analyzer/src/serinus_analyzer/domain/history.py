@@ -32,11 +32,14 @@ class Past:
         width = len(history.edges) + 1 if history.edges else 2
         if not history.ends or not history.pods or len(history.ends) != len(history.blocks):
             return None
-        counts = np.zeros((len(history.blocks), len(history.pods), width))
-        for row, block in zip(counts, history.blocks, strict=True):
-            for cell, values in zip(row, block, strict=False):
-                if values is not None and len(values) == width and min(values) >= 0:
-                    cell[:] = values
+        pods, nothing = len(history.pods), (0,) * width
+        cells = [
+            nothing if cell is None or len(cell) != width else cell
+            for row in history.blocks
+            for cell in (*row[:pods], *(nothing,) * (pods - len(row)))
+        ]
+        counts = np.array(cells, dtype=np.float64).reshape(len(history.blocks), pods, width)
+        counts[(counts < 0).any(axis=-1)] = 0.0
         if width == 2 and not rate:
             counts[counts[..., 0] > counts[..., 1]] = 0.0
         ends = np.array(history.ends)

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 from serinus_contracts import AnalysisPlan, DataQuality, MetricsCollected, VerdictReached
 
 from serinus_analyzer.domain.assessment import Assessment
-from serinus_analyzer.domain.judges import JUDGES
+from serinus_analyzer.domain.judges import JUDGES, Evidence, Judge
 from serinus_analyzer.service_layer.ports import Standing
 
 
@@ -15,6 +16,14 @@ class Look:
     """A snapshot and the stream entry that carried it."""
 
     entry: bytes
+    snapshot: MetricsCollected
+
+
+class Step(NamedTuple):
+    """A look that is next in the chain of its run, with all that judging it takes."""
+
+    standing: Standing
+    plan: AnalysisPlan
     snapshot: MetricsCollected
 
 
@@ -28,27 +37,44 @@ def repeats(standing: Standing, looks: Sequence[Look]) -> list[Look]:
     return [look for look in looks if look.snapshot.end <= standing.through]
 
 
-def fold(standing: Standing, plan: AnalysisPlan, snapshot: MetricsCollected) -> tuple[Standing, VerdictReached]:
-    """The standing after a look, and its verdict. A look that does not follow the last one counts as a gap.
+def fold_all(steps: Sequence[Step]) -> list[tuple[Standing, VerdictReached]]:
+    """The standing after each look, and its verdict; looks of different runs, judged together where one judge can.
 
-    Raises ValueError if the evidence cannot be read by the plan's judge.
+    Raises ValueError if evidence cannot be read by its plan's judge, for all.
     """
-    judge = JUDGES[plan.judge.name]
+    results: list[tuple[Standing, VerdictReached]] = [None] * len(steps)  # type: ignore[list-item]
+    by_judge: dict[str, list[int]] = {}
+    for position, step in enumerate(steps):
+        by_judge.setdefault(step.plan.judge.name, []).append(position)
+    for name, positions in by_judge.items():
+        judge = JUDGES[name]
+        cases = [(steps[i].plan, _evidence(judge, steps[i]), steps[i].snapshot) for i in positions]
+        for i, (evidence, assessment) in zip(positions, judge.look_all(cases), strict=True):
+            results[i] = _told(steps[i], evidence, assessment)
+    return results
+
+
+def _evidence(judge: Judge[Any], step: Step) -> Evidence:
     # Evidence belongs to the plan it was collected under; a plan that changed in mid-run starts anew.
-    known = standing.evidence if standing.plan == snapshot.plan else b""
-    evidence, assessment = judge.look(plan, judge.unpack(known) if known else judge.open(plan), snapshot)
-    changed = (assessment.verdict, assessment.reason) != (standing.verdict, standing.reason)
+    known = step.standing.evidence if step.standing.plan == step.snapshot.plan else b""
+    found: Evidence = judge.unpack(known) if known else judge.open(step.plan)
+    return found
+
+
+def _told(step: Step, evidence: Evidence, assessment: Assessment) -> tuple[Standing, VerdictReached]:
+    before, snapshot = step.standing, step.snapshot
+    changed = (assessment.verdict, assessment.reason) != (before.verdict, before.reason)
     after = Standing(
         through=snapshot.end,
-        looks=standing.looks + 1,
-        gaps=standing.gaps + (snapshot.follows != standing.through),
+        looks=before.looks + 1,
+        gaps=before.gaps,
         verdict=assessment.verdict,
         reason=assessment.reason,
-        since=snapshot.end if changed else standing.since,
+        since=snapshot.end if changed else before.since,
         plan=snapshot.plan,
         evidence=evidence.pack(),
     )
-    return after, _verdict(plan, snapshot, assessment, after, changed)
+    return after, _verdict(step.plan, snapshot, assessment, after, changed)
 
 
 def bridged(standing: Standing, look: Look) -> Standing:

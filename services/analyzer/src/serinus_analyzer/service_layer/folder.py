@@ -14,10 +14,9 @@ from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from serinus_contracts import AnalysisPlan, MetricsCollected, UnreadableEntryError, VerdictReached, from_entry
-from serinus_runtime import logs
 from serinus_runtime.streams import Entry
 
-from serinus_analyzer.service_layer.chain import Look, bridged, fold, next_look, repeats
+from serinus_analyzer.service_layer.chain import Look, Step, bridged, fold_all, next_look, repeats
 from serinus_analyzer.service_layer.ports import Evidence, Fold, Standing
 
 logger = logging.getLogger(__name__)
@@ -54,6 +53,25 @@ class Waiting:
     look: Look
     entry: Entry
     tries: int = 0
+
+
+@dataclass
+class Progress:
+    """How far a run has come in this batch. `stuck`: its next look was buried."""
+
+    before: Standing
+    after: Standing
+    verdicts: list[VerdictReached] = field(default_factory=list)
+    entries: list[bytes] = field(default_factory=list)
+    stuck: bool = False
+
+    def go_on(self, after: Standing, verdict: VerdictReached, entry: bytes) -> None:
+        self.after = after
+        self.verdicts.append(verdict)
+        self.entries.append(entry)
+
+    def fold(self, run: str) -> Fold:
+        return Fold(run, self.before, self.after, self.verdicts, self.entries)
 
 
 @dataclass
@@ -96,66 +114,74 @@ class Folder:
 
     async def _fold(self, runs: set[str]) -> None:
         standings = await self.evidence.load(sorted(runs))
-        folds = []
-        for run, standing in standings.items():
-            with logs.about(run=run):
-                found = await self._fold_run(run, standing)
-            if found:
-                folds.append(found)
-        if not folds:
-            return
-        for one, done in zip(folds, await self.evidence.commit(folds), strict=True):
-            if done:
-                self._settle(one)
+        under_way = {run: Progress(standing, standing) for run, standing in standings.items()}
+        for run, progress in under_way.items():
+            await self._settle_repeats(run, progress.before)
+        while steps := await self._next_steps(under_way):
+            await self._judge(under_way, steps)
+        for run, progress in under_way.items():
+            if not progress.entries:
+                await self._bridge_gap(run, progress)
+        folds = [one.fold(run) for run, one in under_way.items() if one.entries]
+        if folds:
+            for fold, done in zip(folds, await self.evidence.commit(folds), strict=True):
+                if done:
+                    self._settle(fold)
 
-    async def _fold_run(self, run: str, standing: Standing) -> Fold | None:
-        """What can be folded of a run's waiting looks, None for nothing."""
-        waiting = self._waiting.get(run, {})
-        done = [look.entry for look in repeats(standing, _looks(waiting))]
+    async def _settle_repeats(self, run: str, standing: Standing) -> None:
+        done = [look.entry for look in repeats(standing, _looks(self._waiting.get(run, {})))]
         await self.stream.ack(*done)
         self._drop(run, done)
-        after, verdicts, entries = standing, list[VerdictReached](), list[bytes]()
-        while look := next_look(after, [one for one in _looks(waiting) if one.entry not in entries]):
-            judged = await self._judge(run, after, waiting[look.entry])
-            if judged is None:
-                break
-            after, verdict = judged
-            verdicts.append(verdict)
-            entries.append(look.entry)
-        if entries:
-            return Fold(run, standing, after, verdicts, entries)
-        return await self._fold_behind_gap(run, standing, waiting)
 
-    async def _fold_behind_gap(self, run: str, standing: Standing, waiting: Mapping[bytes, Waiting]) -> Fold | None:
+    async def _next_steps(self, under_way: Mapping[str, Progress]) -> dict[str, tuple[Waiting, Step]]:
+        """For each run the look that continues its chain, where it is here with its plan."""
+        steps = {}
+        for run, progress in under_way.items():
+            waiting = self._waiting.get(run, {})
+            left = [look for look in _looks(waiting) if look.entry not in progress.entries]
+            look = None if progress.stuck else next_look(progress.after, left)
+            plan = await self._plan(run, waiting[look.entry]) if look else None
+            if look and plan:
+                steps[run] = (waiting[look.entry], Step(progress.after, plan, look.snapshot))
+        return steps
+
+    async def _judge(self, under_way: Mapping[str, Progress], steps: Mapping[str, tuple[Waiting, Step]]) -> None:
+        """Judge the looks together; where one of them is more than its judge can bear, one by one."""
+        try:
+            judged = fold_all([step for _, step in steps.values()])
+        except Exception:
+            if len(steps) > 1:
+                for run, one in steps.items():
+                    await self._judge(under_way, {run: one})
+                return
+            # One look that a judge cannot bear must not stop its run, nor the others.
+            ((run, (waiting, step)),) = steps.items()
+            logger.exception("look %s cannot be judged", step.snapshot.event_id())
+            await self.stream.bury(waiting.entry, traceback.format_exc(limit=-3))
+            self._drop(run, [waiting.entry.id])
+            under_way[run].stuck = True
+            return
+        for (run, (waiting, _)), (after, verdict) in zip(steps.items(), judged, strict=True):
+            under_way[run].go_on(after, verdict, waiting.entry.id)
+
+    async def _bridge_gap(self, run: str, progress: Progress) -> None:
+        """Go on behind a look that is gone for good."""
+        waiting = self._waiting.get(run, {})
         if not waiting:
-            return None
+            return
         first = min(_looks(waiting), key=lambda look: look.snapshot.end)
-        if first.snapshot.follows <= standing.through or waiting[first.entry].tries == 0:
-            return None
+        if first.snapshot.follows <= progress.before.through or waiting[first.entry].tries == 0:
+            return
         oldest = await self.stream.oldest_pending()
         if oldest is not None and _order(oldest) < _order(first.entry):
-            return None
-        judged = await self._judge(run, bridged(standing, first), waiting[first.entry])
-        if judged is None:
-            return None
-        logger.warning("looks between %d and %d are gone: going on", standing.through, first.snapshot.follows)
-        self.telemetry.gaps.inc()
-        after, verdict = judged
-        return Fold(run, standing, after, [verdict], [first.entry])
-
-    async def _judge(self, run: str, standing: Standing, waiting: Waiting) -> tuple[Standing, VerdictReached] | None:
-        """The standing after the look and its verdict, None if it has to wait or was buried."""
-        look = waiting.look
-        plan = await self._plan(run, waiting)
+            return
+        plan = await self._plan(run, waiting[first.entry])
         if plan is None:
-            return None
-        try:
-            return fold(standing, plan, look.snapshot)
-        except Exception:  # one look that a judge cannot bear must not stop the run, nor the others
-            logger.exception("look %s cannot be judged", look.snapshot.event_id())
-            await self.stream.bury(waiting.entry, traceback.format_exc(limit=-3))
-            self._drop(run, [look.entry])
-            return None
+            return
+        logger.warning("looks of %s between %d and %d are gone", run, progress.before.through, first.snapshot.follows)
+        step = Step(bridged(progress.before, first), plan, first.snapshot)
+        await self._judge({run: progress}, {run: (waiting[first.entry], step)})
+        self.telemetry.gaps.inc(len(progress.entries))
 
     async def _plan(self, run: str, waiting: Waiting) -> AnalysisPlan | None:
         digest = waiting.look.snapshot.plan

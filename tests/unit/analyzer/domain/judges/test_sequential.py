@@ -360,6 +360,14 @@ def test_a_rate_may_have_limits_from_both_sides() -> None:
     assert little.blame == ("bottom",)
 
 
+def test_more_events_than_trials_are_no_fault_where_events_follow_later() -> None:
+    rule = plan(metric("conversion", 0.95, better="higher", lag=180))
+    _, found = judged(rule, [snapshot({"conversion": proportion(105, 100, 110, 100)}, n) for n in range(1, 5)])
+    assert found.reason == "insufficient_evidence"
+    _, worse = judged(rule, [snapshot({"conversion": proportion(50, 100, 110, 100)}, n) for n in range(1, 9)])
+    assert worse.verdict == "abort"
+
+
 def test_slower_durations_abort_and_equal_ones_are_shown() -> None:
     rule = plan(latency(), gate="proof")
     _, worse = judged(rule, [snapshot({"latency": slow(0.3, seed=2 * n)}, n) for n in range(1, 8)])

@@ -1,0 +1,181 @@
+"""What one look costs, and a picture of evidence over time: both by the judge as the analyzer calls it."""
+
+from collections.abc import Callable
+from time import process_time
+
+import numpy as np
+from serinus_analyzer.domain import counting, findings, folding
+from serinus_analyzer.domain.evidence import Evidence
+from serinus_analyzer.domain.folding import Look, State
+from serinus_analyzer.domain.judges import sequential
+from serinus_analyzer.domain.layout import coarse_of, key_of, layout
+from serinus_contracts.events import Distribution, Measurement, MetricsCollected, Proportion, Run, Window
+from serinus_contracts.plan import AnalysisPlan
+
+from benchmarks._plans import plan, proportion, six_metrics
+from benchmarks._worlds import EDGES, PER_LOOK, RAMP, shares
+
+RUN = Run(cluster="b", namespace="b", name="b", uid="b", canary_hash="new", stable_hash="old", attempt=1)
+TOGETHER = 16
+"""Runs that an analyzer judges in one call, of a batch of entries."""
+
+
+def snapshot(
+    metrics: dict[str, Measurement], number: int, stage: int, started: int, weight: int, interval: int = 30_000
+) -> MetricsCollected:
+    """A look, `number` from 1."""
+    end = number * interval
+    return MetricsCollected(
+        run=RUN,
+        follows=end - interval,
+        end=end,
+        step=2 * stage + 1,
+        stage=stage,
+        stage_started=started,
+        weight=weight,
+        plan="",
+        metrics=metrics,
+    )
+
+
+def cost(repeats: int = 300) -> dict[str, float]:
+    """Microseconds of CPU per look of six metrics, and of its parts; bytes of evidence."""
+    rule = six_metrics()
+    random = np.random.default_rng(0)
+    evidence = sequential.open(rule)
+    for number in range(1, 13):
+        look = snapshot(_six(rule, random), number, 2, 0, 10)
+        evidence, _ = sequential.look(rule, evidence, look)
+    look = snapshot(_six(rule, random), 13, 2, 0, 10)
+    scheme = layout(key_of(rule), tuple(coarse_of(pairs) for pairs in evidence.pairs))
+    counted = counting.count(rule, evidence.pairs, look)
+    channels, noise = scheme.channels, evidence.noise
+    here = np.array(2), np.array(False)
+    folded = Look.of(counted.counts, channels.rate, counted.seconds, *here, noise)
+    cases = [(rule, evidence, look)] * TOGETHER
+    many = State.stacked([evidence.state] * TOGETHER)
+    looks = Look.stacked(
+        [Look(folded.counts, folded.valid, folded.seconds, *here, folded.phi, folded.kappa)] * TOGETHER
+    )
+    packed = evidence.pack()
+    assessment = sequential.look(rule, evidence, look)[1]
+
+    def law() -> None:
+        findings.weigh(scheme, folding.fold(channels, evidence.state, folded), rule.budget)
+
+    def laws() -> None:
+        findings.weigh_all(scheme, folding.fold(channels, many, looks), [rule.budget] * TOGETHER)
+
+    return {
+        "look": _microseconds(lambda: sequential.look(rule, evidence, look), repeats),
+        "look of many": _microseconds(lambda: sequential.look_all(cases), repeats // TOGETHER + 1) / TOGETHER,
+        "models": _microseconds(assessment.report, repeats),
+        "law": _microseconds(law, repeats),
+        "law of many": _microseconds(laws, repeats // TOGETHER + 1) / TOGETHER,
+        "pack": _microseconds(evidence.pack, repeats),
+        "unpack": _microseconds(lambda: Evidence.unpack(packed), repeats),
+        "bytes": float(len(packed)),
+    }
+
+
+def _microseconds(what: Callable[[], object], repeats: int) -> float:
+    """The best of seven rounds: what the code costs when nobody disturbs it."""
+    what()
+    rounds = []
+    for _ in range(7):
+        start = process_time()
+        for _ in range(repeats):
+            what()
+        rounds.append((process_time() - start) / repeats)
+    return min(rounds) * 1e6
+
+
+def _six(rule: AnalysisPlan, random: np.random.Generator) -> dict[str, Measurement]:
+    n, m, rates = (
+        1000,
+        9000,
+        {"errors": 0.002, "timeouts": 0.01, "retries": 0.003, "rejections": 0.02, "conversion": 0.3},
+    )
+    found: dict[str, Measurement] = {}
+    for metric in rule.metrics:
+        if metric.source.kind == "proportion":
+            x, y = (int(random.binomial(v, rates[metric.name])) for v in (n, m))
+            window = Window(begin=0, end=30_000)
+            found[metric.name] = Proportion(status="ok", window=window, canary={"a": (x, n)}, stable={"b": (y, m)})
+            continue
+        arms = (tuple(int(c) for c in random.multinomial(v, shares(0.2))) for v in (n, m))
+        canary, stable = arms
+        window = Window(begin=0, end=30_000)
+        found[metric.name] = Distribution(status="ok", window=window, edges=EDGES, canary=canary, stable=stable)
+    return found
+
+
+def picture(seed: int = 3) -> str:
+    """An SVG of ln M over the looks of three runs: healthy, twice the errors at once, and from the 25 % stage on."""
+    weights = RAMP
+    rule = plan((proportion("errors", 1.0),), weights, ("quiet",) * 4 + ("proof",), maximum=10**6)
+    lines = []
+    for factor, onset, name, dash in (
+        (1.0, 0, "healthy", ""),
+        (2.0, 0, "errors x 2 from the start", ""),
+        (2.0, 96, "errors x 2 from the 25 % stage", "6 3"),
+    ):
+        random = np.random.default_rng(seed)
+        evidence = sequential.open(rule, sequential.uniform_noise(rule))
+        values = []
+        for t in range(160):
+            stage = t // 32
+            n = int(PER_LOOK * weights[stage])
+            x = int(random.binomial(n, 0.001 * (factor if t >= onset else 1)))
+            y = int(random.binomial(PER_LOOK - n, 0.001))
+            window = Window(begin=t * 30_000, end=(t + 1) * 30_000)
+            counts = Proportion(
+                status="ok", window=window, canary={"a": (x, n)}, stable={"b": (y, PER_LOOK - n)}, series=2
+            )
+            look = snapshot({"errors": counts}, t + 1, stage, stage * 32 * 30_000, round(100 * weights[stage]))
+            evidence, assessment = sequential.look(rule, evidence, look)
+            values.append(assessment.log_abort)
+            if assessment.verdict == "abort":
+                break
+        lines.append((name, values, dash))
+    return _svg(lines)
+
+
+def _svg(lines: list[tuple[str, list[float], str]]) -> str:
+    width, height, left, bottom, low, high = 760, 300, 46, 34, -4.0, 6.5
+    bar = float(np.log(100))
+
+    def x(look: float) -> float:
+        return round(left + (width - left - 12) * look / 160, 1)
+
+    def y(value: float) -> float:
+        return round(12 + (height - bottom - 12) * (high - min(max(value, low), high)) / (high - low), 1)
+
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" '
+        'font-size="11" role="img" aria-label="Evidence for an abort over the looks of three runs">',
+        f'<rect width="{width}" height="{height}" fill="#fff"/>',
+    ]
+    for stage, weight in enumerate(RAMP):
+        parts.append(f'<line x1="{x(32 * stage)}" y1="12" x2="{x(32 * stage)}" y2="{y(low)}" stroke="#ddd"/>')
+        parts.append(f'<text x="{x(32 * stage) + 4}" y="{y(low) - 6}" fill="#777">{100 * weight:g} %</text>')
+    parts += [
+        f'<text x="{left - 8}" y="{y(value) + 4}" text-anchor="end" fill="#555">{value}</text>'
+        for value in (-4, -2, 0, 2, 4, 6)
+    ]
+    parts.append(
+        f'<line x1="{left}" y1="{y(bar)}" x2="{width - 12}" y2="{y(bar)}" stroke="#b00" stroke-dasharray="4 3"/>'
+    )
+    parts.append(f'<text x="{width - 14}" y="{y(bar) - 5}" text-anchor="end" fill="#b00">abort: ln 100</text>')
+    parts.append(f'<text x="{width / 2}" y="{height - 8}" text-anchor="middle" fill="#555">look (30 s each)</text>')
+    for (name, values, dash), colour in zip(lines, ("#2a7", "#c50", "#15a"), strict=True):
+        points = " ".join(f"{x(i + 1)},{y(v)}" for i, v in enumerate(values))
+        stroke = f' stroke-dasharray="{dash}"' if dash else ""
+        parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.6"{stroke}/>')
+        end = x(len(values)), y(values[-1])
+        anchor, shift = ("end", -6) if len(values) > 110 else ("start", 6)
+        parts.append(
+            f'<text x="{end[0] + shift}" y="{end[1] + (14 if values[-1] > bar else -6)}" text-anchor="{anchor}" '
+            f'fill="{colour}">{name}</text>'
+        )
+    return "\n".join([*parts, "</svg>", ""])

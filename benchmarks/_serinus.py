@@ -1,0 +1,163 @@
+"""Serinus' judge over thousands of runs at once, with the functions that judge one."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from serinus_analyzer.domain import calibration, folding, ledger, wealth
+from serinus_analyzer.domain.channels import PLAIN
+from serinus_analyzer.domain.folding import Look, State
+from serinus_analyzer.domain.latency import Pair, chosen
+from serinus_analyzer.domain.layout import Layout, coarse_of, key_of, layout
+from serinus_analyzer.domain.tempering import ASSUMED_KAPPA, ASSUMED_PHI
+
+from benchmarks._plans import plan_of
+from benchmarks._worlds import EDGES, SECONDS, Bools, Drawn, Floats, World, history, shares
+
+ALPHA, BETA = 0.01, 0.05
+HISTORIES = 20
+"""Days of history drawn per world, shared among its runs."""
+Known = Literal["known", "assumed", "history"]
+"""The noise: phi = 1 and kappa = 0; what is assumed without history; measured on a day before the run."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How runs ended: the look (from 1) that aborted, 0 for none; whether the canary was promoted."""
+
+    aborted: np.ndarray
+    promoted: Bools
+
+    @classmethod
+    def joined(cls, parts: "list[Outcome]") -> "Outcome":
+        return cls(np.concatenate([p.aborted for p in parts]), np.concatenate([p.promoted for p in parts]))
+
+
+@dataclass
+class Batch:
+    """Many runs of one plan in step: their evidence, and when each was aborted and last shown."""
+
+    layout: Layout
+    phi: Floats
+    kappa: Floats
+    state: State
+    aborted: np.ndarray
+    shown: Bools
+    looks: int = 0
+
+    @classmethod
+    def of(cls, scheme: Layout, runs: int, phi: Floats, kappa: Floats, interval: bool = False) -> "Batch":
+        """phi (runs, K), kappa (runs,)."""
+        if not interval:
+            scheme = replace(scheme, channels=replace(scheme.channels, with_interval=False))
+        empty = State.empty(scheme.channels, (runs,))
+        return cls(scheme, phi, kappa, empty, np.zeros(runs, dtype=int), np.zeros(runs, dtype=bool))
+
+    def look(self, counts: Floats, stage: np.ndarray, fresh: Bools, valid: Bools | None = None) -> None:
+        """Fold a look: counts (4, runs, C), stage and fresh (runs,), valid (runs,)."""
+        channels = self.layout.channels
+        runs = np.arange(len(stage))
+        shape = counts.shape[1:]
+        x, n, y, m = counts
+        usable = np.broadcast_to(channels.rate, shape) | ((x <= n) & (y <= m))
+        usable = usable & (n > 0) & (m > 0)
+        if valid is not None:
+            usable = usable & valid[:, None]
+        look = Look(
+            counts=np.where(usable, counts, 1.0),
+            valid=usable,
+            seconds=np.full(shape, SECONDS),
+            stage=stage,
+            fresh=fresh,
+            phi=np.broadcast_to(self.phi[runs, stage][:, None], shape),
+            kappa=np.broadcast_to(self.kappa[:, None], shape),
+        )
+        self.state = folding.fold(channels, self.state, look)
+        self.looks += 1
+        combined, log_n = self.evidence()
+        over = (combined >= ledger.bar(ALPHA)) & (self.aborted == 0)
+        self.aborted[over] = self.looks
+        self.shown = (log_n >= ledger.bar(BETA)) & (combined < ledger.bar(ALPHA) / 2)
+
+    def evidence(self) -> tuple[Floats, Floats]:
+        """Combined ln M (runs,), and the least ln N of the channels in use (runs,)."""
+        channels, tests = self.layout.channels, self.layout.channels.tests
+        total = wealth.log_total(self.state.rows[:PLAIN], tests.prior_of(2), wealth.log(self.state.cash))
+        groups = ledger.group_evidence(total[:, : channels.abort], self.layout.log_share, self.layout.first)
+        used = np.concatenate(
+            [i + np.arange(n) for i, n in zip(self.layout.proceed_first, self.layout.size, strict=False)]
+        )
+        return ledger.combined(groups, self.layout.log_weight), total[:, channels.abort + used].min(axis=1)
+
+
+def noise_of(world: World, runs: int, known: Known, seed: int) -> tuple[Floats, Floats]:
+    """phi (runs, K) and kappa (runs,)."""
+    stages = len(world.weights)
+    if known == "known":
+        return np.ones((runs, stages)), np.zeros(runs)
+    if known == "assumed":
+        return np.full((runs, stages), ASSUMED_PHI), np.full(runs, ASSUMED_KAPPA)
+    random = np.random.default_rng([seed, 7, *world.name.encode()])
+    found = [calibration.measured(*history(world, random), world.weights, 10) for _ in range(HISTORIES)]
+    measured = [one for one in found if one is not None]
+    pick = np.arange(runs) % len(measured)
+    return np.array([one.phi for one in measured])[pick], np.array([one.kappa for one in measured])[pick]
+
+
+def judge(drawn: Drawn, known: Known = "history", seed: int = 0, warm: bool = True) -> Outcome:
+    """Whole runs on a fixed schedule. Promoted: shown within the margin in the last stage, and never aborted.
+
+    warm: stable's last ten minutes are known before the first look, as they are wherever history is.
+    """
+    world = drawn.world
+    runs, looks = drawn.x.shape
+    key = key_of(plan_of(world))
+    pairs = _pairs(world)
+    scheme = layout(key, (coarse_of(pairs),) if pairs else ())
+    batch = Batch.of(scheme, runs, *noise_of(world, runs, known, seed))
+    if warm:
+        batch.state.past[:] = _before(world, runs, scheme.channels.count, pairs, seed)
+    promoted = np.zeros(runs, dtype=bool)
+    for t in range(looks):
+        stage = np.full(runs, world.stages[t])
+        fresh = np.full(runs, t == 0 or world.stages[t] != world.stages[t - 1])
+        counts = _counts(drawn, t, scheme, pairs)
+        batch.look(counts, stage, fresh, drawn.valid[:, t])
+        if world.stages[t] == len(world.weights) - 1:
+            promoted |= batch.shown & (batch.aborted == 0)
+    return Outcome(batch.aborted, promoted & (batch.aborted == 0))
+
+
+def _pairs(world: World) -> tuple[Pair, ...]:
+    """Edges of durations, as they are chosen from stable's day."""
+    if not world.durations:
+        return ()
+    return chosen(EDGES, [int(v) for v in np.round(10**7 * shares(world.base))], world.ratio)
+
+
+def _before(world: World, runs: int, channels: int, pairs: tuple[Pair, ...], seed: int) -> Floats:
+    """Stable's last ten minutes (2, runs, C)."""
+    random = np.random.default_rng([seed, 9, *world.name.encode()])
+    trials = int(600 / SECONDS * world.per_look)
+    rate = np.full(channels, world.base)
+    if pairs:
+        above = 1 - np.cumsum(shares(world.base))
+        rate = np.array([above[EDGES.index(pair.stable)] for pair in (pairs * channels)[:channels]])
+    return np.stack([random.binomial(trials, rate, (runs, channels)).astype(float), np.full((runs, channels), trials)])
+
+
+def _counts(drawn: Drawn, t: int, scheme: Layout, pairs: tuple[Pair, ...]) -> Floats:
+    """Counts of one look (4, runs, C)."""
+    if drawn.buckets is None:
+        return np.stack([drawn.x[:, t], drawn.n[:, t], drawn.y[:, t], drawn.m[:, t]])[..., None]
+    own = [pair.stable if pair.abort is None else pair.abort for pair in pairs]
+    later = [pair.stable if pair.proceed is None else pair.proceed for pair in pairs]
+    above = [np.flip(np.cumsum(np.flip(v[:, t], axis=-1), axis=-1), axis=-1) for v in drawn.buckets]
+    places = [[EDGES.index(edge) + 1 for edge in side] for side in (own, later)]
+    stable = above[1][:, [EDGES.index(pair.stable) + 1 for pair in pairs]]
+    counts = np.zeros((4, len(stable), scheme.channels.count))
+    for start, place in zip((0, scheme.channels.abort), places, strict=True):
+        part = slice(start, start + len(pairs))
+        counts[0, :, part], counts[2, :, part] = above[0][:, place], stable
+        counts[1, :, part], counts[3, :, part] = drawn.n[:, t, None], drawn.m[:, t, None]
+    return counts
