@@ -39,8 +39,11 @@ check: install  ## lint, format, types, import rules
 bench: install  ## every benchmark in its quick form
 	@set -e; for file in benchmarks/[a-z]*.py; do $(BIN)/python -m benchmarks.$$(basename $$file .py) --quick; done
 
-schemas: install  ## write the JSON Schemas under docs/schemas anew
+schemas: install  ## write the JSON Schemas and the custom resource anew
 	@$(BIN)/python -m serinus_contracts.schemas docs/schemas
+	@mkdir -p deploy/crd
+	@$(BIN)/python -c 'import sys, yaml; from serinus_contracts.crd import custom_resource_definition as crd; \
+	  yaml.safe_dump(crd(), sys.stdout, sort_keys=False, width=110)' > deploy/crd/canarypolicies.yaml
 
 lock:  ## resolve requirements.lock anew (needs uv)
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade \

@@ -1,0 +1,71 @@
+"""What the documentation shows of the contracts is what the code does."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+from serinus_contracts import AnalysisPlan, CanaryPolicy, from_entry, seal, to_entry
+from serinus_contracts.crd import custom_resource_definition
+from serinus_contracts.envelope import EVENTS
+from serinus_contracts.events import Event
+from serinus_contracts.schemas import schemas
+
+ROOT = Path(__file__).parents[2]
+SCHEMAS = ROOT / "docs" / "schemas"
+EXAMPLES = ROOT / "docs" / "examples"
+
+
+def example(kind: type[Event]) -> dict[str, Any]:
+    name = kind.TYPE.removeprefix("dev.serinus.").removesuffix(".v1")
+    document: dict[str, Any] = json.loads((EXAMPLES / f"{name}.json").read_text())
+    return document
+
+
+def schema(kind: type[Event]) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((SCHEMAS / f"{kind.TYPE}.json").read_text())
+    return document
+
+
+@pytest.mark.parametrize(("name", "content"), list(schemas()), ids=lambda value: value if "." in value[:40] else "")
+def test_a_schema_is_the_one_that_the_models_have_now(name: str, content: str) -> None:
+    assert (SCHEMAS / name).read_text() == content, "run `make schemas`"
+
+
+def test_no_schema_is_left_of_what_is_gone() -> None:
+    assert {path.name for path in SCHEMAS.glob("*.json")} == {name for name, _ in schemas()}
+
+
+@pytest.mark.parametrize("kind", EVENTS, ids=lambda kind: kind.__name__)
+def test_each_example_is_valid_by_its_schema_and_read_as_its_event(kind: type[Event]) -> None:
+    document = example(kind)
+    Draft202012Validator(schema(kind)).validate(document["data"])
+    event = from_entry(kind, {"ce": json.dumps(document)}).data
+    assert document["id"] == event.event_id()
+    assert document["subject"] == event.run.id
+
+
+@pytest.mark.parametrize("kind", EVENTS, ids=lambda kind: kind.__name__)
+def test_each_example_is_what_a_service_would_write_today(kind: type[Event]) -> None:
+    document = example(kind)
+    event = from_entry(kind, {"ce": json.dumps(document)}).data
+    written = json.loads(to_entry(seal(event, source=document["source"], now=0))["ce"])
+    assert written["data"] == document["data"]
+
+
+def test_the_example_of_a_plan_has_the_digest_that_the_events_name() -> None:
+    plan = AnalysisPlan.model_validate_json((EXAMPLES / "plan.json").read_text())
+    assert plan.digest == example(EVENTS[2])["data"]["plan"]
+
+
+def test_the_custom_resource_is_the_one_that_the_model_has_now() -> None:
+    stored = yaml.safe_load((ROOT / "deploy" / "crd" / "canarypolicies.yaml").read_text())
+    assert stored == custom_resource_definition(), "run `make schemas`"
+
+
+def test_the_policy_of_the_readme_is_right() -> None:
+    text = (ROOT / "README.md").read_text()
+    policy = text.split("```yaml\n")[1].split("```")[0]
+    assert CanaryPolicy.model_validate(yaml.safe_load(policy)).spec.mode == "shadow"
