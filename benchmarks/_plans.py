@@ -1,7 +1,7 @@
 """Plans for the worlds of the benchmark: what a policy would resolve to."""
 
 from serinus_contracts.plan import AnalysisPlan, ArmRule, Bucketed, Counted, PlanLimit, PlanMetric, PlanStage
-from serinus_contracts.policy import Better, Budget, Gate, JudgeRule, Margin
+from serinus_contracts.policy import Better, Budget, Gate, Margin, SequentialRule
 from serinus_contracts.selector import Selector
 
 from benchmarks._worlds import SECONDS, World
@@ -46,7 +46,7 @@ def plan(
     return AnalysisPlan(
         policy="benchmark",
         mode="enforce",
-        judge=JudgeRule(),
+        judge=SequentialRule(),
         budget=Budget(),
         interval=30,
         settle=0,

@@ -20,7 +20,7 @@ from serinus_contracts import (
     VerdictReached,
     Window,
 )
-from serinus_contracts.policy import Budget, JudgeRule
+from serinus_contracts.policy import Budget, SequentialRule
 
 RUN = Run(cluster="test", namespace="shop", name="checkout", uid="u-1", canary_hash="new", stable_hash="old", attempt=1)
 ERRORS = PlanMetric(
@@ -50,7 +50,7 @@ def plan(**other: Any) -> AnalysisPlan:
     fields: dict[str, Any] = {
         "policy": "shop",
         "mode": "enforce",
-        "judge": JudgeRule(),
+        "judge": SequentialRule(),
         "budget": Budget(),
         "interval": 1.0,
         "settle": 1.0,

@@ -15,6 +15,8 @@ from typing import Any
 
 from serinus_contracts import (
     AnalysisPlan,
+    Bucketed,
+    Counted,
     Keys,
     MetricsCollected,
     PlanMetric,
@@ -75,7 +77,11 @@ async def check(
         plan = await plans.get(look.plan)
         assert plan is not None
         for name, measured in look.metrics.items():
-            if measured.status != "ok" or measured.window is None:
+            if (
+                measured.status != "ok"
+                or measured.window is None
+                or measured.kind not in ("proportion", "distribution")
+            ):
                 continue
             metric = next(metric for metric in plan.metrics if metric.name == name)
             windows += 1
@@ -160,6 +166,7 @@ def _expected(
     """What the scrapes show for one metric and arm between the edges of its window."""
     window = look.metrics[metric.name].window
     assert window is not None
+    assert isinstance(metric.source, Counted | Bucketed)
     hash_ = look.run.canary_hash if arm == "canary" else look.run.stable_hash
     shown: dict[str, float] = defaultdict(float)
     started = {pod.name: pod.started or 0 for pod in look.pods}

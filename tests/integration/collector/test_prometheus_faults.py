@@ -10,7 +10,7 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from serinus_collector.adapters.prometheus import Prometheus, _answer
+from serinus_collector.adapters.prometheus import Prometheus, _answer, read
 from serinus_collector.service_layer.ports import ProviderError
 from serinus_contracts import Selector
 from serinus_runtime.clock import now_ms
@@ -66,7 +66,7 @@ async def test_a_query_that_prometheus_refuses_is_told_in_its_words(world: World
     async with httpx.AsyncClient() as http:
         answer = await http.post(f"{world.url}/prometheus/api/v1/query", data={"query": "up[", "time": "0"})
     with pytest.raises(ProviderError, match="HTTP 400, bad_data: "):
-        _answer(answer.status_code, answer.content)
+        read(answer.status_code, answer.content)
 
 
 async def test_a_partial_answer_carries_its_warnings(world: World, provider: Prometheus) -> None:
@@ -90,7 +90,7 @@ JSON = st.recursive(
 @settings(deadline=None)
 async def test_whatever_is_answered_it_is_samples_or_one_sentence(body: bytes) -> None:
     with contextlib.suppress(ProviderError):
-        _answer(200, body)
+        _answer(*read(200, body))
 
 
 def _encoded(result: object) -> bytes:
@@ -99,5 +99,5 @@ def _encoded(result: object) -> bytes:
 
 async def test_values_that_are_no_numbers_are_not_counted() -> None:
     result = [{"metric": {"pod": "a"}, "values": [[1, "NaN"], [2, "5"], [3, "+Inf"]]}, {"metric": {}, "histograms": []}]
-    (one,) = _answer(200, _encoded(result)).series
+    (one,) = _answer(*read(200, _encoded(result))).series
     assert (one.times, one.values) == ([2000], [5.0])

@@ -9,6 +9,8 @@ from serinus_contracts.events import (
     DecisionTaken,
     Distribution,
     Event,
+    Finding,
+    Gauge,
     Measurement,
     MetricsCollected,
     MetricVerdict,
@@ -16,10 +18,21 @@ from serinus_contracts.events import (
     Proportion,
     RolloutObserved,
     Run,
+    Scalar,
     VerdictReached,
     Window,
 )
-from serinus_contracts.plan import AnalysisPlan, ArmRule, Bucketed, Counted, PlanLimit, PlanMetric, PlanStage
+from serinus_contracts.plan import (
+    AnalysisPlan,
+    ArmRule,
+    Bucketed,
+    Counted,
+    Gauged,
+    PlanLimit,
+    PlanMetric,
+    PlanStage,
+    Queried,
+)
 from serinus_contracts.policy import CanaryPolicy, Margin
 from serinus_contracts.selector import Matcher, Selector
 from serinus_contracts.streams import STREAMS, Keys
@@ -39,6 +52,9 @@ __all__ = [
     "DecisionTaken",
     "Distribution",
     "Event",
+    "Finding",
+    "Gauge",
+    "Gauged",
     "Keys",
     "Margin",
     "Matcher",
@@ -50,8 +66,10 @@ __all__ = [
     "PlanStage",
     "Pod",
     "Proportion",
+    "Queried",
     "RolloutObserved",
     "Run",
+    "Scalar",
     "Selector",
     "UnreadableEntryError",
     "VerdictReached",

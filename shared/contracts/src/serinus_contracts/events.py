@@ -123,7 +123,23 @@ class Distribution(Measured):
     stable: tuple[int, ...] = ()
 
 
-Measurement = Annotated[Proportion | Distribution, Field(discriminator="kind")]
+class Gauge(Measured):
+    """A value per pod, at the end of the window (of a rate: over it)."""
+
+    kind: Literal["gauge"] = "gauge"
+    canary: dict[str, float] = {}
+    stable: dict[str, float] = {}
+
+
+class Scalar(Measured):
+    """The values of a query that knows its arms itself; null stands for NaN and the infinities."""
+
+    kind: Literal["scalar"] = "scalar"
+    values: tuple[float | None, ...] = ()
+    vector: bool = Field(True, description="false: the query gave one value that is no vector")
+
+
+Measurement = Annotated[Proportion | Distribution | Gauge | Scalar, Field(discriminator="kind")]
 
 
 class History(Contract):
@@ -168,7 +184,8 @@ Reason = Literal[
     "shown", "quiet",
     "evidence", "limit",
     "insufficient_evidence", "awaiting_baseline", "settling", "before_minimum", "no_data", "provider_error",
-    "time_spent", "traffic_mismatch",
+    "time_spent", "traffic_mismatch", "liveness", "anomaly",
+    "rule",
 ]  # fmt: skip
 
 
@@ -226,6 +243,19 @@ class MetricVerdict(Contract):
     detail: str = ""
 
 
+class Finding(Contract):
+    """Something that was found beside the judgement: a description, or the reason of a hold."""
+
+    kind: Literal[
+        "threshold", "statistics", "comparison", "trend", "business", "liveness", "anomaly", "outlier", "rule"
+    ]
+    metric: str = ""
+    severity: Literal["none", "info", "warning", "critical"] = "info"
+    text: str
+    pods: tuple[str, ...] = ()
+    values: dict[str, float] = Field({}, description="the numbers behind the text, by name")
+
+
 class DataQuality(Contract):
     """Faults of the data that a verdict rests on."""
 
@@ -268,6 +298,8 @@ class VerdictReached(Event):
     quality: DataQuality = DataQuality()
     calibrated: bool = Field(False, description="every metric's noise was measured on history, none assumed")
     traffic: Traffic | None = None
+    findings: tuple[Finding, ...] = Field((), description="beside the judgement: description, and reasons of holds")
+    score: float | None = Field(None, description="of a judge that scores, such as scorecard or kayenta")
     plan: str
     judge: str
 

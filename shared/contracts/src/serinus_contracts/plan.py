@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from serinus_contracts.base import Arm, Contract, Seconds
-from serinus_contracts.policy import Better, Budget, Gate, JudgeRule, Margin, Mode, Weight
+from serinus_contracts.policy import Better, Budget, Conditions, Gate, JudgeRule, Margin, Mode, Weight
 from serinus_contracts.selector import Labels, Matcher, Selector
 
 AnyOf = tuple[tuple[Matcher, ...], ...]
@@ -57,24 +57,48 @@ class Bucketed(Contract):
     scale: float = 1.0
 
 
+class Gauged(Contract):
+    """What is read for a gauge: per pod the sum of `value`'s series, divided by `over`, that divided by `per`.
+
+    `rate`: the value is a counter, and its increase a second over the window is meant.
+    """
+
+    kind: Literal["gauge"] = "gauge"
+    query: Selector
+    value: tuple[Matcher, ...]
+    over: tuple[Matcher, ...] | None = None
+    per: tuple[Matcher, ...] | None = None
+    rate: bool = False
+
+
+class Queried(Contract):
+    """A query of its own, whose values are compared by conditions."""
+
+    kind: Literal["scalar"] = "scalar"
+    query: str
+    conditions: Conditions
+
+
 class PlanMetric(Contract):
     name: str
-    source: Annotated[Counted | Bucketed, Field(discriminator="kind")]
+    source: Annotated[Counted | Bucketed | Gauged | Queried, Field(discriminator="kind")]
     better: Better = "lower"
     margin: Margin
     critical: bool = False
     weight: float = 1.0
     count: Literal["share", "rate"] = "share"
     lag: Seconds = 0.0
+    may_abort: bool = False
 
 
 class PlanLimit(Contract):
-    """A bound on a share: `share` of the trials, or with `edge` (seconds) of what is slower than the edge."""
+    """A bound on a share: `share` of the trials, with `edge` (seconds) of what is slower than the edge; on a gauge
+    it is the bound of its value."""
 
     name: str
     metric: str
     better: Better = "lower"
-    share: Annotated[float, Field(gt=0, lt=1)]
+    share: Annotated[float, Field(gt=0)]
     edge: Seconds | None = None
     weight: float = 0.1
 

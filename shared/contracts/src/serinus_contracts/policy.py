@@ -90,15 +90,103 @@ class Margin(Document):
     absolute: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
-class JudgeRule(Document):
+class SequentialRule(Document):
+    """The default: e-processes on counts, right at every look."""
+
     name: Literal["sequential"] = "sequential"
 
 
-MetricPreset = Literal["http-errors", "http-latency"]
+class ScorecardRule(Document):
+    """Confidence 100 minus penalties; proceeds only without an issue and from `base - per_weight * weight` on."""
+
+    name: Literal["scorecard"]
+    base: float = 70.0
+    per_weight: float = 0.5
+    success_below: Share = 0.95
+    success_penalty: float = 30.0
+    success_ratio_below: float = 0.98
+    success_ratio_penalty: float = 25.0
+    latency_ratio_above: float = 1.5
+    latency_penalty: float = 20.0
+    conversion_ratio_below: float = 0.95
+    conversion_penalty: float = 25.0
+    trend_penalty: float = 15.0
+    memory_above: Share = 0.85
+    memory_penalty: float = 10.0
+    abort_success_below: Share = 0.9
+    abort_latency_above: Seconds = 5.0
+    abort_memory_above: Share = 0.95
+
+
+class RecommendationRule(Document):
+    """Tests, anomalies and comparisons; critical issues roll back, too little confidence holds."""
+
+    name: Literal["recommendation"]
+    significance: Share = 0.05
+    minimum_samples: int = Field(100, ge=1)
+    hold_below: float = 70.0
+    test_penalty: float = 30.0
+    anomaly_penalty: float = 25.0
+    critical_penalty: float = 20.0
+    warning_penalty: float = 10.0
+    success_minimum: Share = 0.95
+    p95_maximum: Seconds = 2.0
+    p99_maximum: Seconds = 5.0
+    memory_maximum: Share = 0.85
+    cpu_maximum: Share = 0.8
+    success_ratio_critical: float = 0.95
+    success_ratio_warning: float = 0.98
+    latency_ratio_critical: float = 2.0
+    latency_ratio_warning: float = 1.5
+    latency_ratio_rollback: float = 1.5
+    conversion_ratio_critical: float = 0.9
+    conversion_ratio_warning: float = 0.95
+
+
+class ThresholdRule(Document):
+    """Argo Rollouts' analysis rules on metrics of kind `query`."""
+
+    name: Literal["threshold"]
+
+
+class KayentaRule(Document):
+    """Kayenta's classifier and score, on rates of looks."""
+
+    name: Literal["kayenta"]
+    pass_score: float = Field(95.0, ge=0, le=100)
+    marginal_score: float = Field(75.0, ge=0, le=100)
+    tolerance: float = Field(0.25, ge=0)
+    confidence: Share = 0.98
+
+
+JudgeRule = Annotated[
+    SequentialRule | ScorecardRule | RecommendationRule | ThresholdRule | KayentaRule, Field(discriminator="name")
+]
+
+MetricPreset = Literal["http-errors", "http-latency", "container-memory", "container-cpu"]
+
+
+class Conditions(Document):
+    """When a value is good or bad, and how often it may be: the fields of Argo's AnalysisTemplate metric.
+
+    An expression sees the query's values as `result`. `failure` wins over `success`; where only one is given the
+    other is its negation; where neither holds a measurement is inconclusive.
+    """
+
+    success: str | None = None
+    failure: str | None = None
+    interval: Seconds | None = Field(None, description="between two measurements; absent: one only")
+    initial_delay: Seconds = 0.0
+    count: int | None = Field(None, ge=1)
+    failure_limit: int = Field(0, ge=0)
+    inconclusive_limit: int = Field(0, ge=0)
+    consecutive_error_limit: int = Field(4, ge=0)
+    consecutive_success_limit: int | None = Field(None, ge=1)
+    dry_run: bool = False
 
 
 class MetricRule(Document):
-    """One metric: a preset, or counters of one's own (`events` of `trials`, or a `histogram`)."""
+    """One metric: a preset, or a source of one's own: `events` of `trials`, a `histogram`, a `gauge`, a `query`."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")
     preset: MetricPreset | None = None
@@ -106,6 +194,12 @@ class MetricRule(Document):
     events: SelectorText | None = None
     trials: SelectorText | None = None
     histogram: SelectorText | None = Field(None, description="classic histogram: its _bucket series")
+    gauge: SelectorText | None = Field(None, description="a value per pod, such as bytes of memory")
+    of: SelectorText | None = Field(None, description="what the gauge is divided by, such as its limit")
+    query: str | None = Field(
+        None, description="PromQL whose values are compared by conditions; arms are its own affair"
+    )
+    conditions: Conditions | None = None
     unit: Literal["s", "ms"] = Field("s", description="unit of the histogram's edges")
     better: Better = "lower"
     margin: Margin | None = None
@@ -113,24 +207,34 @@ class MetricRule(Document):
     weight: PositiveFloat = Field(1.0, description="share of the false-abort budget, relative to the others")
     count: Literal["share", "rate"] = Field("share", description="rate: more events than trials are possible")
     lag: Seconds = Field(0.0, description="how long an event may follow its trial")
+    may_abort: bool = Field(False, description="a gauge whose growth may abort; by default it holds")
 
     @model_validator(mode="after")
     def _is_one_kind(self) -> Self:
         counted = self.events is not None and self.trials is not None
         if (self.events is None) != (self.trials is None):
             raise ValueError("events and trials belong together: give both")
-        if [self.preset is not None, counted, self.histogram is not None].count(True) != 1:
-            raise ValueError("a metric needs exactly one of: preset, events with trials, histogram")
+        sources = (self.preset, self.histogram, self.gauge, self.query)
+        if [*(source is not None for source in sources), counted].count(True) != 1:
+            raise ValueError("a metric needs exactly one of: preset, events with trials, histogram, gauge, query")
         if counted and not all(one is not None and one.name for one in (self.events, self.trials)):
             raise ValueError("events and trials each need a metric name")
         if self.metric is not None and self.preset is None:
             raise ValueError("metric renames what a preset reads: give preset too, or use events and trials")
+        if self.of is not None and self.gauge is None:
+            raise ValueError("of is what a gauge is divided by: give gauge too")
+        if (self.conditions is not None) != (self.query is not None):
+            raise ValueError("conditions belong to a query: give both")
         if self.margin is not None:
             self._check(self.margin)
         return self
 
     def _check(self, margin: Margin) -> None:
-        if self.distribution and (margin.absolute or margin.ratio < 1):
+        if self.kind in ("gauge", "scalar"):
+            raise ValueError(
+                f"a {self.kind} has no margin: {'a limit bounds it' if self.kind == 'gauge' else 'conditions do'}"
+            )
+        if self.kind == "distribution" and (margin.absolute or margin.ratio < 1):
             raise ValueError("a latency margin is a ratio of at least 1, without absolute")
         if self.better == "higher" and (margin.absolute or not 0 < margin.ratio <= 1):
             raise ValueError("where higher is better the margin is a ratio above 0 and at most 1, without absolute")
@@ -138,12 +242,20 @@ class MetricRule(Document):
             raise ValueError("a ratio below 1 asks the canary to be better than stable: write at least 1")
 
     @property
-    def distribution(self) -> bool:
-        return self.histogram is not None or self.preset == "http-latency"
+    def kind(self) -> Literal["proportion", "distribution", "gauge", "scalar"]:
+        if self.query is not None:
+            return "scalar"
+        if self.gauge is not None or self.preset in ("container-memory", "container-cpu"):
+            return "gauge"
+        return "distribution" if self.histogram is not None or self.preset == "http-latency" else "proportion"
 
 
 class LimitRule(Document):
-    """An absolute bound, for what nobody would wait for; tested like a margin, not by one noisy look."""
+    """An absolute bound, for what nobody would wait for.
+
+    On counts it is tested like a margin, not by one noisy look; on a gauge it is a fact about a pod: two looks in a
+    row beyond it on the same pod.
+    """
 
     metric: str
     above: Seconds | None = Field(None, description="a share, or with quantile a duration")
@@ -172,7 +284,7 @@ class PolicySpec(Document):
     on_time_spent: Literal["hold", "abort", "proceed"] = "hold"
     on_no_data: Literal["hold", "abort"] = "hold"
     source: SourceRule = SourceRule()
-    judge: JudgeRule = JudgeRule()
+    judge: JudgeRule = SequentialRule()
     metrics: tuple[MetricRule, ...] = Field(min_length=1)
     limits: tuple[LimitRule, ...] = ()
 
@@ -191,10 +303,25 @@ class PolicySpec(Document):
         for limit in self.limits:
             if limit.metric not in metrics:
                 raise ValueError(f"limit on an unknown metric {limit.metric!r}; known: {', '.join(metrics)}")
-            if metrics[limit.metric].distribution != (limit.quantile is not None):
-                kind = "needs" if metrics[limit.metric].distribution else "has no"
-                raise ValueError(f"limit on {limit.metric!r}: this metric {kind} quantile")
+            self._check_limit(limit, metrics[limit.metric].kind)
+        self._check_judge({metric.kind for metric in self.metrics})
         return self
+
+    @staticmethod
+    def _check_limit(limit: LimitRule, kind: str) -> None:
+        if kind == "scalar":
+            raise ValueError(f"limit on {limit.metric!r}: a query is bounded by its conditions")
+        if (kind == "distribution") != (limit.quantile is not None):
+            needs = "needs" if kind == "distribution" else "has no"
+            raise ValueError(f"limit on {limit.metric!r}: this metric {needs} quantile")
+
+    def _check_judge(self, kinds: set[str]) -> None:
+        if self.judge.name == "threshold" and kinds != {"scalar"}:
+            raise ValueError("judge threshold compares queries with conditions: give every metric query and conditions")
+        if self.judge.name != "threshold" and "scalar" in kinds:
+            raise ValueError(f"judge {self.judge.name} counts: a query with conditions needs judge threshold")
+        if kinds == {"gauge"}:
+            raise ValueError("gauges alone judge no release: give a metric of counts too")
 
 
 class Metadata(Document):

@@ -14,7 +14,7 @@ from serinus_contracts.events import (
     Window,
 )
 from serinus_contracts.plan import AnalysisPlan, ArmRule, Bucketed, Counted, PlanLimit, PlanMetric, PlanStage
-from serinus_contracts.policy import Better, Budget, Gate, JudgeRule, Margin
+from serinus_contracts.policy import Better, Budget, Gate, Margin, SequentialRule
 from serinus_contracts.selector import Selector
 
 RUN = Run(cluster="test", namespace="shop", name="cart", uid="u1", canary_hash="new", stable_hash="old", attempt=1)
@@ -73,7 +73,7 @@ def plan(
     return AnalysisPlan(
         policy="cart",
         mode="enforce",
-        judge=JudgeRule(),
+        judge=SequentialRule(),
         budget=budget or Budget(),
         interval=interval,
         settle=30,

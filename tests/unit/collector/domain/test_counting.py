@@ -17,7 +17,7 @@ def one(times: list[int], values: list[float], **labels: str) -> Series:
     return Series({"pod": POD, "instance": "10.0.0.1:8080", **labels}, times, values)
 
 
-def count(series: list[Series], span: Span, *, started: int | None = None, own: bool = True) -> list[int]:
+def count(series: list[Series], span: Span, *, started: int | None = None, own: bool = True) -> list[float]:
     found = processes(series, {POD: started} if own else {})
     return [increase(member, found[member.target], span) for member in series]
 

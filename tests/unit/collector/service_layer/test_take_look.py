@@ -7,9 +7,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 from serinus_collector.domain.look import RunState
 from serinus_collector.domain.series import Series
-from serinus_collector.service_layer.ports import Answer, Commit, Lease, ProviderError
+from serinus_collector.service_layer.ports import Answer, Commit, Lease, ProviderError, Values
 from serinus_collector.service_layer.take_look import LookTaker, Telemetry
-from serinus_contracts import AnalysisPlan, MetricsCollected, Selector
+from serinus_contracts import AnalysisPlan, MetricsCollected, Proportion, Selector
 
 from tests.support import ERRORS, LATENCY, RUN, observed, plan
 
@@ -66,11 +66,21 @@ class FakeProvider:
                 found.append(Series(labels, times, [(time - STARTED) / 100 for time in times]))
         return Answer(found, self.warnings)
 
+    async def values(self, query: str, at: int) -> Values:
+        self.asked.append((query, at, 0))
+        return Values([0.5, None], True, self.warnings)
+
 
 def world(provider: FakeProvider, **changes: object) -> tuple[FakeRegistry, LookTaker]:
     state = RunState(observed=observed(), weight_constant_until=STARTED + 10**9, scrape_ms=500)
     registry = FakeRegistry(replace(state, **changes), plan(metrics=(ERRORS, LATENCY)))  # type: ignore[arg-type]
     return registry, LookTaker(registry, {"main": provider}, Telemetry(CollectorRegistry()), 0)
+
+
+def canary_of(snapshot: MetricsCollected) -> dict[str, tuple[int, int]]:
+    measured = snapshot.metrics["errors"]
+    assert isinstance(measured, Proportion)
+    return measured.canary
 
 
 async def test_a_look_carries_the_counts_of_both_arms_and_moves_every_window() -> None:
@@ -81,7 +91,7 @@ async def test_a_look_carries_the_counts_of_both_arms_and_moves_every_window() -
     ((after, snapshot, due),) = registry.committed
     end = STARTED + 19_500
     assert (snapshot.follows, snapshot.end, snapshot.weight, snapshot.step) == (STARTED + 18_000, end, 5, 1)
-    assert snapshot.metrics["errors"].canary == {"": (0, 15)}
+    assert canary_of(snapshot) == {"": (0, 15)}
     assert after.ends == {"errors": end, "latency": end}
     assert after.follows == end
     assert due == STARTED + 21_000
@@ -147,8 +157,7 @@ async def test_one_query_a_metric_and_a_second_only_for_a_base_behind_a_gap() ->
     registry, taker = world(behind, ends_stage=STARTED, ends={"errors": STARTED + 5_000, "latency": STARTED + 5_000})
     await taker.take(LEASE)
     assert len(behind.asked) == 4
-    counted = registry.committed[0][1].metrics["errors"]
-    assert counted.canary == {"": (0, 195)}
+    assert canary_of(registry.committed[0][1]) == {"": (0, 195)}
 
 
 async def test_while_the_weight_is_not_known_no_look_is_taken_and_nothing_is_asked() -> None:

@@ -76,6 +76,8 @@ def read(metric: PlanMetric, measured: Measurement | None, seconds: float) -> Re
         x, n = _summed(measured.canary)
         y, m = _summed(measured.stable)
         fault = _impossible(x, n, y, m, is_rate(metric))
+    elif not isinstance(measured, Distribution):
+        return Reading("error", f"a {measured.kind} is not counted", measured=measured)
     else:
         x, y = 0, 0
         n, m, fault = _fits(measured)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, sqrt
 
-from serinus_contracts.events import MetricsCollected, Reason, Verdict
+from serinus_contracts.events import MetricsCollected, Reason, Scalar, Verdict
 from serinus_contracts.plan import AnalysisPlan, PlanMetric, PlanStage
 from serinus_contracts.policy import Margin
 
@@ -280,7 +280,8 @@ def _lack(context: Context, i: int, reading: Reading) -> str:
         return f"{reading.detail} {_since(context, i)}"
     if reading.detail:
         return f"incomplete data: {reading.detail}" if reading.status == "partial" else reading.detail
-    arms = bool(reading.measured.canary), bool(reading.measured.stable)
+    measured = reading.measured
+    arms = (False, False) if isinstance(measured, Scalar) else (bool(measured.canary), bool(measured.stable))
     what = {(False, True): "no canary data", (True, False): "no stable data"}.get(arms, "no data")
     if reading.status == "partial":
         what = "incomplete data"

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -10,7 +11,7 @@ from serinus_contracts import Selector
 from serinus_contracts.base import Millis
 
 from serinus_collector.domain.series import Series
-from serinus_collector.service_layer.ports import Answer, ProviderError
+from serinus_collector.service_layer.ports import Answer, ProviderError, Values
 
 MOST_BYTES = 64 * 1024 * 1024
 
@@ -25,10 +26,18 @@ class Prometheus:
         self._slots = asyncio.Semaphore(concurrency)
 
     async def samples(self, selector: Selector, end: Millis, reach_ms: int) -> Answer:
-        form = {"query": f"{selector}[{reach_ms}ms]", "time": f"{end / 1000:.3f}", "timeout": f"{self._timeout:g}s"}
+        data, warnings = await self._query(f"{selector}[{reach_ms}ms]", end)
+        return _answer(data, warnings)
+
+    async def values(self, query: str, at: Millis) -> Values:
+        data, warnings = await self._query(query, at)
+        return _values(data, warnings)
+
+    async def _query(self, query: str, at: Millis) -> tuple[Any, Sequence[str]]:
+        form = {"query": query, "time": f"{at / 1000:.3f}", "timeout": f"{self._timeout:g}s"}
         async with self._slots:
             status, body = await self._post(form)
-        return _answer(status, body)
+        return read(status, body)
 
     async def _post(self, form: dict[str, str]) -> tuple[int, bytes]:
         try:
@@ -45,7 +54,8 @@ class Prometheus:
             raise ProviderError(f"Prometheus is not reachable: {error or type(error).__name__}") from error
 
 
-def _answer(status: int, body: bytes) -> Answer:
+def read(status: int, body: bytes) -> tuple[Any, Sequence[str]]:
+    """The data of an answer, and its warnings. Raises ProviderError."""
     try:
         document: Any = orjson.loads(body)
         outcome = document["status"]
@@ -54,14 +64,34 @@ def _answer(status: int, body: bytes) -> Answer:
     if outcome != "success":
         kind, text = str(document.get("errorType", "error")), str(document.get("error", ""))
         raise ProviderError(f"Prometheus answered HTTP {status}, {kind}: {text[:300]}")
+    warnings = document.get("warnings") or ()
+    return document.get("data"), [str(text) for text in warnings] if isinstance(warnings, list) else []
+
+
+def _answer(data: Any, warnings: Sequence[str]) -> Answer:
     try:
-        data = document["data"]
         if data["resultType"] != "matrix":
             raise ProviderError(f"Prometheus answered with a {data['resultType']}, expected a matrix")
         series = [_series(item) for item in data["result"]]
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise ProviderError(f"Prometheus' answer has an unknown form: {type(error).__name__}: {error}") from None
-    return Answer([one for one in series if one.times], [str(text) for text in document.get("warnings") or ()])
+    return Answer([one for one in series if one.times], warnings)
+
+
+def _values(data: Any, warnings: Sequence[str]) -> Values:
+    try:
+        if data["resultType"] == "scalar":
+            return Values([_finite(data["result"][1])], False, warnings)
+        if data["resultType"] != "vector":
+            raise ProviderError(f"the query gives a {data['resultType']}, expected a vector or a number")
+        return Values([_finite(item["value"][1]) for item in data["result"]], True, warnings)
+    except (TypeError, KeyError, ValueError, IndexError) as error:
+        raise ProviderError(f"Prometheus' answer has an unknown form: {type(error).__name__}: {error}") from None
+
+
+def _finite(text: str) -> float | None:
+    value = float(text)
+    return value if math.isfinite(value) else None
 
 
 def _series(item: dict[str, Any]) -> Series:

@@ -80,29 +80,29 @@ def _counts_from_zero(series: Series, process: Process, span: Span) -> bool:
     return seen_without or (process.started is not None and process.started >= span.begin)
 
 
-def increase(series: Series, process: Process, span: Span) -> int:
-    """Events that the series counted in the window; 0 where no base is known (the first sample only sets it)."""
+def increase(series: Series, process: Process, span: Span) -> float:
+    """What the series counted in the window; 0 where no base is known (the first sample only sets it)."""
     times, values = series.times, series.values
     stop = bisect_right(times, span.end)
     base = bisect_right(times, span.begin) - 1
     if stop == 0:
-        return 0
+        return 0.0
     if base >= 0 and times[base] < span.floor:
         base += 1
     elif base < 0 and not _counts_from_zero(series, process, span):
         base = 0
     if base >= stop:
-        return 0
+        return 0.0
     previous = values[base] if base >= 0 else 0.0
     rest = slice(base + 1, stop)
     if not process.restarts and len(times) == len(process.scrapes):
-        return round(values[stop - 1] - previous) if stop > base + 1 else 0
+        return values[stop - 1] - previous if stop > base + 1 else 0.0
     total = 0.0
     last = times[base] if base >= 0 else None
     for time, value in zip(times[rest], values[rest], strict=True):
         total += value if _restarted(process, last, time, value < previous) else value - previous
         previous, last = value, time
-    return round(total)
+    return total
 
 
 def _restarted(process: Process, last: int | None, time: int, fell: bool) -> bool:

@@ -2,27 +2,49 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
-from serinus_contracts import AnalysisPlan, Bucketed, Counted, Distribution, Measurement, PlanMetric, Proportion, Window
+from serinus_contracts import (
+    AnalysisPlan,
+    Bucketed,
+    Counted,
+    Distribution,
+    Gauge,
+    Gauged,
+    Measurement,
+    PlanMetric,
+    Proportion,
+    Scalar,
+    Window,
+)
 from serinus_contracts.base import Arm, Millis
+from serinus_contracts.events import Measured
 from serinus_contracts.plan import any_of
 from serinus_contracts.selector import Labels
 
 from serinus_collector.domain.counting import Span, increase, processes, restarts
+from serinus_collector.domain.gauges import gauge
 from serinus_collector.domain.series import Series
 
 ARMS: tuple[Arm, Arm] = ("canary", "stable")
 OVERDUE_SCRAPES = 2.5
 
+_KINDS: Mapping[str, type[Measured]] = {
+    "proportion": Proportion,
+    "distribution": Distribution,
+    "gauge": Gauge,
+    "scalar": Scalar,
+}
 Counts = Mapping[Arm, Sequence[tuple[Series, int]]]
 Facts = dict[str, Any]
 
 
 def blank(metric: PlanMetric, status: str, detail: str = "", **facts: Any) -> Measurement:
     """A measurement without counts, of the metric's kind."""
-    kind = Proportion if metric.source.kind == "proportion" else Distribution
-    return kind.model_validate({"status": status, "detail": detail, "query": str(metric.source.query), **facts})
+    made = _KINDS[metric.source.kind].model_validate(
+        {"status": status, "detail": detail, "query": str(metric.source.query), **facts}
+    )
+    return cast("Measurement", made)
 
 
 def measure(
@@ -53,12 +75,15 @@ def measure(
             # Between two scrapes there is nothing new: only a scrape that is overdue is a fault.
             late = not by_arm[arm] or span.end - _newest(by_arm[arm]) > OVERDUE_SCRAPES * (scrape_ms or 0)
             return blank(metric, "no_data" if late else "waiting", lacking, **facts)
+    if isinstance(metric.source, Gauged):
+        return gauge(metric.source, by_arm, span, scrape_ms, facts)
     found = processes(ours, {name: started for name, (_, started) in pods.items()})
     facts["resets"] = restarts(found.values(), span)
-    counts = {arm: [(one, increase(one, found[one.target], span)) for one in by_arm[arm]] for arm in ARMS}
+    counts = {arm: [(one, round(increase(one, found[one.target], span))) for one in by_arm[arm]] for arm in ARMS}
     window = Window(begin=span.begin, end=span.end)
     if isinstance(metric.source, Counted):
         return _proportion(metric, metric.source, counts, pods, window, facts)
+    assert isinstance(metric.source, Bucketed), "a query of its own has no series to be counted"
     return _distribution(metric, metric.source, counts, window, facts)
 
 

@@ -24,9 +24,22 @@ class Answer:
     warnings: Sequence[str] = ()
 
 
+@dataclass(frozen=True)
+class Values:
+    """What a query gave: NaN and the infinities as None; `vector` is false for a bare number."""
+
+    values: Sequence[float | None]
+    vector: bool = True
+    warnings: Sequence[str] = ()
+
+
 class Provider(Protocol):
     async def samples(self, selector: Selector, end: Millis, reach_ms: int) -> Answer:
         """Samples in the `reach_ms` up to and with `end`. Raises ProviderError."""
+        ...
+
+    async def values(self, query: str, at: Millis) -> Values:
+        """What a query gives at a moment. Raises ProviderError."""
         ...
 
 

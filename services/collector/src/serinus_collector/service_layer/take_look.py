@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from serinus_contracts import AnalysisPlan, Measurement, MetricsCollected, PlanMetric
+from serinus_contracts import AnalysisPlan, Measurement, MetricsCollected, PlanMetric, Queried, Scalar
 from serinus_contracts.base import Millis
 from serinus_runtime import logs
 
@@ -97,12 +97,15 @@ class LookTaker:
         self, state: RunState, plan: AnalysisPlan, metric: PlanMetric, end: Millis
     ) -> tuple[Measurement, int | None]:
         window = span(state, plan, metric, end)
-        if window is None:
+        if window is None and not isinstance(metric.source, Queried):
             return blank(metric, "settling"), None
         provider = self.providers.get(plan.provider)
         if provider is None:
             known = ", ".join(self.providers) or "none"
             return blank(metric, "error", f"provider {plan.provider!r} is not configured, known: {known}"), None
+        if isinstance(metric.source, Queried):
+            return await self._ask(provider, metric.source, end), None
+        assert window is not None
         pods = {pod.name: (pod.arm, pod.started) for pod in state.observed.pods}
         try:
             answer = await self._answer(provider, plan, metric, window, state, {n: s for n, (_, s) in pods.items()})
@@ -116,6 +119,18 @@ class LookTaker:
         if settled is None:
             return blank(metric, "settling"), scrape
         return measure(plan, metric, answer.series, settled, pods, scrape_ms), scrape
+
+    @staticmethod
+    async def _ask(provider: Provider, source: Queried, end: Millis) -> Scalar:
+        """A query that knows its arms and its window itself."""
+        try:
+            found = await provider.values(source.query, end)
+        except ProviderError as error:
+            return Scalar(status="error", detail=str(error), query=source.query)
+        if found.warnings:
+            return Scalar(status="partial", detail="; ".join(found.warnings), query=source.query)
+        values = tuple(found.values)
+        return Scalar(status="ok", query=source.query, series=len(values), values=values, vector=found.vector)
 
     async def _answer(
         self,
@@ -137,6 +152,7 @@ class LookTaker:
     async def _timed(
         self, provider: Provider, plan: AnalysisPlan, metric: PlanMetric, end: Millis, reach: int
     ) -> Answer:
+        assert not isinstance(metric.source, Queried)
         with self.telemetry.query_seconds.labels(plan.provider).time():
             return await provider.samples(metric.source.query, end, reach)
 

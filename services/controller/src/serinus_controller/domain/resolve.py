@@ -3,8 +3,18 @@
 import re
 from collections.abc import Sequence
 
-from serinus_contracts import AnalysisPlan, ArmRule, Bucketed, Counted, PlanLimit, PlanMetric, PlanStage, Run
-from serinus_contracts.plan import AnyOf
+from serinus_contracts import (
+    AnalysisPlan,
+    ArmRule,
+    Bucketed,
+    Counted,
+    Gauged,
+    PlanLimit,
+    PlanMetric,
+    PlanStage,
+    Queried,
+    Run,
+)
 from serinus_contracts.policy import CanaryPolicy, LimitRule, Margin, MetricRule, PolicySpec, SourceRule
 from serinus_contracts.selector import Matcher, Selector
 
@@ -12,7 +22,7 @@ from serinus_controller.domain.stages import Stage
 
 STATUS_LABELS = ("code", "status", "status_code")
 _SERVER_ERROR = "5.."
-_MARGINS = {"errors": Margin(ratio=1.25, absolute=0.001), "latency": Margin(ratio=1.2)}
+_MARGINS = {"proportion": Margin(ratio=1.25, absolute=0.001), "distribution": Margin(ratio=1.2)}
 _PRESET_METRIC = {"http-errors": "http_requests_total", "http-latency": "http_request_duration_seconds_bucket"}
 
 
@@ -25,8 +35,8 @@ def resolve(policy: CanaryPolicy, run: Run, found: Sequence[Stage]) -> AnalysisP
     spec = policy.spec
     if not found:
         raise UnfitPolicyError(f"Rollout {run.rollout} has no setWeight step: there is no stage to judge")
-    arms, matchers = _source(spec.source, run)
-    metrics = tuple(_metric(rule, matchers) for rule in spec.metrics)
+    arms, counts, gauges = _source(spec.source, run)
+    metrics = tuple(_metric(rule, run, gauges if rule.kind == "gauge" else counts) for rule in spec.metrics)
     return AnalysisPlan(
         policy=policy.metadata.name,
         mode=spec.mode,
@@ -93,8 +103,14 @@ def _stages(spec: PolicySpec, run: Run, found: Sequence[Stage]) -> tuple[PlanSta
     return tuple(plan)
 
 
-def _source(source: SourceRule, run: Run) -> tuple[tuple[ArmRule, ...], tuple[Matcher, ...]]:
-    """How series are told apart, and the matchers that a query is narrowed by."""
+Matchers = tuple[Matcher, ...]
+
+
+def _source(source: SourceRule, run: Run) -> tuple[tuple[ArmRule, ...], Matchers, Matchers]:
+    """How series are told apart, and the matchers that queries of counts and of gauges are narrowed by.
+
+    Gauges come from the container runtime, which knows pods by name only.
+    """
     hashes = ArmRule(
         label=source.label if source.preset == "pod-hash" and source.label else "rollouts_pod_template_hash",
         canary=re.escape(run.canary_hash),
@@ -106,13 +122,14 @@ def _source(source: SourceRule, run: Run) -> tuple[tuple[ArmRule, ...], tuple[Ma
         canary=f"{prefix}-{re.escape(run.canary_hash)}-.*",
         stable=f"{prefix}-{re.escape(run.stable_hash)}-.*",
     )
-    scope: tuple[Matcher, ...] = ()
+    scope: Matchers = ()
     if source.namespace_label:
         scope = (Matcher(label=source.namespace_label, value=run.namespace),)
+    gauges = (*scope, _either(pods))
     if source.preset == "pod-hash":
-        return (hashes,), (*scope, _either(hashes))
+        return (hashes, pods), (*scope, _either(hashes)), gauges
     if source.preset == "pod-name":
-        return (pods,), (*scope, _either(pods))
+        return (pods,), (*scope, _either(pods)), gauges
     # Argo leaves the canary Service on old pods until new ones are available: where a series says which pod it
     # comes from, the pod decides.
     services = ArmRule(
@@ -120,61 +137,102 @@ def _source(source: SourceRule, run: Run) -> tuple[tuple[ArmRule, ...], tuple[Ma
         canary=re.escape(source.canary or ""),
         stable=re.escape(source.stable or ""),
     )
-    return (hashes, pods, services), (*scope, _either(services))
+    return (hashes, pods, services), (*scope, _either(services)), gauges
 
 
 def _either(rule: ArmRule) -> Matcher:
     return Matcher(label=rule.label, op="=~", value=f"{rule.canary}|{rule.stable}")
 
 
-def _metric(rule: MetricRule, matchers: tuple[Matcher, ...]) -> PlanMetric:
-    source: Counted | Bucketed
-    if rule.distribution:
-        query = rule.histogram or Selector(name=rule.metric or _PRESET_METRIC["http-latency"])
-        source = Bucketed(query=query.where(*matchers), scale=0.001 if rule.unit == "ms" else 1.0)
-    elif rule.preset:
-        query = Selector(name=rule.metric or _PRESET_METRIC["http-errors"]).where(*matchers)
-        source = Counted(
-            query=query,
-            events=tuple((Matcher(label=label, op="=~", value=_SERVER_ERROR),) for label in STATUS_LABELS),
-            trials=((),),
-            one_of_labels=STATUS_LABELS,
-        )
-    else:
-        assert rule.events is not None
-        assert rule.trials is not None
-        source = _counted(rule.events, rule.trials, matchers)
+def _metric(rule: MetricRule, run: Run, matchers: Matchers) -> PlanMetric:
     return PlanMetric(
         name=rule.name,
-        source=source,
+        source=_read(rule, run, matchers),
         better=rule.better,
         margin=rule.margin or _default_margin(rule),
         critical=rule.critical,
         weight=rule.weight,
         count=rule.count,
         lag=rule.lag,
+        may_abort=rule.may_abort,
     )
+
+
+def _read(rule: MetricRule, run: Run, matchers: Matchers) -> Counted | Bucketed | Gauged | Queried:
+    if rule.kind == "distribution":
+        query = rule.histogram or Selector(name=rule.metric or _PRESET_METRIC["http-latency"])
+        return Bucketed(query=query.where(*matchers), scale=0.001 if rule.unit == "ms" else 1.0)
+    if rule.kind == "gauge":
+        return _gauged(rule, matchers)
+    if rule.query is not None and rule.conditions is not None:
+        return Queried(query=_filled(rule.query, run), conditions=rule.conditions)
+    if rule.preset:
+        query = Selector(name=rule.metric or _PRESET_METRIC["http-errors"]).where(*matchers)
+        return Counted(
+            query=query,
+            events=tuple((Matcher(label=label, op="=~", value=_SERVER_ERROR),) for label in STATUS_LABELS),
+            trials=((),),
+            one_of_labels=STATUS_LABELS,
+        )
+    assert rule.events is not None
+    assert rule.trials is not None
+    return _counted(rule.events, rule.trials, matchers)
+
+
+def _filled(query: str, run: Run) -> str:
+    """A query with what is known of the run; hashes and names hold nothing that could end a label's value."""
+    facts = {"canary_hash": run.canary_hash, "stable_hash": run.stable_hash}
+    facts |= {"namespace": run.namespace, "rollout": run.name}
+    return re.sub(r"\{\{\s*(\w+)\s*\}\}", lambda found: facts.get(found[1], found[0]), query)
 
 
 def _default_margin(rule: MetricRule) -> Margin:
     if rule.better == "higher":
         return Margin(ratio=0.95)
-    return _MARGINS["latency" if rule.distribution else "errors"]
+    return _MARGINS.get(rule.kind, Margin())
 
 
-def _counted(events: Selector, trials: Selector, matchers: tuple[Matcher, ...]) -> Counted:
+# cAdvisor also counts the pod as a whole and its sandbox, which would be added up with the containers.
+_CONTAINERS = (Matcher(label="container", op="!=", value=""), Matcher(label="container", op="!=", value="POD"))
+_MEMORY = ("container_memory_usage_bytes", "container_spec_memory_limit_bytes", None)
+_CPU = ("container_cpu_usage_seconds_total", "container_spec_cpu_quota", "container_spec_cpu_period")
+
+
+def _gauged(rule: MetricRule, matchers: Matchers) -> Gauged:
+    if rule.gauge is not None:
+        over = _named(rule.of) if rule.of else None
+        return Gauged(query=_either_name((rule.gauge, rule.of)).where(*matchers), value=_named(rule.gauge), over=over)
+    value, over_name, per_name = _MEMORY if rule.preset == "container-memory" else _CPU
+    selectors = [Selector(name=name) for name in (rule.metric or value, over_name, per_name) if name]
+    value_of, *rest = [_named(selector) for selector in selectors]
+    return Gauged(
+        query=_either_name(selectors).where(*_CONTAINERS, *matchers),
+        value=value_of,
+        over=rest[0],
+        per=rest[1] if len(rest) > 1 else None,
+        rate=rule.preset == "container-cpu",
+    )
+
+
+def _named(selector: Selector) -> tuple[Matcher, ...]:
+    return selector.all_matchers()
+
+
+def _either_name(selectors: Sequence[Selector | None]) -> Selector:
+    """A selector of all series that one of these selects by name; what they all ask for narrows it."""
+    known = [selector for selector in selectors if selector]
+    names = sorted({selector.name for selector in known if selector.name})
+    common = tuple(matcher for matcher in known[0].matchers if all(matcher in one.matchers for one in known))
+    if len(names) == 1:
+        return Selector(name=names[0], matchers=common)
+    either = Matcher(label="__name__", op="=~", value="|".join(map(re.escape, names)))
+    return Selector(matchers=(either, *common))
+
+
+def _counted(events: Selector, trials: Selector, matchers: Matchers) -> Counted:
     """One query that fetches both: by the common name, or by either name; what both ask for narrows it."""
-    names = sorted({name for name in (events.name, trials.name) if name})
-    if len(names) == 1 and events.name == trials.name:
-        query = Selector(name=names[0])
-    else:
-        query = Selector(matchers=(Matcher(label="__name__", op="=~", value="|".join(map(re.escape, names))),))
-    common = tuple(matcher for matcher in events.matchers if matcher in trials.matchers)
-    return Counted(query=query.where(*common, *matchers), events=_group(events), trials=_group(trials))
-
-
-def _group(selector: Selector) -> AnyOf:
-    return (selector.all_matchers(),)
+    query = _either_name((events, trials)).where(*matchers)
+    return Counted(query=query, events=(_named(events),), trials=(_named(trials),))
 
 
 def _limit(rule: LimitRule) -> PlanLimit:
