@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from serinus_simulator.configs import kubeconfig, prometheus_config
+from serinus_simulator.failures import ApiError
 from serinus_simulator.scenario_file import ScenarioError, read_scenario
 from serinus_simulator.server import Server, listen
 from serinus_simulator.world import World
@@ -61,6 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.prometheus_config is not None:
             interval = scenario.prometheus.scrape_interval
             options.prometheus_config.write_text(prometheus_config(url, interval), "utf-8")
+    except ApiError as error:
+        sys.stderr.write(f"{options.scenario}: objects: {error}\n")
+        return 2
     except OSError as error:
         sys.stderr.write(f"serinus-simulator: {error}\n")
         return 1

@@ -10,52 +10,24 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 import numpy as np
 
 from serinus_simulator.argo.traffic import canary_ingress_name, ingress_weight
 from serinus_simulator.argo.view import HASH_LABEL, RolloutView
 from serinus_simulator.clock import Agenda
-from serinus_simulator.cluster import image, is_ready, pod_template_hash, restart_count, terminating
+from serinus_simulator.cluster import image, is_ready, is_running, pod_template_hash, restart_count, terminating
+from serinus_simulator.containers import ContainerState
 from serinus_simulator.counters import Counters, Load
+from serinus_simulator.disturbances import Disturbances
 from serinus_simulator.kinds import INGRESSES, PODS, REPLICA_SETS, ROLLOUTS, SERVICES, Object
-from serinus_simulator.latency import buckets
+from serinus_simulator.loads import load
 from serinus_simulator.objects import ObjectStore
-from serinus_simulator.scenario import Change, Rollout, When
-
-
-@dataclass
-class PodState:
-    """A pod that is or was alive, and what it counted."""
-
-    name: str
-    namespace: str
-    hash: str
-    image: str
-    address: str
-    counters: Counters
-    counted_to: float
-    born: float
-    ready_since: float | None = None
-    was_ready: bool = False
-    restarts: int = 0
-    gone: bool = False
-    load: Load | None = None
-
-
-@dataclass
-class Run:
-    """One attempt to release one template."""
-
-    number: int
-    hash: str
-    started: float
-    before: dict[str, tuple[int, int]]
-    """Requests and errors by hash when it began."""
-    ended: float | None = None
-    after: dict[str, tuple[int, int]] | None = None
-    """The same when it was promoted or aborted."""
+from serinus_simulator.scenario import Rollout
+from serinus_simulator.scenario_noise import Noise
+from serinus_simulator.scenario_traffic import Change
+from serinus_simulator.states import PodState, Run, Served, served
+from serinus_simulator.units import When
 
 
 class Application:
@@ -68,16 +40,26 @@ class Application:
         self.run: Run | None = None
         self.on_run: list[Callable[[], object]] = []
         """Called when a run begins."""
+        self.on_refresh: list[Callable[[], object]] = []
+        """Called when anything about the pods or their shares may have changed; must not write to the store."""
         self.unserved = 0.0
         """Requests that found no ready pod, as far as a rate can tell."""
+        self.lost_conversions = 0
+        """Conversions whose session's pod went, and no other of its revision was left to count them."""
         self._store = store
         self._agenda = agenda
         self._seed = seed
         self._unserved_rate = 0.0
         self._refreshed = agenda.now
         self._runs = 0
-        for moment in self._own_moments():
-            agenda.at(agenda.start + moment, self.refresh)
+        self._disturbances: Disturbances | None = None
+        if spec.noise != Noise(retries=spec.noise.retries):
+            self._disturbances = Disturbances(
+                spec.noise, spec.traffic.latency, spec.metrics.edges, start=agenda.start, seed=seed
+            )
+        for when in self._moments():
+            if when.at:
+                agenda.at(agenda.start + when.at, self.refresh)
 
     @property
     def rollout(self) -> RolloutView | None:
@@ -86,10 +68,13 @@ class Application:
 
     def arm(self, pod: PodState) -> str:
         """`stable`, `canary`, or `other` for a revision that was given up."""
+        return self.arm_of(pod.hash)
+
+    def arm_of(self, pod_hash: str) -> str:
         rollout = self.rollout
-        if rollout is None or pod.hash == rollout.stable_hash:
+        if rollout is None or pod_hash == rollout.stable_hash:
             return "stable"
-        return "canary" if pod.hash == rollout.current_hash else "other"
+        return "canary" if pod_hash == rollout.current_hash else "other"
 
     @property
     def weight(self) -> int:
@@ -121,25 +106,31 @@ class Application:
         self._notice_run()
         self._notice_pods()
         rates = self._rates()
+        idle = self.spec.sessions is not None or self.spec.container is not None
         for state in self.pods.values():
             rate = rates.get(state.name, 0.0)
-            state.load = self._load(state, rate) if rate > 0 else None
+            state.load = self._load(state, rate) if rate > 0 or (idle and not state.gone) else None
+        for told in self.on_refresh:
+            told()
 
     def count(self, state: PodState) -> None:
         """Draw what a pod has served since it was last looked at."""
-        now = self._agenda.now
-        if state.load is not None and now > state.counted_to:
-            state.counters.serve(state.load, now - state.counted_to)
+        now, begin, given = self._agenda.now, state.counted_to, state.load
         state.counted_to = now
+        if given is None or now <= begin:
+            return
+        if self._disturbances is not None and given.rate > 0:
+            given = self._disturbances.disturb(given, state.name, begin, now)
+        requests = state.counters.serve(given, now - begin, until=now)
+        if state.container is not None:
+            state.container.use(requests, given, now - begin)
 
-    def served(self) -> dict[str, tuple[int, int]]:
-        """Requests and errors by hash since the world's start, counted up to now."""
-        totals: dict[str, tuple[int, int]] = {}
+    def served(self) -> dict[str, Served]:
+        """What each revision has served since the world's start, by hash, counted up to now."""
+        totals: dict[str, Served] = {}
         for state in self.pods.values():
             self.count(state)
-            requests, errors = totals.get(state.hash, (0, 0))
-            total = state.counters.total
-            totals[state.hash] = (requests + total.requests, errors + total.error_count)
+            totals[state.hash] = totals.get(state.hash, Served()) + served(state.counters.total)
         return totals
 
     def _notice_run(self) -> None:
@@ -159,8 +150,9 @@ class Application:
         elif run is None or run.hash != rollout.current_hash or run.ended is not None:
             self._runs += 1
             self.run = Run(self._runs, rollout.current_hash, self._agenda.now, self.served())
-            for moment in self._run_moments():
-                self._agenda.after(moment, self.refresh)
+            for when in self._moments():
+                if when.after:
+                    self._agenda.after(when.after, self.refresh)
             for begin in self.on_run:
                 begin()
 
@@ -169,25 +161,46 @@ class Application:
         return rollout is not None and rollout.fully_promoted and rollout.stable_hash != self.first_hash
 
     def _notice_pods(self) -> None:
-        rollout = self.rollout
         present: set[str] = set()
-        for pod in self._objects(rollout):
-            name = pod["metadata"]["name"]
-            present.add(name)
-            state = self.pods.get(name) or self._born(pod)
-            ready = is_ready(pod) and not terminating(pod)
-            if not ready:
-                state.ready_since = None
-            elif state.ready_since is None:
-                state.ready_since, state.was_ready = self._agenda.now, True
-                if self.spec.cold is not None:
-                    self._agenda.after(self.spec.cold.seconds, self.refresh)
-            if restart_count(pod) != state.restarts:
-                state.restarts = restart_count(pod)
-                state.counters.restart()
+        for pod in self._objects(self.rollout):
+            present.add(pod["metadata"]["name"])
+            self._notice_pod(pod)
         for name, state in self.pods.items():
-            if name not in present:
-                state.gone, state.ready_since = True, None
+            if name not in present and not state.gone:
+                self._went(state)
+
+    def _notice_pod(self, pod: Object) -> None:
+        now = self._agenda.now
+        state = self.pods.get(pod["metadata"]["name"]) or self._born(pod)
+        ready = is_ready(pod) and not terminating(pod)
+        if not ready:
+            state.ready_since = None
+        elif state.ready_since is None:
+            state.ready_since, state.was_ready = now, True
+            if self.spec.cold is not None:
+                self._agenda.after(self.spec.cold.seconds, self.refresh)
+        restarted = restart_count(pod) != state.restarts
+        if restarted:
+            state.restarts = restart_count(pod)
+            state.counters.restart()
+        if state.container is not None:
+            if not is_running(pod):
+                state.container.stop()
+            elif restarted or state.container.started is None:
+                state.container.start(now)
+
+    def _went(self, state: PodState) -> None:
+        """Who is still to convert does so at another pod of the revision."""
+        state.gone, state.ready_since = True, None
+        if state.container is not None:
+            state.container.stop()
+        if self._disturbances is not None:
+            self._disturbances.forget(state.name)
+        if state.counters.lag is not None:
+            heirs = sorted(one.name for one in self.pods.values() if one.hash == state.hash and one.answers)
+            heir = self.pods[heirs[0]].counters.lag if heirs else None
+            left = state.counters.lag.hand_over(heir)
+            self.lost_conversions += 0 if heir else left
 
     def _objects(self, rollout: RolloutView | None) -> Iterable[Object]:
         if rollout is None:
@@ -196,10 +209,11 @@ class Application:
             yield from self._store.owned(PODS, replica_set["metadata"]["uid"])
 
     def _born(self, pod: Object) -> PodState:
-        metrics = self.spec.metrics
+        spec, metrics, now = self.spec, self.spec.metrics, self._agenda.now
         name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
         random = np.random.default_rng([self._seed, zlib.crc32(f"{namespace}/{name}".encode())])
-        counters = Counters(random, tuple(metrics.error_codes.values()), len(metrics.edges))
+        codes, edges = tuple(metrics.error_codes.values()), len(metrics.edges)
+        counters = Counters(random, codes, edges, spec.noise.retries, spec.sessions)
         state = PodState(
             name,
             namespace,
@@ -207,8 +221,9 @@ class Application:
             image(pod),
             f"{pod['status'].get('podIP', '10.0.0.1')}:8080",
             counters,
-            self._agenda.now,
-            self._agenda.now,
+            now,
+            now,
+            None if spec.container is None else ContainerState(spec.container, random.spawn(1)[0], now),
             restarts=restart_count(pod),
         )
         self.pods[name] = state
@@ -216,7 +231,7 @@ class Application:
 
     def _rates(self) -> dict[str, float]:
         """Requests per second for each ready pod by name."""
-        ready = [state for state in self.pods.values() if state.ready_since is not None and not state.gone]
+        ready = [state for state in self.pods.values() if state.answers]
         whole = self.spec.traffic.requests_per_second
         rollout = self.rollout
         if rollout is None:
@@ -248,19 +263,10 @@ class Application:
         return str(((obj or {}).get("spec", {}).get("selector") or {}).get(HASH_LABEL, ""))
 
     def _load(self, state: PodState, rate: float) -> Load:
-        spec = self.spec
-        error_rate, factor, slow = spec.traffic.error_rate, 1.0, None
-        for change in spec.canary:
-            if self._applies(change, state):
-                error_rate = error_rate if change.error_rate is None else change.error_rate
-                factor *= change.latency_factor
-                slow = change.slow or slow
-        cold, since = spec.cold, state.ready_since
-        if cold is not None and since is not None and self._agenda.now < since + cold.seconds:
-            error_rate = error_rate if cold.error_rate is None else cold.error_rate
-            factor *= cold.latency_factor
-        shares, means = buckets(spec.traffic.latency, factor, slow, spec.metrics.edges)
-        return Load(rate, error_rate, shares, means)
+        changes = (change for change in self.spec.canary if self._applies(change, state))
+        cold, since = self.spec.cold, state.ready_since
+        is_cold = cold is not None and since is not None and self._agenda.now < since + cold.seconds
+        return load(self.spec, changes, rate, cold=is_cold)
 
     def _applies(self, change: Change, state: PodState) -> bool:
         if change.image is None:
@@ -270,10 +276,6 @@ class Application:
         return concerned and self.holds(change.when)
 
     def _moments(self) -> list[When]:
-        return [change.when for change in self.spec.canary] + [gone.when for gone in self.spec.vanish]
-
-    def _own_moments(self) -> list[float]:
-        return [when.at for when in self._moments() if when.at]
-
-    def _run_moments(self) -> list[float]:
-        return [when.after for when in self._moments() if when.after]
+        spec = self.spec
+        changes, gone, failing = spec.canary, spec.vanish, spec.failing
+        return [*(one.when for one in changes), *(one.when for one in gone), *(one.when for one in failing)]

@@ -73,6 +73,7 @@ class Agenda:
         self.now = clock.now()
         self.start = self.now
         self.on_change: Callable[[], None] = lambda: None
+        self._running = False
         self._entries: list[tuple[float, int, Entry]] = []
         self._order = itertools.count()
 
@@ -95,11 +96,21 @@ class Agenda:
     def catch_up(self) -> None:
         """Run everything that is due by the clock. `now` is each entry's own moment while it runs."""
         target = self.clock.now()
-        while (due := self.next_due()) is not None and due <= target:
-            _, _, entry = heapq.heappop(self._entries)
-            self.now = max(self.now, due)
-            entry.fire()
+        was_running, self._running = self._running, True
+        try:
+            while (due := self.next_due()) is not None and due <= target:
+                _, _, entry = heapq.heappop(self._entries)
+                self.now = max(self.now, due)
+                entry.fire()
+        finally:
+            self._running = was_running
         self.now = max(self.now, target)
+
+    def interrupt(self, callback: Callable[[], object]) -> None:
+        """Run what comes from outside, such as an answer: at once inside an entry, else when time has caught up."""
+        if not self._running:
+            self.catch_up()
+        callback()
 
 
 def timestamp(moment: float) -> str:

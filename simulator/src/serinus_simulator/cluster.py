@@ -5,6 +5,8 @@ An image tag that ends in `never-ready` or `crash-loop` does as it says.
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,16 +16,21 @@ from serinus_simulator.kinds import PODS, REPLICA_SETS, Object
 from serinus_simulator.objects import Change, ObjectStore
 
 CRASH_LOOP_RESTARTS = 5
+CRASHED: Object = {"waiting": {"reason": "CrashLoopBackOff"}}
 _STARTING = 0.04
 """Seconds from a pod's creation to its first sign of life."""
 
 
 @dataclass(frozen=True)
 class ClusterSettings:
-    """Times in seconds: `delay` of the ReplicaSet controller, and what a pod needs to get ready, to go, to restart."""
+    """Times in seconds: `delay` of the ReplicaSet controller, and what a pod needs to get ready, to go, to restart.
+
+    Each pod takes up to `ready_spread` longer to get ready than `ready_after`.
+    """
 
     delay: float = 0.01
     ready_after: float = 0.2
+    ready_spread: float = 0.0
     terminate_after: float = 0.03
     restart_takes: float = 1.0
 
@@ -31,10 +38,13 @@ class ClusterSettings:
 class Cluster:
     """Runs the pods of every ReplicaSet of a store."""
 
-    def __init__(self, store: ObjectStore, agenda: Agenda, settings: ClusterSettings) -> None:
+    def __init__(self, store: ObjectStore, agenda: Agenda, settings: ClusterSettings, *, seed: int = 0) -> None:
+        self.keeps_unready: Callable[[Object], bool] = lambda _: False
+        """Asked of a pod that is about to get ready."""
         self._store = store
         self._agenda = agenda
         self._settings = settings
+        self._random = random.Random(seed)
         self._queued: set[tuple[str, str]] = set()
         self._addresses = 0
         store.subscribe(REPLICA_SETS, self._replica_set_changed)
@@ -52,6 +62,29 @@ class Cluster:
         restarts = restart_count(pod) + 1
         self._agenda.after(self._settings.restart_takes, partial(self._set_state, namespace, name, True, restarts))
         return self._set_state(namespace, name, False, restarts)
+
+    def crash(self, namespace: str, name: str, back_off: float) -> None:
+        """End a pod's container; it comes back, counted as a restart, after so many seconds, if the pod still is."""
+        pod = self._store.peek(PODS, namespace, name)
+        if pod is None or terminating(pod):
+            return
+        restarts = restart_count(pod)
+        ended = {"exitCode": 1, "reason": "Error", "finishedAt": timestamp(self._agenda.now)}
+        self._set_state(namespace, name, False, restarts, CRASHED, {"terminated": ended})
+
+        def come_back() -> None:
+            self._set_state(namespace, name, False, restarts + 1)
+            self._agenda.after(self._settings.restart_takes, partial(self.set_ready, namespace, name, True))
+
+        self._agenda.after(back_off, come_back)
+
+    def set_ready(self, namespace: str, name: str, ready: bool) -> None:
+        """What a pod's readiness probe says from now on; nothing of a pod that is gone or whose container is down."""
+        pod = self._store.peek(PODS, namespace, name)
+        if pod is None or terminating(pod) or not is_running(pod) or is_ready(pod) is ready:
+            return
+        if not (ready and self.keeps_unready(pod)):
+            self._set_state(namespace, name, ready, restart_count(pod))
 
     def _replica_set_changed(self, change: Change) -> None:
         if change.new is None:
@@ -118,20 +151,35 @@ class Cluster:
         }
         made = self._store.create(PODS, namespace, pod, keep_status=True)
         name, fate = made["metadata"]["name"], _fate(made)
+        ready_after = self._settings.ready_after + self._random.random() * self._settings.ready_spread
         if fate == "ready":
-            self._agenda.after(self._settings.ready_after, partial(self._set_state, namespace, name, True, 0))
+            self._agenda.after(ready_after, partial(self._get_ready, namespace, name))
         else:
             restarts = CRASH_LOOP_RESTARTS if fate == "crash-loop" else 0
-            starting = min(_STARTING, self._settings.ready_after)
+            starting = min(_STARTING, ready_after)
             self._agenda.after(starting, partial(self._set_state, namespace, name, False, restarts))
 
-    def _set_state(self, namespace: str, name: str, ready: bool, restarts: int) -> Object:
+    def _get_ready(self, namespace: str, name: str) -> None:
+        pod = self._store.peek(PODS, namespace, name)
+        ready = pod is not None and not self.keeps_unready(pod)
+        self._set_state(namespace, name, ready, 0)
+
+    def _set_state(
+        self,
+        namespace: str,
+        name: str,
+        ready: bool,
+        restarts: int,
+        state: Object | None = None,
+        last_state: Object | None = None,
+    ) -> Object:
         pod = self._store.peek(PODS, namespace, name)
         if pod is None or terminating(pod):
             return pod or {}
         now = self._agenda.now
-        crashing = _fate(pod) == "crash-loop"
-        state = {"waiting": {"reason": "CrashLoopBackOff"}} if crashing else {"running": {"startedAt": timestamp(now)}}
+        if state is None:
+            state = CRASHED if _fate(pod) == "crash-loop" else {"running": {"startedAt": timestamp(now)}}
+        past = {"lastState": last_state} if last_state else {}
         containers = [
             {
                 "name": container.get("name", "app"),
@@ -141,6 +189,7 @@ class Cluster:
                 "restartCount": restarts,
                 "started": ready,
                 "state": state,
+                **past,
             }
             for container in pod["spec"].get("containers", [])
         ]
@@ -166,6 +215,12 @@ def is_ready(pod: Object) -> bool:
         condition["type"] == "Ready" and condition["status"] == "True"
         for condition in pod["status"].get("conditions", [])
     )
+
+
+def is_running(pod: Object) -> bool:
+    """Whether the first container runs, be it ready or not."""
+    containers = pod["status"].get("containerStatuses") or [{}]
+    return "running" in containers[0].get("state", {})
 
 
 def restart_count(pod: Object) -> int:

@@ -12,9 +12,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from serinus_simulator.application import Application
-from serinus_simulator.exposition import CONTENT_TYPE, exposed, page
+from serinus_simulator.exposition import CONTENT_TYPE, PAGES, text
 from serinus_simulator.failures import ApiError
 from serinus_simulator.faults import FAULTS
+from serinus_simulator.states import Served
 from serinus_simulator.watch import encode
 from serinus_simulator.world import World
 
@@ -131,13 +132,14 @@ class Control:
         world = self._world
         world.catch_up()
         found = world.find_pod(request.path_params["namespace"], request.path_params["pod"])
-        if found is None:
+        page = PAGES.get(request.path_params["page"])
+        if found is None or page is None or not page.answers(found[1]):
             return PlainTextResponse("no such pod answers\n", status_code=404)
         app, state = found
-        row = exposed(app, state)
+        row = page.read(app, state)
         by = request.headers.get("user-agent", "unknown")
-        world.scraper.record(app, state, by, row)
-        return Response(page(app.spec.metrics, row), headers={"content-type": CONTENT_TYPE})
+        world.scraper.record(app, state, page, by, row)
+        return Response(text(page.series(app.spec), row), headers={"content-type": CONTENT_TYPE})
 
     async def discovery(self, request: Request) -> Response:
         self._world.catch_up()
@@ -145,9 +147,9 @@ class Control:
         groups = [
             {
                 "targets": [address],
-                "labels": labels | {"__metrics_path__": f"/pods/{state.namespace}/{state.name}/metrics"},
+                "labels": labels | {"__metrics_path__": f"/pods/{state.namespace}/{state.name}/{page.path}"},
             }
-            for state, labels in self._world.targets()
+            for state, page, labels in self._world.targets()
         ]
         return _json(groups)
 
@@ -159,9 +161,7 @@ class Control:
             "exists": rollout is not None,
             "weight": app.weight,
             "unserved_requests": round(app.unserved),
-            "served": {
-                pod_hash: {"requests": requests, "errors": errors} for pod_hash, (requests, errors) in served.items()
-            },
+            "served": {pod_hash: _served(app, one) for pod_hash, one in served.items()},
             "run": self._run(app, served),
             "pods": [
                 {
@@ -177,6 +177,8 @@ class Control:
                 if not state.gone
             ],
         }
+        if app.spec.sessions is not None:
+            shown["lost_conversions"] = app.lost_conversions
         if rollout is not None:
             status = rollout.status
             shown |= {
@@ -191,19 +193,23 @@ class Control:
             }
         return shown
 
-    def _run(self, app: Application, served: dict[str, tuple[int, int]]) -> dict[str, Any] | None:
+    def _run(self, app: Application, served: dict[str, Served]) -> dict[str, Any] | None:
         """What each arm served in the run, to its end or until now: the canary's requests are the exposed ones."""
         run = app.run
         if run is None:
             return None
-        arms = {"canary": [0, 0], "stable": [0, 0]}
-        for pod_hash, (requests, errors) in (run.after or served).items():
-            before = run.before.get(pod_hash, (0, 0))
-            arm = arms["canary" if pod_hash == run.hash else "stable"]
-            arm[0] += requests - before[0]
-            arm[1] += errors - before[1]
-        shown = {arm: {"requests": requests, "errors": errors} for arm, (requests, errors) in arms.items()}
-        return {"number": run.number, "hash": run.hash, "started": run.started, "ended": run.ended, **shown}
+        arms = {arm: _served(app, one) for arm, one in run.arms(served).items()}
+        return {"number": run.number, "hash": run.hash, "started": run.started, "ended": run.ended, **arms}
+
+
+def _served(app: Application, served: Served) -> dict[str, int]:
+    """Requests and errors, and of the rest what the scenario has."""
+    shown = {"requests": served.requests, "errors": served.errors}
+    if app.spec.noise.retries is not None:
+        shown["retries"] = served.retries
+    if app.spec.sessions is not None:
+        shown |= {"sessions": served.sessions, "conversions": served.conversions}
+    return shown
 
 
 async def _in_parts(lines: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -1,22 +1,25 @@
-"""A pod's metrics page: the series of an application, their values, and the text of version 0.0.4."""
+"""Metrics pages of pods: the series of an application and of its container, their values, and their text (0.0.4)."""
 
 from __future__ import annotations
 
 import math
 import re
 from array import array
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from serinus_simulator.application import Application, PodState
+from serinus_simulator import containers
+from serinus_simulator.application import Application
 from serinus_simulator.counters import Tally
-from serinus_simulator.scenario import Metrics
+from serinus_simulator.scenario import Rollout
+from serinus_simulator.states import PodState
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 ABSENT = math.nan
-"""Counters are never NaN, so it can stand for a series that is not there."""
+"""No value shown here is ever NaN, so it can stand for a series that is not there."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class Series:
 
     name: str
     labels: tuple[tuple[str, str], ...]
+    family: str = ""
+    kind: str = "counter"
 
     def __str__(self) -> str:
         if not self.labels:
@@ -39,6 +44,8 @@ def quote(value: str) -> str:
 
 def number(value: float) -> str:
     """A value as Prometheus writes it: whole numbers without a fraction, no exponent."""
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
     if value == int(value):
         return str(int(value))
     return np.format_float_positional(value, trim="-")
@@ -51,27 +58,32 @@ def edge(value: float) -> str:
 
 @lru_cache(maxsize=4096)
 def _series(
-    requests: str, label: str, codes: tuple[str, ...], latency: str | None, edges: tuple[float, ...]
+    requests: str,
+    label: str,
+    codes: tuple[str, ...],
+    latency: str | None,
+    edges: tuple[float, ...],
+    business: tuple[str, ...],
 ) -> tuple[Series, ...]:
-    made = [Series(requests, ((label, code),)) for code in codes]
+    made = [Series(requests, ((label, code),), requests) for code in codes]
     if latency is not None:
-        made += [Series(f"{latency}_bucket", (("le", edge(upper)),)) for upper in edges]
-        made += [
-            Series(f"{latency}_bucket", (("le", "+Inf"),)),
-            Series(f"{latency}_sum", ()),
-            Series(f"{latency}_count", ()),
-        ]
-    return tuple(made)
+        bounds = [*map(edge, edges), "+Inf"]
+        made += [Series(f"{latency}_bucket", (("le", upper),), latency, "histogram") for upper in bounds]
+        made += [Series(f"{latency}_{part}", (), latency, "histogram") for part in ("sum", "count")]
+    return (*made, *(Series(name, (), name) for name in business))
 
 
-def series(metrics: Metrics) -> tuple[Series, ...]:
-    """Every series that a pod can show, always in this order."""
+def series(spec: Rollout) -> tuple[Series, ...]:
+    """Every series that the application's page of a pod can show, always in this order."""
+    metrics, sessions = spec.metrics, spec.sessions
     codes = (metrics.ok_code, *metrics.error_codes)
-    return _series(metrics.requests, metrics.code_label, codes, metrics.latency, metrics.edges)
+    business = () if sessions is None else (sessions.sessions_metric, sessions.conversions_metric)
+    return _series(metrics.requests, metrics.code_label, codes, metrics.latency, metrics.edges, business)
 
 
-def values(metrics: Metrics, tally: Tally) -> array[float]:
+def values(spec: Rollout, tally: Tally) -> array[float]:
     """The value of each series, ABSENT for an error series that is not yet born."""
+    metrics = spec.metrics
     born = metrics.error_series == "always"
     row = array("d", (float(tally.ok),))
     row.extend(float(count) if count or born else ABSENT for count in tally.errors)
@@ -79,36 +91,75 @@ def values(metrics: Metrics, tally: Tally) -> array[float]:
         cumulative = np.cumsum(tally.buckets)
         row.extend(cumulative.astype(float))
         row.extend((tally.seconds, float(cumulative[-1])))
+    if spec.sessions is not None:
+        row.extend((float(tally.sessions), float(tally.conversions)))
     return row
 
 
-def exposed(app: Application, state: PodState) -> array[float]:
-    """What the page of a pod shows now, counted up to now."""
-    app.count(state)
-    row = values(app.spec.metrics, state.counters.exposed)
-    hidden = [gone.metrics for gone in app.spec.vanish if gone.arm in ("both", app.arm(state)) and app.holds(gone.when)]
-    for pattern in hidden:
-        for position, one in enumerate(series(app.spec.metrics)):
-            if re.fullmatch(pattern, one.name):
-                row[position] = ABSENT
-    return row
+@lru_cache(maxsize=256)
+def _container_series(container: str) -> tuple[Series, ...]:
+    labels = (("container", container),)
+    return tuple(
+        Series(name, labels, name, "counter" if name.endswith("_total") else "gauge") for name in containers.NAMES
+    )
 
 
-def page(metrics: Metrics, row: array[float]) -> str:
+@dataclass(frozen=True)
+class Page:
+    """A page of a pod: the end of its path, its series, and its values now and since the pod's birth."""
+
+    path: str
+    series: Callable[[Rollout], tuple[Series, ...]]
+    exposed: Callable[[Application, PodState], array[float]]
+    total: Callable[[Application, PodState], array[float]]
+    answers: Callable[[PodState], bool]
+
+    def read(self, app: Application, state: PodState) -> array[float]:
+        """What the page shows now, counted up to now and without what has vanished."""
+        app.count(state)
+        row = self.exposed(app, state)
+        for gone in app.spec.vanish:
+            if gone.arm in ("both", app.arm(state)) and app.holds(gone.when):
+                for position, one in enumerate(self.series(app.spec)):
+                    if re.fullmatch(gone.metrics, one.name):
+                        row[position] = ABSENT
+        return row
+
+
+def _container_values(app: Application, state: PodState) -> array[float]:
+    names, container = containers.NAMES, state.container
+    if container is None or container.started is None:
+        return array("d", [ABSENT] * len(names))
+    gauges = container.gauges(state.counted_to)
+    return array("d", [gauges[name] for name in names])
+
+
+APPLICATION = Page(
+    "metrics",
+    series,
+    lambda app, state: values(app.spec, state.counters.exposed),
+    lambda app, state: values(app.spec, state.counters.total),
+    lambda state: state.answers,
+)
+CADVISOR = Page(
+    "cadvisor",
+    lambda spec: () if spec.container is None else _container_series(spec.container.name),
+    _container_values,
+    _container_values,
+    lambda state: state.container is not None and not state.gone,
+)
+PAGES = {page.path: page for page in (APPLICATION, CADVISOR)}
+
+
+def text(shown: Sequence[Series], row: array[float]) -> str:
     """The text of a page."""
     lines: list[str] = []
     family = ""
-    for one, value in zip(series(metrics), row, strict=True):
+    for one, value in zip(shown, row, strict=True):
         if math.isnan(value):
             continue
-        belongs_to = _family(metrics, one.name)
-        if belongs_to != family:
-            family = belongs_to
-            kind, meaning = ("counter", "Requests") if family == metrics.requests else ("histogram", "Seconds")
-            lines += [f"# HELP {family} {meaning} served.", f"# TYPE {family} {kind}"]
+        if one.family != family:
+            family = one.family
+            lines.append(f"# TYPE {family} {one.kind}")
         lines.append(f"{one} {number(value)}")
     return "".join(f"{line}\n" for line in lines)
-
-
-def _family(metrics: Metrics, name: str) -> str:
-    return metrics.requests if name == metrics.requests else str(metrics.latency)

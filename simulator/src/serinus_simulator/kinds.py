@@ -17,7 +17,7 @@ class Kind:
 
     `status` says that `/status` is a resource of its own; `custom` that it comes from a CustomResourceDefinition
     (no strategic merge patch, another list of accepted patch types); `versioned` that a change of anything but
-    metadata and status makes a new generation.
+    metadata, and but the status where that is a resource of its own, makes a new generation.
     """
 
     group: str
@@ -60,10 +60,25 @@ ROLLOUTS = Kind(
     schema=schema.ROLLOUT,
     defaults=rollout_defaults,
 )
+ANALYSIS_TEMPLATES = Kind(
+    "argoproj.io", "v1alpha1", "analysistemplates", "AnalysisTemplate", custom=True, versioned=True
+)
+CLUSTER_ANALYSIS_TEMPLATES = Kind(
+    "argoproj.io",
+    "v1alpha1",
+    "clusteranalysistemplates",
+    "ClusterAnalysisTemplate",
+    custom=True,
+    versioned=True,
+    namespaced=False,
+)
+ANALYSIS_RUNS = Kind("argoproj.io", "v1alpha1", "analysisruns", "AnalysisRun", custom=True, versioned=True)
+EXPERIMENTS = Kind("argoproj.io", "v1alpha1", "experiments", "Experiment", custom=True, versioned=True)
 CANARY_POLICIES = Kind("serinus.dev", "v1", "canarypolicies", "CanaryPolicy", status=True, custom=True, versioned=True)
 NAMESPACES = Kind("", "v1", "namespaces", "Namespace", namespaced=False)
 PODS = Kind("", "v1", "pods", "Pod", status=True)
 SERVICES = Kind("", "v1", "services", "Service", status=True)
+SECRETS = Kind("", "v1", "secrets", "Secret")
 EVENTS = Kind("", "v1", "events", "Event")
 REPLICA_SETS = Kind("apps", "v1", "replicasets", "ReplicaSet", status=True, versioned=True)
 DEPLOYMENTS = Kind("apps", "v1", "deployments", "Deployment", status=True, versioned=True)
@@ -72,10 +87,15 @@ LEASES = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 
 KINDS = (
     ROLLOUTS,
+    ANALYSIS_TEMPLATES,
+    CLUSTER_ANALYSIS_TEMPLATES,
+    ANALYSIS_RUNS,
+    EXPERIMENTS,
     CANARY_POLICIES,
     NAMESPACES,
     PODS,
     SERVICES,
+    SECRETS,
     EVENTS,
     REPLICA_SETS,
     DEPLOYMENTS,

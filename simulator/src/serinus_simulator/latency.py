@@ -6,11 +6,10 @@ import math
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
-from serinus_simulator.scenario import Latency, Slow
+from serinus_simulator.noise import Floats
+from serinus_simulator.scenario_traffic import Latency, Slow
 
-Floats = NDArray[np.float64]
 _Z99 = 2.3263478740408408
 """The standard normal's 99th percentile."""
 

@@ -11,6 +11,8 @@ def manifests(spec: Rollout) -> list[tuple[Kind, Object]]:
     stable, canary = spec.services
     made: list[tuple[Kind, Object]] = [(SERVICES, _service(spec, name)) for name in dict.fromkeys((stable, canary))]
     strategy: Object = {"stableService": stable, "canaryService": canary, "steps": list(spec.steps)}
+    if spec.analysis is not None:
+        strategy["analysis"] = spec.analysis
     if spec.routing == "nginx":
         made.append((INGRESSES, _ingress(spec, stable)))
         strategy["trafficRouting"] = {"nginx": {"stableIngress": spec.name}}

@@ -213,7 +213,7 @@ class ObjectStore:
             made |= {"apiVersion": kind.api_version, "kind": kind.kind}
         made = self._conform(kind, made)
         if kind.versioned and not subresource:
-            ignored = ("metadata", "status")
+            ignored = ("metadata", "status") if kind.status else ("metadata",)
             before = {key: value for key, value in old.items() if key not in ignored}
             after = {key: value for key, value in made.items() if key not in ignored}
             if not same(before, after):

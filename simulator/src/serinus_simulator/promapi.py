@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -14,10 +14,11 @@ from starlette.responses import PlainTextResponse, Response
 from serinus_simulator.clock import Agenda, moment
 from serinus_simulator.exposition import number
 from serinus_simulator.faults import Faults, PrometheusFault
+from serinus_simulator.fetching import Answered
 from serinus_simulator.pauses import sleep
 from serinus_simulator.promql import ParseError, Selector, parse
-from serinus_simulator.scenario import to_seconds
 from serinus_simulator.tsdb import Result, SampleStore
+from serinus_simulator.units import to_seconds
 from serinus_simulator.watch import encode
 
 VERSION = "3.7.0"
@@ -31,8 +32,8 @@ class PrometheusError(Exception):
 
     def __init__(self, kind: str, message: str, code: int | None = None) -> None:
         super().__init__(message)
-        self.kind = kind
         self.code = code or CODES[kind]
+        self.body = encode({"status": "error", "errorType": kind, "error": message})
 
 
 class PrometheusApi:
@@ -48,8 +49,27 @@ class PrometheusApi:
         try:
             return await self._query(await _parameters(request))
         except PrometheusError as error:
-            body = {"status": "error", "errorType": error.kind, "error": str(error)}
-            return Response(encode(body), status_code=error.code, media_type="application/json")
+            return Response(error.body, status_code=error.code, media_type="application/json")
+
+    def answer(self, query: str, timeout: float, tell: Callable[[Answered], None]) -> None:
+        """What `query` would answer over HTTP, for those who live in the world; later where it is slowed down."""
+        hits = self._faults.prometheus(query)
+        slow = sum(fault.seconds for fault in hits if fault.effect == "slow")
+        if slow:
+            self._agenda.after(min(slow, timeout), lambda: tell(self._answered(query, hits, late=slow > timeout)))
+        else:
+            tell(self._answered(query, hits, late=False))
+
+    def _answered(self, query: str, hits: list[PrometheusFault], *, late: bool) -> Answered:
+        if late:
+            return Answered(error=f'Post "{query}": context deadline exceeded')
+        try:
+            for fault in hits:
+                if (spoiled := self._spoiled(fault)) is not None:
+                    return Answered(spoiled.status_code, bytes(spoiled.body))
+            return Answered(200, self._evaluated(query, round(self._agenda.now * 1000), hits))
+        except PrometheusError as error:
+            return Answered(error.code, error.body)
 
     async def build_info(self, _: Request) -> Response:
         data = {"version": VERSION, "revision": "", "branch": "", "buildUser": "", "buildDate": "", "goVersion": ""}
@@ -65,38 +85,38 @@ class PrometheusApi:
         query = parameters.get("query", "")
         at = _time(parameters.get("time"), self._agenda)
         timeout = _timeout(parameters.get("timeout"))
-        try:
-            selector = parse(query)
-        except ParseError as error:
-            raise PrometheusError("bad_data", f'invalid parameter "query": {error}') from None
+        _parsed(query)
         hits = self._faults.prometheus(query)
         for fault in hits:
-            if (spoiled := await self._spoil(fault, timeout)) is not None:
+            if fault.effect == "slow":
+                await sleep(self._agenda, min(fault.seconds, timeout))
+                if fault.seconds > timeout:
+                    raise PrometheusError("timeout", "query timed out in expression evaluation")
+            elif (spoiled := self._spoiled(fault)) is not None:
                 return spoiled
         self._agenda.catch_up()
-        results = self._results(selector, at)
-        results, warnings = self._thin_out(results, hits)
-        return Response(_render(selector, results, warnings), media_type="application/json")
+        return Response(self._evaluated(query, at, hits), media_type="application/json")
+
+    def _evaluated(self, query: str, at: int, hits: list[PrometheusFault]) -> bytes:
+        selector = _parsed(query)
+        results, warnings = self._thin_out(self._results(selector, at), hits)
+        return _render(selector, results, warnings)
 
     def _results(self, selector: Selector, at: int) -> list[Result]:
         if selector.milliseconds is None:
             return self._samples.instant(selector, at)
         return self._samples.range(selector, at)
 
-    async def _spoil(self, fault: PrometheusFault, timeout: float) -> Response | None:
-        """A fault that answers instead of the query, or only later."""
-        if fault.effect == "slow":
-            await sleep(self._agenda, min(fault.seconds, timeout))
-            if fault.seconds > timeout:
-                raise PrometheusError("timeout", "query timed out in expression evaluation")
-        elif fault.effect == "html":
+    def _spoiled(self, fault: PrometheusFault) -> Response | None:
+        """The answer that a fault gives instead of the query's."""
+        if fault.effect == "html":
             return Response(_HTML, media_type="text/html")
-        elif fault.effect == "status":
-            if fault.code == 429:
-                return Response("too many requests\n", 429, {"Retry-After": "1"}, "text/plain")
-            kinds = {code: kind for kind, code in CODES.items()} | {503: "unavailable"}
-            raise PrometheusError(kinds.get(fault.code, "internal"), "the simulator was told to fail", fault.code)
-        return None
+        if fault.effect != "status":
+            return None
+        if fault.code == 429:
+            return Response("too many requests\n", 429, {"Retry-After": "1"}, "text/plain")
+        kinds = {code: kind for kind, code in CODES.items()} | {503: "unavailable"}
+        raise PrometheusError(kinds.get(fault.code, "internal"), "the simulator was told to fail", fault.code)
 
     def _thin_out(self, results: list[Result], hits: list[PrometheusFault]) -> tuple[list[Result], list[str]]:
         warnings: list[str] = []
@@ -109,6 +129,13 @@ class PrometheusApi:
                 results = [one for one in results if self._random.random() >= fault.share]
                 warnings.append("remote read of one store failed: the answer may be incomplete")
         return results, warnings
+
+
+def _parsed(query: str) -> Selector:
+    try:
+        return parse(query)
+    except ParseError as error:
+        raise PrometheusError("bad_data", f'invalid parameter "query": {error}') from None
 
 
 async def _parameters(request: Request) -> dict[str, str]:

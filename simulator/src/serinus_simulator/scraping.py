@@ -8,22 +8,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 
-from serinus_simulator.application import Application, PodState
+from serinus_simulator.application import Application
 from serinus_simulator.clock import Agenda, Entry
-from serinus_simulator.exposition import exposed, series, values
+from serinus_simulator.exposition import APPLICATION, CADVISOR, Page
 from serinus_simulator.faults import Faults
 from serinus_simulator.scenario import Prometheus
+from serinus_simulator.states import PodState
 from serinus_simulator.truth import Scrape, Truth
 from serinus_simulator.tsdb import SampleStore, TargetSamples
 
-TargetKey = tuple[str, str, str]
-"""Namespace, pod, and the Service by which it was found (empty where pods are found directly)."""
+TargetKey = tuple[str, str, str, str]
+"""Namespace, pod, page, and the Service by which it was found (empty where pods are found directly)."""
+KUBELET = {"job": "kubelet", "metrics_path": "/metrics/cadvisor", "instance": "10.0.0.1:10250"}
 
 
 @dataclass
 class _Target:
     app: Application
     pod: PodState
+    page: Page
     samples: TargetSamples
     due: float
     entry: Entry
@@ -33,20 +36,27 @@ def milliseconds(moment: float) -> int:
     return round(moment * 1000)
 
 
-def target_labels(app: Application, state: PodState) -> dict[TargetKey, dict[str, str]]:
+def targets(app: Application, state: PodState) -> dict[TargetKey, tuple[Page, dict[str, str]]]:
     """The targets that a pod is, with the labels that discovery gives them; none before it first got ready."""
-    if state.gone or not state.was_ready:
-        return {}
-    labels = {"job": "simulator", "namespace": state.namespace, "pod": state.name, "instance": state.address}
+    found: dict[TargetKey, tuple[Page, dict[str, str]]] = {}
+    if state.gone:
+        return found
+    place = {"namespace": state.namespace, "pod": state.name}
+    if state.container is not None:
+        found[state.namespace, state.name, CADVISOR.path, ""] = (CADVISOR, KUBELET | place)
+    if not state.was_ready:
+        return found
+    labels = {"job": "simulator", **place, "instance": state.address}
     if app.spec.metrics.hash_label is not None:
         labels[app.spec.metrics.hash_label] = state.hash
     if app.spec.metrics.discovery == "pods":
-        return {(state.namespace, state.name, ""): labels | {"service": app.spec.name}}
-    return {
-        (state.namespace, state.name, service): labels | {"service": service}
-        for service in dict.fromkeys(app.spec.services)
-        if app.selected_hash(service) in ("", state.hash)
-    }
+        services = {"": app.spec.name}
+    else:
+        selecting = (one for one in app.spec.services if app.selected_hash(one) in ("", state.hash))
+        services = {one: one for one in selecting}
+    for key, service in services.items():
+        found[state.namespace, state.name, APPLICATION.path, key] = (APPLICATION, labels | {"service": service})
+    return found
 
 
 class Scraper:
@@ -79,38 +89,40 @@ class Scraper:
 
     def discover(self, app: Application) -> None:
         """Bring the targets of an application up to what is running. A target that went leaves stale series."""
-        targets = self._targets[app]
-        wanted: dict[TargetKey, tuple[PodState, dict[str, str]]] = {}
+        known = self._targets[app]
+        wanted: dict[TargetKey, tuple[PodState, Page, dict[str, str]]] = {}
         for state in app.pods.values():
-            for key, labels in target_labels(app, state).items():
-                wanted[key] = (state, labels)
-        for key in targets.keys() - wanted.keys():
-            target = targets.pop(key)
+            for key, (page, labels) in targets(app, state).items():
+                wanted[key] = (state, page, labels)
+        for key in [key for key in known if key not in wanted]:
+            target = known.pop(key)
             target.entry.cancel()
             target.samples.append(milliseconds(self._agenda.now), float("nan"), None)
-        for key in wanted.keys() - targets.keys():
-            state, labels = wanted[key]
-            samples = self._samples.target(labels, series(app.spec.metrics))
+        for key in [key for key in wanted if key not in known]:
+            state, page, labels = wanted[key]
+            samples = self._samples.target(labels, page.series(app.spec))
             due = self._agenda.now + self._random.random() * self._settings.scrape_interval
-            target = _Target(app, state, samples, due, self._agenda.at(due, lambda: None))
+            target = _Target(app, state, page, samples, due, self._agenda.at(due, lambda: None))
             self._schedule(target, due)
-            targets[key] = target
+            known[key] = target
 
-    def record(self, app: Application, state: PodState, by: str, row: array[float] | None) -> None:
-        """Remember what a look at a pod showed; without a row, that it failed."""
-        metrics = app.spec.metrics
+    def record(self, app: Application, state: PodState, page: Page, by: str, row: array[float] | None) -> None:
+        """Remember what a look at a page of a pod showed; without a row, that it failed.
+
+        Looks at the container's page go under a name of their own, so that nobody takes its gauges for counters.
+        """
         scrape = Scrape(
             milliseconds(self._agenda.now),
-            by,
+            by if page is APPLICATION else f"cadvisor {by}",
             state.namespace,
             app.spec.name,
             state.name,
             state.hash,
             app.arm(state),
             row is not None,
-            series(metrics),
+            page.series(app.spec),
             row,
-            values(metrics, state.counters.total),
+            page.total(app, state),
         )
         self._truth.add(scrape)
 
@@ -121,19 +133,19 @@ class Scraper:
 
     def _scrape(self, target: _Target) -> None:
         self._schedule(target, target.due + self._settings.scrape_interval)
-        app, state = target.app, target.pod
+        app, state, page = target.app, target.pod, target.page
         now = milliseconds(self._agenda.now)
-        if self._missed(app, state):
+        if self._missed(app, state, page):
             app.count(state)
             target.samples.append(now, 0.0, None)
-            self.record(app, state, "simulator", None)
+            self.record(app, state, page, "simulator", None)
             return
-        row = exposed(app, state)
+        row = page.read(app, state)
         target.samples.append(now, 1.0, row)
-        self.record(app, state, "simulator", row)
+        self.record(app, state, page, "simulator", row)
 
-    def _missed(self, app: Application, state: PodState) -> bool:
-        if state.ready_since is None:
+    def _missed(self, app: Application, state: PodState, page: Page) -> bool:
+        if not page.answers(state):
             return True
         scrapes, arm = app.spec.scrapes, app.arm(state)
         since_start = self._agenda.now - self._agenda.start

@@ -29,7 +29,7 @@ def create_app(world: World) -> Starlette:
         Route("/world/calls", control.calls, methods=["GET", "DELETE"]),
         Route("/world/release", control.release, methods=["POST"]),
         Route("/world/restart-pod", control.restart_pod, methods=["POST"]),
-        Route("/pods/{namespace}/{pod}/metrics", control.metrics),
+        Route("/pods/{namespace}/{pod}/{page}", control.metrics),
         Route("/sd", control.discovery),
         Route("/prometheus/api/v1/query", prometheus.query, methods=["GET", "POST"]),
         Route("/prometheus/api/v1/status/buildinfo", prometheus.build_info),

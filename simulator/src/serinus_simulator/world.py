@@ -9,19 +9,28 @@ from pathlib import Path
 from typing import Any
 
 from serinus_simulator.api import KubernetesApi
-from serinus_simulator.application import Application, PodState
+from serinus_simulator.application import Application
+from serinus_simulator.argo.analysis.controller import AnalysisController
+from serinus_simulator.argo.analysis.providers import Providers
 from serinus_simulator.argo.controller import ArgoController, ArgoSettings
+from serinus_simulator.argo.events import EventRecorder
+from serinus_simulator.argo.experiments import ExperimentController
 from serinus_simulator.argo.view import HASH_LABEL
 from serinus_simulator.clock import Agenda, Clock, SystemClock
 from serinus_simulator.cluster import Cluster, ClusterSettings
+from serinus_simulator.exposition import Page
 from serinus_simulator.failures import ApiError, expired
 from serinus_simulator.faults import ActiveFault, Fault, Faults, KubernetesFault
+from serinus_simulator.fetching import Fetch
+from serinus_simulator.fetching import fetch as send_really
 from serinus_simulator.kinds import DEPLOYMENTS, INGRESSES, PODS, ROLLOUTS, SERVICES, Kind, Object
 from serinus_simulator.manifests import manifests
 from serinus_simulator.objects import Change, ObjectStore
+from serinus_simulator.pod_failures import PodFailures
 from serinus_simulator.promapi import PrometheusApi
 from serinus_simulator.scenario import Scenario
-from serinus_simulator.scraping import Scraper, target_labels
+from serinus_simulator.scraping import Scraper, targets
+from serinus_simulator.states import PodState
 from serinus_simulator.truth import Truth
 from serinus_simulator.tsdb import SampleStore
 
@@ -36,7 +45,9 @@ class World:
         *,
         seed: int | None = None,
         truth: Path | None = None,
+        fetch: Fetch = send_really,
     ) -> None:
+        """`fetch` is how Argo's analyses ask over HTTP. Raises ApiError for objects that cannot be created."""
         self.scenario = scenario
         self.seed = scenario.seed if seed is None else seed
         self.agenda = Agenda(clock or SystemClock())
@@ -46,15 +57,19 @@ class World:
         self.cluster = Cluster(
             self.store,
             self.agenda,
-            ClusterSettings(argo.delay, pods.ready_after, pods.terminate_after, pods.restart_takes),
+            ClusterSettings(argo.delay, pods.ready_after, pods.ready_spread, pods.terminate_after, pods.restart_takes),
+            seed=self._seed("pods"),
         )
+        self.events = EventRecorder(self.store, self.agenda, delay=argo.delay / 2)
         self.argo = ArgoController(
             self.store,
             self.agenda,
             self.faults,
-            ArgoSettings(argo.delay, argo.lose_promotes, argo.lose_aborts, argo.repauses),
+            ArgoSettings(argo.delay, argo.version, argo.lose_promotes, argo.lose_aborts, argo.repauses),
+            self.events,
             seed=self._seed("argo"),
         )
+        self.experiments = ExperimentController(self.store, self.agenda, self.faults, self.events, delay=argo.delay)
         self.kubernetes = KubernetesApi(
             self.store,
             self.agenda,
@@ -69,6 +84,11 @@ class World:
             )
             for spec in scenario.rollouts
         }
+        self._failures = {
+            key: PodFailures(app, self.cluster, self.agenda, seed=self._seed(f"failures {'/'.join(key)}"))
+            for key, app in self.apps.items()
+        }
+        self.cluster.keeps_unready = self._keeps_unready
         self._by_service = {
             (app.spec.namespace, service): app for app in self.apps.values() for service in app.spec.services
         }
@@ -85,6 +105,13 @@ class World:
             seed=self._seed("scrapes"),
         )
         self.prometheus = PrometheusApi(self.samples, self.agenda, self.faults, seed=self._seed("prometheus"))
+        self.analysis = AnalysisController(
+            self.store,
+            self.agenda,
+            Providers(fetch, self.prometheus.answer, lenient=argo.version == "1.9.1"),
+            self.events,
+            delay=argo.delay,
+        )
         for kind in (PODS, SERVICES, INGRESSES, ROLLOUTS):
             self.store.subscribe(kind, partial(self._changed, kind))
         self._populate()
@@ -138,29 +165,31 @@ class World:
 
     def running(self, app: Application) -> list[PodState]:
         """The pods of an application that answer now."""
-        return [state for state in app.pods.values() if state.ready_since is not None and not state.gone]
+        return [state for state in app.pods.values() if state.answers]
 
     def find_pod(self, namespace: str, name: str) -> tuple[Application, PodState] | None:
-        """A pod that answers, with its application."""
+        """A pod by its name, with its application."""
         for app in self.apps.values():
             state = app.pods.get(name)
-            if app.spec.namespace == namespace and state is not None and state in self.running(app):
+            if app.spec.namespace == namespace and state is not None:
                 return app, state
         return None
 
-    def targets(self) -> list[tuple[PodState, dict[str, str]]]:
+    def targets(self) -> list[tuple[PodState, Page, dict[str, str]]]:
         """Every target that a Prometheus would find, with its labels."""
         return [
-            (state, labels)
+            (state, page, labels)
             for app in self.apps.values()
             for state in app.pods.values()
-            for labels in target_labels(app, state).values()
+            for page, labels in targets(app, state).values()
         ]
 
     def _seed(self, purpose: str) -> int:
         return zlib.crc32(f"{self.seed} {purpose}".encode())
 
     def _populate(self) -> None:
+        for obj in self.scenario.objects:
+            self._create(obj)
         for app in self.apps.values():
             spec = app.spec
             for kind, obj in manifests(spec):
@@ -173,6 +202,14 @@ class World:
                     self.agenda.after(restart.at, again)
                 else:
                     app.on_run.append(partial(self.agenda.after, restart.after or 0.0, again))
+
+    def _create(self, obj: Object) -> None:
+        wanted = (obj.get("apiVersion"), obj.get("kind"))
+        kind = next((one for one in self.store.kinds if (one.api_version, one.kind) == wanted), None)
+        if kind is None:
+            raise ApiError(404, f"the simulator serves no {obj.get('kind')} of {obj.get('apiVersion')}")
+        namespace = str((obj.get("metadata") or {}).get("namespace", "default")) if kind.namespaced else ""
+        self.store.create(kind, namespace, obj)
 
     def _release(self, namespace: str, name: str, image: str) -> None:
         if self.store.peek(ROLLOUTS, namespace, name) is not None:
@@ -190,6 +227,10 @@ class World:
         if app is not None:
             app.refresh()
             self.scraper.discover(app)
+
+    def _keeps_unready(self, pod: Object) -> bool:
+        app = self._app_of(PODS, pod)
+        return app is not None and self._failures[app.spec.namespace, app.spec.name].keep_unready(pod)
 
     def _app_of(self, kind: Kind, obj: Object) -> Application | None:
         metadata: dict[str, Any] = obj["metadata"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,12 @@ class Names:
             return None
         return self.letters.setdefault(pod_hash, chr(ord("A") + len(self.letters)))
 
+    def within(self, text: str) -> str:
+        """A text with the letters for the hashes in it."""
+        for pod_hash, letter in self.letters.items():
+            text = text.replace(pod_hash, letter)
+        return text
+
     def hash_of(self, letter: str) -> str:
         return next(pod_hash for pod_hash, known in self.letters.items() if known == letter)
 
@@ -60,6 +67,8 @@ class State:
     observed: bool
     workload_observed: str | None
     promote_full: bool | None
+    analysis: tuple[str, ...] | None
+    """The AnalysisRun of the step: its name, status and message."""
 
 
 def state_of(rollout: dict[str, Any], names: Names) -> State:
@@ -69,10 +78,10 @@ def state_of(rollout: dict[str, Any], names: Names) -> State:
     pauses = status.get("pauseConditions")
     weights = (status.get("canary") or {}).get("weights")
     current = names.of(status.get("currentPodHash"))
-    for pod_hash, letter in names.letters.items():
-        message = message.replace(pod_hash, letter) if message else message
+    message = names.within(message) if message else message
     if message in UNSTABLE_MESSAGES:
         message = "progressing"
+    run = (status.get("canary") or {}).get("currentStepAnalysisRunStatus")
     return State(
         phase=status.get("phase"),
         message=message,
@@ -88,4 +97,38 @@ def state_of(rollout: dict[str, Any], names: Names) -> State:
         observed=status.get("observedGeneration") == str(rollout["metadata"]["generation"]),
         workload_observed=status.get("workloadObservedGeneration"),
         promote_full=status.get("promoteFull"),
+        analysis=None if run is None else (names.within(run["name"]), run["status"], run.get("message", "")),
     )
+
+
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+
+
+def timeless(value: Any, names: Names) -> Any:
+    """A value with its hashes as letters and every time alike."""
+    return json.loads(TIME.sub("TIME", names.within(json.dumps(value, sort_keys=True))))
+
+
+def run_of(name: str, obj: dict[str, Any], *, whole: bool) -> dict[str, Any]:
+    """What is compared of an AnalysisRun; its spec and labels only where they are `whole`."""
+    shown = {"name": name, "generation": obj["generation"], "status": obj.get("status")}
+    return shown | ({key: obj[key] for key in ("labels", "annotations", "spec")} if whole else {})
+
+
+def told(about: str, event: dict[str, Any]) -> tuple[str, ...]:
+    """What is compared of an Event."""
+    return about, event["type"], event["reason"], event["message"]
+
+
+def answers_of(events: list[Event]) -> list[tuple[int, str] | None]:
+    """What the endpoint of an analysis answered to each measurement, in order; None where it was away."""
+    answers: list[tuple[int, str] | None] = []
+    for event in events[1:]:
+        if event["event"] == "endpoint":
+            answers.append((event["code"], event["body"]))
+        elif event["event"] == "watch" and event["kind"] == "AnalysisRun":
+            for result in (event["object"].get("status") or {}).get("metricResults", []):
+                last = result["measurements"][-1]
+                if "connection refused" in last.get("message", "") and result["phase"] == "Running":
+                    answers.append(None)
+    return answers

@@ -9,25 +9,26 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 from serinus_simulator.clock import ManualClock
-from serinus_simulator.kinds import ROLLOUTS
+from serinus_simulator.fetching import Answered, Asked
+from serinus_simulator.kinds import ANALYSIS_RUNS, EVENTS, ROLLOUTS
 from serinus_simulator.objects import Change
 from serinus_simulator.scenario import Argo, Scenario
 from serinus_simulator.server import create_app
 from serinus_simulator.world import World
 
-from tests.contract.simulator.recordings import Event, Names, State, state_of
+from tests.contract.simulator.recordings import Event, Names, State, answers_of, run_of, state_of, told
 
 MOMENTS = (0.0, 0.006, 0.009, 0.012, 0.017, 0.025, 0.05)
 """Seconds after the recorded moment at which a request may be sent."""
 LONG = 0.4
 """From so many seconds on, the recorder waited on purpose, and so is waited here."""
-SERVED = ("/rollouts", "/services", "/ingresses", "/deployments")
+SERVED = ("/rollouts", "/services", "/ingresses", "/deployments", "/analysistemplates")
 DELETED = "deleted"
 TRUNCATED = 1.3
 """Deadlines have whole seconds, so what they delay comes up to a second earlier or later."""
@@ -57,6 +58,12 @@ class Script:
     """The whole status as each of the states first appeared."""
     last: Any
     """The Rollout as it was at the end."""
+    runs: list[dict[str, Any]]
+    """Every version of every AnalysisRun."""
+    events: list[tuple[str, ...]]
+    """The Events about the Rollout and its AnalysisRuns."""
+    answers: list[tuple[int, str] | None]
+    """What the endpoint of an analysis answered, in order; None where it was away."""
 
 
 def script(events: list[Event]) -> Script:
@@ -65,6 +72,8 @@ def script(events: list[Event]) -> Script:
     requests: list[Request] = []
     uids: list[str] = []
     statuses: list[Any] = []
+    runs: list[dict[str, Any]] = []
+    tellings: list[tuple[str, ...]] = []
     last = None
     last_state = last_request = end = 0.0
     for event in events[1:]:
@@ -79,6 +88,13 @@ def script(events: list[Event]) -> Script:
                 states.append(state)
                 statuses.append(event["object"].get("status"))
                 last_state = event["t"]
+        elif event["event"] == "watch" and event["kind"] == "AnalysisRun":
+            run = event["object"]
+            runs.append(run_of(run["name"], run, whole=event["type"] == "ADDED"))
+        elif event["event"] == "watch" and event["kind"] == "Event":
+            about = str(event["object"]["about"])
+            if not about.startswith("ReplicaSet/"):
+                tellings.append(told(about, event["object"]))
         elif event["event"] == "request" and any(part in event["path"] for part in SERVED):
             waited = event["t"] - max(last_state, last_request)
             requests.append(Request(event, len(states), waited if waited > LONG else 0.0))
@@ -87,7 +103,8 @@ def script(events: list[Event]) -> Script:
             for request in requests:
                 if request.event["n"] == event["n"]:
                     request.code, request.body = event["code"], event["body"]
-    return Script(states, requests, uids, names, end - last_request, statuses, last)
+    tail = end - last_request
+    return Script(states, requests, uids, names, tail, statuses, last, runs, tellings, answers_of(events))
 
 
 @dataclass
@@ -101,6 +118,8 @@ class Outcome:
     statuses: list[Any]
     last: Any
     """The Rollout as it was at the end."""
+    runs: list[dict[str, Any]]
+    events: list[tuple[str, ...]]
 
 
 class Replay:
@@ -110,7 +129,10 @@ class Replay:
         self._script = wanted
         self._moments = moments
         self.clock = ManualClock()
-        self.world = World(Scenario(argo=argo), self.clock)
+        self.world = World(Scenario(argo=argo), self.clock, fetch=self._fetch)
+        self._answers = iter(wanted.answers)
+        self._runs: list[dict[str, Any]] = []
+        self._events: list[tuple[str, ...]] = []
         self._names = Names()
         self._states: list[State | str] = []
         self._uids: list[str] = []
@@ -118,6 +140,8 @@ class Replay:
         self._last: Any = None
         self._pauses: dict[tuple[str, int], str] = {}
         self.world.store.subscribe(ROLLOUTS, self._see)
+        self.world.store.subscribe(ANALYSIS_RUNS, self._see_run)
+        self.world.store.subscribe(EVENTS, self._see_event)
 
     async def run(self) -> Outcome:
         counts, answers = [], []
@@ -131,7 +155,7 @@ class Replay:
         sent = self.clock.now()
         self._advance_to(len(self._script.states), at_most=self._script.tail + 2.0)
         self._advance(max(0.0, sent + self._script.tail - self.clock.now()) + TRUNCATED)
-        return Outcome(self._states, counts, answers, self._names, self._statuses, self._last)
+        return Outcome(self._states, counts, answers, self._names, self._statuses, self._last, self._runs, self._events)
 
     def _see(self, change: Change) -> None:
         self._last = change.last
@@ -146,6 +170,24 @@ class Replay:
         for pause in status.get("pauseConditions") or []:
             key = (status["currentPodHash"], status["currentStepIndex"])
             self._pauses[key] = pause["startTime"]
+
+    def _see_run(self, change: Change) -> None:
+        metadata = change.last["metadata"]
+        shown = metadata | {key: change.last[key] for key in ("spec", "status") if key in change.last}
+        self._runs.append(run_of(metadata["name"], shown, whole=change.old is None))
+
+    def _see_event(self, change: Change) -> None:
+        about = change.last["involvedObject"]
+        self._events.append(told(f"{about['kind']}/{about['name']}", change.last))
+
+    def _fetch(self, asked: Asked, tell: Callable[[Answered], None]) -> None:
+        """The recorded answers, one after the other."""
+        answer = next(self._answers, None)
+        if answer is None:
+            refused = "dial tcp 127.0.0.1:18923: connect: connection refused"
+            tell(Answered(error=f'Get "{asked.url}": {refused}'))
+        else:
+            tell(Answered(answer[0], answer[1].encode()))
 
     def _advance(self, seconds: float) -> None:
         self.clock.advance(seconds)

@@ -199,7 +199,14 @@ def test_discovery_names_every_kind_and_its_status() -> None:
         groups = [group["name"] for group in (await web.get("/apis")).json()["groups"]]
         assert groups == ["apps", "argoproj.io", "coordination.k8s.io", "networking.k8s.io", "serinus.dev"]
         resources = (await web.get("/apis/argoproj.io/v1alpha1")).json()["resources"]
-        assert [one["name"] for one in resources] == ["rollouts", "rollouts/status"]
+        assert [one["name"] for one in resources] == [
+            "rollouts",
+            "rollouts/status",
+            "analysistemplates",
+            "clusteranalysistemplates",
+            "analysisruns",
+            "experiments",
+        ]
         assert "pods" in [one["name"] for one in (await web.get("/api/v1")).json()["resources"]]
         assert (await web.get("/apis/argoproj.io")).json()["preferredVersion"]["version"] == "v1alpha1"
         assert (await web.get("/api")).json()["versions"] == ["v1"]

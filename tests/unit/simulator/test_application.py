@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from serinus_simulator.kinds import INGRESSES
+from serinus_simulator.states import Served
 
 from tests.unit.simulator.worlds import Handled
 
@@ -10,14 +13,14 @@ TRAFFIC = {"requests_per_second": 10_000, "error_rate": 0.002}
 
 def exposed(handled: Handled) -> tuple[int, int]:
     """Requests and errors that the released revision has served."""
-    served = handled.app.served()
-    return served.get(handled.status["currentPodHash"], (0, 0))
+    served = handled.app.served().get(handled.status["currentPodHash"], Served())
+    return served.requests, served.errors
 
 
 def test_before_anything_is_ready_nobody_is_served() -> None:
     handled = Handled(traffic=TRAFFIC)
     handled.advance(0.1)
-    assert set(handled.app.served().values()) == {(0, 0)}
+    assert set(handled.app.served().values()) == {Served()}
     handled.advance(0.9)
     assert handled.app.unserved == pytest.approx(10_000 * 0.22, rel=0.2)
 
@@ -37,11 +40,11 @@ def test_the_canary_gets_the_share_that_its_ingress_gives_it() -> None:
     handled.release()
     assert handled.status["currentStepIndex"] == 1
     before = exposed(handled)[0]
-    total = sum(requests for requests, _ in handled.app.served().values())
+    total = sum(one.requests for one in handled.app.served().values())
     handled.advance(100)
     served = exposed(handled)[0] - before
     assert served == pytest.approx(0.05 * 10_000 * 100, rel=0.05)
-    whole = sum(requests for requests, _ in handled.app.served().values()) - total
+    whole = sum(one.requests for one in handled.app.served().values()) - total
     assert whole == pytest.approx(10_000 * 100, rel=0.01)
 
 
@@ -148,8 +151,9 @@ def test_cold_pods_are_slow_and_fail_only_in_their_first_seconds() -> None:
     cold = next(iter(served.values()))
     handled.advance(60)
     warm = next(iter(handled.app.served().values()))
-    assert cold[1] / cold[0] == pytest.approx(0.1, rel=0.05)
-    assert (warm[1] - cold[1]) / (warm[0] - cold[0]) == pytest.approx(0.002, abs=0.001)
+    later = warm - cold
+    assert cold.errors / cold.requests == pytest.approx(0.1, rel=0.05)
+    assert later.errors / later.requests == pytest.approx(0.002, abs=0.001)
 
 
 def test_a_retry_is_another_run_of_the_same_hash_and_a_rollback_ends_it() -> None:
@@ -179,3 +183,64 @@ def test_the_same_seed_makes_the_same_world_and_another_seed_another() -> None:
         return [state.counters.total.requests for state in handled.app.pods.values()]
 
     assert counts(7) == counts(7) != counts(8)
+
+
+def test_a_conversion_is_counted_by_its_sessions_arm_though_the_weight_has_changed() -> None:
+    sessions = {"per_request": 0.1, "conversion": 1.0, "lag": "20s", "law": "fixed"}
+    handled = Handled(traffic=TRAFFIC, sessions=sessions)
+    handled.advance(2)
+    handled.release(seconds=15)
+    canary = handled.status["currentPodHash"]
+    handled.set_status(abort=True)
+    handled.advance(1)
+    served = handled.app.served()[canary]
+    assert (handled.app.weight, served.conversions) == (0, 0)
+    handled.advance(20)
+    later = handled.app.served()[canary]
+    assert later == dataclasses.replace(served, conversions=served.sessions)
+    assert later.conversions > 0
+
+
+def test_conversions_of_a_pod_that_went_are_counted_by_another_of_its_revision() -> None:
+    sessions = {"per_request": 0.5, "conversion": 1.0, "lag": "100s", "law": "fixed"}
+    handled = Handled(traffic=TRAFFIC, sessions=sessions, replicas=4)
+    handled.advance(50)
+    handled.world.cluster.terminate("shop", next(iter(handled.app.pods)))
+    handled.advance(1)
+    (total,) = handled.app.served().values()
+    assert (total.conversions, handled.app.lost_conversions) == (0, 0)
+    handled.advance(100)
+    (later,) = handled.app.served().values()
+    assert total.sessions <= later.conversions <= later.sessions
+
+
+def test_conversions_that_nobody_is_left_to_count_are_lost_and_said_to_be() -> None:
+    sessions = {"per_request": 0.5, "conversion": 1.0, "lag": "1h"}
+    handled = Handled(traffic=TRAFFIC, sessions=sessions)
+    handled.advance(2)
+    handled.release()
+    canary = handled.status["currentPodHash"]
+    handled.set_status(abort=True)
+    handled.advance(60)
+    total = handled.app.served()[canary]
+    assert total.conversions + handled.app.lost_conversions == total.sessions
+    assert handled.app.lost_conversions > 0
+
+
+def test_the_canary_may_convert_less() -> None:
+    handled = Handled(
+        traffic=TRAFFIC, sessions={"conversion": 0.9}, canary=[{"from": {"weight": 25}, "conversion": 0.7}]
+    )
+    handled.advance(2)
+    handled.release()
+    handled.promote(0.5)
+    before = handled.app.served()
+    handled.advance(60)
+    shares = {
+        pod_hash: (total - before[pod_hash]).conversions / (total - before[pod_hash]).sessions
+        for pod_hash, total in handled.app.served().items()
+    }
+    assert shares == {
+        handled.status["stableRS"]: pytest.approx(0.9, abs=0.01),
+        handled.status["currentPodHash"]: pytest.approx(0.7, abs=0.02),
+    }

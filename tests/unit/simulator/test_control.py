@@ -7,6 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from serinus_simulator.configs import kubeconfig, prometheus_config
 
 from tests.unit.simulator.web import Web, run
+from tests.unit.simulator.worlds import Handled
 
 
 def test_the_world_tells_its_clock_its_scenario_and_its_rollouts() -> None:
@@ -54,6 +55,48 @@ def test_the_exposed_requests_of_a_run_stand_still_when_it_has_ended() -> None:
         assert later["served"] != rollout["served"]
 
     run(use)
+
+
+def test_a_world_with_retries_and_sessions_tells_them_of_each_arm() -> None:
+    traffic = {"requests_per_second": 1000, "error_rate": 0.05}
+    handled = Handled(traffic=traffic, noise={"retries": {}}, sessions={"lag": "1s"}, container={})
+
+    async def use(web: Web) -> None:
+        web.handled.release()
+        web.handled.advance(20)
+        (rollout,) = (await web.get("/world/rollouts")).json()["rollouts"]
+        for arm in ("canary", "stable"):
+            told = rollout["run"][arm]
+            assert list(told) == ["requests", "errors", "retries", "sessions", "conversions"]
+            assert told["requests"] > told["errors"] > told["retries"] > 0
+            assert told["sessions"] > told["conversions"] > 0
+        assert rollout["lost_conversions"] == 0
+        totals = [sum(one[key] for one in rollout["served"].values()) for key in ("sessions", "conversions")]
+        scrapes = {scrape["pod"]: scrape["totals"] for scrape in map(json.loads, (await truth(web)).splitlines())}
+        assert 0 <= totals[0] - sum(one["user_sessions_total"] for one in scrapes.values()) < 500
+
+    run(use, handled)
+
+
+async def truth(web: Web) -> str:
+    """The truth of pages that are not cAdvisor's."""
+    lines = (await web.get("/world/truth")).text.splitlines()
+    return "\n".join(line for line in lines if '"by":"simulator"' in line)
+
+
+def test_a_real_prometheus_finds_a_page_of_the_pod_and_one_of_its_container() -> None:
+    async def use(web: Web) -> None:
+        groups = (await web.get("/sd")).json()
+        paths = {group["labels"]["__metrics_path__"].rsplit("/", 1)[1] for group in groups}
+        assert paths == {"metrics", "cadvisor"}
+        for group in groups:
+            answer = await web.get(group["labels"]["__metrics_path__"])
+            families = {family.name for family in text_string_to_metric_families(answer.text)}
+            expected = "container_spec_cpu_quota" if group["labels"]["job"] == "kubelet" else "http_requests"
+            assert expected in families
+        assert (await web.get("/pods/shop/none/cadvisor")).status_code == 404
+
+    run(use, Handled(traffic={"requests_per_second": 100}, container={}))
 
 
 def test_a_pod_is_restarted_by_name_or_by_arm_and_number() -> None:

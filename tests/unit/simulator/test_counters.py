@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -8,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from serinus_simulator.counters import Counters, Load
 from serinus_simulator.latency import buckets
-from serinus_simulator.scenario import Latency, Slow
+from serinus_simulator.scenario_noise import Retries
+from serinus_simulator.scenario_traffic import Latency, Sessions, Slow
 
 EDGES = (0.01, 0.05, 0.1, 0.5, 1.0)
 LATENCY = Latency(p50=0.06, p99=0.4)
@@ -105,3 +107,54 @@ def test_the_sum_of_latencies_agrees_with_the_lognormal_mean() -> None:
     width = math.log(0.4 / 0.06) / 2.3263478740408408
     mean = math.exp(math.log(0.06) + width * width / 2)
     assert pod.total.seconds / pod.total.requests == pytest.approx(mean, rel=0.01)
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.integers(1, 5), st.integers(0, 2**31))
+def test_retries_are_requests_that_follow_failures(
+    error_rate: float, probability: float, fails: float, limit: int, seed: int
+) -> None:
+    retries = Retries(probability=probability, limit=limit, fails=fails)
+    pod = Counters(np.random.default_rng(seed), (1.0,), len(EDGES), retries)
+    pod.serve(load(error_rate=error_rate), 1.0)
+    total = pod.total
+    first = total.requests - total.retries
+    assert first >= 0
+    assert total.retries <= limit * first
+    assert total.retries <= total.error_count
+    assert total.error_count <= first * (limit + 1)
+    assert int(total.buckets.sum()) == total.requests
+    if error_rate == 0 or probability == 0:
+        assert total.retries == 0
+    if probability == 1 and fails == 1:
+        assert total.retries == limit * (total.error_count - total.retries)
+
+
+def test_retries_make_as_many_more_requests_and_errors_as_their_law_says() -> None:
+    pod = Counters(np.random.default_rng(1), (1.0,), len(EDGES), Retries(probability=0.5, limit=2, fails=0.8))
+    pod.serve(load(rate=1e6, error_rate=0.01), 1.0)
+    failed = 0.01 * (pod.total.requests - pod.total.retries)
+    assert pod.total.retries / failed == pytest.approx(0.5 + 0.5 * 0.8 * 0.5, rel=0.05)
+    assert pod.total.error_count / failed == pytest.approx(1 + 0.4 + 0.16, rel=0.05)
+
+
+@given(st.lists(st.tuples(st.floats(0.01, 20), st.booleans()), max_size=12), st.sampled_from(["exponential", "fixed"]))
+def test_conversions_never_outnumber_sessions_and_come_in_the_end(spans: list[tuple[float, bool]], law: str) -> None:
+    sessions = Sessions.model_validate({"per_request": 0.3, "lag": 10, "law": law})
+    pod = Counters(np.random.default_rng(1), (1.0,), len(EDGES), sessions=sessions)
+    busy, now = load(), 0.0
+    for seconds, restart in spans:
+        now += seconds
+        pod.serve(dataclasses.replace(busy, conversion=1.0), seconds, until=now)
+        assert pod.total.conversions <= pod.total.sessions <= pod.total.requests
+        if restart:
+            pod.restart()
+            assert (pod.exposed.sessions, pod.exposed.conversions) == (0, 0)
+    pod.serve(dataclasses.replace(busy, rate=0.0), 1e6, until=now + 1e6)
+    assert pod.total.conversions == pod.total.sessions
+
+
+def test_sessions_and_conversions_have_the_set_shares() -> None:
+    pod = Counters(np.random.default_rng(1), (1.0,), len(EDGES), sessions=Sessions(per_request=0.2))
+    pod.serve(dataclasses.replace(load(rate=1e6), conversion=0.85), 1.0, until=1.0)
+    assert pod.total.sessions / pod.total.requests == pytest.approx(0.2, rel=0.02)
+    assert pod.total.conversions / pod.total.sessions == pytest.approx(0.85, rel=0.01)

@@ -4,8 +4,9 @@ import itertools
 from pathlib import Path
 
 import pytest
-from serinus_simulator.scenario import Metrics, Scenario
+from serinus_simulator.scenario import Scenario
 from serinus_simulator.scenario_file import ScenarioError, parse_scenario, read_scenario
+from serinus_simulator.scenario_traffic import Metrics
 
 
 def refused(text: str) -> list[str]:
@@ -41,6 +42,22 @@ def test_edges_may_be_a_list_or_a_geometric_row() -> None:
     edges = Metrics(edges={"from": "5ms", "to": "5s", "ratio": 1.2}).edges
     assert (edges[0], edges[-1], len(edges)) == (0.005, 5.0, 39)
     assert all(1.17 < upper / lower < 1.23 for lower, upper in itertools.pairwise(edges))
+
+
+def test_noise_sessions_and_containers_are_off_until_they_are_set() -> None:
+    (rollout,) = parse_scenario("rollouts: [{name: a}]").rollouts
+    assert (rollout.sessions, rollout.container, rollout.failing) == (None, None, ())
+    assert rollout.noise.model_dump() == {
+        "shocks": (), "errors": None, "gamma": None, "latency": None, "retries": None
+    }  # fmt: skip
+
+
+def test_sizes_may_have_units() -> None:
+    text = "rollouts:\n- name: a\n  container: {memory: {baseline: 1.5Gi, limit: 2G, growth: 300}}\n"
+    (rollout,) = parse_scenario(text).rollouts
+    assert rollout.container is not None
+    memory = rollout.container.memory
+    assert (memory.baseline, memory.limit, memory.growth) == (1.5 * 2**30, 2e9, 300.0)
 
 
 def test_a_misspelt_key_is_named_with_its_place_and_the_key_that_was_meant() -> None:
@@ -82,6 +99,9 @@ def test_keys_inside_lists_and_optional_parts_are_suggested_too() -> None:
         ),
         ("rollouts:\n- name: a\n  metrics: {edges: [1s, 5ms]}\n", "3:3", "edges must be above 0 and go upwards"),
         ("rollouts:\n- {name: a}\n- {name: a}\n", "1:1", "two rollouts are named default/a"),
+        ("rollouts:\n- name: a\n  container: {memory: {limit: big}}\n", "3:24", "'big' is no size"),
+        ("rollouts:\n- name: a\n  noise: {errors: {sd: 1, correlation: 1}}\n", "3:27", "less than 1"),
+        ("argo: {version: 1.8}\n", "1:8", "argo.version: Input should be '1.9.1' or 'master'"),
         ("rollouts: 5\n", "1:1", "rollouts: Input should be a valid tuple"),
         ("- a\n", "1:1", "scenario: Input should be a valid dictionary"),
     ],

@@ -163,7 +163,7 @@ def test_samples_are_what_the_truth_tells_and_truth_what_was_served(seed: int, a
     for state in handled.app.pods.values():
         last = [one["totals"] for one in told.values() if one["pod"] == state.name]
         assert all(one.get(OK, 0) <= state.counters.total.ok for one in last)
-    assert sum(requests for requests, _ in served.values()) == sum(
+    assert sum(one.requests for one in served.values()) == sum(
         state.counters.total.requests for state in handled.app.pods.values()
     )
 

@@ -1,23 +1,40 @@
 """Argo's controller: a queue of Rollouts to look at, and what it believes each of them to be.
 
 What it believes is normally what is stored. v1.9.1 now and then put an older version over what it had just been told
-and so lost a promote or an abort: the patch stood, nobody acted, and any later change woke it. That, and a pause
-begun anew from such an old version, happens here with a set probability or on command.
+and so lost a promote or an abort: the patch stood, nobody acted, and any later change woke it. That happens here as
+often as it was measured of the version, with a set probability, or on command; a pause begun anew from such an old
+version only in the last two ways.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 from functools import partial
 
+from serinus_simulator.argo import losses
+from serinus_simulator.argo.analysis.arguments import AnalysisError
+from serinus_simulator.argo.analysis.templates import refers_to
+from serinus_simulator.argo.events import EventRecorder
 from serinus_simulator.argo.reconcile import Reconciliation, Surroundings, Writing
 from serinus_simulator.argo.traffic import canary_ingress_name
 from serinus_simulator.argo.view import HASH_LABEL, MANAGED_BY, WORKLOAD_GENERATION, RolloutView
 from serinus_simulator.clock import Agenda, Entry
 from serinus_simulator.failures import ApiError
 from serinus_simulator.faults import Faults
-from serinus_simulator.kinds import DEPLOYMENTS, INGRESSES, REPLICA_SETS, ROLLOUTS, SERVICES, Object
+from serinus_simulator.kinds import (
+    ANALYSIS_RUNS,
+    ANALYSIS_TEMPLATES,
+    CLUSTER_ANALYSIS_TEMPLATES,
+    DEPLOYMENTS,
+    EXPERIMENTS,
+    INGRESSES,
+    REPLICA_SETS,
+    ROLLOUTS,
+    SERVICES,
+    Object,
+)
 from serinus_simulator.objects import Change, ObjectStore
 
 Key = tuple[str, str]
@@ -27,11 +44,15 @@ DEAF_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class ArgoSettings:
-    """`delay` is the time in seconds that one pass takes: half of it in the queue, half of it at each write."""
+    """`delay` is the time in seconds that one pass takes: half of it in the queue, half of it at each write.
+
+    The others are probabilities; None is what was measured of the version.
+    """
 
     delay: float = 0.01
-    lose_promotes: float = 0.0
-    lose_aborts: float = 0.0
+    version: str = "master"
+    lose_promotes: float | None = None
+    lose_aborts: float | None = None
     repauses: float = 0.0
 
 
@@ -39,23 +60,35 @@ class ArgoController:
     """Reconciles every Rollout of a store."""
 
     def __init__(
-        self, store: ObjectStore, agenda: Agenda, faults: Faults, settings: ArgoSettings, *, seed: int = 0
+        self,
+        store: ObjectStore,
+        agenda: Agenda,
+        faults: Faults,
+        settings: ArgoSettings,
+        events: EventRecorder,
+        *,
+        seed: int = 0,
     ) -> None:
         self._store = store
         self._agenda = agenda
         self._faults = faults
+        self._events = events
         self._settings = settings
         self._random = random.Random(seed)
         self._believed: dict[Key, Object] = {}
         self._before_pause: dict[Key, Object] = {}
         self._deaf_until: dict[Key, float] = {}
+        self._paused_at: dict[Key, float] = {}
         self._queued: set[Key] = set()
         self._running: set[Key] = set()
         self._again: set[Key] = set()
         self._later: dict[Key, Entry] = {}
         self._writing = False
-        for kind in (REPLICA_SETS, INGRESSES, SERVICES):
+        for kind in (REPLICA_SETS, INGRESSES, SERVICES, EXPERIMENTS):
             store.subscribe(kind, self._owned_changed)
+        store.subscribe(ANALYSIS_RUNS, self._run_changed)
+        for kind in (ANALYSIS_TEMPLATES, CLUSTER_ANALYSIS_TEMPLATES):
+            store.subscribe(kind, self._template_changed)
         store.subscribe(ROLLOUTS, self._rollout_changed)
         store.subscribe(DEPLOYMENTS, self._workload_changed)
 
@@ -88,6 +121,8 @@ class ArgoController:
             lambda: self._agenda.now,
             partial(self.enqueue, key),
             partial(self._before_pause.__setitem__, key),
+            self._events.record,
+            self._settings.version,
         )
         self._running.add(key)
         self._resume(key, Reconciliation(around, obj).run())
@@ -102,6 +137,10 @@ class ArgoController:
             # somebody else was faster, or the object is gone: read again
             self._end(key)
             self.enqueue(key, max(self._settings.delay, 0.001))
+        except AnalysisError:
+            # an argument that the Rollout does not have yet
+            self._end(key)
+            self.enqueue(key, 1.0)
         else:
             self._agenda.after(self._settings.delay / 2, partial(self._resume, key, writing))
         finally:
@@ -119,6 +158,7 @@ class ArgoController:
             self._forget(key, change.last)
             return
         if self._writing:
+            self._notice_pause(key, change)
             if self._agenda.now < self._deaf_until.get(key, 0.0):
                 return
         elif change.old is not None and self._misses(key, change.old, change.new):
@@ -126,6 +166,9 @@ class ArgoController:
         if change.old is None and (change.new.get("spec") or {}).get("workloadRef"):
             # Argo finds the workload while it is at its first pass, whose write then comes too late
             self._agenda.after(self._settings.delay * 0.75, partial(self._note_workload, key))
+        if change.old is None:
+            message = f"Rollout resource added to informer: {'/'.join(key)}"
+            self._events.record(change.new, "Normal", "RolloutAddedToInformer", message)
         self._deaf_until.pop(key, None)
         self._believed[key] = change.new
         self.enqueue(key)
@@ -136,8 +179,8 @@ class ArgoController:
         promoted = bool(before.get("pauseConditions")) and not after.get("pauseConditions")
         aborted = bool(after.get("abort")) and not before.get("abort")
         settings = self._settings
-        lost = promoted and self._happens("lose_promotes", settings.lose_promotes, key)
-        if lost or (aborted and self._happens("lose_aborts", settings.lose_aborts, key)):
+        lost = promoted and self._loses("lose_promotes", settings.lose_promotes, losses.PROMOTES, key)
+        if lost or (aborted and self._loses("lose_aborts", settings.lose_aborts, losses.ABORTS, key)):
             self._deaf_until[key] = self._agenda.now + DEAF_SECONDS
             return True
         older = self._before_pause.get(key)
@@ -147,12 +190,27 @@ class ArgoController:
             return True
         return False
 
+    def _notice_pause(self, key: Key, change: Change) -> None:
+        before, after = ((obj or {}).get("status") or {} for obj in (change.old, change.new))
+        if after.get("pauseConditions") and not before.get("pauseConditions"):
+            self._paused_at[key] = self._agenda.now
+
+    def _loses(
+        self, effect: str, probability: float | None, measured: tuple[tuple[float, float], ...], key: Key
+    ) -> bool:
+        if probability is None:
+            since = self._agenda.now - self._paused_at.get(key, -math.inf)
+            probability = losses.chance(measured, since) if self._settings.version == "1.9.1" else 0.0
+        return self._happens(effect, probability, key)
+
     def _happens(self, effect: str, probability: float, key: Key) -> bool:
         return self._faults.argo(effect, *key) or (probability > 0 and self._random.random() < probability)
 
     def _forget(self, key: Key, last: Object) -> None:
         self._believed.pop(key, None)
         self._before_pause.pop(key, None)
+        self._paused_at.pop(key, None)
+        self._events.forget(last)
         self._agenda.after(self._settings.delay / 2, partial(self._clean_up, RolloutView(last)))
 
     def _clean_up(self, rollout: RolloutView) -> None:
@@ -165,8 +223,9 @@ class ArgoController:
         name = canary_ingress_name(rollout)
         if rollout.routing is not None and self._store.peek(INGRESSES, namespace, name) is not None:
             self._store.delete(INGRESSES, namespace, name)
-        for obj in self._store.owned(REPLICA_SETS, rollout.uid):
-            self._store.delete(REPLICA_SETS, namespace, obj["metadata"]["name"])
+        for kind in (REPLICA_SETS, ANALYSIS_RUNS, EXPERIMENTS):
+            for obj in self._store.owned(kind, rollout.uid):
+                self._store.delete(kind, namespace, obj["metadata"]["name"])
 
     def _owned_changed(self, change: Change) -> None:
         metadata = change.last["metadata"]
@@ -175,6 +234,21 @@ class ArgoController:
             owners.append(managed_by)
         for name in owners:
             self.enqueue((metadata["namespace"], name))
+
+    def _run_changed(self, change: Change) -> None:
+        """A measurement alone wakes no Rollout, another phase does."""
+        phases = [((obj or {}).get("status") or {}).get("phase") for obj in (change.old, change.new)]
+        if None in (change.old, change.new) or phases[0] != phases[1]:
+            self._owned_changed(change)
+
+    def _template_changed(self, change: Change) -> None:
+        metadata = change.last["metadata"]
+        for key, obj in self._believed.items():
+            canary = RolloutView(obj).canary
+            analyses = [canary.get("analysis"), *(step.get("analysis") for step in canary.get("steps") or [])]
+            here = metadata.get("namespace", key[0]) == key[0]
+            if here and any(refers_to(analysis, metadata["name"]) for analysis in analyses):
+                self.enqueue(key)
 
     def _workload_changed(self, change: Change) -> None:
         metadata = change.last["metadata"]

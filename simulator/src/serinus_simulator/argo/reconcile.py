@@ -2,7 +2,8 @@
 
 It is a generator that stops before each write. What others write while it waits is there when the write arrives,
 as on a real API server: that is where most of Argo's surprises come from. `status.py` says what is written to
-`/status`, `traffic.py` what to Services and Ingress, `replicasets.py` what to ReplicaSets.
+`/status`, `traffic.py` what to Services and Ingress, `replicasets.py` what to ReplicaSets, `analysis/runs.py` what
+is done about AnalysisRuns and `experiments.py` about Experiments.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 
-from serinus_simulator.argo import conditions, replicasets, status, traffic
+from serinus_simulator.argo import conditions, experiments, replicasets, status, traffic
+from serinus_simulator.argo.analysis import runs
 from serinus_simulator.argo.validation import complaint
 from serinus_simulator.argo.view import (
     DESIRED_REPLICAS,
@@ -43,6 +45,9 @@ class Surroundings:
     """Look again after so many seconds."""
     pausing: Callable[[Object], None] = lambda _: None
     """Told the object as it was read when a pause is being added."""
+    record: Callable[[Object, str, str, str], None] = lambda *_: None
+    """Writes an Event: what it is about, its type, reason and message."""
+    version: str = "master"
 
 
 @dataclass
@@ -66,6 +71,12 @@ class Reconciliation:
         self.invalid = ""
         self.intent = Intent()
         self.modified = False
+        self.analysis: Object = {}
+        """What the status of the canary says of its AnalysisRuns."""
+        self.step_run: Object | None = None
+        self.experiment: Object | None = None
+        """The AnalysisRun and the Experiment of the step at the index."""
+        self.version = around.version
         self.rollout = self._resolve(obj)
         self.weights = self.rollout.weights
         self._read_replica_sets()
@@ -97,7 +108,9 @@ class Reconciliation:
             return
         yield from traffic.point_services(self)
         yield from traffic.set_weight(self)
-        if not (yield from replicasets.reconcile(self)):
+        yield from experiments.reconcile(self)
+        yield from runs.reconcile(self)
+        if not self.intent.add_pauses and not (yield from replicasets.reconcile(self)):
             self._pause()
         yield from status.write(self)
 
@@ -122,11 +135,15 @@ class Reconciliation:
 
     @property
     def indefinite(self) -> bool:
-        """A pause does not count against the progress deadline."""
-        if self.rollout.step is not None and "pause" in self.rollout.step:
+        """Pauses, analyses and experiments do not count against the progress deadline."""
+        if self.rollout.step is not None and self.rollout.step.keys() & {"pause", "analysis", "experiment"}:
             return True
         paused = conditions.find(self.rollout.status.get("conditions", []), "Paused")
         return paused is not None and paused["status"] == "True"
+
+    def record(self, severity: str, reason: str, message: str) -> None:
+        """Write an Event about the Rollout; `severity` is Normal or Warning."""
+        self.around.record(self.rollout.object, severity, reason, message)
 
     def all_replica_sets(self) -> list[ReplicaSetView]:
         return self._all
@@ -230,6 +247,9 @@ class Reconciliation:
         yield
         made = self.store.create(REPLICA_SETS, rollout.namespace, replica_set)
         yield from self._set_revision(number)
+        self.record(
+            "Normal", "NewReplicaSetCreated", f"Created ReplicaSet {made['metadata']['name']} (revision {number})"
+        )
         message = f'Created new replica set "{made["metadata"]["name"]}"'
         yield from self._begin_conditions("NewReplicaSetCreated", message)
 
@@ -251,6 +271,7 @@ class Reconciliation:
             return made
 
         yield from self._update(change, "")
+        self.record("Normal", "RolloutUpdated", f"Rollout updated to revision {number}")
 
     def _begin_conditions(self, reason: str, message: str) -> Writing:
         before = self.rollout.status

@@ -6,6 +6,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 from serinus_simulator.argo import scale
+from serinus_simulator.argo.analysis.runs import INCONCLUSIVE
 from serinus_simulator.argo.view import DESIRED_REPLICAS, HASH_LABEL, SCALE_DOWN_DEADLINE, ReplicaSetView
 from serinus_simulator.clock import timestamp
 from serinus_simulator.kinds import SERVICES, Object
@@ -19,7 +20,7 @@ DEFAULT_DELAY = 30
 
 def reconcile(pass_: Reconciliation) -> Asking:
     """Whether a size was changed; then nothing more is done in this pass."""
-    if pass_.rollout.paused:
+    if pass_.rollout.paused or pass_.rollout.pause_condition(INCONCLUSIVE) is not None:
         return False
     if pass_.new is not None and not _kept_after_abort(pass_):
         yield from _annotate_deadline(pass_, pass_.new, None)
@@ -137,7 +138,12 @@ def _resize(pass_: Reconciliation, one: ReplicaSetView, wanted: int) -> Asking:
         return old | {"metadata": metadata, "spec": old["spec"] | {"replicas": wanted}}
 
     yield from pass_.update_replica_set(one, change)
-    return one.wanted != wanted
+    if one.wanted == wanted:
+        return False
+    direction = "up" if wanted > one.wanted else "down"
+    message = f"Scaled {direction} ReplicaSet {one.name} (revision {one.revision}) from {one.wanted} to {wanted}"
+    pass_.record("Normal", "ScalingReplicaSet", message)
+    return True
 
 
 def _annotate_deadline(pass_: Reconciliation, one: ReplicaSetView, when: float | None) -> Writing:

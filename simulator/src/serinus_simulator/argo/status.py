@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from serinus_simulator.argo import conditions, scale
+from serinus_simulator.argo import conditions, experiments, scale
+from serinus_simulator.argo.analysis.runs import STEP
 from serinus_simulator.argo.conditions import find, put
 from serinus_simulator.argo.replicasets import waiting_for_scale_down
 from serinus_simulator.argo.view import WORKLOAD_GENERATION, pause_end
@@ -29,14 +30,16 @@ def write(pass_: Reconciliation) -> Writing:
         back_to_stable = pass_.new is not None and rollout.stable_hash == pass_.new.hash
         if count:
             status["currentStepIndex"] = count if back_to_stable else 0
+        if count and back_to_stable:
+            pass_.record("Normal", "SkipSteps", "Rollback to stable ReplicaSets")
         yield from _persist(pass_, status)
         return
     if rollout.status.get("promoteFull"):
         intent.clear_pauses = intent.remove_abort = True
-    if _promotable(pass_):
+    if reason := _promotable(pass_):
         intent.clear_pauses = intent.remove_abort = True
         status.pop("promoteFull", None)
-        status["stableRS"] = status["currentPodHash"]
+        _promote(pass_, status, reason)
         index = count
     elif pass_.aborted:
         index = count if status.get("stableRS") == status["currentPodHash"] else 0
@@ -45,6 +48,9 @@ def write(pass_: Reconciliation) -> Writing:
     elif _step_completed(pass_):
         intent.remove_pauses.append("CanaryPauseStep")
         index = rollout.index + 1
+        status["canary"].pop(STEP, None)
+        message = f"Rollout step {index}/{count} completed ({_step_name(rollout.step or {})})"
+        pass_.record("Normal", "RolloutStepCompleted", message)
     else:
         index = rollout.index
     if count:
@@ -113,7 +119,7 @@ def _base(pass_: Reconciliation) -> Status:
     match = (rollout.selector.get("matchLabels") or {}).items()
     status: Status = {
         "blueGreen": {},
-        "canary": {} if pass_.weights is None else {"weights": pass_.weights},
+        "canary": _canary(pass_),
         "conditions": conditions.without(before.get("conditions", []), "InvalidSpec"),
         "currentPodHash": pass_.new.hash if pass_.new else rollout.pod_hash,
         "currentStepHash": rollout.step_hash,
@@ -128,16 +134,44 @@ def _base(pass_: Reconciliation) -> Status:
     return status | {"HPAReplicas": status["replicas"]}
 
 
-def _promotable(pass_: Reconciliation) -> bool:
-    """Whether the new ReplicaSet becomes the stable one now."""
+def _canary(pass_: Reconciliation) -> Status:
+    """What the status says of the canary: its weights, its AnalysisRuns and its Experiment."""
+    canary: Status = dict(pass_.analysis)
+    if pass_.weights is not None:
+        canary["weights"] = pass_.weights
+    if pass_.experiment is not None and experiments.runs(pass_.experiment):
+        canary["currentExperiment"] = pass_.experiment["metadata"]["name"]
+    return canary
+
+
+def _promotable(pass_: Reconciliation) -> str:
+    """Why the new ReplicaSet becomes the stable one now, or nothing where it does not."""
     rollout, new = pass_.rollout, pass_.new
     if pass_.stable is None:
-        return True
+        return "Initial deploy"
     if pass_.aborted or new is None or new.available < rollout.replicas:
-        return False
-    if rollout.status.get("promoteFull") or rollout.stable_hash == new.hash:
-        return True
-    return rollout.index >= len(rollout.steps)
+        return ""
+    if rollout.status.get("promoteFull"):
+        return "Full promotion requested"
+    done = rollout.stable_hash == new.hash or rollout.index >= len(rollout.steps)
+    return f"Completed all {len(rollout.steps)} canary steps" if done else ""
+
+
+def _promote(pass_: Reconciliation, status: Status, reason: str) -> None:
+    """Only the first time that it is promoted is told."""
+    current = status["currentPodHash"]
+    if status.get("stableRS") != current:
+        revision = pass_.rollout.revision
+        message = f"Rollout completed update to revision {revision} ({current}): {reason}"
+        pass_.record("Normal", "RolloutCompleted", message)
+    status["stableRS"] = current
+
+
+def _step_name(step: Object) -> str:
+    if "setWeight" in step:
+        return f"setWeight: {step['setWeight']}"
+    duration = (step.get("pause") or {}).get("duration")
+    return f"pause: {duration}" if duration is not None else next(iter(step), "")
 
 
 def _step_completed(pass_: Reconciliation) -> bool:
@@ -146,6 +180,10 @@ def _step_completed(pass_: Reconciliation) -> bool:
         return False
     if "pause" in step:
         return _pause_completed(pass_)
+    if "analysis" in step:
+        return ((pass_.step_run or {}).get("status") or {}).get("phase") == "Successful"
+    if "experiment" in step:
+        return ((pass_.experiment or {}).get("status") or {}).get("phase") == "Successful"
     return scale.at_desired_counts(rollout, pass_.new, pass_.stable, pass_.others)
 
 
@@ -170,6 +208,13 @@ def _persist(pass_: Reconciliation, status: Status) -> Writing:
     _set_phase(pass_, status)
     if not (yield from _patch(pass_, status)):
         _look_for_no_progress(pass_, status)
+        return
+    pauses = status.get("pauseConditions") or []
+    if bool(rollout.pause_conditions) != bool(pauses):
+        if pauses:
+            pass_.record("Normal", "RolloutPaused", f"Rollout is paused ({pauses[0]['reason']})")
+        elif "abortedAt" not in status:
+            pass_.record("Normal", "RolloutResumed", "Rollout is resumed")
 
 
 def _abort_at_deadline(pass_: Reconciliation, status: Status) -> None:
@@ -181,6 +226,7 @@ def _abort_at_deadline(pass_: Reconciliation, status: Status) -> None:
     if conditions.timed_out(rollout, rollout.status.get("conditions", []), pass_.now):
         pass_.intent.add_abort = True
         pass_.intent.abort_message = _timeout_message(pass_)
+        pass_.record("Warning", "RolloutAborted", pass_.intent.abort_message)
 
 
 def _set_pauses(pass_: Reconciliation, status: Status) -> None:
@@ -217,14 +263,20 @@ def _set_conditions(pass_: Reconciliation, status: Status) -> None:
         message = f"Rollout aborted update to revision {rollout.revision}"
         if pass_.intent.abort_message:
             message = f"{message}: {pass_.intent.abort_message}"
-        made, _ = put(made, "Progressing", "False", "RolloutAborted", message, now)
+        made, is_new = put(made, "Progressing", "False", "RolloutAborted", message, now)
+        if is_new:
+            pass_.record("Warning", "RolloutAborted", message)
     else:
         made = _with_progress(pass_, status, made, is_healthy=is_healthy, became_unhealthy=became_unhealthy)
     enough = sum(one.available for one in pass_.all_replica_sets()) >= rollout.replicas
     word, verb = ("True", "has") if enough else ("False", "does not have")
     made, _ = put(made, "Available", word, "AvailableReason", f"Rollout {verb} minimum availability", now)
     word = "True" if conditions.completed(status) else "False"
-    made, _ = put(made, "Completed", word, "RolloutCompleted", "RolloutCompleted", now)
+    made, is_new = put(made, "Completed", word, "RolloutCompleted", "RolloutCompleted", now)
+    if is_new and word == "False":
+        hash_ = status["currentPodHash"]
+        message = f"Rollout not completed, started update to revision {rollout.revision} ({hash_})"
+        pass_.record("Normal", "RolloutNotCompleted", message)
     status["conditions"] = made
 
 

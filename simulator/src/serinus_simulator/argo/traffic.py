@@ -36,10 +36,15 @@ def set_weight(pass_: Reconciliation) -> Writing:
     if stable is None or stable.available < (MAX_WEIGHT - weight) * rollout.replicas // MAX_WEIGHT:
         return
     yield from _write_ingress(pass_, weight)
-    pass_.weights = {
+    weights = {
         "canary": _side(weight, new.hash if new else "", rollout.canary_service),
         "stable": _side(MAX_WEIGHT - weight, stable.hash, rollout.stable_service),
     }
+    if weights != rollout.weights:
+        before = rollout.weights["canary"]["weight"] if rollout.weights else None
+        change = f"to {weight}" if before is None else "" if before == weight else f"from {before} to {weight}"
+        pass_.record("Normal", "TrafficWeightUpdated", f"Traffic weight updated {change}")
+    pass_.weights = weights
 
 
 def canary_ingress_name(rollout: RolloutView) -> str:
@@ -110,6 +115,9 @@ def _point(pass_: Reconciliation, name: str, target: ReplicaSetView | None, *, o
 
     yield
     pass_.store.modify(SERVICES, namespace, name, change)
+    before = selector.get(HASH_LABEL, "")
+    message = f"Switched selector for service '{name}' from '{before}' to '{target.hash}'"
+    pass_.record("Normal", "SwitchService", message)
 
 
 def _write_ingress(pass_: Reconciliation, weight: int) -> Writing:
@@ -124,6 +132,8 @@ def _write_ingress(pass_: Reconciliation, weight: int) -> Writing:
             "annotations": annotations,
             "ownerReferences": [owner_reference(rollout.object)],
         }
+        message = f"Creating canary ingress `{name}` with weight `{weight}`"
+        pass_.record("Normal", "CreatingCanaryIngress", message)
         yield
         store.create(INGRESSES, rollout.namespace, {"metadata": metadata, "spec": spec})
     elif annotations.items() - present["metadata"]["annotations"].items():
@@ -131,6 +141,8 @@ def _write_ingress(pass_: Reconciliation, weight: int) -> Writing:
         def change(old: Object) -> Object:
             return old | {"metadata": old["metadata"] | {"annotations": old["metadata"]["annotations"] | annotations}}
 
+        message = f"Updating Ingress `{name}` to desiredWeight '{weight}'"
+        pass_.record("Normal", "PatchingCanaryIngress", message)
         yield
         store.modify(INGRESSES, rollout.namespace, name, change)
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from serinus_simulator.argo.analysis.arguments import AnalysisError, of_rollout
+from serinus_simulator.argo.analysis.metrics import seconds
+from serinus_simulator.argo.analysis.templates import TemplateError, check, referenced, run_spec
 from serinus_simulator.argo.view import RolloutView
 from serinus_simulator.kinds import INGRESSES, SERVICES, Object
 from serinus_simulator.objects import ObjectStore
 
-SUPPORTED_STEPS = ("setWeight", "pause")
+SUPPORTED_STEPS = ("setWeight", "pause", "analysis", "experiment")
 """Another kind of step is a name here, its end in `status._step_completed`, and its work in `Reconciliation.run`."""
+UNSUPPORTED_EXPERIMENT = ("analyses", "dryRun")
 UNSUPPORTED_SPEC = ("rollbackWindow", "restartAt")
 UNSUPPORTED_CANARY = (
-    "analysis",
     "dynamicStableScale",
     "minPodsPerReplicaSet",
     "pingPong",
@@ -33,12 +36,13 @@ def complaint(rollout: RolloutView, store: ObjectStore) -> str:
     for index, step in enumerate(rollout.steps):
         unknown = [name for name in step if name not in SUPPORTED_STEPS]
         if unknown or len(step) != 1:
-            return f"spec.strategy.canary.steps[{index}]: the simulator knows setWeight and pause only"
+            return f"spec.strategy.canary.steps[{index}]: the simulator knows {', '.join(SUPPORTED_STEPS)} only"
     for where, service in (("stableService", rollout.stable_service), ("canaryService", rollout.canary_service)):
         named = bool(service) or rollout.routing is not None
         if named and store.peek(SERVICES, rollout.namespace, service) is None:
             return f'spec.strategy.canary.{where}: Invalid value: "{service}": service "{service}" not found'
-    return "" if rollout.routing is None else _routing_complaint(rollout, store)
+    routing = "" if rollout.routing is None else _routing_complaint(rollout, store)
+    return routing or _analysis_complaint(rollout, store) or _experiment_complaint(rollout)
 
 
 def _routing_complaint(rollout: RolloutView, store: ObjectStore) -> str:
@@ -48,4 +52,52 @@ def _routing_complaint(rollout: RolloutView, store: ObjectStore) -> str:
     ingress = routing["nginx"].get("stableIngress", "")
     if store.peek(INGRESSES, rollout.namespace, ingress) is None:
         return f'spec.strategy.canary.trafficRouting.nginx.stableIngress: ingress "{ingress}" not found'
+    return ""
+
+
+def _analysis_complaint(rollout: RolloutView, store: ObjectStore) -> str:
+    """Templates that are missing, cannot be run, or in a step would never end."""
+    analyses = [
+        (f"steps[{index}].analysis", step["analysis"] or {})
+        for index, step in enumerate(rollout.steps)
+        if "analysis" in step
+    ]
+    if rollout.canary.get("analysis"):
+        analyses.append(("analysis", rollout.canary["analysis"]))
+    for place, analysis in analyses:
+        try:
+            templates = referenced(store, rollout.namespace, analysis.get("templates") or [])
+            names = " ".join(template["metadata"]["name"] for template in templates)
+            for template in templates:
+                check(template, endless=place == "analysis")
+            try:
+                arguments = of_rollout(analysis.get("args") or [], rollout, None, None)
+            except AnalysisError:
+                # a field of the status that is not there yet is looked for again when the analysis begins
+                arguments = [{"name": one["name"], "value": ""} for one in analysis.get("args") or []]
+            run_spec(templates, analysis, arguments)
+        except TemplateError as error:
+            return f'spec.strategy.canary.{place}.templates: Invalid value: "{error.value}": {error}'
+        except AnalysisError as error:
+            return f'spec.strategy.canary.{place}.templates: Invalid value: "templateNames: [{names}]": {error}'
+    return ""
+
+
+def _experiment_complaint(rollout: RolloutView) -> str:
+    for index, step in enumerate(rollout.steps):
+        experiment = step.get("experiment")
+        if "experiment" not in step:
+            continue
+        place = f"spec.strategy.canary.steps[{index}].experiment"
+        templates = (experiment or {}).get("templates") or []
+        unknown = [name for name in UNSUPPORTED_EXPERIMENT if (experiment or {}).get(name)]
+        unknown += [f"templates.{name}" for template in templates for name in ("weight", "service") if name in template]
+        if unknown:
+            return f"{place}.{unknown[0]}: the simulator does not know it"
+        try:
+            seconds((experiment or {}).get("duration") or "0")
+        except AnalysisError as error:
+            return f"{place}.duration: {error}"
+        if not templates or any(template.get("specRef") not in ("stable", "canary") for template in templates):
+            return f"{place}.templates: each needs a specRef, stable or canary"
     return ""

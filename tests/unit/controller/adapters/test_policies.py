@@ -36,7 +36,8 @@ def test_several_policies_may_stand_in_one_file() -> None:
         (
             "http-errors",
             "http-error",
-            "shop.yaml:7:28: spec.metrics.0.preset: Input should be 'http-errors', 'http-latency', 'container-memory' or 'container-cpu'",
+            "shop.yaml:7:28: spec.metrics.0.preset: Input should be "
+            "'http-errors', 'http-latency', 'container-memory' or 'container-cpu'",
         ),
         ("kind: CanaryPolicy", "kind: Policy", "shop.yaml:2:7: kind: Input should be 'CanaryPolicy'"),
         ("metadata: {name: shop}", "metadata: {}", "shop.yaml:3:11: metadata.name: is missing"),

@@ -108,7 +108,10 @@ def test_with_no_delay_at_all_everything_still_comes_to_rest() -> None:
 @pytest.mark.parametrize(
     ("canary", "part"),
     [
-        ({"steps": [{"analysis": {}}]}, "steps[0]: the simulator knows setWeight and pause only"),
+        (
+            {"steps": [{"setCanaryScale": {}}]},
+            "steps[0]: the simulator knows setWeight, pause, analysis",
+        ),
         ({"steps": [{"setWeight": 5, "pause": {}}]}, "steps[0]"),
         ({"trafficRouting": {"istio": {}}}, "knows nginx only"),
         ({"stableService": "missing"}, 'service "missing" not found'),

@@ -1,0 +1,168 @@
+"""A cluster with Argo Rollouts, whichever it is: Rollouts are made, changed by hand and looked at, as users do."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from serinus_contracts import Run
+from serinus_controller.adapters.kubernetes import ROLLOUTS, Api, KubernetesRollouts
+from serinus_controller.domain.progress import Intent
+from serinus_controller.domain.rollout import RolloutView
+from serinus_controller.domain.runs import Attempt, run_of
+from serinus_controller.service_layer.ports import ClusterError
+
+IMAGE = os.environ.get("SERINUS_TEST_IMAGE", "nginx")
+GATED: list[dict[str, Any]] = [
+    {"setWeight": 5}, {"pause": {}}, {"setWeight": 25}, {"pause": {}}, {"setWeight": 50}, {"pause": {}},
+]  # fmt: skip
+JSON_PATCH, MERGE_PATCH = "application/json-patch+json", "application/merge-patch+json"
+
+
+@dataclass
+class Cluster:
+    """One cluster, one namespace of the test session. `patience` is in seconds."""
+
+    api: Api
+    namespace: str
+    patience: float = 60.0
+    _made: list[str] = field(default_factory=list)
+
+    @property
+    def rollouts(self) -> KubernetesRollouts:
+        return KubernetesRollouts(self.api)
+
+    async def make(self, steps: list[dict[str, Any]] | None = None, *, routed: bool = True, **spec: Any) -> str:
+        """A Rollout that has been deployed and is healthy; gives its name."""
+        name = f"r{uuid4().hex[:8]}"
+        labels = {"app": name}
+        if routed:
+            for arm in ("stable", "canary"):
+                service = {"selector": labels, "ports": [{"port": 80, "targetPort": 80}]}
+                await self._create("/api/v1", "services", "v1", "Service", f"{name}-{arm}", service)
+            backend = {"service": {"name": f"{name}-stable", "port": {"number": 80}}}
+            paths = {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}
+            rules = {"ingressClassName": "nginx", "rules": [{"host": f"{name}.example.com", "http": paths}]}
+            group = "networking.k8s.io/v1"
+            await self._create(f"/apis/{group}", "ingresses", group, "Ingress", name, rules)
+        canary: dict[str, Any] = {"steps": GATED if steps is None else steps}
+        if routed:
+            nginx = {"nginx": {"stableIngress": name}}
+            canary |= {"stableService": f"{name}-stable", "canaryService": f"{name}-canary", "trafficRouting": nginx}
+        container = {"name": "app", "image": f"{IMAGE}:latest"}
+        template = {"metadata": {"labels": labels, "annotations": {"v": "1"}}, "spec": {"containers": [container]}}
+        wanted = {
+            "replicas": 2,
+            "selector": {"matchLabels": labels},
+            "template": template,
+            "strategy": {"canary": canary},
+            **spec,
+        }
+        await self._create(ROLLOUTS, "rollouts", "argoproj.io/v1alpha1", "Rollout", name, wanted)
+        self._made.append(name)
+        await self.until(name, lambda seen: seen.phase == "Healthy" and seen.observed, "the first deploy")
+        return name
+
+    async def release(self, name: str, version: str = "2", tag: str = "latest") -> None:
+        """Another template, as a pipeline would bring it."""
+        template = [
+            {"op": "replace", "path": "/spec/template/metadata/annotations/v", "value": version},
+            {"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": f"{IMAGE}:{tag}"},
+        ]
+        await self.patch(name, template)
+
+    async def make_from_workload(self) -> str:
+        """A Rollout that takes its template from a Deployment."""
+        name = f"w{uuid4().hex[:8]}"
+        labels = {"app": name}
+        container = {"name": "app", "image": f"{IMAGE}:latest"}
+        template = {"metadata": {"labels": labels, "annotations": {"v": "1"}}, "spec": {"containers": [container]}}
+        workload = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
+        await self._create("/apis/apps/v1", "deployments", "apps/v1", "Deployment", name, workload)
+        spec = {
+            "replicas": 2,
+            "selector": {"matchLabels": labels},
+            "workloadRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+            "strategy": {"canary": {"steps": GATED}},
+        }
+        await self._create(ROLLOUTS, "rollouts", "argoproj.io/v1alpha1", "Rollout", name, spec)
+        self._made.append(name)
+        await self.until(name, lambda seen: seen.phase == "Healthy" and seen.observed, "the first deploy")
+        return name
+
+    async def release_workload(self, name: str, version: str) -> None:
+        patch = [{"op": "replace", "path": "/spec/template/metadata/annotations/v", "value": version}]
+        path = f"/apis/apps/v1/namespaces/{self.namespace}/deployments/{name}"
+        await self.api.request("PATCH", path, body=patch, content_type=JSON_PATCH)
+
+    async def released(self, steps: list[dict[str, Any]] | None = None, **spec: Any) -> str:
+        """A Rollout whose second template waits at the first gate."""
+        name = await self.make(steps, **spec)
+        await self.release(name)
+        await self.at_gate(name, 1)
+        return name
+
+    async def at_gate(self, name: str, step: int) -> RolloutView:
+        return await self.until(name, lambda seen: seen.at_gate and seen.step == step, f"the gate at step {step}")
+
+    async def promoted(self, name: str) -> RolloutView:
+        done = "the new version to be stable and healthy"
+        return await self.until(name, lambda seen: not seen.releasing and seen.phase == "Healthy", done)
+
+    async def aborted(self, name: str) -> RolloutView:
+        def back(seen: RolloutView) -> bool:
+            return seen.aborted and seen.phase == "Degraded" and not seen.canary_weight
+
+        return await self.until(name, back, "the abort, with all traffic on stable")
+
+    async def see(self, name: str) -> RolloutView:
+        seen = await self.rollouts.get(self.namespace, name)
+        assert seen is not None
+        return seen
+
+    async def until(self, name: str, condition: Callable[[RolloutView], bool], what: str) -> RolloutView:
+        seen = None
+        try:
+            async with asyncio.timeout(self.patience):
+                while True:
+                    seen = await self.rollouts.get(self.namespace, name)
+                    if seen is not None and condition(seen):
+                        return seen
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            raise AssertionError(f"waited {self.patience:g} s in vain for {what}; last seen: {seen}") from None
+
+    async def patch(self, name: str, patch: list[dict[str, Any]] | dict[str, Any], part: str = "") -> None:
+        """As an operator or a pipeline patches."""
+        kind = JSON_PATCH if isinstance(patch, list) else MERGE_PATCH
+        path = f"{ROLLOUTS}/namespaces/{self.namespace}/rollouts/{name}{part}"
+        await self.api.request("PATCH", path, body=patch, content_type=kind)
+
+    async def promote_by_hand(self, name: str) -> None:
+        """As Argo's command line promotes one step."""
+        await self.patch(name, {"status": {"pauseConditions": None}}, "/status")
+
+    async def delete(self, name: str) -> None:
+        await self.api.request("DELETE", f"{ROLLOUTS}/namespaces/{self.namespace}/rollouts/{name}")
+
+    async def clean(self) -> None:
+        for name in self._made:
+            with contextlib.suppress(ClusterError):
+                await self.delete(name)
+        self._made.clear()
+
+    async def _create(self, base: str, plural: str, version: str, kind: str, name: str, spec: Any) -> None:
+        body = {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec}
+        await self.api.request("POST", f"{base}/namespaces/{self.namespace}/{plural}", body=body)
+
+
+def run(seen: RolloutView) -> Run:
+    return run_of("contract", seen, Attempt.first(seen))
+
+
+def intent(action: str, seen: RolloutView) -> Intent:
+    fields = {"cause": "test", "actor": "test", "detail": "for a test", "since": 0}
+    return Intent.model_validate({"action": action, "step": seen.step, "step_hash": seen.step_hash, **fields})
