@@ -8,10 +8,10 @@ from enum import StrEnum
 from typing import Annotated, Any, NoReturn
 
 import typer
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from rich.console import Console
 from serinus_contracts import Keys
+from serinus_runtime.redis import connected
 
 from serinus.board import Board
 
@@ -35,7 +35,7 @@ def with_board(redis_url: str, redis_tag: str, use: Callable[[Board], Awaitable[
     """Run `use` on the board of a Redis; an address that does not answer ends with a word on what to do."""
 
     async def run() -> None:
-        async with Redis.from_url(redis_url, socket_timeout=10, socket_connect_timeout=3) as client:
+        async with connected(redis_url) as client:
             await use(Board(client, Keys(redis_tag)))
 
     try:

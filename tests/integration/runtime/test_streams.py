@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from faststream.redis import RedisBroker
-from pydantic import RedisDsn
 from serinus_contracts import Keys
 from serinus_runtime.redis import make_broker
 from serinus_runtime.settings import Settings
@@ -17,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 async def broker(redis_url: str) -> AsyncIterator[RedisBroker]:
-    made = make_broker(Settings(redis_url=RedisDsn(redis_url)))
+    made = make_broker(Settings(redis_url=redis_url))
     await made.connect()
     yield made
     await made.stop()

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Annotated, Literal, NoReturn, TypeVar
 
-from pydantic import Field, RedisDsn, ValidationError
+from pydantic import Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from serinus_contracts.streams import Keys
+
+from serinus_runtime.address import FORMS, RedisAddress
 
 PREFIX = "SERINUS_"
 USAGE_ERROR = 2
@@ -24,9 +26,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
-    redis_url: RedisDsn = Field(
-        RedisDsn("redis://127.0.0.1:6379/0"), description="address of Redis, redis:// or with TLS rediss://"
-    )
+    redis_url: RedisAddress = Field("redis://127.0.0.1:6379/0", description=f"address of Redis: {FORMS}")
     redis_tag: str = Field(
         "serinus", pattern=r"^[A-Za-z0-9_.-]+$", description="hash tag of all keys; another tag is another deployment"
     )

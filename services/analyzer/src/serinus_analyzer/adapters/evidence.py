@@ -33,10 +33,8 @@ class RedisEvidence:
         return await self._plans.get(digest)
 
     async def commit(self, folds: Sequence[Fold]) -> Sequence[bool]:
-        async with self._client.pipeline(transaction=False) as pipe:
-            for fold in folds:
-                await self._commit(keys=self._touched(fold), args=self._arguments(fold), client=pipe)
-            return [result == 1 for result in await pipe.execute()]
+        calls = [scripts.Call(self._touched(fold), self._arguments(fold)) for fold in folds]
+        return [result == 1 for result in await self._commit.run(calls)]
 
     def _touched(self, fold: Fold) -> list[str]:
         return [self._keys.evidence(fold.run), self._keys.stream("verdicts"), self._keys.stream("snapshots")]

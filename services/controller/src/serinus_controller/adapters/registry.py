@@ -23,9 +23,11 @@ class RedisRegistry:
         self._plans = Plans(client, keys)
         self._observe = scripts.load(client, __package__, "observe")
         self._attempt = scripts.load(client, __package__, "attempt")
+        # A Cluster's nodes have a clock each: the one that counts is that of the node which holds our keys.
+        self._time = scripts.Script(client, "return redis.call('TIME')")
 
     async def now(self) -> Millis:
-        seconds, micros = await self._client.time()
+        seconds, micros = await self._time(keys=[self._keys.due])
         return int(seconds) * 1000 + int(micros) // 1000
 
     async def attempt(self, cluster: str, view: RolloutView, *, another: bool = False) -> Attempt:
