@@ -4,22 +4,23 @@ from collections.abc import AsyncIterator, Iterator
 from uuid import uuid4
 
 import pytest
-from redis.asyncio import Redis
 from serinus_contracts import Keys
-from serinus_runtime.redis import Client
+from serinus_runtime.redis import Client, connected
 
-from tests.servers import configured_redis, redis_server
+from tests.servers import configured_redis
+from tests.topologies import TOPOLOGIES
 
 
 @pytest.fixture(scope="session")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Redis that tests share; each keeps to its own `keys`."""
+def redis_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Redis that tests share; each keeps to its own `keys`. The parameter is its topology, by default one server."""
+    kind = getattr(request, "param", "server")
     configured = configured_redis()
-    if configured:
+    if configured and kind == "server":
         yield configured
         return
-    with redis_server(tmp_path_factory.mktemp("redis")) as server:
-        yield server.url
+    with TOPOLOGIES[kind](tmp_path_factory.mktemp(kind)) as url:
+        yield url
 
 
 @pytest.fixture
@@ -35,5 +36,5 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 async def client(redis_url: str) -> AsyncIterator[Client]:
-    async with Redis.from_url(redis_url, socket_timeout=10) as connected:
-        yield connected
+    async with connected(redis_url) as made:
+        yield made

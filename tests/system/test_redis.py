@@ -1,0 +1,116 @@
+"""Whole releases on Redis as people run it: behind Sentinels that replace the master, and with a user per service."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import pytest
+from redis.exceptions import NoPermissionError
+from serinus_contracts import Keys
+from serinus_runtime.redis import connected
+
+from tests.servers import RedisServer, redis_binary, wait_until
+from tests.simulated import rollout, scenario, simulated
+from tests.system.conftest import Team
+from tests.topologies import replicated, started
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
+ACL = Path(__file__).parents[2] / "deploy" / "redis" / "users.acl"
+BAD = {"canary": [{"from": {"weight": 25}, "error_rate": 0.02}]}
+USERS = ("collector", "analyzer", "controller", "reader", "operator")
+
+
+async def test_a_failover_in_the_midst_of_two_releases_changes_no_outcome_and_no_count(
+    make_team: Callable[..., Team], tmp_path: Path
+) -> None:
+    world = simulated(tmp_path / "world", scenario(rollout("checkout"), rollout("payments", **BAD)))
+    with world as made, replicated(tmp_path) as redis:
+        async with connected(redis.url) as client:
+            team = make_team(made, client=client, SERINUS_REDIS_URL=redis.url)
+            for name in ("checkout", "payments"):
+                made.release(name)
+
+            async def under_way() -> bool:
+                return len(await team.verdicts()) >= 8
+
+            await team.until(under_way, "judging to be under way")
+            before = redis.master()
+            assert before is not None
+            before.kill()
+            wait_until(lambda: redis.master() not in (None, before), 20, "the Sentinels to name another master")
+
+            async def ended() -> bool:
+                return None not in (await team.outcome("checkout"), await team.outcome("payments"))
+
+            await team.until(ended, "both releases to end", 90)
+            assert await team.outcome("checkout") == "promoted"
+            assert await team.outcome("payments") == "aborted"
+            for name in ("checkout", "payments"):
+                assert (await team.ledger(name)).faults == []
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[tuple[RedisServer, dict[str, str]]]:
+    """A Redis that lets in nobody but the users of the ACL file; their addresses by name."""
+    folder = tmp_path / "guarded"
+    folder.mkdir()
+    passwords = {f"{name.upper()}_PASSWORD": f"{name}-secret" for name in USERS}
+    users = Template(ACL.read_text()).substitute(passwords)
+    (folder / "users.acl").write_text(f"user default on >admin ~* &* +@all\n{users}")
+    with started(RedisServer(redis_binary(), folder, aclfile=str(folder / "users.acl"))) as server:
+        yield (
+            server,
+            {
+                **{name: server.url.replace("//", f"//serinus-{name}:{name}-secret@") for name in USERS},
+                "admin": server.url.replace("//", "//default:admin@"),
+            },
+        )
+
+
+async def test_each_service_does_its_work_with_its_own_rights_alone(
+    make_team: Callable[..., Team], guarded: tuple[RedisServer, dict[str, str]], tmp_path: Path
+) -> None:
+    _, urls = guarded
+    with simulated(tmp_path / "world", scenario(rollout("checkout"), rollout("payments", **BAD))) as made:
+        async with connected(urls["admin"]) as client:
+            team = make_team(made, "collector", client=client, keys=Keys(), SERINUS_REDIS_URL=urls["collector"])
+            for name in ("analyzer", "controller"):
+                team.start(name, SERINUS_REDIS_URL=urls[name])
+            for name in ("checkout", "payments"):
+                made.release(name)
+            await client.xadd(team.keys.stream("snapshots"), {"no": "event"})
+
+            async def ended() -> bool:
+                return None not in (await team.outcome("checkout"), await team.outcome("payments"))
+
+            await team.until(ended, "both releases to end", 90)
+            assert await team.outcome("checkout") == "promoted"
+            assert await team.outcome("payments") == "aborted"
+            assert await client.xlen(team.keys.dead_letters) == 1
+            assert await client.acl_log() == [], "nobody was refused anything"
+
+
+FORBIDDEN = [
+    ("collector", "XADD", "{serinus}:verdicts"), ("collector", "XADD", "{serinus}:decisions"),
+    ("collector", "HSET", "{serinus}:evidence:r"), ("collector", "SET", "{serinus}:plan:d"),
+    ("analyzer", "XADD", "{serinus}:snapshots"), ("analyzer", "XADD", "{serinus}:decisions"),
+    ("analyzer", "XADD", "{serinus}:commands"), ("analyzer", "HSET", "{serinus}:control:r"),
+    ("controller", "XADD", "{serinus}:verdicts"), ("controller", "XADD", "{serinus}:snapshots"),
+    ("controller", "HSET", "{serinus}:evidence:r"), ("controller", "HGET", "{other}:run:r"),
+    ("reader", "XADD", "{serinus}:commands"), ("operator", "XADD", "{serinus}:verdicts"),
+    *((user, "FLUSHALL", "") for user in USERS), *((user, "DEL", "{serinus}:due") for user in USERS),
+    *((user, "CONFIG", "GET") for user in USERS), *((user, "EVAL", "return 1") for user in USERS),
+]  # fmt: skip
+
+
+async def test_no_user_writes_what_belongs_to_another(guarded: tuple[RedisServer, dict[str, str]]) -> None:
+    _, urls = guarded
+    async with AsyncExitStack() as stack:
+        clients: dict[str, Any] = {user: await stack.enter_async_context(connected(urls[user])) for user in USERS}
+        for user, command, key in FORBIDDEN:
+            fields = {"XADD": ("*", "a", "b"), "HSET": ("a", "b"), "SET": ("v",), "HGET": ("a",), "EVAL": ("0",)}
+            rest = fields.get(command, ("maxmemory",) if command == "CONFIG" else ())
+            with pytest.raises(NoPermissionError):
+                await clients[user].execute_command(command, *([key] if key else []), *rest)
