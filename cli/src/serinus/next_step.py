@@ -27,6 +27,9 @@ def next_step(card: Card, now: Millis) -> str:
     if verdict.verdict == "abort":
         return "abort" if plan.mode != "shadow" else "nothing: shadow mode only says that it would abort"
     if verdict.verdict == "proceed":
+        told = card.decision
+        if told and told.step == observed.step and told.detail.startswith(("held by", "frozen until")):
+            return told.detail
         return _after_proceed(plan, observed)
     return _while_held(plan, observed, verdict, now)
 

@@ -60,3 +60,11 @@ def test_who_is_waited_for_is_told_with_the_command_to_type() -> None:
     )
     shown = Card(observed(), plan(), verdict(), asked)
     assert next_step(shown, NOW) == "waits for a person: serinus approve shop/checkout"
+
+
+@pytest.mark.parametrize("why", ["held by alice (lunch)", "frozen until Mon 2027-01-04 08:00 UTC: Christmas"])
+def test_a_run_that_may_proceed_and_is_held_says_by_whom_or_until_when(why: str) -> None:
+    held = DecisionTaken(
+        run=RUN, step=1, action="hold", cause="v", detail=why, mode="enforce", state="confirmed", decided=1
+    )
+    assert next_step(Card(observed(), plan(), verdict(), held), NOW) == why

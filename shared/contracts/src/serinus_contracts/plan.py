@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from serinus_contracts.base import Arm, Contract, Seconds
+from serinus_contracts.freeze import FreezeRule
 from serinus_contracts.policy import Better, Budget, Conditions, Gate, JudgeRule, Margin, Mode, Weight
 from serinus_contracts.selector import Labels, Matcher, Selector
 
@@ -131,6 +132,7 @@ class AnalysisPlan(Contract):
     limits: tuple[PlanLimit, ...] = ()
     on_time_spent: Literal["hold", "abort", "proceed"] = "hold"
     on_no_data: Literal["hold", "abort"] = "hold"
+    freeze: tuple[FreezeRule, ...] = ()
 
     @cached_property
     def canonical(self) -> bytes:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveFloat, model_validator
 
 from serinus_contracts.base import Document, Seconds
+from serinus_contracts.freeze import FreezeRule
 from serinus_contracts.selector import SelectorText
 
 Mode = Literal["shadow", "guard", "enforce"]
@@ -287,6 +288,7 @@ class PolicySpec(Document):
     judge: JudgeRule = SequentialRule()
     metrics: tuple[MetricRule, ...] = Field(min_length=1)
     limits: tuple[LimitRule, ...] = ()
+    freeze: tuple[FreezeRule, ...] = Field((), description="when no verdict advances a run")
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+from serinus_contracts.freeze import DAYS, FreezeRule
 from serinus_contracts.policy import Mode
 from serinus_controller.domain.decide import Approval, Decision, Memory, Situation, decide, no_verdict, topic_of
 from serinus_controller.domain.rollout import RolloutView
@@ -122,3 +123,27 @@ def test_silence_holds_and_says_so_but_only_after_three_looks() -> None:
     assert found is not None
     assert (found.action, found.acts) == ("hold", False)
     assert no_verdict(situation(at(status=ABORTED)), 0, 10**9) is None
+
+
+ALWAYS = FreezeRule(days=DAYS, reason="incident 7")
+
+
+def test_in_a_freeze_a_verdict_to_proceed_is_held_with_the_reason_and_until_when() -> None:
+    found = decide(situation(freeze=(ALWAYS,)), verdict(), NOW)
+    assert found is not None
+    assert (found.action, found.acts) == ("hold", False)
+    assert found.detail.startswith("frozen until ")
+    assert found.detail.endswith("UTC: incident 7")
+
+
+def test_in_a_freeze_an_approval_advances_nothing_either() -> None:
+    memory = Memory(approvals={1: Approval("alice", "c")})
+    found = decide(situation(memory=memory, freeze=(ALWAYS,)), verdict(), NOW)
+    assert found is not None
+    assert found.action == "hold"
+
+
+def test_in_a_freeze_an_abort_is_still_carried_out() -> None:
+    found = decide(situation(freeze=(ALWAYS,)), verdict(verdict="abort", reason="evidence"), NOW)
+    assert found is not None
+    assert (found.action, found.acts) == ("abort", True)

@@ -7,6 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from serinus_contracts import AnalysisPlan, CanaryPolicy, RolloutObserved
 from serinus_contracts.events import Verb
+from serinus_contracts.freeze import DAYS, FreezeRule
 from serinus_controller.domain.rollout import RolloutView, view
 from serinus_controller.domain.runs import Attempt
 from serinus_controller.service_layer.act import Actor
@@ -125,6 +126,33 @@ async def test_a_person_advances_without_waiting_for_a_verdict_even_where_the_mo
     assert world.told() == [("advance", "confirmed", "advance by alice (known issue)")]
 
 
+FROZEN = plan(freeze=(FreezeRule(days=DAYS, reason="incident 7"),))
+
+
+async def test_in_a_freeze_a_person_who_advances_must_say_why() -> None:
+    world = World(FROZEN)
+    await world.say("advance")
+    ((action, _, detail),) = world.told()
+    assert action == "refused"
+    assert "incident 7; to go on all the same, say why" in detail
+    await world.say("advance", reason="fixes incident 7", id="01J0000000000000000000000B")
+    assert world.rollout.weights == [25]
+
+
+async def test_in_a_freeze_an_approval_is_kept_and_says_what_it_waits_for() -> None:
+    world = World(FROZEN)
+    await world.reactor.on_verdict(verdict(), NOW)
+    await world.say("approve")
+    assert world.rollout.weights == []
+    assert "approve by alice: waits for frozen until" in world.told()[-1][2]
+
+
+async def test_a_freeze_never_keeps_a_person_from_aborting() -> None:
+    world = World(FROZEN)
+    await world.say("abort")
+    assert world.rollout.weights == [0]
+
+
 async def test_an_advance_of_a_rollout_that_does_not_wait_is_refused() -> None:
     world = World(state=document(status={"phase": "Progressing", "pauseConditions": None, "controllerPause": None}))
     await world.say("advance")
@@ -181,7 +209,10 @@ async def test_an_override_begins_another_attempt_under_the_changed_policy() -> 
     (fresh,) = world.fleet.runs.values()
     assert world.registry.observed[-1].run.attempt == 2
     assert fresh.run.uid == RUN.uid
-    assert world.told()[-1][0] == "override"
+    decision = world.journal.told[-1]
+    assert (decision.action, decision.run.attempt) == ("override", 2)
+    assert decision.before == {"metrics": [{"name": "errors", "preset": "http-errors"}]}
+    assert decision.after == {"metrics": [{"name": "errors", "preset": "http-errors", "margin": {"ratio": 3.0}}]}
 
 
 @pytest.mark.parametrize(

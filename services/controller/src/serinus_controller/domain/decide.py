@@ -1,6 +1,7 @@
 """What to do about a run, given its latest verdict, people's commands and the Rollout as it stands. Pure.
 
-Serinus never advances on an old, foreign or missing verdict; it may always abort the run that a verdict is about.
+Serinus never advances on an old, foreign or missing verdict, nor in a freeze; it may always abort the run that a
+verdict is about.
 """
 
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from serinus_contracts.base import Millis
 from serinus_contracts.events import Action
 from serinus_contracts.policy import Mode
 
+from serinus_controller.domain.freeze import frozen
 from serinus_controller.domain.progress import Intent
 from serinus_controller.domain.rollout import RolloutView
 from serinus_controller.domain.stages import stage_at, stages
@@ -81,6 +83,9 @@ def decide(situation: Situation, verdict: VerdictReached, now: Millis) -> Decisi
         return None
     if situation.memory.held:
         return Decision("hold", view.step, cause, f"held by {situation.memory.held}")
+    ice = frozen(plan.freeze, now)
+    if ice:
+        return Decision("hold", view.step, cause, ice)
     if not view.at_gate:
         return None
     if _needs_approval(situation) and view.step not in situation.memory.approvals:

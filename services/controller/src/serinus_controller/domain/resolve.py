@@ -51,6 +51,7 @@ def resolve(policy: CanaryPolicy, run: Run, found: Sequence[Stage]) -> AnalysisP
         limits=tuple(_limit(rule) for rule in spec.limits),
         on_time_spent=spec.on_time_spent,
         on_no_data=spec.on_no_data,
+        freeze=spec.freeze,
     )
 
 

@@ -114,7 +114,7 @@ class Fleet:
         """The policy under which a run began, as it stands now."""
         return next((policy for policy in self._policies() if policy.metadata.name == live.plan.policy), None)
 
-    async def override(self, live: LiveRun, policy: CanaryPolicy) -> None:
+    async def override(self, live: LiveRun, policy: CanaryPolicy) -> LiveRun:
         """End the run and begin another attempt under a changed policy. Raises UnfitPolicyError."""
         assert live.view is not None
         following = live.run.model_copy(update={"attempt": live.run.attempt + 1})
@@ -125,6 +125,7 @@ class Fleet:
         await self._end(live, "superseded", live.told.resource_version, live.view)
         fresh = LiveRun(run, plan, _nothing_told(run, plan), live.view)
         await self._observe(live.view, fresh, await self._registry.now(), None)
+        return fresh
 
     async def _see(self, view: RolloutView, *, seen: Millis, consistent: Millis | None) -> None:
         if view.aborted and view.releasing:

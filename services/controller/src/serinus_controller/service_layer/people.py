@@ -16,12 +16,15 @@ from serinus_contracts.policy import CanaryPolicy
 from serinus_runtime import logs
 
 from serinus_controller.domain.decide import Approval, Decision, Memory, decide, forced
+from serinus_controller.domain.freeze import frozen
 from serinus_controller.domain.progress import Intent
 from serinus_controller.domain.resolve import UnfitPolicyError
 from serinus_controller.service_layer.fleet import LiveRun
 from serinus_controller.service_layer.react import Reactor
 
 logger = logging.getLogger(__name__)
+
+Changed = dict[str, JsonValue]
 
 
 @dataclass(frozen=True)
@@ -91,17 +94,34 @@ class People:
         self.reactor.act(live, intent)
 
     async def _override(self, command: CommandIssued, live: LiveRun) -> None:
+        policy = self.reactor.fleet.policy_of(live)
         try:
-            policy = overridden(self.reactor.fleet.policy_of(live), command.change)
-            await self.reactor.fleet.override(live, policy)
+            changed = overridden(policy, command.change)
+            fresh = await self.reactor.fleet.override(live, changed)
         except (ValueError, UnfitPolicyError) as error:
             await self._answer(command, live, "refused", f"{_why(command)}: {error}")
             return
-        await self._answer(command, live, "override", f"{_why(command)}: a new attempt begins under the changed policy")
+        before, after = (_shown(one, command.change) for one in (policy, changed))
+        detail = f"{_why(command)}: attempt {fresh.run.attempt} begins under the changed policy"
+        await self._answer(command, fresh, "override", detail, before, after)
 
-    async def _answer(self, command: CommandIssued, live: LiveRun, action: Action, detail: str) -> None:
+    async def _answer(
+        self,
+        command: CommandIssued,
+        live: LiveRun,
+        action: Action,
+        detail: str,
+        before: Changed | None = None,
+        after: Changed | None = None,
+    ) -> None:
         decision = Decision(action, command.step, command.id, detail, actor=command.actor)
-        await self.reactor.tell(live, await self.reactor.control(live.run), decision)
+        await self.reactor.tell(live, await self.reactor.control(live.run), decision, before or {}, after or {})
+
+
+def _shown(policy: CanaryPolicy | None, change: Changed) -> Changed:
+    """The parts of the policy's spec that a change is about."""
+    spec = policy.spec.model_dump(mode="json", exclude_unset=True) if policy else {}
+    return {name: spec.get(name) for name in change}
 
 
 def overridden(policy: CanaryPolicy | None, change: dict[str, JsonValue]) -> CanaryPolicy:
@@ -138,6 +158,9 @@ def _refusal(command: CommandIssued, live: LiveRun, now: Millis) -> str:
         return f"{command.verb} by {command.actor} has expired"
     if command.verb in ("approve", "advance") and command.step != live.view.step:
         return f"{command.verb} by {command.actor} is for step {command.step}, the run is at {live.view.step}"
+    ice = frozen(live.plan.freeze, now)
+    if ice and command.verb in ("advance", "retry") and not command.reason:
+        return f"{command.verb} by {command.actor}: {ice}; to go on all the same, say why"
     return ""
 
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from prometheus_client import CollectorRegistry, Counter
+from pydantic import JsonValue
 from serinus_contracts import DecisionTaken, Run, VerdictReached
 from serinus_contracts.base import Millis
 from serinus_contracts.events import State
@@ -144,11 +146,19 @@ class Reactor:
         if not task.cancelled() and task.exception():
             logger.error("act of %s failed", run.rollout, exc_info=task.exception())
 
-    async def tell(self, live: LiveRun, control: Control, decision: Decision) -> None:
+    async def tell(
+        self,
+        live: LiveRun,
+        control: Control,
+        decision: Decision,
+        before: Mapping[str, JsonValue] = MappingProxyType({}),
+        after: Mapping[str, JsonValue] = MappingProxyType({}),
+    ) -> None:
         acting = decision.action in ACTIONS
         state: State = "intended" if acting else "confirmed"
         would = f"{live.plan.mode} mode, would {decision.action}: " if acting else ""
         event = told(live, decision, state, would + decision.detail, self.clock())
+        event = event.model_copy(update={"before": dict(before), "after": dict(after)})
         await self.journal.tell(event, topic=topic_of(decision))
         self._controls[live.run.id] = replace(self._controls.get(live.run.id, control), topic=topic_of(decision))
         self.telemetry.decisions.labels(decision.action, state).inc()
