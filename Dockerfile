@@ -1,0 +1,64 @@
+# One target a service: docker build --target analyzer -t serinus-analyzer .
+# Any base with Python 3.11 or newer and its venv module will do.
+ARG BASE_IMAGE=python:3.13-slim
+
+FROM ${BASE_IMAGE} AS build
+WORKDIR /src
+RUN python3 -m venv /opt/build && /opt/build/bin/pip install --quiet --no-cache-dir uv
+# The certificates of the base, so that one of a company that stands between is known.
+ENV UV_LINK_MODE=copy UV_NO_CACHE=1 UV_SYSTEM_CERTS=true VIRTUAL_ENV=/opt/build
+COPY requirements.lock ./
+# uv holds what it installs against the hashes in the constraints.
+RUN /opt/build/bin/uv pip install --quiet hatchling --constraints requirements.lock
+COPY shared shared
+COPY services services
+COPY simulator simulator
+RUN for project in shared/* services/* simulator; do \
+      (cd "$project" && /opt/build/bin/hatchling build --target wheel --directory /wheels) || exit 1; \
+    done
+# Ours are named by their files, so that no package of the same name elsewhere can take their place. Tests of
+# libraries stay out of the image.
+RUN printf '%s\n' '#!/bin/sh -e' \
+      'python3 -m venv --without-pip /opt/serinus' \
+      'set -- /wheels/serinus_contracts-*.whl "$@"' \
+      '/opt/build/bin/uv pip install --quiet --python /opt/serinus/bin/python --constraints requirements.lock "$@"' \
+      'find /opt/serinus -type d -name tests -prune -exec rm -r {} +' > /usr/local/bin/install-wheels \
+    && chmod +x /usr/local/bin/install-wheels
+
+FROM build AS collector-build
+RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_collector-*.whl
+FROM build AS analyzer-build
+RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_analyzer-*.whl
+FROM build AS controller-build
+RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_controller-*.whl
+FROM build AS simulator-build
+RUN install-wheels /wheels/serinus_simulator-*.whl
+
+FROM ${BASE_IMAGE} AS base
+ENV PATH=/opt/serinus/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /
+USER 65532:65532
+
+FROM base AS service
+ENV SERINUS_HTTP_HOST=0.0.0.0 SERINUS_HTTP_PORT=8080
+EXPOSE 8080
+HEALTHCHECK --interval=5s --timeout=3s --start-period=20s CMD \
+  ["python3", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8080/healthz', timeout=2)"]
+
+FROM service AS collector
+COPY --from=collector-build /opt/serinus /opt/serinus
+ENTRYPOINT ["serinus-collector"]
+
+FROM service AS analyzer
+COPY --from=analyzer-build /opt/serinus /opt/serinus
+ENTRYPOINT ["serinus-analyzer"]
+
+FROM service AS controller
+COPY --from=controller-build /opt/serinus /opt/serinus
+ENTRYPOINT ["serinus-controller"]
+
+FROM base AS simulator
+COPY --from=simulator-build /opt/serinus /opt/serinus
+EXPOSE 9099
+ENTRYPOINT ["serinus-simulator"]
+CMD ["/etc/serinus/world.yaml", "--host", "0.0.0.0", "--port", "9099"]

@@ -1,0 +1,118 @@
+{{- define "serinus.name" -}}
+{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name }}{{ end }}
+{{- end }}
+
+{{- /* Labels of one component: (list root component). */ -}}
+{{- define "serinus.selector" -}}
+{{- $root := first . -}}
+app.kubernetes.io/name: {{ $root.Chart.Name }}
+app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/component: {{ last . }}
+{{- end }}
+
+{{- define "serinus.labels" -}}
+{{- $root := first . -}}
+{{ include "serinus.selector" . }}
+app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ $root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
+{{- end }}
+
+{{- define "serinus.redisSecret" -}}
+{{- .Values.redis.existingSecret | default (printf "%s-redis" (include "serinus.name" .)) }}
+{{- end }}
+
+{{- /* What every service is: (list root component extra-environment volumes mounts). */ -}}
+{{- define "serinus.deployment" -}}
+{{- $root := index . 0 -}}
+{{- $component := index . 1 -}}
+{{- $own := index $root.Values $component -}}
+{{- $name := printf "%s-%s" (include "serinus.name" $root) $component -}}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ $name }}
+  namespace: {{ $root.Release.Namespace }}
+  labels: {{- include "serinus.labels" (list $root $component) | nindent 4 }}
+spec:
+  {{- if not (and (eq $component "analyzer") $root.Values.keda.enabled) }}
+  replicas: {{ $own.replicas }}
+  {{- end }}
+  selector:
+    matchLabels: {{- include "serinus.selector" (list $root $component) | nindent 6 }}
+  template:
+    metadata:
+      labels: {{- include "serinus.labels" (list $root $component) | nindent 8 }}
+      {{- with $own.podAnnotations }}
+      annotations: {{- toYaml . | nindent 8 }}
+      {{- end }}
+    spec:
+      serviceAccountName: {{ $name }}
+      automountServiceAccountToken: {{ has $component (list "controller" "console") }}
+      {{- with $root.Values.imagePullSecrets }}
+      imagePullSecrets: {{- toYaml . | nindent 8 }}
+      {{- end }}
+      securityContext:
+        runAsNonRoot: true
+        runAsUser: 65532
+        runAsGroup: 65532
+        fsGroup: 65532
+        seccompProfile: {type: RuntimeDefault}
+      terminationGracePeriodSeconds: 30
+      containers:
+      - name: {{ $component }}
+        image: {{ printf "%sserinus-%s:%s" $root.Values.image.registry $component ($root.Values.image.tag | default $root.Chart.AppVersion) }}
+        imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+        env:
+        - name: SERINUS_REDIS_URL
+          valueFrom: {secretKeyRef: {name: {{ include "serinus.redisSecret" $root }}, key: {{ $component }}}}
+        - {name: SERINUS_REDIS_TAG, value: {{ $root.Values.redis.tag | quote }}}
+        {{- with index . 2 }}
+        {{- . | nindent 8 }}
+        {{- end }}
+        {{- range $key, $value := $own.env }}
+        - {name: {{ $key }}, value: {{ $value | quote }}}
+        {{- end }}
+        ports:
+        - {name: http, containerPort: 8080}
+        livenessProbe:
+          httpGet: {path: /healthz, port: http}
+          periodSeconds: 10
+          failureThreshold: 3
+        readinessProbe:
+          httpGet: {path: /readyz, port: http}
+          periodSeconds: 5
+        resources: {{- toYaml $own.resources | nindent 10 }}
+        securityContext:
+          allowPrivilegeEscalation: false
+          readOnlyRootFilesystem: true
+          capabilities: {drop: [ALL]}
+        {{- with index . 3 }}
+        volumeMounts:
+        {{- . | nindent 8 }}
+        {{- end }}
+      {{- with index . 4 }}
+      volumes:
+      {{- . | nindent 6 }}
+      {{- end }}
+      {{- with $own.nodeSelector }}
+      nodeSelector: {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with $own.tolerations }}
+      tolerations: {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with $own.affinity }}
+      affinity: {{- toYaml . | nindent 8 }}
+      {{- end }}
+{{- end }}
+
+{{- /* What the controller may do; a test holds it against what it did. */ -}}
+{{- define "serinus.rules" }}
+rules:
+- {apiGroups: [argoproj.io], resources: [rollouts], verbs: [get, list, watch]}
+- {apiGroups: [argoproj.io], resources: [rollouts/status], verbs: [patch]}
+- {apiGroups: [""], resources: [pods], verbs: [list, watch]}
+- {apiGroups: [""], resources: [events], verbs: [create, patch]}
+- {apiGroups: [serinus.dev], resources: [canarypolicies], verbs: [list, watch]}
+- {apiGroups: [serinus.dev], resources: [canarypolicies/status], verbs: [patch]}
+{{- end }}
