@@ -42,8 +42,8 @@ USER 65532:65532
 FROM base AS service
 ENV SERINUS_HTTP_HOST=0.0.0.0 SERINUS_HTTP_PORT=8080
 EXPOSE 8080
-HEALTHCHECK --interval=5s --timeout=3s --start-period=20s CMD \
-  ["python3", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8080/healthz', timeout=2)"]
+HEALTHCHECK --interval=5s --timeout=10s --start-period=60s --retries=5 CMD \
+  ["python3", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8080/healthz', timeout=8)"]
 
 FROM service AS collector
 COPY --from=collector-build /opt/serinus /opt/serinus

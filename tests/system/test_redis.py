@@ -57,8 +57,10 @@ def guarded(tmp_path: Path) -> Iterator[tuple[RedisServer, dict[str, str]]]:
     folder = tmp_path / "guarded"
     folder.mkdir()
     passwords = {f"{name.upper()}_PASSWORD": f"{name}-secret" for name in USERS}
+    nobody = "user default off resetpass"
     users = Template(ACL.read_text()).substitute(passwords)
-    (folder / "users.acl").write_text(f"user default on >admin ~* &* +@all\n{users}")
+    assert nobody in users, "who brings no name has no right"
+    (folder / "users.acl").write_text(users.replace(nobody, "user default on >admin ~* &* +@all"))
     with started(RedisServer(redis_binary(), folder, aclfile=str(folder / "users.acl"))) as server:
         yield (
             server,

@@ -1,0 +1,93 @@
+"""The compose stack, as a newcomer starts it. Needs a Docker daemon, and images that it has or can pull.
+
+`BASE_IMAGE`, `REDIS_IMAGE` and `PROMETHEUS_IMAGE` name others, as they do for docker-compose.yml; the services' images
+are built before, by `docker compose build`.
+"""
+
+import asyncio
+import os
+import shutil
+import subprocess
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from serinus_contracts import Keys, RolloutObserved, VerdictReached, from_entry
+from serinus_runtime.redis import connected
+from testcontainers.compose import DockerCompose
+
+from tests.servers import free_port
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.anyio
+IMAGES = ("serinus-collector", "serinus-analyzer", "serinus-controller", "serinus-simulator")
+
+
+def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]], what: str, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            while not await condition():
+                await asyncio.sleep(0.2)
+    except TimeoutError:
+        raise AssertionError(f"waited {seconds:g} s in vain for {what}") from None
+
+
+@pytest.fixture
+def stack() -> Iterator[tuple[DockerCompose, str]]:
+    if shutil.which("docker") is None or docker("info").returncode:
+        pytest.skip("no Docker daemon answers here")
+    if docker("compose", "version").returncode:
+        pytest.skip("docker has no compose plugin here")
+    missing = [image for image in IMAGES if docker("image", "inspect", image).returncode]
+    if missing:
+        pytest.skip(f"images are not built (docker compose --profile demo build): {', '.join(missing)}")
+    ports = {name: str(free_port()) for name in ("REDIS_PORT", "PROMETHEUS_PORT", "SIMULATOR_PORT")}
+    # A project of its own, so that a stack that runs here already is left alone.
+    os.environ |= (settings := ports | {"COMPOSE_PROJECT_NAME": f"serinus-test-{os.getpid()}"})
+    compose = DockerCompose(ROOT, profiles=["demo"], wait=True, keep_volumes=False)
+    try:
+        compose.start()
+        yield compose, f"redis://serinus-reader:serinus@127.0.0.1:{ports['REDIS_PORT']}/0"
+    finally:
+        compose.stop()
+        for name in settings:
+            os.environ.pop(name)
+
+
+@pytest.mark.timeout(420)
+async def test_the_demo_profile_promotes_the_good_canary_and_aborts_the_bad_one_with_an_analyzer_killed(
+    stack: tuple[DockerCompose, str],
+) -> None:
+    compose, url = stack
+    scaled = docker(
+        "compose", "--project-directory", str(ROOT), "--profile", "demo", "up", "-d", "--scale", "analyzer=2"
+    )
+    assert scaled.returncode == 0, scaled.stderr
+    keys = Keys("serinus")
+    async with connected(url) as client:
+
+        async def ended() -> dict[str, str]:
+            entries: Any = await client.xrange(keys.stream(RolloutObserved.STREAM))
+            seen = [from_entry(RolloutObserved, fields).data for _, fields in entries]
+            return {one.run.name: one.outcome for one in seen if one.outcome}
+
+        async def judged() -> bool:
+            entries: Any = await client.xrange(keys.stream(VerdictReached.STREAM))
+            return len(entries) > 10
+
+        await eventually(judged, "verdicts", 90)
+        analyzers = [one.ID for one in compose.get_containers() if one.Service == "analyzer"]
+        assert len(analyzers) == 2
+        assert docker("kill", str(analyzers[0])).returncode == 0
+
+        async def done() -> bool:
+            return {"checkout", "payments"} <= set(await ended())
+
+        await eventually(done, "both releases to end", 240)
+        outcomes = await ended()
+        assert (outcomes["checkout"], outcomes["payments"]) == ("promoted", "aborted")
