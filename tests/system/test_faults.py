@@ -33,7 +33,7 @@ async def team(world: World, make_team: Callable[..., Team]) -> AsyncIterator[Te
     async def judged() -> bool:
         return "before_minimum" in reasons(await made.verdicts())
 
-    await made.until(judged, "the first judged look")
+    await made.until(judged, "the first judged look", 60)
     yield made
     assert world.status()["currentStepIndex"] == 1, "nothing was advanced meanwhile"
     assert (await made.ledger()).faults == []
@@ -166,12 +166,17 @@ async def test_a_weight_that_moves_while_the_controller_is_down_falsifies_no_win
                 assert one.window.begin >= look.stage_started
                 assert look.stage == 1 or one.window.end < stages[1]
     # Put back what the operator did, for the check at the end of every test.
-    assert (await team.ledger()).faults == []
+    assert (await team.ledger()).faults == ["step 1 was passed without a decision"], "it was the operator's"
     abort: dict[str, Any] = {"status": {"abort": True}}
     team.world.patch(abort, part="/status")
     await team.until(lambda: team.world.status().get("currentStepIndex") == 0, "the abort")
     team.world.patch({"status": {"abort": False}}, part="/status")
     team.world.wait_for_pause(1)
+
+    async def another_attempt() -> bool:
+        return (await newest_look(team)).run.attempt == 2
+
+    await team.until(another_attempt, "looks at another attempt")
 
 
 GARBAGE: list[dict[str, str]] = [

@@ -35,7 +35,7 @@ async def test_a_failover_in_the_midst_of_two_releases_changes_no_outcome_and_no
             async def under_way() -> bool:
                 return len(await team.verdicts()) >= 8
 
-            await team.until(under_way, "judging to be under way")
+            await team.until(under_way, "judging to be under way", 60)
             before = redis.master()
             assert before is not None
             before.kill()

@@ -1,37 +1,34 @@
-"""Holds the counts that were judged against what the scrapes at the windows' edges really showed.
+"""Holds all that was told of runs against what the scrapes really showed, and against itself.
 
-The simulator logs every answer of every metrics page. From that log alone, and not by the collector's code, the
-count of each window follows; and the chain of looks must be without a hole or a repeat, with one verdict each.
+Of every run, by the simulator's log of scrapes and not by the collector's code:
+the count of each window; the looks as a chain without a hole or a repeat, with one verdict each; the counts that a
+verdict stands on as the sum of its looks, per metric and arm; one decision for a cause; no gate skipped.
 """
 
-import json
-import re
-from bisect import bisect_right
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from serinus_contracts import (
     AnalysisPlan,
-    Bucketed,
-    Counted,
+    DecisionTaken,
+    Event,
     Keys,
     MetricsCollected,
-    PlanMetric,
     Proportion,
+    RolloutObserved,
+    UnreadableEntryError,
     VerdictReached,
     from_entry,
 )
-from serinus_contracts.plan import any_of
-from serinus_contracts.selector import Selector
 from serinus_runtime.plans import Plans
 from serinus_runtime.redis import Client
 
-Times = Mapping[str, Sequence[int]]
-NEAR_MS = 200
-_PAGE_SERIES = re.compile(r"^(?P<name>[^{]+)(\{(?P<labels>.*)\})?$")
+from serinus import order
+from serinus.truth import Pages, Times, expected, read_truth, stamped
+
+ARMS = ("canary", "stable")
 
 
 @dataclass(frozen=True)
@@ -46,52 +43,95 @@ class Ledger:
         return not self.faults and self.windows > 0
 
 
-@dataclass(frozen=True)
-class Page:
-    """One scrape of one pod: what each series showed, and how much of it a restart has hidden so far."""
+@dataclass
+class Told:
+    """All that was told of one run, in the order of the streams."""
 
-    time: int
-    values: Mapping[str, float]
-    hidden: float
+    observed: list[RolloutObserved] = field(default_factory=list)
+    looks: list[MetricsCollected] = field(default_factory=list)
+    verdicts: list[VerdictReached] = field(default_factory=list)
+    decisions: list[DecisionTaken] = field(default_factory=list)
+
+
+_LISTS: Mapping[type[Event], str] = {
+    RolloutObserved: "observed",
+    MetricsCollected: "looks",
+    VerdictReached: "verdicts",
+    DecisionTaken: "decisions",
+}
+
+
+async def read_told(client: Client, keys: Keys, foreign: Collection[bytes] = ()) -> dict[str, Told]:
+    """By run. `foreign` are ids of entries that somebody else wrote; what cannot be read is for the dead letters."""
+    found: dict[str, Told] = {}
+    for kind, name in _LISTS.items():
+        entries: Any = await client.xrange(keys.stream(kind.STREAM))
+        for id_, fields in entries:
+            if id_ in foreign:
+                continue
+            try:
+                event = from_entry(kind, fields).data
+            except UnreadableEntryError:
+                continue
+            getattr(found.setdefault(event.run.id, Told()), name).append(event)
+    return found
 
 
 async def check(
     client: Client, keys: Keys, run: str, truth: Path, scraper: str = "simulator", times: Times | None = None
 ) -> Ledger:
-    """Compare every judged window of the run with the log of scrapes (JSON Lines) by one scraper.
+    """The ledger of one run, against the log of scrapes (JSON Lines) by one scraper.
 
     A Prometheus stamps a sample with the time at which its scrape began, not with that of the answer which is in
     the log: `times` gives the stamps (ms) of each pod, in order.
     """
-    looks = [look for look in await _events(client, keys.stream("snapshots"), MetricsCollected) if look.run.id == run]
-    verdicts = [one for one in await _events(client, keys.stream("verdicts"), VerdictReached) if one.run.id == run]
-    if not looks:
+    told = (await read_told(client, keys)).get(run)
+    if told is None or not told.looks:
         return Ledger(0, ("no look was taken",))
-    faults = [*_chain_faults(looks, verdicts)]
-    pages = read_pages(truth, looks[0].run.namespace, looks[0].run.name, scraper)
+    pages: Pages = read_truth(truth, scraper).get((told.looks[0].run.namespace, told.looks[0].run.name), {})
     if times is not None:
-        pages = {pod: _stamped(known, times.get(pod, ())) for pod, known in pages.items()}
+        pages = {pod: stamped(known, times.get(pod, ())) for pod, known in pages.items()}
+    return compare(told, await plans_of(client, keys, [told]), pages)
+
+
+async def check_all(client: Client, keys: Keys, truth: Path, foreign: Collection[bytes] = ()) -> dict[str, Ledger]:
+    """The ledger of every run of which a look was taken."""
+    told = await read_told(client, keys, foreign)
+    plans = await plans_of(client, keys, told.values())
+    pages = read_truth(truth, "simulator")
+    return {
+        run: compare(one, plans, pages.get((one.looks[0].run.namespace, one.looks[0].run.name), {}))
+        for run, one in told.items()
+        if one.looks
+    }
+
+
+async def plans_of(client: Client, keys: Keys, told: Iterable[Told]) -> dict[str, AnalysisPlan]:
     plans = Plans(client, keys)
-    windows = 0
-    for look in looks:
-        plan = await plans.get(look.plan)
-        assert plan is not None
+    digests = {look.plan for one in told for look in one.looks}
+    return {digest: plan for digest in digests if (plan := await plans.get(digest))}
+
+
+def compare(told: Told, plans: Mapping[str, AnalysisPlan], pages: Pages) -> Ledger:
+    """What was told of a run against the pages of its pods."""
+    faults = [*order.of_looks(told.looks, told.verdicts), *order.of_verdicts(told.verdicts)]
+    faults += order.of_decisions(told.decisions, told.verdicts, told.observed, plans)
+    true: dict[tuple[int, str, str], list[int]] = {}
+    for look in told.looks:
         for name, measured in look.metrics.items():
-            if (
-                measured.status != "ok"
-                or measured.window is None
-                or measured.kind not in ("proportion", "distribution")
-            ):
+            # Gauges are no counts, and a query of its own knows its arms itself.
+            if measured.status != "ok" or measured.window is None or measured.kind in ("gauge", "scalar"):
                 continue
+            plan = plans[look.plan]
             metric = next(metric for metric in plan.metrics if metric.name == name)
-            windows += 1
-            for arm in ("canary", "stable"):
+            for arm in ARMS:
+                shown = true[look.end, name, arm] = expected(plan, metric, look, arm, pages)
                 seen = getattr(measured, arm)
-                true = _expected(plan, metric, look, arm, pages)
                 counted = _totals(seen.values()) if isinstance(measured, Proportion) else list(seen)
-                if counted != true:
-                    faults.append(f"{name} of {arm} in the look to {look.end}: counted {counted}, scrapes show {true}")
-    return Ledger(windows, faults)
+                if counted != shown:
+                    faults.append(f"{name} of {arm} in the look to {look.end}: counted {counted}, scrapes show {shown}")
+    faults += _folded_faults(told, plans, true)
+    return Ledger(len(true) // len(ARMS), faults)
 
 
 def _totals(pods: Iterable[tuple[int, int]]) -> list[int]:
@@ -99,128 +139,47 @@ def _totals(pods: Iterable[tuple[int, int]]) -> list[int]:
     return [sum(events for events, _ in pairs), sum(trials for _, trials in pairs)]
 
 
-async def _events(client: Client, stream: str, kind: Any) -> list[Any]:
-    entries: Any = await client.xrange(stream)
-    # What somebody else wrote there is for the dead letters; ours have a type.
-    return [from_entry(kind, fields).data for _, fields in entries if b"ce_type" in fields]
+def _folded_faults(
+    told: Told, plans: Mapping[str, AnalysisPlan], true: Mapping[tuple[int, str, str], list[int]]
+) -> Iterable[str]:
+    """Where the counts under a verdict have not grown by just what its look showed.
+
+    Only the default judge says them per channel. Looks without requests on an arm are not judged, and after an abort
+    the numbers stay as they were when it was decided.
+    """
+    looks = {look.end: look for look in told.looks}
+    before: dict[tuple[str, int, str], tuple[int, int]] = {}
+    aborted = False
+    for verdict in told.verdicts:
+        look = looks.get(verdict.end)
+        if look is None or verdict.judge != "sequential":
+            continue
+        for metric in (one for one in verdict.metrics if not one.limit):
+            shown = {arm: true.get((verdict.end, metric.name, arm)) for arm in ARMS}
+            for number, channel in enumerate(metric.run):
+                edges = {"canary": channel.canary_edge, "stable": channel.stable_edge}
+                added = {arm: _of_channel(look, metric.name, shown[arm], edges[arm]) for arm in ARMS}
+                judged = not aborted and all(trials > 0 for _, trials in added.values())
+                for arm in ARMS:
+                    counts = getattr(channel, arm)
+                    old = before.get((metric.name, number, arm), (0, 0))
+                    wanted = (old[0] + added[arm][0], old[1] + added[arm][1]) if judged else old
+                    if (counts.events, counts.trials) != wanted:
+                        yield (
+                            f"{metric.name} of {arm} under the verdict to {verdict.end}: "
+                            f"{counts.events} of {counts.trials}, its looks make {wanted[0]} of {wanted[1]}"
+                        )
+                    before[metric.name, number, arm] = (counts.events, counts.trials)
+        aborted = aborted or verdict.verdict == "abort"
 
 
-def _chain_faults(looks: Sequence[MetricsCollected], verdicts: Sequence[VerdictReached]) -> Iterable[str]:
-    before = 0
-    for look in looks:
-        if look.follows != before:
-            yield f"the look to {look.end} follows {look.follows}, the one before ended at {before}"
-        before = look.end
-    told = Counter(verdict.event_id() for verdict in verdicts)
-    for name, times in told.items():
-        if times > 1:
-            yield f"verdict {name} was told {times} times"
-    ends = [verdict.end for verdict in verdicts]
-    if ends != sorted(ends):
-        yield "verdicts are out of order"
-    # The newest look may be on its way to its verdict.
-    for look in looks[:-1]:
-        if look.event_id() not in told:
-            yield f"the look to {look.end} has no verdict"
-    if any(verdict.quality.gaps for verdict in verdicts):
-        yield f"{verdicts[-1].quality.gaps} gaps"
-
-
-def read_pages(truth: Path, namespace: str, rollout: str, scraper: str) -> dict[str, list[Page]]:
-    """The scrapes of each pod of a rollout by one scraper, in order of time."""
-    pages: dict[str, list[Page]] = defaultdict(list)
-    with truth.open(encoding="utf-8") as lines:
-        for line in lines:
-            if not line.endswith("\n"):
-                break  # still being written
-            scrape = json.loads(line)
-            ours = (scrape["namespace"], scrape["rollout"]) == (namespace, rollout) and scrape["by"].startswith(scraper)
-            if not ours or not scrape["ok"]:
-                continue
-            hidden = _counted(scrape["totals"]) - _counted(scrape["values"])
-            pages[scrape["pod"]].append(Page(scrape["time"], scrape["values"], hidden))
-    for known in pages.values():
-        known.sort(key=lambda page: page.time)
-    return pages
-
-
-def _stamped(pages: Sequence[Page], stamps: Sequence[int]) -> list[Page]:
-    """The pages with the stamps of their samples: each belongs to the nearest one."""
-    found = []
-    for page in pages:
-        near = bisect_right(stamps, page.time)
-        close = min(stamps[max(0, near - 1) : near + 1], key=lambda stamp: abs(stamp - page.time), default=None)
-        if close is not None and abs(close - page.time) < NEAR_MS:
-            found.append(replace(page, time=close))
-    return found
-
-
-def _counted(series: Mapping[str, float]) -> float:
-    """All whole-number counters together; sums of latencies would bring the errors of floating point."""
-    return sum(value for name, value in series.items() if "_sum" not in name)
-
-
-def _expected(
-    plan: AnalysisPlan, metric: PlanMetric, look: MetricsCollected, arm: str, pages: Mapping[str, Sequence[Page]]
-) -> list[int]:
-    """What the scrapes show for one metric and arm between the edges of its window."""
-    window = look.metrics[metric.name].window
-    assert window is not None
-    assert isinstance(metric.source, Counted | Bucketed)
-    hash_ = look.run.canary_hash if arm == "canary" else look.run.stable_hash
-    shown: dict[str, float] = defaultdict(float)
-    started = {pod.name: pod.started or 0 for pod in look.pods}
-    for pod, known in pages.items():
-        if pod.startswith(f"{look.run.name}-{hash_}-"):
-            young = started.get(pod, 0) >= window.begin
-            for series, count in _shown(known, look.stage_started, window.begin, window.end, young).items():
-                shown[series] += count
-    if metric.source.kind == "proportion":
-        events = trials = 0.0
-        for series, count in shown.items():
-            labels = parse_series(series)
-            if not _of_metric(metric.source.query, labels):
-                continue
-            trials += count if any_of(metric.source.trials, labels) else 0
-            events += count if any_of(metric.source.events, labels) else 0
-        return [round(events), round(trials)]
-    buckets: dict[float, float] = defaultdict(float)
-    for series, count in shown.items():
-        labels = parse_series(series)
-        if _of_metric(metric.source.query, labels):
-            buckets[float(labels["le"])] += count
-    cumulative = [buckets[edge] for edge in sorted(buckets)]
-    return [round(after - before) for before, after in zip([0.0, *cumulative], cumulative, strict=False)]
-
-
-def _of_metric(query: Selector, labels: Mapping[str, str]) -> bool:
-    """The page does not carry the labels that a scrape adds, so only the name is compared."""
-    return query.name is None or labels["__name__"] == query.name
-
-
-def _shown(pages: Sequence[Page], floor: int, begin: int, end: int, young: bool) -> dict[str, float]:
-    """The increase of each series of a pod between two moments, by the scrapes at or before them."""
-    times = [page.time for page in pages]
-    last, base = bisect_right(times, end) - 1, bisect_right(times, begin) - 1
-    if last < 0:
-        return {}
-    if base < 0 or times[base] < floor:
-        # Nothing before the window: a pod that began inside it counts from zero, another only from its first scrape.
-        base = base + 1 if not (base < 0 and young) else -1
-    counts: dict[str, float] = defaultdict(float)
-    before = pages[base].values if base >= 0 else {}
-    hidden = pages[base].hidden if base >= 0 else 0.0
-    for page in pages[base + 1 : last + 1]:
-        restarted = page.hidden != hidden
-        for series, value in page.values.items():
-            counts[series] += value if restarted else value - before.get(series, 0.0)
-        before, hidden = page.values, page.hidden
-    return counts
-
-
-def parse_series(text: str) -> dict[str, str]:
-    """Labels of a series as a metrics page writes it, with its name as `__name__`."""
-    found = _PAGE_SERIES.match(text)
-    assert found is not None
-    selector = Selector.parse(text)
-    return {"__name__": found["name"], **{matcher.label: matcher.value for matcher in selector.matchers}}
+def _of_channel(look: MetricsCollected, name: str, shown: list[int] | None, edge: float | None) -> tuple[int, int]:
+    """Events and trials of one channel in a look: of a distribution, those above its edge."""
+    measured = look.metrics.get(name)
+    if shown is None or measured is None:
+        return 0, 0
+    if measured.kind == "proportion":
+        return shown[0], shown[1]
+    if measured.kind != "distribution" or edge not in measured.edges:
+        return 0, 0
+    return sum(shown[measured.edges.index(edge) + 1 :]), sum(shown)

@@ -1,0 +1,130 @@
+"""What the scrapes really showed, by the simulator's log, and from that log alone what a window must count."""
+
+import json
+import re
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from serinus_contracts import AnalysisPlan, Bucketed, Counted, MetricsCollected, PlanMetric
+from serinus_contracts.plan import any_of
+from serinus_contracts.selector import Selector
+
+Times = Mapping[str, Sequence[int]]
+Pages = Mapping[str, Sequence["Page"]]
+NEAR_MS = 200
+_PAGE_SERIES = re.compile(r"^(?P<name>[^{]+)(\{(?P<labels>.*)\})?$")
+
+
+@dataclass(frozen=True)
+class Page:
+    """One scrape of one pod: what each series showed, and how much of it a restart has hidden so far."""
+
+    time: int
+    values: Mapping[str, float]
+    hidden: float
+
+
+def read_truth(truth: Path, scraper: str) -> dict[tuple[str, str], dict[str, list[Page]]]:
+    """The scrapes by one scraper, in order of time: by namespace and rollout, then by pod."""
+    pages: dict[tuple[str, str], dict[str, list[Page]]] = defaultdict(lambda: defaultdict(list))
+    with truth.open(encoding="utf-8") as lines:
+        for line in lines:
+            if not line.endswith("\n"):
+                break  # still being written
+            scrape = json.loads(line)
+            if not scrape["by"].startswith(scraper) or not scrape["ok"]:
+                continue
+            hidden = _counted(scrape["totals"]) - _counted(scrape["values"])
+            page = Page(scrape["time"], scrape["values"], hidden)
+            pages[scrape["namespace"], scrape["rollout"]][scrape["pod"]].append(page)
+    for pods in pages.values():
+        for known in pods.values():
+            known.sort(key=lambda page: page.time)
+    return pages
+
+
+def stamped(pages: Sequence[Page], stamps: Sequence[int]) -> list[Page]:
+    """The pages with the stamps of their samples: each belongs to the nearest one."""
+    found = []
+    for page in pages:
+        near = bisect_right(stamps, page.time)
+        close = min(stamps[max(0, near - 1) : near + 1], key=lambda stamp: abs(stamp - page.time), default=None)
+        if close is not None and abs(close - page.time) < NEAR_MS:
+            found.append(replace(page, time=close))
+    return found
+
+
+def _counted(series: Mapping[str, float]) -> float:
+    """All whole-number counters together; sums of latencies would bring the errors of floating point."""
+    return sum(value for name, value in series.items() if "_sum" not in name)
+
+
+def expected(
+    plan: AnalysisPlan, metric: PlanMetric, look: MetricsCollected, arm: str, pages: Mapping[str, Sequence[Page]]
+) -> list[int]:
+    """What the scrapes show for one metric and arm between the edges of its window."""
+    window = look.metrics[metric.name].window
+    assert window is not None
+    assert isinstance(metric.source, Counted | Bucketed)
+    hash_ = look.run.canary_hash if arm == "canary" else look.run.stable_hash
+    shown: dict[str, float] = defaultdict(float)
+    started = {pod.name: pod.started or 0 for pod in look.pods}
+    for pod, known in pages.items():
+        if pod.startswith(f"{look.run.name}-{hash_}-"):
+            young = started.get(pod, 0) >= window.begin
+            for series, count in _shown(known, look.stage_started, window.begin, window.end, young).items():
+                shown[series] += count
+    if metric.source.kind == "proportion":
+        events = trials = 0.0
+        for series, count in shown.items():
+            labels = parse_series(series)
+            if not _of_metric(metric.source.query, labels):
+                continue
+            trials += count if any_of(metric.source.trials, labels) else 0
+            events += count if any_of(metric.source.events, labels) else 0
+        return [round(events), round(trials)]
+    buckets: dict[float, float] = defaultdict(float)
+    for series, count in shown.items():
+        labels = parse_series(series)
+        if _of_metric(metric.source.query, labels):
+            buckets[float(labels["le"])] += count
+    cumulative = [buckets[edge] for edge in sorted(buckets)]
+    return [round(after - before) for before, after in zip([0.0, *cumulative], cumulative, strict=False)]
+
+
+def _of_metric(query: Selector, labels: Mapping[str, str]) -> bool:
+    """The page does not carry the labels that a scrape adds, so only the name is compared."""
+    return query.name is None or labels["__name__"] == query.name
+
+
+def _shown(pages: Sequence[Page], floor: int, begin: int, end: int, young: bool) -> dict[str, float]:
+    """The increase of each series of a pod between two moments, by the scrapes at or before them."""
+    times = [page.time for page in pages]
+    last, base = bisect_right(times, end) - 1, bisect_right(times, begin) - 1
+    if last < 0:
+        return {}
+    if base < 0 or times[base] < floor:
+        # Nothing before the window: a pod that began inside it counts from zero, another only from its first scrape.
+        base = base + 1 if not (base < 0 and young) else -1
+    counts: dict[str, float] = defaultdict(float)
+    before = pages[base].values if base >= 0 else {}
+    hidden = pages[base].hidden if base >= 0 else 0.0
+    for page in pages[base + 1 : last + 1]:
+        restarted = page.hidden != hidden
+        for series, value in page.values.items():
+            counts[series] += value if restarted else value - before.get(series, 0.0)
+        before, hidden = page.values, page.hidden
+    return counts
+
+
+@lru_cache(maxsize=100_000)
+def parse_series(text: str) -> dict[str, str]:
+    """Labels of a series as a metrics page writes it, with its name as `__name__`."""
+    found = _PAGE_SERIES.match(text)
+    assert found is not None
+    selector = Selector.parse(text)
+    return {"__name__": found["name"], **{matcher.label: matcher.value for matcher in selector.matchers}}
