@@ -82,3 +82,12 @@ async def test_runs_of_one_batch_are_committed_each_for_itself(
 
 async def test_a_run_not_seen_before_has_an_empty_standing(evidence: RedisEvidence) -> None:
     assert await evidence.load(["nobody"]) == {"nobody": Standing()}
+
+
+async def test_a_look_that_is_not_in_the_stream_any_more_changes_nothing(
+    evidence: RedisEvidence, client: Any, keys: Keys
+) -> None:
+    (entry,) = await delivered(client, keys, 1)
+    await client.xdel(keys.stream("snapshots"), entry)
+    assert await evidence.commit([Fold(RUN.id, Standing(), AFTER, [verdict()], [entry])]) == [False]
+    assert await evidence.load([RUN.id]) == {RUN.id: Standing()}

@@ -188,3 +188,15 @@ async def test_a_run_that_begins_is_published_and_due_within_its_first_interval(
     assert from_entry(RolloutObserved, fields).data == observed()
     assert [told.run for told in await controller.live("test")] == [RUN]
     assert list(await controller.live("another-cluster")) == []
+
+
+async def test_an_observation_and_an_end_whose_telling_is_repeated_are_told_once(
+    controller: ControllersRegistry, client: Any, keys: Keys
+) -> None:
+    for _ in range(2):
+        await controller.observe(observed(), plan(), 2_000_000, publish=True)
+    assert await client.xlen(keys.stream("rollouts")) == 1
+    for outcome in ("aborted", "aborted", "superseded"):
+        await controller.retire(observed(outcome=outcome))
+    assert await client.xlen(keys.stream("rollouts")) == 2
+    assert await client.hget(keys.run(RUN.id), "outcome") == b"aborted"

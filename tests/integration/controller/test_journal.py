@@ -58,3 +58,13 @@ async def test_attempts_are_counted_over_restarts_and_by_two_controllers_alike(c
     assert [(await each.attempt("c", retried)).number for each in (one, two, one)] == [2, 2, 2]
     assert (await two.attempt("c", at())).number == 2, "an old reader must not count"
     assert (await one.attempt("another", at())).number == 1
+
+
+async def test_a_decision_whose_telling_is_repeated_is_told_once(
+    journal: RedisJournal, client: Any, keys: Keys
+) -> None:
+    for _ in range(2):
+        await journal.tell(DECISION, topic="advance:1:", ends_intent=True)
+    assert await client.xlen(keys.stream("decisions")) == 1
+    await journal.tell(DECISION.model_copy(update={"cause": "another"}), topic="advance:1:")
+    assert await client.xlen(keys.stream("decisions")) == 2

@@ -155,3 +155,19 @@ async def test_an_entry_that_kills_its_readers_again_and_again_is_buried(
     ((_, letter),) = await client.xrange(keys.dead_letters)
     assert b"delivered 21 times and never finished" in letter[b"error"]
     assert inbox.entries == []
+
+
+async def test_an_entry_is_buried_once_and_not_at_all_when_somebody_finished_it(
+    broker: RedisBroker, client: Any, keys: Keys
+) -> None:
+    stream = keys.stream("verdicts")
+    one = reader(broker, client, keys, Inbox())
+    await ensure_group(client, stream, "readers")
+    ids = [await client.xadd(stream, {"n": number}) for number in (1, 2)]
+    await client.xreadgroup("readers", "c", {stream: ">"})
+    await one.ack(ids[1])
+    for id_ in (ids[0], *ids):
+        await one.bury(Entry(id_, {}), "no event")
+    assert await client.xlen(keys.dead_letters) == 1
+    await client.xdel(stream, ids[0])
+    assert await one.lost(ids) == [ids[0]]

@@ -17,12 +17,14 @@ from faststream import AckPolicy
 from faststream.redis import RedisBroker, RedisStreamMessage, StreamSub
 from redis.exceptions import ResponseError
 
+from serinus_runtime import scripts
 from serinus_runtime.redis import BLOCK_MS, Client
 
 logger = logging.getLogger(__name__)
 
 RECLAIM_AFTER_MS = 15_000
 MOST_DELIVERIES = 20
+MOST_LETTERS = 10_000
 
 
 class Entry(NamedTuple):
@@ -66,6 +68,7 @@ class GroupReader:
         self.stream, self.group, self.consumer = stream, group, consumer_name()
         self._client, self._dead_letters, self._handler = client, dead_letters, handler
         self._batch, self._reclaim_after_ms = batch, reclaim_after_ms
+        self._bury = scripts.load(client, __package__, "bury")
         self._subscriber: Any = broker.subscriber(
             stream=StreamSub(
                 stream,
@@ -119,6 +122,14 @@ class GroupReader:
         oldest: bytes | None = summary["min"]
         return oldest
 
+    async def lost(self, ids: Sequence[bytes]) -> list[bytes]:
+        """Those of the entries that are not in the stream any more."""
+        async with self._client.pipeline(transaction=False) as pipe:
+            for id_ in ids:
+                pipe.xrange(self.stream, id_, id_)
+            found: list[Any] = await pipe.execute()
+        return [id_ for id_, entries in zip(ids, found, strict=True) if not entries]
+
     async def ack(self, *ids: bytes) -> None:
         if ids:
             await self._client.xack(self.stream, self.group, *ids)
@@ -129,17 +140,17 @@ class GroupReader:
         fields = {
             name.decode("utf-8", "replace"): value.decode("utf-8", "replace") for name, value in entry.fields.items()
         }
-        letter: dict[Any, Any] = {
+        letter: dict[str, Any] = {
             "stream": self.stream,
             "group": self.group,
             "id": entry.id,
             "error": error,
             "entry": json.dumps(fields, ensure_ascii=False),
         }
-        async with self._client.pipeline(transaction=True) as pipe:
-            pipe.xadd(self._dead_letters, letter, maxlen=10_000, approximate=True)
-            pipe.xack(self.stream, self.group, entry.id)
-            await pipe.execute()
+        await self._bury(
+            keys=[self.stream, self._dead_letters],
+            args=[self.group, entry.id, MOST_LETTERS, *(part for pair in letter.items() for part in pair)],
+        )
 
 
 async def _as_it_is(message: Any) -> RedisStreamMessage:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from serinus_analyzer.service_layer import chain
-from serinus_analyzer.service_layer.folder import PATIENCE, Folder, Telemetry
+from serinus_analyzer.service_layer.folder import LOST_EVERY, PATIENCE, Folder, Telemetry
 from serinus_analyzer.service_layer.ports import Fold, Standing
 from serinus_contracts import AnalysisPlan, MetricsCollected, VerdictReached, seal, to_entry
 from serinus_runtime.streams import Entry
@@ -50,6 +50,9 @@ class World:
     async def oldest_pending(self) -> bytes | None:
         return min(self.pending, key=lambda entry: int(entry.split(b"-")[0]), default=None)
 
+    async def lost(self, ids: Sequence[bytes]) -> list[bytes]:
+        return [id_ for id_ in ids if id_ not in self.entries]
+
     async def load(self, runs: Sequence[str]) -> Mapping[str, Standing]:
         return {run: self.standings.get(run, Standing()) for run in runs}
 
@@ -60,6 +63,7 @@ class World:
         done = []
         for one in folds:
             free = self.standings.get(one.run, Standing()).through == one.before.through
+            free = free and all(entry in self.entries for entry in one.entries)
             done.append(free)
             if free:
                 self.standings[one.run] = one.after
@@ -249,3 +253,29 @@ async def test_whoever_reads_what_in_whatever_order_each_look_is_judged_once_and
     assert world.pending == set()
     assert world.verdicts[-1].quality.gaps == 0
     assert world.standings[RUN.id].looks == 6
+
+
+async def test_a_look_that_a_failover_lost_is_not_judged_and_the_one_taken_in_its_place_is() -> None:
+    world = World()
+    folder = world.folder()
+    first, lost = looks(2)
+    await folder.on_entries([world.publish(first)])
+    phantom, again = world.publish(lost), world.publish(snapshot(lost.follows, lost.end + 700))
+    del world.entries[phantom.id]
+    await folder.on_entries([phantom])
+    await folder.on_entries([again])
+    assert told(world) == [first.end]
+    for _ in range(LOST_EVERY):
+        await folder.retry()
+    assert told(world) == [first.end, lost.end + 700]
+
+
+async def test_a_look_that_overlaps_what_was_judged_is_buried_and_does_not_count_twice() -> None:
+    world = World()
+    folder = world.folder()
+    first, second = looks(2)
+    await folder.on_entries([world.publish(first), world.publish(second)])
+    await folder.on_entries([world.publish(snapshot(first.end, second.end + 700))])
+    assert told(world) == [first.end, second.end]
+    assert "looks to 1011000 are judged already" in world.buried[0][1]
+    assert world.pending == set()

@@ -67,7 +67,7 @@ class World:
     def __init__(self, one: AnalysisPlan | None = None, state: dict[str, Any] | None = None) -> None:
         self.rollout, self.journal, self.registry = FakeRollout(state or document()), FakeJournal(), FakeRegistry()
         self.fleet = Fleet(self.registry, "test", lambda: [POLICY])
-        self.plan = one or plan()
+        self.plan, self.said = one or plan(), -1
         actor = Actor(self.rollout, self.journal, lambda: 5, time.monotonic, IMPATIENT)
         self.reactor = Reactor(self.fleet, self.journal, actor, Telemetry(CollectorRegistry()), lambda: 5)
         self.look()
@@ -78,7 +78,8 @@ class World:
         self.fleet.runs[RUN.uid] = LiveRun(RUN, self.plan, observed(step=seen.step, stage=seen.step // 2), seen)
 
     async def say(self, verb: Verb, **other: Any) -> None:
-        await People(self.reactor).on_command(command(verb, **other), NOW)
+        self.said += 1
+        await People(self.reactor).on_command(command(verb, **{"id": f"01J{self.said:022d}A", **other}), NOW)
         await asyncio.gather(*self.reactor._acts.values())
         if RUN.uid in self.fleet.runs:
             self.look()
@@ -258,3 +259,11 @@ async def test_a_command_for_another_attempt_is_passed_over() -> None:
         await world.say(verb, run=other)
     assert world.told() == []
     assert replace(world.fleet.runs[RUN.uid]).run == RUN
+
+
+async def test_a_copy_of_a_hold_that_comes_after_the_resume_changes_nothing() -> None:
+    world = World()
+    held = command("hold", run=RUN)
+    for one in (held, command("resume", run=RUN, id="01J0000000000000000000000B"), held):
+        await People(world.reactor).on_command(one, NOW)
+    assert (await world.reactor.control(RUN)).memory.held == ""

@@ -126,10 +126,10 @@ async def test_silence_is_told_once_and_again_after_verdicts_had_come_back() -> 
     late = NOW + 60_000
     await reactor.watch_silence(late)
     await reactor.watch_silence(late)
-    assert [decision.cause for decision in world.journal.told] == ["no-verdict"]
+    assert [decision.cause for decision in world.journal.told] == ["no-verdict since 1000000"]
     await reactor.on_verdict(verdict(end=late, verdict="hold", reason="no_data"), late)
     await reactor.watch_silence(late + 60_000)
-    assert [decision.cause for decision in world.journal.told][-1] == "no-verdict"
+    assert [decision.cause for decision in world.journal.told][-1] == f"no-verdict since {late}"
 
 
 async def test_an_open_intent_is_not_begun_twice_by_the_same_controller() -> None:
@@ -142,3 +142,12 @@ async def test_an_open_intent_is_not_begun_twice_by_the_same_controller() -> Non
     await world.done(reactor)
     assert world.rollout.weights == [25]
     assert len(world.journal.told) == 1
+
+
+async def test_a_copy_of_an_older_verdict_that_comes_late_decides_nothing() -> None:
+    world = World()
+    reactor = world.reactor()
+    await reactor.on_verdict(verdict(verdict="hold", reason="liveness", end=1_011_000), NOW)
+    await reactor.on_verdict(verdict(), NOW)
+    await world.done(reactor)
+    assert world.journal.actions() == [("hold", "confirmed")]

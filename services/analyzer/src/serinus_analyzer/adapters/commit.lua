@@ -5,13 +5,15 @@
 --       number of entries, these, then for each verdict the number of its fields and these.
 local through = redis.call('HGET', KEYS[1], 'through') or '0'
 if through ~= ARGV[1] then return 0 end
-local at = 6
 local fields = tonumber(ARGV[5])
-redis.call('HSET', KEYS[1], unpack(ARGV, at, at + fields - 1))
+local at = 6 + fields
+local first_entry, last_entry = at + 1, at + tonumber(ARGV[at])
+-- A look that a failover lost is taken anew by its collector: what was read of it before must not count.
+for i = first_entry, last_entry do
+  if #redis.call('XRANGE', KEYS[3], ARGV[i], ARGV[i]) == 0 then return -1 end
+end
+redis.call('HSET', KEYS[1], unpack(ARGV, 6, 5 + fields))
 redis.call('EXPIRE', KEYS[1], ARGV[4])
-at = at + fields
-local entries = tonumber(ARGV[at])
-local first_entry, last_entry = at + 1, at + entries
 at = last_entry + 1
 while at <= #ARGV do
   local size = tonumber(ARGV[at])

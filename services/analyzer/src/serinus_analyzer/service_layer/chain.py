@@ -37,6 +37,11 @@ def repeats(standing: Standing, looks: Sequence[Look]) -> list[Look]:
     return [look for look in looks if look.snapshot.end <= standing.through]
 
 
+def forks(standing: Standing, looks: Sequence[Look]) -> list[Look]:
+    """Looks that begin before what was judged and end after it: folded, they would count requests twice."""
+    return [look for look in looks if look.snapshot.follows < standing.through < look.snapshot.end]
+
+
 def fold_all(steps: Sequence[Step]) -> list[tuple[Standing, VerdictReached]]:
     """The standing after each look, and its verdict; looks of different runs, judged together where one judge can.
 

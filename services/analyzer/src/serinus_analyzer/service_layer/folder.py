@@ -16,13 +16,15 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from serinus_contracts import AnalysisPlan, MetricsCollected, UnreadableEntryError, VerdictReached, from_entry
 from serinus_runtime.streams import Entry
 
-from serinus_analyzer.service_layer.chain import Look, Step, bridged, fold_all, next_look, repeats
+from serinus_analyzer.service_layer.chain import Look, Step, bridged, fold_all, forks, next_look, repeats
 from serinus_analyzer.service_layer.ports import Evidence, Fold, Standing
 
 logger = logging.getLogger(__name__)
 
 # A run whose plan is not there waits this many tries (about 100 ms each) for the controller to write it again.
 PATIENCE = 600
+# How often what waits is looked up in the stream, in tries: a failover may have lost it.
+LOST_EVERY = 50
 MOST_WAITING = 50_000
 
 
@@ -35,6 +37,10 @@ class Stream(Protocol):
 
     async def oldest_pending(self) -> bytes | None:
         """The oldest entry that no analyzer has finished, None if there is none."""
+        ...
+
+    async def lost(self, ids: Sequence[bytes]) -> Sequence[bytes]:
+        """Those of the entries that are not in the stream any more."""
         ...
 
 
@@ -103,6 +109,7 @@ class Folder:
             for waiting in self._waiting.values():
                 for one in waiting.values():
                     one.tries += 1
+            await self._drop_lost()
             await self._fold(set(self._waiting))
         self.telemetry.waiting.set(sum(map(len, self._waiting.values())))
         return 0.1
@@ -128,9 +135,22 @@ class Folder:
                 if done:
                     self._settle(fold)
 
+    async def _drop_lost(self) -> None:
+        """Forget looks whose entries are gone: their collector takes them anew, with other ends."""
+        runs = {id_: run for run, waiting in self._waiting.items() for id_, one in waiting.items()
+                if one.tries % LOST_EVERY == 0}  # fmt: skip
+        for id_ in await self.stream.lost(list(runs)) if runs else ():
+            logger.warning("look of %s is not in the stream any more", runs[id_])
+            self._drop(runs[id_], [id_])
+
     async def _settle_repeats(self, run: str, standing: Standing) -> None:
-        done = [look.entry for look in repeats(standing, _looks(self._waiting.get(run, {})))]
+        waiting = self._waiting.get(run, {})
+        done = [look.entry for look in repeats(standing, _looks(waiting))]
         await self.stream.ack(*done)
+        for fork in forks(standing, _looks(waiting)):
+            problem = f"it follows {fork.snapshot.follows}, but looks to {standing.through} are judged already"
+            await self.stream.bury(waiting[fork.entry].entry, problem)
+            done.append(fork.entry)
         self._drop(run, done)
 
     async def _next_steps(self, under_way: Mapping[str, Progress]) -> dict[str, tuple[Waiting, Step]]:

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from serinus_contracts import DecisionTaken, Keys, Run, VerdictReached, seal, to_entry
+from serinus_runtime import scripts
 from serinus_runtime.clock import Clock
 from serinus_runtime.redis import KEPT_SECONDS, Client
 
@@ -17,6 +18,7 @@ from serinus_controller.service_layer.ports import Control
 class RedisJournal:
     def __init__(self, client: Client, keys: Keys, *, clock: Clock, most_entries: int) -> None:
         self._client, self._keys, self._clock, self._most_entries = client, keys, clock, most_entries
+        self._tell = scripts.load(client, __package__, "tell")
 
     async def load(self, run: Run) -> Control:
         names = ("intent", "memory", "topic", "verdict")
@@ -40,14 +42,18 @@ class RedisJournal:
 
     async def tell(self, decision: DecisionTaken, *, topic: str, ends_intent: bool = False) -> None:
         key = self._keys.control(decision.run.id)
-        entry: dict[Any, Any] = dict(to_entry(seal(decision, source=SOURCE, now=self._clock())))
-        async with self._client.pipeline(transaction=True) as pipe:
-            pipe.xadd(self._keys.stream("decisions"), entry, maxlen=self._most_entries, approximate=True)
-            pipe.hset(key, "topic", topic)
-            if ends_intent:
-                pipe.hdel(key, "intent")
-            pipe.expire(key, KEPT_SECONDS)
-            await pipe.execute()
+        entry = to_entry(seal(decision, source=SOURCE, now=self._clock()))
+        await self._tell(
+            keys=[key, self._keys.stream("decisions")],
+            args=[
+                decision.event_id(),
+                topic,
+                int(ends_intent),
+                KEPT_SECONDS,
+                self._most_entries,
+                *(part for pair in entry.items() for part in pair),
+            ],
+        )
 
     async def _set(self, run: Run, **fields: Any) -> None:
         key = self._keys.control(run.id)
@@ -59,4 +65,4 @@ class RedisJournal:
 
 def _memory(document: dict[str, Any]) -> Memory:
     approvals = {int(step): Approval(**approval) for step, approval in document.get("approvals", {}).items()}
-    return Memory(approvals=approvals, held=document.get("held", ""))
+    return Memory(approvals, document.get("held", ""), tuple(document.get("followed", ())))

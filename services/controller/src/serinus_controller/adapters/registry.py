@@ -23,6 +23,7 @@ class RedisRegistry:
         self._plans = Plans(client, keys)
         self._observe = scripts.load(client, __package__, "observe")
         self._attempt = scripts.load(client, __package__, "attempt")
+        self._retire = scripts.load(client, __package__, "retire")
         # A Cluster's nodes have a clock each: the one that counts is that of the node which holds our keys.
         self._time = scripts.Script(client, "return redis.call('TIME')")
 
@@ -73,14 +74,19 @@ class RedisRegistry:
 
     async def retire(self, event: RolloutObserved) -> None:
         run = event.run.id
-        entry: dict[Any, Any] = dict(to_entry(seal(event, source=SOURCE, now=self._clock())))
-        async with self._client.pipeline(transaction=True) as pipe:
-            pipe.zrem(self._keys.due, run)
-            pipe.hset(self._keys.run(run), mapping={"outcome": str(event.outcome), "observed": event.model_dump_json()})
-            for key in (self._keys.run(run), self._keys.evidence(run), self._keys.control(run)):
-                pipe.expire(key, KEPT_SECONDS)
-            pipe.xadd(self._keys.stream("rollouts"), entry, maxlen=self._most_entries, approximate=True)
-            await pipe.execute()
+        keys = self._keys
+        entry = to_entry(seal(event, source=SOURCE, now=self._clock()))
+        await self._retire(
+            keys=[keys.run(run), keys.due, keys.stream("rollouts"), keys.evidence(run), keys.control(run)],
+            args=[
+                run,
+                str(event.outcome),
+                event.model_dump_json(),
+                KEPT_SECONDS,
+                self._most_entries,
+                *(part for pair in entry.items() for part in pair),
+            ],
+        )
 
     async def plan(self, digest: str) -> AnalysisPlan | None:
         return await self._plans.get(digest)

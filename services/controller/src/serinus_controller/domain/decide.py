@@ -31,10 +31,12 @@ class Approval:
 
 @dataclass(frozen=True)
 class Memory:
-    """What the controller keeps of a run between verdicts. `approvals` by step; `held` says who holds and why."""
+    """What the controller keeps of a run between verdicts. `approvals` by step; `held` says who holds and why;
+    `followed` are ids of the last commands that changed it, so that a repeat that comes late changes nothing."""
 
     approvals: Mapping[int, Approval] = field(default_factory=dict)
     held: str = ""
+    followed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def no_verdict(situation: Situation, last_look: Millis, now: Millis) -> Decision
     if situation.view.aborted or not stale(max(last_look, situation.stage_started), situation.plan, now):
         return None
     looks = f"no verdict for {FRESH_LOOKS} looks: is a collector or analyzer missing, or metrics?"
-    return Decision("hold", situation.view.step, "no-verdict", looks)
+    return Decision("hold", situation.view.step, f"no-verdict since {max(last_look, situation.stage_started)}", looks)
 
 
 def stale(end: Millis, plan: AnalysisPlan, now: Millis) -> bool:

@@ -24,6 +24,8 @@ from serinus_controller.service_layer.react import Reactor
 
 logger = logging.getLogger(__name__)
 
+MOST_FOLLOWED = 50
+
 Changed = dict[str, JsonValue]
 
 
@@ -69,6 +71,9 @@ class People:
     async def _remember(self, command: CommandIssued, live: LiveRun, now: Millis) -> None:
         """Approve, hold, resume: keep it, and decide anew on the verdict that is there."""
         control = await self.reactor.control(live.run)
+        if command.id in control.memory.followed:
+            logger.info("%s by %s was followed before", command.verb, command.actor)
+            return
         control = replace(control, memory=_changed(control.memory, command))
         await self.reactor.keep(live.run, control)
         decision = None
@@ -169,6 +174,7 @@ def _why(command: CommandIssued) -> str:
 
 
 def _changed(memory: Memory, command: CommandIssued) -> Memory:
+    memory = replace(memory, followed=(*memory.followed, command.id)[-MOST_FOLLOWED:])
     if command.verb == "approve":
         approval = Approval(actor=command.actor, command=command.id)
         return replace(memory, approvals={**memory.approvals, command.step: approval})

@@ -57,6 +57,9 @@ class Reactor:
             return
         with logs.about(run=verdict.run.id, event_id=verdict.event_id()):
             control = await self.control(live.run)
+            if control.verdict and verdict.end < control.verdict.end:
+                # A copy that comes late: what it said has been overtaken.
+                return
             if control.verdict is None or control.verdict.end < verdict.end:
                 await self.journal.remember(live.run, verdict=verdict)
                 self._controls[live.run.id] = control = replace(control, verdict=verdict)
