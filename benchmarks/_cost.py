@@ -4,7 +4,7 @@ from collections.abc import Callable
 from time import process_time
 
 import numpy as np
-from serinus_analyzer.domain import counting, findings, folding
+from serinus_analyzer.domain import counting, folding, weighing
 from serinus_analyzer.domain.evidence import Evidence
 from serinus_analyzer.domain.folding import Look, State
 from serinus_analyzer.domain.judges import sequential
@@ -61,10 +61,10 @@ def cost(repeats: int = 300) -> dict[str, float]:
     assessment = sequential.look(rule, evidence, look)[1]
 
     def law() -> None:
-        findings.weigh(scheme, folding.fold(channels, evidence.state, folded), rule.budget)
+        weighing.weigh(scheme, folding.fold(channels, evidence.state, folded), rule.budget)
 
     def laws() -> None:
-        findings.weigh_all(scheme, folding.fold(channels, many, looks), [rule.budget] * TOGETHER)
+        weighing.weigh_all(scheme, folding.fold(channels, many, looks), [rule.budget] * TOGETHER)
 
     return {
         "look": _microseconds(lambda: sequential.look(rule, evidence, look), repeats),

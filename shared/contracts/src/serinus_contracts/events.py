@@ -244,7 +244,7 @@ class MetricVerdict(Contract):
 
 
 class Finding(Contract):
-    """Something that was found beside the judgement: a description, or the reason of a hold."""
+    """Something that was found beside the judgement. Unless it `decides`, it describes and changes no verdict."""
 
     kind: Literal[
         "threshold", "statistics", "comparison", "trend", "business", "liveness", "anomaly", "outlier", "rule"
@@ -252,6 +252,7 @@ class Finding(Contract):
     metric: str = ""
     severity: Literal["none", "info", "warning", "critical"] = "info"
     text: str
+    decides: bool = Field(False, description="a reason for this verdict or for holding; else a description only")
     pods: tuple[str, ...] = ()
     values: dict[str, float] = Field({}, description="the numbers behind the text, by name")
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from serinus_contracts.events import MetricVerdict, Reason, Traffic, Verdict
+from serinus_contracts.events import Finding, MetricVerdict, Reason, Traffic, Verdict
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,7 @@ class Assessment:
 
     missing: metrics without usable counts in this look; resets: counter resets in it; newest: time of the newest
     sample (ms); exposed: requests that the canary has served in judged windows, over the run; report: makes the
-    numbers of all metrics.
+    numbers of all metrics; score: of a judge that gives one; found: makes the findings.
     """
 
     verdict: Verdict
@@ -28,6 +28,8 @@ class Assessment:
     calibrated: bool
     report: Callable[[], tuple[MetricVerdict, ...]] = field(compare=False, repr=False)
     share: Callable[[], Traffic | None] = field(compare=False, repr=False)
+    found: Callable[[], tuple[Finding, ...]] = field(default=tuple, compare=False, repr=False)
+    score: float | None = None
 
     @cached_property
     def metrics(self) -> tuple[MetricVerdict, ...]:
@@ -38,3 +40,8 @@ class Assessment:
     def traffic(self) -> Traffic | None:
         """How the requests of this stage were split."""
         return self.share()
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """What was found beside the judgement."""
+        return self.found()

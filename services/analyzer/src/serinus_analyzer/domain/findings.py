@@ -1,95 +1,137 @@
-"""From the state of the channels to what is known of each metric: evidence both ways, interval, blame."""
+"""Descriptions that people ask for beside every judgement: tests, effect sizes, trends, what it costs the business.
 
-from collections.abc import Sequence
-from functools import lru_cache
-from typing import NamedTuple
+They decide nothing: made for one look, they would abort a healthy canary sooner or later (docs/judging.md, "Beside the
+judgement"). Each function takes counts and gives one finding, or None where there is nothing to say.
+"""
 
-import numpy as np
-from serinus_contracts.policy import Budget
+from collections.abc import Mapping, Sequence
+from math import inf
+from typing import Any, Literal
 
-from serinus_analyzer.domain import baseline, interval, ledger, wealth
-from serinus_analyzer.domain.channels import PLAIN, Tests
-from serinus_analyzer.domain.folding import State
-from serinus_analyzer.domain.layout import Layout
-from serinus_analyzer.domain.value import Floats
+from pydantic import TypeAdapter
+from serinus_contracts.events import Finding
+from serinus_contracts.policy import Better, RecommendationRule
 
+from serinus_analyzer.domain import classical
+from serinus_analyzer.domain.wording import edge, percent, plain
 
-class Findings(NamedTuple):
-    """What one run's state says.
+Severity = Literal["none", "info", "warning", "critical"]
+Fields = dict[str, Any]
+Counts = tuple[int, int]
+"""Events of trials."""
 
-    log_total (S,): ln M of the abort tests, then ln N of the proceed tests; bound (S,): of the ratio to the margin,
-    from below for an abort test where lower is better, NaN where there is none; groups: ln M of metrics, then
-    limits; combined: of all together; enough: from where on it aborts; shown: per metric, kept within the margin in
-    this stage; blame: indexes of groups, strongest first, empty unless `combined` is enough.
-    """
+_DEFAULT = RecommendationRule(name="recommendation")
+_SLOWER = 1.2
+"""Slower than this is worth a word."""
+LIKELY = 0.01
+"""A trend whose p-value is larger is not told."""
 
-    log_total: Floats
-    bound: Floats
-    groups: tuple[float, ...]
-    combined: float
-    enough: float
-    shown: tuple[bool, ...]
-    blame: tuple[int, ...]
-
-    @property
-    def aborts(self) -> bool:
-        return self.combined >= self.enough
-
-    @property
-    def leans(self) -> bool:
-        """Halfway to an abort: nothing proceeds from here."""
-        return self.combined >= self.enough / 2
+_MODELS = TypeAdapter(tuple[Finding, ...])
 
 
-def weigh(layout: Layout, state: State, budget: Budget) -> Findings:
-    """The findings on one run's state."""
-    enough, shown_at = ledger.bar(budget.false_abort), ledger.bar(budget.false_proceed)
-    total, bound, groups, combined = weighed(layout, state, _bars(layout.channels.tests, enough, shown_at))
-    return concluded(layout, total, bound, groups, float(combined), enough, shown_at)
+def models(found: Sequence[Fields]) -> tuple[Finding, ...]:
+    """What is published, by one call."""
+    return _MODELS.validate_python(found)
 
 
-def weigh_all(layout: Layout, state: State, budgets: Sequence[Budget]) -> list[Findings]:
-    """The findings on each run of a stacked state."""
-    tests = layout.channels.tests
-    bars = [(ledger.bar(budget.false_abort), ledger.bar(budget.false_proceed)) for budget in budgets]
-    bar = np.stack([_bars(tests, *each) for each in bars])
-    total, bound, groups, combined = weighed(layout, state, bar)
-    return [
-        concluded(layout, total[i], bound[i], groups[i], both, *bars[i]) for i, both in enumerate(combined.tolist())
-    ]
-
-
-def weighed(layout: Layout, state: State, bar: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """ln M and ln N (..., S), bounds (..., S), ln M of groups (..., G) and of all together (...); bar (..., S)."""
-    channels = layout.channels
-    tests = channels.tests
-    log_cash = wealth.log(state.cash)
-    total = wealth.log_total(state.rows[:PLAIN], tests.prior_of(state.cash.ndim), log_cash)
-    groups = ledger.group_evidence(total[..., : channels.abort], layout.log_share, layout.first)
-    found = interval.refuted(state.rows[PLAIN:], log_cash, bar)
-    # a share cannot be 1 or more: there "at least so much" counts as refuted
-    edge = (channels.ratio * baseline.predicted(state.past) + channels.absolute).take(tests.channel, axis=-1)
-    found |= (tests.grid_of(state.cash.ndim) * edge >= 1) & tests.at_least
-    bound = interval.bounds(found, total >= bar, tests.table, tests.worse)
-    return total, bound, groups, ledger.combined(groups, layout.log_weight)
-
-
-def concluded(
-    layout: Layout, total: Floats, bound: Floats, groups: Floats, combined: float, enough: float, shown_at: float
-) -> Findings:
-    """The findings on one run from its numbers."""
-    log_n: list[float] = total[layout.channels.abort :].tolist()
-    return Findings(
-        log_total=total,
-        bound=bound,
-        groups=tuple(groups.tolist()),
-        combined=combined,
-        enough=enough,
-        shown=tuple([min(log_n[i : i + n]) >= shown_at for i, n in zip(layout.proceed_first, layout.size)]),  # noqa: B905
-        blame=ledger.blamed(groups, layout.log_weight, enough) if combined >= enough else (),
+def severity(
+    kind: Literal["success", "latency", "conversion"], ratio: float, rule: RecommendationRule = _DEFAULT
+) -> Severity:
+    """How bad the ratio of canary to stable is: of shares that succeed, of durations, or of conversions."""
+    if kind == "latency":
+        if ratio > rule.latency_ratio_warning:
+            return "critical" if ratio > rule.latency_ratio_critical else "warning"
+        return "info" if ratio > _SLOWER else "none"
+    critical, warning = (
+        (rule.success_ratio_critical, rule.success_ratio_warning)
+        if kind == "success"
+        else (rule.conversion_ratio_critical, rule.conversion_ratio_warning)
     )
+    return "critical" if ratio < critical else "warning" if ratio < warning else "none"
 
 
-@lru_cache(maxsize=256)
-def _bars(tests: Tests, enough: float, shown_at: float) -> Floats:
-    return np.where(tests.worse, enough, shown_at)
+def of_proportions(name: str, canary: Counts, stable: Counts, better: Better = "lower") -> Fields | None:
+    """Two-proportion z, Cohen's h, ratio and severity of a share of events."""
+    found = classical.two_proportions(*canary, *stable)
+    if found is None:
+        return None
+    own, other = canary[0] / canary[1], stable[0] / stable[1]
+    values = {"canary": own, "stable": other, "z": found.z, "p": found.p, "cohens_h": found.h}
+    good, bad = (own, other) if better == "higher" else (1 - own, 1 - other)
+    degree: Severity = "none"
+    if bad > 0:
+        degree = severity("conversion" if better == "higher" else "success", good / bad)
+    if other > 0:
+        values["ratio"] = own / other
+    times = f", {plain(own / other)} times stable's" if other > 0 else ""
+    counts = f"{canary[0]:,} of {canary[1]:,}; {stable[0]:,} of {stable[1]:,}"
+    text = (
+        f"{name} {percent(own)} against {percent(other)} on stable{times} ({counts}); z {found.z:.1f}, {_p(found.p)}, "
+    )
+    text += f"Cohen's h {found.h:.2f}"
+    return _finding("statistics", name, degree, text, values)
+
+
+def of_durations(name: str, edges: Sequence[float], canary: Sequence[int], stable: Sequence[int]) -> Fields | None:
+    """Mann-Whitney with the rank-biserial correlation on buckets, the ratio of the p95s and its severity.
+
+    edges in seconds, counts per bucket (one more). Quantiles are interpolated inside a bucket as Prometheus does.
+    """
+    if len(canary) != len(edges) + 1:
+        return None
+    found = classical.ranks(canary, stable)
+    own, other = classical.quantile(edges, canary, 0.95), classical.quantile(edges, stable, 0.95)
+    if found is None or own is None or other is None:
+        return None
+    values = {"canary_p95": own, "stable_p95": other, "u": found.u, "z": found.z, "p": found.p}
+    values["rank_biserial"] = found.rank_biserial
+    degree: Severity = "none"
+    times = ""
+    if other > 0:
+        values["ratio"] = own / other
+        degree, times = severity("latency", own / other), f", {plain(own / other)} times stable's"
+    text = (
+        f"{name} p95 {edge(own)} against {edge(other)} on stable{times}; Mann-Whitney z {found.z:.1f}, {_p(found.p)}, "
+    )
+    text += f"rank-biserial {found.rank_biserial:.2f}"
+    return _finding("statistics", name, degree, text, values)
+
+
+def of_trend(name: str, hours: Sequence[float], values: Sequence[float], better: Better = "lower") -> Fields | None:
+    """Whether the canary's rate goes the wrong way over the looks: Mann-Kendall, Theil-Sen; None where it does not."""
+    found = classical.trend(hours, values)
+    worse = found is not None and (found.slope < 0 if better == "higher" else found.slope > 0)
+    if found is None or not worse or found.p > LIKELY:
+        return None
+    way = "falls" if better == "higher" else "rises"
+    text = f"{name} of the canary {way} by {plain(abs(found.slope))} an hour over {len(values)} points; "
+    text += f"Mann-Kendall {_p(found.p)}"
+    numbers = {"slope_per_hour": found.slope, "tau": found.tau, "z": found.z, "p": found.p}
+    return _finding("trend", name, "info", text, numbers)
+
+
+def of_business(name: str, canary: Counts, stable: Counts, seconds: float) -> Fields | None:
+    """Conversions lost per hour at the canary's traffic, with a 95 % interval; below 0: gained."""
+    bounds = classical.difference(*stable, *canary)
+    if bounds is None or not 0 < seconds < inf:
+        return None
+    hourly = 3600 * canary[1] / seconds
+    lost = hourly * (stable[0] / stable[1] - canary[0] / canary[1])
+    low, high = (hourly * bound for bound in bounds)
+    everywhere = (canary[1] + stable[1]) / canary[1]
+    text = f"{name}: {_lost(lost)} an hour (95 % interval {low:,.0f} to {high:,.0f} lost); "
+    text += f"with all traffic on the canary {_lost(lost * everywhere)} an hour"
+    values = {"lost_per_hour": lost, "low": low, "high": high, "lost_per_hour_at_full_traffic": lost * everywhere}
+    return _finding("business", name, "warning" if low > 0 else "none", text, values)
+
+
+def _lost(count: float) -> str:
+    return f"{abs(count):,.0f} {'gained' if count < 0 and round(count) else 'lost'}"
+
+
+def _p(p: float) -> str:
+    return f"p {p:.2g}" if p >= 1e-4 else "p below 0.0001"
+
+
+def _finding(kind: str, metric: str, degree: Severity, text: str, values: Mapping[str, float]) -> Fields:
+    return {"kind": kind, "metric": metric, "severity": degree, "text": text, "values": values}

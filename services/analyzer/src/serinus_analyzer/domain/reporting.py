@@ -15,9 +15,9 @@ from serinus_contracts.policy import Margin
 from serinus_analyzer.domain import power
 from serinus_analyzer.domain.counting import Counted, Reading
 from serinus_analyzer.domain.evidence import Evidence
-from serinus_analyzer.domain.findings import Findings
 from serinus_analyzer.domain.latency import COARSE_ABSOLUTE, COARSE_RATIO, Pair
 from serinus_analyzer.domain.layout import Layout, is_rate
+from serinus_analyzer.domain.weighing import Weighed
 
 Fields = dict[str, Any]
 Edges = tuple[float | None, float | None, float | None]
@@ -77,7 +77,7 @@ class Report:
         layout: Layout,
         evidence: Evidence,
         counted: Counted,
-        found: Findings,
+        found: Weighed,
         looks: float,
     ) -> None:
         self.plan = plan

@@ -113,6 +113,8 @@ def _verdict(
         ),
         calibrated=assessment.calibrated,
         traffic=assessment.traffic,
+        findings=assessment.findings,
+        score=assessment.score,
         plan=snapshot.plan,
         judge=plan.judge.name,
     )

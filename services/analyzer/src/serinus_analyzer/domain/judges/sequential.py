@@ -13,7 +13,7 @@ import numpy as np
 from serinus_contracts.events import MetricsCollected, Reason, Verdict
 from serinus_contracts.plan import AnalysisPlan
 
-from serinus_analyzer.domain import counting, findings, folding, history, latency, ledger, reporting, sentence, traffic
+from serinus_analyzer.domain import counting, folding, history, latency, ledger, reporting, sentence, traffic, weighing
 from serinus_analyzer.domain.assessment import Assessment
 from serinus_analyzer.domain.evidence import Evidence, EvidenceError
 from serinus_analyzer.domain.folding import Look, State
@@ -68,7 +68,7 @@ def look(plan: AnalysisPlan, evidence: Evidence, snapshot: MetricsCollected) -> 
     state = case.evidence.state
     if case.look is not None:
         state = folding.fold(case.layout.channels, state, case.look)
-    return _judged(case, state, findings.weigh(case.layout, state, plan.budget))
+    return _judged(case, state, weighing.weigh(case.layout, state, plan.budget))
 
 
 def look_all(
@@ -90,7 +90,7 @@ def look_all(
         looks = [case.look for case in own if case.look is not None]
         if looks:
             state = folding.fold(scheme.channels, state, Look.stacked(looks))
-        found = findings.weigh_all(scheme, state, [case.plan.budget for case in own])
+        found = weighing.weigh_all(scheme, state, [case.plan.budget for case in own])
         for place, i in enumerate(members):
             results[i] = _judged(opened[i], state.run_of(place), found[place])
     return results
@@ -128,7 +128,7 @@ def _opened(plan: AnalysisPlan, evidence: Evidence, snapshot: MetricsCollected) 
     return _Case(plan, snapshot, evidence, scheme, counted, folded, _new_baselines(scheme, evidence, counted))
 
 
-def _judged(case: _Case, state: State, found: findings.Findings) -> tuple[Evidence, Assessment]:
+def _judged(case: _Case, state: State, found: weighing.Weighed) -> tuple[Evidence, Assessment]:
     plan, snapshot, _, scheme, counted, _, started = case
     evidence = _remembered(case, state, found.combined)
     decision = _decide(case, evidence, found)
@@ -251,7 +251,7 @@ def _gating(plan: AnalysisPlan) -> tuple[int, ...]:
     return _roles(ByDigest(plan))[1]
 
 
-def _decide(case: _Case, evidence: Evidence, found: findings.Findings) -> Decision:
+def _decide(case: _Case, evidence: Evidence, found: weighing.Weighed) -> Decision:
     """The first rule that applies (docs/judging.md, "Order of the verdict")."""
     plan, snapshot = case.plan, case.snapshot
     if found.aborts:
