@@ -50,7 +50,7 @@ def unlike(values: Floats, canary: Bools, tolerance: Floats) -> Unlike | None:
         return None
     scaled = np.where(varied, centred / np.where(varied, spread, 1.0), 0.0)
     slack = np.where(varied, tolerance / np.where(varied, spread, 1.0), np.inf)
-    inverse: Floats = np.linalg.inv(shrunk_covariance(scaled))
+    inverse = np.linalg.inv(shrunk_covariance(scaled)).astype(np.float64)
     share = pods / (pods - own)  # from the mean of all pods to that of the others
 
     def beyond(groups: Floats) -> Floats:
