@@ -125,6 +125,7 @@ class AnalysisPlan(Contract):
     budget: Budget
     interval: Seconds
     settle: Seconds
+    warmup: Seconds = 60.0
     provider: str
     arms: tuple[ArmRule, ...]
     stages: tuple[PlanStage, ...]

@@ -278,6 +278,7 @@ class PolicySpec(Document):
     mode: Mode = "shadow"
     interval: Annotated[Seconds, Field(gt=0)] = 30.0
     settle: Seconds = Field(30.0, description="left out after a change of weight, at least two scrapes")
+    warmup: Seconds = Field(60.0, description="a younger pod is left out of gauges and latency")
     budget: Budget = Budget()
     minimum: Seconds = Field(300.0, description="for stages that do not say")
     maximum: Seconds = Field(3600.0, description="for stages that do not say")

@@ -17,6 +17,7 @@ from tests.unit.analyzer.domain.builders import (
     proportion,
     snapshot,
 )
+from tests.unit.analyzer.domain.pods import OVER, gauge, memory, pods, run, settled
 from tests.unit.analyzer.domain.runs import errors, judged, slow, steady
 
 GOOD, BAD = errors(2, 1000, 2, 1000), errors(40, 1000, 2, 1000)
@@ -249,8 +250,35 @@ def test_a_verdict_is_one_line(
     assert (found.reason, found.sentence) == (reason, sentence)
 
 
+BESIDE = [
+    ("limit", "abort: memory 0.97 on cart-new-0, over the limit of 0.95 at two looks in a row, the last at 12:01; "
+              "2,000 requests exposed"),
+    ("liveness", "hold: cart-new-0 (1 of 2 canary pods) restarted 3 times, last seen at 12:00; "
+                 "a canary that does not serve hides its errors"),
+    ("anomaly", "hold: the canary's pods are unlike stable's, mostly in memory (5 of 15 pods, distance 1.3, p 0.0003)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("reason", "sentence"), BESIDE)
+def test_what_is_found_beside_the_judge_is_one_line_too(reason: Reason, sentence: str) -> None:
+    rule = plan(metric(ratio=1.25, absolute=0.01), memory(), gate="quiet", limits=[OVER])
+    looks: dict[str, Sequence[MetricsCollected]] = {
+        "limit": run(lambda _: {"memory": gauge([0.97, 0.5])}, 2),
+        "liveness": run(lambda _: {"memory": gauge([0.5, 0.5])}, 4, pods(restarts=3)),
+        "anomaly": run(
+            lambda _: {"memory": gauge([0.9, 0.91, 0.92, 0.93, 0.94], [0.5 + i / 100 for i in range(10)])},
+            8,
+            pods(5, 10),
+        ),
+    }
+    _, found = settled(rule, looks[reason])
+    assert (found.reason, found.sentence) == (reason, sentence)
+
+
 def test_every_reason_has_its_sentence() -> None:
-    assert {case[0] for case in SENTENCES} == set(typing.get_args(Reason))
+    """`rule` is a reason of judges of rules, which say it themselves."""
+    found = {case[0] for case in SENTENCES} | {case[0] for case in BESIDE}
+    assert found == set(typing.get_args(Reason)) - {"rule"}
 
 
 def test_one_request_is_singular() -> None:

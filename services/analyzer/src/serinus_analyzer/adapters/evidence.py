@@ -13,7 +13,7 @@ from serinus_runtime.redis import KEPT_SECONDS, Client
 from serinus_analyzer.service_layer.ports import Fold, Standing
 
 SOURCE = "/serinus/analyzer"
-_FIELDS = ("through", "looks", "gaps", "verdict", "reason", "since", "plan", "evidence")
+_FIELDS = ("through", "looks", "gaps", "verdict", "reason", "since", "plan", "evidence", "beside")
 
 
 class RedisEvidence:
@@ -56,7 +56,7 @@ class RedisEvidence:
 def _standing(values: Sequence[bytes | None]) -> Standing:
     if values[0] is None:
         return Standing()
-    through, looks, gaps, verdict, reason, since, plan, evidence = (value or b"" for value in values)
+    through, looks, gaps, verdict, reason, since, plan, evidence, beside = (value or b"" for value in values)
     return Standing(
         through=int(through),
         looks=int(looks),
@@ -66,4 +66,5 @@ def _standing(values: Sequence[bytes | None]) -> Standing:
         since=int(since),
         plan=plan.decode(),
         evidence=evidence,
+        beside=beside,
     )

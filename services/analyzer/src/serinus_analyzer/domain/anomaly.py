@@ -23,12 +23,14 @@ FEWEST = 4
 
 
 class Unlike(NamedTuple):
-    """distance of the canary's mean beyond tolerance; p: of a permutation test, None if no deal can say anything;
-    least: the smallest p that so many pods can give; parts: what each metric contributes to the distance, from 0."""
+    """distance of the canary's mean beyond tolerance; p: of a permutation test; least: the smallest p that so many
+    pods can give; own, pods: pods compared; parts: what each metric contributes to the distance, from 0."""
 
     distance: float
-    p: float | None
+    p: float
     least: float
+    own: int
+    pods: int
     parts: tuple[float, ...]
 
 
@@ -63,11 +65,11 @@ def unlike(values: Floats, canary: Bools, tolerance: Floats) -> Unlike | None:
     parts = (seen[0] * (inverse @ seen[0])).clip(min=0)
     by_metric = tuple(parts.tolist())
     if distance <= 0:
-        return Unlike(0.0, 1.0, least, by_metric)
+        return Unlike(0.0, 1.0, least, own, pods, by_metric)
     others = _distance(beyond(_deals(pods, own) / own), inverse)
     as_far = int((others >= distance * (1 - 1e-9)).sum())
     p = as_far / len(others) if comb(pods, own) <= DEALS else (1 + as_far) / (1 + len(others))
-    return Unlike(float(distance), p, least, by_metric)
+    return Unlike(float(distance), p, least, own, pods, by_metric)
 
 
 def shrunk_covariance(centred: Floats) -> Floats:

@@ -14,6 +14,9 @@ from serinus_analyzer.domain.value import Floats
 SLOTS = len(QUANTILES)
 """Channels kept per latency metric and side, used or not: the shape of evidence follows from the plan alone."""
 
+GAUGE_SHARE = 0.1
+"""Part of the false-abort budget that is for gauges where one of them may abort; counts keep the rest."""
+
 MetricKey = tuple[str, float, float, bool, bool, bool, float]
 LimitKey = tuple[int, float, bool, float]
 ChannelKey = tuple[float, float, bool, bool, bool]
@@ -102,6 +105,30 @@ class ByDigest:
 def key_of(plan: AnalysisPlan) -> PlanKey:
     """The plan's shape."""
     return _key(ByDigest(plan))
+
+
+def counts_of(plan: AnalysisPlan) -> AnalysisPlan:
+    """The plan without its gauges, which run beside every judge: what the law of counts is for.
+
+    Where a gauge may abort, counts have nine tenths of the budget of false aborts.
+    """
+    return _counts(ByDigest(plan))
+
+
+@lru_cache(maxsize=4096)
+def _counts(plan: ByDigest) -> AnalysisPlan:
+    known = plan.plan
+    names = {metric.name for metric in known.metrics if metric.source.kind == "gauge"}
+    if not names:
+        return known
+    budget = known.budget
+    if any(metric.may_abort for metric in known.metrics if metric.name in names):
+        budget = budget.model_copy(update={"false_abort": (1 - GAUGE_SHARE) * budget.false_abort})
+    fields = {name: getattr(known, name) for name in AnalysisPlan.model_fields}
+    fields["budget"] = budget
+    fields["metrics"] = tuple(metric for metric in known.metrics if metric.name not in names)
+    fields["limits"] = tuple(limit for limit in known.limits if limit.metric not in names)
+    return AnalysisPlan.model_construct(**fields)
 
 
 def coarse_of(pairs: tuple[Pair, ...] | None) -> Coarse:

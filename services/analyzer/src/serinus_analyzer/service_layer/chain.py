@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 
 from serinus_contracts import AnalysisPlan, DataQuality, MetricsCollected, VerdictReached
 
+from serinus_analyzer.domain import beside
 from serinus_analyzer.domain.assessment import Assessment
 from serinus_analyzer.domain.judges import JUDGES, Evidence, Judge
+from serinus_analyzer.domain.memory import Memory
 from serinus_analyzer.service_layer.ports import Standing
 
 
@@ -55,7 +57,8 @@ def fold_all(steps: Sequence[Step]) -> list[tuple[Standing, VerdictReached]]:
         judge = JUDGES[name]
         cases = [(steps[i].plan, _evidence(judge, steps[i]), steps[i].snapshot) for i in positions]
         for i, (evidence, assessment) in zip(positions, judge.look_all(cases), strict=True):
-            results[i] = _told(steps[i], evidence, assessment)
+            memory, found = beside.look(steps[i].plan, _memory(steps[i]), steps[i].snapshot)
+            results[i] = _told(steps[i], evidence, memory, beside.settled(assessment, found))
     return results
 
 
@@ -66,7 +69,12 @@ def _evidence(judge: Judge[Any], step: Step) -> Evidence:
     return found
 
 
-def _told(step: Step, evidence: Evidence, assessment: Assessment) -> tuple[Standing, VerdictReached]:
+def _memory(step: Step) -> Memory:
+    known = step.standing.beside if step.standing.plan == step.snapshot.plan else b""
+    return Memory.unpack(known) or beside.open(step.plan)
+
+
+def _told(step: Step, evidence: Evidence, memory: Memory, assessment: Assessment) -> tuple[Standing, VerdictReached]:
     before, snapshot = step.standing, step.snapshot
     changed = (assessment.verdict, assessment.reason) != (before.verdict, before.reason)
     after = Standing(
@@ -78,6 +86,7 @@ def _told(step: Step, evidence: Evidence, assessment: Assessment) -> tuple[Stand
         since=snapshot.end if changed else before.since,
         plan=snapshot.plan,
         evidence=evidence.pack(),
+        beside=memory.pack(),
     )
     return after, _verdict(step.plan, snapshot, assessment, after, changed)
 

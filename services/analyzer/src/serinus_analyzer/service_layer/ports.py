@@ -11,7 +11,8 @@ from serinus_contracts.events import Reason, Verdict
 
 @dataclass(frozen=True)
 class Standing:
-    """What is kept of a run between looks: its chain, its last verdict, and the judge's packed evidence.
+    """What is kept of a run between looks: its chain, its last verdict, and the judge's packed evidence,
+    and what runs beside every judge.
 
     `through` is the end of the last folded look: version, order and dedupe in one. `since`: end of the look that
     first gave the verdict for its reason. `gaps`: looks that could never be read.
@@ -25,6 +26,7 @@ class Standing:
     since: Millis = 0
     plan: str = ""
     evidence: bytes = b""
+    beside: bytes = b""
 
 
 @dataclass(frozen=True)

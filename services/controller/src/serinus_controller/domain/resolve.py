@@ -44,6 +44,7 @@ def resolve(policy: CanaryPolicy, run: Run, found: Sequence[Stage]) -> AnalysisP
         budget=spec.budget,
         interval=spec.interval,
         settle=spec.settle,
+        warmup=spec.warmup,
         provider=spec.source.provider,
         arms=arms,
         stages=_stages(spec, run, found),

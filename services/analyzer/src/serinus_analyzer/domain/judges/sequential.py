@@ -17,7 +17,7 @@ from serinus_analyzer.domain import counting, folding, history, latency, ledger,
 from serinus_analyzer.domain.assessment import Assessment
 from serinus_analyzer.domain.evidence import Evidence, EvidenceError
 from serinus_analyzer.domain.folding import Look, State
-from serinus_analyzer.domain.layout import ByDigest, Layout, coarse_of, key_of, layout
+from serinus_analyzer.domain.layout import ByDigest, Layout, coarse_of, counts_of, key_of, layout
 from serinus_analyzer.domain.tempering import Noise
 
 PATIENCE = 3
@@ -37,6 +37,7 @@ def open(plan: AnalysisPlan, noise: Noise | None = None) -> Evidence:  # noqa: A
     noise: values for phi and kappa per stage and channel, instead of what the first look's history tells (or, without
     history, of what is assumed); see `uniform_noise`.
     """
+    plan = counts_of(plan)
     key = key_of(plan)
     channels, abort, proceed = key.shape
     stages = len(plan.stages)
@@ -55,7 +56,7 @@ def open(plan: AnalysisPlan, noise: Noise | None = None) -> Evidence:  # noqa: A
 
 def uniform_noise(plan: AnalysisPlan, phi: float = 1.0, kappa: float = 0.0) -> Noise:
     """The same phi and kappa for every stage and channel of a plan, as if measured."""
-    return Noise.uniform(phi, kappa, len(plan.stages), key_of(plan).shape[0])
+    return Noise.uniform(phi, kappa, len(plan.stages), key_of(counts_of(plan)).shape[0])
 
 
 def look(plan: AnalysisPlan, evidence: Evidence, snapshot: MetricsCollected) -> tuple[Evidence, Assessment]:
@@ -68,7 +69,7 @@ def look(plan: AnalysisPlan, evidence: Evidence, snapshot: MetricsCollected) -> 
     state = case.evidence.state
     if case.look is not None:
         state = folding.fold(case.layout.channels, state, case.look)
-    return _judged(case, state, weighing.weigh(case.layout, state, plan.budget))
+    return _judged(case, state, weighing.weigh(case.layout, state, case.plan.budget))
 
 
 def look_all(
@@ -109,6 +110,7 @@ class _Case(NamedTuple):
 
 
 def _opened(plan: AnalysisPlan, evidence: Evidence, snapshot: MetricsCollected) -> _Case:
+    plan = counts_of(plan)
     key = key_of(plan)
     if evidence.shape != (len(plan.metrics), *key.shape, len(plan.stages)):
         raise EvidenceError(f"evidence of shape {evidence.shape} does not fit the plan of {plan.policy}")
