@@ -290,7 +290,7 @@ def test_cpu_is_compared_per_request() -> None:
     cpu, errors = gauge([*canary], [*stable]), shares([(3, 1500)] * 5, [(1, 500)] * 10)
     looks = run(lambda _: {"cpu": cpu, "errors": errors}, 8, pods(5, 10))
     assert settled(rule, looks)[1].verdict == "proceed"
-    fewer = {"cpu": cpu, "errors": shares([(1, 500)] * 5, [(1, 500)] * 10)}
+    fewer: dict[str, Measurement] = {"cpu": cpu, "errors": shares([(1, 500)] * 5, [(1, 500)] * 10)}
     assert settled(rule, run(lambda _: fewer, 8, pods(5, 10)))[1].reason == "anomaly"
 
 

@@ -48,8 +48,7 @@ def look(plan: AnalysisPlan, memory: Memory, snapshot: MetricsCollected) -> tupl
     memory = replace(memory, troubles=troubles, fallen=fallen,
                      beyond=gauges.remembered(memory.beyond, over, scheme.limits, snapshot))  # fmt: skip
     if 0 <= snapshot.stage < len(plan.stages):
-        seen = following.sample(plan, scheme, snapshot, young)
-        memory = following.followed(memory, plan, scheme, snapshot, seen)
+        memory = following.followed(memory, plan, scheme, snapshot, young)
         if _is_due(plan, memory, snapshot):
             memory = _checked(plan, scheme, memory)
             memory = replace(memory, fallen=memory.fallen or _grown(plan, scheme, memory))

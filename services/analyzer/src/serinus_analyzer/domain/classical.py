@@ -4,9 +4,11 @@ Made for one look: taken at every look they cry wolf (docs/judging.md, "Why not 
 nothing by them. Each gives None where it has no answer, never a NaN.
 """
 
+from collections import Counter
 from collections.abc import Sequence
-from math import asin, atan, cos, erfc, inf, pi, sin, sqrt
-from statistics import NormalDist
+from itertools import combinations
+from math import asin, atan, cos, erfc, inf, isfinite, pi, sin, sqrt
+from statistics import NormalDist, median
 from typing import NamedTuple
 
 import numpy as np
@@ -96,21 +98,19 @@ class Trend(NamedTuple):
 
 
 def trend(times: Sequence[float], values: Sequence[float]) -> Trend | None:
-    """Whether values rise with time; None with fewer than four. Values that follow from one another look like a trend
-    more often than p says, so it describes."""
-    y = np.asarray(values, dtype=np.float64)
-    known = np.isfinite(y)
-    y, t = y[known], np.asarray(times, dtype=np.float64)[known]
-    n = len(y)
+    """Whether values rise with growing times; None with fewer than four. Values that follow from one another look like
+    a trend more often than p says, so it describes."""
+    points = [(t, y) for t, y in zip(times, values, strict=True) if isfinite(y)]
+    n = len(points)
     if n < 4:
         return None
-    i, j = np.triu_indices(n, 1)
-    s = float(np.sign((y[j] - y[i]) * (t[j] - t[i])).sum())
-    tied = np.unique(y, return_counts=True)[1].astype(np.float64)
-    variance = (n * (n - 1) * (2 * n + 5) - float((tied * (tied - 1) * (2 * tied + 5)).sum())) / 18
+    # plain Python: series are short, and numpy would take ten times as long
+    pairs = [(later - t, y - before) for (t, before), (later, y) in combinations(points, 2)]
+    s = sum([(rise > 0) - (rise < 0) for _, rise in pairs])
+    tied = Counter(y for _, y in points).values()
+    variance = (n * (n - 1) * (2 * n + 5) - sum([k * (k - 1) * (2 * k + 5) for k in tied])) / 18
     z = s / sqrt(variance) if variance > 0 else 0.0
-    slope = float(slopes(t, y[:, None])[0])
-    return Trend(s / (n * (n - 1) / 2), z, two_sided(z), 0.0 if np.isnan(slope) else slope)
+    return Trend(s / len(pairs), z, two_sided(z), median([rise / apart for apart, rise in pairs if apart > 0] or [0.0]))
 
 
 def slopes(times: Floats, values: Floats) -> Floats:

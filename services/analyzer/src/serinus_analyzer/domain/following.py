@@ -4,7 +4,7 @@ A stage has one split of the traffic, so only within it are pods compared; every
 many pods some are followed, chosen by a hash of their name, which knows nothing of how they fare.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
@@ -112,37 +112,53 @@ def _values(metric: PlanMetric, measured: Measurement | None, arm: str, loads: M
     return dict(of_pods)
 
 
-def followed(memory: Memory, plan: AnalysisPlan, scheme: Scheme, snapshot: MetricsCollected, seen: Sample) -> Memory:
-    """The memory after a look within a stage."""
-    old = _kept(memory.followed, seen)
-    names = [(seen.canary if i < old.own else seen.stable).get(pod, "") for i, pod in enumerate(old.pods.tolist())]
-    rows = [[arms[i >= old.own].get(name, np.nan) for i, name in enumerate(names)] for arms in seen.values]
-    values = np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
-    sums, counts, levels = _gathered(old, values)
-    times, rates, logs, stride = old.times, old.rates, old.logs, memory.stride
-    if len(times) == POINTS and memory.looks % stride == 0:
-        times, rates, logs, stride = times[::2], rates[::2], logs[::2], 2 * stride
-    if memory.looks % stride == 0:
-        gauges = values[len(scheme.counted) :]
-        positive = (gauges > 0) & (gauges < np.inf)
-        log = np.where(positive, np.log(np.where(positive, gauges, 1.0)), np.nan)
-        now = [_rate(snapshot.metrics.get(plan.metrics[i].name)) for i in scheme.counted]
-        times = np.append(times, (snapshot.end - snapshot.stage_started) / 1000)
-        rates, logs = np.concatenate([rates, [now]]), np.concatenate([logs, log[None]])
+def followed(
+    memory: Memory, plan: AnalysisPlan, scheme: Scheme, snapshot: MetricsCollected, young: frozenset[str]
+) -> Memory:
+    """The memory after a look within a stage. Pods are looked at where a point is taken: ever more seldom."""
+    old, stride = memory.followed, memory.stride
     fresh = [_counts(snapshot.metrics.get(plan.metrics[i].name)) for i in scheme.counted]
     durations = [snapshot.metrics.get(plan.metrics[i].name) for i in scheme.durations]
     after = replace(
         old,
-        sums=sums,
-        seen=counts,
-        levels=levels,
-        times=times,
-        rates=rates,
-        logs=logs,
         totals=old.totals + np.array(fresh).reshape(-1, 5),
         buckets=tuple([_added(*each) for each in zip(old.buckets, durations, strict=True)]),
     )
+    if memory.looks % stride == 0 and len(old.times) == POINTS:
+        stride *= 2
+        after = replace(after, times=after.times[::2], rates=after.rates[::2], logs=after.logs[::2])
+    if memory.looks % stride == 0:
+        after = _with_point(after, plan, scheme, snapshot, fresh, sample(plan, scheme, snapshot, young))
     return replace(memory, followed=after, looks=memory.looks + 1, stride=stride)
+
+
+def _with_point(
+    old: Followed,
+    plan: AnalysisPlan,
+    scheme: Scheme,
+    snapshot: MetricsCollected,
+    counts: Sequence[tuple[float, ...]],
+    seen: Sample,
+) -> Followed:
+    """counts: of each counted metric in this look."""
+    old = _kept(old, seen)
+    names = [(seen.canary if i < old.own else seen.stable).get(pod, "") for i, pod in enumerate(old.pods.tolist())]
+    rows = [[arms[i >= old.own].get(name, np.nan) for i, name in enumerate(names)] for arms in seen.values]
+    values = np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
+    sums, looks, levels = _gathered(old, values)
+    gauges = values[len(scheme.counted) :]
+    positive = (gauges > 0) & (gauges < np.inf)
+    log = np.where(positive, np.log(np.where(positive, gauges, 1.0)), np.nan)
+    rates = [x / n if n > 0 else np.nan for x, n, *_ in counts]
+    return replace(
+        old,
+        sums=sums,
+        seen=looks,
+        levels=levels,
+        times=np.append(old.times, (snapshot.end - snapshot.stage_started) / 1000),
+        rates=np.concatenate([old.rates, [rates]]),
+        logs=np.concatenate([old.logs, log[None]]),
+    )
 
 
 def _gathered(old: Followed, values: Floats) -> tuple[Floats, Floats, Floats]:
@@ -184,13 +200,6 @@ def _kept(old: Followed, seen: Sample) -> Followed:
     )
 
 
-def _rate(measured: Measurement | None) -> float:
-    if not isinstance(measured, Proportion) or measured.status != "ok":
-        return np.nan
-    events, trials = _summed(measured.canary.values())
-    return events / trials if trials > 0 else np.nan
-
-
 def _counts(measured: Measurement | None) -> tuple[float, ...]:
     if not isinstance(measured, Proportion) or measured.status != "ok":
         return (0, 0, 0, 0, 0)
@@ -198,9 +207,9 @@ def _counts(measured: Measurement | None) -> tuple[float, ...]:
     return (*_summed(measured.canary.values()), *_summed(measured.stable.values()), seconds)
 
 
-def _summed(pods: Iterable[tuple[int, int]]) -> tuple[int, int]:
-    known = list(pods)
-    return sum([events for events, _ in known]), sum([trials for _, trials in known])
+def _summed(pods: Collection[tuple[int, int]]) -> tuple[int, int]:
+    events, trials = zip(*pods, strict=True) if pods else ((), ())
+    return sum(events), sum(trials)
 
 
 def _added(buckets: Floats, measured: Measurement | None) -> Floats:
