@@ -158,6 +158,7 @@ class KayentaRule(Document):
     marginal_score: float = Field(75.0, ge=0, le=100)
     tolerance: float = Field(0.25, ge=0)
     confidence: Share = 0.98
+    outliers: Literal["keep", "remove"] = "keep"
 
 
 JudgeRule = Annotated[

@@ -5,6 +5,7 @@ from typing import Literal
 
 from serinus_contracts.events import (
     Distribution,
+    Gauge,
     History,
     Measurement,
     MetricsCollected,
@@ -13,8 +14,8 @@ from serinus_contracts.events import (
     Run,
     Window,
 )
-from serinus_contracts.plan import AnalysisPlan, ArmRule, Bucketed, Counted, PlanLimit, PlanMetric, PlanStage
-from serinus_contracts.policy import Better, Budget, Gate, Margin, SequentialRule
+from serinus_contracts.plan import AnalysisPlan, ArmRule, Bucketed, Counted, Gauged, PlanLimit, PlanMetric, PlanStage
+from serinus_contracts.policy import Better, Budget, Gate, JudgeRule, Margin, SequentialRule
 from serinus_contracts.selector import Selector
 
 RUN = Run(cluster="test", namespace="shop", name="cart", uid="u1", canary_hash="new", stable_hash="old", attempt=1)
@@ -53,6 +54,12 @@ def latency(name: str = "latency", ratio: float = 1.2, critical: bool = False, w
     )
 
 
+def gauge(name: str = "memory", share: bool = True, rate: bool = False) -> PlanMetric:
+    """A gauge per pod; share: of a limit; rate: of a counter, as CPU is."""
+    source = Gauged(query=QUERY, value=(), over=() if share else None, rate=rate)
+    return PlanMetric(name=name, source=source, margin=Margin())
+
+
 def plan(
     *metrics: PlanMetric,
     weights: Sequence[int] = (50,),
@@ -64,6 +71,7 @@ def plan(
     interval: float = 30,
     on_time_spent: Literal["hold", "abort", "proceed"] = "hold",
     on_no_data: Literal["hold", "abort"] = "hold",
+    judge: JudgeRule | None = None,
 ) -> AnalysisPlan:
     """A plan with a stage for each weight, all with the same gate and times."""
     stages = tuple(
@@ -73,7 +81,7 @@ def plan(
     return AnalysisPlan(
         policy="cart",
         mode="enforce",
-        judge=SequentialRule(),
+        judge=judge or SequentialRule(),
         budget=budget or Budget(),
         interval=interval,
         settle=30,
@@ -111,6 +119,15 @@ def distribution(
 ) -> Distribution:
     """Counts per bucket of both arms."""
     return Distribution(status=status, edges=tuple(edges), canary=tuple(canary), stable=tuple(stable), series=2)
+
+
+def values(canary: Sequence[float], stable: Sequence[float] = (0.5,), status: MetricStatus = "ok") -> Gauge:
+    """A gauge's values, one per pod."""
+    return Gauge(
+        status=status,
+        canary={f"cart-new-{i}": v for i, v in enumerate(canary)},
+        stable={f"cart-old-{i}": v for i, v in enumerate(stable)},
+    )
 
 
 def snapshot(

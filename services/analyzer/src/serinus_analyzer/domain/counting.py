@@ -22,6 +22,7 @@ class Tails:
 
     def __init__(self, measured: Distribution, n: int, m: int) -> None:
         self.edges = measured.edges
+        self.counts = measured.canary, measured.stable
         self.place = dict(zip(measured.edges, range(len(measured.edges)), strict=True))
         self.canary, self.stable = latency.slower(measured.canary), latency.slower(measured.stable)
         self.n, self.m = n, m

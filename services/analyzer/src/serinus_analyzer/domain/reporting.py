@@ -17,6 +17,7 @@ from serinus_analyzer.domain.counting import Counted, Reading
 from serinus_analyzer.domain.evidence import Evidence
 from serinus_analyzer.domain.latency import COARSE_ABSOLUTE, COARSE_RATIO, Pair
 from serinus_analyzer.domain.layout import Layout, is_rate
+from serinus_analyzer.domain.traffic import Share
 from serinus_analyzer.domain.weighing import Weighed
 
 Fields = dict[str, Any]
@@ -27,12 +28,13 @@ _SAME = Margin()
 _COARSE = Margin(ratio=COARSE_RATIO, absolute=COARSE_ABSOLUTE)
 _NO_EDGES: Edges = (None, None, None)
 _MODELS = TypeAdapter(tuple[MetricVerdict, ...])
-_LABELS: dict[MetricStatus, Label] = {
+LABELS: dict[MetricStatus, Label] = {
     "error": "error",
     "no_data": "no_data",
     "partial": "no_data",
     "settling": "settling",
 }
+"""Of a metric that cannot be judged in this look."""
 
 
 class Counts(NamedTuple):
@@ -91,7 +93,7 @@ class Report:
     def label(self, group: int) -> Label:
         """One word for a metric or limit."""
         metrics = len(self.plan.metrics)
-        label = _LABELS.get(self.reading(group).status)
+        label = LABELS.get(self.reading(group).status)
         if group in self.found.blame:
             return "worse"
         if label is not None:
@@ -271,11 +273,10 @@ def _fields(row: Row) -> Fields:
     return fields
 
 
-def traffic(snapshot: MetricsCollected, evidence: Evidence) -> Traffic | None:
+def traffic(snapshot: MetricsCollected, share: Share) -> Traffic | None:
     """How the requests of this stage were split; None where the weight gives one arm nothing."""
     if not 0 < snapshot.weight < 100:
         return None
-    share = evidence.traffic
     return Traffic(
         canary=share.canary,
         stable=share.stable,

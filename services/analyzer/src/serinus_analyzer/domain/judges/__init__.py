@@ -7,7 +7,7 @@ from serinus_contracts.events import MetricsCollected
 from serinus_contracts.plan import AnalysisPlan
 
 from serinus_analyzer.domain.assessment import Assessment
-from serinus_analyzer.domain.judges import sequential
+from serinus_analyzer.domain.judges import kayenta, recommendation, scorecard, sequential
 
 
 class Evidence(Protocol):
@@ -41,5 +41,10 @@ class Judge(Protocol[E]):
         ...
 
 
-JUDGES: Mapping[str, Judge[Any]] = {"sequential": sequential.JUDGE}
+JUDGES: Mapping[str, Judge[Any]] = {
+    "sequential": sequential.JUDGE,
+    "scorecard": scorecard.JUDGE,
+    "recommendation": recommendation.JUDGE,
+    "kayenta": kayenta.JUDGE,
+}
 """By the name that a policy gives under `judge`."""

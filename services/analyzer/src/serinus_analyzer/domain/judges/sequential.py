@@ -6,18 +6,29 @@ their error probabilities however often one looks.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from serinus_contracts.events import MetricsCollected, Reason, Verdict
 from serinus_contracts.plan import AnalysisPlan
 
-from serinus_analyzer.domain import counting, folding, history, latency, ledger, reporting, sentence, traffic, weighing
+from serinus_analyzer.domain import (
+    counting,
+    folding,
+    history,
+    latency,
+    ledger,
+    reporting,
+    roles,
+    sentence,
+    traffic,
+    weighing,
+)
 from serinus_analyzer.domain.assessment import Assessment
 from serinus_analyzer.domain.evidence import Evidence, EvidenceError
 from serinus_analyzer.domain.folding import Look, State
-from serinus_analyzer.domain.layout import ByDigest, Layout, coarse_of, counts_of, key_of, layout
+from serinus_analyzer.domain.layout import Layout, coarse_of, counts_of, key_of, layout
 from serinus_analyzer.domain.tempering import Noise
 
 PATIENCE = 3
@@ -135,7 +146,7 @@ def _judged(case: _Case, state: State, found: weighing.Weighed) -> tuple[Evidenc
     evidence = _remembered(case, state, found.combined)
     decision = _decide(case, evidence, found)
     report = reporting.Report(plan, scheme, evidence, counted, found, _looks_left(plan, snapshot))
-    context = sentence.Context(report, snapshot, started, _gating(plan))
+    context = sentence.Context(report, snapshot, started, roles.gating(plan))
     measured = [reading.measured for reading in counted.readings if reading.measured is not None]
     readings = zip(plan.metrics, counted.readings, strict=True)
     return evidence, Assessment(
@@ -150,7 +161,7 @@ def _judged(case: _Case, state: State, found: weighing.Weighed) -> tuple[Evidenc
         exposed=evidence.exposed,
         calibrated=report.calibrated,
         report=report.models,
-        share=partial(reporting.traffic, snapshot, evidence),
+        share=partial(reporting.traffic, snapshot, evidence.traffic),
     )
 
 
@@ -200,11 +211,11 @@ def _remembered(case: _Case, state: State, log_abort: float) -> Evidence:
     if 0 <= snapshot.stage < len(plan.stages):
         if (snapshot.stage, snapshot.stage_started) != (old.stage, old.stage_started):
             share = traffic.Share(pace=share.pace)
-        requests = counted.readings[_requests(plan)]
+        requests = counted.readings[roles.requests(plan)]
         if requests.status == "ok" or requests.without_requests:
             _, exposed, _, stable = requests.quad
             share = traffic.after(share, exposed, stable, snapshot.weight, requests.seconds)
-    gating = [counted.readings[i] for i in _gating(plan)]
+    gating = [counted.readings[i] for i in roles.gating(plan)]
     missing = any(reading.status == "no_data" and not reading.without_requests for reading in gating)
     return Evidence(
         shape=old.shape,
@@ -230,29 +241,6 @@ def _seen(old: tuple[int, int], reading: counting.Reading, end: int) -> tuple[in
     return (window.end if window else end), reading.measured.series or old[1]
 
 
-@lru_cache(maxsize=4096)
-def _roles(plan: ByDigest) -> tuple[int, tuple[int, ...]]:
-    """Index of the metric whose trials are requests, and indexes of those that a proof gate wants shown.
-
-    Requests: a share without lag, rather one where lower is better, else a distribution, else the first. Shown: the
-    critical ones, or all where none is.
-    """
-    metrics = plan.plan.metrics
-    plain = [i for i, m in enumerate(metrics) if m.source.kind == "proportion" and m.count == "share" and not m.lag]
-    order = [i for i in plain if metrics[i].better == "lower"] + plain
-    order += [i for i, m in enumerate(metrics) if m.source.kind == "distribution"]
-    critical = tuple(i for i, m in enumerate(metrics) if m.critical)
-    return (order or [0])[0], critical or tuple(range(len(metrics)))
-
-
-def _requests(plan: AnalysisPlan) -> int:
-    return _roles(ByDigest(plan))[0]
-
-
-def _gating(plan: AnalysisPlan) -> tuple[int, ...]:
-    return _roles(ByDigest(plan))[1]
-
-
 def _decide(case: _Case, evidence: Evidence, found: weighing.Weighed) -> Decision:
     """The first rule that applies (docs/judging.md, "Order of the verdict")."""
     plan, snapshot = case.plan, case.snapshot
@@ -270,7 +258,7 @@ def _decide(case: _Case, evidence: Evidence, found: weighing.Weighed) -> Decisio
     if elapsed < stage.minimum:
         return Decision("hold", "before_minimum")
     if not found.leans:
-        if all(found.shown[i] for i in _gating(plan)):
+        if all(found.shown[i] for i in roles.gating(plan)):
             return Decision("proceed", "shown")
         if stage.gate == "quiet":
             return Decision("proceed", "quiet")
