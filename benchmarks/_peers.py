@@ -6,11 +6,16 @@ not aborted at the end is promoted.
 """
 
 from collections.abc import Callable, Mapping
+from statistics import NormalDist
 
 import numpy as np
+from serinus_analyzer.domain import classical
+from serinus_analyzer.domain.judges.kayenta import MOST_LOOKS, Direction, classify
+from serinus_analyzer.domain.judges.scorecard import RISING
+from serinus_contracts.policy import KayentaRule, RecommendationRule, ScorecardRule
 
 from benchmarks._serinus import ALPHA, Outcome
-from benchmarks._worlds import Bools, Drawn, Floats
+from benchmarks._worlds import SECONDS, Bools, Drawn, Floats, quantile
 
 Rule = Callable[[Drawn, Drawn, float], Outcome]
 
@@ -93,33 +98,141 @@ def flagger(drawn: Drawn, _: Drawn, __: float) -> Outcome:
     return _failures((success < (CONVERSION if drawn.world.higher else FLAGGER)) & drawn.valid, 0)
 
 
+def decided_at(drawn: Drawn) -> tuple[tuple[int, int], ...]:
+    """Looks (begin, end) of the stages, at whose end rules decide that are asked once a stage; of a run with one weight
+    its fifths."""
+    fifth = drawn.x.shape[1] // 5
+    return tuple((fifth * i, fifth * (i + 1)) for i in range(5))
+
+
+def _at_ends(drawn: Drawn, decide: Callable[[int, int], tuple[Bools, Bools]]) -> Outcome:
+    """decide(begin, end) says which runs are aborted at the end of a stage, and which are held there."""
+    runs, looks = drawn.x.shape
+    over, held = np.zeros((runs, looks), dtype=bool), np.zeros(runs, dtype=bool)
+    for begin, end in decided_at(drawn):
+        over[:, end - 1], held = decide(begin, end)
+    found = outcome(over)
+    return Outcome(found.aborted, found.promoted & ~held)
+
+
+def _shares(drawn: Drawn, begin: int, end: int) -> tuple[Floats, Floats, tuple[Floats, ...]]:
+    """Share that went well of canary and stable in these looks, and the counts x, n, y, m."""
+    use = drawn.valid[:, begin:end]
+    x, n, y, m = ((v[:, begin:end] * use).sum(axis=1) for v in (drawn.x, drawn.n, drawn.y, drawn.m))
+    own, other = x / np.maximum(n, 1), y / np.maximum(m, 1)
+    return (own, other, (x, n, y, m)) if drawn.world.higher else (1 - own, 1 - other, (x, n, y, m))
+
+
+def _quantiles(drawn: Drawn, begin: int, end: int, q: float) -> tuple[Floats, Floats]:
+    assert drawn.buckets is not None
+    canary, stable = (quantile(v[:, begin:end].sum(axis=1), q) for v in drawn.buckets)
+    return canary, stable
+
+
+def scorecard(drawn: Drawn, _: Drawn, __: float) -> Outcome:
+    """The guide's stage decision (judges/scorecard.py): any issue at the end of a stage; immediate issues at once."""
+    rule = ScorecardRule(name="scorecard")
+
+    def decide(begin: int, end: int) -> tuple[Bools, Bools]:
+        nothing = np.zeros(len(drawn.x), dtype=bool)
+        if drawn.p95 is not None:
+            own, other = _quantiles(drawn, begin, end, 0.95)
+            return own > rule.latency_ratio_above * other, nothing
+        own, other, counts = _shares(drawn, begin, end)
+        if drawn.world.higher:
+            return own < rule.conversion_ratio_below * other, nothing
+        low = (own < rule.success_below) | (own < rule.success_ratio_below * other)
+        return low | (_rising(drawn, begin, end, counts) > RISING), nothing
+
+    found = _at_ends(drawn, decide)
+    if drawn.world.higher or drawn.p95 is not None:  # durations here are far from 5 s
+        return found
+    at_once = outcome(1 - _recent(drawn) < rule.abort_success_below)
+    first = np.where(at_once.aborted > 0, at_once.aborted, drawn.x.shape[1] + 1)
+    aborted = np.where((found.aborted == 0) | (first < found.aborted), first % (drawn.x.shape[1] + 1), found.aborted)
+    return Outcome(aborted, aborted == 0)
+
+
+def _recent(drawn: Drawn) -> Floats:
+    """Share of errors in the last one to two minutes of the stage, two looks to the minute (runs, T)."""
+    share = np.zeros_like(drawn.x)
+    for begin, end in decided_at(drawn):
+        for t in range(begin, end):
+            back = max(begin, t - (t - begin) % 2 - 2)
+            use = drawn.valid[:, back : t + 1]
+            x, n = ((v[:, back : t + 1] * use).sum(axis=1) for v in (drawn.x, drawn.n))
+            share[:, t] = x / np.maximum(n, 1)
+    return share
+
+
+def _rising(drawn: Drawn, begin: int, end: int, counts: tuple[Floats, ...]) -> Floats:
+    t = (np.arange(end - begin) + 1) * SECONDS / 60
+    slopes, errors = [], []
+    for events, trials, x, n in ((drawn.x, drawn.n, *counts[:2]), (drawn.y, drawn.m, *counts[2:])):
+        use = drawn.valid[:, begin:end]
+        weight = trials[:, begin:end] * use
+        spread = (weight * t * t).sum(axis=1) - (weight * t).sum(axis=1) ** 2 / np.maximum(n, 1)
+        rise = (events[:, begin:end] * use * t).sum(axis=1) - (weight * t).sum(axis=1) / np.maximum(n, 1) * x
+        p = np.minimum(x / np.maximum(n, 1), 1)
+        slopes.append(rise / spread)
+        errors.append(p * (1 - p) / spread)
+    error = np.sqrt(errors[0] + errors[1])
+    z: Floats = np.divide(slopes[0] - slopes[1], error, out=np.zeros_like(error), where=error > 0)
+    return z
+
+
+def recommendation(drawn: Drawn, _: Drawn, __: float) -> Outcome:
+    """The guide's analysis engine (judges/recommendation.py) at the end of each stage."""
+    rule = RecommendationRule(name="recommendation")
+
+    def decide(begin: int, end: int) -> tuple[Bools, Bools]:
+        nothing = np.zeros(len(drawn.x), dtype=bool)
+        if drawn.buckets is not None:
+            medians, p95, p99 = (_quantiles(drawn, begin, end, q) for q in (0.5, 0.95, 0.99))
+            slower = (medians[0] > medians[1]) & (_rank_p(drawn, begin, end) < rule.significance)
+            back = slower & (medians[0] >= rule.latency_ratio_rollback * medians[1])
+            back |= (p95[0] > rule.p95_maximum) | (p99[0] > rule.p99_maximum)
+            for own, other in (p95, p99):
+                back |= own > rule.latency_ratio_critical * other
+            return back, slower & ~back
+        own, other, (x, n, y, m) = _shares(drawn, begin, end)
+        if drawn.world.higher:
+            return own < rule.conversion_ratio_critical * other, nothing
+        pooled = (x + y) / np.maximum(n + m, 1)
+        error = np.sqrt(pooled * (1 - pooled) * (1 / np.maximum(n, 1) + 1 / np.maximum(m, 1)))
+        z = np.divide(other - own, error, out=np.zeros_like(error), where=error > 0)
+        bound = NormalDist().inv_cdf(1 - rule.significance / 2)
+        return (z > bound) | (own < rule.success_minimum) | (own < rule.success_ratio_critical * other), nothing
+
+    return _at_ends(drawn, decide)
+
+
+def _rank_p(drawn: Drawn, begin: int, end: int) -> Floats:
+    assert drawn.buckets is not None
+    canary, stable = (v[:, begin:end].sum(axis=1).astype(int) for v in drawn.buckets)
+    found = [classical.ranks(own.tolist(), other.tolist()) for own, other in zip(canary, stable, strict=True)]
+    return np.array([1.0 if one is None else one.p for one in found])
+
+
 def kayenta(drawn: Drawn, _: Drawn, __: float) -> Outcome:
-    """Mann-Whitney at 98 %, tolerance 0.25, at the end of every stage (or fifth of the run), on all points so far."""
+    """Kayenta's classifier (judges/kayenta.py) at the end of every stage, on all points so far (the last 120)."""
+    rule = KayentaRule(name="kayenta")
     if drawn.p95 is not None:
         canary, stable = (v[:KAYENTA_RUNS] for v in drawn.p95)
     else:
         canary, stable = (drawn.x / drawn.n)[:KAYENTA_RUNS], (drawn.y / drawn.m)[:KAYENTA_RUNS]
-    sign = -1.0 if drawn.world.higher else 1.0
+    direction: Direction = "decrease" if drawn.world.higher else "increase"
     over = np.zeros(canary.shape, dtype=bool)
-    fifth = canary.shape[1] // 5
     for run in range(len(canary)):
-        for end in range(fifth, canary.shape[1] + 1, fifth):
-            use = drawn.valid[run, :end]
-            if _high(sign * canary[run, :end][use], sign * stable[run, :end][use]):
-                over[run, end - 1 :] = True
+        for stage in decided_at(drawn):
+            end = stage[1]
+            some = slice(max(end - MOST_LOOKS, 0), end)
+            use = drawn.valid[run, some]
+            found = classify(canary[run, some][use], stable[run, some][use], direction, rule.tolerance, rule.confidence)
+            if found.label != "Pass":
+                over[run, end - 1] = True
                 break
     return outcome(over)
-
-
-def _high(canary: Floats, stable: Floats) -> bool:
-    """Kayenta's label High: the interval of the shift lies above a quarter of its estimate (`notes`: classifier)."""
-    n, m = len(canary), len(stable)
-    if not n or not m or len(np.unique(np.concatenate([canary, stable]))) == 1:
-        return False
-    shifts = np.sort((canary[:, None] - stable).ravel())
-    rank = n * m / 2 - 2.326 * np.sqrt(n * m * (n + m + 1) / 12) - 0.5
-    low, estimate = shifts[max(int(rank), 0)], np.median(shifts)
-    return bool(low > 0.25 * abs(estimate))
 
 
 PEERS: Mapping[str, Rule] = {
@@ -129,5 +242,7 @@ PEERS: Mapping[str, Rule] = {
     "Argo template": argo_template,
     "Flagger": flagger,
     "Kayenta": kayenta,
+    "scorecard": scorecard,
+    "recommendation": recommendation,
 }
 """By the name in the tables."""

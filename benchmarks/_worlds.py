@@ -152,7 +152,7 @@ def _draw_durations(world: World, runs: int, random: Random) -> Drawn:
     others = random.multinomial(m.astype(int), stable).astype(float)
     at = int(np.argmin(np.abs(1 - np.cumsum(stable)[:-1] - 0.05)))
     x, y = (v[..., at + 1 :].sum(axis=-1) for v in (canary, others))
-    p95 = _quantile(canary, 0.95), _quantile(others, 0.95)
+    p95 = quantile(canary, 0.95), quantile(others, 0.95)
     return Drawn(world, x, n, y, m, np.ones(shape, dtype=bool), p95, (canary, others))
 
 
@@ -162,7 +162,7 @@ def shares(median: float) -> Floats:
     return np.diff(np.concatenate([[0.0], below, [1.0]]))
 
 
-def _quantile(buckets: Floats, q: float) -> Floats:
+def quantile(buckets: Floats, q: float) -> Floats:
     """As Prometheus' histogram_quantile: linear inside the bucket."""
     below = np.cumsum(buckets, axis=-1)
     wanted = q * below[..., -1:]

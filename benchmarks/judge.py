@@ -1,6 +1,6 @@
 """Whole runs of the judge against those of others, seeded: false aborts, looks and requests to detection, cost.
 
-    python -m benchmarks.judge [--quick] [--runs N] [--plot docs/evidence.svg]
+    python -m benchmarks.judge [--quick] [--runs N] [--plot docs/evidence.svg] [--table table.md]
 
 Prints tables as it goes and closes with one line of JSON: {"benchmark": "judge", "figures": {...}, "missed": [...]}.
 """
@@ -60,10 +60,7 @@ NOISY = tuple(
     for name, noise in (("gamma", GAMMA), ("shocks", SHOCKS), ("drift", DRIFT), ("retries", RETRIES))
     for base in (1e-3, 1e-2)
 )
-ASSUMED = tuple(
-    Row(replace(row.world, name=row.world.name.removesuffix(", x 2"), factor=1.0, ratio=1.25, absolute=2e-4), "assumed")
-    for row in NOISY
-)
+ASSUMED = tuple(Row(replace(row.world, ratio=1.25, absolute=2e-4), "assumed") for row in NOISY)
 MARGINS = (
     Row(World("0.2 % x 1.25", 2e-3, 1.25, ratio=1.25)),
     Row(World("30 % x 0.95", 0.3, 0.95, ratio=0.95, higher=True)),
@@ -88,24 +85,33 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="fewer runs, under a minute on one core")
     parser.add_argument("--runs", type=int, help="runs per world, 5,000 unless told (300 with --quick)")
     parser.add_argument("--plot", type=Path, help="write evidence over time as an SVG")
+    parser.add_argument("--table", type=Path, help="write looks to detection and false aborts as Markdown")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     runs = options.runs or (300 if options.quick else 5000)
     figures: dict[str, float] = {}
     missed: list[str] = []
+    table = _Table([SERINUS, *PEERS])
     started = perf_counter()
     for title, rows, peers in (
         ("Known noise, margin 1 (a canary may not be worse at all)", FIGURES, True),
         ("A canary exactly at its margin: neither to be aborted nor to be promoted", MARGINS, False),
         ("Noise measured on a day of history, margin 1", NOISY, True),
-        ("Noise assumed, margin 1.25 and 0.0002: healthy canaries", ASSUMED, False),
+        ("Noise assumed, margin 1.25 and 0.0002", ASSUMED, False),
         *(() if options.quick else (("A long run", (LONG,), False),)),
     ):
         _head(f"{title}; {runs:,} runs each")
         for row in rows:
-            _table(row, runs, options.seed, peers, figures, missed, started)
+            lines = _lines(row, runs, options.seed, peers, started)
+            _print(row.world, lines)
+            for name, line in lines.items():
+                _note(row, name, line, runs, figures, missed)
+            if peers:
+                table.add(row, lines)
     _demos(figures, 30)
     _costs(figures, missed)
+    if options.table:
+        options.table.write_text(table.text)
     if options.plot:
         options.plot.write_text(_cost.picture())
     print(json.dumps({"benchmark": "judge", "figures": figures, "missed": missed}))
@@ -118,10 +124,30 @@ def _head(title: str) -> None:
     print(f"{columns[0]:28}{columns[1]:18}" + "".join(f"{column:>14}" for column in columns[2:]))
 
 
-def _table(
-    row: Row, runs: int, seed: int, peers: bool, figures: dict[str, float], missed: list[str], started: float
-) -> None:
-    """One world for all judges."""
+class _Table:
+    """The worlds with peers as Markdown: mean looks to detection, in brackets false aborts."""
+
+    def __init__(self, judges: list[str]) -> None:
+        self.rows = [f"| world | {' | '.join(judges)} |", "|---" * (len(judges) + 1) + "|"]
+
+    def add(self, row: Row, lines: dict[str, Line]) -> None:
+        if row.world.healthy:
+            cells = [f"({100 * line.false_aborts:.1f} %)" for line in lines.values()]
+        else:
+            cells = [
+                f"{'never' if line.found < 0.01 else f'{line.looks:.1f}'} ({100 * line.false_aborts:.1f} %)"
+                for line in lines.values()
+            ]
+        name = row.world.name + (" †" if row.known == "history" else "")
+        self.rows.append(f"| {name} | **{cells[0].replace(' (', '** (', 1)} | {' | '.join(cells[1:])} |")
+
+    @property
+    def text(self) -> str:
+        return "\n".join([*self.rows, ""])
+
+
+def _lines(row: Row, runs: int, seed: int, peers: bool, started: float) -> dict[str, Line]:
+    """What all judges do in one world."""
     world = row.world
     judge = partial(_serinus.judge, known=row.known, seed=seed)
     judges: dict[str, Rule] = {SERINUS: lambda drawn, _, __: judge(drawn)}
@@ -140,14 +166,16 @@ def _table(
                 parts[name].append(rule(drawn, null, rate))
         print(f"\r{perf_counter() - started:5.0f} s  {world.name}", end="", file=sys.stderr, flush=True)
     print("\r" + " " * 60 + "\r", end="", file=sys.stderr, flush=True)
-    for i, name in enumerate(judges):
-        line = _line(world, false[name], parts[name], trials)
+    return {name: _line(world, false[name], parts[name], trials) for name in judges}
+
+
+def _print(world: World, lines: dict[str, Line]) -> None:
+    for i, (name, line) in enumerate(lines.items()):
         cells = [f"{line.false_aborts:.4f}"]
         cells += ["", "", "", ""] if world.healthy else [
             f"{line.found:.3f}", f"{line.looks:.1f}", f"{line.requests:,.0f}", f"{line.promoted:.3f}"
         ]  # fmt: skip
         print(f"{world.name if i == 0 else '':28}{name:18}" + "".join(f"{cell:>14}" for cell in cells), flush=True)
-        _note(row, name, line, runs, figures, missed)
 
 
 def _pairs(world: World, runs: int, seed: int) -> Iterator[tuple[Drawn, Drawn]]:
