@@ -103,7 +103,8 @@ def check(node: Node, scope: Scope) -> str:
     if isinstance(node, Unary):
         kind = check(node.of, scope)
         fits = kind in (("bool", "any") if node.operator == "!" else (*NUMBERS, "any"))
-        return kind if fits else mismatch(node.operator, kind)
+        given = "bool" if node.operator == "!" else kind
+        return given if fits else mismatch(node.operator, kind)
     if isinstance(node, Choice):
         if check(node.condition, scope) not in ("bool", "any"):
             raise ConditionError("a choice needs a condition that is yes or no")
@@ -116,12 +117,12 @@ def check(node: Node, scope: Scope) -> str:
 
 def _check_member(node: Member, scope: Scope) -> str:
     of, key = check(node.of, scope), check(node.key, scope)
-    if node.field and of not in ("map", "any", "nil"):
+    if node.field and of not in ("map", "any"):
         name = node.key.value if isinstance(node.key, Literal) else ""
         raise ConditionError(f"type {go(of)} has no field {name}")
-    if not node.field and of not in ("map", "list", "floats", "any", "nil"):
+    if not node.field and of not in ("map", "list", "floats", "any"):
         raise ConditionError(f"type {go(of)} cannot be indexed")
-    if of in ("list", "floats") and key not in ("int", "any"):
+    if (of in ("list", "floats") and key not in ("int", "any")) or (of == "map" and key not in ("string", "any")):
         raise ConditionError(f"type {go(of)} cannot be indexed by {go(key)}")
     return "float" if of == "floats" else "any"
 
@@ -139,7 +140,8 @@ def _check_binary(node: Binary, scope: Scope) -> str:
     elif operator in ("<", ">", "<=", ">="):
         fits, kind = numbers or strings, "bool"
     elif operator == "in":
-        fits, kind = right in ("list", "floats", "map", "any"), "bool"
+        keys = {"map": ("string", "any"), "floats": (*NUMBERS, "nil", "any")}.get(right, (left,))
+        fits, kind = right in ("list", "floats", "map", "any") and left in keys, "bool"
     elif operator in ("contains", "startsWith", "endsWith", "matches"):
         fits, kind = strings, "bool"
     elif operator == "??":

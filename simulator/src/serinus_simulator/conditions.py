@@ -97,7 +97,11 @@ def _binary(node: Binary, scope: Scope) -> Any:
     if operator in ("==", "!="):
         return _equal(left, right) is (operator == "==")
     if operator == "in":
-        return any(_equal(left, item) for item in right) if isinstance(right, list | tuple) else left in _map(right)
+        if right is None:
+            return False
+        if isinstance(right, list | tuple):
+            return any(_equal(left, item) for item in right)
+        return left in _map(right) if isinstance(left, str) else mismatch(operator, kind_of(left), kind_of(right))
     if isinstance(left, str) and isinstance(right, str):
         return _of_strings(operator, left, right)
     if operator in _COMPARISONS:
@@ -121,16 +125,28 @@ def _arithmetic(operator: str, left: float, right: float) -> float:
         if not isinstance(left, int) or not isinstance(right, int) or right == 0:
             mismatch(operator, kind_of(left), kind_of(right))
         return int(math.fmod(left, right))
-    try:
-        if operator == "/":
-            return float(left) / float(right)
-        if operator == "**":
-            return math.pow(left, right)
-    except ZeroDivisionError:
-        return math.nan if left == 0 or math.isnan(left) else math.copysign(math.inf, left)
-    except (OverflowError, ValueError):
-        return math.nan
+    if operator == "/":
+        return _quotient(float(left), float(right))
+    if operator == "**":
+        return _power(float(left), float(right))
     return left + right if operator == "+" else left - right if operator == "-" else left * right
+
+
+def _quotient(left: float, right: float) -> float:
+    if right != 0:
+        return left / right
+    signs = math.copysign(1.0, left) * math.copysign(1.0, right)
+    return math.nan if left == 0 or math.isnan(left) else signs * math.inf
+
+
+def _power(left: float, right: float) -> float:
+    odd = math.isfinite(right) and math.fmod(right, 2) in (1.0, -1.0)
+    try:
+        return math.pow(left, right)
+    except OverflowError:
+        return -math.inf if left < 0 and odd else math.inf
+    except ValueError:
+        return math.nan if left != 0 else math.copysign(math.inf, left) if odd else math.inf
 
 
 def _call(node: Call, scope: Scope) -> Any:

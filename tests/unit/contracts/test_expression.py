@@ -1,0 +1,197 @@
+"""The expression language of AnalysisTemplates, case by case from expr-lang's documentation and Argo's functions."""
+
+import math
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+from serinus_contracts.expression import ExpressionError, parse
+from serinus_simulator.conditions import ConditionError
+from serinus_simulator.conditions import holds as played
+
+VERDICT = {"verdict": "hold", "data": {"rates": [0.5, 2.0], "name": "a b"}, "count": 3.0, "none": None}
+
+
+@pytest.mark.parametrize(
+    ("text", "result", "expected"),
+    [
+        ("result[0] >= 0.95", (0.96,), True),
+        ("result[0] >= 0.95", (0.9499,), False),
+        ("result >= .95", 0.95, True),
+        ("result[0] <= 2_000", (2000.0,), True),
+        ("result[0] < 1e3 && result[1] > 1.", (999.0, 1.5), True),
+        ("result[0] < 1 and not (result[0] < 0.5)", (0.7,), True),
+        ("result[0] < 1 or result[9] > 0", (0.7,), True),
+        ("len(result) == 0 || result[0] > 1", (), True),
+        ("all(result, {# > 1})", (2.0, 3.0), True),
+        ("all(result, # > 1)", (2.0, 0.5), False),
+        ("any(result, {# > 1},)", (), False),
+        ("any(result.data.rates, # > 1) && result.verdict != 'abort'", VERDICT, True),
+        ("all([result], {len(#.data.rates) == 2 && .count == 3})", VERDICT, True),
+        ('result.verdict == "hold"', VERDICT, True),
+        ('result["verdict"] in ["proceed", "hold"]', VERDICT, True),
+        ('result.verdict not in ["abort"]', VERDICT, True),
+        ('"count" in result and not ("size" in result)', VERDICT, True),
+        ("result.missing == nil", VERDICT, True),
+        ("(result.missing ?? 5) > 4", VERDICT, True),
+        ("result[0] > 1 ? result[0] < 5 : true", (3.0,), True),
+        ("1 < result[0] < 5", (7.0,), False),
+        ("result[-1] == 2", (1.0, 2.0), True),
+        ("-result[0] < 0", (1.0,), True),
+        ("-2 ** 2 == -4", 0.0, True),
+        ("2 ** 3 ^ 2 == 512", 0.0, True),
+        ("7 % 4 == 3 and -7 % 4 == -3", 0.0, True),
+        ("1 + 2 * 3 - 4 / 2 == 5", 0.0, True),
+        ("1 / 0 > 1e308", 0.0, True),
+        ("9223372036854775807 + 1 < 0", 0.0, True),
+        ("'a' + 'b' == 'ab' && 'a' < 'b'", 0.0, True),
+        (r"'\'\n' == " + r'"\'\n"', 0.0, True),
+        ("isNaN(result[0])", (math.nan,), True),
+        ("isInf(result[0])", (-math.inf,), True),
+        ("isNaN(result[0]) || result[0] < 0.05", (0.01,), True),
+        ("isNil(result)", None, True),
+        ("isNil(result)", (), False),
+        ("default(result, 0) < 1", None, True),
+        ("asFloat(result.text) >= 0.5", {"text": "0.75"}, True),
+        ("asInt(result[0]) == 3", (3.9,), True),
+        ("asInt('12') == 12", 0.0, True),
+    ],
+)
+def test_an_expression_is_answered_as_argo_answers_it(text: str, result: Any, expected: bool) -> None:
+    assert parse(text).holds(result) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "column 1: unexpected end"),
+        ("result[0] >= ", "column 14: unexpected end"),
+        ("result[0] = 1", "column 11: unexpected '=': write == to compare"),
+        ("result[0] > 1 & true", "column 15: unexpected '&': write && or and"),
+        ("result[0] > 1)", "column 14: unexpected ')'"),
+        ("(result[0] > 1", "column 15: unexpected end, expected ')'"),
+        ("results[0] > 1", "column 1: unknown name 'results'; known are result, len"),
+        ("result[0] > 1 && sum(result) > 2", "column 18: unknown name 'sum'"),
+        ("filter(result, # > 1)", "column 1: unknown name 'filter'"),
+        ("result[0:2] == nil", "column 9: slices are not supported"),
+        ("result | len", "column 8: unexpected '|': pipes are not supported"),
+        ("result matches 'a.*'", "column 8: unexpected 'matches'"),
+        ("result?.a", "column 7: unexpected '?.'"),
+        ("# > 1", "column 1: unexpected '#'"),
+        ("len(result, 1) > 1", "column 1: len takes 1 arguments, not 2"),
+        ("result == 'abc", "column 11: unexpected a text without its end"),
+        (r"result == '\d'", r"column 12: unknown escape \d"),
+        ("result > 5m", "column 10: '5m' is no number"),
+        ("result > 0x10", "column 10: '0x10' is no number"),
+        ("result > 1e999", "column 10: 1e999 is too large"),
+        ("result > 9223372036854775808", "column 10: 9223372036854775808 is too large"),
+        ("result > 1 @ 2", "column 12: unexpected '@'"),
+        ("result.x ?? 0 + 1 > 2", "column 15: ?? and + cannot be mixed"),
+        ("let x = 1; x > 0", "column 1: unknown name 'let'"),
+        ("result." + "a." * 100 + "b", "nested too deeply"),
+        ("(" * 100 + "true" + ")" * 100, "nested too deeply"),
+        ("true && " * 1000 + "true", "has at most 2000 characters"),
+    ],
+)
+def test_what_it_does_not_know_is_refused_with_the_column(text: str, complaint: str) -> None:
+    with pytest.raises(ExpressionError) as refused:
+        parse(text)
+    assert complaint in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "result", "complaint"),
+    [
+        ("result[0] > 1", (), "index out of range: 0 (length 0)"),
+        ("result > 1", (1.0,), "> is not defined for floats and int"),
+        ("true || result.verdict == 'a'", (1.0,), "a floats has no member"),
+        ("result[0] == 'a'", (1.0,), "== is not defined for float and string"),
+        ("result[0]", (1.0,), "gives float, expected true or false"),
+        ("!result[0] > 1", (1.0,), "! is not defined for float"),
+        ("result[0.5] > 1", (1.0,), "a floats has no element by float"),
+        ("result.a.b > 1", {}, "a nil has no member"),
+        ("result.verdict > 1", VERDICT, "> is not defined for string and int"),
+        ("isNaN(result)", (1.0,), "isNaN does not take a floats"),
+        ("result[0] % 2 == 1", (3.0,), "% is not defined for float and int"),
+        ("5 % 0 == 1", 0.0, "division by zero"),
+        ("asInt('1.5') == 1", 0.0, "no whole number"),
+        ("asInt(1e30) == 1", 0.0, "no whole number of 64 bits"),
+        ("asFloat('1_0') == 1", 0.0, "no number"),
+        ("all(result, #)", (1.0,), "all needs a condition that is true or false"),
+        ("result in result", (1.0,), "in is not defined for floats and floats"),
+    ],
+)
+def test_what_does_not_fit_the_result_is_an_error_even_where_it_is_not_reached(
+    text: str, result: Any, complaint: str
+) -> None:
+    with pytest.raises(ExpressionError) as refused:
+        parse(text).holds(result)
+    assert complaint in str(refused.value)
+
+
+def test_an_expression_that_would_take_for_ever_is_given_up() -> None:
+    text = "all(result, all(result, all(result, all(result, # >= 0))))"
+    with pytest.raises(ExpressionError, match="more than 100,000 operations"):
+        parse(text).holds(tuple(float(i) for i in range(1000)))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("ab"), inner, max_size=2),
+    max_leaves=5,
+)
+RESULTS = st.tuples(st.floats()) | st.floats() | st.lists(st.floats(), max_size=3).map(tuple) | JSON
+WORDS = """
+result result[0] # . .a ['a'] ( ) [ ] { } , + - * / % ** < > <= >= == != && || and or not in ! ? : ?? 0 1 2.5
+true false nil 'a' len( all( any( isNaN( isInf( isNil( asFloat( asInt( default(
+"""
+PIECES = st.sampled_from(WORDS.split())
+
+
+@given(st.text() | st.lists(PIECES, max_size=15).map(" ".join), RESULTS)
+@example("result ^ ^ 0", 0.0)
+def test_garbage_is_refused_or_answered_and_nothing_else(text: str, result: Any) -> None:
+    with suppress(ExpressionError):
+        assert isinstance(parse(text).holds(result), bool)
+
+
+NUMBER: st.SearchStrategy[str] = st.deferred(
+    lambda: (
+        st.sampled_from(["result", "result[0]", "result[-1]", "result.a", "len(result)", "0", "1", "0.5", "2e300"])
+        | st.tuples(NUMBER, st.sampled_from(list("+-*/%")), NUMBER).map(lambda parts: f"({' '.join(parts)})")
+        | NUMBER.map("(-{})".format)
+        | NUMBER.map("asFloat({})".format)
+        | st.tuples(BOOL, NUMBER, NUMBER).map(lambda parts: f"({parts[0]} ? {parts[1]} : {parts[2]})")
+    )
+)
+BOOL: st.SearchStrategy[str] = st.deferred(
+    lambda: (
+        st.sampled_from(["true", "isNil(result)", "result.a == 'a'", "result['b'] != nil", "'a' in result"])
+        | st.tuples(NUMBER, st.sampled_from(["<", ">", "<=", ">=", "==", "!="]), NUMBER).map(
+            lambda parts: f"({' '.join(parts)})"
+        )
+        | st.tuples(BOOL, st.sampled_from(["&&", "||", "and", "or", "=="]), BOOL).map(
+            lambda parts: f"({' '.join(parts)})"
+        )
+        | st.tuples(st.sampled_from(["isNaN", "isInf"]), NUMBER).map(lambda parts: f"{parts[0]}({parts[1]})")
+        | st.tuples(st.sampled_from(["all", "any"]), BOOL).map(lambda parts: f"{parts[0]}(result, {{{parts[1]}}})")
+        | st.tuples(NUMBER, st.sampled_from(["in", "not in"])).map(lambda parts: f"({' '.join(parts)} [1, result[0]])")
+        | BOOL.map("!{}".format)
+    )
+)
+
+
+@given(BOOL, st.tuples(st.floats()) | st.floats() | st.lists(st.floats(), max_size=3).map(tuple) | JSON)
+def test_it_agrees_with_the_simulators_own_reading_of_the_language(text: str, result: Any) -> None:
+    assume(result is not None)  # which Argo knows only from providers that are asked for JSON
+    try:
+        expected: bool | None = played(text, result)
+    except ConditionError:
+        expected = None
+    try:
+        found: bool | None = parse(text).holds(result)
+    except ExpressionError:
+        found = None
+    assert found is expected
