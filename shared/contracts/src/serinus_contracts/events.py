@@ -132,10 +132,10 @@ class Gauge(Measured):
 
 
 class Scalar(Measured):
-    """The values of a query that knows its arms itself; null stands for NaN and the infinities."""
+    """The values of a query that knows its arms itself; null stands for NaN, which JSON has no number for."""
 
     kind: Literal["scalar"] = "scalar"
-    values: tuple[float | None, ...] = ()
+    values: tuple[float | Literal["+Inf", "-Inf"] | None, ...] = ()
     vector: bool = Field(True, description="false: the query gave one value that is no vector")
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveFloat, model_validator
 
 from serinus_contracts.base import Document, Seconds
+from serinus_contracts.expression import ExpressionText
 from serinus_contracts.freeze import FreezeRule
 from serinus_contracts.selector import SelectorText
 
@@ -175,16 +176,35 @@ class Conditions(Document):
     other is its negation; where neither holds a measurement is inconclusive.
     """
 
-    success: str | None = None
-    failure: str | None = None
+    success: ExpressionText | None = None
+    failure: ExpressionText | None = None
+    over: Literal["stage", "run"] = Field(
+        "stage", description="stage: measured anew in each, which waits for it; run: through all, nothing waits for it"
+    )
+    weights: tuple[Weight, ...] | None = Field(None, description="measured at these weights only")
     interval: Seconds | None = Field(None, description="between two measurements; absent: one only")
     initial_delay: Seconds = 0.0
     count: int | None = Field(None, ge=1)
-    failure_limit: int = Field(0, ge=0)
+    failure_limit: int = Field(0, ge=-1, description="-1: any number, where consecutive_success_limit decides")
     inconclusive_limit: int = Field(0, ge=0)
     consecutive_error_limit: int = Field(4, ge=0)
     consecutive_success_limit: int | None = Field(None, ge=1)
     dry_run: bool = False
+
+    @model_validator(mode="after")
+    def _can_end(self) -> Self:
+        successes = self.consecutive_success_limit or 0
+        if self.interval == 0:
+            raise ValueError("interval must be longer than 0s, or absent for one measurement")
+        if self.failure_limit < 0 and not successes:
+            raise ValueError("failure_limit -1 needs consecutive_success_limit, else nothing could fail")
+        if self.interval is None and (self.count or 1) > 1:
+            raise ValueError("a count above 1 needs an interval")
+        if self.over == "stage" and self.interval is not None and not self.count and not successes:
+            raise ValueError("it would never end: give count or consecutive_success_limit, or over: run")
+        if self.count is not None and self.count < max(max(self.failure_limit, 0) + successes, self.inconclusive_limit):
+            raise ValueError(f"count {self.count} is too small for its limits: they could never be reached")
+        return self
 
 
 class MetricRule(Document):
@@ -324,6 +344,13 @@ class PolicySpec(Document):
             raise ValueError("judge threshold compares queries with conditions: give every metric query and conditions")
         if self.judge.name != "threshold" and "scalar" in kinds:
             raise ValueError(f"judge {self.judge.name} counts: a query with conditions needs judge threshold")
+        for metric in self.metrics:
+            asked = metric.conditions.interval if metric.conditions else None
+            if asked is not None and asked < self.interval:
+                raise ValueError(
+                    f"metric {metric.name} is to be measured every {asked:g} s, but a look is taken every "
+                    f"{self.interval:g} s: set spec.interval to {asked:g}s"
+                )
         if kinds == {"gauge"}:
             raise ValueError("gauges alone judge no release: give a metric of counts too")
 

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import orjson
@@ -81,17 +81,19 @@ def _answer(data: Any, warnings: Sequence[str]) -> Answer:
 def _values(data: Any, warnings: Sequence[str]) -> Values:
     try:
         if data["resultType"] == "scalar":
-            return Values([_finite(data["result"][1])], False, warnings)
+            return Values([_value(data["result"][1])], False, warnings)
         if data["resultType"] != "vector":
             raise ProviderError(f"the query gives a {data['resultType']}, expected a vector or a number")
-        return Values([_finite(item["value"][1]) for item in data["result"]], True, warnings)
+        return Values([_value(item["value"][1]) for item in data["result"]], True, warnings)
     except (TypeError, KeyError, ValueError, IndexError) as error:
         raise ProviderError(f"Prometheus' answer has an unknown form: {type(error).__name__}: {error}") from None
 
 
-def _finite(text: str) -> float | None:
+def _value(text: str) -> float | Literal["+Inf", "-Inf"] | None:
     value = float(text)
-    return value if math.isfinite(value) else None
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    return None if math.isnan(value) else value
 
 
 def _series(item: dict[str, Any]) -> Series:

@@ -26,9 +26,9 @@ class Answer:
 
 @dataclass(frozen=True)
 class Values:
-    """What a query gave: NaN and the infinities as None; `vector` is false for a bare number."""
+    """What a query gave, NaN as None; `vector` is false for a bare number."""
 
-    values: Sequence[float | None]
+    values: Sequence[float | Literal["+Inf", "-Inf"] | None]
     vector: bool = True
     warnings: Sequence[str] = ()
 

@@ -7,7 +7,7 @@ from serinus_contracts.events import MetricsCollected
 from serinus_contracts.plan import AnalysisPlan
 
 from serinus_analyzer.domain.assessment import Assessment
-from serinus_analyzer.domain.judges import kayenta, recommendation, scorecard, sequential
+from serinus_analyzer.domain.judges import kayenta, recommendation, scorecard, sequential, threshold
 
 
 class Evidence(Protocol):
@@ -45,6 +45,7 @@ JUDGES: Mapping[str, Judge[Any]] = {
     "sequential": sequential.JUDGE,
     "scorecard": scorecard.JUDGE,
     "recommendation": recommendation.JUDGE,
+    "threshold": threshold.JUDGE,
     "kayenta": kayenta.JUDGE,
 }
 """By the name that a policy gives under `judge`."""
