@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -33,7 +33,8 @@ from serinus_simulator.units import When
 class Application:
     """The traffic of one rollout of the scenario."""
 
-    def __init__(self, spec: Rollout, store: ObjectStore, agenda: Agenda, *, seed: int) -> None:
+    def __init__(self, spec: Rollout, store: ObjectStore, agenda: Agenda, *, seed: int, history: float = 0.0) -> None:
+        """`history`: for how many seconds before the world's start pods may have served."""
         self.spec = spec
         self.pods: dict[str, PodState] = {}
         self.first_hash = ""
@@ -55,7 +56,7 @@ class Application:
         self._disturbances: Disturbances | None = None
         if spec.noise != Noise(retries=spec.noise.retries):
             self._disturbances = Disturbances(
-                spec.noise, spec.traffic.latency, spec.metrics.edges, start=agenda.start, seed=seed
+                spec.noise, spec.traffic.latency, spec.metrics.edges, start=agenda.start, seed=seed, history=history
             )
         for when in self._moments():
             if when.at:
@@ -119,11 +120,23 @@ class Application:
         state.counted_to = now
         if given is None or now <= begin:
             return
-        if self._disturbances is not None and given.rate > 0:
-            given = self._disturbances.disturb(given, state.name, begin, now)
-        requests = state.counters.serve(given, now - begin, until=now)
+        requests, given = self._serve(state, given, begin, now)
         if state.container is not None:
             state.container.use(requests, given, now - begin)
+
+    def live_through(self, state: PodState, begin: float, step: float) -> Iterator[float]:
+        """Draw what a pod of the first revision would have served from `begin` until now, and stop at each step."""
+        given = load(self.spec, (), self.spec.traffic.requests_per_second / self.spec.replicas, cold=False)
+        for number in range(int((self._agenda.now - begin) / step)):
+            end = begin + (number + 1) * step
+            self._serve(state, given, end - step, end)
+            yield end
+
+    def _serve(self, state: PodState, given: Load, begin: float, end: float) -> tuple[int, Load]:
+        """The requests of a span, and the load as the noise made it."""
+        if self._disturbances is not None and given.rate > 0:
+            given = self._disturbances.disturb(given, state.name, begin, end)
+        return state.counters.serve(given, end - begin, until=end), given
 
     def served(self) -> dict[str, Served]:
         """What each revision has served since the world's start, by hash, counted up to now."""

@@ -48,11 +48,23 @@ class _Pod:
 class Disturbances:
     """Shocks and wander that the pods of a rollout share, and what each has of its own."""
 
-    def __init__(self, noise: Noise, latency: Latency, edges: tuple[float, ...], *, start: float, seed: int) -> None:
+    def __init__(
+        self,
+        noise: Noise,
+        latency: Latency,
+        edges: tuple[float, ...],
+        *,
+        start: float,
+        seed: int,
+        history: float = 0.0,
+    ) -> None:
+        """Noise begins `history` seconds before the world's start, from which set moments are counted."""
         self._noise = noise
         self._latency = latency
         self._edges = edges
         self._seed = seed
+        self._history = history
+        start -= history
         self._shocks = [(shock, self._moments(number, shock, start)) for number, shock in enumerate(noise.shocks)]
         self._shared = {
             name: Path(wandering(self._random(name), spec.correlation), start, spec.interval)
@@ -123,7 +135,8 @@ class Disturbances:
         return Wandering(spec, self._shared[name], own)
 
     def _moments(self, number: int, shock: Shock, start: float) -> Moments:
-        return Moments(self._random(f"shocks {number}"), start, shock.lasts, shock.per_hour, shock.at)
+        at = [self._history + moment for moment in shock.at]
+        return Moments(self._random(f"shocks {number}"), start, shock.lasts, shock.per_hour, at)
 
     def _random(self, purpose: str) -> np.random.Generator:
         return np.random.default_rng([self._seed, zlib.crc32(purpose.encode())])

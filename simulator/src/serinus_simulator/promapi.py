@@ -105,6 +105,8 @@ class PrometheusApi:
     def _results(self, selector: Selector, at: int) -> list[Result]:
         if selector.milliseconds is None:
             return self._samples.instant(selector, at)
+        if selector.step is not None:
+            return self._samples.sums(selector, at)
         return self._samples.range(selector, at)
 
     def _spoiled(self, fault: PrometheusFault) -> Response | None:
@@ -124,7 +126,7 @@ class PrometheusApi:
             if fault.effect == "empty":
                 results = []
             elif fault.effect == "drop":
-                results = [one for one in results if not re.fullmatch(fault.metric, one.labels["__name__"])]
+                results = [one for one in results if not re.fullmatch(fault.metric, one.labels.get("__name__", ""))]
             elif fault.effect == "partial":
                 results = [one for one in results if self._random.random() >= fault.share]
                 warnings.append("remote read of one store failed: the answer may be incomplete")

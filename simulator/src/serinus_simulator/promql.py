@@ -1,6 +1,7 @@
-"""The part of PromQL that a collector needs: a selector, alone or over a range.
+"""The part of PromQL that a collector needs: a selector, alone or over a range, and sums at regular moments.
 
-`name{label="value",other=~"a|b"}[5m]`, with the name also as a matcher of `__name__`.
+`name{label="value",other=~"a|b"}[5m]`, with the name also as a matcher of `__name__`, and `sum by (label)
+(name{label="value"})[24h:5m]`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w":
 _DURATION = re.compile(r"(\d+)(ms|[smhdwy])")
 _TOKEN = re.compile(
     r"""\s*(?:(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)|(?P<operator>=~|!~|!=|=)|(?P<mark>[{}\[\],()])
-    |(?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`)|(?P<duration>\d[0-9a-z]*)|(?P<other>\S))""",
+    |(?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`)|(?P<duration>\d[0-9a-z]*(?::\d[0-9a-z]*)?)|(?P<other>\S))""",
     re.VERBOSE,
 )
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
@@ -37,10 +38,16 @@ class Matcher:
 
 @dataclass(frozen=True)
 class Selector:
-    """What a query asks for. `milliseconds` is None for an instant."""
+    """What a query asks for. `milliseconds` is None for an instant.
+
+    With `step`, in milliseconds too, it is a subquery: the value at each multiple of the step, summed up by the labels
+    `by`, or with None as it is.
+    """
 
     matchers: tuple[Matcher, ...]
     milliseconds: int | None
+    step: int | None = None
+    by: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,34 @@ class _Parser:
     def parse(self) -> Selector:
         if not self._tokens:
             raise ParseError("1:1: parse error: no expression found in input")
+        by = self._sum()
+        matchers = self._matchers()
+        if by is not None:
+            self._expect(")", "in aggregation")
+        milliseconds, step = self._range() if self._mark("[") else (None, None)
+        if (rest := self._peek()) is not None or (by is not None and step is None):
+            raise self._unexpected("", rest)
+        return Selector(tuple(matchers), milliseconds, step, by)
+
+    def _sum(self) -> tuple[str, ...] | None:
+        """The labels of `sum by (...) (`, None where the query does not begin like that."""
+        if [token.text for token in self._tokens[:3]] != ["sum", "by", "("]:
+            return None
+        self._next = 3
+        labels = []
+        while not self._mark(")"):
+            label = self._take("name")
+            if label is None:
+                raise self._unexpected("in grouping opts, expected label", self._peek())
+            labels.append(label.text)
+            if not self._mark(","):
+                self._expect(")", "in grouping opts")
+                break
+        self._expect("(", "in aggregation")
+        return tuple(labels)
+
+    def _matchers(self) -> list[Matcher]:
+        first = self._peek()
         matchers: list[Matcher] = []
         name = self._take("name")
         if name is not None:
@@ -83,11 +118,8 @@ class _Parser:
         elif name is None:
             raise self._unexpected("", self._peek())
         if all(matcher.test("") for matcher in matchers):
-            raise self.error("vector selector must contain at least one non-empty matcher", self._tokens[0])
-        milliseconds = self._range() if self._mark("[") else None
-        if (rest := self._peek()) is not None:
-            raise self._unexpected("", rest)
-        return Selector(tuple(matchers), milliseconds)
+            raise self.error("vector selector must contain at least one non-empty matcher", first)
+        return matchers
 
     def error(self, message: str, token: _Token | None) -> ParseError:
         position = len(self._query) if token is None else token.position
@@ -107,20 +139,25 @@ class _Parser:
             raise self._unexpected("in label matching, expected string", self._peek())
         return _matcher(label.text, operator.text, _unquoted(value.text), self)
 
-    def _range(self) -> int:
+    def _range(self) -> tuple[int, int | None]:
         token = self._take("duration")
         if token is None:
             raise self._unexpected("in subquery or range, expected duration", self._peek())
-        parts = _DURATION.findall(token.text)
-        if token.text.isdigit():
-            milliseconds = int(token.text) * 1000
-        elif "".join(count + unit for count, unit in parts) == token.text:
+        reach, _, step = token.text.partition(":")
+        found = self._duration(reach, token), self._duration(step, token) if step else None
+        self._expect("]", "in range")
+        return found
+
+    def _duration(self, text: str, token: _Token) -> int:
+        parts = _DURATION.findall(text)
+        if text.isdigit():
+            milliseconds = int(text) * 1000
+        elif "".join(count + unit for count, unit in parts) == text:
             milliseconds = sum(int(count) * _UNITS[unit] for count, unit in parts)
         else:
-            raise self.error(f'bad number or duration syntax: "{token.text}"', token)
+            raise self.error(f'bad number or duration syntax: "{text}"', token)
         if milliseconds == 0:
             raise self.error("duration must be greater than 0", token)
-        self._expect("]", "in range")
         return milliseconds
 
     def _peek(self) -> _Token | None:

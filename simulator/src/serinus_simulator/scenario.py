@@ -58,11 +58,16 @@ class Rollout(Settings):
 
 
 class Prometheus(Settings):
-    """The simulator's own Prometheus. `jitter` moves each scrape by up to so much."""
+    """The simulator's own Prometheus. `jitter` moves each scrape by up to so much.
+
+    With `history` the pods of the first revision have served for so long before the world's start, and what they
+    counted is found there, a sample a minute; samples older than `retention` are then thinned out, not forgotten.
+    """
 
     scrape_interval: Seconds = Field(default=15.0, gt=0)
     jitter: Seconds = 0.0
     retention: Seconds = 900.0
+    history: Seconds = 0.0
 
     @model_validator(mode="after")
     def _sensible(self) -> Prometheus:

@@ -19,6 +19,8 @@ from serinus_simulator.tsdb import SampleStore, TargetSamples
 
 TargetKey = tuple[str, str, str, str]
 """Namespace, pod, page, and the Service by which it was found (empty where pods are found directly)."""
+PAST_STEP = 60.0
+"""Seconds between the samples of what was before the world's start, and of what is older than the retention."""
 KUBELET = {"job": "kubelet", "metrics_path": "/metrics/cadvisor", "instance": "10.0.0.1:10250"}
 
 
@@ -81,6 +83,7 @@ class Scraper:
         self._settings = settings
         self._random = random.Random(seed)
         self._targets: dict[Application, dict[TargetKey, _Target]] = {app: {} for app in self._apps}
+        self._pasts: dict[tuple[str, str], list[tuple[float, array[float]]]] = {}
         agenda.after(self._housekeeping_interval, self._forget)
 
     @property
@@ -101,10 +104,22 @@ class Scraper:
         for key in [key for key in wanted if key not in known]:
             state, page, labels = wanted[key]
             samples = self._samples.target(labels, page.series(app.spec))
+            if self._settings.history and page is APPLICATION and app.run is None and not samples.times:
+                for moment, row in self._past(app, state, page):
+                    samples.append(milliseconds(moment), 1.0, row)
             due = self._agenda.now + self._random.random() * self._settings.scrape_interval
             target = _Target(app, state, page, samples, due, self._agenda.at(due, lambda: None))
             self._schedule(target, due)
             known[key] = target
+
+    def _past(self, app: Application, state: PodState, page: Page) -> list[tuple[float, array[float]]]:
+        """What a scraper would have seen of a pod before the world's start, drawn once for all that look at the pod."""
+        key = (state.namespace, state.name)
+        if key not in self._pasts:
+            begin = self._agenda.now - self._settings.history
+            moments = app.live_through(state, begin, PAST_STEP)
+            self._pasts[key] = [(moment, page.exposed(app, state)) for moment in moments]
+        return self._pasts[key]
 
     def record(self, app: Application, state: PodState, page: Page, by: str, row: array[float] | None) -> None:
         """Remember what a look at a page of a pod showed; without a row, that it failed.
@@ -157,5 +172,9 @@ class Scraper:
         return self._faults.scrape_missed(state.namespace, app.spec.name, state.name, arm)
 
     def _forget(self) -> None:
-        self._samples.forget_before(milliseconds(self._agenda.now - self._settings.retention))
+        old = milliseconds(self._agenda.now - self._settings.retention)
+        if self._settings.history:
+            self._samples.thin_out(old, milliseconds(PAST_STEP))
+        self._samples.forget_before(old - milliseconds(self._settings.history))
+        self._pasts.clear()
         self._agenda.after(self._housekeeping_interval, self._forget)

@@ -39,6 +39,15 @@ class TargetSamples:
             for column in self._columns:
                 del column[:cut]
 
+    def thin_out(self, before: int, step: int) -> None:
+        """Of the samples before a time keep the first in each `step`, in milliseconds."""
+        cut = bisect_left(self.times, before)
+        kept = [i for i in range(cut) if i == 0 or self.times[i] // step > self.times[i - 1] // step]
+        if len(kept) < cut:
+            self.times[:cut] = array("q", [self.times[i] for i in kept])
+            for column in self._columns:
+                column[:cut] = array("d", [column[i] for i in kept])
+
     def columns(self, matchers: Sequence[Matcher]) -> Iterator[tuple[dict[str, str], array[float]]]:
         """The series that satisfy every matcher, with all their labels."""
         for one, column in zip(self.series, self._columns, strict=True):
@@ -94,6 +103,11 @@ class SampleStore:
                     if not self._by_label[pair]:
                         del self._by_label[pair]
 
+    def thin_out(self, before: int, step: int) -> None:
+        """Of the samples before a time keep one in each `step`, so that much time takes little memory."""
+        for target in self._targets.values():
+            target.thin_out(before, step)
+
     def range(self, selector: Selector, end: int) -> list[Result]:
         """Samples in the range, which does not hold its own beginning."""
         start = end - (selector.milliseconds or 0)
@@ -124,6 +138,35 @@ class SampleStore:
             for labels, column in target.columns(selector.matchers):
                 if not math.isnan(column[last]):
                     results.append(Result(labels, array("q", [at]), column[last : last + 1]))
+        return results
+
+    def sums(self, selector: Selector, end: int) -> list[Result]:
+        """A subquery: what `instant` finds at each multiple of the step in the range, summed up by labels."""
+        assert selector.step is not None
+        first = (end - (selector.milliseconds or 0)) // selector.step + 1
+        moments = [number * selector.step for number in range(first, end // selector.step + 1)]
+        sums: dict[tuple[tuple[str, str], ...], list[float]] = {}
+        for target in self._candidates(selector.matchers):
+            places = [bisect_right(target.times, moment) - 1 for moment in moments]
+            fresh = [
+                (number, place)
+                for number, (moment, place) in enumerate(zip(moments, places, strict=True))
+                if place >= 0 and target.times[place] > moment - LOOKBACK
+            ]
+            for labels, column in target.columns(selector.matchers):
+                names = sorted(labels) if selector.by is None else selector.by
+                key = tuple([(name, labels[name]) for name in names if name in labels])
+                total = sums.setdefault(key, [math.nan] * len(moments))
+                for number, place in fresh:
+                    value = column[place]
+                    if not math.isnan(value):
+                        total[number] = value if math.isnan(total[number]) else total[number] + value
+        results = []
+        for key, total in sums.items():
+            kept = [number for number, value in enumerate(total) if not math.isnan(value)]
+            times, values = (array("q", [moments[i] for i in kept]), array("d", [total[i] for i in kept]))
+            if kept:
+                results.append(Result(dict(key), times, values))
         return results
 
     def _candidates(self, matchers: Sequence[Matcher]) -> list[TargetSamples]:

@@ -80,7 +80,11 @@ class World:
         self.kubernetes.deleters[PODS] = self.cluster.terminate
         self.apps = {
             (spec.namespace, spec.name): Application(
-                spec, self.store, self.agenda, seed=self._seed(f"traffic {spec.namespace}/{spec.name}")
+                spec,
+                self.store,
+                self.agenda,
+                seed=self._seed(f"traffic {spec.namespace}/{spec.name}"),
+                history=scenario.prometheus.history,
             )
             for spec in scenario.rollouts
         }

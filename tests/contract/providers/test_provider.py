@@ -39,8 +39,8 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         yield Place(world, url)
 
 
-def rows(url: str) -> list[dict[str, Any]]:
-    return [row for row in sampled(url, "http_requests_total[10s]") if len(row["values"]) >= 3]
+def rows(url: str, scrapes: int = 3) -> list[dict[str, Any]]:
+    return [row for row in sampled(url, "http_requests_total[10s]") if len(row["values"]) >= scrapes]
 
 
 @pytest.fixture
@@ -82,6 +82,38 @@ async def test_one_query_fetches_two_names_and_matchers_narrow_it(provider: Prom
     assert {one.labels["__name__"] for one in both.series} == set(names.value.split("|"))
     failed = REQUESTS.where(Matcher(label="code", op="=~", value="5.."))
     assert {one.labels["code"] for one in (await provider.samples(failed, now_ms(), 5_000)).series} <= {"500"}
+
+
+async def test_sums_by_labels_come_at_each_multiple_of_the_step_with_both_ends(
+    place: Place, provider: Prometheus
+) -> None:
+    wait_until(lambda: len(rows(place.url, 9)) >= 3, 20, "the pods to be scraped nine times")
+    end = now_ms() // 1000 * 1000 - 1000
+    answer = await provider.sums(REQUESTS, ("pod", "code", "absent"), end, 2_000, 1_000)
+    raw = await provider.samples(REQUESTS, end, 10_000)
+    assert len({one.labels["pod"] for one in answer.series}) == 3
+    for one in answer.series:
+        assert set(one.labels) == {"pod", "code"}
+        if one.labels["code"] == "200":
+            assert list(one.times) == list(range(end - 2_000, end + 1, 1_000))
+        (same,) = (other for other in raw.series if one.labels.items() <= other.labels.items())
+        shown = [max(t for t in same.times if t <= time) for time in one.times]
+        assert [same.values[same.times.index(time)] for time in shown] == list(one.values)
+
+
+async def test_sums_of_several_series_are_added_up_and_names_may_tell_them_apart(provider: Prometheus) -> None:
+    names = Matcher(label="__name__", op="=~", value="http_requests_total|http_request_duration_seconds_count")
+    end = now_ms() // 1000 * 1000 - 1000
+    answer = await provider.sums(Selector(matchers=(names,)), ("__name__",), end, 1_000, 1_000)
+    values = {one.labels["__name__"]: list(one.values) for one in answer.series}
+    assert values["http_requests_total"] == values["http_request_duration_seconds_count"]
+
+
+async def test_a_sum_that_takes_too_long_is_a_provider_error(place: Place) -> None:
+    async with httpx.AsyncClient() as http:
+        provider = Prometheus(http, place.url, timeout=0.000_1, concurrency=1)
+        with pytest.raises(ProviderError, match="did not answer within"):
+            await provider.sums(REQUESTS, ("pod",), now_ms(), 2_000, 1_000)
 
 
 async def test_nothing_found_is_an_empty_answer_not_an_error(provider: Prometheus) -> None:

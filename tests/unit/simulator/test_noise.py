@@ -51,7 +51,7 @@ def test_a_path_is_the_same_in_whatever_pieces_it_is_read(looks: list[tuple[floa
         fresh = Path(iter(range(2000)), 0.0, interval)
         middles, _ = pieces(begin, end, fresh.breaks(begin, end))
         assert list(fresh.at(middles)) == list(whole.at(middles))
-        assert list(fresh.at(middles)) == [middle // interval for middle in middles]
+        assert list(fresh.at(middles)) == [int(middle / interval) for middle in middles]
 
 
 @given(spans, st.lists(st.floats(0, 1), max_size=10))

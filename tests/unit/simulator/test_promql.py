@@ -30,6 +30,14 @@ def test_selectors_are_read(query: str, matchers: list[tuple[str, str, str]], mi
     assert parse(query).milliseconds == milliseconds
 
 
+def test_sums_at_regular_moments_are_read() -> None:
+    found = parse('sum by (pod, code,) (up{a="b"})[24h1ms:5m]')
+    assert (found.by, found.milliseconds, found.step) == (("pod", "code"), 86_400_001, 300_000)
+    assert [one.label for one in found.matchers] == ["__name__", "a"]
+    assert (parse("up[5m:30s]").by, parse("up[5m:30s]").step) == (None, 30_000)
+    assert parse("sum by () (up)[5m:30s]").by == ()
+
+
 @given(st.text(max_size=20))
 def test_a_quoted_value_is_read_back_as_it_was(value: str) -> None:
     assert shown(f"up{{a={quote(value)}}}")[1] == ("a", "=", value)
@@ -50,6 +58,13 @@ def test_a_quoted_value_is_read_back_as_it_was(value: str) -> None:
         ('http_requests_total{code=="a"}', "1:26"),
         ('http_requests_total{code="2}', "1:26"),
         ("sum(up)", "1:4"),
+        ("sum by (a", "1:10"),
+        ("sum by (a) up", "1:12"),
+        ("sum by (a) (up", "1:15"),
+        ("sum by (a) (up)", "1:16"),
+        ("sum by (a) (up)[5m]", "1:20"),
+        ("sum by (a) (up)[5m:0s]", "1:17"),
+        ("up[5m:1q]", "1:4"),
         ('up{a=~"("}', "1:11"),
         ("up{a}", "1:5"),
         ("[5m]", "1:1"),

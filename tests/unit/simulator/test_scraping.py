@@ -182,3 +182,43 @@ def test_more_than_the_retention_is_not_kept() -> None:
     handled = Handled({"prometheus": {"scrape_interval": 1, "retention": 20}}, traffic=TRAFFIC)
     handled.advance(100)
     assert all(20 <= len(one.times) <= 22 for one in found(handled, f"{OK}[10m]"))
+
+
+DAY = {"prometheus": {"scrape_interval": 1, "history": "24h", "retention": 60}}
+
+
+def test_with_a_history_pods_have_served_before_the_worlds_start_and_go_on_counting() -> None:
+    handled = Handled(DAY, traffic=TRAFFIC, replicas=4)
+    handled.advance(10)
+    series = found(handled, f"{OK}[25h]")
+    assert len(series) == 4
+    for one in series:
+        assert 1440 <= len(one.times) <= 1450
+        assert list(one.values) == sorted(one.values)
+        assert one.values[-1] == pytest.approx(0.99 * 250 * 86_400, rel=0.01)
+    assert sum(one.values[-1] for one in found(handled, "http_requests_total[10s]")) == pytest.approx(86_400_000, 0.01)
+
+
+def test_the_past_is_kept_thinned_out_and_a_later_pod_has_none() -> None:
+    handled = Handled(DAY, traffic=TRAFFIC, replicas=2)
+    handled.advance(10)
+    handled.release(seconds=300)
+    lengths = sorted(len(one.times) for one in found(handled, f"{OK}[25h]"))
+    assert len(lengths) == 3
+    assert lengths[0] < 70
+    assert 1440 <= lengths[1] <= lengths[2] < 1520
+
+
+def test_noise_was_there_in_the_past_and_set_moments_count_from_the_start() -> None:
+    shock = {"factor": 50, "lasts": 5, "at": [20]}
+    noise = {"gamma": {"variation": 0.9, "interval": "5m"}, "shocks": [shock]}
+    handled = Handled(DAY, traffic=TRAFFIC, replicas=2, noise=noise)
+    handled.advance(10)
+    (one, _) = found(handled, 'http_requests_total{code="500"}[25h]')
+    blocks = [later - earlier for earlier, later in zip(one.values[::5], one.values[5::5], strict=False)]
+    mean = sum(blocks) / len(blocks)
+    assert sum((block - mean) ** 2 for block in blocks) / len(blocks) > 100 * mean
+    before = one.values[-1]
+    handled.advance(30)
+    (one, _) = found(handled, 'http_requests_total{code="500"}[10s]')
+    assert one.values[-1] - before > 500

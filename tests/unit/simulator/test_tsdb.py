@@ -111,3 +111,36 @@ def test_a_target_that_comes_back_under_the_same_labels_is_one_series() -> None:
     samples.forget_before(9000)
     samples.target({"pod": "a"}, [OK]).append(9000, 1.0, row(3))
     assert [list(one.times) for one in samples.range(parse("requests[1h]"), 9000)] == [[9000]]
+
+
+def test_a_subquery_sums_what_an_instant_would_find_at_each_multiple_of_its_step() -> None:
+    samples = store()
+    for pod, first in (("a", 1000), ("b", 3000)):
+        target = samples.target({"pod": pod}, [OK, FAILED])
+        for time in range(first, 9000, 2000):
+            target.append(time, 1.0, row(time, ABSENT if time < 5000 else 1))
+    found = samples.sums(parse('sum by (pod) (requests{code=~"200|500"})[6s:2s]'), 8500)
+    assert [(one.labels, list(one.times), list(one.values)) for one in found] == [
+        ({"pod": "a"}, [4000, 6000, 8000], [3000, 5001, 7001]),
+        ({"pod": "b"}, [4000, 6000, 8000], [3000, 5001, 7001]),
+    ]
+    (whole,) = samples.sums(parse("sum by () (requests)[6s:2s]"), 8500)
+    assert list(whole.values) == [6000, 10_002, 14_002]
+    assert samples.sums(parse("sum by (pod) (requests)[6s:2s]"), 9000 + LOOKBACK + 6000) == []
+    assert {tuple(one.labels) for one in samples.sums(parse("requests[6s:2s]"), 8500)} == {("__name__", "code", "pod")}
+
+
+@given(st.lists(st.integers(1, 5000), min_size=1, max_size=40), st.integers(0, 60_000))
+def test_thinning_keeps_one_old_sample_a_step_and_every_new_one(steps: list[int], before: int) -> None:
+    samples = store()
+    times: list[int] = []
+    target = samples.target({}, [OK])
+    for step in steps:
+        times.append((times[-1] if times else 0) + step)
+        target.append(times[-1], 1.0, row(times[-1]))
+    samples.thin_out(before, 10_000)
+    kept = list(target.times)
+    assert [time for time in kept if time >= before] == [time for time in times if time >= before]
+    old = [time // 10_000 for time in times if time < before]
+    assert [time // 10_000 for time in kept if time < before] == sorted(set(old))
+    assert list(target.up) == [1.0] * len(kept)

@@ -38,6 +38,11 @@ class ArmRule(Contract):
         return None
 
 
+PastSelector = Annotated[
+    Selector | None, Field(description="what is read of the past: pods of every revision but the canary's")
+]
+
+
 class Counted(Contract):
     """What is read for a metric of counts: one query for both arms, sorted into events and trials in code."""
 
@@ -48,6 +53,7 @@ class Counted(Contract):
     one_of_labels: tuple[str, ...] = Field(
         (), description="a trial without any of these labels cannot be told good from bad: an error, not a pass"
     )
+    history: PastSelector = None
 
 
 class Bucketed(Contract):
@@ -56,6 +62,7 @@ class Bucketed(Contract):
     kind: Literal["distribution"] = "distribution"
     query: Selector
     scale: float = 1.0
+    history: PastSelector = None
 
 
 class Gauged(Contract):

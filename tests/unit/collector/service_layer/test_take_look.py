@@ -9,7 +9,7 @@ from serinus_collector.domain.look import RunState
 from serinus_collector.domain.series import Series
 from serinus_collector.service_layer.ports import Answer, Commit, Lease, ProviderError, Values
 from serinus_collector.service_layer.take_look import LookTaker, Telemetry
-from serinus_contracts import AnalysisPlan, MetricsCollected, Proportion, Selector
+from serinus_contracts import AnalysisPlan, Matcher, MetricsCollected, PlanMetric, Proportion, Selector
 
 from tests.support import ERRORS, LATENCY, RUN, observed, plan
 
@@ -53,6 +53,16 @@ class FakeProvider:
     warnings: tuple[str, ...] = ()
     fails: str = ""
     asked: list[tuple[str, int, int]] = field(default_factory=list)
+    summed: list[tuple[str, Sequence[str], int, int, int]] = field(default_factory=list)
+
+    async def sums(self, selector: Selector, by: Sequence[str], end: int, reach_ms: int, step_ms: int) -> Answer:
+        """A pod of the revision before that counted ten a second all day."""
+        self.summed.append((str(selector), by, end, reach_ms, step_ms))
+        if self.fails and self.fails in str(selector):
+            raise ProviderError("Prometheus did not answer within 10 s")
+        times = list(range(max(0, end - reach_ms), end + 1, step_ms))
+        labels = {"pod": "checkout-before-1"} | ({"le": "+Inf"} if "le" in by else {"code": "200"})
+        return Answer([Series(labels, times, [(time - times[0]) / 100 for time in times])], self.warnings)
 
     async def samples(self, selector: Selector, end: int, reach_ms: int) -> Answer:
         self.asked.append((str(selector), end, reach_ms))
@@ -75,6 +85,12 @@ def world(provider: FakeProvider, **changes: object) -> tuple[FakeRegistry, Look
     state = RunState(observed=observed(), weight_constant_until=STARTED + 10**9, scrape_ms=500)
     registry = FakeRegistry(replace(state, **changes), plan(metrics=(ERRORS, LATENCY)))  # type: ignore[arg-type]
     return registry, LookTaker(registry, {"main": provider}, Telemetry(CollectorRegistry()), 0)
+
+
+def with_past(metric: PlanMetric) -> PlanMetric:
+    """A metric whose past is read too."""
+    query = metric.source.query.where(Matcher(label="pod", op="!~", value="checkout-new-.*"))  # type: ignore[union-attr]
+    return metric.model_copy(update={"source": metric.source.model_copy(update={"history": query})})
 
 
 def canary_of(snapshot: MetricsCollected) -> dict[str, tuple[int, int]]:
@@ -183,3 +199,36 @@ async def test_an_unknown_provider_is_said_in_the_snapshot() -> None:
     await taker.take(LEASE)
     detail = registry.committed[0][1].metrics["errors"].detail
     assert detail == "provider 'main' is not configured, known: eu"
+
+
+async def test_the_first_look_of_a_run_carries_stables_past_up_to_the_run() -> None:
+    provider = FakeProvider()
+    registry, taker = world(provider)
+    registry.plan = plan(metrics=(with_past(ERRORS),))
+    await taker.take(LEASE)
+    ((_, first, _),) = registry.committed
+    ((_, by, end, reach, step),) = provider.summed
+    assert (tuple(by), end, reach, step) == (("pod", "code"), STARTED // 300_000 * 300_000, 86_400_000, 300_000)
+    history = first.history["errors"]
+    assert history.pods == ("checkout-before-1",)
+    assert history.blocks == (((0, 3000),),) * 3
+    assert history.ends[-1] == end <= first.stage_started
+    await taker.take(replace(LEASE, now=LEASE.now + 1_000))
+    assert registry.committed[-1][1].history == {}
+    assert len(provider.summed) == 1
+
+
+async def test_a_past_that_cannot_be_had_is_left_out_and_the_look_is_taken() -> None:
+    for provider in (FakeProvider(fails="_bucket"), FakeProvider(fails="http"), FakeProvider(warnings=("partial",))):
+        registry, taker = world(provider)
+        registry.plan = plan(metrics=(with_past(ERRORS), with_past(LATENCY)))
+        assert await taker.take(LEASE) == "done"
+        assert set(registry.committed[0][1].history) <= {"errors"}
+
+
+async def test_of_a_metric_whose_past_nobody_names_none_is_read() -> None:
+    provider = FakeProvider()
+    registry, taker = world(provider)
+    await taker.take(LEASE)
+    assert provider.summed == []
+    assert registry.committed[0][1].history == {}

@@ -1,7 +1,9 @@
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from serinus_contracts import CanaryPolicy, Counted
+from serinus_contracts import Bucketed, CanaryPolicy, Counted, Matcher
+from serinus_contracts.selector import Labels
 from serinus_controller.domain.resolve import UnfitPolicyError, resolve, warnings
 from serinus_controller.domain.rollout import Step
 from serinus_controller.domain.stages import Stage, stage_at, stages
@@ -126,3 +128,40 @@ def test_enforcing_on_timed_pauses_is_pointed_out() -> None:
 def test_a_stage_that_the_rollout_does_not_have_is_pointed_out() -> None:
     (told,) = warnings(policy(stages=[{"weight": 33}]), GATED)
     assert told == "policy shop has stages that the Rollout does not: 33 %"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {},
+        {"preset": "pod-hash"},
+        {"preset": "service-label", "canary": "checkout-canary", "stable": "checkout-stable"},
+    ],
+)
+def test_the_past_is_that_of_every_revision_but_the_canarys(source: dict[str, str]) -> None:
+    metrics = [
+        {"name": "errors", "preset": "http-errors"},
+        {"name": "latency", "preset": "http-latency"},
+        {"name": "conversion", "events": "user_conversions_total", "trials": "user_sessions_total"},
+    ]
+    run = RUN.model_copy(update={"canary_hash": "7c5d4b6f9"})
+    found = resolve(policy(source=source, metrics=metrics), run, GATED)
+    names = ("http_requests_total", "http_request_duration_seconds_bucket", "user_sessions_total")
+    for metric, name in zip(found.metrics, names, strict=True):
+        assert isinstance(metric.source, Counted | Bucketed)
+        assert metric.source.history is not None
+        matchers = metric.source.history.all_matchers()
+        here = {"__name__": name, "namespace": "shop", "rollouts_pod_template_hash": "h", "service": "checkout-stable"}
+
+        def of_the_past(pod: str, *, here: Labels = here, matchers: Sequence[Matcher] = matchers, **other: str) -> bool:
+            return all(matcher.matches(here | {"pod": pod} | other) for matcher in matchers)
+
+        assert of_the_past("checkout-6d9f8b7c5-x2z4k")
+        assert of_the_past("checkout-bd4kf-x2z4k")
+        assert not of_the_past("checkout-7c5d4b6f9-x2z4k"), "the canary's own revision"
+        assert not of_the_past("checkout-api-6d9f8b7c5-x2z4k"), "another Rollout"
+        assert not of_the_past("checkout-agent-x2z4k"), "pods of a DaemonSet: no drawn name has a vowel"
+        assert not of_the_past("ingress-nginx-controller-6d9f8b7c5-x2z4k"), "a proxy's pods are not the Rollout's"
+        assert not of_the_past("checkout-6d9f8b7c5-x2z4k", namespace="other")
+        by_service = source.get("preset") == "service-label"
+        assert of_the_past("checkout-6d9f8b7c5-x2z4k", service="checkout-canary") != by_service

@@ -38,6 +38,13 @@ class Provider(Protocol):
         """Samples in the `reach_ms` up to and with `end`. Raises ProviderError."""
         ...
 
+    async def sums(self, selector: Selector, by: Sequence[str], end: Millis, reach_ms: int, step_ms: int) -> Answer:
+        """Sums of last values by labels, at each multiple of `step_ms` in the `reach_ms` up to and with `end`.
+
+        Raises ProviderError, also when it takes longer than one query may.
+        """
+        ...
+
     async def values(self, query: str, at: Millis) -> Values:
         """What a query gives at a moment. Raises ProviderError."""
         ...

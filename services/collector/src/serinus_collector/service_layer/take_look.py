@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from serinus_contracts import AnalysisPlan, Measurement, MetricsCollected, PlanMetric, Queried, Scalar
+from serinus_contracts import AnalysisPlan, History, Measurement, MetricsCollected, PlanMetric, Queried, Scalar
 from serinus_contracts.base import Millis
 from serinus_runtime import logs
 
+from serinus_collector.domain import history as past
 from serinus_collector.domain.counting import Span, knows_base, processes
 from serinus_collector.domain.look import RunState, far_reach_ms, look_end, next_due, reach_ms, span
 from serinus_collector.domain.measure import blank, measure
@@ -60,7 +61,10 @@ class LookTaker:
             return result
 
     async def _look(self, lease: Lease, state: RunState, plan: AnalysisPlan, end: Millis) -> Commit:
-        measured = await asyncio.gather(*(self._measure(state, plan, metric, end) for metric in plan.metrics))
+        measured, history = await asyncio.gather(
+            asyncio.gather(*(self._measure(state, plan, metric, end) for metric in plan.metrics)),
+            self._history(state, plan),
+        )
         scrapes = [scrape for _, scrape in measured if scrape]
         scrape_ms = max(scrapes) if scrapes else state.scrape_ms
         metrics: dict[str, Measurement] = {
@@ -78,6 +82,7 @@ class LookTaker:
             plan=observed.plan,
             pods=observed.pods,
             metrics=metrics,
+            history=history,
         )
         kept = state.ends if state.ends_stage == observed.stage_started else {}
         counted = {name: one.window.end for name, one in metrics.items() if one.window}
@@ -119,6 +124,32 @@ class LookTaker:
         if settled is None:
             return blank(metric, "settling"), scrape
         return measure(plan, metric, answer.series, settled, pods, scrape_ms), scrape
+
+    async def _history(self, state: RunState, plan: AnalysisPlan) -> dict[str, History]:
+        """Stable's past by metric, for the first look of a run; what cannot be had is left out."""
+        provider = self.providers.get(plan.provider)
+        if state.follows or provider is None:
+            return {}
+        end = past.last_edge(state.observed.stage_started)
+        found = await asyncio.gather(*(self._past(provider, plan, metric, end) for metric in plan.metrics))
+        return {metric.name: one for metric, one in zip(plan.metrics, found, strict=True) if one}
+
+    async def _past(self, provider: Provider, plan: AnalysisPlan, metric: PlanMetric, end: Millis) -> History | None:
+        selector = past.selector(metric)
+        if selector is None:
+            return None
+        by, reach = past.summed_by(plan, metric), past.BLOCKS * past.BLOCK_MS
+        try:
+            with self.telemetry.query_seconds.labels(plan.provider).time():
+                answer = await provider.sums(selector, by, end, reach, past.BLOCK_MS)
+        except ProviderError as error:
+            logger.warning("no history of %s, its noise will be assumed: %s", metric.name, error)
+            return None
+        if answer.warnings:
+            logger.warning("no history of %s, its noise will be assumed: %s", metric.name, "; ".join(answer.warnings))
+            return None
+        # A day of many pods takes a while to count; other looks go on meanwhile.
+        return await asyncio.to_thread(past.history, plan, metric, answer.series, end)
 
     @staticmethod
     async def _ask(provider: Provider, source: Queried, end: Millis) -> Scalar:

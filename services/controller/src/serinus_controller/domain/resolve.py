@@ -35,8 +35,8 @@ def resolve(policy: CanaryPolicy, run: Run, found: Sequence[Stage]) -> AnalysisP
     spec = policy.spec
     if not found:
         raise UnfitPolicyError(f"Rollout {run.rollout} has no setWeight step: there is no stage to judge")
-    arms, counts, gauges = _source(spec.source, run)
-    metrics = tuple(_metric(rule, run, gauges if rule.kind == "gauge" else counts) for rule in spec.metrics)
+    arms, counts, past, gauges = _source(spec.source, run)
+    metrics = tuple(_metric(rule, run, gauges if rule.kind == "gauge" else counts, past) for rule in spec.metrics)
     return AnalysisPlan(
         policy=policy.metadata.name,
         mode=spec.mode,
@@ -108,9 +108,14 @@ def _stages(spec: PolicySpec, run: Run, found: Sequence[Stage]) -> tuple[PlanSta
 Matchers = tuple[Matcher, ...]
 
 
-def _source(source: SourceRule, run: Run) -> tuple[tuple[ArmRule, ...], Matchers, Matchers]:
-    """How series are told apart, and the matchers that queries of counts and of gauges are narrowed by.
+# What Kubernetes draws names from, for hashes of templates and for pods: no vowels, so few words look like a hash.
+_DRAWN = "[bcdfghjklmnpqrstvwxz2456789]"
 
+
+def _source(source: SourceRule, run: Run) -> tuple[tuple[ArmRule, ...], Matchers, Matchers, Matchers]:
+    """How series are told apart, and the matchers that queries of counts, of their past and of gauges are narrowed by.
+
+    Yesterday's stable revision need not be today's, so the past is that of all the Rollout's pods but the canary's.
     Gauges come from the container runtime, which knows pods by name only.
     """
     hashes = ArmRule(
@@ -128,10 +133,16 @@ def _source(source: SourceRule, run: Run) -> tuple[tuple[ArmRule, ...], Matchers
     if source.namespace_label:
         scope = (Matcher(label=source.namespace_label, value=run.namespace),)
     gauges = (*scope, _either(pods))
+    past = (
+        *scope,
+        Matcher(label=pods.label, op="=~", value=f"{prefix}-{_DRAWN}{{5,10}}-{_DRAWN}{{5}}"),
+        Matcher(label=pods.label, op="!~", value=pods.canary),
+    )
     if source.preset == "pod-hash":
-        return (hashes, pods), (*scope, _either(hashes)), gauges
+        carries = Matcher(label=hashes.label, op="!=", value="")
+        return (hashes, pods), (*scope, _either(hashes)), (carries, *past), gauges
     if source.preset == "pod-name":
-        return (pods,), (*scope, _either(pods)), gauges
+        return (pods,), (*scope, _either(pods)), past, gauges
     # Argo leaves the canary Service on old pods until new ones are available: where a series says which pod it
     # comes from, the pod decides.
     services = ArmRule(
@@ -139,17 +150,18 @@ def _source(source: SourceRule, run: Run) -> tuple[tuple[ArmRule, ...], Matchers
         canary=re.escape(source.canary or ""),
         stable=re.escape(source.stable or ""),
     )
-    return (hashes, pods, services), (*scope, _either(services)), gauges
+    of_stable = Matcher(label=services.label, value=source.stable or "")
+    return (hashes, pods, services), (*scope, _either(services)), (of_stable, *past), gauges
 
 
 def _either(rule: ArmRule) -> Matcher:
     return Matcher(label=rule.label, op="=~", value=f"{rule.canary}|{rule.stable}")
 
 
-def _metric(rule: MetricRule, run: Run, matchers: Matchers) -> PlanMetric:
+def _metric(rule: MetricRule, run: Run, matchers: Matchers, past: Matchers) -> PlanMetric:
     return PlanMetric(
         name=rule.name,
-        source=_read(rule, run, matchers),
+        source=_read(rule, run, matchers, past),
         better=rule.better,
         margin=rule.margin or _default_margin(rule),
         critical=rule.critical,
@@ -160,25 +172,27 @@ def _metric(rule: MetricRule, run: Run, matchers: Matchers) -> PlanMetric:
     )
 
 
-def _read(rule: MetricRule, run: Run, matchers: Matchers) -> Counted | Bucketed | Gauged | Queried:
+def _read(rule: MetricRule, run: Run, matchers: Matchers, past: Matchers) -> Counted | Bucketed | Gauged | Queried:
     if rule.kind == "distribution":
         query = rule.histogram or Selector(name=rule.metric or _PRESET_METRIC["http-latency"])
-        return Bucketed(query=query.where(*matchers), scale=0.001 if rule.unit == "ms" else 1.0)
+        scale = 0.001 if rule.unit == "ms" else 1.0
+        return Bucketed(query=query.where(*matchers), scale=scale, history=query.where(*past))
     if rule.kind == "gauge":
         return _gauged(rule, matchers)
     if rule.query is not None and rule.conditions is not None:
         return Queried(query=_filled(rule.query, run), conditions=rule.conditions)
     if rule.preset:
-        query = Selector(name=rule.metric or _PRESET_METRIC["http-errors"]).where(*matchers)
+        query = Selector(name=rule.metric or _PRESET_METRIC["http-errors"])
         return Counted(
-            query=query,
+            query=query.where(*matchers),
             events=tuple((Matcher(label=label, op="=~", value=_SERVER_ERROR),) for label in STATUS_LABELS),
             trials=((),),
             one_of_labels=STATUS_LABELS,
+            history=query.where(*past),
         )
     assert rule.events is not None
     assert rule.trials is not None
-    return _counted(rule.events, rule.trials, matchers)
+    return _counted(rule.events, rule.trials, matchers, past)
 
 
 def _filled(query: str, run: Run) -> str:
@@ -231,10 +245,15 @@ def _either_name(selectors: Sequence[Selector | None]) -> Selector:
     return Selector(matchers=(either, *common))
 
 
-def _counted(events: Selector, trials: Selector, matchers: Matchers) -> Counted:
+def _counted(events: Selector, trials: Selector, matchers: Matchers, past: Matchers) -> Counted:
     """One query that fetches both: by the common name, or by either name; what both ask for narrows it."""
-    query = _either_name((events, trials)).where(*matchers)
-    return Counted(query=query, events=(_named(events),), trials=(_named(trials),))
+    query = _either_name((events, trials))
+    return Counted(
+        query=query.where(*matchers),
+        events=(_named(events),),
+        trials=(_named(trials),),
+        history=query.where(*past),
+    )
 
 
 def _limit(rule: LimitRule) -> PlanLimit:
