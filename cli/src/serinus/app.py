@@ -12,6 +12,7 @@ from serinus_runtime.clock import now_ms
 
 from serinus import people, show
 from serinus.board import Board, Card
+from serinus.explain import explain
 from serinus.next_step import next_step
 from serinus.options import (
     INTERRUPTED,
@@ -25,6 +26,8 @@ from serinus.options import (
     with_board,
     without_password,
 )
+from serinus.power import power
+from serinus.replay.command import replay
 from serinus.validate import validate
 
 app = typer.Typer(
@@ -122,6 +125,11 @@ def document(card: Card) -> dict[str, Any]:
 
 
 app.command(epilog="Example: serinus validate policies/*.yaml --rollout rollout.yaml")(validate)
+app.command(epilog="Example: serinus explain shop/checkout")(explain)
+app.command(epilog="Example: serinus power policy.yaml --rollout rollout.yaml --rate 50/s --baseline errors=0.002")(
+    power
+)
+app.command(epilog="Example: serinus replay policy.yaml shop/checkout --judge sequential --save looks.jsonl")(replay)
 people.register(app)
 
 

@@ -78,6 +78,10 @@ class Board:
             yield told
             await asyncio.sleep(0)
 
+    async def plan(self, digest: str) -> AnalysisPlan | None:
+        """A plan by its digest, None where it is no longer kept."""
+        return await self._plans.get(digest)
+
     async def _load_live(self, run: str) -> None:
         observed, verdict = await asyncio.gather(
             self.client.hget(self.keys.run(run), "observed"), self.client.hget(self.keys.control(run), "verdict")

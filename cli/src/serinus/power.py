@@ -1,0 +1,257 @@
+"""`serinus power`: what traffic can show by when, before or during a run."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from serinus_analyzer.domain.power import Forecast, forecast
+from serinus_analyzer.domain.tempering import ASSUMED_KAPPA, ASSUMED_PHI
+from serinus_contracts import AnalysisPlan, PlanStage, VerdictReached
+
+from serinus import plans
+from serinus.board import Board
+from serinus.options import (
+    INCONCLUSIVE,
+    LOCAL,
+    Output,
+    OutputOption,
+    RedisTag,
+    RedisUrl,
+    fail,
+    print_json,
+    with_board,
+)
+from serinus.runs import events_of, find_run
+
+_PER = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_RATE = re.compile(r"([0-9]*\.?[0-9]+(?:e[0-9]+)?)(?:/([smhd]))?")
+
+
+@dataclass
+class Traffic:
+    """What is known of the traffic: requests per second of both arms, stable's rates, and the noise of each metric."""
+
+    pace: float
+    rates: dict[str, float]
+    noise: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+
+def power(
+    policy: Annotated[
+        Path | None, typer.Argument(help="The policy's file; with --run that run's own by default.")
+    ] = None,
+    rate: Annotated[str | None, typer.Option(help="Requests of both arms, such as 50/s or 3000/m.")] = None,
+    baseline: Annotated[list[str] | None, typer.Option(help="Stable's rate of a metric, as errors=0.002.")] = None,
+    rollout: Annotated[Path | None, typer.Option("--rollout", "-r", help="The Rollout's manifest.")] = None,
+    run: Annotated[str | None, typer.Option(help="A run to take traffic, rates and noise from.")] = None,
+    phi: Annotated[
+        float | None, typer.Option(min=1, help="Noise, as a verdict tells it; else what is assumed.")
+    ] = None,
+    kappa: Annotated[float | None, typer.Option(min=0, help="Its growth, as a verdict tells it.")] = None,
+    redis_url: RedisUrl = LOCAL,
+    redis_tag: RedisTag = "serinus",
+    output: OutputOption = Output.text,
+) -> None:
+    """Show per stage the smallest regression that is seen, and when a gate opens.
+
+    Seen means: aborted by the stage's maximum with 80 % probability. Exit code 4 where a proof gate that a healthy
+    canary must pass is out of reach.
+    """
+    given = _given(rate, baseline or [])
+    plan: AnalysisPlan | None = None
+    if run is not None:
+        plan, known = _of_run(run, redis_url, redis_tag)
+        pace = known.pace if given.pace == 0 else given.pace
+        given = Traffic(pace, known.rates | given.rates, known.noise)
+    if policy is not None:
+        rule = plans.read_policy(policy)
+        recorded = plans.of_plan(plan.stages) if plan else plans.of_policy(rule) if rollout is None else ()
+        plan = plans.plan_for(rule, plans.NOBODY, plans.of_manifest(rollout) if rollout else recorded)
+    if plan is None:
+        fail("give a policy's file, or a run by --run", 2)
+    _complete(plan, given)
+    found = _forecasts(plan, given, phi, kappa)
+    unreachable = unreachable_gates(plan, found)
+    if output is Output.json:
+        print_json(document(plan, given, found, unreachable))
+    else:
+        _print(plan, given, found, unreachable)
+    if unreachable:
+        raise typer.Exit(INCONCLUSIVE)
+
+
+def _given(rate: str | None, baseline: Sequence[str]) -> Traffic:
+    rates = {}
+    for text in baseline:
+        name, equals, value = text.partition("=")
+        try:
+            rates[name] = float(value)
+        except ValueError:
+            equals = ""
+        if not equals or not math.isfinite(rates[name]) or rates[name] <= 0:
+            fail(f"--baseline {text}: write it as errors=0.002, a rate above 0", 2)
+    return Traffic(_pace(rate) if rate else 0.0, rates)
+
+
+def _pace(text: str) -> float:
+    found = _RATE.fullmatch(text.strip())
+    if found is None or float(found[1]) <= 0:
+        fail(f"--rate {text}: write requests per second, minute, hour or day, such as 50/s or 3000/m", 2)
+    return float(found[1]) / _PER[found[2] or "s"]
+
+
+def _complete(plan: AnalysisPlan, given: Traffic) -> None:
+    """Ends with what is missing."""
+    names = [metric.name for metric in plan.metrics if metric.source.kind == "proportion"]
+    if not names:
+        fail(f"policy {plan.policy} has no metric of events and trials: nothing can be said beforehand")
+    unknown = [name for name in given.rates if name not in names]
+    if unknown:
+        fail(f"--baseline of {', '.join(unknown)}: the policy's metrics of events and trials are {', '.join(names)}", 2)
+    if not given.pace:
+        fail("how much traffic is there? Give it as --rate 50/s, or a run by --run", 2)
+    if not any(name in given.rates for name in names):
+        fail(f"how often does it happen on stable? Give --baseline {names[0]}=0.002, or a run by --run", 2)
+
+
+def _of_run(run: str, redis_url: str, redis_tag: str) -> tuple[AnalysisPlan, Traffic]:
+    found: list[tuple[AnalysisPlan, Traffic]] = []
+
+    async def read(board: Board) -> None:
+        name = await find_run(board, run)
+        verdicts = await events_of(board, VerdictReached, name, lambda one: one.look == 1)
+        counted = [one for one in verdicts if any(metric.run for metric in one.metrics)]
+        plan = await board.plan(verdicts[-1].plan) if verdicts else None
+        if not counted or plan is None:
+            fail(f"run {name} has no counts yet: give --rate and --baseline instead")
+        found.append((plan, traffic(counted, plan)))
+
+    with_board(redis_url, redis_tag, read)
+    return found[0]
+
+
+def traffic(verdicts: Sequence[VerdictReached], plan: AnalysisPlan) -> Traffic:
+    """Traffic of a run: what its stages counted in the time that was judged, and stable's rates over the run."""
+    ends = [
+        one
+        for one, after in zip(verdicts, [*verdicts[1:], None], strict=True)
+        if not after or _stage(after) != _stage(one)
+    ]
+    requests, seconds = 0, 0.0
+    for one in ends:
+        judged = (one.end - one.stage_started) / 1000 - plan.settle
+        if one.traffic and judged > 0:
+            requests += one.traffic.canary + one.traffic.stable
+            seconds += judged
+    rates, noise = {}, {}
+    for metric in verdicts[-1].metrics:
+        plain = metric.run and metric.run[0].stable_edge is None and not metric.limit
+        if plain and metric.run[0].stable.rate:
+            rates[metric.name] = metric.run[0].stable.rate
+            noise[metric.name] = (metric.phi or ASSUMED_PHI, ASSUMED_KAPPA if metric.kappa is None else metric.kappa)
+    return Traffic(requests / seconds if seconds else 0.0, rates, noise)
+
+
+def _stage(verdict: VerdictReached) -> tuple[int, int]:
+    return verdict.stage, verdict.stage_started
+
+
+def _forecasts(plan: AnalysisPlan, given: Traffic, phi: float | None, kappa: float | None) -> list[Forecast]:
+    found: list[Forecast] = []
+    for name, rate in given.rates.items():
+        known_phi, known_kappa = given.noise.get(name, (ASSUMED_PHI, ASSUMED_KAPPA))
+        noise = (known_phi if phi is None else phi, known_kappa if kappa is None else kappa)
+        found += forecast(plan, given.pace, {name: rate}, *noise)
+    order = [stage.weight for stage in plan.stages]
+    return sorted(found, key=lambda one: order.index(one.weight))
+
+
+def unreachable_gates(plan: AnalysisPlan, found: Sequence[Forecast]) -> list[str]:
+    """Proof gates that a canary equal to stable does not pass in time, by the metrics that are forecast."""
+    critical = {metric.name for metric in plan.metrics if metric.critical}
+    weights: Mapping[int, PlanStage] = {stage.weight: stage for stage in plan.stages if stage.gate == "proof"}
+    return [
+        f"{one.metric} is not shown within its margin at {one.weight} % in {duration(weights[one.weight].maximum)}"
+        for one in found
+        if one.weight in weights and not one.reachable and (one.metric in critical or not critical)
+    ]
+
+
+def duration(seconds: float) -> str:
+    """As a person says it, such as 90 s, 12 m or 3.5 h."""
+    if not math.isfinite(seconds):
+        return "never"
+    for unit, length, enough in (("d", 86400, 2), ("h", 3600, 2), ("m", 60, 2)):
+        if seconds >= enough * length:
+            return f"{seconds / length:.3g} {unit}"
+    return f"{max(seconds, 1):.0f} s"
+
+
+def document(
+    plan: AnalysisPlan, given: Traffic, found: Sequence[Forecast], unreachable: Sequence[str]
+) -> dict[str, Any]:
+    """For -o json; times in seconds, null for never."""
+    return {
+        "policy": plan.policy,
+        "requests_per_second": given.pace,
+        "stages": [
+            asdict(one)
+            | {
+                "seconds": one.seconds if math.isfinite(one.seconds) else None,
+                "looks": math.ceil(one.seconds / plan.interval) if math.isfinite(one.seconds) else None,
+                "gate": _stage_of(plan, one).gate,
+                "minimum": _stage_of(plan, one).minimum,
+                "maximum": _stage_of(plan, one).maximum,
+            }
+            for one in found
+        ],
+        "unreachable": list(unreachable),
+    }
+
+
+def _stage_of(plan: AnalysisPlan, one: Forecast) -> PlanStage:
+    return next(stage for stage in plan.stages if stage.weight == one.weight)
+
+
+def _print(plan: AnalysisPlan, given: Traffic, found: Sequence[Forecast], unreachable: Sequence[str]) -> None:
+    console = Console(highlight=False)
+    console.print(
+        Text(f"policy {plan.policy} at {given.pace:,.3g} requests a second, a look each {plan.interval:g} s\n")
+    )
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("weight", "metric", "stable", "margin", "seen from", "gate", "opens after"):
+        table.add_column(name, justify="left" if name in ("metric", "gate", "opens after") else "right", no_wrap=True)
+    for one in found:
+        stage = _stage_of(plan, one)
+        seen = "nothing" if one.visible is None else f"{100 * one.visible:.3g} %"
+        row = (f"{one.weight} %", one.metric, f"{100 * one.base:.3g} %", f"{100 * one.margin:.3g} %", seen, stage.gate)
+        table.add_row(*row, _opens(plan, stage, one))
+    console.print(table)
+    console.print(
+        Text("\nseen from: the rate from which a worse canary is aborted by the stage's maximum, 4 times in 5")
+    )
+    left_out = [m.name for m in plan.metrics if m.name not in {one.metric for one in found}]
+    if left_out:
+        console.print(Text(f"not forecast: {', '.join(left_out)} (durations, gauges, or no --baseline)", style="dim"))
+    for text in unreachable:
+        console.print(f"[yellow]unreachable:[/yellow] {text}", soft_wrap=True)
+    if unreachable:
+        console.print("A wider margin, a longer maximum or more weight helps; or gate: quiet, which wants no proof.")
+
+
+def _opens(plan: AnalysisPlan, stage: PlanStage, one: Forecast) -> str:
+    if stage.gate == "quiet":
+        return f"{duration(stage.minimum)}, its minimum"
+    if not one.reachable:
+        return (
+            f"{duration(one.seconds)}: beyond its {duration(stage.maximum)}" if math.isfinite(one.seconds) else "never"
+        )
+    looks = math.ceil(one.seconds / plan.interval)
+    return f"{duration(max(one.seconds, stage.minimum))} ({looks} look{'' if looks == 1 else 's'})"

@@ -1,0 +1,282 @@
+"""The command `serinus replay`."""
+
+import asyncio
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+from serinus_collector.service_layer.ports import ProviderError
+from serinus_contracts import AnalysisPlan, CanaryPolicy, MetricsCollected, Run, VerdictReached
+from serinus_contracts.base import Millis, parse_duration
+from serinus_controller.domain.stages import Stage
+from serinus_runtime.clock import now_ms
+
+from serinus import plans, timeline
+from serinus.explain import bar_of
+from serinus.options import (
+    ABORTED,
+    INCONCLUSIVE,
+    LOCAL,
+    Output,
+    OutputOption,
+    RedisTag,
+    RedisUrl,
+    fail,
+    print_json,
+)
+from serinus.power import duration
+from serinus.replay import judging, past
+from serinus.replay.looks import Recorded, from_file, from_redis, save
+from serinus.validate import read_rollout
+
+_STAGE = re.compile(r"(\d+)(?:@(.+))?")
+Told = dict[str, list[VerdictReached]]
+
+
+def replay(
+    policy: Annotated[Path, typer.Argument(help="The policy's file.")],
+    run: Annotated[str | None, typer.Argument(help="namespace/name, the name alone, or the id of a run.")] = None,
+    looks: Annotated[Path | None, typer.Option(help="Recorded looks, one JSON a line.")] = None,
+    prometheus: Annotated[str | None, typer.Option(help="Take the looks anew from this Prometheus' past.")] = None,
+    begin: Annotated[str | None, typer.Option("--from", help="2026-05-01T10:00:00Z, Unix seconds, or -2h.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="As --from.")] = None,
+    canary_hash: Annotated[str | None, typer.Option(help="The canary's pod-template-hash.")] = None,
+    stable_hash: Annotated[str | None, typer.Option(help="Stable's pod-template-hash.")] = None,
+    stage: Annotated[list[str] | None, typer.Option(help="A weight it had, and since when: 5, then 25@TIME.")] = None,
+    rollout: Annotated[Path | None, typer.Option("--rollout", "-r", help="The Rollout's manifest.")] = None,
+    judge: Annotated[list[str] | None, typer.Option(help="A judge; repeat it to compare several.")] = None,
+    save_to: Annotated[Path | None, typer.Option("--save", help="Write the looks to this file, for --looks.")] = None,
+    details: Annotated[bool, typer.Option("--details", help="Show every judge's evidence over time.")] = False,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that one query may take.")] = 10.0,
+    redis_url: RedisUrl = LOCAL,
+    redis_tag: RedisTag = "serinus",
+    output: OutputOption = Output.text,
+) -> None:
+    """Run any policy over recorded looks: what would each judge have decided, and when?
+
+    The looks come from a file (--looks), from a run in Redis (RUN), or from the past of a Prometheus (--prometheus,
+    with RUN or --rollout, --from, --to, --canary-hash, --stable-hash and the weights as --stage).
+    Exit codes by the first judge: 0 it passes every stage, 3 it aborts, 4 it holds.
+    """
+    rule = plans.read_policy(policy)
+    rules = judging.judges(rule, judge or [])
+    if looks is not None and prometheus is not None:
+        fail("looks come from --looks or from --prometheus, not from both", 2)
+    if prometheus is not None:
+        release = _release(run, rollout, canary_hash, stable_hash)
+        spans = _spans(stage or [], begin, end)
+        found = _stages(rollout, spans)
+        taken = _from_prometheus(rule, release, found, spans, prometheus, timeout)
+        recorded = Recorded(taken, found)
+    elif looks is not None:
+        recorded = from_file(looks, run)
+    elif run is not None:
+        recorded = from_redis(run, redis_url, redis_tag)
+    else:
+        fail("give looks: --looks FILE, a RUN in Redis, or --prometheus URL", 2)
+    if save_to is not None:
+        save(recorded.looks, save_to)
+    made = _plans(rules, recorded, rollout)
+    with _bar("judging", len(made) * len(recorded.looks)) as step:
+        told = {name: judging.rejudged(plan, recorded.looks, step) for name, plan in made.items()}
+    if output is Output.json:
+        print_json(document(recorded.looks, made, told))
+    else:
+        _print(recorded.looks, made, told, details)
+    ending = _ending(next(iter(made.values())), next(iter(told.values())))
+    if ending != "proceed":
+        raise typer.Exit(ABORTED if ending == "abort" else INCONCLUSIVE)
+
+
+def _plans(rules: Sequence[CanaryPolicy], recorded: Recorded, rollout: Path | None) -> dict[str, AnalysisPlan]:
+    if rollout is not None:
+        found = plans.of_manifest(rollout)
+    else:
+        found = recorded.stages or judging.stages_seen(recorded.looks)
+    made = {rule.spec.judge.name: plans.plan_for(rule, recorded.looks[0].run, found) for rule in rules}
+    for plan in made.values():
+        judging.check(plan, recorded.looks)
+    return made
+
+
+def _release(run: str | None, rollout: Path | None, canary: str | None, stable: str | None) -> Run:
+    if not canary or not stable:
+        fail("--prometheus needs --canary-hash and --stable-hash, to tell the arms apart", 2)
+    namespace, _, name = (run or "").rpartition("/")
+    if rollout is not None:
+        seen = read_rollout(rollout)
+        namespace, name = seen.namespace, seen.name
+    if not namespace or not name:
+        fail("--prometheus needs the Rollout: namespace/name as RUN, or its manifest by --rollout", 2)
+    fields = {"namespace": namespace, "name": name, "canary_hash": canary, "stable_hash": stable}
+    return plans.NOBODY.model_copy(update=fields)
+
+
+def _spans(stages: Sequence[str], begin: str | None, end: str | None) -> list[past.Span]:
+    if begin is None or end is None:
+        fail("--prometheus needs --from and --to", 2)
+    if not stages:
+        fail("which weight did the canary have? Give --stage 10, or --stage 5 --stage 25@TIME as it went on", 2)
+    now = now_ms()
+    starts = [(_weight(stages[0]), _moment(begin, now, "--from"))]
+    for text in stages[1:]:
+        weight, at, since = text.partition("@")
+        if not at:
+            fail(f"--stage {text}: say since when, as {weight}@2026-05-01T10:20:00Z", 2)
+        starts.append((_weight(text), _moment(since, now, f"--stage {weight}")))
+    ends = [*(moment for _, moment in starts[1:]), _moment(end, now, "--to")]
+    spans = [past.Span(weight, since, until) for (weight, since), until in zip(starts, ends, strict=True)]
+    for span in spans:
+        if span.begin >= span.end:
+            fail(f"the stage of {span.weight} % would end before it begins: times must grow from --from to --to", 2)
+    return spans
+
+
+def _weight(text: str) -> int:
+    found = _STAGE.fullmatch(text)
+    if found is None or int(found[1]) > 100:
+        fail(f"--stage {text}: write a weight from 0 to 100, as 5 or 25@TIME", 2)
+    return int(found[1])
+
+
+def _moment(text: str, now: Millis, option: str) -> Millis:
+    """Of ISO 8601 (UTC where it names no zone), Unix seconds, or a duration before now."""
+    try:
+        if text.startswith("-"):
+            return now - round(1000 * float(str(parse_duration(text[1:]))))
+        if re.fullmatch(r"\d+(\.\d+)?", text):
+            return round(1000 * float(text))
+        moment = datetime.fromisoformat(text)
+        return round(1000 * (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+    except ValueError:
+        fail(f"{option} {text}: write 2026-05-01T10:00:00Z, Unix seconds, or -2h", 2)
+
+
+def _stages(rollout: Path | None, spans: Sequence[past.Span]) -> tuple[Stage, ...]:
+    weights = [span.weight for span in spans]
+    if rollout is None:
+        return plans.of_weights(weights)
+    found = plans.of_manifest(rollout)
+    known = [stage.weight for stage in found]
+    if known[: len(weights)] != weights:
+        fail(f"the Rollout goes through {', '.join(map(str, known))} %: --stage must follow it from the first", 2)
+    return found
+
+
+def _from_prometheus(
+    rule: CanaryPolicy, release: Run, found: tuple[Stage, ...], spans: Sequence[past.Span], url: str, timeout: float
+) -> list[MetricsCollected]:
+    plan = plans.plan_for(rule, release, found)
+    seconds = (spans[-1].end - spans[0].begin) / 1000
+    try:
+        with _bar("taking looks", max(round(seconds / plan.interval), 1)) as step:
+            looks = asyncio.run(past.looks(plan, release, spans, url, timeout, lambda _: step()))
+    except ProviderError as error:
+        fail(f"{url}: {error}")
+    if not any(measured.status == "ok" for look in looks for measured in look.metrics.values()):
+        shown = next((one.detail for look in looks[::-1] for one in look.metrics.values() if one.detail), "no look")
+        fail(f"{url} has nothing to compare in this time: {shown}")
+    return looks
+
+
+@contextmanager
+def _bar(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """A progress bar where somebody looks at it."""
+    console = Console(stderr=True)
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda: progress.advance(task)
+
+
+def _ending(plan: AnalysisPlan, verdicts: Sequence[VerdictReached]) -> str:
+    """How a judge would have ended: abort, or proceed where it opened the gate of every stage, else hold."""
+    found = judging.passed(verdicts)
+    if found[-1].verdict.verdict == "abort":
+        return "abort"
+    opened = sum(one.verdict.verdict == "proceed" for one in found)
+    return "proceed" if opened == len([one for one in found if one.stage >= 0]) else "hold"
+
+
+def document(looks: Sequence[MetricsCollected], made: dict[str, AnalysisPlan], told: Told) -> dict[str, Any]:
+    """For -o json."""
+    return {
+        "run": looks[0].run.id,
+        "rollout": looks[0].run.rollout,
+        "policy": next(iter(made.values())).policy,
+        "judges": {
+            name: {
+                "ending": _ending(made[name], verdicts),
+                "bar": bar_of(made[name]),
+                "stages": [
+                    {
+                        "stage": one.stage,
+                        "weight": one.weight,
+                        "verdict": one.verdict.verdict,
+                        "reason": one.verdict.reason,
+                        "end": one.verdict.end,
+                        "seconds": (one.verdict.end - one.verdict.stage_started) / 1000,
+                        "look": one.verdict.look,
+                    }
+                    for one in judging.passed(verdicts)
+                ],
+                "looks": [timeline.document(verdict) for verdict in verdicts],
+            }
+            for name, verdicts in told.items()
+        },
+    }
+
+
+def _print(looks: Sequence[MetricsCollected], made: dict[str, AnalysisPlan], told: Told, details: bool) -> None:
+    console = Console(highlight=False)
+    run, first, last = looks[0].run, looks[0], looks[-1]
+    day = datetime.fromtimestamp(first.end / 1000, UTC).date()
+    console.print(f"[bold]{run.rollout}[/bold] {run.canary_hash} against {run.stable_hash}")
+    span = f"{day} {timeline.clock(first.end)} to {timeline.clock(last.end)} UTC"
+    console.print(f"policy {next(iter(made.values())).policy} on {len(looks)} looks, {span}\n")
+    console.print(_stages_table(made, told))
+    console.print()
+    for name, verdicts in told.items():
+        ending = _ending(made[name], verdicts)
+        final = judging.passed(verdicts)[-1].verdict
+        if ending == "hold":
+            held = [one for one in judging.passed(verdicts) if one.verdict.verdict == "hold"]
+            final = held[-1].verdict
+        words = {"abort": "aborts", "proceed": "passes every stage", "hold": f"holds at {final.weight} %"}[ending]
+        console.print(Text.assemble((f"{name} {words}", "bold"), f" at {timeline.clock(final.end)}, look {final.look}"))
+        console.print(Text(f"  {final.sentence}"))
+    console.print(
+        Text("\nThe looks are of the run as it was: what an earlier advance had shown is not in them.", "dim")
+    )
+    for name, verdicts in told.items() if details else ():
+        console.print(Text(f"\n{name}", style="bold underline"))
+        console.print(timeline.evidence(verdicts, bar_of(made[name])))
+
+
+def _stages_table(made: dict[str, AnalysisPlan], told: Told) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("weight", justify="right")
+    for name in told:
+        table.add_column(name)
+    found = {name: {one.stage: one for one in judging.passed(verdicts)} for name, verdicts in told.items()}
+    for stage in sorted({stage for stages in found.values() for stage in stages if stage >= 0}):
+        weight = next(stages[stage].weight for stages in found.values() if stage in stages)
+        table.add_row(f"{weight} %", *(_cell(stages.get(stage)) for stages in found.values()))
+    return table
+
+
+def _cell(one: judging.Passed | None) -> str:
+    if one is None:
+        return ""
+    verdict = one.verdict
+    after = duration((verdict.end - verdict.stage_started) / 1000)
+    how = f"{verdict.verdict} to its end, {after}" if verdict.verdict == "hold" else f"{verdict.verdict} after {after}"
+    return f"{how}\n{verdict.reason.replace('_', ' ')}"

@@ -1,0 +1,104 @@
+"""Judging looks again, by several judges side by side."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from serinus_analyzer.domain.judges import JUDGES
+from serinus_analyzer.service_layer.chain import Look, Step, bridged, fold_all
+from serinus_analyzer.service_layer.ports import Standing
+from serinus_contracts import AnalysisPlan, CanaryPolicy, MetricsCollected, VerdictReached
+from serinus_contracts.policy import JudgeRule, PolicySpec
+from serinus_controller.domain.stages import Stage
+
+from serinus.options import fail
+
+
+def with_judge(policy: CanaryPolicy, name: str) -> CanaryPolicy | str:
+    """The policy under another judge with its default rules, or why it cannot be."""
+    if policy.spec.judge.name == name:
+        return policy if name in JUDGES else f"judge {name} is not built in"
+    if name not in JUDGES:
+        return f"there is no judge {name}; known: {', '.join(JUDGES)}"
+    try:
+        rule = TypeAdapter[Any](JudgeRule).validate_python({"name": name})
+        spec = PolicySpec.model_validate({**policy.spec.model_dump(), "judge": rule.model_dump()})
+    except ValidationError as error:
+        return str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+    return policy.model_copy(update={"spec": spec})
+
+
+def judges(policy: CanaryPolicy, asked: Sequence[str]) -> list[CanaryPolicy]:
+    """The policy once for each judge: those asked for, else its own and every other that can judge its metrics."""
+    own = policy.spec.judge.name
+    found = []
+    for name in asked or [own, *(name for name in JUDGES if name != own)]:
+        changed = with_judge(policy, name)
+        if isinstance(changed, CanaryPolicy):
+            found.append(changed)
+        elif asked or name == own:
+            fail(changed, 2)
+    return found
+
+
+def stages_seen(looks: Sequence[MetricsCollected]) -> tuple[Stage, ...]:
+    """The stages that looks were taken in, each with the gate that was waited at last."""
+    last: dict[int, MetricsCollected] = {look.stage: look for look in looks if look.stage >= 0}
+    if sorted(last) != list(range(len(last))):
+        fail(f"the looks are of stages {sorted(last)} only: give the Rollout's manifest by --rollout")
+    steps = [last[stage].step for stage in sorted(last)]
+    first = [0, *(step + 1 for step in steps)]
+    return tuple(Stage(last[i].weight, min(first[i], step), (step,), False) for i, step in enumerate(steps))
+
+
+def check(plan: AnalysisPlan, looks: Sequence[MetricsCollected]) -> None:
+    """Ends if the looks have not what the plan judges."""
+    counted = {name: measured.kind for look in looks for name, measured in look.metrics.items()}
+    for metric in plan.metrics:
+        if counted.get(metric.name) != metric.source.kind:
+            has = f"it is a {counted[metric.name]}" if metric.name in counted else "not there"
+            known = ", ".join(f"{name} ({kind})" for name, kind in sorted(counted.items())) or "nothing"
+            fail(
+                f"policy {plan.policy} judges {metric.name}, a {metric.source.kind}; in the looks it is {has}, "
+                f"they have {known}. Other metrics need counts taken anew: --prometheus"
+            )
+    stages = {look.stage for look in looks}
+    if max(stages) >= len(plan.stages):
+        fail(f"the looks are of {max(stages) + 1} stages, the policy on this Rollout has {len(plan.stages)}")
+
+
+def rejudged(
+    plan: AnalysisPlan, looks: Sequence[MetricsCollected], tell: Callable[[], None] = lambda: None
+) -> list[VerdictReached]:
+    """The verdicts of a plan on looks, in order; a look that is missing between them is a recorded gap."""
+    standing, told = Standing(), []
+    for look in looks:
+        snapshot = look.model_copy(update={"plan": plan.digest})
+        if snapshot.follows != standing.through:
+            standing = bridged(standing, Look(b"", snapshot))
+        ((standing, verdict),) = fold_all([Step(standing, plan, snapshot)])
+        told.append(verdict)
+        tell()
+    return told
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What a judge said in one stage: the first look that would have opened its gate or aborted, or how it was left."""
+
+    stage: int
+    weight: int
+    verdict: VerdictReached
+
+
+def passed(verdicts: Sequence[VerdictReached]) -> list[Passed]:
+    """Per stage, up to and with an abort. What came after an earlier proceed is what the run really went through."""
+    found: dict[int, Passed] = {}
+    for one in verdicts:
+        known = found.get(one.stage)
+        if known is None or known.verdict.verdict == "hold" or one.verdict == "abort":
+            found[one.stage] = Passed(one.stage, one.weight, one)
+        if one.verdict == "abort":
+            break
+    return list(found.values())

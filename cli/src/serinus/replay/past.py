@@ -1,0 +1,126 @@
+"""Looks at a past range of a Prometheus: the collector's own code, on a clock that runs through the range."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import httpx
+from prometheus_client import CollectorRegistry
+from serinus_collector.adapters.prometheus import Prometheus
+from serinus_collector.domain.look import RunState
+from serinus_collector.domain.series import scrape_interval
+from serinus_collector.service_layer.ports import Commit, Lease, Provider
+from serinus_collector.service_layer.take_look import LookTaker, Telemetry
+from serinus_contracts import (
+    AnalysisPlan,
+    Bucketed,
+    Counted,
+    Gauged,
+    MetricsCollected,
+    Pod,
+    RolloutObserved,
+    Run,
+)
+from serinus_contracts.base import Millis
+
+POD_STEP_MS = 60_000
+NEWEST_MS = 300_000
+
+
+@dataclass(frozen=True)
+class Span:
+    """One stage of the past: its weight was in force from `begin` on, until `end`."""
+
+    weight: int
+    begin: Millis
+    end: Millis
+
+
+@dataclass
+class OneRun:
+    """A registry of one run whose stages are known from the start."""
+
+    state: RunState
+    plan: AnalysisPlan
+    looks: list[MetricsCollected] = field(default_factory=list)
+
+    async def lease(self, limit: int) -> tuple[Sequence[Lease], float]:
+        return [], 0.0
+
+    async def load(self, run: str) -> tuple[RunState, AnalysisPlan]:
+        return self.state, self.plan
+
+    async def commit(
+        self, lease: Lease, before: RunState, after: RunState, snapshot: MetricsCollected, due: Millis
+    ) -> Commit:
+        self.state = after
+        self.looks.append(snapshot)
+        return "done"
+
+    async def postpone(self, lease: Lease, due: Millis) -> None:
+        return None
+
+
+async def looks(
+    plan: AnalysisPlan, run: Run, spans: Sequence[Span], url: str, timeout: float, tell: Callable[[Millis], None]
+) -> list[MetricsCollected]:
+    """The looks that a collector would have taken. Raises ProviderError if the Prometheus does not answer at all."""
+    async with httpx.AsyncClient(follow_redirects=False) as http:
+        provider = Prometheus(http, url, timeout=timeout, concurrency=8)
+        return await taken(plan, run, spans, provider, tell)
+
+
+async def taken(
+    plan: AnalysisPlan, run: Run, spans: Sequence[Span], provider: Provider, tell: Callable[[Millis], None]
+) -> list[MetricsCollected]:
+    """`looks`, of any provider."""
+    pods, scrape_ms = await _known(plan, spans, provider)
+    registry = OneRun(RunState(_observed(plan, run, 0, spans[0], pods), spans[0].end, scrape_ms=scrape_ms), plan)
+    taker = LookTaker(registry, {plan.provider: provider}, Telemetry(CollectorRegistry()), 0)
+    interval = max(round(plan.interval * 1000), 1)
+    for number, span in enumerate(spans):
+        observed = _observed(plan, run, number, span, pods)
+        registry.state = replace(registry.state, observed=observed, weight_constant_until=span.end)
+        for end in [*range(span.begin + interval, span.end, interval), span.end]:
+            # A look ends one scrape interval ago: at this time of the clock it is `end`.
+            now = end + (registry.state.scrape_ms or scrape_ms or 0)
+            await taker.take(Lease(run.id, now, now))
+            tell(end)
+    return registry.looks
+
+
+async def _known(plan: AnalysisPlan, spans: Sequence[Span], provider: Provider) -> tuple[tuple[Pod, ...], int | None]:
+    """The run's pods in the range as the series name them, and the interval of scrapes."""
+    begin, end = spans[0].begin, spans[-1].end
+    found: dict[str, Pod] = {}
+    scrape_ms: int | None = None
+    for metric in plan.metrics:
+        if not isinstance(metric.source, Counted | Bucketed | Gauged):
+            continue
+        answer = await provider.sums(metric.source.query, ("pod",), end, end - begin, POD_STEP_MS)
+        for one in answer.series:
+            name = one.labels.get("pod", "")
+            arm = next((rule.arm(one.labels) for rule in plan.arms if rule.label == "pod"), None)
+            if arm and name:
+                found[name] = Pod(name=name, arm=arm, ready=True)
+        newest = await provider.samples(metric.source.query, end, NEWEST_MS)
+        scrape_ms = scrape_ms or scrape_interval(newest.series)
+    return tuple(sorted(found.values(), key=lambda pod: pod.name)), scrape_ms
+
+
+def _observed(plan: AnalysisPlan, run: Run, number: int, span: Span, pods: tuple[Pod, ...]) -> RolloutObserved:
+    stage = plan.stages[number]
+    return RolloutObserved(
+        run=run,
+        resource_version="0",
+        phase="Paused",
+        step=max([stage.first_step, *stage.gates]),
+        steps=max([0, *plan.stages[-1].gates]) + 1,
+        stage=number,
+        set_weight=span.weight,
+        actual_weight=span.weight,
+        steady=True,
+        stage_started=span.begin,
+        gate_started=span.begin,
+        pods=pods,
+        plan=plan.digest,
+    )

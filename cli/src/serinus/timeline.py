@@ -1,0 +1,196 @@
+"""The evidence of a run over time, from its verdicts: for a person as tables and a chart, for a program as JSON."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+from serinus_contracts import Channel, Counts, MetricVerdict, VerdictReached
+from serinus_contracts.base import Millis
+
+from serinus.chart import chart, spark
+
+MOST_ROWS = 16
+WIDTH, HEIGHT = 60, 8
+
+
+def clock(at: Millis) -> str:
+    """Time of day, UTC."""
+    return datetime.fromtimestamp(at / 1000, UTC).strftime("%H:%M:%S")
+
+
+def picked(verdicts: Sequence[VerdictReached], most: int | None = MOST_ROWS) -> list[VerdictReached]:
+    """Those worth a row: the first, each that changes weight, verdict or reason, the last, and some between them."""
+    if most is None or len(verdicts) <= most:
+        return list(verdicts)
+    told = [(one.weight, one.verdict, one.reason) for one in verdicts]
+    chosen = {0, len(verdicts) - 1} | {i for i in range(1, len(told)) if told[i] != told[i - 1]}
+    between = max(most - len(chosen), 0)
+    chosen |= {(number + 1) * len(verdicts) // (between + 1) for number in range(between)} - {len(verdicts)}
+    return [verdicts[i] for i in sorted(chosen)]
+
+
+def strongest(metric: MetricVerdict) -> int:
+    """Index of the channel with the most evidence against the canary."""
+    return max(range(len(metric.run)), key=lambda i: metric.run[i].log_abort)
+
+
+def in_stage(metric: MetricVerdict, index: int) -> tuple[Counts, Counts]:
+    """Counts of canary and stable in this stage; where they are not told, those of the run."""
+    if len(metric.stage) >= 2 * len(metric.run):
+        return metric.stage[2 * index], metric.stage[2 * index + 1]
+    return metric.run[index].canary, metric.run[index].stable
+
+
+def evidence(verdicts: Sequence[VerdictReached], bar: float | None, most: int | None = MOST_ROWS) -> RenderableType:
+    """The chart of all metrics together, the verdicts, and each metric by itself; bar: from where on it aborts."""
+    parts: list[RenderableType] = []
+    if bar is not None:
+        marks = [
+            (i, f"{one.weight} %") for i, one in enumerate(verdicts) if not i or one.weight != verdicts[i - 1].weight
+        ]
+        parts.append(Text(f"evidence for an abort, ln of the sum of v x M, and the bar at {bar:.2f}", style="bold"))
+        parts += [Text(row) for row in chart([one.log_abort for one in verdicts], bar, marks, WIDTH, HEIGHT)]
+        parts.append(Text())
+    rows = picked(verdicts, most)
+    parts.append(_verdicts(rows))
+    for metric in verdicts[-1].metrics:
+        of_metric = [(one, found) for one in rows if (found := named(one, metric.name)) and counted(found)]
+        if metric.run and of_metric:
+            parts += [Text(), _heading(metric), *_sparks(verdicts, metric.name, bar), _numbers(of_metric)]
+    if len(rows) < len(verdicts):
+        parts.append(Text(f"\n{len(rows)} of {len(verdicts)} looks; --all shows every one", style="dim"))
+    return Group(*parts)
+
+
+def counted(metric: MetricVerdict) -> bool:
+    """Whether anything was counted in this stage yet."""
+    return bool(metric.run) and any(counts.trials for counts in in_stage(metric, strongest(metric)))
+
+
+def named(verdict: VerdictReached, name: str) -> MetricVerdict | None:
+    return next((metric for metric in verdict.metrics if metric.name == name), None)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
+    for column in columns:
+        right = column in ("look", "weight", "ln sum vM", "exposed", "ln M", "ln N", "score")
+        table.add_column(column, justify="right" if right else "left", no_wrap=True)
+    return table
+
+
+def _verdicts(rows: Sequence[VerdictReached]) -> Table:
+    scored = any(one.score is not None for one in rows)
+    table = _table("time", "look", "weight", "verdict", "ln sum vM", "exposed", *(["score"] if scored else []))
+    for one in rows:
+        said = f"{one.verdict}: {one.reason.replace('_', ' ')}"
+        cells = [clock(one.end), str(one.look), f"{one.weight} %", said, f"{one.log_abort:.2f}", f"{one.exposed:,}"]
+        table.add_row(*cells, *(["" if one.score is None else f"{one.score:.0f}"] if scored else []))
+    return table
+
+
+def _heading(metric: MetricVerdict) -> Text:
+    about = f"\n{100 * metric.share:.3g} % of the budget"
+    if metric.phi is not None and metric.kappa is not None:
+        how = "measured" if metric.calibrated else "assumed"
+        about += f", noise {how}: phi {metric.phi:.3g}, kappa {metric.kappa:.3g}"
+    kept = f"limit {metric.run[0].margin.absolute:g}" if metric.limit else margin(metric)
+    return Text.assemble((metric.name, "bold"), (f"  {kept}{about}", "dim"))
+
+
+def margin(metric: MetricVerdict) -> str:
+    """The margin in words, of a latency that of the first channel."""
+    channel = metric.run[0]
+    if (
+        channel.stable_edge is not None
+        and channel.canary_edge is not None
+        and channel.canary_edge > channel.stable_edge
+    ):
+        return "no slower than its margin"
+    kept = channel.margin
+    return f"margin {kept.ratio:g} x stable" + (f" + {kept.absolute:g}" if kept.absolute else "")
+
+
+def _sparks(verdicts: Sequence[VerdictReached], name: str, bar: float | None) -> Iterable[Text]:
+    found = [metric for one in verdicts if (metric := named(one, name))]
+    top = bar or max(1.0, *(metric.log_abort for metric in found))
+    yield Text(f"ln M {spark([metric.log_abort for metric in found], -2.0, top, WIDTH)}")
+    proceeds = [metric.log_proceed for metric in found if metric.log_proceed is not None]
+    if proceeds:
+        yield Text(f"ln N {spark(proceeds, -2.0, 3.0, WIDTH)}")
+
+
+def _numbers(rows: Sequence[tuple[VerdictReached, MetricVerdict]]) -> Table:
+    table = _table("time", "canary", "stable", "ln M", "ln N", "of the margin", "state")
+    for verdict, metric in rows:
+        index = strongest(metric)
+        channel, (canary, stable) = metric.run[index], in_stage(metric, index)
+        table.add_row(
+            clock(verdict.end),
+            _count(canary),
+            _count(stable),
+            f"{metric.log_abort:.2f}",
+            "" if metric.log_proceed is None else f"{metric.log_proceed:.2f}",
+            interval(channel),
+            metric.label.replace("_", " "),
+        )
+    return table
+
+
+def _count(counts: Counts) -> str:
+    return f"{counts.events:,} of {counts.trials:,}"
+
+
+def interval(channel: Channel) -> str:
+    """What the ratio of canary to margin is known to be; 1 is the margin."""
+    low = "0" if channel.low is None else f"{channel.low:.2g}"
+    return f"{low} to {'?' if channel.high is None else f'{channel.high:.2g}'}"
+
+
+def document(verdict: VerdictReached) -> dict[str, Any]:
+    """One look for a program."""
+    return {
+        "end": verdict.end,
+        "look": verdict.look,
+        "stage": verdict.stage,
+        "weight": verdict.weight,
+        "verdict": verdict.verdict,
+        "reason": verdict.reason,
+        "sentence": verdict.sentence,
+        "exposed": verdict.exposed,
+        "log_abort": verdict.log_abort,
+        "score": verdict.score,
+        "metrics": {metric.name: _metric(metric) for metric in verdict.metrics},
+    }
+
+
+def _metric(metric: MetricVerdict) -> dict[str, Any]:
+    channels = []
+    for index, channel in enumerate(metric.run):
+        canary, stable = in_stage(metric, index)
+        channels.append(
+            {
+                "canary": [canary.events, canary.trials],
+                "stable": [stable.events, stable.trials],
+                "quantile": channel.quantile,
+                "canary_edge": channel.canary_edge,
+                "stable_edge": channel.stable_edge,
+                "log_abort": channel.log_abort,
+                "log_proceed": channel.log_proceed,
+                "interval": [channel.low, channel.high],
+            }
+        )
+    return {
+        "label": metric.label,
+        "log_abort": metric.log_abort,
+        "log_proceed": metric.log_proceed,
+        "share": metric.share,
+        "calibrated": metric.calibrated,
+        "phi": metric.phi,
+        "kappa": metric.kappa,
+        "visible": metric.visible,
+        "channels": channels,
+    }
