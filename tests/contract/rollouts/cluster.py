@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from serinus_controller.domain.progress import Intent
 from serinus_controller.domain.rollout import RolloutView
 from serinus_controller.domain.runs import Attempt, run_of
 from serinus_controller.service_layer.ports import ClusterError
+from serinus_runtime.clock import now_ms
 
 IMAGE = os.environ.get("SERINUS_TEST_IMAGE", "nginx")
 GATED: list[dict[str, Any]] = [
@@ -24,10 +26,11 @@ JSON_PATCH, MERGE_PATCH = "application/json-patch+json", "application/merge-patc
 
 @dataclass
 class Cluster:
-    """One cluster, one namespace of the test session. `patience` is in seconds."""
+    """One cluster, one namespace of the test session. `host` is this machine as Argo reaches it, `patience` seconds."""
 
     api: Api
     namespace: str
+    host: str = "127.0.0.1"
     patience: float = 60.0
     _made: list[str] = field(default_factory=list)
 
@@ -35,9 +38,11 @@ class Cluster:
     def rollouts(self) -> KubernetesRollouts:
         return KubernetesRollouts(self.api)
 
-    async def make(self, steps: list[dict[str, Any]] | None = None, *, routed: bool = True, **spec: Any) -> str:
+    async def make(
+        self, steps: list[dict[str, Any]] | None = None, *, name: str = "", routed: bool = True, **spec: Any
+    ) -> str:
         """A Rollout that has been deployed and is healthy; gives its name."""
-        name = f"r{uuid4().hex[:8]}"
+        name = name or f"r{uuid4().hex[:8]}"
         labels = {"app": name}
         if routed:
             for arm in ("stable", "canary"):
@@ -106,7 +111,8 @@ class Cluster:
         return name
 
     async def at_gate(self, name: str, step: int) -> RolloutView:
-        return await self.until(name, lambda seen: seen.at_gate and seen.step == step, f"the gate at step {step}")
+        gate = f"the gate at step {step}"
+        return await self.until(name, lambda seen: seen.at_gate and seen.step == step, gate)
 
     async def promoted(self, name: str) -> RolloutView:
         done = "the new version to be stable and healthy"
@@ -124,13 +130,18 @@ class Cluster:
         return seen
 
     async def until(self, name: str, condition: Callable[[RolloutView], bool], what: str) -> RolloutView:
-        seen = None
+        """Wait for a state. Every two seconds the object is touched: what users of Argo up to 1.9 do when it has
+        overlooked what they changed by hand."""
+        seen, touched = None, time.monotonic()
         try:
             async with asyncio.timeout(self.patience):
                 while True:
                     seen = await self.rollouts.get(self.namespace, name)
                     if seen is not None and condition(seen):
                         return seen
+                    if time.monotonic() - touched > 2:
+                        touched = time.monotonic()
+                        await self.patch(name, {"status": {"message": f"touched at {touched}"}}, "/status")
                     await asyncio.sleep(0.02)
         except TimeoutError:
             raise AssertionError(f"waited {self.patience:g} s in vain for {what}; last seen: {seen}") from None
@@ -144,6 +155,16 @@ class Cluster:
     async def promote_by_hand(self, name: str) -> None:
         """As Argo's command line promotes one step."""
         await self.patch(name, {"status": {"pauseConditions": None}}, "/status")
+
+    async def abort_by_hand(self, name: str) -> None:
+        await self.patch(name, {"status": {"abort": True}}, "/status")
+
+    async def make_template(self, *metrics: dict[str, Any]) -> str:
+        """An AnalysisTemplate; gives its name."""
+        name = f"a{uuid4().hex[:8]}"
+        await self._create(ROLLOUTS, "analysistemplates", "argoproj.io/v1alpha1", "AnalysisTemplate", name,
+                           {"metrics": list(metrics)})  # fmt: skip
+        return name
 
     async def delete(self, name: str) -> None:
         await self.api.request("DELETE", f"{ROLLOUTS}/namespaces/{self.namespace}/rollouts/{name}")
@@ -164,5 +185,8 @@ def run(seen: RolloutView) -> Run:
 
 
 def intent(action: str, seen: RolloutView) -> Intent:
-    fields = {"cause": "test", "actor": "test", "detail": "for a test", "since": 0}
-    return Intent.model_validate({"action": action, "step": seen.step, "step_hash": seen.step_hash, **fields})
+    """What the controller writes down when it decides about `seen`."""
+    gate = seen.pauses[0].started if seen.at_gate else ""
+    place = {"step": seen.step, "step_hash": seen.step_hash, "gate": gate}
+    fields = {"cause": "test", "actor": "test", "detail": "for a test", "since": now_ms()}
+    return Intent.model_validate({"action": action, **place, **fields})

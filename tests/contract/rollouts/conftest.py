@@ -1,8 +1,13 @@
-"""The clusters the suite runs on: the simulator always, a real one where it is named, K3s where Docker can pull."""
+"""The clusters the suite runs on: the simulator always, a real one where it is named, K3s where Docker can pull.
+
+SERINUS_TEST_KUBECONFIG names the real one, SERINUS_TEST_ADDRESS this machine's address as its pods reach it, and
+SERINUS_TEST_IMAGE an image, without tag, that it can pull as `latest` and not as `never-ready`.
+"""
 
 import contextlib
 import os
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -10,29 +15,41 @@ from serinus_controller.adapters.kubernetes import Api, connect
 from serinus_controller.service_layer.ports import ClusterError
 
 from tests.contract.rollouts.cluster import Cluster
+from tests.k3s import k3s
 from tests.simulated import scenario, simulated
 
 NAMESPACE = "serinus-contract"
 
 
-@pytest.fixture(scope="session", params=["simulator", "cluster"])
-def kubeconfig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+@dataclass(frozen=True)
+class Access:
+    """`host` is this machine's address as Argo reaches it."""
+
+    kubeconfig: Path
+    host: str = "127.0.0.1"
+
+
+@pytest.fixture(scope="session", params=["simulator", "cluster", "k3s"])
+def access(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Access]:
+    folder = tmp_path_factory.mktemp("rollouts")
     if request.param == "simulator":
-        with simulated(tmp_path_factory.mktemp("rollouts"), scenario()) as world:
-            yield world.kubeconfig
-        return
-    named = os.environ.get("SERINUS_TEST_KUBECONFIG")
-    if named is None:
+        with simulated(folder, scenario()) as world:
+            yield Access(world.kubeconfig)
+    elif request.param == "k3s":
+        with k3s(folder) as made:
+            yield Access(made.kubeconfig, made.host)
+    elif named := os.environ.get("SERINUS_TEST_KUBECONFIG"):
+        yield Access(Path(named), os.environ.get("SERINUS_TEST_ADDRESS", "127.0.0.1"))
+    else:
         pytest.skip("SERINUS_TEST_KUBECONFIG names no cluster with Argo Rollouts")
-    yield Path(named)
 
 
 @pytest.fixture
-async def cluster(kubeconfig: Path) -> AsyncIterator[Cluster]:
-    async with await connect(str(kubeconfig), "") as client:
+async def cluster(access: Access) -> AsyncIterator[Cluster]:
+    async with await connect(str(access.kubeconfig), "") as client:
         api = Api(client, timeout=10)
         with contextlib.suppress(ClusterError):
             await api.request("POST", "/api/v1/namespaces", body={"metadata": {"name": NAMESPACE}})
-        made = Cluster(api, NAMESPACE)
+        made = Cluster(api, NAMESPACE, access.host)
         yield made
         await made.clean()

@@ -147,6 +147,92 @@ async def test_a_rollout_that_a_person_has_paused_is_not_promoted(cluster: Clust
     assert "paused by hand" in told.detail
 
 
+async def test_a_full_promotion_by_hand_before_our_patch_leaves_nothing_to_do(cluster: Cluster) -> None:
+    name = await cluster.released()
+    seen = await cluster.see(name)
+
+    async def full() -> None:
+        await cluster.patch(name, {"status": {"promoteFull": True}}, "/status")
+        await cluster.promoted(name)
+
+    told = await act(cluster, "advance", seen, Interfering(cluster, name, full))
+    assert told.state == "confirmed"
+    assert (await cluster.see(name)).phase == "Healthy"
+
+
+async def test_a_release_that_is_fully_promoted_before_our_abort_is_left_as_it_is(cluster: Cluster) -> None:
+    name = await cluster.released()
+    seen = await cluster.see(name)
+
+    async def full() -> None:
+        await cluster.patch(name, {"status": {"promoteFull": True}}, "/status")
+        await cluster.promoted(name)
+
+    told = await act(cluster, "abort", seen, Interfering(cluster, name, full))
+    assert (told.state, told.detail) == (
+        "failed", "abort not done: fully promoted already: Argo drops an abort then",
+    )  # fmt: skip
+
+
+async def test_a_rollback_before_our_abort_is_spared(cluster: Cluster) -> None:
+    name = await cluster.released()
+    seen = await cluster.see(name)
+
+    async def back() -> None:
+        await cluster.release(name, "1")
+        await cluster.promoted(name)
+
+    told = await act(cluster, "abort", seen, Interfering(cluster, name, back))
+    assert (told.state, told.detail) == ("failed", "abort not done: another revision has begun")
+    assert (await cluster.see(name)).phase == "Healthy"
+
+
+async def test_a_promotion_decided_before_an_abort_and_a_retry_does_not_open_the_gate_after_them(
+    cluster: Cluster,
+) -> None:
+    name = await cluster.released()
+    seen = await cluster.see(name)
+    await cluster.abort_by_hand(name)
+    await cluster.aborted(name)
+    await asyncio.sleep(1)  # Argo writes when a pause began in whole seconds
+    assert (await act(cluster, "retry", await cluster.see(name))).state == "confirmed"
+    again = await cluster.at_gate(name, 1)
+    assert (again.step, again.step_hash, again.current_hash) == (seen.step, seen.step_hash, seen.current_hash)
+    told = await act(cluster, "advance", seen)
+    assert (told.state, told.detail) == ("failed", "advance not done: the Rollout has come to this step anew")
+    assert (await cluster.see(name)).pauses == again.pauses
+
+
+async def test_without_traffic_routing_a_run_is_led_and_aborted_just_so(cluster: Cluster) -> None:
+    name = await cluster.released(routed=False)
+    assert (await act(cluster, "advance", await cluster.at_gate(name, 1))).state == "confirmed"
+    assert (await act(cluster, "abort", await cluster.at_gate(name, 3))).state == "confirmed"
+
+
+async def test_with_a_workload_a_run_is_led_and_its_next_template_is_spared_by_our_abort(cluster: Cluster) -> None:
+    name = await cluster.make_from_workload()
+    await cluster.release_workload(name, "2")
+    assert (await act(cluster, "advance", await cluster.at_gate(name, 1))).state == "confirmed"
+    seen = await cluster.at_gate(name, 3)
+
+    async def new_template() -> None:
+        await cluster.release_workload(name, "3")
+        await cluster.until(name, lambda now: now.current_hash != seen.current_hash, "the third template")
+
+    told = await act(cluster, "abort", seen, Interfering(cluster, name, new_template))
+    assert (told.state, told.detail) == ("failed", "abort not done: another revision has begun")
+    assert (await cluster.at_gate(name, 1)).aborted is False
+
+
+async def test_a_canary_that_never_becomes_ready_is_aborted(cluster: Cluster) -> None:
+    name = await cluster.make(progressDeadlineSeconds=5)
+    await cluster.release(name, "2", tag="never-ready")
+    seen = await cluster.until(name, lambda seen: seen.phase == "Degraded", "the progress deadline")
+    assert not seen.aborted
+    assert (await act(cluster, "abort", seen)).state == "confirmed"
+    assert (await cluster.see(name)).aborted
+
+
 async def test_a_rollout_that_was_deleted_is_told_as_such(cluster: Cluster) -> None:
     name = await cluster.released()
     seen = await cluster.see(name)

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 from serinus_controller.domain.observe import outcome_of
+from serinus_controller.domain.progress import progress
 from serinus_controller.domain.rollout import RolloutView
 from serinus_controller.domain.runs import Attempt
 from serinus_controller.domain.stages import stage_at, stages, weight_in_force
 
-from tests.contract.rollouts.cluster import GATED, Cluster, run
+from tests.contract.rollouts.cluster import GATED, Cluster, intent, run
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
@@ -51,31 +52,14 @@ async def test_while_the_next_weight_is_set_it_is_not_in_force(cluster: Cluster)
         stages_seen.append((seen.step, weight(seen)[2]))
         return seen.at_gate and seen.step == 3
 
-    await until_promoted_by_hand(cluster, name, watched)
+    await cluster.until(name, watched, "the next gate")
     assert all(not steady for step, steady in stages_seen if step == 2)
     assert stages_seen[-1] == (3, True)
 
 
-async def until_promoted_by_hand(cluster: Cluster, name: str, condition: Any) -> RolloutView:
-    """Argo up to 1.9 may overlook a promotion by hand; touching the object is what its users do then."""
-
-    async def touch() -> None:
-        for number in range(30):
-            await asyncio.sleep(2)
-            await cluster.patch(name, {"status": {"message": f"touched {number}"}}, "/status")
-
-    touching = asyncio.create_task(touch())
-    try:
-        return await cluster.until(name, condition, "the next gate")
-    finally:
-        touching.cancel()
-
-
 async def test_an_abort_shows_degraded_at_the_first_step_with_all_traffic_on_stable(cluster: Cluster) -> None:
     name = await cluster.released()
-    await cluster.patch(name, {"status": {"abort": True}}, "/status")
-    await asyncio.sleep(2)
-    await cluster.patch(name, {"status": {"message": "touched"}}, "/status")
+    await cluster.abort_by_hand(name)
     seen = await cluster.aborted(name)
     assert (seen.step, seen.at_gate, seen.canary_weight or 0) == (0, False, 0)
     assert outcome_of(run(seen), seen) == "aborted"
@@ -84,13 +68,9 @@ async def test_an_abort_shows_degraded_at_the_first_step_with_all_traffic_on_sta
 async def test_a_retry_brings_the_same_hash_back_as_another_attempt(cluster: Cluster) -> None:
     name = await cluster.released()
     first = Attempt.first(await cluster.see(name))
-    await cluster.patch(name, {"status": {"abort": True}}, "/status")
-    await asyncio.sleep(2)
-    await cluster.patch(name, {"status": {"message": "touched"}}, "/status")
+    await cluster.abort_by_hand(name)
     aborted = first.following(await cluster.aborted(name))
     await cluster.patch(name, {"status": {"abort": False}}, "/status")
-    await asyncio.sleep(1)
-    await cluster.patch(name, {"status": {"message": "touched again"}}, "/status")
     again = aborted.following(await cluster.at_gate(name, 1))
     assert (again.hash, aborted.number, again.number) == (first.hash, 1, 2)
 
@@ -120,8 +100,6 @@ async def test_promote_full_ends_the_run_as_promoted(cluster: Cluster) -> None:
     name = await cluster.released()
     before = await cluster.see(name)
     await cluster.patch(name, {"status": {"promoteFull": True}}, "/status")
-    await asyncio.sleep(2)
-    await cluster.patch(name, {"status": {"message": "touched"}}, "/status")
     after = await cluster.promoted(name)
     assert outcome_of(run(before), after) == "promoted"
 
@@ -176,10 +154,14 @@ async def test_with_a_workload_the_hash_tells_what_the_generation_does_not(clust
 
 async def test_a_deleted_rollout_is_gone_and_a_namesake_is_another(cluster: Cluster) -> None:
     name = await cluster.released()
+    before = await cluster.see(name)
     await cluster.delete(name)
     async with asyncio.timeout(30):
         while await cluster.rollouts.get(cluster.namespace, name) is not None:
             await asyncio.sleep(0.05)
+    after = await cluster.see(await cluster.make(name=name, routed=False))
+    assert after.uid != before.uid
+    assert progress(intent("abort", before), before.current_hash, before.uid, after).next == "lost"
 
 
 async def test_pods_that_never_become_ready_leave_the_weight_where_it_was(cluster: Cluster) -> None:

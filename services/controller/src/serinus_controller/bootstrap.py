@@ -185,8 +185,8 @@ class Leader:
 
     async def _on_verdicts(self, entries: Sequence[Entry]) -> None:
         found = await _readable(self._verdicts, VerdictReached, entries)
-        # Of several verdicts on a run only the newest still matters: an abort stays, a hold and a proceed do not.
-        newest = {verdict.run.id: verdict for verdict in sorted(found, key=lambda verdict: verdict.end)}
+        # Of several verdicts on a run an abort matters most, else the newest: a hold and a proceed do not stay.
+        newest = {one.run.id: one for one in sorted(found, key=lambda one: (one.verdict == "abort", one.end))}
         now = await self._registry.now()
         for verdict in newest.values():
             await self._reactor.on_verdict(verdict, now)

@@ -12,11 +12,16 @@ from serinus_controller.domain.rollout import RolloutView
 
 
 class Intent(Contract):
-    """An act that was decided and is written down before anything is sent."""
+    """An act that was decided and is written down before anything is sent.
+
+    `gate` is the start time of the pause that a promotion ends. Step and hash come back after an abort and a retry; a
+    pause that began later does not open on what was decided about an earlier one.
+    """
 
     action: Literal["advance", "promote", "abort", "retry"]
     step: int
     step_hash: str
+    gate: str = ""
     cause: str
     actor: str
     detail: str
@@ -73,5 +78,6 @@ def _promote(intent: Intent, view: RolloutView) -> Progress:
     if view.spec_paused:
         return Progress("lost", "the Rollout is paused by hand (spec.paused)")
     if view.at_gate:
-        return Progress("send")
+        same = intent.gate in ("", view.pauses[0].started)
+        return Progress("send") if same else Progress("lost", "the Rollout has come to this step anew")
     return Progress("wait", "unpausing" if view.unpausing else view.message or view.phase)

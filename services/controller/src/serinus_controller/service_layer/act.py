@@ -116,12 +116,17 @@ class _Attempt:
                 ended, pause = None, self._actor.patience.longest
             if ended is not None:
                 return ended
-            # An abort is never given up for an API server that is away; a promotion would rest on an old verdict.
             if self._intent.action != "abort" and self._elapsed() > self._actor.patience.give_up:
                 self.why = f"no effect within {self._actor.patience.give_up:g} s: {self.why}"
                 return False
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, self._actor.patience.longest)
+
+    def _old(self) -> bool:
+        """An abort is never given up, however long the API server is away; a promotion would rest on an old verdict,
+        above all one that is taken up from a controller that died."""
+        age = self._actor.clock() - self._intent.since
+        return self._intent.action != "abort" and age > self._actor.patience.give_up * 1000
 
     def _elapsed(self) -> float:
         return self._actor.monotonic() - self._began
@@ -139,6 +144,9 @@ class _Attempt:
         if state.next == "lost" or view is None:
             return False
         if state.next == "send":
+            if self._old():
+                self.why = f"it was decided more than {self._actor.patience.give_up:g} s ago"
+                return False
             patch = _PATCHES[intent.action](view)
             if await self._actor.rollouts.patch_status(run.namespace, run.name, patch):
                 self.before, self.sent = view, patch

@@ -109,6 +109,7 @@ class Reactor:
             action=decision.action,
             step=decision.step,
             step_hash=live.view.step_hash,
+            gate=live.view.pauses[0].started if live.view.at_gate else "",
             cause=decision.cause,
             actor=decision.actor,
             detail=decision.detail,
