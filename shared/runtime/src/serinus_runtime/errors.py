@@ -8,7 +8,12 @@ class SerinusError(Exception):
 
 
 class TransientError(SerinusError):
-    """The other side failed in a way that may pass: the loop that called tries again, later."""
+    """The other side failed in a way that may pass: the loop that called tries again, later.
+
+    `retry_after`: seconds before which the other side does not want to be asked again.
+    """
+
+    retry_after: float = 0.0
 
 
 class PermanentError(SerinusError):

@@ -46,6 +46,7 @@ async def forever(
                     logger.warning("%s fails: %s: %s", name, type(error).__name__, error)
                 failures += 1
                 pause = min(LONGEST_PAUSE, 0.05 * 2 ** min(failures, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+                pause = max(pause, getattr(error, "retry_after", 0.0))
             else:
                 if failures:
                     logger.info("%s works again after %d failed attempts", name, failures)

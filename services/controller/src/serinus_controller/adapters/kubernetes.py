@@ -56,7 +56,7 @@ class Api:
             document = _document(text)
             if response.status >= 400 or document is None:
                 reason = str(document.get("message", "")) if document else text[:200]
-                raise ClusterError(f"{method} {path}: {response.status} {reason}", response.status)
+                raise ClusterError(f"{method} {path}: {response.status} {reason}", response.status, _asked(response))
             return document
 
     async def lines(self, path: str, query: Mapping[str, str], seconds: int) -> AsyncIterator[Mapping[str, Any]]:
@@ -67,9 +67,8 @@ class Api:
         async with response:
             try:
                 if response.status >= 400:
-                    raise ClusterError(
-                        f"watch {path}: {response.status} {(await response.text())[:200]}", response.status
-                    )
+                    reason = f"{response.status} {(await response.text())[:200]}"
+                    raise ClusterError(f"watch {path}: {reason}", response.status, _asked(response))
                 async for line in response.content:
                     event = _document(line)
                     if event is None:
@@ -102,6 +101,12 @@ class Api:
         except (aiohttp.ClientError, OSError, OpenApiException) as error:
             raise ClusterError(f"{method} {path}: {type(error).__name__}: {error}") from error
         return response
+
+
+def _asked(response: aiohttp.ClientResponse) -> float:
+    """The seconds of a Retry-After header, of which no more than 30 are kept to: an abort may wait for it."""
+    text = response.headers.get("Retry-After", "")
+    return min(30.0, float(text)) if text.isdecimal() else 0.0
 
 
 def _document(text: str | bytes) -> Mapping[str, Any] | None:

@@ -113,7 +113,8 @@ class _Attempt:
             except RETRYABLE as error:
                 self.why = f"{type(error).__name__}: {error}"
                 logger.warning("%s waits: %s", self._intent.action, self.why)
-                ended, pause = None, self._actor.patience.longest
+                ended = None
+                pause = max(self._actor.patience.longest, getattr(error, "retry_after", 0.0))
             if ended is not None:
                 return ended
             if self._intent.action != "abort" and self._elapsed() > self._actor.patience.give_up:

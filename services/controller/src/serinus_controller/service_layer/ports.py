@@ -18,9 +18,9 @@ from serinus_controller.domain.runs import Attempt
 class ClusterError(TransientError):
     """The API server did not do what was asked; `status` is its HTTP code, 0 if it did not answer."""
 
-    def __init__(self, message: str, status: int = 0) -> None:
+    def __init__(self, message: str, status: int = 0, retry_after: float = 0.0) -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.retry_after = status, retry_after
 
 
 class Rollouts(Protocol):

@@ -1,0 +1,116 @@
+"""A controller of its own process in a world, given verdicts by a test instead of by collector and analyzer."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from redis.asyncio import Redis
+from serinus.demo.processes import Child
+from serinus_contracts import CommandIssued, DecisionTaken, Event, Keys, RolloutObserved, from_entry, seal, to_entry
+
+from tests.simulated import World
+from tests.support import command, verdict
+
+E = TypeVar("E", bound=Event)
+POLICY: dict[str, Any] = {
+    "match": {"namespace": "shop"},
+    "mode": "enforce",
+    "metrics": [{"name": "errors", "preset": "http-errors"}],
+}
+
+
+def document(name: str = "shop", **spec: Any) -> dict[str, Any]:
+    """A policy; a value of None leaves its field out."""
+    kept = {field: value for field, value in {**POLICY, **spec}.items() if value is not None}
+    return {"apiVersion": "serinus.dev/v1", "kind": "CanaryPolicy", "metadata": {"name": name}, "spec": kept}
+
+
+@dataclass
+class Led:
+    """The world and its controller, as whoever writes verdicts and commands sees them."""
+
+    world: World
+    controller: Child
+    client: Any
+    keys: Keys
+    policies: Path
+
+    async def told(self, kind: type[E], name: str) -> list[E]:
+        entries = await self.client.xrange(self.keys.stream(kind.STREAM))
+        found = [from_entry(kind, fields).data for _, fields in entries]
+        return [event for event in found if getattr(event, "run").name == name]  # noqa: B009 - events share no base with run
+
+    async def seen(self, name: str, condition: Callable[[RolloutObserved], bool], what: str) -> RolloutObserved:
+        """What the controller has made known last, once the condition holds."""
+
+        async def found() -> RolloutObserved | None:
+            events = await self.told(RolloutObserved, name)
+            return events[-1] if events and condition(events[-1]) else None
+
+        return await self.until(found, what)
+
+    async def at_gate(self, name: str, step: int) -> RolloutObserved:
+        return await self.seen(
+            name,
+            lambda event: event.step == step and event.gate_started is not None and not event.outcome,
+            f"the gate of {name} at step {step}",
+        )
+
+    async def say(self, about: RolloutObserved, judged: str, **other: Any) -> str:
+        """A verdict about a run where it stands; gives the id by which decisions name it as their cause."""
+        place = {"step": about.step, "stage": about.stage, "stage_started": about.stage_started}
+        event = verdict(
+            run=about.run, follows=0, end=round(time.time() * 1000), verdict=judged, plan=about.plan, **place, **other
+        )
+        await self._add(event)
+        return event.event_id()
+
+    async def ask(self, about: RolloutObserved, verb: str, **other: Any) -> None:
+        fields = {"run": about.run, "step": about.step, "expires": round(time.time() * 1000) + 60_000}
+        await self._add(command(verb, **(fields | other)))
+
+    async def decided(self, cause: str, name: str) -> DecisionTaken:
+        """What became of a verdict."""
+
+        async def found() -> DecisionTaken | None:
+            return next((one for one in await self.told(DecisionTaken, name) if one.cause == cause), None)
+
+        return await self.until(found, f"the decision about {cause}")
+
+    async def until(self, found: Callable[[], Awaitable[Any]], what: str, seconds: float = 40) -> Any:
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    answer = await found()
+                    if answer:
+                        return answer
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            words = self.controller.last_words(12)
+            raise AssertionError(f"waited {seconds:g} s in vain for {what}\n{words}") from None
+
+    async def _add(self, event: Event | CommandIssued) -> None:
+        entry = to_entry(seal(event, source="/test", now=1))
+        await self.client.xadd(self.keys.stream(event.STREAM), entry)
+
+    def log(self) -> str:
+        return self.controller.log.read_text()
+
+
+@contextmanager
+def controller(world: World, redis_url: str, keys: Keys, folder: Path, **settings: str) -> Iterator[Led]:
+    """Policies are read from `folder`; without `SERINUS_POLICIES` there, one for all of the namespace is written."""
+    folder.mkdir(exist_ok=True)
+    if not any(folder.iterdir()):
+        (folder / "shop.yaml").write_text(yaml.safe_dump(document()))
+    environment = world.settings(redis_url, keys, folder) | settings
+    child = world.children.start(f"controller-{keys.tag}", "serinus_controller", **environment)
+    try:
+        yield Led(world, child, Redis.from_url(redis_url, socket_timeout=10), keys, folder)
+    finally:
+        child.stop()
