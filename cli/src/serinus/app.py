@@ -8,12 +8,13 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.live import Live
+from serinus_console.domain.card import Card
+from serinus_console.domain.next_step import next_step
 from serinus_runtime.clock import now_ms
 
 from serinus import people, show
-from serinus.board import Board, Card
+from serinus.board import Board
 from serinus.explain import explain
-from serinus.next_step import next_step
 from serinus.options import (
     INTERRUPTED,
     LOCAL,

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from serinus_console.domain.card import Asked, Card, told
 from serinus_contracts import (
-    AnalysisPlan,
     DecisionTaken,
     Event,
     Keys,
@@ -21,20 +21,6 @@ from serinus_runtime.redis import Client
 KINDS: dict[str, type[Event]] = {"rollouts": RolloutObserved, "verdicts": VerdictReached, "decisions": DecisionTaken}
 # Ended runs are found among so many of the newest entries; older ones are history, not status.
 RECENT = 1000
-
-
-@dataclass(frozen=True)
-class Card:
-    """One run: what was told last of it."""
-
-    observed: RolloutObserved
-    plan: AnalysisPlan | None = None
-    verdict: VerdictReached | None = None
-    decision: DecisionTaken | None = None
-
-    @property
-    def id(self) -> str:
-        return self.observed.run.id
 
 
 @dataclass
@@ -67,15 +53,15 @@ class Board:
         while True:
             streams: dict[Any, Any] = {self.keys.stream(name): at for name, at in self._positions.items()}  # type: ignore[arg-type]
             answer: Any = await self.client.xread(streams, count=500, block=block_ms)
-            told: list[Event] = []
+            news: list[Event] = []
             for stream, entries in answer:
                 name = next(name for name in KINDS if self.keys.stream(name) == stream.decode())  # type: ignore[arg-type]
                 for position, fields in entries:
                     self._positions[name] = position.decode()
                     event = await self._take(KINDS[name], fields)
                     if event:
-                        told.append(event)
-            yield told
+                        news.append(event)
+            yield news
             await asyncio.sleep(0)
 
     async def plan(self, digest: str) -> AnalysisPlan | None:
@@ -83,13 +69,16 @@ class Board:
         return await self._plans.get(digest)
 
     async def _load_live(self, run: str) -> None:
-        observed, verdict = await asyncio.gather(
-            self.client.hget(self.keys.run(run), "observed"), self.client.hget(self.keys.control(run), "verdict")
+        observed, (verdict, memory) = await asyncio.gather(
+            self.client.hget(self.keys.run(run), "observed"),
+            self.client.hmget(self.keys.control(run), ("verdict", "memory")),
         )
         if observed:
             await self._put(RolloutObserved.model_validate_json(observed))
         if verdict and run in self.cards:
             await self._put(VerdictReached.model_validate_json(verdict))
+        if memory and run in self.cards:
+            self.cards[run] = replace(self.cards[run], asked=Asked.read(memory))
 
     async def _take(self, kind: type[Event], fields: dict[bytes, bytes]) -> Event | None:
         try:
@@ -100,15 +89,9 @@ class Board:
         return event
 
     async def _put(self, event: Event) -> None:
-        card = self.cards.get(event.run.id)
-        if isinstance(event, RolloutObserved):
-            if card is None:
-                card = Card(event)
-            card = replace(card, observed=event)
-            if card.plan is None or card.plan.digest != event.plan:
-                card = replace(card, plan=await self._plans.get(event.plan))
-            self.cards[event.run.id] = card
-        elif card and isinstance(event, VerdictReached) and (card.verdict is None or event.end >= card.verdict.end):
-            self.cards[event.run.id] = replace(card, verdict=event)
-        elif card and isinstance(event, DecisionTaken):
-            self.cards[event.run.id] = replace(card, decision=event)
+        card = told(self.cards.get(event.run.id), event)
+        if card is None:
+            return
+        if card.plan is None or card.plan.digest != card.observed.plan:
+            card = replace(card, plan=await self._plans.get(card.observed.plan))
+        self.cards[card.id] = card

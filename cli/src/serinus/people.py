@@ -15,12 +15,13 @@ import typer
 import yaml
 from pydantic import ValidationError
 from rich.console import Console
+from serinus_console.domain.card import Card
 from serinus_contracts import CommandIssued, DecisionTaken, seal, to_entry
 from serinus_contracts.events import Verb
 from serinus_runtime.clock import now_ms
 from ulid import ULID
 
-from serinus.board import Board, Card
+from serinus.board import Board
 from serinus.options import (
     INCONCLUSIVE,
     LOCAL,

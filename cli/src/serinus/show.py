@@ -6,11 +6,10 @@ from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
+from serinus_console.domain.card import Card
+from serinus_console.domain.next_step import next_step
 from serinus_contracts import Counts, MetricVerdict
 from serinus_contracts.base import Millis
-
-from serinus.board import Card
-from serinus.next_step import next_step
 
 _STYLES = {"proceed": "green", "hold": "yellow", "abort": "red", "promoted": "green", "aborted": "red"}
 _MARKS = {"proceed": "▲", "hold": "■", "abort": "▼", "promoted": "✔", "aborted": "✖"}

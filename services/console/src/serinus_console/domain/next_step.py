@@ -3,7 +3,7 @@
 from serinus_contracts import AnalysisPlan, RolloutObserved, VerdictReached
 from serinus_contracts.base import Millis
 
-from serinus.board import Card
+from serinus_console.domain.card import Card
 
 _OUTCOMES = {
     "promoted": "done: the new version serves everything",
@@ -15,17 +15,19 @@ _OUTCOMES = {
 
 def next_step(card: Card, now: Millis) -> str:
     """`now` in ms, of the clock that the times in the events are by."""
-    observed, plan, verdict = card.observed, card.plan, card.verdict
+    observed, plan, verdict = card.observed, card.plan, card.current
     if observed.outcome:
         return _OUTCOMES[observed.outcome]
-    if plan is None or observed.stage < 0 or observed.stage >= len(plan.stages):
+    if plan is None or card.stage is None:
         return "waits for Argo to set the first weight"
-    if verdict is None or (verdict.stage, verdict.step) != (observed.stage, observed.step):
+    if verdict is None:
         return f"counting at {observed.set_weight} % begins when the traffic has settled"
-    if card.decision and card.decision.action == "await_approval" and card.decision.step == observed.step:
+    if card.awaits_person:
         return f"waits for a person: serinus approve {observed.run.rollout}"
     if verdict.verdict == "abort":
         return "abort" if plan.mode != "shadow" else "nothing: shadow mode only says that it would abort"
+    if card.asked.held:
+        return f"held by {card.asked.held}: stays until it is resumed"
     if verdict.verdict == "proceed":
         told = card.decision
         if told and told.step == observed.step and told.detail.startswith(("held by", "frozen until")):

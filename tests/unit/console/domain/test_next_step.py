@@ -1,8 +1,8 @@
 from typing import Any
 
 import pytest
-from serinus.board import Card
-from serinus.next_step import next_step
+from serinus_console.domain.card import Card
+from serinus_console.domain.next_step import next_step
 from serinus_contracts import AnalysisPlan, DecisionTaken
 
 from tests.support import RUN, observed, plan, stage, verdict

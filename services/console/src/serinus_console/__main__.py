@@ -1,0 +1,3 @@
+from serinus_console.app import main
+
+main()

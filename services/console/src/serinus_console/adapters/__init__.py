@@ -1,0 +1,1 @@
+"""Redis, Kubernetes and the web."""

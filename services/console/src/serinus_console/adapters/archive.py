@@ -1,0 +1,46 @@
+"""The past of a run in Redis, and the stream of commands."""
+
+import json
+from typing import Any
+
+from serinus_contracts import CommandIssued, Keys, seal, to_entry
+from serinus_contracts.streams import Stream
+from serinus_runtime.clock import Clock
+from serinus_runtime.redis import Client
+
+from serinus_console.service_layer.ports import Page
+
+SOURCE = "/serinus/console"
+BATCH = 500
+MOST_LOOKED_THROUGH = 5_000
+MOST_COMMANDS = 10_000
+
+
+class RedisArchive:
+    def __init__(self, client: Client, keys: Keys, clock: Clock) -> None:
+        self._client, self._keys, self._clock = client, keys, clock
+
+    async def told(self, stream: Stream, run: str, before: str, limit: int) -> Page:
+        wanted, found, seen = run.encode(), [], 0
+        cursor = before if before == "+" else f"({before}"
+        while seen < MOST_LOOKED_THROUGH:
+            entries: Any = await self._client.xrevrange(self._keys.stream(stream), max=cursor, count=BATCH)
+            for entry, fields in entries:
+                if fields.get(b"run") == wanted and b"ce" in fields:
+                    found.append(fields[b"ce"].decode())
+                    if len(found) == limit:
+                        return Page(found, entry.decode())
+            if len(entries) < BATCH:
+                return Page(found, None)
+            seen += len(entries)
+            cursor = f"({entries[-1][0].decode()}"
+        return Page(found, cursor[1:])
+
+    async def report(self, run: str) -> dict[str, Any] | None:
+        document: Any = await self._client.get(self._keys.report(run))
+        found: dict[str, Any] | None = json.loads(document) if document else None
+        return found
+
+    async def send(self, command: CommandIssued) -> None:
+        entry: dict[Any, Any] = dict(to_entry(seal(command, source=SOURCE, now=self._clock())))
+        await self._client.xadd(self._keys.stream("commands"), entry, maxlen=MOST_COMMANDS, approximate=True)

@@ -1,0 +1,29 @@
+"""Directories that need no cluster."""
+
+import secrets
+from dataclasses import dataclass
+
+from serinus_console.service_layer.ports import Person
+
+
+class Nobody:
+    """Read-only."""
+
+    async def person(self, token: str) -> Person | None:
+        return None
+
+    async def may_act(self, person: Person, namespace: str, name: str) -> bool:
+        return False
+
+
+@dataclass(frozen=True)
+class OneToken:
+    """Whoever has the token may do everything: for a demo on one machine."""
+
+    token: str
+
+    async def person(self, token: str) -> Person | None:
+        return Person("operator") if secrets.compare_digest(token.encode(), self.token.encode()) else None
+
+    async def may_act(self, person: Person, namespace: str, name: str) -> bool:
+        return True

@@ -1,0 +1,36 @@
+"""A browser's session: its cookie is a key, under whose digest Redis holds the bearer token, sealed by that key.
+
+So neither the cookie nor Redis alone tells the token, every replica of the console knows the session, and signing out
+ends it.
+"""
+
+import hashlib
+
+from cryptography.fernet import Fernet, InvalidToken
+from serinus_contracts import Keys
+from serinus_runtime.redis import Client
+
+
+class Sessions:
+    def __init__(self, client: Client, keys: Keys, seconds: int) -> None:
+        self._client, self._keys, self.seconds = client, keys, seconds
+
+    async def begin(self, token: str) -> str:
+        """The cookie of a new session."""
+        cookie = Fernet.generate_key()
+        await self._client.set(self._key(cookie), Fernet(cookie).encrypt(token.encode()), ex=self.seconds)
+        return cookie.decode()
+
+    async def token(self, cookie: str) -> str | None:
+        """The token of a session, None if there is none (any more)."""
+        sealed = await self._client.get(self._key(cookie.encode()))
+        try:
+            return None if sealed is None else Fernet(cookie).decrypt(sealed).decode()
+        except (InvalidToken, ValueError):
+            return None
+
+    async def end(self, cookie: str) -> None:
+        await self._client.delete(self._key(cookie.encode()))
+
+    def _key(self, cookie: bytes) -> str:
+        return self._keys.session(hashlib.sha256(cookie).hexdigest())

@@ -1,0 +1,34 @@
+"""The console as a web application."""
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from serinus_console.adapters.web import api, problems
+from serinus_console.adapters.web.middleware import ETags, SecurityHeaders
+from serinus_console.adapters.web.site import Site
+
+DESCRIPTION = """Runs of canary releases, their verdicts and decisions, and commands to them.
+
+Events are the CloudEvents of the Redis streams; `docs/schemas` has their JSON Schemas and AsyncAPI."""
+
+
+def described() -> FastAPI:
+    """The application without its site: enough for the OpenAPI document."""
+    app = FastAPI(
+        title="Serinus console",
+        version="1",
+        description=DESCRIPTION,
+        openapi_url="/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    problems.install(app)
+    app.include_router(api.router)
+    return app
+
+
+def application(site: Site) -> ASGIApp:
+    app = described()
+    app.state.site = site
+    return SecurityHeaders(ETags(app))

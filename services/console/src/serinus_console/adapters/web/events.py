@@ -1,0 +1,89 @@
+"""Server-sent events whose id is a position in the streams: who comes back with Last-Event-ID misses nothing."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any, Literal
+
+from serinus_contracts import Keys
+from serinus_contracts.streams import Stream
+from serinus_runtime.errors import RETRYABLE
+from serinus_runtime.redis import Client
+
+from serinus_console.adapters.follower import KINDS
+from serinus_console.domain.position import FOLLOWED, Position, written
+from serinus_console.service_layer.runs import Feed, News, Runs
+
+KEEPALIVE = 15.0
+RETRY_MS = 1_000
+BATCH = 200
+MOST_FEEDS = 1_000
+Detail = Literal["full", "brief"]
+
+
+async def stream(
+    client: Client, keys: Keys, runs: Runs, run: str | None, after: Position | None, detail: Detail
+) -> AsyncIterator[bytes]:
+    """What is told from now on, or from a position on. Ends when the console does, or the listener is too slow."""
+    feed = Feed(run)
+    runs.feeds.add(feed)
+    try:
+        now = dict(runs.position)
+        yield f"retry: {RETRY_MS}\nid: {written(after or now)}\nevent: open\ndata: {{}}\n\n".encode()
+        if after is not None:
+            async for chunk in _missed(client, keys, run, after, now, detail):
+                yield chunk
+        while not feed.closed or not feed.empty:
+            news = await feed.next(KEEPALIVE)
+            yield _written(news, detail) if news else b": still here\n\n"
+    except RETRYABLE:
+        return  # the listener comes back and resumes where it is
+    finally:
+        runs.feeds.discard(feed)
+
+
+async def _missed(
+    client: Client, keys: Keys, run: str | None, after: Position, until: Position, detail: Detail
+) -> AsyncIterator[bytes]:
+    """The entries between two positions, stream by stream; `gap` where the stream was trimmed meanwhile."""
+    position = dict(after)
+    for name in FOLLOWED:
+        key = keys.stream(name)
+        if await _trimmed(client, key, after[name]):
+            yield f'event: gap\ndata: {{"stream": "{name}"}}\n\n'.encode()
+        while True:
+            entries: Any = await client.xrange(key, f"({position[name]}", until[name], count=BATCH)
+            for entry, fields in entries:
+                position[name] = entry.decode()
+                if (news := _news(name, fields, written(position))) and run in (None, news.run):
+                    yield _written(news, detail)
+            if len(entries) < BATCH:
+                break
+            await asyncio.sleep(0)
+        position[name] = until[name]
+
+
+async def _trimmed(client: Client, key: str, position: str) -> bool:
+    """Whether entries behind a position may be gone: the entry at it is."""
+    if position.partition("-")[0] == "0":
+        return False
+    first: Any = await client.xrange(key, count=1)
+    return bool(first) and _order(first[0][0].decode()) > _order(position)
+
+
+def _order(entry: str) -> tuple[int, int]:
+    milliseconds, _, number = entry.partition("-")
+    return int(milliseconds), int(number or 0)
+
+
+def _news(stream: Stream, fields: dict[bytes, bytes], position: str) -> News | None:
+    if b"ce" not in fields:
+        return None
+    run = fields.get(b"run", b"").decode()
+    return News(position, KINDS[stream], run, fields[b"ce"].decode())
+
+
+def _written(news: News, detail: Detail) -> bytes:
+    # A line break would end the field; in JSON it is only white space.
+    data = " ".join(news.document.splitlines()) if detail == "full" else json.dumps({"run": news.run})
+    return f"id: {news.id}\nevent: {news.kind.STREAM}\ndata: {data}\n\n".encode()

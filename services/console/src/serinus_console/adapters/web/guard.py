@@ -1,0 +1,147 @@
+"""Who asks, and whether they may: identity from a bearer token, a browser's session or a trusted proxy.
+
+A browser sends its session by itself, so a request that rests on one must also show that our own page sent it: by
+`Sec-Fetch-Site` or `Origin`, and by a token in the form that only our page can know.
+"""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from fastapi import Request
+from serinus_contracts import Run
+
+from serinus_console.adapters.sessions import Sessions
+from serinus_console.adapters.web.problems import Refused
+from serinus_console.service_layer.limits import Limiter
+from serinus_console.service_layer.ports import Directory, DirectoryError, Person
+from serinus_console.settings import Auth
+
+COOKIE = "serinus_session"
+
+
+class Asker(NamedTuple):
+    """A person, and the session by which they are known, empty for a bearer token."""
+
+    person: Person
+    session: str = ""
+
+
+@dataclass(frozen=True)
+class Guard:
+    auth: Auth
+    cluster: str
+    directory: Directory
+    sessions: Sessions
+    commands: Limiter
+    logins: Limiter
+    user_header: str
+    groups_header: str
+
+    async def asker(self, request: Request) -> Asker | None:
+        """Who asks; None if nobody says who they are. Raises 401 for a token that is not good (any more), 503."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if self.auth == "none":
+            return None
+        if self.auth == "proxy":
+            return self._from_proxy(request)
+        if scheme:
+            if scheme.lower() != "bearer" or not token.strip():
+                raise _unauthorized("the Authorization header wants: Bearer, and a token")
+            return Asker(await self.verified(token.strip()))
+        session = request.cookies.get(COOKIE, "")
+        stored = await self.sessions.token(session) if session else None
+        if stored is None:
+            return None
+        return Asker(await self.verified(stored), session)
+
+    async def verified(self, token: str) -> Person:
+        """Whose token it is. Raises 401, 503."""
+        try:
+            person = await self.directory.person(token)
+        except DirectoryError as error:
+            raise Refused(503, f"the token cannot be reviewed now: {error}", Retry_After="5") from error
+        if person is None:
+            raise _unauthorized("the token is not valid: forged, expired, or for another audience")
+        return person
+
+    async def allow(self, request: Request, run: Run, csrf: str | None = None) -> Person:
+        """The person, if they may act on the run's Rollout. `csrf`: the token of a form.
+
+        Raises 401, 403, 429, 503.
+        """
+        if self.auth == "none":
+            raise Refused(403, "this console is read-only: set SERINUS_AUTH to let people act")
+        asker = await self.asker(request)
+        if asker is None:
+            raise _unauthorized("sign in, or send a bearer token")
+        if asker.session or self.auth == "proxy":
+            same_site(request)
+        if asker.session and (csrf is not None or _is_form(request)) and not self.knows(asker.session, csrf or ""):
+            raise Refused(403, "the form is not of this session: load the page again")
+        person = asker.person
+        if self._elsewhere(run):
+            raise Refused(403, f"rights are asked of cluster {self.cluster}; the run is in {run.cluster}")
+        try:
+            allowed = await self.directory.may_act(person, run.namespace, run.name)
+        except DirectoryError as error:
+            raise Refused(503, f"rights cannot be reviewed now: {error}", Retry_After="5") from error
+        if not allowed:
+            raise Refused(403, f"{person.name} may not patch rollouts/status of {run.rollout}")
+        if wait := self.commands.wait(person.name):
+            raise Refused(429, f"too many commands by {person.name}", Retry_After=str(wait))
+        return person
+
+    async def may(self, request: Request, run: Run) -> tuple[Asker | None, str]:
+        """For showing a page, so nothing raises: who asks, and why they could not act, empty if they could."""
+        if self.auth == "none":
+            return None, "this console is read-only"
+        try:
+            asker = await self.asker(request)
+            if asker is None:
+                return None, "sign in to act"
+            if self._elsewhere(run):
+                return asker, f"the run is in cluster {run.cluster}, rights are asked of {self.cluster}"
+            if not await self.directory.may_act(asker.person, run.namespace, run.name):
+                return asker, f"{asker.person.name} may not patch rollouts/status in {run.namespace}"
+        except (Refused, DirectoryError) as error:
+            return None, error.detail if isinstance(error, Refused) else "rights cannot be reviewed now"
+        return asker, ""
+
+    def _elsewhere(self, run: Run) -> bool:
+        """Whether the cluster whose rights are asked is another one than the run's."""
+        return self.auth != "token" and run.cluster != self.cluster
+
+    def form_token(self, session: str) -> str:
+        """What our own forms carry: made of the session, which another site's page cannot read."""
+        return hmac.new(session.encode(), b"form", hashlib.sha256).hexdigest() if session else ""
+
+    def knows(self, session: str, token: str) -> bool:
+        return secrets.compare_digest(self.form_token(session), token)
+
+    def _from_proxy(self, request: Request) -> Asker | None:
+        name = request.headers.get(self.user_header, "").strip()
+        groups = request.headers.get(self.groups_header, "")
+        return Asker(Person(name, tuple(one.strip() for one in groups.split(",") if one.strip()))) if name else None
+
+
+def same_site(request: Request) -> None:
+    """Raises 403 unless our own page sent the request, as the browser says itself."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        if site in ("same-origin", "none"):
+            return
+    elif (origin := request.headers.get("origin")) and urlsplit(origin).netloc == request.headers.get("host"):
+        return
+    raise Refused(403, "another site's page sent this request, or none: it is not carried out")
+
+
+def _is_form(request: Request) -> bool:
+    return request.headers.get("content-type", "").startswith(("application/x-www-form-urlencoded", "multipart/"))
+
+
+def _unauthorized(detail: str) -> Refused:
+    return Refused(401, detail, WWW_Authenticate='Bearer realm="serinus"')

@@ -1,0 +1,80 @@
+"""Wires the console: reads the streams, answers the web."""
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+
+from prometheus_client import Gauge
+from serinus_runtime.errors import PermanentError
+from serinus_runtime.loops import forever
+from serinus_runtime.redis import make_broker, unreachable
+from serinus_runtime.service import Service
+
+from serinus_console.adapters.archive import RedisArchive
+from serinus_console.adapters.directories import Nobody, OneToken
+from serinus_console.adapters.follower import Follower
+from serinus_console.adapters.sessions import Sessions
+from serinus_console.adapters.web.application import application
+from serinus_console.adapters.web.guard import Guard
+from serinus_console.adapters.web.site import Site
+from serinus_console.service_layer.limits import Limiter
+from serinus_console.service_layer.ports import Directory
+from serinus_console.service_layer.remembered import Remembered
+from serinus_console.service_layer.runs import Runs
+from serinus_console.settings import ConsoleSettings
+
+LOGINS_A_MINUTE = 10
+
+
+async def console(service: Service, settings: ConsoleSettings) -> None:
+    """Follow the streams and answer, until the service stops."""
+    async with AsyncExitStack() as stack:
+        directory = Remembered(await _directory(settings, stack), settings.review_seconds, time.monotonic)
+        broker = make_broker(settings)
+        client = await broker.connect()
+        stack.push_async_callback(broker.stop)
+        service.health.require("redis", lambda: unreachable(client))
+        runs = Runs()
+        guard = Guard(
+            auth=settings.auth,
+            cluster=settings.cluster,
+            directory=directory,
+            sessions=Sessions(client, settings.keys, round(3600 * settings.session_hours)),
+            commands=Limiter(settings.command_limit, time.monotonic),
+            logins=Limiter(LOGINS_A_MINUTE, time.monotonic),
+            user_header=settings.user_header,
+            groups_header=settings.groups_header,
+        )
+        archive = RedisArchive(client, settings.keys, service.clock)
+        service.site = application(Site(runs, archive, guard, client, settings.keys, service.clock))
+        Gauge("serinus_console_feeds", "open event streams", registry=service.registry).set_function(
+            lambda: len(runs.feeds)
+        )
+        follower = Follower(client, settings.keys, runs, service.clock)
+        async with asyncio.TaskGroup() as tasks:
+            reading = [
+                tasks.create_task(forever(name, step, health=service.health, stopping=service.stopping))
+                for name, step in (("follow", follower.step), ("past", follower.past))
+            ]
+            await service.stopping.wait()
+            runs.close()
+            for task in reading:
+                task.cancel()  # it only reads: nothing is left half done
+
+
+async def _directory(settings: ConsoleSettings, stack: AsyncExitStack) -> Directory:
+    if settings.auth == "none":
+        return Nobody()
+    token = settings.token.get_secret_value()
+    if settings.auth == "token":
+        if len(token) < 20:
+            raise PermanentError("SERINUS_AUTH=token wants a SERINUS_TOKEN of at least 20 characters")
+        return OneToken(token)
+    # Large, and only needed here: a console without a cluster starts at once and stays small.
+    from serinus_console.adapters.kubernetes import Kubernetes, connect
+
+    try:
+        api = await stack.enter_async_context(await connect(settings.kubeconfig, settings.context))
+    except ValueError as error:
+        raise PermanentError(str(error)) from error
+    return Kubernetes(api, settings.audience)

@@ -1,0 +1,69 @@
+"""One run: what was told last of it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from serinus_contracts import AnalysisPlan, DecisionTaken, Event, PlanStage, RolloutObserved, VerdictReached
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What people asked for and the controller keeps: who holds the run and why, and who approved which step."""
+
+    held: str = ""
+    approvals: Mapping[int, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, document: str | bytes | None) -> "Asked":
+        """From the controller's memory of the run, as its journal writes it."""
+        memory = json.loads(document) if document else {}
+        approvals = {int(step): str(one.get("actor", "")) for step, one in memory.get("approvals", {}).items()}
+        return cls(str(memory.get("held", "")), approvals)
+
+
+@dataclass(frozen=True)
+class Card:
+    observed: RolloutObserved
+    plan: AnalysisPlan | None = None
+    verdict: VerdictReached | None = None
+    decision: DecisionTaken | None = None
+    asked: Asked = Asked()
+
+    @property
+    def id(self) -> str:
+        return self.observed.run.id
+
+    @property
+    def stage(self) -> PlanStage | None:
+        """The stage it is in; None before the first change of weight."""
+        if self.plan is None or not 0 <= self.observed.stage < len(self.plan.stages):
+            return None
+        return self.plan.stages[self.observed.stage]
+
+    @property
+    def current(self) -> VerdictReached | None:
+        """The verdict, if it is about the step and stage in which the run is now."""
+        said, seen = self.verdict, self.observed
+        if said is None or (said.stage, said.step) != (seen.stage, seen.step):
+            return None
+        return said
+
+    @property
+    def awaits_person(self) -> bool:
+        """Whether a verdict to proceed waits for an approval."""
+        said = self.decision
+        return said is not None and said.action == "await_approval" and said.step == self.observed.step
+
+
+def told(card: Card | None, event: Event) -> Card | None:
+    """The run after an event. What is told of a run before it was observed is dropped; a verdict never goes back."""
+    if isinstance(event, RolloutObserved):
+        return replace(card, observed=event) if card else Card(event)
+    if card is None:
+        return None
+    if isinstance(event, VerdictReached) and (card.verdict is None or event.end >= card.verdict.end):
+        return replace(card, verdict=event)
+    if isinstance(event, DecisionTaken):
+        return replace(card, decision=event)
+    return card

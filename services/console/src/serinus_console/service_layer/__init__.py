@@ -1,0 +1,1 @@
+"""The runs in memory, and who is told of their changes."""

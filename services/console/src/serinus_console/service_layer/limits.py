@@ -1,0 +1,28 @@
+"""How often somebody may do something."""
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+MOST_KNOWN = 10_000
+
+
+@dataclass
+class Limiter:
+    """A bucket each that holds `a_minute` and fills up evenly. `monotonic` gives seconds."""
+
+    a_minute: int
+    monotonic: Callable[[], float]
+    _buckets: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
+
+    def wait(self, who: str) -> int:
+        """Take one; 0, or the whole seconds after which there is one again."""
+        now = self.monotonic()
+        left, since = self._buckets.pop(who, (float(self.a_minute), now))
+        left = min(float(self.a_minute), left + (now - since) * self.a_minute / 60)
+        taken = left >= 1
+        self._buckets[who] = (left - taken, now)
+        if len(self._buckets) > MOST_KNOWN:
+            self._buckets.popitem(last=False)
+        return 0 if taken else math.ceil((1 - left) * 60 / self.a_minute)

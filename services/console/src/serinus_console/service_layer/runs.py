@@ -1,0 +1,125 @@
+"""All runs as they are known now, and the feeds that are told of every change."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from serinus_contracts import AnalysisPlan, Event, RolloutObserved
+from serinus_contracts.base import Millis
+from serinus_contracts.streams import Stream
+
+from serinus_console.domain.card import Asked, Card
+from serinus_console.domain.position import FOLLOWED, written
+from serinus_console.domain.story import Story
+
+# Ended runs beyond this are forgotten, oldest first; their events stay in the streams.
+MOST_ENDED = 300
+MOST_WAITING = 512
+
+
+@dataclass(frozen=True)
+class News:
+    """One entry of a stream, as a feed is told: `id` is the position after it."""
+
+    id: str
+    kind: type[Event]
+    run: str
+    document: str
+
+
+class Feed:
+    """What one listener has not read yet. One that is too slow is closed: it comes back and resumes."""
+
+    def __init__(self, run: str | None) -> None:
+        self._run = run
+        self._waiting: asyncio.Queue[News | None] = asyncio.Queue(MOST_WAITING)
+        self.closed = False
+
+    def put(self, news: News) -> None:
+        if self.closed or self._run not in (None, news.run):
+            return
+        try:
+            self._waiting.put_nowait(news)
+        except asyncio.QueueFull:
+            self.closed = True
+
+    def close(self) -> None:
+        self.closed = True
+        if not self._waiting.full():
+            self._waiting.put_nowait(None)
+
+    @property
+    def empty(self) -> bool:
+        return self._waiting.empty()
+
+    async def next(self, seconds: float) -> News | None:
+        """The next news; None if there was none for so long, or the feed is closed."""
+        try:
+            return await asyncio.wait_for(self._waiting.get(), seconds)
+        except TimeoutError:
+            return None
+
+
+@dataclass
+class Runs:
+    """`heard` is when Redis last answered (ms, own clock), `offset` Redis' clock minus ours; `loaded` once the present
+    is known, `past_known` once the streams' past is."""
+
+    stories: dict[str, Story] = field(default_factory=dict)
+    position: dict[Stream, str] = field(default_factory=lambda: dict.fromkeys(FOLLOWED, "0-0"))
+    feeds: set[Feed] = field(default_factory=set)
+    loaded: bool = False
+    heard: Millis = 0
+    offset: int = 0
+    past_known: bool = False
+
+    def take(self, event: Event) -> Story | None:
+        """What was told of a run; None of one that was never observed."""
+        story = self.stories.get(event.run.id)
+        if story is not None:
+            story.take(event)
+        elif isinstance(event, RolloutObserved):
+            story = self.stories[event.run.id] = Story(Card(event))
+            self._forget()
+        return story
+
+    def know(self, story: Story, *, plan: AnalysisPlan | None = None, asked: Asked | None = None) -> None:
+        """Add what stands beside the events."""
+        card = story.card
+        story.card = replace(card, plan=plan or card.plan, asked=asked or card.asked)
+
+    def publish(self, stream: Stream, entry: str, event: Event, document: str) -> None:
+        """Tell all feeds, after the run knows it."""
+        self.position[stream] = entry
+        news = News(written(self.position), type(event), event.run.id, document)
+        for feed in list(self.feeds):
+            feed.put(news)
+
+    def close(self) -> None:
+        """End all feeds."""
+        for feed in self.feeds:
+            feed.close()
+
+    def cards(self) -> Iterable[Card]:
+        return (story.card for story in self.stories.values())
+
+    def of_rollout(self, namespace: str, name: str) -> Sequence[Story]:
+        """The runs of a Rollout, the newest first."""
+        found = [
+            story
+            for story in self.stories.values()
+            if (story.card.observed.run.namespace, story.card.observed.run.name) == (namespace, name)
+        ]
+        return sorted(found, key=newest_first)
+
+    def _forget(self) -> None:
+        ended = [story.card for story in self.stories.values() if story.card.observed.outcome]
+        if len(ended) > MOST_ENDED:
+            oldest = min(ended, key=lambda card: card.observed.stage_started)
+            del self.stories[oldest.id]
+
+
+def newest_first(story: Story) -> tuple[bool, int, int]:
+    """Live runs before ended ones, later ones before earlier ones."""
+    seen = story.card.observed
+    return seen.outcome is not None, -seen.stage_started, -seen.run.attempt

@@ -1,0 +1,133 @@
+"""Server-sent events over real HTTP: nothing is missed, also over a lost connection."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+
+from tests.consoles import Served, Teller, another
+from tests.support import RUN, verdict
+
+pytestmark = pytest.mark.anyio
+Start = Callable[..., Any]
+
+
+class Told(NamedTuple):
+    event: str
+    id: str
+    data: Any
+
+
+@asynccontextmanager
+async def listening(console: Served, path: str = "/v1/events", after: str = "") -> AsyncIterator[AsyncIterator[Told]]:
+    """A stream of events, from its opening on."""
+    headers = {"last-event-id": after} if after else {}
+    async with console.http.stream("GET", path, headers=headers) as answer:
+        assert answer.status_code == 200, await answer.aread()
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        yield _events(answer)
+
+
+async def _events(answer: httpx.Response) -> AsyncIterator[Told]:
+    fields: dict[str, str] = {}
+    async for line in answer.aiter_lines():
+        if line:
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        elif "event" in fields:
+            yield Told(fields["event"], fields.get("id", ""), json.loads(fields["data"]))
+            fields = {}
+
+
+async def take(events: AsyncIterator[Told], count: int) -> list[Told]:
+    async with asyncio.timeout(10):
+        return [await anext(events) for _ in range(count)]
+
+
+def ends(told: list[Told]) -> list[int]:
+    return [one.data["data"]["end"] for one in told if one.event == "verdicts"]
+
+
+async def test_what_is_told_is_told_as_it_happens(start: Start, teller: Teller) -> None:
+    console = await start()
+    async with listening(console) as events:
+        assert (await take(events, 1))[0].event == "open"
+        await teller.live()
+        await teller.tell(verdict(end=1000))
+        observed, said = await take(events, 2)
+    assert (observed.event, observed.data["type"]) == ("rollouts", "dev.serinus.rollout.observed.v1")
+    assert ends([said]) == [1000]
+
+
+async def test_who_comes_back_gets_what_was_told_meanwhile_once_and_in_order(start: Start, teller: Teller) -> None:
+    await teller.live()
+    console = await start()
+    async with listening(console) as events:
+        await teller.tell(verdict(end=1000))
+        last = (await take(events, 2))[-1]
+    for end in range(2, 500):
+        await teller.tell(verdict(end=1000 * end))
+    async with listening(console, after=last.id) as events:
+        await teller.tell(verdict(end=500_000))
+        told = await take(events, 500)
+    assert ends(told) == [1000 * end for end in range(2, 501)]
+
+
+async def test_a_redis_entry_id_resumes_too(start: Start, teller: Teller) -> None:
+    await teller.live()
+    first = await teller.tell(verdict(end=1000))
+    await teller.tell(verdict(end=2000))
+    console = await start()
+    async with listening(console, after=first) as events:
+        assert ends(await take(events, 2)) == [2000]
+
+
+async def test_who_was_away_for_longer_than_the_stream_is_kept_is_told_of_the_gap(start: Start, teller: Teller) -> None:
+    await teller.live()
+    first = await teller.tell(verdict(end=1000))
+    await teller.tell(verdict(end=2000))
+    await teller.client.xtrim(teller.keys.stream("verdicts"), maxlen=1, approximate=False)
+    console = await start()
+    async with listening(console, after=first) as events:
+        told = await take(events, 3)
+    assert ("gap", {"stream": "verdicts"}) in [(one.event, one.data) for one in told]
+
+
+async def test_the_events_of_a_run_are_about_that_run_only(start: Start, teller: Teller) -> None:
+    await teller.live()
+    console = await start()
+    await console.until("/v1/runs", "u-1")
+    async with listening(console, f"/v1/runs/{RUN.id}/events?data=brief") as events:
+        await teller.tell(verdict(run=another("noise")))
+        await teller.tell(verdict(end=1000))
+        told = (await take(events, 2))[1]
+    assert (told.event, told.data) == ("verdicts", {"run": RUN.id})
+
+
+async def test_what_is_no_position_is_refused(start: Start) -> None:
+    console = await start()
+    answer = await console.get("/v1/events", headers={"last-event-id": "yesterday"})
+    assert answer.status_code == 422
+    assert "Last-Event-ID" in answer.json()["detail"]
+
+
+async def test_a_listener_that_leaves_is_forgotten(start: Start, teller: Teller) -> None:
+    console = await start()
+    async with listening(console) as events:
+        await take(events, 1)
+        await console.until("/metrics/", "serinus_console_feeds 1.0")
+    await teller.live()
+    await console.until("/metrics/", "serinus_console_feeds 0.0")
+
+
+async def test_the_end_of_the_console_ends_the_streams(start: Start) -> None:
+    console = await start()
+    async with listening(console) as events:
+        await take(events, 1)
+        console.service.stop()
+        async with asyncio.timeout(5):
+            assert [event async for event in events] == []
