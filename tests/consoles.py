@@ -94,8 +94,8 @@ class Teller:
     async def tell(self, event: Event) -> str:
         """Gives the entry's id."""
         fields: dict[Any, Any] = dict(to_entry(seal(event, source="/test", now=0)))
-        entry: bytes = await self.client.xadd(self.keys.stream(event.STREAM), fields)
-        return entry.decode()
+        entry: Any = await self.client.xadd(self.keys.stream(event.STREAM), fields)
+        return str(entry.decode())
 
     async def now(self) -> int:
         return await self.registry.now()
