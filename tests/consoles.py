@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import uvicorn
-from pydantic import RedisDsn, SecretStr
+from pydantic import SecretStr
 from serinus_console.bootstrap import console
 from serinus_console.settings import ConsoleSettings
 from serinus_contracts import Event, Keys, Run, seal, to_entry
@@ -51,7 +51,7 @@ async def served(redis_url: str, keys: Keys, **settings: Any) -> AsyncIterator[S
         settings |= {"token": SecretStr(TOKEN)}
     service = Service("console")
     working = asyncio.create_task(
-        console(service, ConsoleSettings(redis_url=RedisDsn(redis_url), redis_tag=keys.tag, **settings))
+        console(service, ConsoleSettings(redis_url=redis_url, redis_tag=keys.tag, **settings))
     )
     app = pages(service.health, service.registry, lambda: service.site)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off", timeout_graceful_shutdown=1))

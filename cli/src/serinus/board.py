@@ -61,6 +61,9 @@ class Board:
                     event = await self._take(KINDS[name], fields)
                     if event:
                         news.append(event)
+                    if isinstance(event, DecisionTaken) and event.run.id in self.cards:
+                        memory = await self.client.hget(self.keys.control(event.run.id), "memory")
+                        self.cards[event.run.id] = replace(self.cards[event.run.id], asked=Asked.read(memory))
             yield news
             await asyncio.sleep(0)
 

@@ -1,13 +1,15 @@
 from typing import Any
 
 import pytest
-from serinus_console.domain.card import Card
+from serinus_console.domain.card import Asked, Card
 from serinus_console.domain.next_step import next_step
 from serinus_contracts import AnalysisPlan, DecisionTaken
+from serinus_contracts.freeze import FreezeRule
 
 from tests.support import RUN, observed, plan, stage, verdict
 
 NOW = 1_012_000
+ICE = FreezeRule(begin="1970-01-01", end="1970-01-02", reason="new year")
 
 
 def card(
@@ -46,6 +48,7 @@ def card(
             card({"verdict": "hold", "reason": "time_spent"}),
             "its time is spent: a person decides, or the evidence does",
         ),
+        (card({}, one=plan(freeze=(ICE,))), "waits: frozen until Fri 1970-01-02 00:00 UTC: new year"),
         (card({}, {"outcome": "promoted"}), "done: the new version serves everything"),
         (card({}, {"outcome": "aborted"}), "done: all traffic is back on stable"),
     ],
@@ -62,9 +65,6 @@ def test_who_is_waited_for_is_told_with_the_command_to_type() -> None:
     assert next_step(shown, NOW) == "waits for a person: serinus approve shop/checkout"
 
 
-@pytest.mark.parametrize("why", ["held by alice (lunch)", "frozen until Mon 2027-01-04 08:00 UTC: Christmas"])
-def test_a_run_that_may_proceed_and_is_held_says_by_whom_or_until_when(why: str) -> None:
-    held = DecisionTaken(
-        run=RUN, step=1, action="hold", cause="v", detail=why, mode="enforce", state="confirmed", decided=1
-    )
-    assert next_step(Card(observed(), plan(), verdict(), held), NOW) == why
+def test_a_run_that_is_held_by_a_person_says_by_whom() -> None:
+    held = Card(observed(), plan(), verdict(), None, Asked("alice (lunch)"))
+    assert next_step(held, NOW) == "held by alice (lunch): stays until it is resumed"

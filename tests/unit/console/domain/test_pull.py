@@ -7,12 +7,14 @@ from serinus_console.domain import pull
 from serinus_console.domain.card import Asked, Card
 from serinus_console.domain.pull import answer, find
 from serinus_contracts import AnalysisPlan
+from serinus_contracts.freeze import FreezeRule
 from serinus_controller.domain.decide import stale
 
 from tests.support import RUN, observed, plan, stage, verdict
 
 NOW = 1_012_000
 FREE = Asked()
+ICE = FreezeRule(begin="1970-01-01", end="1970-01-02", reason="new year")
 
 
 def card(said: dict[str, Any] | None, one: AnalysisPlan | None = None, asked: Asked = FREE, **seen: Any) -> Card:
@@ -31,6 +33,8 @@ def card(said: dict[str, Any] | None, one: AnalysisPlan | None = None, asked: As
         (card({"verdict": "abort", "reason": "evidence"}, step=3, stage=1), ("abort", "evidence")),
         (card({}, asked=Asked("alice: lunch")), ("hold", "held")),
         (card({"verdict": "abort", "reason": "limit"}, asked=Asked("alice")), ("abort", "limit")),
+        (card({}, plan(freeze=(ICE,))), ("hold", "frozen")),
+        (card({}, plan(freeze=(ICE,)), Asked("", {1: "bob"})), ("hold", "frozen")),
         (card({}, plan(stages=(stage(5, 0, approval=True),))), ("hold", "await_approval")),
         (card({}, plan(stages=(stage(5, 0, approval=True),)), Asked("", {1: "bob"})), ("proceed", "quiet")),
     ],

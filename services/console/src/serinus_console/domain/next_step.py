@@ -2,6 +2,7 @@
 
 from serinus_contracts import AnalysisPlan, RolloutObserved, VerdictReached
 from serinus_contracts.base import Millis
+from serinus_contracts.frozen import frozen
 
 from serinus_console.domain.card import Card
 
@@ -28,10 +29,10 @@ def next_step(card: Card, now: Millis) -> str:
         return "abort" if plan.mode != "shadow" else "nothing: shadow mode only says that it would abort"
     if card.asked.held:
         return f"held by {card.asked.held}: stays until it is resumed"
+    ice = frozen(plan.freeze, now)
+    if verdict.verdict == "proceed" and ice:
+        return f"waits: {ice}"
     if verdict.verdict == "proceed":
-        told = card.decision
-        if told and told.step == observed.step and told.detail.startswith(("held by", "frozen until")):
-            return told.detail
         return _after_proceed(plan, observed)
     return _while_held(plan, observed, verdict, now)
 

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field
 from serinus_contracts import AnalysisPlan
 from serinus_contracts.base import Contract, Millis
+from serinus_contracts.frozen import frozen
 
 from serinus_console.domain.card import Card
 
@@ -23,7 +24,7 @@ class PullVerdict(Contract):
 
     verdict: Literal["proceed", "abort", "hold", "unknown"]
     reason: str = Field(
-        description="the verdict's reason code, or stale, other_step, held, await_approval, no_verdict, "
+        description="the verdict's reason code, or stale, other_step, held, frozen, await_approval, no_verdict, "
         "unknown_run, ambiguous, starting"
     )
     sentence: str
@@ -85,6 +86,9 @@ def answer(found: Sequence[Card], rollout: str, now: Millis) -> PullVerdict:
         return hold("other_step", "the last verdict is about another step; the next one is awaited")
     if said.verdict == "proceed" and card.asked.held:
         return hold("held", f"held by {card.asked.held}")
+    ice = frozen(card.plan.freeze, now)
+    if said.verdict == "proceed" and ice:
+        return hold("frozen", ice)
     if said.verdict == "proceed" and card.stage and card.stage.approval and said.step not in card.asked.approvals:
         return hold("await_approval", f"waits for a person: serinus approve {run.rollout}")
     return told

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from serinus_contracts import AnalysisPlan, Run, VerdictReached
 from serinus_contracts.base import Millis
 from serinus_contracts.events import Action
+from serinus_contracts.frozen import frozen
 from serinus_contracts.policy import Mode
 
-from serinus_controller.domain.freeze import frozen
 from serinus_controller.domain.progress import Intent
 from serinus_controller.domain.rollout import RolloutView
 from serinus_controller.domain.stages import stage_at, stages

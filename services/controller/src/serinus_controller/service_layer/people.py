@@ -12,11 +12,11 @@ from pydantic import JsonValue, ValidationError
 from serinus_contracts import CommandIssued
 from serinus_contracts.base import Millis
 from serinus_contracts.events import Action
+from serinus_contracts.frozen import frozen
 from serinus_contracts.policy import CanaryPolicy
 from serinus_runtime import logs
 
 from serinus_controller.domain.decide import Approval, Decision, Memory, decide, forced
-from serinus_controller.domain.freeze import frozen
 from serinus_controller.domain.progress import Intent
 from serinus_controller.domain.resolve import UnfitPolicyError
 from serinus_controller.service_layer.fleet import LiveRun

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from serinus_contracts.freeze import DAYS, FreezeRule
-from serinus_controller.domain.freeze import frozen
+from serinus_contracts.frozen import frozen
 
 BERLIN = "Europe/Berlin"
 
