@@ -46,7 +46,7 @@ schemas: install  ## write the JSON Schemas and the custom resource anew
 	  yaml.safe_dump(crd(), sys.stdout, sort_keys=False, width=110)' > deploy/crd/canarypolicies.yaml
 
 lock:  ## resolve requirements.lock anew (needs uv)
-	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade \
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  $(shell grep -ho '^name = "serinus[a-z-]*"' $(PROJECTS) | sed -E 's/name = "(.*)"/--no-emit-package \1/') \
 	  --custom-compile-command 'make lock' --group dev pyproject.toml -o requirements.lock
 

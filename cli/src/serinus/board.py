@@ -7,6 +7,7 @@ from typing import Any
 
 from serinus_console.domain.card import Asked, Card, told
 from serinus_contracts import (
+    AnalysisPlan,
     DecisionTaken,
     Event,
     Keys,

@@ -17,6 +17,7 @@ from tests.simulated import World
 from tests.support import command, verdict
 
 E = TypeVar("E", bound=Event)
+T = TypeVar("T")
 POLICY: dict[str, Any] = {
     "match": {"namespace": "shop"},
     "mode": "enforce",
@@ -82,7 +83,7 @@ class Led:
 
         return await self.until(found, f"the decision about {cause}")
 
-    async def until(self, found: Callable[[], Awaitable[Any]], what: str, seconds: float = 40) -> Any:
+    async def until(self, found: Callable[[], Awaitable[T | None]], what: str, seconds: float = 40) -> T:
         try:
             async with asyncio.timeout(seconds):
                 while True:

@@ -101,7 +101,9 @@ def _plans(rules: Sequence[CanaryPolicy], recorded: Recorded, rollout: Path | No
         found = plans.of_manifest(rollout)
     else:
         found = recorded.stages or judging.stages_seen(recorded.looks)
-    made = {rule.spec.judge.name: plans.plan_for(rule, recorded.looks[0].run, found) for rule in rules}
+    made: dict[str, AnalysisPlan] = {
+        rule.spec.judge.name: plans.plan_for(rule, recorded.looks[0].run, found) for rule in rules
+    }
     for plan in made.values():
         judging.check(plan, recorded.looks)
     return made

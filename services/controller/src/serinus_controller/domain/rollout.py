@@ -5,6 +5,7 @@ without pause conditions means that a promotion is under way; an abort sets the 
 hash that they were set for, and lag behind a new revision.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -184,5 +185,5 @@ def _int(value: object) -> int:
     if isinstance(value, bool):
         return 0
     if isinstance(value, int | float):
-        return int(value)
+        return int(value) if math.isfinite(value) else 0
     return int(value) if isinstance(value, str) and re.fullmatch(r"-?\d{1,18}", value) else 0
