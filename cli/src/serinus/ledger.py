@@ -5,7 +5,7 @@ the count of each window; the looks as a chain without a hole or a repeat, with 
 verdict stands on as the sum of its looks, per metric and arm; one decision for a cause; no gate skipped.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,14 +61,17 @@ _LISTS: Mapping[type[Event], str] = {
 }
 
 
-async def read_told(client: Client, keys: Keys, foreign: Collection[bytes] = ()) -> dict[str, Told]:
-    """By run. `foreign` are ids of entries that somebody else wrote; what cannot be read is for the dead letters."""
+async def read_told(client: Client, keys: Keys) -> dict[str, Told]:
+    """By run."""
+    entries: Any = {kind.STREAM: await client.xrange(keys.stream(kind.STREAM)) for kind in _LISTS}
+    return sorted_out(entries)
+
+
+def sorted_out(entries: Mapping[str, Iterable[tuple[bytes, Mapping[bytes, bytes]]]]) -> dict[str, Told]:
+    """The events of streams by run; what cannot be read is for the dead letters."""
     found: dict[str, Told] = {}
     for kind, name in _LISTS.items():
-        entries: Any = await client.xrange(keys.stream(kind.STREAM))
-        for id_, fields in entries:
-            if id_ in foreign:
-                continue
+        for _, fields in entries[kind.STREAM]:
             try:
                 event = from_entry(kind, fields).data
             except UnreadableEntryError:
@@ -94,9 +97,8 @@ async def check(
     return compare(told, await plans_of(client, keys, [told]), pages)
 
 
-async def check_all(client: Client, keys: Keys, truth: Path, foreign: Collection[bytes] = ()) -> dict[str, Ledger]:
+async def check_all(client: Client, keys: Keys, truth: Path, told: Mapping[str, Told]) -> dict[str, Ledger]:
     """The ledger of every run of which a look was taken."""
-    told = await read_told(client, keys, foreign)
     plans = await plans_of(client, keys, told.values())
     pages = read_truth(truth, "simulator")
     return {

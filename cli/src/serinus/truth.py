@@ -110,6 +110,8 @@ def _shown(pages: Sequence[Page], floor: int, begin: int, end: int, young: bool)
     if base < 0 or times[base] < floor:
         # Nothing before the window: a pod that began inside it counts from zero, another only from its first scrape.
         base = base + 1 if not (base < 0 and young) else -1
+    if base > last:
+        return {}
     counts: dict[str, float] = defaultdict(float)
     before = pages[base].values if base >= 0 else {}
     hidden = pages[base].hidden if base >= 0 else 0.0

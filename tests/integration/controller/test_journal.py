@@ -8,7 +8,7 @@ from serinus_controller.adapters.journal import RedisJournal
 from serinus_controller.adapters.registry import RedisRegistry
 from serinus_controller.domain.decide import Approval, Memory
 from serinus_controller.domain.progress import Intent
-from serinus_controller.service_layer.ports import Control
+from serinus_controller.service_layer.ports import Control, DeposedError
 
 from tests.support import RUN, verdict
 from tests.unit.controller.rollouts import ABORTED, at
@@ -68,3 +68,21 @@ async def test_a_decision_whose_telling_is_repeated_is_told_once(
     assert await client.xlen(keys.stream("decisions")) == 1
     await journal.tell(DECISION.model_copy(update={"cause": "another"}), topic="advance:1:")
     assert await client.xlen(keys.stream("decisions")) == 2
+
+
+async def test_who_led_before_and_slept_writes_nothing_any_more(journal: RedisJournal, client: Any, keys: Keys) -> None:
+    await journal.take_over()
+    await journal.begin(RUN, INTENT, "advance:1:")
+    following = RedisJournal(client, keys, clock=lambda: 5, most_entries=100)
+    await following.take_over()
+    for write in (
+        journal.tell(DECISION, topic="advance:1:", ends_intent=True),
+        journal.begin(RUN, INTENT.model_copy(update={"cause": "another"}), "advance:1:"),
+        journal.keep(RUN, Memory(held="x")),
+        journal.remember(RUN, verdict=verdict()),
+    ):
+        with pytest.raises(DeposedError):
+            await write
+    assert await following.load(RUN) == Control(INTENT, Memory(), "advance:1:", None)
+    await following.tell(DECISION, topic="advance:1:", ends_intent=True)
+    assert await client.xlen(keys.stream("decisions")) == 1

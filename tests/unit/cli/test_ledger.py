@@ -40,6 +40,7 @@ def test_a_pod_that_began_inside_the_window_counts_from_zero_and_an_older_one_fr
 def test_no_scrape_from_before_the_stage_serves_as_base() -> None:
     pages = [page(10, 100), page(40, 500), page(50, 530)]
     assert _shown(pages, 30, 35, 50, young=False) == {OK: 30}
+    assert _shown(pages[:1], 30, 35, 50, young=False) == {}
 
 
 def test_counts_are_those_of_the_arms_own_pods() -> None:

@@ -85,7 +85,9 @@ class Leader:
         service.health.require("redis", lambda: unreachable(client))
         most = settings.stream_maxlen
         self._registry = RedisRegistry(client, settings.keys, clock=service.clock, most_entries=most)
-        self._journal = RedisJournal(client, settings.keys, clock=service.clock, most_entries=most)
+        self._journal = RedisJournal(
+            client, settings.keys, clock=service.clock, most_entries=most, cluster=settings.cluster
+        )
         reader = partial(
             GroupReader,
             self._broker,
@@ -141,6 +143,7 @@ class Leader:
             return forever(name, step, health=service.health, stopping=service.stopping)
 
         try:
+            await self._journal.take_over()
             await fleet.restore()
             # Before the runs are seen: one may have ended meanwhile, and what was begun must still be told.
             await self._reactor.resume()

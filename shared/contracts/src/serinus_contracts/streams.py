@@ -39,6 +39,10 @@ class Keys:
         """Hash from cluster/uid to the last attempt seen of that Rollout."""
         return f"{{{self.tag}}}:attempts"
 
+    def term(self, cluster: str) -> str:
+        """Number of the controller that leads a cluster; who led before has a smaller one and writes nothing."""
+        return f"{{{self.tag}}}:term:{cluster}"
+
     def plan(self, digest: str) -> str:
         return f"{{{self.tag}}}:plan:{digest}"
 

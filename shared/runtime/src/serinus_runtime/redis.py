@@ -1,6 +1,5 @@
 """The one factory of Redis connections, as a FastStream broker whose client everything else shares."""
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -57,8 +56,8 @@ def broker_of(url: str, stop_timeout: float = 10.0) -> RedisBroker:
         "retry_on_error": [BusyLoadingError, ConnectionError, ReadOnlyError, TimeoutError],
         "apply_types": False,
         "graceful_timeout": stop_timeout,
-        "logger": logging.getLogger("faststream"),
-        "log_level": logging.DEBUG,
+        # It would print tracebacks of its own; readers log what went wrong (`streams.py`).
+        "logger": None,
     }
     if address.kind == "cluster":
         return RedisClusterBroker(address.url, startup_nodes=address.hosts, **options)

@@ -18,6 +18,7 @@ from faststream.redis import RedisBroker, RedisStreamMessage, StreamSub
 from redis.exceptions import ResponseError
 
 from serinus_runtime import scripts
+from serinus_runtime.errors import RETRYABLE
 from serinus_runtime.redis import BLOCK_MS, Client
 
 logger = logging.getLogger(__name__)
@@ -83,7 +84,16 @@ class GroupReader:
             parser=_as_it_is,
             decoder=_entries,
         )
-        self._subscriber(handler)
+        self._subscriber(self._handle)
+
+    async def _handle(self, entries: Sequence[Entry]) -> None:
+        """What fails stays unacknowledged, and is handed over again after a while."""
+        try:
+            await self._handler(entries)
+        except RETRYABLE as error:
+            logger.warning("%d entries of %s wait: %s: %s", len(entries), self.stream, type(error).__name__, error)
+        except Exception:
+            logger.exception("%d entries of %s wait", len(entries), self.stream)
 
     async def start(self) -> None:
         await ensure_group(self._client, self.stream, self.group)

@@ -12,13 +12,24 @@ from serinus_runtime.redis import KEPT_SECONDS, Client
 from serinus_controller.adapters.registry import SOURCE
 from serinus_controller.domain.decide import Approval, Memory
 from serinus_controller.domain.progress import Intent
-from serinus_controller.service_layer.ports import Control
+from serinus_controller.service_layer.ports import Control, DeposedError
 
 
 class RedisJournal:
-    def __init__(self, client: Client, keys: Keys, *, clock: Clock, most_entries: int) -> None:
+    """A Lease does not fence: who slept through its end still acts for a moment. So each leader takes a number, and
+    nothing is written under an older one than the last that was taken."""
+
+    def __init__(
+        self, client: Client, keys: Keys, *, clock: Clock, most_entries: int, cluster: str = "default"
+    ) -> None:
         self._client, self._keys, self._clock, self._most_entries = client, keys, clock, most_entries
         self._tell = scripts.load(client, __package__, "tell")
+        self._remember = scripts.load(client, __package__, "remember")
+        self._cluster, self._term = cluster, 0
+
+    async def take_over(self) -> None:
+        """From now on we write, and nobody who led before."""
+        self._term = await self._client.incr(self._keys.term(self._cluster))
 
     async def load(self, run: Run) -> Control:
         names = ("intent", "memory", "topic", "verdict")
@@ -43,24 +54,19 @@ class RedisJournal:
     async def tell(self, decision: DecisionTaken, *, topic: str, ends_intent: bool = False) -> None:
         key = self._keys.control(decision.run.id)
         entry = to_entry(seal(decision, source=SOURCE, now=self._clock()))
-        await self._tell(
-            keys=[key, self._keys.stream("decisions")],
-            args=[
-                decision.event_id(),
-                topic,
-                int(ends_intent),
-                KEPT_SECONDS,
-                self._most_entries,
-                *(part for pair in entry.items() for part in pair),
-            ],
-        )
+        keys = [key, self._keys.stream("decisions"), self._keys.term(self._cluster)]
+        args = [self._term, decision.event_id(), topic, int(ends_intent), KEPT_SECONDS, self._most_entries]
+        self._still_leads(await self._tell(keys=keys, args=[*args, *(part for pair in entry.items() for part in pair)]))
 
-    async def _set(self, run: Run, **fields: Any) -> None:
-        key = self._keys.control(run.id)
-        async with self._client.pipeline(transaction=True) as pipe:
-            pipe.hset(key, mapping=fields)  # type: ignore[arg-type] # keys are text
-            pipe.expire(key, KEPT_SECONDS)
-            await pipe.execute()
+    async def _set(self, run: Run, **fields: str) -> None:
+        keys = [self._keys.control(run.id), self._keys.term(self._cluster)]
+        args = [self._term, KEPT_SECONDS, *(part for pair in fields.items() for part in pair)]
+        self._still_leads(await self._remember(keys=keys, args=args))
+
+    @staticmethod
+    def _still_leads(answer: int) -> None:
+        if answer < 0:
+            raise DeposedError("another controller leads by now")
 
 
 def _memory(document: dict[str, Any]) -> Memory:

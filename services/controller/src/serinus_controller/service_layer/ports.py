@@ -23,6 +23,10 @@ class ClusterError(TransientError):
         self.status, self.retry_after = status, retry_after
 
 
+class DeposedError(TransientError):
+    """Another controller has begun to lead; what is left to do is its."""
+
+
 class Rollouts(Protocol):
     """Acting on Rollouts."""
 

@@ -1,0 +1,120 @@
+"""Analyzers at work on a backlog: the service in this process, a bare loop, and processes of their own."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from prometheus_client import CollectorRegistry
+from serinus_analyzer.adapters.evidence import RedisEvidence
+from serinus_analyzer.bootstrap import BATCH, analyze
+from serinus_analyzer.service_layer.chain import Step, fold_all
+from serinus_analyzer.service_layer.ports import Fold
+from serinus_contracts import Keys, MetricsCollected, from_entry
+from serinus_contracts.streams import ANALYZER_GROUP
+from serinus_runtime.clock import now_ms
+from serinus_runtime.redis import connected
+from serinus_runtime.service import Service
+from serinus_runtime.settings import Settings
+
+MANY = 10_000_000
+"""No stream is trimmed here."""
+
+
+class Spent(NamedTuple):
+    """Seconds of wall clock and of this process' CPU."""
+
+    wall: float
+    cpu: float
+
+
+async def by_service(url: str, keys: Keys, total: int) -> Spent:
+    """The analyzer as it is deployed, until `total` verdicts are there."""
+    settings = Settings(redis_url=url, redis_tag=keys.tag, stream_maxlen=MANY, log_level="ERROR")
+    service = Service("analyzer", registry=CollectorRegistry())
+    wall, cpu = time.perf_counter(), time.process_time()
+    working = asyncio.create_task(analyze(service, settings))
+    await _until(url, keys, total)
+    spent = Spent(time.perf_counter() - wall, time.process_time() - cpu)
+    service.stop()
+    await working
+    return spent
+
+
+async def by_bare_loop(url: str, keys: Keys, total: int) -> Spent:
+    """Read, judge, commit, and nothing else: redis-py, the same judge, the same script."""
+    done, stream = 0, keys.stream("snapshots")
+    async with connected(url) as client:
+        evidence = RedisEvidence(client, keys, clock=now_ms, most_entries=MANY)
+        wall, cpu = time.perf_counter(), time.process_time()
+        while done < total:
+            answer: Any = await client.xreadgroup(ANALYZER_GROUP, "bare", {stream: ">"}, count=BATCH)
+            looks = [(id_, from_entry(MetricsCollected, fields).data) for id_, fields in answer[0][1]]
+            while looks:
+                first = {look.run.id: (id_, look) for id_, look in reversed(looks)}
+                looks = [one for one in looks if first[one[1].run.id] != one]
+                done += await _fold(evidence, first)
+        return Spent(time.perf_counter() - wall, time.process_time() - cpu)
+
+
+async def _fold(evidence: RedisEvidence, looks: dict[str, tuple[bytes, MetricsCollected]]) -> int:
+    before = await evidence.load(list(looks))
+    steps = []
+    for run, (_, look) in looks.items():
+        plan = await evidence.plan(look.plan)
+        assert plan is not None
+        steps.append(Step(before[run], plan, look))
+    folds = [
+        Fold(run, before[run], after, [verdict], [id_])
+        for (run, (id_, _)), (after, verdict) in zip(looks.items(), fold_all(steps), strict=True)
+    ]
+    return sum(await evidence.commit(folds))
+
+
+async def _until(url: str, keys: Keys, total: int, seconds: float = 600) -> None:
+    async with asyncio.timeout(seconds), connected(url) as client:
+        while await client.xlen(keys.stream("verdicts")) < total:
+            await asyncio.sleep(0.02)
+
+
+class Process:
+    """A service as a process, with the CPU time it has used."""
+
+    def __init__(self, module: str, log: Path, environment: dict[str, str]) -> None:
+        with log.open("ab") as out:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", module],
+                env={**os.environ, **environment, "SERINUS_HTTP_PORT": "0"},
+                stdout=out,
+                stderr=out,
+            )
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of CPU so far."""
+        return cpu_of(self._process.pid)
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(20)
+
+
+def cpu_of(pid: int) -> float:
+    """User and system time of a process in seconds, as Linux counts it."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def processes(module: str, count: int, folder: Path, **environment: str) -> Iterator[Sequence[Process]]:
+    made = [Process(module, folder / f"{module}-{number}.log", environment) for number in range(count)]
+    try:
+        yield made
+    finally:
+        for one in made:
+            one.stop()

@@ -1,0 +1,91 @@
+"""One analyzer against two, bytes of a run, and a load that is kept up for a while."""
+
+import asyncio
+import time
+from pathlib import Path
+
+from serinus_contracts import Keys
+from serinus_runtime.redis import Client, connected
+
+from benchmarks._analyzing import MANY, by_service, cpu_of, processes
+from benchmarks._looks import Looks, publish
+from benchmarks._plans import six_metrics
+from tests.servers import RedisServer
+
+Figures = dict[str, float]
+RATE = 3333
+
+
+async def evidence_bytes(server: RedisServer) -> Figures:
+    """What Redis keeps of a run with six metrics after fifty looks."""
+    keys, looks = Keys("bytes"), Looks(six_metrics())
+    async with connected(server.url) as client:
+        await publish(client, keys, looks, 1, 50)
+        await by_service(server.url, keys, 50)
+        size = await client.memory_usage(keys.evidence("b/run-0/new/1"), samples=0)
+        await client.flushall()
+    return {"evidence, bytes a run in Redis": float(size or 0)}
+
+
+def _settings(server: RedisServer, keys: Keys) -> dict[str, str]:
+    return {"SERINUS_REDIS_URL": server.url, "SERINUS_REDIS_TAG": keys.tag, "SERINUS_STREAM_MAXLEN": str(MANY)}
+
+
+async def several(server: RedisServer, total: int, folder: Path) -> Figures:
+    """The same backlog through one analyzer and through two."""
+    looks, found = Looks(six_metrics()), Figures()
+    async with connected(server.url) as client:
+        for count in (1, 2):
+            keys = Keys(f"several-{count}")
+            with processes("serinus_analyzer", count, folder, **_settings(server, keys)) as made:
+                await publish(client, keys, looks, 1000, 1)
+                await _verdicts(client, keys, 1000)
+                before, began = sum(one.cpu for one in made), time.perf_counter()
+                sent = await publish(client, keys, looks, 1000, max(1, total // 1000), first=2)
+                await _verdicts(client, keys, 1000 + sent)
+                found[f"{count} analyzers, CPU per look, us"] = (sum(one.cpu for one in made) - before) / sent * 1e6
+                found[f"{count} analyzers, looks a second"] = sent / (time.perf_counter() - began)
+            await client.flushall()
+    return found
+
+
+async def _verdicts(client: Client, keys: Keys, total: int, seconds: float = 300) -> None:
+    async with asyncio.timeout(seconds):
+        while await client.xlen(keys.stream("verdicts")) < total:
+            await asyncio.sleep(0.02)
+
+
+async def sustained(server: RedisServer, folder: Path, *, seconds: int, runs: int) -> Figures:
+    """Two analyzers under looks that come at the rate of 100,000 runs at 30 s, Redis and the sender beside them."""
+    keys, looks = Keys("sustained"), Looks(six_metrics())
+    async with connected(server.url) as client:
+        with processes("serinus_analyzer", 2, folder, **_settings(server, keys)) as made:
+            await publish(client, keys, looks, 100, 1)
+            await _verdicts(client, keys, 100)
+            before, redis = sum(one.cpu for one in made), cpu_of(server.pid)
+            began, sent, backlog = time.perf_counter(), 0, 0
+            entries = looks.all(runs, 1 + RATE * seconds // runs + 1, first=1)
+            for _ in range(100):
+                next(entries)
+            while (passed := time.perf_counter() - began) < seconds:
+                pipe = client.pipeline(transaction=False)
+                while sent < RATE * passed:
+                    pipe.xadd(keys.stream("snapshots"), dict(next(entries)))  # type: ignore[arg-type]
+                    sent += 1
+                await pipe.execute()
+                await asyncio.sleep(0.02)
+            done = await client.xlen(keys.stream("verdicts")) - 100
+            backlog, wall = sent - done, time.perf_counter() - began
+            cpu, redis = sum(one.cpu for one in made) - before, cpu_of(server.pid) - redis
+            memory = (await client.info("memory"))["used_memory"]
+        await client.flushall()
+    return {
+        "sent looks a second": sent / wall,
+        "sustained looks a second": done / wall,
+        "backlog at the end, looks": float(backlog),
+        "cores of two analyzers": cpu / wall,
+        "cores of Redis": redis / wall,
+        "sustained, CPU per look of analyzers, us": cpu / max(1, done) * 1e6,
+        "sustained, CPU per look of Redis, us": redis / max(1, done) * 1e6,
+        "Redis memory with its streams untrimmed, MB": memory / 1e6,
+    }

@@ -1,0 +1,107 @@
+"""What the pipeline bears: `python -m benchmarks.pipeline [--quick]`. A table, and as last line the figures as JSON.
+
+Everything runs on this machine on a Redis that is started for it; CPU time is of the processes themselves, so that
+it says the same on a busy machine, wall time is not.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from serinus_contracts import Keys
+from serinus_runtime.redis import connected
+
+from benchmarks._analyzing import Spent, by_bare_loop, by_service
+from benchmarks._looks import Looks, publish
+from benchmarks._plans import six_metrics
+from benchmarks._scale import evidence_bytes, several, sustained
+from tests.servers import RedisServer, redis_binary
+from tests.topologies import started
+
+Figures = dict[str, float]
+GOALS = {
+    "service against bare loop": ("at least", 0.9),
+    "CPU per look, dearest against cheapest number of runs": ("at most", 1.2),
+    "evidence, bytes a run in Redis": ("at most", 8192),
+    "sustained looks a second": ("at least", 3333),
+    "backlog at the end, looks": ("at most", 3333),
+}
+
+
+async def throughput(server: RedisServer, total: int) -> Figures:
+    """The service against a bare loop on the same looks: the better of two rounds each, in turn."""
+    looks, runs = Looks(six_metrics()), 1000
+    rates: dict[str, list[float]] = {"service": [], "bare loop": []}
+    work: dict[str, Callable[[str, Keys, int], Awaitable[Spent]]] = {"service": by_service, "bare loop": by_bare_loop}
+    async with connected(server.url) as client:
+        for number in range(2):
+            for name, run in work.items():
+                keys = Keys(f"{name.partition(' ')[0]}-{number}")
+                sent = await publish(client, keys, looks, runs, max(1, total // runs))
+                spent = await run(server.url, keys, sent)
+                rates[name].append(sent / spent.cpu)
+                await client.flushall()
+    best = {name: max(found) for name, found in rates.items()}
+    return {
+        "service, looks a second of CPU": best["service"],
+        "bare loop, looks a second of CPU": best["bare loop"],
+        "service against bare loop": best["service"] / best["bare loop"],
+    }
+
+
+async def growth(server: RedisServer, total: int) -> Figures:
+    """CPU per look (microseconds) by the number of live runs."""
+    looks, found = Looks(six_metrics()), {}
+    async with connected(server.url) as client:
+        for runs in (10, 1_000, 10_000):
+            keys = Keys(f"runs-{runs}")
+            # A first look of each run is not timed: it opens evidence and plans.
+            await publish(client, keys, looks, runs, 1)
+            await by_service(server.url, keys, runs)
+            count = max(1, total // runs)
+            await publish(client, keys, looks, runs, count, first=2)
+            spent = await by_service(server.url, keys, runs * (count + 1))
+            found[f"CPU per look at {runs} runs, us"] = spent.cpu / (runs * count) * 1e6
+            await client.flushall()
+    ratio = max(found.values()) / min(found.values())
+    return found | {"CPU per look, dearest against cheapest number of runs": ratio}
+
+
+async def measure(quick: bool) -> Figures:
+    folder = Path(tempfile.mkdtemp(prefix="serinus-pipeline-"))
+    total = 2_000 if quick else 20_000
+    with started(RedisServer(redis_binary(), folder)) as server:
+        found = await throughput(server, total)
+        found |= await growth(server, total)
+        found |= await evidence_bytes(server)
+        found |= await several(server, total, folder)
+        found |= await sustained(server, folder, seconds=5 if quick else 60, runs=10_000 if quick else 100_000)
+    return found
+
+
+def table(found: Figures) -> str:
+    lines = []
+    for name, value in found.items():
+        word, goal = GOALS.get(name, ("", 0.0))
+        met = value >= goal if word == "at least" else value <= goal
+        note = f"{word} {goal:,g}: {'met' if met else 'MISSED'}" if word else ""
+        shown = f"{value:,.2f}" if abs(value) < 10 else f"{value:,.0f}"
+        lines.append(f"{name:<60}{shown:>12}  {note}")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks.pipeline")
+    parser.add_argument("--quick", action="store_true", help="in under a minute, on fewer looks")
+    found = asyncio.run(measure(parser.parse_args().quick))
+    print(table(found))
+    print(json.dumps({name: round(value, 4) for name, value in found.items()}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
