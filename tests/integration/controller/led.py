@@ -53,7 +53,8 @@ class Led:
             events = await self.told(RolloutObserved, name)
             return events[-1] if events and condition(events[-1]) else None
 
-        return await self.until(found, what)
+        event: RolloutObserved = await self.until(found, what)
+        return event
 
     async def at_gate(self, name: str, step: int) -> RolloutObserved:
         return await self.seen(
@@ -81,7 +82,8 @@ class Led:
         async def found() -> DecisionTaken | None:
             return next((one for one in await self.told(DecisionTaken, name) if one.cause == cause), None)
 
-        return await self.until(found, f"the decision about {cause}")
+        decision: DecisionTaken = await self.until(found, f"the decision about {cause}")
+        return decision
 
     async def until(self, found: Callable[[], Awaitable[T | None]], what: str, seconds: float = 40) -> T:
         try:

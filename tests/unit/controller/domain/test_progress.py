@@ -2,13 +2,21 @@ import pytest
 from serinus_controller.domain.progress import Intent, progress
 from serinus_controller.domain.rollout import RolloutView
 
-from tests.unit.controller.rollouts import ABORTED, UNPAUSING, at, step
+from tests.unit.controller.rollouts import ABORTED, PAUSED_AT, UNPAUSING, at, step
 
 
 def intent(action: str = "advance") -> Intent:
     return Intent.model_validate(
         {"action": action, "step": 1, "step_hash": "s1", "cause": "v", "actor": "serinus", "detail": "d", "since": 0}
     )
+
+
+def test_a_promotion_opens_no_pause_that_began_after_it_was_decided() -> None:
+    """Step and hash come back when an abort is taken back."""
+    decided = intent().model_copy(update={"gate": PAUSED_AT})
+    assert progress(decided, "new", "u-1", at()).next == "send"
+    anew = at(status={"pauseConditions": [{"reason": "CanaryPauseStep", "startTime": "1970-01-01T00:20:00Z"}]})
+    assert progress(decided, "new", "u-1", anew).next == "lost"
 
 
 def todo(view: RolloutView | None, action: str = "advance") -> str:
@@ -46,6 +54,7 @@ def test_what_is_left_of_an_advance_follows_from_the_rollout_alone(view: Rollout
         (at(), "send"),
         (step(3, 25), "send"),
         (at(spec={"paused": True}), "send"),
+        (at(status={"observedGeneration": "2"}), "wait"),
         (at(status=ABORTED), "done"),
         (at(status={**ABORTED, "phase": "Paused"}), "wait"),
         (at(status={**ABORTED, "canary": {"weights": {"canary": {"weight": 5, "podTemplateHash": "new"}}}}), "wait"),

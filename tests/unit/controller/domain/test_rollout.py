@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from serinus_controller.domain.rollout import parse_time, view
 
@@ -62,6 +62,7 @@ JSON = st.recursive(
 FIELDS = sorted({*document()["status"], "conditions"})
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(FIELDS), JSON), st.dictionaries(st.sampled_from(["strategy", "paused"]), JSON))
 def test_whatever_stands_in_an_object_it_is_read_or_refused_but_never_trusted_to_have_a_form(
     status: dict[str, Any], spec: dict[str, Any]

@@ -132,6 +132,17 @@ async def test_an_advance_is_given_up_when_its_verdict_has_become_old_and_an_abo
     assert await one.carry_out(RUN, intent("abort"), "enforce")
 
 
+async def test_a_promotion_that_is_taken_up_long_after_its_decision_is_not_sent_and_an_abort_is() -> None:
+    rollout, journal = FakeRollout(), FakeJournal()
+    late = Actor(rollout, journal, lambda: 61_000, time.monotonic, Patience(first=0.0, longest=0.0, nudge=0.0))
+    assert not await late.carry_out(RUN, intent(), "enforce")
+    assert (journal.told[0].detail, rollout.patches) == (
+        "advance not done: it was decided more than 60 s ago",
+        [],
+    )
+    assert await late.carry_out(RUN, intent("abort"), "enforce")
+
+
 async def test_an_act_that_is_taken_up_by_another_controller_is_done_once() -> None:
     rollout, journal = FakeRollout(), FakeJournal()
     first, second = actor(rollout, journal), actor(rollout, journal)

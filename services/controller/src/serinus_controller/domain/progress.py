@@ -55,6 +55,9 @@ def _abort(view: RolloutView) -> Progress:
         return Progress("done") if back else Progress("wait", "aborted, traffic not yet back on stable")
     if not view.releasing:
         return Progress("lost", "fully promoted already: Argo drops an abort then")
+    if not view.observed:
+        # It may hold another template, which the verdict is not about.
+        return Progress("wait", "Argo has not yet taken up the newest spec")
     return Progress("send")
 
 

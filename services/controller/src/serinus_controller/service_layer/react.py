@@ -42,6 +42,8 @@ class Reactor:
     clock: Callable[[], Millis]
     _controls: dict[str, Control] = field(default_factory=dict)
     _acts: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _deciding: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def resume(self) -> None:
         """Bring to an end what a controller before us had begun."""
@@ -86,7 +88,7 @@ class Reactor:
 
     async def stop(self) -> None:
         """Leave acts where they are: their intents are written down, and the next leader takes them up."""
-        acts = list(self._acts.values())
+        acts = list(self._tasks)
         for act in acts:
             act.cancel()
         await asyncio.gather(*acts, return_exceptions=True)
@@ -94,8 +96,13 @@ class Reactor:
     async def carry_out(self, live: LiveRun, control: Control, decision: Decision) -> bool:
         """Begin the act, or tell what the mode keeps from being done; False if that was done before.
 
-        An abort does not wait for an advance that is under way: it takes its place.
+        An abort does not wait for an advance that is under way: it takes its place. Verdicts, commands and silence
+        come at the same moment, so each finds what the one before has begun.
         """
+        async with self._deciding:
+            return await self._carry_out(live, self._controls.get(live.run.id, control), decision)
+
+    async def _carry_out(self, live: LiveRun, control: Control, decision: Decision) -> bool:
         overtakes = decision.action == "abort" and control.intent is not None and control.intent.action != "abort"
         if topic_of(decision) == control.topic or (live.run.id in self._acts and not (overtakes and decision.acts)):
             return False
@@ -142,11 +149,14 @@ class Reactor:
                 self._controls[live.run.id] = replace(control, intent=None, topic=topic)
 
         task = asyncio.create_task(act())
+        self._tasks.add(task)
         self._acts[live.run.id] = task
         task.add_done_callback(lambda ended: self._ended(live.run, ended))
 
     def _ended(self, run: Run, task: asyncio.Task[None]) -> None:
-        self._acts.pop(run.id, None)
+        self._tasks.discard(task)
+        if self._acts.get(run.id) is task:
+            del self._acts[run.id]
         if not task.cancelled() and task.exception():
             logger.error("act of %s failed", run.rollout, exc_info=task.exception())
 
