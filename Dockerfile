@@ -31,6 +31,8 @@ FROM build AS analyzer-build
 RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_analyzer-*.whl
 FROM build AS controller-build
 RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_controller-*.whl
+FROM build AS console-build
+RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_console-*.whl
 FROM build AS simulator-build
 RUN install-wheels /wheels/serinus_simulator-*.whl
 
@@ -56,6 +58,10 @@ ENTRYPOINT ["serinus-analyzer"]
 FROM service AS controller
 COPY --from=controller-build /opt/serinus /opt/serinus
 ENTRYPOINT ["serinus-controller"]
+
+FROM service AS console
+COPY --from=console-build /opt/serinus /opt/serinus
+ENTRYPOINT ["serinus-console"]
 
 FROM base AS simulator
 COPY --from=simulator-build /opt/serinus /opt/serinus

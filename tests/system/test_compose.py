@@ -21,7 +21,7 @@ from tests.servers import free_port
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.anyio
-IMAGES = ("serinus-collector", "serinus-analyzer", "serinus-controller", "serinus-simulator")
+IMAGES = ("serinus-collector", "serinus-analyzer", "serinus-console", "serinus-controller", "serinus-simulator")
 
 
 def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -46,7 +46,7 @@ def stack() -> Iterator[tuple[DockerCompose, str]]:
     missing = [image for image in IMAGES if docker("image", "inspect", image).returncode]
     if missing:
         pytest.skip(f"images are not built (docker compose --profile demo build): {', '.join(missing)}")
-    ports = {name: str(free_port()) for name in ("REDIS_PORT", "PROMETHEUS_PORT", "SIMULATOR_PORT")}
+    ports = {name: str(free_port()) for name in ("CONSOLE_PORT", "REDIS_PORT", "PROMETHEUS_PORT", "SIMULATOR_PORT")}
     # A project of its own, so that a stack that runs here already is left alone.
     os.environ |= (settings := ports | {"COMPOSE_PROJECT_NAME": f"serinus-test-{os.getpid()}"})
     compose = DockerCompose(ROOT, profiles=["demo"], wait=True, keep_volumes=False)

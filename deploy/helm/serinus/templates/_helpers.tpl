@@ -112,7 +112,7 @@ rules:
 - {apiGroups: [argoproj.io], resources: [rollouts], verbs: [get, list, watch]}
 - {apiGroups: [argoproj.io], resources: [rollouts/status], verbs: [patch]}
 - {apiGroups: [""], resources: [pods], verbs: [list, watch]}
-- {apiGroups: [""], resources: [events], verbs: [create, patch]}
+- {apiGroups: [""], resources: [events], verbs: [create, get, patch]}
 - {apiGroups: [serinus.dev], resources: [canarypolicies], verbs: [list, watch]}
 - {apiGroups: [serinus.dev], resources: [canarypolicies/status], verbs: [patch]}
 {{- end }}
