@@ -127,9 +127,7 @@ def document(card: Card) -> dict[str, Any]:
 
 app.command(epilog="Example: serinus validate policies/*.yaml --rollout rollout.yaml")(validate)
 app.command(epilog="Example: serinus explain shop/checkout")(explain)
-app.command(epilog="Example: serinus power policy.yaml --rollout rollout.yaml --rate 50/s --baseline errors=0.002")(
-    power
-)
+app.command(epilog="Example: serinus power policy.yaml -r rollout.yaml --rate 50/s --baseline errors=0.002")(power)
 app.command(epilog="Example: serinus replay policy.yaml shop/checkout --judge sequential --save looks.jsonl")(replay)
 people.register(app)
 

@@ -139,13 +139,9 @@ def _of_run(run: str, redis_url: str, redis_tag: str) -> tuple[AnalysisPlan, Tra
 
 def traffic(verdicts: Sequence[VerdictReached], plan: AnalysisPlan) -> Traffic:
     """Traffic of a run: what its stages counted in the time that was judged, and stable's rates over the run."""
-    ends = [
-        one
-        for one, after in zip(verdicts, [*verdicts[1:], None], strict=True)
-        if not after or _stage(after) != _stage(one)
-    ]
+    last_of_stage = {(one.stage, one.stage_started): one for one in verdicts}
     requests, seconds = 0, 0.0
-    for one in ends:
+    for one in last_of_stage.values():
         judged = (one.end - one.stage_started) / 1000 - plan.settle
         if one.traffic and judged > 0:
             requests += one.traffic.canary + one.traffic.stable
@@ -157,10 +153,6 @@ def traffic(verdicts: Sequence[VerdictReached], plan: AnalysisPlan) -> Traffic:
             rates[metric.name] = metric.run[0].stable.rate
             noise[metric.name] = (metric.phi or ASSUMED_PHI, ASSUMED_KAPPA if metric.kappa is None else metric.kappa)
     return Traffic(requests / seconds if seconds else 0.0, rates, noise)
-
-
-def _stage(verdict: VerdictReached) -> tuple[int, int]:
-    return verdict.stage, verdict.stage_started
 
 
 def _forecasts(plan: AnalysisPlan, given: Traffic, phi: float | None, kappa: float | None) -> list[Forecast]:
@@ -222,9 +214,8 @@ def _stage_of(plan: AnalysisPlan, one: Forecast) -> PlanStage:
 
 def _print(plan: AnalysisPlan, given: Traffic, found: Sequence[Forecast], unreachable: Sequence[str]) -> None:
     console = Console(highlight=False)
-    console.print(
-        Text(f"policy {plan.policy} at {given.pace:,.3g} requests a second, a look each {plan.interval:g} s\n")
-    )
+    about = f"policy {plan.policy}: {given.pace:,.6g} requests a second, a look each {plan.interval:g} s\n"
+    console.print(Text(about))
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for name in ("weight", "metric", "stable", "margin", "seen from", "gate", "opens after"):
         table.add_column(name, justify="left" if name in ("metric", "gate", "opens after") else "right", no_wrap=True)
@@ -234,9 +225,7 @@ def _print(plan: AnalysisPlan, given: Traffic, found: Sequence[Forecast], unreac
         row = (f"{one.weight} %", one.metric, f"{100 * one.base:.3g} %", f"{100 * one.margin:.3g} %", seen, stage.gate)
         table.add_row(*row, _opens(plan, stage, one))
     console.print(table)
-    console.print(
-        Text("\nseen from: the rate from which a worse canary is aborted by the stage's maximum, 4 times in 5")
-    )
+    console.print("\nseen from: a canary this bad is aborted in time, four times in five")
     left_out = [m.name for m in plan.metrics if m.name not in {one.metric for one in found}]
     if left_out:
         console.print(Text(f"not forecast: {', '.join(left_out)} (durations, gauges, or no --baseline)", style="dim"))
@@ -250,8 +239,6 @@ def _opens(plan: AnalysisPlan, stage: PlanStage, one: Forecast) -> str:
     if stage.gate == "quiet":
         return f"{duration(stage.minimum)}, its minimum"
     if not one.reachable:
-        return (
-            f"{duration(one.seconds)}: beyond its {duration(stage.maximum)}" if math.isfinite(one.seconds) else "never"
-        )
+        return f"{duration(one.seconds)}, beyond its {duration(stage.maximum)}"
     looks = math.ceil(one.seconds / plan.interval)
     return f"{duration(max(one.seconds, stage.minimum))} ({looks} look{'' if looks == 1 else 's'})"

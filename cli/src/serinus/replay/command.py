@@ -255,9 +255,8 @@ def _print(looks: Sequence[MetricsCollected], made: dict[str, AnalysisPlan], tol
         words = {"abort": "aborts", "proceed": "passes every stage", "hold": f"holds at {final.weight} %"}[ending]
         console.print(Text.assemble((f"{name} {words}", "bold"), f" at {timeline.clock(final.end)}, look {final.look}"))
         console.print(Text(f"  {final.sentence}"))
-    console.print(
-        Text("\nThe looks are of the run as it was: what an earlier advance had shown is not in them.", "dim")
-    )
+    note = "The looks are of the run as it was: what an earlier advance had shown is not there."
+    console.print(Text(f"\n{note}", style="dim"))
     for name, verdicts in told.items() if details else ():
         console.print(Text(f"\n{name}", style="bold underline"))
         console.print(timeline.evidence(verdicts, bar_of(made[name])))
