@@ -59,7 +59,7 @@ def evidence(verdicts: Sequence[VerdictReached], bar: float | None, most: int | 
     for metric in verdicts[-1].metrics:
         of_metric = [(one, found) for one in rows if (found := named(one, metric.name)) and counted(found)]
         if metric.run and of_metric:
-            parts += [Text(), _heading(metric), *_sparks(verdicts, metric.name, bar), _numbers(of_metric)]
+            parts += [Text(), _heading(metric), *_sparks(verdicts, metric.name, bar), _numbers(of_metric, bar)]
     if len(rows) < len(verdicts):
         parts.append(Text(f"\n{len(rows)} of {len(verdicts)} looks; --all shows every one", style="dim"))
     return Group(*parts)
@@ -111,28 +111,23 @@ def margin(metric: MetricVerdict) -> str:
 
 
 def _sparks(verdicts: Sequence[VerdictReached], name: str, bar: float | None) -> Iterable[Text]:
+    if bar is None:
+        return  # a judge without e-values
     found = [metric for one in verdicts if (metric := named(one, name))]
-    top = bar or max(1.0, *(metric.log_abort for metric in found))
-    yield Text(f"ln M {spark([metric.log_abort for metric in found], -2.0, top, WIDTH)}")
+    yield Text(f"ln M {spark([metric.log_abort for metric in found], -2.0, bar, WIDTH)}")
     proceeds = [metric.log_proceed for metric in found if metric.log_proceed is not None]
     if proceeds:
         yield Text(f"ln N {spark(proceeds, -2.0, 3.0, WIDTH)}")
 
 
-def _numbers(rows: Sequence[tuple[VerdictReached, MetricVerdict]]) -> Table:
-    table = _table("time", "canary", "stable", "ln M", "ln N", "of the margin", "state")
+def _numbers(rows: Sequence[tuple[VerdictReached, MetricVerdict]], bar: float | None) -> Table:
+    table = _table("time", "canary", "stable", *(["ln M", "ln N", "of the margin"] if bar else []), "state")
     for verdict, metric in rows:
         index = strongest(metric)
-        channel, (canary, stable) = metric.run[index], in_stage(metric, index)
-        table.add_row(
-            clock(verdict.end),
-            _count(canary),
-            _count(stable),
-            f"{metric.log_abort:.2f}",
-            "" if metric.log_proceed is None else f"{metric.log_proceed:.2f}",
-            interval(channel),
-            metric.label.replace("_", " "),
-        )
+        log_n = "" if metric.log_proceed is None else f"{metric.log_proceed:.2f}"
+        known = [f"{metric.log_abort:.2f}", log_n, interval(metric.run[index])] if bar else []
+        counts = map(_count, in_stage(metric, index))
+        table.add_row(clock(verdict.end), *counts, *known, metric.label.replace("_", " "))
     return table
 
 

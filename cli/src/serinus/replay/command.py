@@ -256,7 +256,7 @@ def _print(looks: Sequence[MetricsCollected], made: dict[str, AnalysisPlan], tol
         console.print(Text.assemble((f"{name} {words}", "bold"), f" at {timeline.clock(final.end)}, look {final.look}"))
         console.print(Text(f"  {final.sentence}"))
     note = "The looks are of the run as it was: what an earlier advance had shown is not there."
-    console.print(Text(f"\n{note}", style="dim"))
+    console.print(Text(f"\nTimes are since the stage began. {note}", style="dim"))
     for name, verdicts in told.items() if details else ():
         console.print(Text(f"\n{name}", style="bold underline"))
         console.print(timeline.evidence(verdicts, bar_of(made[name])))
@@ -279,5 +279,4 @@ def _cell(one: judging.Passed | None) -> str:
         return ""
     verdict = one.verdict
     after = duration((verdict.end - verdict.stage_started) / 1000)
-    how = f"{verdict.verdict} to its end, {after}" if verdict.verdict == "hold" else f"{verdict.verdict} after {after}"
-    return f"{how}\n{verdict.reason.replace('_', ' ')}"
+    return f"{verdict.verdict} {after}\n{verdict.reason.replace('_', ' ')}"
