@@ -54,6 +54,7 @@ def plan(**other: Any) -> AnalysisPlan:
         "budget": Budget(),
         "interval": 1.0,
         "settle": 1.0,
+        "warmup": 0.0,
         "provider": "main",
         "arms": (ArmRule(label="pod", canary="checkout-new-.*", stable="checkout-old-.*"),),
         "stages": (stage(5, 0), stage(25, 2), stage(50, 4, gate="proof")),

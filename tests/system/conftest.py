@@ -35,6 +35,7 @@ POLICY: dict[str, Any] = {
     "mode": "enforce",
     "interval": "1s",
     "settle": "1s",
+    "warmup": "1s",
     "minimum": "3s",
     "maximum": "2m",
     "metrics": [

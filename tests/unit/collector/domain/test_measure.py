@@ -124,6 +124,36 @@ def test_a_histogram_that_cannot_be_compared_is_an_error(canary: list[Series], c
     assert complaint in one.detail
 
 
+LATE = histogram("checkout-new-1", ["0.1", INF], [1, 2])
+OLD = histogram("checkout-old-1", ["0.1", INF], [10, 20]) + histogram("checkout-old-2", ["0.1", INF], [30, 40])
+
+
+def warmed(warmup: float, **started: int) -> Distribution:
+    """Latency where pods take so long to warm up and began at these times."""
+    began = {name: (arm, started.get(name.replace("-", "_"), 0)) for name, (arm, _) in PODS.items()}
+    rule = plan(metrics=(LATENCY,)).model_copy(update={"warmup": warmup})
+    one = measure(rule, LATENCY, LATE + OLD, SPAN, began, 10_000)
+    assert isinstance(one, Distribution)
+    return one
+
+
+def test_latency_leaves_out_pods_that_warmed_up_in_the_window_and_says_so() -> None:
+    one = warmed(10, checkout_old_2=15_000)
+    assert (one.status, one.stable) == ("ok", (10, 10))
+    assert one.detail == "pods younger than 10 s left out: 1"
+    assert warmed(10).detail == ""
+
+
+def test_latency_of_an_arm_that_is_warming_up_settles() -> None:
+    one = warmed(60, checkout_old_1=-60_000, checkout_old_2=-60_000)
+    assert (one.status, one.detail) == ("settling", "pods younger than 60 s left out: 1")
+
+
+def test_pods_that_all_warmed_up_in_the_window_are_counted_at_its_end() -> None:
+    one = warmed(25)
+    assert (one.status, one.canary, one.stable, one.detail) == ("ok", (1, 1), (40, 20), "")
+
+
 def test_the_scrape_interval_is_the_median_distance_so_a_missed_scrape_does_not_change_it() -> None:
     one = Series({}, [0, 15_000, 30_000, 60_000, 75_000], [0] * 5)
     assert scrape_interval([one]) == 15_000

@@ -91,7 +91,7 @@ class Tests:
 
     channel, ratio, absolute (S,): whose counts, which margin; scale, psi (J, S): lambda and alternative per row; psi of
     the first three rows of a proceed test depends on the look. prior (8, S): ln of the rows' weights, NEVER if unused;
-    start (J, S): rows before the first look; worse, once (S,): an abort test, also as 1; grid (12, S): lambda in the
+    start (J, S): rows before the first look; worse (S,): an abort test; grid (12, S): lambda in the
     order of growing harm; table (S,): for `interval.bounds`; at_least (S,): the interval's rows test "at least" on a
     share.
     """
@@ -104,7 +104,6 @@ class Tests:
     prior: Floats
     start: Floats
     worse: Bools
-    once: Floats
     grid: Floats
     table: Index
     at_least: Bools
@@ -134,7 +133,6 @@ class Tests:
             prior=prior,
             start=start,
             worse=worse,
-            once=worse.astype(np.float64),
             grid=grid,
             table=interval.tables(worse, falling),
             at_least=(falling == worse) & ~channels.rate[channel],

@@ -1,6 +1,7 @@
 """From a snapshot to the counts of each channel, and what is wrong with those that cannot be judged."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ class Tails:
     def __init__(self, measured: Distribution, n: int, m: int) -> None:
         self.edges = measured.edges
         self.counts = measured.canary, measured.stable
-        self.place = dict(zip(measured.edges, range(len(measured.edges)), strict=True))
+        self.place = _places(measured.edges)
         self.canary, self.stable = latency.slower(measured.canary), latency.slower(measured.stable)
         self.n, self.m = n, m
 
@@ -31,6 +32,11 @@ class Tails:
         """The canary above its edge, stable above the other; NOTHING where the histogram lacks an edge."""
         i, j = self.place.get(own), self.place.get(other)
         return NOTHING if i is None or j is None else (self.canary[i], self.n, self.stable[j], self.m)
+
+
+@lru_cache(maxsize=256)
+def _places(edges: tuple[float, ...]) -> Mapping[float, int]:
+    return {edge: place for place, edge in enumerate(edges)}
 
 
 class Reading(NamedTuple):

@@ -107,23 +107,29 @@ def fold(channels: Channels, state: State, look: Look) -> State:
     """The state after the look. A channel whose look is not valid is untouched but for the start of a stage."""
     counts, valid, tests = look.counts, look.valid, channels.tests
     counted = valid & (state.past[1] > 0)
-    clock, weight = _clock(channels, state.clock, look.stage, counted)
+    all_counted = bool(counted.all())
+    clock, weight = _clock(channels, state.clock, look.stage)
+    if not all_counted:
+        clock, weight = np.where(counted, clock, state.clock), np.where(counted, weight, 0.0)
     evidence = _values(channels, look, baseline.predicted(state.past))
-    seen = counts if valid.all() else np.where(valid, counts, 0.0)
+    seen = counts if all_counted or valid.all() else np.where(valid, counts, 0.0)
     rows, stage = state.rows, state.stage
     if look.fresh.any():
         rows = np.where(look.fresh[..., None] & ~tests.worse, tests.start_of(state.cash.ndim), rows)
         stage = np.where(look.fresh[..., None], 0.0, stage)
-    spent = weight.take(tests.channel, axis=-1) * tests.once
-    after = wealth.grown(rows, wealth.log(spent), evidence)
+    after, cash = rows + evidence, state.cash.copy()
+    aborts = np.s_[..., : channels.abort]  # only these have onsets: the first channels are theirs
+    spent = weight[aborts]
+    after[aborts] = wealth.grown(rows[aborts], wealth.log(spent), evidence[aborts])
     after[PLAIN:] = after[PLAIN:].astype(np.float32)
-    if not counted.all():
+    cash[aborts] = np.maximum(cash[aborts] - spent, 0.0)
+    if not all_counted:
         after = np.where(counted.take(tests.channel, axis=-1), after, rows)
     return State(
         past=baseline.remembered(state.past, counts[2:], look.seconds, valid),
         clock=clock,
         rows=after,
-        cash=np.maximum(state.cash - spent, 0.0),
+        cash=cash,
         run=state.run + seen,
         stage=stage + seen,
     )
@@ -177,8 +183,8 @@ def _many(channels: Channels, columns: Floats, rare: Bools, dynamic: Floats) -> 
     return out.reshape(len(out), *rare.shape[:-1], size)
 
 
-def _clock(channels: Channels, clock: Ints, stage: Ints, counted: Bools) -> tuple[Ints, Floats]:
-    """The clocks after the look and the weight of an onset now, (..., C)."""
+def _clock(channels: Channels, clock: Ints, stage: Ints) -> tuple[Ints, Floats]:
+    """The clocks after a look that counts and the weight of an onset now, (..., C)."""
     here = stage[..., None]
     last, top, number = clock
     number = np.where(last == here, number + (number > 0), here > top)
@@ -186,6 +192,4 @@ def _clock(channels: Channels, clock: Ints, stage: Ints, counted: Bools) -> tupl
     after = np.empty_like(clock)
     after[0], after[2] = here, number
     np.maximum(top, here, out=after[1])
-    if counted.all():
-        return after, weight
-    return np.where(counted, after, clock), np.where(counted, weight, 0.0)
+    return after, weight

@@ -64,8 +64,8 @@ class Row(NamedTuple):
 
 
 class _Lists(NamedTuple):
-    run: list[list[int]]
-    stage: list[list[int]]
+    run: list[list[float]]
+    stage: list[list[float]]
     total: list[float]
     bound: list[float | None]
 
@@ -175,8 +175,8 @@ class Report:
     ) -> Row:
         """The channel at `place`, and its tests, if it has them."""
         numbers = self._lists or self._read()
-        x, n, y, m = numbers.run[place]
-        u, k, v, j = numbers.stage[place]
+        x, n, y, m = map(int, numbers.run[place])
+        u, k, v, j = map(int, numbers.stage[place])
         if complement:
             x, y, u, v = n - x, m - y, k - u, j - v
         worse = None if abort is None else numbers.bound[abort]
@@ -201,7 +201,7 @@ class Report:
         """State and findings as plain lists: reading single numbers out of arrays is slow."""
         state, found = self.evidence.state, self.found
         bound = [None if isnan(v) else v for v in found.bound.tolist()]
-        run, stage = state.run.T.astype(int).tolist(), state.stage.T.astype(int).tolist()
+        run, stage = state.run.T.tolist(), state.stage.T.tolist()
         self._lists = _Lists(run, stage, found.log_total.tolist(), bound)
         return self._lists
 

@@ -151,9 +151,10 @@ def _in_stage(context: Context, i: int, row: Row | None) -> str:
     return _compared(context, i, row, row.canary_now, row.stable_now)
 
 
-def _strongest(context: Context, i: int) -> Row:
-    """The channel with the most evidence of harm."""
-    return max(context.report.rows(i), key=lambda row: -inf if row.log_abort is None else row.log_abort)
+def _strongest(context: Context, i: int) -> Row | None:
+    """The channel with the most evidence of harm; None before latency's edges are known."""
+    rows = context.report.rows(i)
+    return max(rows, key=lambda row: -inf if row.log_abort is None else row.log_abort, default=None)
 
 
 def _weakest(context: Context, i: int) -> Row | None:
@@ -165,7 +166,7 @@ def _weakest(context: Context, i: int) -> Row | None:
 def _looks_worst(context: Context) -> str:
     """The metric that looks worst, in this stage."""
     i = _worst(context, range(len(context.metrics)))
-    return _in_stage(context, i, _strongest(context, i) if context.report.rows(i) else None)
+    return _in_stage(context, i, _strongest(context, i))
 
 
 def _worst(context: Context, among: Sequence[int]) -> int:

@@ -77,6 +77,13 @@ def measure(
             return blank(metric, "no_data" if late else "waiting", lacking, **facts)
     if isinstance(metric.source, Gauged):
         return gauge(metric.source, by_arm, span, scrape_ms, facts)
+    if isinstance(metric.source, Bucketed):
+        by_arm, left_out = _warm(plan, by_arm, pods, span)
+        if left_out:
+            facts["detail"] = f"pods younger than {plan.warmup:g} s left out: {left_out}"
+        if not all(by_arm.values()):
+            return blank(metric, "settling", **facts)
+        ours = by_arm["canary"] + by_arm["stable"]
     found = processes(ours, {name: started for name, (_, started) in pods.items()})
     facts["resets"] = restarts(found.values(), span)
     counts = {arm: [(one, round(increase(one, found[one.target], span))) for one in by_arm[arm]] for arm in ARMS}
@@ -85,6 +92,28 @@ def measure(
         return _proportion(metric, metric.source, counts, pods, window, facts)
     assert isinstance(metric.source, Bucketed), "a query of its own has no series to be counted"
     return _distribution(metric, metric.source, counts, window, facts)
+
+
+def _warm(
+    plan: AnalysisPlan,
+    by_arm: Mapping[Arm, Sequence[Series]],
+    pods: Mapping[str, tuple[Arm, Millis | None]],
+    span: Span,
+) -> tuple[dict[Arm, list[Series]], int]:
+    """The series of pods that were warm when the window began, and how many pods are left out.
+
+    Where an arm has none, those that are warm when it ends: else the window of pods that all began together would
+    wait for them for ever.
+    """
+    warm_at = {name: started + 1000 * plan.warmup for name, (_, started) in pods.items() if started is not None}
+    kept: dict[Arm, list[Series]] = {}
+    for arm in ARMS:
+        for edge in (span.begin, span.end):
+            kept[arm] = [one for one in by_arm[arm] if warm_at.get(one.labels.get("pod", ""), 0) <= edge]
+            if kept[arm]:
+                break
+    named = {one.labels.get("pod", "") for arm in ARMS for one in by_arm[arm]}
+    return kept, len(named - {one.labels.get("pod", "") for arm in ARMS for one in kept[arm]})
 
 
 def _lacking(arm: Arm, series: Sequence[Series], span: Span, expected: int) -> str:
