@@ -1,10 +1,11 @@
 """What one look costs, and a picture of evidence over time: both by the judge as the analyzer calls it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from time import process_time
 
 import numpy as np
-from serinus_analyzer.domain import counting, folding, weighing
+from serinus_analyzer.domain import beside, counting, folding, weighing
 from serinus_analyzer.domain.evidence import Evidence
 from serinus_analyzer.domain.folding import Look, State
 from serinus_analyzer.domain.judges import sequential
@@ -42,10 +43,11 @@ def cost(repeats: int = 300) -> dict[str, float]:
     """Microseconds of CPU per look of six metrics, and of its parts; bytes of evidence."""
     rule = six_metrics()
     random = np.random.default_rng(0)
-    evidence = sequential.open(rule)
+    evidence, memory = sequential.open(rule), beside.open(rule)
     for number in range(1, 13):
         look = snapshot(_six(rule, random), number, 2, 0, 10)
         evidence, _ = sequential.look(rule, evidence, look)
+        memory, _ = beside.look(rule, memory, snapshot(_six(rule, random, 4, 12), number, 2, 0, 10))
     look = snapshot(_six(rule, random), 13, 2, 0, 10)
     scheme = layout(key_of(rule), tuple(coarse_of(pairs) for pairs in evidence.pairs))
     counted = counting.count(rule, evidence.pairs, look)
@@ -59,6 +61,9 @@ def cost(repeats: int = 300) -> dict[str, float]:
     )
     packed = evidence.pack()
     assessment = sequential.look(rule, evidence, look)[1]
+    many_pods = snapshot(_six(rule, random, 4, 12), 13, 2, 0, 10)
+    seen = beside.look(rule, memory, many_pods)[1]
+    whole = beside.settled(assessment, seen)
 
     def law() -> None:
         weighing.weigh(scheme, folding.fold(channels, evidence.state, folded), rule.budget)
@@ -70,11 +75,14 @@ def cost(repeats: int = 300) -> dict[str, float]:
         "look": _microseconds(lambda: sequential.look(rule, evidence, look), repeats),
         "look of many": _microseconds(lambda: sequential.look_all(cases), repeats // TOGETHER + 1) / TOGETHER,
         "models": _microseconds(assessment.report, repeats),
+        "beside": _microseconds(lambda: beside.look(rule, replace(memory, looks=memory.looks + 1), many_pods), repeats),
+        "beside, with a point": _microseconds(lambda: beside.look(rule, memory, many_pods), repeats),
+        "findings": _microseconds(whole.found, repeats),
         "law": _microseconds(law, repeats),
         "law of many": _microseconds(laws, repeats // TOGETHER + 1) / TOGETHER,
         "pack": _microseconds(evidence.pack, repeats),
         "unpack": _microseconds(lambda: Evidence.unpack(packed), repeats),
-        "bytes": float(len(packed)),
+        "bytes": float(len(packed) + len(memory.pack())),
     }
 
 
@@ -90,7 +98,7 @@ def _microseconds(what: Callable[[], object], repeats: int) -> float:
     return min(rounds) * 1e6
 
 
-def _six(rule: AnalysisPlan, random: np.random.Generator) -> dict[str, Measurement]:
+def _six(rule: AnalysisPlan, random: np.random.Generator, own: int = 1, others: int = 1) -> dict[str, Measurement]:
     n, m, rates = (
         1000,
         9000,
@@ -101,13 +109,23 @@ def _six(rule: AnalysisPlan, random: np.random.Generator) -> dict[str, Measureme
         if metric.source.kind == "proportion":
             x, y = (int(random.binomial(v, rates[metric.name])) for v in (n, m))
             window = Window(begin=0, end=30_000)
-            found[metric.name] = Proportion(status="ok", window=window, canary={"a": (x, n)}, stable={"b": (y, m)})
+            found[metric.name] = Proportion(
+                status="ok", window=window, canary=_pods("a", own, x, n), stable=_pods("b", others, y, m)
+            )
             continue
         arms = (tuple(int(c) for c in random.multinomial(v, shares(0.2))) for v in (n, m))
         canary, stable = arms
         window = Window(begin=0, end=30_000)
         found[metric.name] = Distribution(status="ok", window=window, edges=EDGES, canary=canary, stable=stable)
     return found
+
+
+def _pods(arm: str, count: int, events: int, trials: int) -> dict[str, tuple[int, int]]:
+    """Counts spread over pods."""
+    return {
+        f"{arm}{i}": (events * (i + 1) // count - events * i // count, trials * (i + 1) // count - trials * i // count)
+        for i in range(count)
+    }
 
 
 def picture(seed: int = 3) -> str:

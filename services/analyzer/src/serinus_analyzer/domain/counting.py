@@ -100,7 +100,8 @@ def read(metric: PlanMetric, measured: Measurement | None, seconds: float) -> Re
 def _summed(pods: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
     if len(pods) == 1:
         return next(iter(pods.values()))
-    return sum([events for events, _ in pods.values()]), sum([trials for _, trials in pods.values()])
+    events, trials = zip(*pods.values(), strict=True) if pods else ((), ())
+    return sum(events), sum(trials)
 
 
 def _impossible(x: int, n: int, y: int, m: int, rate: bool) -> str:

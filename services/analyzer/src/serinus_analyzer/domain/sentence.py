@@ -86,6 +86,7 @@ def _abort(context: Context, _: Verdict) -> str:
 
 def _worse(context: Context, i: int) -> str:
     row, falling = _strongest(context, i), context.falling(i)
+    assert row is not None  # what has no channel has no evidence
     bound, side = (row.high, "most") if falling else (row.low, "least")
     how = "beyond the margin" if bound in (None, 1.0) else f"at {side} {bound:g} times the margin"
     return f"{_compared(context, i, row, *_carrying(row, falling))}; {how}"
@@ -223,6 +224,7 @@ def _leaning(context: Context) -> str:
     if i >= len(context.metrics):
         return _over_limit(context, i)
     row = _strongest(context, i)
+    assert row is not None
     return _compared(context, i, row, *_carrying(row, context.falling(i)))
 
 
