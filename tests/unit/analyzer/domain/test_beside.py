@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from serinus_analyzer.domain import beside
 from serinus_analyzer.domain.evidence import Evidence
 from serinus_analyzer.domain.judges import sequential
@@ -10,6 +12,7 @@ from serinus_contracts.events import Finding, Gauge, Measurement, MetricsCollect
 from serinus_contracts.plan import PlanLimit
 
 from tests.unit.analyzer.domain.builders import START, distribution, latency, metric, missing, plan
+from tests.unit.analyzer.domain.laws import lawful
 from tests.unit.analyzer.domain.pods import OVER, gauge, memory, others, own, pods, run, seen, settled, shares
 from tests.unit.analyzer.domain.runs import EDGES
 
@@ -163,7 +166,7 @@ def test_memory_that_grows_holds_what_would_proceed() -> None:
     assert (found.verdict, found.reason) == ("hold", "anomaly")
     assert found.sentence.startswith("hold: memory grows 23")
     assert "% an hour on the canary's pods, " in found.sentence
-    assert "on stable's (3 and 9 pods, p " in found.sentence
+    assert "on stable's (3 and 9 pods, p below 0.0001)" in found.sentence
     assert [one.decides for one in of_kind(found.findings, "trend")] == [True]
     assert found.metrics[-1].label == "warning"
 
@@ -347,6 +350,19 @@ def test_no_history_no_metrics_and_one_pod_are_answered() -> None:
     assert (found.verdict, found.findings) == ("hold", ())
     _, found = settled(plan(memory(), metric()), run(lambda _: {"memory": gauge([0.5], [])}, 8, pods(1, 0)))
     assert found.verdict == "hold"
+
+
+ODD = [0.0, -1.0, 0.5, 0.5001, 1e-300, 1e-9, 1e12, 1e150, 1e300, -1e300, 1.7976931348623157e308]
+
+
+@settings(lawful, max_examples=40)
+@given(st.integers(0, 10**6), st.integers(5, 9))
+def test_whatever_values_a_gauge_has_there_is_a_verdict(seed: int, looks: int) -> None:
+    values = np.random.default_rng(seed).choice(ODD, size=(looks, 7)).tolist()
+    _, found = settled(MAY, run(lambda n: {"memory": gauge(values[n - 1][:2], values[n - 1][2:])}, looks))
+    assert found.sentence
+    assert all(one.text for one in found.findings)
+    assert len(found.metrics) == 2
 
 
 def test_counts_of_a_million_millions_are_described() -> None:

@@ -255,7 +255,8 @@ BESIDE = [
               "2,000 requests exposed"),
     ("liveness", "hold: cart-new-0 (1 of 2 canary pods) restarted 3 times, last seen at 12:00; "
                  "a canary that does not serve hides its errors"),
-    ("anomaly", "hold: the canary's pods are unlike stable's, mostly in memory (5 of 15 pods, distance 1.3, p 0.0003)"),
+    ("anomaly", "hold: the canary's pods are unlike stable's, mostly in memory "
+                "(5 of 15 pods, distance 1.3, p 0.00033)"),
 ]  # fmt: skip
 
 

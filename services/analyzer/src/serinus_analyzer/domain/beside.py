@@ -37,7 +37,7 @@ def open(plan: AnalysisPlan) -> Memory:  # noqa: A001 - as a judge's
 
 
 def look(plan: AnalysisPlan, memory: Memory, snapshot: MetricsCollected) -> tuple[Memory, Beside]:
-    """The memory after the look, and what was found. No two looks must be given twice or out of order."""
+    """The memory after the look, and what was found. Looks must come in their order, each once."""
     scheme = scheme_of(plan)
     memory = _entered(plan, memory, snapshot)
     ids = {pod.name: following.identity(pod.name) for pod in snapshot.pods if pod.arm == "canary"}

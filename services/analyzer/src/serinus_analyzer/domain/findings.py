@@ -65,10 +65,8 @@ def of_proportions(name: str, canary: Counts, stable: Counts, better: Better = "
         values["ratio"] = own / other
     times = f", {plain(own / other)} times stable's" if other > 0 else ""
     counts = f"{canary[0]:,} of {canary[1]:,}; {stable[0]:,} of {stable[1]:,}"
-    text = (
-        f"{name} {percent(own)} against {percent(other)} on stable{times} ({counts}); z {found.z:.1f}, {_p(found.p)}, "
-    )
-    text += f"Cohen's h {found.h:.2f}"
+    text = f"{name} {percent(own)} against {percent(other)} on stable{times} ({counts}); "
+    text += f"z {found.z:.1f}, {p_value(found.p)}, Cohen's h {found.h:.2f}"
     return _finding("statistics", name, degree, text, values)
 
 
@@ -90,10 +88,8 @@ def of_durations(name: str, edges: Sequence[float], canary: Sequence[int], stabl
     if other > 0:
         values["ratio"] = own / other
         degree, times = severity("latency", own / other), f", {plain(own / other)} times stable's"
-    text = (
-        f"{name} p95 {edge(own)} against {edge(other)} on stable{times}; Mann-Whitney z {found.z:.1f}, {_p(found.p)}, "
-    )
-    text += f"rank-biserial {found.rank_biserial:.2f}"
+    text = f"{name} p95 {edge(own)} against {edge(other)} on stable{times}; "
+    text += f"Mann-Whitney z {found.z:.1f}, {p_value(found.p)}, rank-biserial {found.rank_biserial:.2f}"
     return _finding("statistics", name, degree, text, values)
 
 
@@ -105,7 +101,7 @@ def of_trend(name: str, hours: Sequence[float], values: Sequence[float], better:
         return None
     way = "falls" if better == "higher" else "rises"
     text = f"{name} of the canary {way} by {plain(abs(found.slope))} an hour over {len(values)} points; "
-    text += f"Mann-Kendall {_p(found.p)}"
+    text += f"Mann-Kendall {p_value(found.p)}"
     numbers = {"slope_per_hour": found.slope, "tau": found.tau, "z": found.z, "p": found.p}
     return _finding("trend", name, "info", text, numbers)
 
@@ -129,7 +125,8 @@ def _lost(count: float) -> str:
     return f"{abs(count):,.0f} {'gained' if count < 0 and round(count) else 'lost'}"
 
 
-def _p(p: float) -> str:
+def p_value(p: float) -> str:
+    """p 0.012, p below 0.0001."""
     return f"p {p:.2g}" if p >= 1e-4 else "p below 0.0001"
 
 

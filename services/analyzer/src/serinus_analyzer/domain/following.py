@@ -20,6 +20,8 @@ from serinus_analyzer.domain.value import Floats
 
 MOST_OWN, MOST = 6, 16
 """Pods followed of the canary, and in all."""
+LARGEST = 1e30
+"""A gauge whose value is larger, or no number, is not compared: sums would leave single precision."""
 POINTS = 8
 """Points kept of a series: when it is full every second one is dropped, and half as many are taken from then on."""
 
@@ -108,8 +110,8 @@ def _values(metric: PlanMetric, measured: Measurement | None, arm: str, loads: M
     if not isinstance(measured, Gauge):
         return {}
     if isinstance(metric.source, Gauged) and metric.source.rate:
-        return {name: value / loads[name] for name, value in of_pods.items() if loads.get(name, 0) > 0}
-    return dict(of_pods)
+        of_pods = {name: value / loads[name] for name, value in of_pods.items() if loads.get(name, 0) > 0}
+    return {name: value for name, value in of_pods.items() if abs(value) < LARGEST}
 
 
 def followed(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import exp, isnan
+from math import expm1, isnan, log
 
 import numpy as np
 from serinus_contracts.events import Finding, Label, MetricsCollected, MetricVerdict, Reason
@@ -15,6 +15,9 @@ from serinus_analyzer.domain.layout import GAUGE_SHARE
 from serinus_analyzer.domain.liveness import Liveness
 from serinus_analyzer.domain.memory import Memory
 from serinus_analyzer.domain.wording import duration, names, percent
+
+MOST_GROWTH = log(100)
+"""Growth an hour (in ln) of which no more is told: a few seconds of it do not last an hour."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,12 @@ class Beside:
 def growing(plan: AnalysisPlan, i: int, row: Sequence[float]) -> str:
     """memory grows 42 % an hour on the canary's pods, 1 % on stable's (3 and 9 pods, p 0.0001)."""
     here, there, p, own, others, _ = row
-    grow = f"{_named(plan, i)} grows {percent(exp(here) - 1)} an hour on the canary's pods, {percent(exp(there) - 1)}"
-    return f"{grow} on stable's ({own:.0f} and {others:.0f} pods, p {p:.1g})"
+    grow = f"{_named(plan, i)} grows {_hourly(here)} an hour on the canary's pods, {_hourly(there)}"
+    return f"{grow} on stable's ({own:.0f} and {others:.0f} pods, {findings.p_value(p)})"
+
+
+def _hourly(slope: float) -> str:
+    return percent(expm1(slope)) if slope < MOST_GROWTH else f"more than {percent(expm1(MOST_GROWTH))}"
 
 
 def _named(plan: AnalysisPlan, i: int) -> str:
@@ -52,7 +59,7 @@ def unlike(plan: AnalysisPlan, scheme: Scheme, memory: Memory) -> str:
     distance, p, _, own, every, _, *parts = memory.unlike.tolist()
     most = [f for f in sorted(range(len(parts)), key=lambda f: -parts[f]) if parts[f] >= 0.25 * sum(parts)]
     of = names([_named(plan, scheme.features[f]) for f in most])
-    how = f"{own:.0f} of {every:.0f} pods, distance {distance:.1f}, p {p:.1g}"
+    how = f"{own:.0f} of {every:.0f} pods, distance {distance:.1f}, {findings.p_value(p)}"
     return f"the canary's pods are unlike stable's, mostly in {of} ({how})"
 
 
