@@ -43,6 +43,7 @@ class World:
 
     children: Family
     url: str
+    namespace: str = "shop"
 
     @property
     def kubeconfig(self) -> Path:
@@ -63,12 +64,12 @@ class World:
         httpx.delete(f"{self.url}/world/faults").raise_for_status()
 
     def release(self, name: str = "checkout", tag: str = "v2") -> None:
-        body = {"namespace": "shop", "name": name, "image": f"registry.example.com/shop/{name}:{tag}"}
+        body = {"namespace": self.namespace, "name": name, "image": f"registry.example.com/shop/{name}:{tag}"}
         httpx.post(f"{self.url}/world/release", json=body).raise_for_status()
 
     def rollout(self, name: str = "checkout") -> dict[str, Any]:
         """The Rollout's object."""
-        path = f"/apis/argoproj.io/v1alpha1/namespaces/shop/rollouts/{name}"
+        path = f"/apis/argoproj.io/v1alpha1/namespaces/{self.namespace}/rollouts/{name}"
         found: dict[str, Any] = httpx.get(self.url + path).raise_for_status().json()
         return found
 
@@ -79,7 +80,7 @@ class World:
     def patch(self, patch: list[dict[str, Any]] | dict[str, Any], name: str = "checkout", part: str = "") -> int:
         """JSON patch (a list) or merge patch, as an operator sends it; gives the answer's code."""
         kind = "json-patch" if isinstance(patch, list) else "merge-patch"
-        path = f"/apis/argoproj.io/v1alpha1/namespaces/shop/rollouts/{name}{part}"
+        path = f"/apis/argoproj.io/v1alpha1/namespaces/{self.namespace}/rollouts/{name}{part}"
         headers = {"content-type": f"application/{kind}+json"}
         return httpx.patch(self.url + path, content=json.dumps(patch), headers=headers).status_code
 

@@ -15,6 +15,7 @@ from serinus_runtime.clock import now_ms
 from serinus import people, show
 from serinus.board import Board
 from serinus.explain import explain
+from serinus.import_.command import import_
 from serinus.options import (
     INTERRUPTED,
     LOCAL,
@@ -129,6 +130,7 @@ app.command(epilog="Example: serinus validate policies/*.yaml --rollout rollout.
 app.command(epilog="Example: serinus explain shop/checkout")(explain)
 app.command(epilog="Example: serinus power policy.yaml -r rollout.yaml --rate 50/s --baseline errors=0.002")(power)
 app.command(epilog="Example: serinus replay policy.yaml shop/checkout --judge sequential --save looks.jsonl")(replay)
+app.command("import", epilog="Example: serinus import rollout.yaml templates.yaml > policy.yaml")(import_)
 people.register(app)
 
 

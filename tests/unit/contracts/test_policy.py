@@ -21,6 +21,12 @@ def test_a_short_policy_gets_careful_defaults() -> None:
     assert (spec.budget.false_abort, spec.budget.false_proceed) == (0.01, 0.05)
 
 
+def threshold(**conditions: Any) -> dict[str, Any]:
+    """A spec of the judge `threshold` with one metric."""
+    asked = {"name": "success", "query": "up", "conditions": {"success": "result[0] > 0.9"} | conditions}
+    return {"judge": {"name": "threshold"}, "metrics": [asked]}
+
+
 @pytest.mark.parametrize(
     ("spec", "complaint"),
     [
@@ -47,6 +53,13 @@ def test_a_short_policy_gets_careful_defaults() -> None:
         ({"source": {"preset": "service-label"}}, "canary and stable are given with preset service-label"),
         ({"source": {"preset": "service-label", "canary": "a", "stable": "a"}}, "could not be told apart"),
         ({"budget": {"false_abort": 0}}, "greater than 0"),
+        (threshold(success="result[0] => 1"), "column 11: unexpected '=': write == to compare"),
+        (threshold(interval="30s"), "it would never end"),
+        (threshold(count=2), "a count above 1 needs an interval"),
+        (threshold(failure_limit=-1), "failure_limit -1 needs consecutive_success_limit"),
+        (threshold(interval="30s", count=3, failure_limit=4), "too small for its limits"),
+        (threshold(interval="0s", count=3), "longer than 0s"),
+        (threshold(interval="10s", count=3), "a look is taken every 30 s: set spec.interval to 10s"),
     ],
 )
 def test_what_could_not_work_is_refused_with_the_reason(spec: dict[str, Any], complaint: str) -> None:

@@ -5,6 +5,7 @@ from serinus_console.domain.card import Asked, Card
 from serinus_console.domain.next_step import next_step
 from serinus_contracts import AnalysisPlan, DecisionTaken
 from serinus_contracts.freeze import FreezeRule
+from serinus_contracts.policy import ThresholdRule
 
 from tests.support import RUN, observed, plan, stage, verdict
 
@@ -35,6 +36,12 @@ def card(
         (
             card({"verdict": "hold", "reason": "before_minimum"}, one=plan(stages=(stage(5, 0, minimum=30.0),))),
             "may advance in 18 s at the earliest",
+        ),
+        (
+            card(
+                {"verdict": "hold", "reason": "insufficient_evidence"}, one=plan(judge=ThresholdRule(name="threshold"))
+            ),
+            "stays at 5 % until its analysis has succeeded, 48 s left",
         ),
         (
             card({"verdict": "hold", "reason": "insufficient_evidence"}),

@@ -165,3 +165,9 @@ def test_the_past_is_that_of_every_revision_but_the_canarys(source: dict[str, st
         assert not of_the_past("checkout-6d9f8b7c5-x2z4k", namespace="other")
         by_service = source.get("preset") == "service-label"
         assert of_the_past("checkout-6d9f8b7c5-x2z4k", service="checkout-canary") != by_service
+
+
+def test_a_metric_of_a_weight_that_the_rollout_does_not_have_is_pointed_out() -> None:
+    asked = {"name": "success", "query": "up", "conditions": {"success": "result[0] > 0.9", "weights": [33]}}
+    (told,) = warnings(policy(judge={"name": "threshold"}, metrics=[asked]), GATED)
+    assert "metric success: the Rollout does not have the weight 33 %" in told

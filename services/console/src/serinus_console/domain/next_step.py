@@ -59,4 +59,6 @@ def _while_held(plan: AnalysisPlan, observed: RolloutObserved, verdict: VerdictR
     left = stage.maximum - elapsed
     until = f", {left:.0f} s left" if left > 0 else ""
     goal = "it is shown to be within its margins" if stage.gate == "proof" else "nothing speaks against it"
+    if plan.judge.name == "threshold":
+        goal = "its analysis has succeeded"
     return f"stays at {observed.set_weight} % until {goal}{until}"

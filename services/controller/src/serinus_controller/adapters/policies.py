@@ -55,7 +55,7 @@ def load_text(text: str, file: str) -> list[CanaryPolicy]:
     for node, document in zip(nodes, documents, strict=True):
         if document is None:
             continue
-        problems += _given_twice(node, file)
+        problems += given_twice(node, file)
         try:
             policies.append(CanaryPolicy.model_validate(document))
         except ValidationError as error:
@@ -65,7 +65,7 @@ def load_text(text: str, file: str) -> list[CanaryPolicy]:
     return policies
 
 
-def _given_twice(node: yaml.Node, file: str) -> Iterator[Problem]:
+def given_twice(node: yaml.Node, file: str) -> Iterator[Problem]:
     """YAML would let the second of two equal keys win without a word."""
     children = []
     if isinstance(node, yaml.MappingNode):
@@ -78,7 +78,7 @@ def _given_twice(node: yaml.Node, file: str) -> Iterator[Problem]:
     elif isinstance(node, yaml.SequenceNode):
         children = node.value
     for child in children:
-        yield from _given_twice(child, file)
+        yield from given_twice(child, file)
 
 
 def _problems(error: ValidationError, node: yaml.Node, file: str) -> Iterator[Problem]:
@@ -88,7 +88,7 @@ def _problems(error: ValidationError, node: yaml.Node, file: str) -> Iterator[Pr
         # A list is also called too short for the items in it that were refused.
         if item["type"] == "too_short" and any(len(other["loc"]) > len(location) for other in items):
             continue
-        mark = _mark(node, location, key=item["type"] == "extra_forbidden")
+        mark = mark_of(node, location, key=item["type"] == "extra_forbidden")
         message = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
             message = f"unknown key{_suggestion(location)}"
@@ -97,7 +97,7 @@ def _problems(error: ValidationError, node: yaml.Node, file: str) -> Iterator[Pr
         yield Problem(file, mark.line + 1, mark.column + 1, ".".join(map(str, location)), message)
 
 
-def _mark(node: yaml.Node, location: Location, *, key: bool) -> yaml.Mark:
+def mark_of(node: yaml.Node, location: Location, *, key: bool) -> yaml.Mark:
     """Where a location stands in the text; what is missing stands where its parent begins."""
     mark = node.start_mark
     for depth, part in enumerate(location):

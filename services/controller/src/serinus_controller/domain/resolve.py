@@ -75,6 +75,13 @@ def warnings(policy: CanaryPolicy, found: Sequence[Stage]) -> list[str]:
     unknown = [str(stage.weight) for stage in spec.stages if stage.weight not in weights]
     if unknown:
         told.append(f"policy {name} has stages that the Rollout does not: {', '.join(unknown)} %")
+    for metric in spec.metrics:
+        never = sorted(set(metric.conditions.weights or ()) - weights) if metric.conditions else []
+        if never:
+            told.append(
+                f"policy {name}, metric {metric.name}: the Rollout does not have the weight "
+                f"{', '.join(map(str, never))} % at which it is to be measured"
+            )
     return told
 
 

@@ -1,0 +1,1 @@
+"""`serinus import`: a Rollout and its AnalysisTemplates become a CanaryPolicy of the judge `threshold`."""

@@ -1,0 +1,84 @@
+"""The command: policy to stdout, everything else to stderr, so that it can be redirected into a file."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.console import Console
+from serinus_controller.adapters.policies import PolicyError
+
+from serinus.import_.convert import Imported, convert
+from serinus.import_.manifests import read
+from serinus.options import INCONCLUSIVE, fail, print_json
+
+
+class Format(StrEnum):
+    yaml = "yaml"
+    json = "json"
+
+
+class Mode(StrEnum):
+    shadow = "shadow"
+    guard = "guard"
+    enforce = "enforce"
+
+
+Files = Annotated[list[Path], typer.Argument(help="The Rollout's manifest and those of its AnalysisTemplates.")]
+ModeOption = Annotated[Mode, typer.Option(help="guard fits the Rollout as it is; enforce needs the gates of the diff.")]
+FormatOption = Annotated[Format, typer.Option("--output", "-o", help="How to print the policy.")]
+
+
+def import_(files: Files, mode: ModeOption = Mode.guard, output: FormatOption = Format.yaml) -> None:
+    """Make a CanaryPolicy of a Rollout and its AnalysisTemplates, judged by Argo's rules with every number kept.
+
+    Tells how the steps would change so that verdicts advance the weight, and what a policy cannot express.
+    Exit codes: 0 all is expressed, 1 no policy comes of it, 4 something that Argo judges is left out.
+    """
+    try:
+        made = convert(read(files), mode.value)
+    except PolicyError as error:
+        fail(str(error))
+    if output is Format.json:
+        lost = [str(problem) for problem in made.told.lost]
+        document = {"policy": made.policy, "steps": made.steps, "diff": made.diff}
+        print_json(document | {"not_expressed": lost, "notes": made.told.notes})
+    else:
+        sys.stdout.write(yaml.dump(made.policy, Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True))
+        sys.stdout.flush()
+        _tell(made, mode)
+    if made.told.lost:
+        raise typer.Exit(INCONCLUSIVE)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes as a person does: queries line by line, weights in one."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+def _list(dumper: yaml.SafeDumper, items: list[Any]) -> yaml.Node:
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", items, all(isinstance(item, int) for item in items))
+
+
+_Dumper.add_representer(str, _text)
+_Dumper.add_representer(list, _list)
+
+
+def _tell(made: Imported, mode: Mode) -> None:
+    console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    if made.diff:
+        purpose = "are needed, as" if mode is Mode.enforce else "would be needed for --mode enforce, where"
+        console.print(f"These steps {purpose} a verdict can open a gate only at `pause: {{}}`:", style="bold")
+        for line in made.diff.splitlines():
+            console.print(line, style={"+": "green", "-": "red"}.get(line[:1], ""))
+    if made.told.lost:
+        console.print("Not expressed, so no longer judged:", style="bold")
+    for problem in made.told.lost:
+        console.print(f"{problem}")
+    for note in made.told.notes:
+        console.print(f"note: {note}")

@@ -1,0 +1,84 @@
+"""The parts of Argo's manifests that are read. What they do not name is kept aside, to be told as not expressed."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from serinus_contracts.base import Seconds
+
+
+def _text(value: object) -> object:
+    """Arguments are texts, but many people write numbers."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Text = Annotated[str, BeforeValidator(_text)]
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class Argument(Part):
+    name: str
+    value: Text | None = None
+    valueFrom: dict[str, Any] | None = None  # noqa: N815 - Argo's spelling, here and below
+
+
+class Ref(Part):
+    templateName: str  # noqa: N815
+    clusterScope: bool = False  # noqa: N815
+
+
+class DryRun(Part):
+    metricName: str  # noqa: N815
+
+
+class Analysis(Part):
+    """An analysis of a Rollout, in a step or in the background; and what a template says beside its metrics."""
+
+    templates: tuple[Ref, ...] = ()
+    args: tuple[Argument, ...] = ()
+    dryRun: tuple[DryRun, ...] = ()  # noqa: N815
+    measurementRetention: Any = None  # noqa: N815
+    analysisRunMetadata: Any = None  # noqa: N815
+    startingStep: int = 0  # noqa: N815
+
+
+class Template(Analysis):
+    metrics: tuple[dict[str, Any], ...] = ()
+
+
+class Metric(Part):
+    name: str
+    interval: Seconds | None = None
+    initialDelay: Seconds = 0.0  # noqa: N815
+    count: int = 0
+    successCondition: Text | None = None  # noqa: N815
+    failureCondition: Text | None = None  # noqa: N815
+    failureLimit: int = 0  # noqa: N815
+    inconclusiveLimit: int = 0  # noqa: N815
+    consecutiveErrorLimit: int = 4  # noqa: N815
+    consecutiveSuccessLimit: int = 0  # noqa: N815
+    provider: dict[str, Any]
+
+
+class Prometheus(Part):
+    query: str
+    address: str = ""
+
+
+class Pause(Part):
+    duration: Seconds | None = None
+
+
+class Canary(Part):
+    steps: tuple[Any, ...] = ()
+    analysis: Analysis | None = None
+
+
+class Step(Part):
+    """One step of a canary; the other kinds stay with Argo."""
+
+    setWeight: Annotated[int, Field(ge=0, le=100)] | None = None  # noqa: N815
+    pause: Pause | None = None
+    analysis: Analysis | None = None

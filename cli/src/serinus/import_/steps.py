@@ -1,0 +1,86 @@
+"""A Rollout's steps as stages, and the same steps with gates in place of timed pauses and analyses."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+from serinus_controller.adapters.policies import Location, PolicyError
+
+from serinus.import_.manifests import Manifest
+from serinus.import_.parts import Analysis, Canary, Step
+
+CANARY = ("spec", "strategy", "canary")
+STEPS: Location = (*CANARY, "steps")
+
+
+@dataclass
+class Stage:
+    """From one setWeight to the next: seconds of timed pauses, analyses with the index of their step, gates."""
+
+    weight: int
+    first: int
+    pause: float = 0.0
+    analyses: list[tuple[int, Analysis]] = field(default_factory=list)
+    gates: int = 0
+    after_gate: bool = False
+
+    @property
+    def judged(self) -> bool:
+        """Whether Argo goes on by itself at the end of something here."""
+        return bool(self.pause or self.analyses)
+
+
+def read_canary(rollout: Manifest) -> tuple[Canary, list[Step]]:
+    """The strategy and its steps. Raises PolicyError naming the place."""
+    if not rollout.part("spec", "strategy", "canary"):
+        raise PolicyError([rollout.problem(CANARY[:-1], "no canary strategy: only canaries can be imported")])
+    canary = rollout.checked(Canary, rollout.part(*CANARY), CANARY)
+    steps: list[Step] = []
+    for index, step in enumerate(canary.steps):
+        # A `pause` without anything in it is null in YAML, and a pause without end for Argo.
+        if isinstance(step, dict) and "pause" in step and step["pause"] is None:
+            step = step | {"pause": {}}
+        steps.append(rollout.checked(Step, step, (*STEPS, index)))
+    return canary, steps
+
+
+def stages_of(steps: Sequence[Step]) -> list[Stage]:
+    """The stages in order; what comes before the first setWeight belongs to none."""
+    found: list[Stage] = []
+    for index, step in enumerate(steps):
+        if step.setWeight is not None:
+            found.append(Stage(step.setWeight, index))
+        elif found and step.pause is not None and step.pause.duration is None:
+            found[-1].gates += 1
+        elif found and step.pause is not None:
+            found[-1].pause += step.pause.duration or 0.0
+            found[-1].after_gate |= found[-1].gates > 0
+        elif found and step.analysis is not None:
+            found[-1].analyses.append((index, step.analysis))
+            found[-1].after_gate |= found[-1].gates > 0
+    return found
+
+
+def gated(steps: Sequence[Any], read: Sequence[Step], stages: Sequence[Stage]) -> list[Any]:
+    """The steps with one gate for the verdict where a stage had timed pauses or analyses; people's gates stay."""
+    starts = {stage.first: stage for stage in stages}
+    made: list[Any] = []
+    inside = False
+    for index, (step, one) in enumerate(zip(steps, read, strict=True)):
+        timed = one.pause is not None and one.pause.duration is not None
+        inside = inside or index in starts
+        if not inside or not (timed or one.analysis is not None):
+            made.append(step)
+        if index in starts and starts[index].judged:
+            made.append({"pause": {}})
+    return made
+
+
+def diff(rollout: Manifest, wanted: Sequence[Any]) -> str:
+    """A unified diff of the manifest's steps, as YAML; empty if nothing is to be changed."""
+    steps = rollout.part(*CANARY)["steps"]
+    before, after = (yaml.safe_dump(each, sort_keys=False).splitlines() for each in (steps, list(wanted)))
+    lines = difflib.unified_diff(before, after, f"{rollout.file} steps", f"{rollout.file} steps, gated", "", "", 99, "")
+    return "\n".join(lines)
