@@ -86,6 +86,10 @@ def _structural(schema: Schema, definitions: Schema) -> Schema:
         return _structural({**resolved, **{k: v for k, v in schema.items() if k != "$ref"}}, definitions)
     if "anyOf" in schema:
         return _one_of(schema, definitions)
+    if "oneOf" in schema:
+        # One of several models by a field of theirs: a structural schema cannot hold the fields of all.
+        about = {"description": schema["description"]} if "description" in schema else {}
+        return {"type": "object", "x-kubernetes-preserve-unknown-fields": True, **about}
     found = {name: value for name, value in schema.items() if name not in _DROPPED}
     if "const" in found:
         found["enum"] = [found.pop("const")]

@@ -22,6 +22,8 @@ PAGE = 500
 async def connect(kubeconfig: str, context: str) -> ApiClient:
     """A client by a kubeconfig file, or by the pod's service account. Raises ValueError saying what is missing."""
     configuration = Configuration()
+    # Each watch holds a connection as long as it lasts: with a limit, those of many namespaces would starve the acts.
+    configuration.connection_pool_maxsize = 0
     try:
         if kubeconfig:
             await config.load_kube_config(kubeconfig, context=context or None, client_configuration=configuration)
