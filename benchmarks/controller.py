@@ -1,0 +1,194 @@
+"""A controller that watches many Rollouts: its memory, and how long a verdict takes to become a confirmed patch.
+
+    python -m benchmarks.controller [--quick]
+
+Controller, simulator (Argo without delay of its own) and Redis are processes of this machine and share its cores. A
+verdict is added to the stream, one after another at an even pace, while all Rollouts wait at their first gate and are
+listed every five seconds as in production; the time ends when the decision, confirmed by reading back, is on its
+stream. Prints a table and, as the last line, JSON.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import yaml
+from redis.asyncio import Redis
+from serinus.demo.processes import Child, Family, family
+from serinus.demo.run import server
+from serinus_contracts import DecisionTaken, Keys, RolloutObserved, VerdictReached, from_entry, seal, to_entry
+
+KEYS = Keys("benchmark")
+GOAL_RSS, GOAL_P99 = 200.0, 100.0
+STEPS = [{"setWeight": 5}, {"pause": {}}, {"setWeight": 50}, {"pause": {}}]
+POLICY = {
+    "apiVersion": "serinus.dev/v1",
+    "kind": "CanaryPolicy",
+    "metadata": {"name": "shop"},
+    "spec": {
+        "match": {"namespace": "shop"},
+        "mode": "enforce",
+        "metrics": [{"name": "errors", "preset": "http-errors"}],
+    },
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="100 Rollouts and 100 verdicts instead of 1,000 and 500")
+    quick = parser.parse_args().quick
+    rollouts, verdicts = (100, 100) if quick else (1000, 500)
+    with family(Path(tempfile.mkdtemp(prefix="serinus-benchmark-"))) as children, server(None) as redis:
+        figures = asyncio.run(measure(children, redis, rollouts, verdicts))
+    missed = [
+        f"{name}: {figures[name]:g}, at most {goal:g}"
+        for name, goal in (("rss_mib", GOAL_RSS), ("p99_ms", GOAL_P99))
+        if figures[name] > goal
+    ]
+    print(f"{'figure':28} {'measured':>10} {'goal':>8}")
+    goals = {"rss_mib": GOAL_RSS, "p99_ms": GOAL_P99}
+    for name, value in figures.items():
+        print(f"{name:28} {value:>10g} {goals.get(name, ''):>8}")
+    print(json.dumps({"benchmark": "controller", "figures": figures, "missed": missed}))
+    return 0
+
+
+async def measure(children: Family, redis: str, rollouts: int, verdicts: int) -> dict[str, float]:
+    url, controller = await start(children, redis, rollouts)
+    async with Redis.from_url(redis) as client, httpx.AsyncClient(base_url=url, timeout=60) as http:
+        began = time.monotonic()
+        for number in range(rollouts):
+            body = {"namespace": "shop", "name": f"r{number}", "image": f"registry.example.com/shop/r{number}:v2"}
+            (await http.post("/world/release", json=body)).raise_for_status()
+        waiting = await all_at_gates(client, rollouts)
+        seconds = time.monotonic() - began
+        before, spent = time.monotonic(), cpu_seconds(controller.pid)
+        await asyncio.sleep(15)  # what it costs to watch, while nothing happens
+        idle = (cpu_seconds(controller.pid) - spent) / (time.monotonic() - before)
+        times = [taken async for taken in judge(client, waiting[:verdicts])]
+    return {
+        "rollouts": rollouts,
+        "seconds_until_all_at_gate": round(seconds, 1),
+        "idle_cores": round(idle, 3),
+        "rss_mib": round(peak_rss(controller.pid), 1),
+        "verdicts": len(times),
+        "p50_ms": round(float(np.percentile(times, 50)) * 1000, 1),
+        "p99_ms": round(float(np.percentile(times, 99)) * 1000, 1),
+        "slowest_ms": round(max(times) * 1000, 1),
+    }
+
+
+async def start(children: Family, redis: str, rollouts: int) -> tuple[str, Child]:
+    """The simulator's address, and the controller."""
+    folder = children.folder
+    light = {"replicas": 1, "steps": STEPS, "traffic": {"requests_per_second": 1}}
+    scenario = {
+        "seed": 1,
+        "prometheus": {"scrape_interval": "1h", "retention": "3h"},
+        "argo": {"delay": 0},
+        "pods": {"ready_after": "10ms"},
+        "kubernetes": {"history": 100_000},
+        "rollouts": [{"name": f"r{number}", "namespace": "shop", **light} for number in range(rollouts)],
+    }
+    (folder / "scenario.yaml").write_text(yaml.safe_dump(scenario))
+    (folder / "policies").mkdir()
+    (folder / "policies" / "shop.yaml").write_text(yaml.safe_dump(POLICY))
+    ready = folder / "ready.json"
+    options = ["--ready-file", str(ready), "--kubeconfig", str(folder / "kubeconfig")]
+    simulator = children.start("simulator", "serinus_simulator", str(folder / "scenario.yaml"), *options)
+    async with asyncio.timeout(300):
+        while not (ready.exists() and ready.read_text().strip()):
+            assert not simulator.dead, simulator.last_words()
+            await asyncio.sleep(0.1)
+    controller = children.start(
+        "controller",
+        "serinus_controller",
+        SERINUS_REDIS_URL=redis,
+        SERINUS_REDIS_TAG=KEYS.tag,
+        SERINUS_HTTP_PORT="0",
+        SERINUS_KUBECONFIG=str(folder / "kubeconfig"),
+        SERINUS_POLICIES=str(folder / "policies"),
+    )
+    return json.loads(ready.read_text())["url"], controller
+
+
+async def all_at_gates(client: Any, rollouts: int) -> list[RolloutObserved]:
+    """What is known of each run, once every Rollout waits at its first gate."""
+    found: dict[str, RolloutObserved] = {}
+    last = "0"
+    async with asyncio.timeout(600):
+        while sum(event.gate_started is not None for event in found.values()) < rollouts:
+            for _, entries in await client.xread({KEYS.stream("rollouts"): last}, block=1000):
+                last = entries[-1][0]
+                for _, fields in entries:
+                    event = from_entry(RolloutObserved, fields).data
+                    found[event.run.name] = event
+    return list(found.values())
+
+
+async def judge(client: Any, waiting: list[RolloutObserved]) -> AsyncIterator[float]:
+    """Seconds from each verdict to the decision that confirms its step."""
+    decisions = KEYS.stream("decisions")
+    for about in waiting:
+        entry = to_entry(seal(verdict(about), source="/benchmark", now=1))
+        newest = await client.xrevrange(decisions, count=1)
+        last = newest[0][0] if newest else "0"
+        began = time.perf_counter()
+        await client.xadd(KEYS.stream("verdicts"), entry)
+        done = False
+        while not done:
+            for _, entries in await client.xread({decisions: last}, block=10_000):
+                last = entries[-1][0]
+                for _, fields in entries:
+                    decision = from_entry(DecisionTaken, fields).data
+                    done |= (decision.run.id, decision.state) == (about.run.id, "confirmed")
+        yield time.perf_counter() - began
+        await asyncio.sleep(0.02)  # so that they are spread over several lists
+
+
+def verdict(about: RolloutObserved) -> VerdictReached:
+    return VerdictReached(
+        run=about.run,
+        follows=0,
+        end=round(time.time() * 1000),
+        verdict="proceed",
+        reason="quiet",
+        sentence="proceed",
+        since=0,
+        changed=True,
+        look=1,
+        step=about.step,
+        stage=about.stage,
+        stage_started=about.stage_started,
+        weight=about.set_weight,
+        exposed=1,
+        log_abort=-1,
+        metrics=(),
+        plan=about.plan,
+        judge="sequential",
+    )
+
+
+def peak_rss(pid: int) -> float:
+    """MiB."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
