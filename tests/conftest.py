@@ -4,11 +4,16 @@ from collections.abc import AsyncIterator, Iterator
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 from serinus_contracts import Keys
 from serinus_runtime.redis import Client, connected
 
 from tests.servers import configured_redis
 from tests.topologies import TOPOLOGIES
+
+# Nothing is timed in a test: how long an example takes tells of the machine.
+settings.register_profile("serinus", deadline=None)
+settings.load_profile("serinus")
 
 
 @pytest.fixture(scope="session")

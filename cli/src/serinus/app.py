@@ -58,7 +58,7 @@ def demo(
     options = Options(redis_url=redis_url, keep=keep, limit=limit, seed=seed, json=output is Output.json)
     try:
         result = asyncio.run(play(options, console))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         console.print("ended, all processes with it")
         raise typer.Exit(INTERRUPTED) from None
     except DemoError as error:

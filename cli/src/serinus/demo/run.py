@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -48,7 +49,11 @@ EXPECTED = (
 
 
 async def demo(options: Options, console: Console) -> Result:
-    """Run until every release has ended as it must, or the time is up."""
+    """Run until every release has ended as it must, or the time is up. Cancelled by SIGINT and SIGTERM."""
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     with server(options.redis_url) as url, family() as children, as_file(files(__package__)) as data:
         # In a Redis that others use too, the demo keeps to itself.
         tag = "serinus" if options.redis_url is None else f"serinus-demo-{os.getpid()}"
