@@ -24,8 +24,8 @@ class Channels:
     """The constants of C channels; the first `abort` of them can abort, those in `proceed` have a part in proceeding.
 
     ratio, absolute: the margin; falling: events are good (higher is better); rate: events may exceed trials;
-    unpaired: 1 where events follow trials of earlier windows, else 0; stages: how many the plan has; with_interval:
-    whether the rows of the interval are kept.
+    unpaired: 1 where events follow trials of earlier windows, else 0; odds: shares among those, which never exceed 1;
+    stages: how many the plan has; with_interval: whether the rows of the interval are kept.
     """
 
     ratio: Floats
@@ -33,6 +33,7 @@ class Channels:
     falling: Bools
     rate: Bools
     unpaired: Floats
+    odds: Bools
     abort: int
     proceed: Index
     stages: int
@@ -51,9 +52,13 @@ class Channels:
         return bool(self.unpaired.any())
 
     @cached_property
+    def some_odds(self) -> bool:
+        return bool(self.odds.any())
+
+    @cached_property
     def share(self) -> Floats:
         """1 for shares, 0 for rates."""
-        result: Floats = np.where(self.rate, 0.0, 1.0)
+        result: Floats = np.where(self.rate & ~self.odds, 0.0, 1.0)
         return result
 
     @cached_property

@@ -83,23 +83,35 @@ def read(plan: AnalysisPlan, course: Course, snapshot: MetricsCollected) -> Look
     if len(course.seen) != len(plan.metrics):
         raise EvidenceError(f"evidence of {len(course.seen)} metrics does not fit the plan of {plan.policy}")
     length = (snapshot.end - snapshot.follows) / 1000 if snapshot.follows else plan.interval
+    old = snapshot.end - 1000 * plan.warmup
+    young = frozenset(pod.name for pod in snapshot.pods if pod.started is not None and pod.started > old)
     readings = tuple(
-        _read(metric, seen, snapshot, length) for metric, seen in zip(plan.metrics, course.seen, strict=True)
+        _read(metric, seen, snapshot, length, young) for metric, seen in zip(plan.metrics, course.seen, strict=True)
     )
     fresh = (snapshot.stage, snapshot.stage_started) != (course.stage, course.stage_started)
     return Look(snapshot, readings, fresh)
 
 
-def _read(metric: PlanMetric, seen: Seen, snapshot: MetricsCollected, length: float) -> Reading:
+def _read(metric: PlanMetric, seen: Seen, snapshot: MetricsCollected, length: float, young: frozenset[str]) -> Reading:
     measured = snapshot.metrics.get(metric.name)
     if metric.source.kind == "gauge" and isinstance(measured, Gauge):
-        if measured.status == "ok" and not measured.canary:
-            return Reading("no_data", "no pod of the canary", length, measured=measured)
-        return Reading(measured.status, measured.detail, length, measured=measured)
+        return _gauge(measured, young, length)
     reading = counting.read(metric, measured, length)
     if reading.tails is not None and seen.edge is not None and seen.edge not in reading.tails.place:
         return Reading("error", "bucket edges changed during the run", length, measured=measured)
     return reading
+
+
+def _gauge(measured: Gauge, young: frozenset[str], length: float) -> Reading:
+    """Of the pods that are warm."""
+    if measured.status != "ok":
+        return Reading(measured.status, measured.detail, length, measured=measured)
+    if not measured.canary:
+        return Reading("no_data", "no pod of the canary", length, measured=measured)
+    warm = {pod: v for pod, v in measured.canary.items() if pod not in young}
+    if not warm:
+        return Reading("settling", "the canary's pods are still warming up", length, measured=measured)
+    return Reading("ok", measured.detail, length, measured=measured.model_copy(update={"canary": warm}))
 
 
 def advanced(plan: AnalysisPlan, course: C, look: Look) -> C:

@@ -159,6 +159,9 @@ def _one(channels: Channels, columns: Floats, rare: Bools, dynamic: Floats) -> F
     for part in tests.split(rare, channels):
         x, n, y, m, b = columns.take(part.channel, axis=1)
         own = psi.take(part.index, axis=1)
+        if channels.some_odds and part.form in value.POISSON_FORMS:
+            odds = channels.odds.take(part.channel)
+            own = np.where(odds, value.of_rates(own, b, part.ratio, part.absolute, part.scale), own)
         out[:, part.index] = value.evaluated(part.form, x, n, y, m, b, part.ratio, part.absolute, part.scale, own)
     return out
 
@@ -179,6 +182,9 @@ def _many(channels: Channels, columns: Floats, rare: Bools, dynamic: Floats) -> 
         psi[: len(dynamic), late] = changing[:, run[late], test[late] - channels.abort]
         x, n, y, m, b = flat.take(run * count + tests.channel[test], axis=1)
         scale = tests.scale.take(test, axis=1)
+        if channels.some_odds and form in value.POISSON_FORMS:
+            odds = channels.odds.take(tests.channel[test])
+            psi = np.where(odds, value.of_rates(psi, b, tests.ratio[test], tests.absolute[test], scale), psi)
         out[:, some] = value.evaluated(int(form), x, n, y, m, b, tests.ratio[test], tests.absolute[test], scale, psi)
     return out.reshape(len(out), *rare.shape[:-1], size)
 

@@ -17,9 +17,9 @@ SLOTS = len(QUANTILES)
 GAUGE_SHARE = 0.1
 """Part of the false-abort budget that is for gauges where one of them may abort; counts keep the rest."""
 
-MetricKey = tuple[str, float, float, bool, bool, bool, float]
+MetricKey = tuple[str, float, float, bool, bool, bool, bool, float]
 LimitKey = tuple[int, float, bool, float]
-ChannelKey = tuple[float, float, bool, bool, bool]
+ChannelKey = tuple[float, float, bool, bool, bool, bool]
 Coarse = tuple[tuple[bool, bool], ...] | None
 
 
@@ -80,6 +80,7 @@ def _metric(metric: PlanMetric) -> MetricKey:
         metric.better == "higher",
         is_rate(metric),
         late,
+        late and metric.count == "share",
         metric.weight,
     )
 
@@ -147,13 +148,13 @@ def layout(key: PlanKey, coarse: tuple[Coarse, ...]) -> Layout:
     first, size, proceed_first, weight = [], [], [], []
     slots = iter(coarse)
     late_start = key.shape[1]
-    for kind, ratio, absolute, falling, rate, unpaired, share in key.metrics:
+    for kind, ratio, absolute, falling, rate, unpaired, odds, share in key.metrics:
         first.append(len(abort))
         proceed_first.append(len(proceed))
         weight.append(share)
         if kind == "proportion":
             proceed.append(len(abort))
-            abort.append((ratio, absolute, falling, rate, unpaired))
+            abort.append((ratio, absolute, falling, rate, unpaired, odds))
             size.append(1)
             continue
         pairs = next(slots)
@@ -167,12 +168,12 @@ def layout(key: PlanKey, coarse: tuple[Coarse, ...]) -> Layout:
         first.append(len(abort))
         weight.append(limit_weight)
         size.append(1)
-        rate, unpaired = key.metrics[metric][4:6]
+        rate, unpaired, odds = key.metrics[metric][4:7]
         if falling and not rate:
             # "at least 85 % convert" is "at most 15 % do not": the complement, with the limit as absolute margin
-            abort.append((0.0, 1 - share, False, False, False))
+            abort.append((0.0, 1 - share, False, False, False, False))
         else:
-            abort.append((0.0, share, falling, rate, unpaired))
+            abort.append((0.0, share, falling, rate, unpaired, odds))
     rows = abort + late
     total = float(sum(weight))
     shares = np.array(weight) / total
@@ -183,6 +184,7 @@ def layout(key: PlanKey, coarse: tuple[Coarse, ...]) -> Layout:
             falling=np.array([row[2] for row in rows], dtype=bool),
             rate=np.array([row[3] for row in rows], dtype=bool),
             unpaired=np.array([row[4] for row in rows], dtype=float),
+            odds=np.array([row[5] for row in rows], dtype=bool),
             abort=len(abort),
             proceed=np.array(proceed, dtype=np.intp),
             stages=key.stages,
@@ -198,7 +200,7 @@ def layout(key: PlanKey, coarse: tuple[Coarse, ...]) -> Layout:
 
 def _exceedance(coarse: bool) -> ChannelKey:
     ratio, absolute = (COARSE_RATIO, COARSE_ABSOLUTE) if coarse else (1.0, 0.0)
-    return ratio, absolute, False, False, False
+    return ratio, absolute, False, False, False, False
 
 
 def _log_shares(first: list[int], size: list[int], total: int) -> Floats:

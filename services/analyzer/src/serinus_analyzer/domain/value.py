@@ -40,6 +40,20 @@ class Form(IntEnum):
     LIMIT = 4
 
 
+POISSON_FORMS = (Form.POISSON, Form.POISSON_LIMIT)
+
+
+def of_rates(psi: Floats, b: Floats, ratio: Floats, absolute: Floats, scale: Floats) -> Floats:
+    """A ratio of odds at the scaled margin as the ratio of rates that the Poisson form takes.
+
+    For shares whose events follow trials of earlier windows: a window may hold more events than trials, but the share
+    itself is below 1, and near 1 a tenth of the rate is a tenfold of what fails.
+    """
+    edge = np.minimum(scale * (ratio * b + absolute), ATTAINABLE)
+    result: Floats = psi / (1 - edge + psi * edge)
+    return result
+
+
 def usable(x: Floats, n: Floats, y: Floats, m: Floats, rate: Bools) -> Bools:
     """Whether counts may be judged: finite, not negative, trials in both arms, no more events than trials.
 

@@ -3,7 +3,7 @@
 import pytest
 from serinus_analyzer.domain.evidence import EvidenceError
 from serinus_analyzer.domain.judges import JUDGES
-from serinus_contracts.events import MetricStatus
+from serinus_contracts.events import MetricStatus, Pod
 from serinus_contracts.plan import AnalysisPlan
 from serinus_contracts.policy import JudgeRule, KayentaRule, RecommendationRule, ScorecardRule
 
@@ -157,6 +157,15 @@ def test_changed_buckets_are_an_error(rule: JudgeRule) -> None:
 def test_a_gauge_without_pods_of_the_canary_is_no_data(rule: JudgeRule) -> None:
     _, found = ruled(plan(metric(), gauge(), judge=rule), alike(10, errors=GOOD, memory=values([])))
     assert (found.reason, found.sentence) == ("no_data", "hold: memory: no pod of the canary")
+
+
+def test_a_pod_that_is_warming_up_is_left_out_of_gauges() -> None:
+    rules = plan(metric(), gauge(), minimum=30, judge=RULES["scorecard"])
+    look = alike(1, errors=GOOD, memory=values([0.97, 0.5]))[0]
+    for young, verdict, reason in (((0,), "proceed", "rule"), ((0, 1), "hold", "settling"), ((1,), "abort", "rule")):
+        pods = tuple(Pod(name=f"cart-new-{i}", arm="canary", started=look.end - 1000) for i in young)
+        _, found = ruled(rules, [look.model_copy(update={"pods": pods})])
+        assert (found.verdict, found.reason) == (verdict, reason)
 
 
 def test_numbers_are_published_for_every_metric(rule: JudgeRule) -> None:
