@@ -1,7 +1,7 @@
 -- Makes known where a run stands. Whoever read an older state of the cluster changes nothing.
 -- KEYS: run, due, rollouts, plan.
--- ARGV: run id, version, observed, stage_started, constant_until or '', due, plan or '', most entries, seconds that a
---       plan is kept, then the fields of the entry, none if nothing is published.
+-- ARGV: run id, version, observed, stage_started, constant_until or '', milliseconds until it is due, plan or '',
+--       most entries, seconds that a plan is kept, then the fields of the entry, none if nothing is published.
 local held = redis.call('HMGET', KEYS[1], 'version', 'stage_started', 'weight_constant_until', 'outcome', 'observed')
 if held[4] or (held[1] and tonumber(held[1]) > tonumber(ARGV[2])) then return 0 end
 redis.call('SET', KEYS[4], ARGV[7], 'EX', ARGV[9])
@@ -11,7 +11,9 @@ if held[2] == ARGV[4] and tonumber(held[3]) > tonumber(constant) then constant =
 if ARGV[5] ~= '' and tonumber(ARGV[5]) > tonumber(constant) then constant = ARGV[5] end
 redis.call('HSET', KEYS[1], 'version', ARGV[2], 'observed', ARGV[3], 'stage_started', ARGV[4],
            'weight_constant_until', constant)
-redis.call('ZADD', KEYS[2], 'NX', ARGV[6], ARGV[1])
+local clock = redis.call('TIME')
+local due = clock[1] * 1000 + math.floor(clock[2] / 1000) + ARGV[6]
+redis.call('ZADD', KEYS[2], 'NX', string.format('%.0f', due), ARGV[1])
 -- A client whose answer was lost on the way repeats its call.
 local told = held[1] == ARGV[2] and held[5] == ARGV[3]
 if #ARGV > 9 and not told then redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[8], '*', unpack(ARGV, 10)) end

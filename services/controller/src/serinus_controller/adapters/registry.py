@@ -64,7 +64,7 @@ class RedisRegistry:
                 event.model_dump_json(),
                 event.stage_started,
                 "" if constant_until is None else constant_until,
-                await self.now() + offset,
+                offset,
                 plan.canonical,
                 self._most_entries,
                 KEPT_SECONDS,
