@@ -26,9 +26,9 @@ def test_the_alternative_is_the_share_whose_odds_are_so_many_times_the_margins(p
     assert a / (1 - a) == pytest.approx(psi * edge / (1 - edge), rel=1e-6)
 
 
-def test_rare_events_keep_their_ratio_and_no_margin_reaches_1() -> None:
+def test_rare_events_keep_their_ratio_and_so_does_what_is_no_share() -> None:
     assert of_rates(3, 1e-9) == pytest.approx(3)
-    assert 0 < of_rates(1 / 3, 1.4) < 1
+    assert of_rates(1 / 3, 1.4) == 1 / 3
 
 
 def test_only_shares_with_a_lag_are_meant() -> None:

@@ -47,10 +47,11 @@ def of_rates(psi: Floats, b: Floats, ratio: Floats, absolute: Floats, scale: Flo
     """A ratio of odds at the scaled margin as the ratio of rates that the Poisson form takes.
 
     For shares whose events follow trials of earlier windows: a window may hold more events than trials, but the share
-    itself is below 1, and near 1 a tenth of the rate is a tenfold of what fails.
+    itself is below 1, and near 1 a tenth of the rate is a tenfold of what fails. What stands at 1 or above is no share,
+    whatever it was called, and keeps its ratio of rates.
     """
-    edge = np.minimum(scale * (ratio * b + absolute), ATTAINABLE)
-    result: Floats = psi / (1 - edge + psi * edge)
+    edge = scale * (ratio * b + absolute)
+    result: Floats = np.where(edge < ATTAINABLE, psi / (1 - np.minimum(edge, 1) * (1 - psi)), psi)
     return result
 
 
