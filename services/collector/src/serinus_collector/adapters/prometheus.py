@@ -83,7 +83,7 @@ def _answer(data: Any, warnings: Sequence[str]) -> Answer:
         if data["resultType"] != "matrix":
             raise ProviderError(f"Prometheus answered with a {data['resultType']}, expected a matrix")
         series = [_series(item) for item in data["result"]]
-    except (TypeError, KeyError, ValueError, AttributeError) as error:
+    except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
         raise ProviderError(f"Prometheus' answer has an unknown form: {type(error).__name__}: {error}") from None
     return Answer([one for one in series if one.times], warnings)
 
@@ -107,12 +107,19 @@ def _value(text: str) -> float | Literal["+Inf", "-Inf"] | None:
 
 
 def _series(item: dict[str, Any]) -> Series:
+    labels: dict[str, str] = item["metric"]
+    if not all(isinstance(value, str) for value in labels.values()):
+        raise ValueError("a label that is no text")
     times: list[int] = []
     values: list[float] = []
+    last = -1
     # A series of native histograms has no `values`; it cannot be counted and shows as no series.
     for time, text in item.get("values", ()):
-        value = float(text)
+        at = round(time * 1000)
+        if at <= last:
+            raise ValueError("samples that are not in order of time")
+        last, value = at, float(text)
         if math.isfinite(value):
-            times.append(round(time * 1000))
+            times.append(at)
             values.append(value)
-    return Series(item["metric"], times, values)
+    return Series(labels, times, values)
