@@ -5,7 +5,11 @@ MEMBERS := shared/contracts shared/runtime services/collector services/analyzer 
 EDITABLE := $(foreach member,$(MEMBERS),-e ./$(member))
 PROJECTS := $(foreach member,$(MEMBERS),$(member)/pyproject.toml)
 
-.PHONY: help install demo test check bench lock schemas clean
+SEED ?=
+RUNS ?= 200
+MINUTES ?= 10
+
+.PHONY: help install demo test check bench chaos soak lock schemas clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -38,6 +42,12 @@ check: install  ## lint, format, types, import rules
 
 bench: install  ## every benchmark in its quick form
 	@set -e; for file in benchmarks/[a-z]*.py; do $(BIN)/python -m benchmarks.$$(basename $$file .py) --quick; done
+
+chaos: install  ## 200 releases while everything goes wrong (SEED=7 RUNS=200)
+	@$(BIN)/python -m tests.chaos --runs $(RUNS) $(if $(SEED),--seed $(SEED))
+
+soak: install  ## 200 live runs for ten minutes: no process grows (MINUTES=60)
+	@$(BIN)/python -m tests.chaos.soak --runs $(RUNS) --minutes $(MINUTES)
 
 schemas: install  ## write the JSON Schemas and the custom resource anew
 	@$(BIN)/python -m serinus_contracts.schemas docs/schemas

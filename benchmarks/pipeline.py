@@ -9,7 +9,7 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from serinus_contracts import Keys
@@ -53,11 +53,11 @@ async def throughput(server: RedisServer, total: int) -> Figures:
     }
 
 
-async def growth(server: RedisServer, total: int) -> Figures:
+async def growth(server: RedisServer, total: int, sizes: Sequence[int]) -> Figures:
     """CPU per look (microseconds) by the number of live runs."""
     looks, found = Looks(six_metrics()), {}
     async with connected(server.url) as client:
-        for runs in (10, 1_000, 10_000):
+        for runs in sizes:
             keys = Keys(f"runs-{runs}")
             # A first look of each run is not timed: it opens evidence and plans.
             await publish(client, keys, looks, runs, 1)
@@ -73,10 +73,10 @@ async def growth(server: RedisServer, total: int) -> Figures:
 
 async def measure(quick: bool) -> Figures:
     folder = Path(tempfile.mkdtemp(prefix="serinus-pipeline-"))
-    total = 2_000 if quick else 20_000
+    total = 1_000 if quick else 20_000
     with started(RedisServer(redis_binary(), folder)) as server:
         found = await throughput(server, total)
-        found |= await growth(server, total)
+        found |= await growth(server, total, (10, 1_000) if quick else (10, 1_000, 10_000))
         found |= await evidence_bytes(server)
         found |= await several(server, total, folder)
         found |= await sustained(server, folder, seconds=5 if quick else 60, runs=10_000 if quick else 100_000)

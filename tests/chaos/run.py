@@ -46,6 +46,14 @@ def name_of(number: int) -> str:
     return f"app-{number:03d}"
 
 
+def wanted_rollouts(runs: int, bad: frozenset[int]) -> list[dict[str, Any]]:
+    edges = {"from": "5ms", "to": "5s", "ratio": 2.5}
+    return [
+        rollout(name_of(i), steps=STEPS, replicas=2, metrics={"edges": edges}, **(BAD if i in bad else {}))
+        for i in range(runs)
+    ]
+
+
 async def chaos(schedule: Schedule, *, limit: float, say: Callable[[str], None], folder: Path | None = None) -> Report:
     """Run the schedule, wait until every release has ended (`limit` seconds at most), and check all that was told."""
     folder = folder or Path(tempfile.mkdtemp(prefix="serinus-chaos-"))
@@ -53,24 +61,20 @@ async def chaos(schedule: Schedule, *, limit: float, say: Callable[[str], None],
     runs = len(schedule.releases)
     # So many runs are looked at that one machine bears it.
     interval = max(1.0, runs / 40)
-    wanted = [
-        rollout(name_of(i), steps=STEPS, replicas=2, metrics={"edges": {"from": "5ms", "to": "5s", "ratio": 2.5}},
-                **(BAD if i in schedule.bad else {}))
-        for i in range(runs)
-    ]  # fmt: skip
+    wanted = wanted_rollouts(runs, schedule.bad)
     world = simulated(folder / "world", scenario(*wanted, prometheus={"scrape_interval": f"{interval / 2}s"}))
     (folder / "redis").mkdir(parents=True, exist_ok=True)
     keys = Keys()
     with world as made, started(RedisServer(redis_binary(), folder / "redis")) as server:
         async with connected(server.url) as client, Proxy(server.port) as proxy:
-            environment = made.settings(proxy.url, keys, _policies(folder, interval))
+            environment = made.settings(proxy.url, keys, policies(folder, interval))
             environment["SERINUS_STREAM_MAXLEN"] = str(MAXLEN)
             services = start_services(made, environment, *EACH)
             recorder = Recorder(client, keys)
             recording = asyncio.create_task(recorder.run())
             troubles = Troubles(made, server, proxy, client, keys, services, recorder, MAXLEN + 900)
             try:
-                await _all_ready(services)
+                await all_ready(services)
                 await _play(schedule, made, troubles, say)
                 await _ended(report, recorder, limit, say)
                 await _settled(report, troubles)
@@ -83,9 +87,10 @@ async def chaos(schedule: Schedule, *, limit: float, say: Callable[[str], None],
     return report
 
 
-def _policies(folder: Path, interval: float) -> Path:
-    policies = folder / "policies"
-    policies.mkdir(exist_ok=True)
+def policies(folder: Path, interval: float, **other: Any) -> Path:
+    """A folder with one policy for all."""
+    made = folder / "policies"
+    made.mkdir(exist_ok=True)
     spec = {
         "match": {"namespace": "shop"},
         "mode": "enforce",
@@ -100,12 +105,13 @@ def _policies(folder: Path, interval: float) -> Path:
             {"name": "latency", "preset": "http-latency"},
         ],
     }
-    document = {"apiVersion": "serinus.dev/v1", "kind": "CanaryPolicy", "metadata": {"name": "shop"}, "spec": spec}
-    (policies / "shop.yaml").write_text(yaml.safe_dump(document))
-    return policies
+    head = {"apiVersion": "serinus.dev/v1", "kind": "CanaryPolicy", "metadata": {"name": "shop"}}
+    document = {**head, "spec": spec | other}
+    (made / "shop.yaml").write_text(yaml.safe_dump(document))
+    return made
 
 
-async def _all_ready(services: dict[str, Any]) -> None:
+async def all_ready(services: dict[str, Any]) -> None:
     async with asyncio.timeout(90):
         while not all('"port"' in child.log.read_text() for child in services.values()):
             await asyncio.sleep(0.2)

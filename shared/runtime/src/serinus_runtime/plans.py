@@ -22,6 +22,9 @@ class Plans:
             if document is None:
                 return None
             plan = AnalysisPlan.model_validate_json(document)
+            # It keeps the name under which it was stored, also where this version knows more fields than that which
+            # stored it: a plan by another name would begin the evidence of a live run anew.
+            plan.__dict__.update(digest=digest, canonical=document)
             self._cache[digest] = plan
             if len(self._cache) > MOST_CACHED:
                 self._cache.popitem(last=False)
