@@ -16,6 +16,7 @@ from serinus_contracts import Keys
 from serinus_runtime.redis import connected
 
 from benchmarks._analyzing import Spent, by_bare_loop, by_service
+from benchmarks._collecting import collecting
 from benchmarks._looks import Looks, publish
 from benchmarks._plans import six_metrics
 from benchmarks._scale import evidence_bytes, several, sustained
@@ -29,6 +30,7 @@ GOALS = {
     "evidence, bytes a run in Redis": ("at most", 8192),
     "sustained looks a second": ("at least", 3333),
     "backlog at the end, looks": ("at most", 3333),
+    "collector at 1000 runs, cores": ("at most", 0.5),
 }
 
 
@@ -80,6 +82,8 @@ async def measure(quick: bool) -> Figures:
         found |= await evidence_bytes(server)
         found |= await several(server, total, folder)
         found |= await sustained(server, folder, seconds=5 if quick else 60, runs=10_000 if quick else 100_000)
+        if not quick:
+            found |= await collecting(server, folder, runs=1000, seconds=60)
     return found
 
 

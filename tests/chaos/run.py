@@ -60,7 +60,7 @@ async def chaos(schedule: Schedule, *, limit: float, say: Callable[[str], None],
     report, began = Report(schedule, folder), time.monotonic()
     runs = len(schedule.releases)
     # So many runs are looked at that one machine bears it.
-    interval = max(1.0, runs / 40)
+    interval = max(1.0, runs / 20)
     wanted = wanted_rollouts(runs, schedule.bad)
     world = simulated(folder / "world", scenario(*wanted, prometheus={"scrape_interval": f"{interval / 2}s"}))
     (folder / "redis").mkdir(parents=True, exist_ok=True)
@@ -69,6 +69,7 @@ async def chaos(schedule: Schedule, *, limit: float, say: Callable[[str], None],
         async with connected(server.url) as client, Proxy(server.port) as proxy:
             environment = made.settings(proxy.url, keys, policies(folder, interval))
             environment["SERINUS_STREAM_MAXLEN"] = str(MAXLEN)
+            environment["SERINUS_LEASE_DURATION"] = str(2 + runs // 50)
             services = start_services(made, environment, *EACH)
             recorder = Recorder(client, keys)
             recording = asyncio.create_task(recorder.run())

@@ -15,6 +15,7 @@ from serinus_collector.service_layer.ports import ProviderError
 from serinus_contracts import Selector
 from serinus_runtime.clock import now_ms
 
+from tests.servers import free_port
 from tests.simulated import World, rollout, scenario, simulated
 
 pytestmark = pytest.mark.anyio
@@ -101,3 +102,11 @@ async def test_values_that_are_no_numbers_are_not_counted() -> None:
     result = [{"metric": {"pod": "a"}, "values": [[1, "NaN"], [2, "5"], [3, "+Inf"]]}, {"metric": {}, "histograms": []}]
     (one,) = _answer(*read(200, _encoded(result))).series
     assert (one.times, one.values) == ([2000], [5.0])
+
+
+async def test_the_password_in_a_providers_address_is_in_no_sentence() -> None:
+    async with httpx.AsyncClient() as http:
+        away = Prometheus(http, f"http://reader:planted@127.0.0.1:{free_port()}", timeout=1, concurrency=1)
+        with pytest.raises(ProviderError, match="not reachable") as refused:
+            await away.samples(Selector.parse("up"), 1, 1)
+    assert "planted" not in str(refused.value)
