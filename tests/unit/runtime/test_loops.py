@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import logging
 
 import pytest
@@ -55,3 +56,21 @@ def test_an_error_that_trying_again_cannot_mend_ends_the_loop() -> None:
 
 def test_stopping_ends_a_pause_at_once() -> None:
     assert run([0.0, 3600.0])[0] == 2
+
+
+@pytest.mark.anyio
+async def test_a_loop_ends_when_it_is_cancelled_also_where_its_step_swallows_the_cancellation() -> None:
+    began = asyncio.Event()
+
+    async def step() -> float:
+        began.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        return 0.0
+
+    loop = asyncio.create_task(forever("example", step, health=Health(lambda: 0.0), stopping=asyncio.Event()))
+    await began.wait()
+    loop.cancel()
+    async with asyncio.timeout(5):
+        with pytest.raises(asyncio.CancelledError):
+            await loop

@@ -21,6 +21,14 @@ async def sleep_until(event: asyncio.Event, seconds: float) -> None:
         return
 
 
+def heed_cancellation() -> None:
+    """Raise what somebody below has swallowed: a client library, or asyncio.wait_for before Python 3.12, when the
+    cancellation comes at the very moment at which something else is done."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 async def forever(
     name: str,
     step: Callable[[], Awaitable[float]],
@@ -51,5 +59,6 @@ async def forever(
                 if failures:
                     logger.info("%s works again after %d failed attempts", name, failures)
                 failures = 0
+            heed_cancellation()
             if pause > 0:
                 await sleep_until(stopping, pause)

@@ -16,12 +16,13 @@ from serinus_contracts.policy import Mode
 from serinus_runtime import logs
 from serinus_runtime.clock import Clock
 from serinus_runtime.errors import RETRYABLE
+from serinus_runtime.loops import heed_cancellation
 
 from serinus_controller.domain import patches
 from serinus_controller.domain.decide import topic_of
 from serinus_controller.domain.progress import Intent, progress
 from serinus_controller.domain.rollout import RolloutView
-from serinus_controller.service_layer.ports import Journal, Rollouts
+from serinus_controller.service_layer.ports import DeposedError, Journal, Rollouts
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +86,9 @@ class Actor:
         while True:
             try:
                 await self.journal.tell(decision, topic=topic, ends_intent=True)
+            except DeposedError:
+                logger.info("another controller leads by now, and tells what became of it")
+                return
             except RETRYABLE as error:
                 logger.warning("outcome not yet told: %s: %s", type(error).__name__, error)
                 await asyncio.sleep(self.patience.longest)
@@ -115,6 +119,7 @@ class _Attempt:
                 logger.warning("%s waits: %s", self._intent.action, self.why)
                 ended = None
                 pause = max(self._actor.patience.longest, getattr(error, "retry_after", 0.0))
+            heed_cancellation()
             if ended is not None:
                 return ended
             if self._intent.action != "abort" and self._elapsed() > self._actor.patience.give_up:

@@ -27,10 +27,6 @@ class DeposedError(TransientError):
     """Another controller has begun to lead; what is left to do is its."""
 
 
-class DeposedError(TransientError):
-    """Another controller has begun to lead; what is left to do is its."""
-
-
 class Rollouts(Protocol):
     """Acting on Rollouts."""
 
