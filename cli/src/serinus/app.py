@@ -13,6 +13,7 @@ from serinus_console.domain.next_step import next_step
 from serinus_runtime.clock import now_ms
 
 from serinus import people, show
+from serinus.archive import archive
 from serinus.board import Board
 from serinus.explain import explain
 from serinus.import_.command import import_
@@ -30,6 +31,7 @@ from serinus.options import (
 )
 from serinus.power import power
 from serinus.replay.command import replay
+from serinus.reports import history, report
 from serinus.validate import validate
 
 app = typer.Typer(
@@ -131,6 +133,9 @@ app.command(epilog="Example: serinus explain shop/checkout")(explain)
 app.command(epilog="Example: serinus power policy.yaml -r rollout.yaml --rate 50/s --baseline errors=0.002")(power)
 app.command(epilog="Example: serinus replay policy.yaml shop/checkout --judge sequential --save looks.jsonl")(replay)
 app.command("import", epilog="Example: serinus import rollout.yaml templates.yaml > policy.yaml")(import_)
+app.command(epilog="Example: serinus report shop/checkout --html report.html")(report)
+app.command(epilog="Example: serinus history checkout --outcome aborted")(history)
+app.command(epilog="Example: serinus archive --to s3://bucket/serinus")(archive)
 people.register(app)
 
 

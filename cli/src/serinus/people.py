@@ -60,7 +60,13 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     for verb in get_args(Verb):
         example = f"Example: serinus {verb} shop/checkout"
-        example += " --set '{interval: 10s}'" if verb == "override" else ' -m "known issue"' if verb == "abort" else ""
+        example += (
+            " --set '{interval: 10s}' -m \"noisy neighbour\""
+            if verb == "override"
+            else ' -m "known issue"'
+            if verb == "abort"
+            else ""
+        )
         app.command(verb, help=_HELP[verb], epilog=example)(_override if verb == "override" else _command(verb))
 
 
@@ -82,7 +88,7 @@ def _command(verb: Verb) -> Any:
 def _override(
     rollout: Rollout,
     change: Change,
-    reason: Reason = "",
+    reason: Annotated[str, typer.Option("--reason", "-m", help="Why: kept in the audit trail. Required.")],
     cluster: Cluster = None,
     timeout: Patience = 20.0,
     redis_url: RedisUrl = LOCAL,
@@ -127,11 +133,17 @@ def ask(
         if output is Output.json:
             print_json(answer.model_dump(mode="json", exclude_none=True))
         else:
-            Console(highlight=False).print(f"{answer.action} {answer.state}: {answer.detail}", soft_wrap=True)
+            Console(highlight=False).print(f"{_word(answer)}: {answer.detail}", soft_wrap=True)
         if answer.action == "refused" or answer.state == "failed":
             raise typer.Exit(1)
 
     with_board(redis_url, redis_tag, send)
+
+
+def _word(answer: DecisionTaken) -> str:
+    if answer.action == "refused":
+        return "refused"
+    return "done" if answer.state == "confirmed" else answer.state
 
 
 def make(verb: Verb, card: Card, reason: str, change: dict[str, Any]) -> CommandIssued:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from shutil import which
@@ -16,6 +15,7 @@ from serinus_controller.adapters.journal import RedisJournal
 from serinus_controller.adapters.registry import RedisRegistry
 from serinus_runtime.redis import Client
 
+from tests.integration.cli.command import serinus
 from tests.servers import free_port
 from tests.support import RUN, observed, plan, verdict
 
@@ -35,17 +35,6 @@ async def told(client: Client, keys: Keys) -> None:
     await journal.remember(RUN, verdict=verdict())
     entry: dict[Any, Any] = dict(to_entry(seal(verdict(), source="/serinus/analyzer", now=0)))
     await client.xadd(keys.stream("verdicts"), entry)
-
-
-def serinus(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", "from serinus.app import main; main()", *arguments],
-        env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1", **environment},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
 
 
 async def test_status_shows_each_run_with_its_sentence_and_what_happens_next(
@@ -86,7 +75,7 @@ def test_a_command_that_does_not_exist_is_a_usage_error() -> None:
     assert serinus("version").stdout == "serinus 0.1.0\n"
 
 
-@pytest.mark.parametrize("command", ["demo", "status", "watch", "version"])
+@pytest.mark.parametrize("command", ["demo", "status", "watch", "version", "report", "history", "archive"])
 def test_help_ends_with_an_example(command: str) -> None:
     assert f"Example: serinus {command}" in serinus(command, "--help").stdout
 

@@ -84,9 +84,10 @@ class Leader:
         client = await self._broker.connect()
         service.health.require("redis", lambda: unreachable(client))
         most = settings.stream_maxlen
-        self._registry = RedisRegistry(client, settings.keys, clock=service.clock, most_entries=most)
+        kept = settings.history_kept
+        self._registry = RedisRegistry(client, settings.keys, clock=service.clock, most_entries=most, kept=kept)
         self._journal = RedisJournal(
-            client, settings.keys, clock=service.clock, most_entries=most, cluster=settings.cluster
+            client, settings.keys, clock=service.clock, most_entries=most, cluster=settings.cluster, kept=kept
         )
         reader = partial(
             GroupReader,

@@ -5,6 +5,8 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
+from serinus_contracts.base import Seconds
+from serinus_runtime.redis import STORY_SECONDS
 from serinus_runtime.settings import Settings
 
 
@@ -23,6 +25,9 @@ class ControllerSettings(Settings):
     api_timeout: Annotated[float, Field(gt=0)] = Field(10.0, description="seconds that a Kubernetes request may take")
     poll: Annotated[int, Field(ge=1)] = Field(
         5, description="seconds between consistent reads of the Rollouts: looks reach no further than the last one"
+    )
+    history_kept: Annotated[Seconds, Field(ge=3600)] = Field(
+        STORY_SECONDS, description="how long the report of a run is kept after its end, such as 30d"
     )
     lease_namespace: str = Field("serinus", description="namespace of the Lease by which controllers elect a leader")
     lease_name: str = Field("serinus-controller", description="name of that Lease")

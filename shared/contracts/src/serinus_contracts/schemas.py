@@ -10,12 +10,14 @@ from pydantic import BaseModel
 from serinus_contracts.envelope import EVENTS
 from serinus_contracts.plan import AnalysisPlan
 from serinus_contracts.policy import CanaryPolicy
+from serinus_contracts.report import Report
 
 
 def schemas() -> Iterator[tuple[str, str]]:
     """File name and content of each schema."""
     documents: dict[str, type[BaseModel]] = {event.TYPE: event for event in EVENTS}
     documents |= {"dev.serinus.plan.v1": AnalysisPlan, "dev.serinus.canarypolicy.v1": CanaryPolicy}
+    documents[Report.TYPE] = Report
     for name, model in documents.items():
         schema = model.model_json_schema()
         schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"urn:{name}", **schema}

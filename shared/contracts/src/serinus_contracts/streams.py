@@ -43,6 +43,20 @@ class Keys:
         """Number of the controller that leads a cluster; who led before has a smaller one and writes nothing."""
         return f"{{{self.tag}}}:term:{cluster}"
 
+    @property
+    def ended(self) -> str:
+        """Sorted set of the runs that have ended and whose story is kept, `namespace/name run`, by when (ms)."""
+        return f"{{{self.tag}}}:ended"
+
+    @property
+    def archived(self) -> str:
+        """Hash from where reports are archived to, to the end (ms) of the last run that was."""
+        return f"{{{self.tag}}}:archived"
+
+    def story(self, run: str) -> str:
+        """List of the chapters of a run, from its beginning to its end."""
+        return f"{{{self.tag}}}:story:{run}"
+
     def plan(self, digest: str) -> str:
         return f"{{{self.tag}}}:plan:{digest}"
 

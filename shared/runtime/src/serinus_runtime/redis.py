@@ -21,6 +21,8 @@ BLOCK_MS = 1000
 
 # How long what is known of a run outlives it: long enough to replay what happened last week.
 KEPT_SECONDS = 7 * 86_400
+# How long the story of a run outlives it, unless the controller is told otherwise.
+STORY_SECONDS = 30 * 86_400
 
 # One server, a master that Sentinels name, or a Cluster: the commands are the same.
 Client = Redis

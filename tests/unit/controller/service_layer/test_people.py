@@ -221,7 +221,9 @@ async def test_an_override_begins_another_attempt_under_the_changed_policy() -> 
     [
         ({}, "nothing is overridden"),
         ({"metrics": []}, "spec.metrics: Tuple should have at least 1 item"),
-        ({"marginn": 1}, "spec.marginn: Extra inputs are not permitted"),
+        ({"marginn": 1}, "'marginn' is no key of a policy's spec; known: match, mode"),
+        ({"interval:2s": None}, "'interval:2s' is no key"),
+        ({"interval": "0s"}, "spec.interval: Input should be greater than 0"),
     ],
 )
 async def test_an_override_that_does_not_fit_is_refused_with_the_place(change: dict[str, Any], complaint: str) -> None:

@@ -5,27 +5,38 @@ from dataclasses import asdict
 from typing import Any
 
 from serinus_contracts import DecisionTaken, Keys, Run, VerdictReached, seal, to_entry
+from serinus_contracts.report import Decided
 from serinus_runtime import scripts
 from serinus_runtime.clock import Clock
-from serinus_runtime.redis import KEPT_SECONDS, Client
+from serinus_runtime.redis import KEPT_SECONDS, STORY_SECONDS, Client
 
 from serinus_controller.adapters.registry import SOURCE
 from serinus_controller.domain.decide import Approval, Memory
 from serinus_controller.domain.progress import Intent
+from serinus_controller.domain.story import chapter
 from serinus_controller.service_layer.ports import Control, DeposedError
 
 
 class RedisJournal:
     """A Lease does not fence: who slept through its end still acts for a moment. So each leader takes a number, and
-    nothing is written under an older one than the last that was taken."""
+    nothing is written under an older one than the last that was taken.
+
+    What is told is also a chapter of the run's story, if that was begun and is still `kept` (seconds)."""
 
     def __init__(
-        self, client: Client, keys: Keys, *, clock: Clock, most_entries: int, cluster: str = "default"
+        self,
+        client: Client,
+        keys: Keys,
+        *,
+        clock: Clock,
+        most_entries: int,
+        cluster: str = "default",
+        kept: float = STORY_SECONDS,
     ) -> None:
         self._client, self._keys, self._clock, self._most_entries = client, keys, clock, most_entries
         self._tell = scripts.load(client, __package__, "tell")
         self._remember = scripts.load(client, __package__, "remember")
-        self._cluster, self._term = cluster, 0
+        self._cluster, self._term, self._kept = cluster, 0, round(kept)
 
     async def take_over(self) -> None:
         """From now on we write, and nobody who led before."""
@@ -43,7 +54,8 @@ class RedisJournal:
         )
 
     async def remember(self, run: Run, *, verdict: VerdictReached) -> None:
-        await self._set(run, verdict=verdict.model_dump_json())
+        told = chapter(verdict)
+        await self._set(run, told.model_dump_json() if told else "", verdict=verdict.model_dump_json())
 
     async def keep(self, run: Run, memory: Memory) -> None:
         await self._set(run, memory=json.dumps(asdict(memory)))
@@ -54,13 +66,14 @@ class RedisJournal:
     async def tell(self, decision: DecisionTaken, *, topic: str, ends_intent: bool = False) -> None:
         key = self._keys.control(decision.run.id)
         entry = to_entry(seal(decision, source=SOURCE, now=self._clock()))
-        keys = [key, self._keys.stream("decisions"), self._keys.term(self._cluster)]
+        keys = [key, self._keys.stream("decisions"), self._keys.term(self._cluster), self._keys.story(decision.run.id)]
         args = [self._term, decision.event_id(), topic, int(ends_intent), KEPT_SECONDS, self._most_entries]
+        args += [Decided(decision=decision).model_dump_json(), self._kept]
         self._still_leads(await self._tell(keys=keys, args=[*args, *(part for pair in entry.items() for part in pair)]))
 
-    async def _set(self, run: Run, **fields: str) -> None:
-        keys = [self._keys.control(run.id), self._keys.term(self._cluster)]
-        args = [self._term, KEPT_SECONDS, *(part for pair in fields.items() for part in pair)]
+    async def _set(self, run: Run, story: str = "", **fields: str) -> None:
+        keys = [self._keys.control(run.id), self._keys.term(self._cluster), self._keys.story(run.id)]
+        args = [self._term, KEPT_SECONDS, story, self._kept, *(part for pair in fields.items() for part in pair)]
         self._still_leads(await self._remember(keys=keys, args=args))
 
     @staticmethod

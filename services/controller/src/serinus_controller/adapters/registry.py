@@ -6,10 +6,11 @@ from typing import Any
 
 from serinus_contracts import AnalysisPlan, Keys, RolloutObserved, seal, to_entry
 from serinus_contracts.base import Millis
+from serinus_contracts.report import Ended, Planned, Staged
 from serinus_runtime import scripts
 from serinus_runtime.clock import Clock
 from serinus_runtime.plans import Plans
-from serinus_runtime.redis import KEPT_SECONDS, Client
+from serinus_runtime.redis import KEPT_SECONDS, STORY_SECONDS, Client
 
 from serinus_controller.domain.rollout import RolloutView
 from serinus_controller.domain.runs import Attempt
@@ -18,8 +19,11 @@ SOURCE = "/serinus/controller"
 
 
 class RedisRegistry:
-    def __init__(self, client: Client, keys: Keys, *, clock: Clock, most_entries: int) -> None:
+    def __init__(
+        self, client: Client, keys: Keys, *, clock: Clock, most_entries: int, kept: float = STORY_SECONDS
+    ) -> None:
         self._client, self._keys, self._clock, self._most_entries = client, keys, clock, most_entries
+        self._kept = round(kept)
         self._plans = Plans(client, keys)
         self._observe = scripts.load(client, __package__, "observe")
         self._attempt = scripts.load(client, __package__, "attempt")
@@ -55,9 +59,16 @@ class RedisRegistry:
         run = event.run.id
         entry = to_entry(seal(event, source=SOURCE, now=self._clock())) if publish else {}
         # Runs that begin at the same moment are spread over the interval, so that their looks are too.
+        now = await self.now()
         offset = zlib.crc32(run.encode()) % max(1, round(plan.interval * 1000))
         await self._observe(
-            keys=[self._keys.run(run), self._keys.due, self._keys.stream("rollouts"), self._keys.plan(event.plan)],
+            keys=[
+                self._keys.run(run),
+                self._keys.due,
+                self._keys.stream("rollouts"),
+                self._keys.plan(event.plan),
+                self._keys.story(run),
+            ],
             args=[
                 run,
                 event.resource_version,
@@ -68,6 +79,10 @@ class RedisRegistry:
                 plan.canonical,
                 self._most_entries,
                 KEPT_SECONDS,
+                event.plan,
+                Planned(at=now, run=event.run, plan=plan).model_dump_json() if publish else "",
+                _staged(event) if publish and event.steady and event.stage >= 0 else "",
+                self._kept,
                 *(part for pair in entry.items() for part in pair),
             ],
         )
@@ -76,13 +91,26 @@ class RedisRegistry:
         run = event.run.id
         keys = self._keys
         entry = to_entry(seal(event, source=SOURCE, now=self._clock()))
+        now = await self.now()
         await self._retire(
-            keys=[keys.run(run), keys.due, keys.stream("rollouts"), keys.evidence(run), keys.control(run)],
+            keys=[
+                keys.run(run),
+                keys.due,
+                keys.stream("rollouts"),
+                keys.control(run),
+                keys.evidence(run),
+                keys.story(run),
+                keys.ended,
+            ],
             args=[
                 run,
                 str(event.outcome),
                 event.model_dump_json(),
+                Ended(at=now, outcome=event.outcome or "deleted").model_dump_json(),
+                f"{event.run.rollout} {run}",
+                now,
                 KEPT_SECONDS,
+                self._kept,
                 self._most_entries,
                 *(part for pair in entry.items() for part in pair),
             ],
@@ -90,3 +118,8 @@ class RedisRegistry:
 
     async def plan(self, digest: str) -> AnalysisPlan | None:
         return await self._plans.get(digest)
+
+
+def _staged(event: RolloutObserved) -> str:
+    chapter = Staged(at=event.stage_started, stage=event.stage, weight=event.set_weight)
+    return chapter.model_dump_json()

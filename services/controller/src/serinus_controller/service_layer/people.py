@@ -13,7 +13,7 @@ from serinus_contracts import CommandIssued
 from serinus_contracts.base import Millis
 from serinus_contracts.events import Action
 from serinus_contracts.frozen import frozen
-from serinus_contracts.policy import CanaryPolicy
+from serinus_contracts.policy import CanaryPolicy, PolicySpec
 from serinus_runtime import logs
 
 from serinus_controller.domain.decide import Approval, Decision, Memory, decide, forced
@@ -135,13 +135,17 @@ def overridden(policy: CanaryPolicy | None, change: dict[str, JsonValue]) -> Can
         raise ValueError("the run's policy is not there any more")
     if not change:
         raise ValueError("nothing is overridden: give a change of the policy's spec")
+    unknown = [name for name in change if name not in PolicySpec.model_fields]
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is no key of a policy's spec; known: {', '.join(PolicySpec.model_fields)}")
     document = policy.model_dump(mode="json", exclude_unset=True)
     document["spec"] = _merged(document["spec"], change)
     try:
         return CanaryPolicy.model_validate(document)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        place = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{place}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
 def _merged(target: Any, patch: Any) -> Any:

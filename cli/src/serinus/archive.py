@@ -1,0 +1,91 @@
+"""`serinus archive`: the reports of ended runs as JSON Lines, to a folder or an object store, before they expire.
+
+Each call writes what has ended since the one before into one new file, named by when the first of its runs ended.
+Where it came to is kept in Redis per address, and moved after the file is written; a call that died in between is
+repeated by the next one into a file of the same name, so nothing is lost and nothing is there twice.
+"""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import fsspec
+import typer
+from serinus_contracts.base import Millis
+from serinus_runtime.stories import Stories
+
+from serinus.board import Board
+from serinus.options import LOCAL, Output, OutputOption, RedisTag, RedisUrl, fail, print_json, with_board
+
+# What is told after the end of a run, such as that its abort is confirmed, is told within this time.
+SETTLED_MS = 60_000
+MOST_IN_A_FILE = 1_000
+
+To = Annotated[str, typer.Option("--to", help="Folder, or an address that fsspec knows: s3://bucket/path, gs://...")]
+
+
+def archive(
+    to: To, redis_url: RedisUrl = LOCAL, redis_tag: RedisTag = "serinus", output: OutputOption = Output.text
+) -> None:
+    """Write the reports of runs that have ended since the last time as JSON Lines; made for a cron job.
+
+    s3:// needs the package s3fs, gs:// gcsfs, abfs:// adlfs. Runs are archived a minute after their end.
+    """
+
+    async def write(board: Board) -> None:
+        files: list[str] = []
+        runs = 0
+        while True:
+            found, name = await _next(board, to)
+            if not name:
+                break
+            files.append(name)
+            runs += found
+        if output is Output.json:
+            print_json({"runs": runs, "files": files})
+        else:
+            typer.echo(
+                "nothing has ended since the last time" if not files else f"wrote {runs} runs to {', '.join(files)}"
+            )
+
+    with_board(redis_url, redis_tag, write)
+
+
+async def _next(board: Board, to: str) -> tuple[int, str]:
+    """Write the next file; how many runs it holds, and its name, empty if there was nothing to write."""
+    stories = Stories(board.client, board.keys)
+    kept: Any = await board.client.hget(board.keys.archived, to)
+    since: Millis = int(kept) + 1 if kept else 0
+    ended = await stories.ended(since, await _settled(board))
+    if not ended:
+        return 0, ""
+    # Runs that ended at the same moment stay together, since the place is kept as a moment.
+    last = ended[:MOST_IN_A_FILE][-1].ended or 0
+    chosen = [told for told in ended if (told.ended or 0) <= last]
+    lines = []
+    for told in chosen:
+        one = await stories.report(told.run)
+        if one:
+            lines.append(one.model_dump_json(exclude_none=True))
+    first = chosen[0].ended or 0
+    moment = datetime.fromtimestamp(first / 1000, UTC)
+    name = f"{to.rstrip('/')}/{moment:%Y/%m}/{moment:%Y-%m-%dT%H-%M-%S}.{first % 1000:03}Z.jsonl"
+    try:
+        await asyncio.to_thread(_write, name, "\n".join(lines) + "\n")
+    except Exception as error:  # noqa: BLE001 - every store of fsspec has errors of its own
+        fail(f"--to {to}: {type(error).__name__}: {error}")
+    await board.client.hset(board.keys.archived, to, last)
+    return len(lines), name
+
+
+async def _settled(board: Board) -> Millis:
+    """Up to when runs must have ended, by the clock that their ends were written with."""
+    seconds, _ = await board.client.time()
+    return 1000 * int(seconds) - SETTLED_MS
+
+
+def _write(name: str, text: str) -> None:
+    # Stores without folders take no auto_mkdir.
+    options = {"auto_mkdir": True} if "://" not in name or name.startswith("file://") else {}
+    with fsspec.open(name, "w", encoding="utf-8", **options) as file:
+        file.write(text)

@@ -1,0 +1,1 @@
+"""A run's report for people: text, Markdown, or one HTML file."""

@@ -1,0 +1,119 @@
+"""What all forms of the report say in the same words."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from math import log
+
+from serinus_contracts import Counts, DecisionTaken, MetricVerdict
+from serinus_contracts.base import Millis
+from serinus_contracts.report import Report
+
+MARKS = {"promoted": "✔", "aborted": "✖", "superseded": "↷", "deleted": "–", None: "●"}
+
+
+def title(report: Report) -> str:
+    return f"{MARKS[report.outcome]} {report.run.rollout}  {report.outcome or 'going on'}"
+
+
+def facts(report: Report, now: Millis) -> Iterator[tuple[str, str]]:
+    """What stands at the head of a report, by name."""
+    run, plan = report.run, report.plan
+    yield "Why", report.why
+    yield "Revision", f"{run.canary_hash} against {run.stable_hash}, attempt {run.attempt}, cluster {run.cluster}"
+    yield "Policy", f"{report.policy} ({plan.mode}), judge {plan.judge.name}"
+    yield (
+        "Began",
+        f"{day(report.began)} UTC, {'took' if report.ended else 'for'} {span((report.ended or now) - report.began)}",
+    )
+    yield "Exposed", f"{report.exposed:,} requests in {report.looks:,} looks"
+
+
+def rules(report: Report) -> Iterator[tuple[str, str]]:
+    """The plan, as far as it decides about a run."""
+    plan = report.plan
+    yield "budget", f"{plan.budget.false_abort:.3g} false abort, {plan.budget.false_proceed:.3g} false proceed"
+    for stage in plan.stages:
+        asks = ", a person approves" if stage.approval else ""
+        yield (
+            f"{stage.weight} %",
+            f"{stage.gate} after {span(1000 * stage.minimum)} to {span(1000 * stage.maximum)}{asks}",
+        )
+    for metric in plan.metrics:
+        margin = metric.margin
+        absolute = f" + {margin.absolute:g}" if margin.absolute else ""
+        yield metric.name, f"{metric.better} is better, margin {margin.ratio:g} x stable{absolute}"
+    for limit in plan.limits:
+        yield "limit", limit.name
+
+
+def stages(report: Report) -> Iterator[tuple[str, str, str]]:
+    """When each stage began, its weight, how long it lasted."""
+    ends = [one.at for one in report.stages[1:]] + [report.ended]
+    for one, end in zip(report.stages, ends, strict=False):
+        yield clock(one.at), f"{one.weight} %", span(end - one.at) if end else "now"
+
+
+def metrics(found: Sequence[MetricVerdict]) -> Iterator[tuple[str, str, str, str]]:
+    """Metric, canary, stable, state: counts of the whole run, of a latency those above its middle edge."""
+    for metric in found:
+        if metric.run and not metric.limit:
+            channel = metric.run[len(metric.run) // 2]
+            canary = _count(channel.canary, channel.canary_edge)
+            yield metric.name, canary, _count(channel.stable, channel.stable_edge), metric.label.replace("_", " ")
+
+
+def _count(counts: Counts, edge: float | None) -> str:
+    if counts.rate is None:
+        return "no requests"
+    over = "" if edge is None else f" over {1000 * edge:.0f} ms"
+    return f"{100 * counts.rate:.3g} %{over} ({counts.events:,} of {counts.trials:,})"
+
+
+def verdicts(report: Report) -> Iterator[tuple[str, str]]:
+    """When the verdict or its reason changed, and to what."""
+    for one in report.changes:
+        yield clock(one.at), one.sentence
+
+
+def decisions(report: Report) -> Iterator[tuple[str, str, str, str]]:
+    """All but the holds that only repeat the reason code of a verdict."""
+    sentences = {one.sentence: clock(one.at) for one in report.changes}
+    for one in report.decisions:
+        if one.action != "hold" or one.actor != "serinus" or " " in one.detail:
+            when, what, who, why = decision(one)
+            yield when, what, who, f"by the verdict of {sentences[why]}" if why in sentences else why
+
+
+def decision(one: DecisionTaken) -> tuple[str, str, str, str]:
+    """When, what, by whom, why."""
+    what = one.action if one.state == "confirmed" else f"{one.action} {one.state}"
+    return clock(one.decided), what.replace("_", " "), one.actor, one.detail
+
+
+def changed(one: DecisionTaken) -> Iterator[tuple[str, str, str]]:
+    """What a person changed of the rules: name, before, after."""
+    if one.action == "override":
+        for name in one.after:
+            yield name, str(one.before.get(name)), str(one.after[name])
+
+
+def bar(report: Report) -> float:
+    """ln M from which the run is aborted."""
+    return log(1 / report.plan.budget.false_abort)
+
+
+def day(at: Millis) -> str:
+    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def clock(at: Millis) -> str:
+    return datetime.fromtimestamp(at / 1000, UTC).strftime("%H:%M:%S")
+
+
+def span(ms: float) -> str:
+    """A duration: 45 s, 3 m 12 s, 2 h 05 m, 3 d 04 h."""
+    seconds = max(0, round(ms / 1000))
+    for name, size, below, smaller in (("d", 86_400, "h", 3_600), ("h", 3_600, "m", 60), ("m", 60, "s", 1)):
+        if seconds >= size:
+            return f"{seconds // size} {name} {seconds % size // smaller:02} {below}"
+    return f"{seconds} s"
