@@ -15,6 +15,7 @@ from serinus_runtime.clock import now_ms
 from serinus import people, show
 from serinus.archive import archive
 from serinus.board import Board
+from serinus.doctor.command import doctor, init
 from serinus.explain import explain
 from serinus.import_.command import import_
 from serinus.options import (
@@ -32,6 +33,7 @@ from serinus.options import (
 from serinus.power import power
 from serinus.replay.command import replay
 from serinus.reports import history, report
+from serinus.rollout import rollout
 from serinus.validate import validate
 
 app = typer.Typer(
@@ -135,6 +137,9 @@ app.command(epilog="Example: serinus replay policy.yaml shop/checkout --judge se
 app.command("import", epilog="Example: serinus import rollout.yaml templates.yaml > policy.yaml")(import_)
 app.command(epilog="Example: serinus report shop/checkout --html report.html")(report)
 app.command(epilog="Example: serinus history checkout --outcome aborted")(history)
+app.command(epilog="Example: serinus doctor shop/checkout --prometheus http://prometheus:9090")(doctor)
+app.command(epilog="Example: serinus init shop/checkout > policies/checkout.yaml")(init)
+app.command(epilog="Example: serinus rollout checkout registry.example.com/checkout:v2 -n shop --wait")(rollout)
 app.command(epilog="Example: serinus archive --to s3://bucket/serinus")(archive)
 people.register(app)
 

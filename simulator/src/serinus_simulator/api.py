@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from serinus_simulator import discovery, failures, paging
+from serinus_simulator import access, discovery, failures, paging
 from serinus_simulator.bodies import object_of, patch_of
 from serinus_simulator.calls import Call, CallLog
 from serinus_simulator.clock import Agenda
@@ -100,6 +100,8 @@ class KubernetesApi:
         path = request.url.path.rstrip("/")
         if request.method == "GET" and (document := discovery.document(self._store.kinds, path)) is not None:
             return JsonResponse(document)
+        if request.method == "POST" and path == access.REVIEWS:
+            return JsonResponse(access.review(object_of(await request.body()), self._faults), status_code=201)
         target = self._target(path)
         if target is None:
             return PlainTextResponse("404 page not found\n", status_code=404)

@@ -132,15 +132,15 @@ class Faults:
             fault = active.fault
             if not isinstance(fault, KubernetesFault) or fault.when != when or fault.effect.endswith("watches"):
                 continue
-            if fault.verbs and verb not in fault.verbs:
-                continue
-            if fault.resources and resource not in fault.resources:
-                continue
-            if not _fits(fault.namespace, namespace) or not _fits(fault.name, name):
-                continue
-            if self._hit(active):
+            if _about(fault, verb, resource, namespace, name) and self._hit(active):
                 hits.append(fault)
         return hits
+
+    def forbid(self, verb: str, resource: str, namespace: str, name: str) -> bool:
+        """Whether such a call would be answered with 403; asking uses no fault up."""
+        faults = [active.fault for active in self.active()]
+        forbidding = [one for one in faults if isinstance(one, KubernetesFault) and one.code == 403]
+        return any(one.effect == "status" and _about(one, verb, resource, namespace, name) for one in forbidding)
 
     def prometheus(self, query: str) -> list[PrometheusFault]:
         hits: list[PrometheusFault] = []
@@ -177,6 +177,12 @@ class Faults:
             return False
         active.hits += 1
         return True
+
+
+def _about(fault: KubernetesFault, verb: str, resource: str, namespace: str, name: str) -> bool:
+    if (fault.verbs and verb not in fault.verbs) or (fault.resources and resource not in fault.resources):
+        return False
+    return _fits(fault.namespace, namespace) and _fits(fault.name, name)
 
 
 def _fits(wanted: str | None, given: str) -> bool:

@@ -11,6 +11,6 @@ def serinus(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
         env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1", **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
         check=False,
     )

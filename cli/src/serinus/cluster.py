@@ -1,0 +1,78 @@
+"""The user's own access to a cluster, as kubectl has it: --kubeconfig, else KUBECONFIG, else ~/.kube/config."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from kubernetes_asyncio.config import list_kube_config_contexts
+from serinus_controller.adapters.kubernetes import ROLLOUTS, Api, connect
+from serinus_controller.service_layer.ports import ClusterError
+
+from serinus.options import INTERRUPTED, fail
+
+TIMEOUT = 10.0
+
+Namespace = Annotated[str | None, typer.Option("--namespace", "-n", help="Else the context's namespace, else default.")]
+Context = Annotated[str, typer.Option("--context", help="Context of the kubeconfig; else its current one.")]
+Kubeconfig = Annotated[str, typer.Option("--kubeconfig", envvar="KUBECONFIG", help="Else ~/.kube/config.")]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A connection, and the namespace that is meant where none is named."""
+
+    api: Api
+    namespace: str
+
+    def place(self, rollout: str, namespace: str | None = None) -> tuple[str, str]:
+        """Namespace and name of `name` or `namespace/name`."""
+        given, _, name = rollout.rpartition("/")
+        return namespace or given or self.namespace, name
+
+    async def rollout(self, namespace: str, name: str) -> Any:
+        """The Rollout's object, None if there is none. Raises ClusterError."""
+        try:
+            return await self.api.request("GET", path(namespace, name))
+        except ClusterError as error:
+            if error.status == 404:
+                return None
+            raise
+
+
+def path(namespace: str, name: str) -> str:
+    return f"{ROLLOUTS}/namespaces/{namespace}/rollouts/{name}"
+
+
+async def with_cluster(kubeconfig: str, context: str, use: Callable[[Cluster], Awaitable[None]]) -> None:
+    """Run `use` on a cluster. Raises ValueError where no access is configured, ClusterError where it is refused."""
+    file = kubeconfig or str(Path.home() / ".kube" / "config")
+    if not any(Path(part).expanduser().exists() for part in file.split(os.pathsep)):
+        raise ValueError(f"no kubeconfig at {file}: give --kubeconfig, or set KUBECONFIG")
+    try:
+        contexts, current = list_kube_config_contexts(config_file=file)
+    except Exception as error:  # the library's parser raises what it meets
+        raise ValueError(f"{file}: {error}") from error
+    chosen = next((one for one in contexts if one["name"] == context), None) if context else current
+    if chosen is None:
+        raise ValueError(f"{file} has no context {context}; it has {', '.join(one['name'] for one in contexts)}")
+    async with await connect(file, context) as client:
+        await use(Cluster(Api(client, TIMEOUT), chosen["context"].get("namespace") or "default"))
+
+
+def run(work: Awaitable[None], interrupted: Callable[[], None] = lambda: None) -> None:
+    """Run to the end; what the cluster or its configuration refuses is an error for the person at the terminal."""
+
+    async def wait() -> None:
+        await work
+
+    try:
+        asyncio.run(wait())
+    except KeyboardInterrupt:
+        interrupted()
+        raise typer.Exit(INTERRUPTED) from None
+    except (ClusterError, ValueError) as error:
+        fail(str(error))

@@ -1,0 +1,152 @@
+"""What a check says, and the checks of Redis, the cluster and the verdict endpoint."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import httpx
+from redis.asyncio import Redis
+from redis.exceptions import NoPermissionError, RedisError
+from serinus_contracts import Keys
+from serinus_controller.adapters.kubernetes import Api
+from serinus_controller.service_layer.ports import ClusterError
+
+State = Literal["ok", "warning", "failed"]
+OLDEST_REDIS = 7
+REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+# Group, resource, verbs: what the controller does in the cluster.
+RIGHTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("argoproj.io", "rollouts", ("get", "list", "watch")),
+    ("argoproj.io", "rollouts/status", ("patch",)),
+    ("", "pods", ("list", "watch")),
+    ("serinus.dev", "canarypolicies", ("list", "watch")),
+    ("", "events", ("create",)),
+    ("coordination.k8s.io", "leases", ("get", "create", "update")),
+)
+
+
+@dataclass(frozen=True)
+class Check:
+    """`mend` says how to make it right, where it is not."""
+
+    name: str
+    state: State
+    said: str
+    mend: str = ""
+
+
+async def redis(client: Redis, keys: Keys, shown: str) -> AsyncIterator[Check]:
+    """Version, persistence, eviction and rights of the Redis at the address `shown`."""
+    try:
+        info: Any = await client.info()
+    except NoPermissionError:
+        yield Check("redis", "warning", f"{shown} answers, and this user may not ask INFO", "allow +info to check it")
+        info = {}
+    except (RedisError, OSError) as error:
+        yield Check("redis", "failed", f"{shown}: {error}", "give its address by --redis-url or SERINUS_REDIS_URL")
+        return
+    if info:
+        for check in about(info, shown):
+            yield check
+    yield await _rights(client, keys)
+
+
+def about(info: dict[str, Any], shown: str) -> list[Check]:
+    """What INFO tells."""
+    version = str(info.get("valkey_version") or info.get("redis_version", "0"))
+    kind = "Valkey" if "valkey_version" in info else "Redis"
+    new = int(version.partition(".")[0]) >= OLDEST_REDIS
+    durable, policy = bool(info.get("aof_enabled")), str(info.get("maxmemory_policy", "unknown"))
+    return [
+        Check("redis version", "ok", f"{kind} {version} at {shown}")
+        if new
+        else Check("redis version", "failed", f"{kind} {version} at {shown}", f"use version {OLDEST_REDIS} or newer"),
+        Check("redis persistence", "ok", "appendonly yes")
+        if durable
+        else Check("redis persistence", "failed", "a restart loses evidence", "set appendonly yes"),
+        Check("redis eviction", "ok", policy)
+        if policy == "noeviction"
+        else Check("redis eviction", "failed", f"{policy} may drop evidence", "set maxmemory-policy noeviction"),
+    ]
+
+
+async def _rights(client: Redis, keys: Keys) -> Check:
+    """Does what the services do, on a key of its own."""
+    probe = f"{{{keys.tag}}}:doctor"
+    try:
+        await client.xadd(probe, {"ce": "{}"})
+        await client.eval("return redis.call('EXPIRE', KEYS[1], 10)", 1, probe)
+        user: Any = await client.execute_command("ACL WHOAMI")  # type: ignore[no-untyped-call]
+        await client.delete(probe)
+    except NoPermissionError as error:
+        rule = f"~{{{keys.tag}}}:* +@all -@admin -@dangerous +info"
+        return Check("redis rights", "failed", str(error), f"give this user {rule}")
+    except (RedisError, OSError) as error:
+        return Check("redis rights", "failed", str(error), "is it a read-only replica? give the primary's address")
+    name = user.decode() if isinstance(user, bytes) else str(user)
+    if name == "default":
+        return Check(
+            "redis rights",
+            "warning",
+            "user default: whoever reaches this Redis can order an abort",
+            "give each service a user of its own (ACL SETUSER)",
+        )
+    return Check("redis rights", "ok", f"user {name} may do what the services do")
+
+
+async def cluster(api: Api, namespace: str) -> AsyncIterator[Check]:
+    """The API server, and what whoever asks may do there."""
+    try:
+        version = await api.request("GET", "/version")
+    except ClusterError as error:
+        yield Check(
+            "cluster", "failed", str(error), "check --kubeconfig and --context, and that kubectl works with them"
+        )
+        return
+    yield Check("cluster", "ok", f"Kubernetes {version.get('gitVersion', 'of unknown version')}")
+    lacking = []
+    try:
+        for group, resource, verbs in RIGHTS:
+            lacking += [f"{verb} {resource}" for verb in verbs if not await _may(api, group, resource, verb, namespace)]
+    except ClusterError as error:
+        yield Check("cluster rights", "warning", f"cannot be asked for: {error}", "kubectl auth can-i --list")
+        return
+    if lacking:
+        mend = "the controller needs them: see deploy/, or use its service account's kubeconfig"
+        yield Check("cluster rights", "failed", f"in {namespace} you may not {', '.join(lacking)}", mend)
+    else:
+        yield Check("cluster rights", "ok", f"all that the controller does in {namespace} is allowed to you")
+
+
+async def _may(api: Api, group: str, resource: str, verb: str, namespace: str) -> bool:
+    name, _, part = resource.partition("/")
+    about = {"group": group, "resource": name, "verb": verb, "namespace": namespace}
+    if part:
+        about["subresource"] = part
+    kind = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
+    body = {**kind, "spec": {"resourceAttributes": about}}
+    answer = await api.request("POST", REVIEWS, body=body)
+    return bool((answer.get("status") or {}).get("allowed"))
+
+
+async def endpoint(client: httpx.AsyncClient, url: str) -> Check:
+    """The verdict endpoint, asked as Argo's web metric does: a GET that follows redirects."""
+    name, danger = "verdict endpoint", "up to 1.9.1 Argo takes a 200 that is no JSON for a success, and promotes"
+    try:
+        answer = await client.get(url, follow_redirects=True, timeout=10)
+    except httpx.HTTPError as error:
+        return Check(
+            name, "failed", f"{url}: {error or type(error).__name__}", "start serinus-console, or mend the address"
+        )
+    if answer.status_code != 200:
+        return Check(
+            name, "failed", f"{url} answered {answer.status_code}", "mend the address; Argo asks again on errors"
+        )
+    try:
+        verdict = answer.json()["verdict"]
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+        came = f", redirected to {answer.url}" if answer.history else ""
+        mend = f"{danger}: take the login or proxy away from this path"
+        return Check(name, "failed", f"{url} answered 200 without a verdict{came}", mend)
+    return Check(name, "ok", f"{url} says {verdict}")

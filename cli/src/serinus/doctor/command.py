@@ -1,0 +1,155 @@
+"""The commands `serinus doctor` and `serinus init`."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+from redis.asyncio import Redis
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from serinus_collector.adapters.prometheus import Prometheus
+from serinus_collector.service_layer.ports import ProviderError
+from serinus_contracts import Keys, Selector
+from serinus_controller.domain.rollout import RolloutView, view
+from serinus_controller.service_layer.ports import ClusterError
+from serinus_runtime.clock import now_ms
+
+from serinus.cluster import Cluster, Context, Kubeconfig, Namespace, run, with_cluster
+from serinus.doctor import checks, metrics, policy
+from serinus.doctor.checks import Check
+from serinus.doctor.first_policy import write
+from serinus.options import LOCAL, Output, OutputOption, RedisTag, RedisUrl, fail, print_json, without_password
+
+_MARKS = {"ok": "✔", "warning": "!", "failed": "✖"}
+_STYLES = {"ok": "green", "warning": "yellow", "failed": "red"}
+
+Target = Annotated[str | None, typer.Argument(help="A Rollout, name or namespace/name, to check its metrics too.")]
+Provider = Annotated[
+    str, typer.Option("--prometheus", envvar="SERINUS_PROVIDERS", help="Address, or name=address as of the collector.")
+]
+Policies = Annotated[Path | None, typer.Option("--policies", envvar="SERINUS_POLICIES", help="File or folder.")]
+VerdictUrl = Annotated[str, typer.Option("--verdict-url", help="The verdict endpoint that Argo asks.")]
+ADDRESS = "http://127.0.0.1:9090"
+
+
+def doctor(
+    rollout: Target = None,
+    prometheus: Provider = ADDRESS,
+    policies: Policies = None,
+    verdict_url: VerdictUrl = "",
+    namespace: Namespace = None,
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+    redis_url: RedisUrl = LOCAL,
+    redis_tag: RedisTag = "serinus",
+    output: OutputOption = Output.text,
+) -> None:
+    """Check Redis, Prometheus, rights, policy and metrics; each failure says how to mend it. Exit 1 if one failed."""
+    found: list[Check] = []
+
+    async def examine() -> None:
+        async with Redis.from_url(redis_url, socket_timeout=5, socket_connect_timeout=3) as client:
+            found.extend([check async for check in checks.redis(client, Keys(redis_tag), without_password(redis_url))])
+        async with httpx.AsyncClient() as http:
+            provider = provider_of(http, prometheus)
+            found.append(await _reachable(provider, prometheus))
+            if verdict_url:
+                found.append(await checks.endpoint(http, verdict_url))
+            given, wrong = policy.from_files(policies) if policies else ([], [])
+            found.extend(wrong)
+
+            async def look(cluster: Cluster) -> None:
+                place = cluster.place(rollout or "", namespace)
+                found.extend([check async for check in checks.cluster(cluster.api, place[0])])
+                if rollout and found[-1].name != "cluster":
+                    known = given + await policy.from_cluster(cluster.api, place[0])
+                    found.extend(await _examined(cluster, place, known, provider))
+
+            try:
+                await with_cluster(kubeconfig, context, look)
+            except (ValueError, ClusterError) as error:
+                found.append(Check("cluster", "failed", str(error), "give --kubeconfig and --context"))
+
+    run(examine())
+    if output is Output.json:
+        print_json([asdict(check) for check in found])
+    else:
+        Console(highlight=False).print(_table(found))
+    if any(check.state == "failed" for check in found):
+        raise typer.Exit(1)
+
+
+async def _examined(cluster: Cluster, place: tuple[str, str], known: Any, provider: Prometheus) -> Sequence[Check]:
+    """All about one Rollout."""
+    document = await cluster.rollout(*place)
+    if document is None:
+        return [Check("rollout", "failed", f"there is no Rollout {'/'.join(place)}", "kubectl get rollouts -A")]
+    seen = view(document)
+    found = list(policy.rollout(seen))
+    plan, told = policy.chosen(known, seen)
+    found += told
+    if plan:
+        told, counts = await metrics.metrics(plan, provider, now_ms(), seen.releasing)
+        found += [*told, *metrics.power(plan, counts)]
+    return found
+
+
+async def _reachable(provider: Prometheus, shown: str) -> Check:
+    try:
+        await provider.samples(Selector(name="up"), now_ms(), 60_000)
+    except ProviderError as error:
+        return Check("prometheus", "failed", f"{shown}: {error}", "give its address by --prometheus")
+    return Check("prometheus", "ok", f"{shown} answers queries")
+
+
+def provider_of(http: httpx.AsyncClient, text: str) -> Prometheus:
+    """By an address, or the first of name=address,..."""
+    first = text.split(",")[0]
+    name, equals, url = first.partition("=")
+    return Prometheus(http, url if equals and "://" not in name else first, timeout=10.0, concurrency=4)
+
+
+def _table(found: Sequence[Check]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for check in found:
+        said = Text(check.said)
+        if check.mend:
+            said.append(f"\n→ {check.mend}", style="bold" if check.state == "failed" else "")
+        table.add_row(Text(_MARKS[check.state], style=_STYLES[check.state]), Text(check.name), said)
+    return table
+
+
+def init(
+    rollout: Annotated[str, typer.Argument(help="The Rollout, name or namespace/name.")],
+    prometheus: Provider = ADDRESS,
+    namespace: Namespace = None,
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+) -> None:
+    """Write a first policy for a Rollout, in shadow mode, from what its cluster and Prometheus have."""
+
+    async def look(cluster: Cluster) -> None:
+        place = cluster.place(rollout, namespace)
+        document = await cluster.rollout(*place)
+        if document is None:
+            fail(f"there is no Rollout {'/'.join(place)}")
+        canary = document["spec"].get("strategy", {}).get("canary", {})
+        services = (str(canary.get("canaryService", "")), str(canary.get("stableService", "")))
+        seen: RolloutView = view(document)
+        async with httpx.AsyncClient() as http:
+            try:
+                text, notes = await write(provider_of(http, prometheus), seen, services, now_ms())
+            except ProviderError as error:
+                fail(f"{prometheus}: {error}\nGive the address of Prometheus by --prometheus.")
+        typer.echo(text, nl=False)
+        for note in notes:
+            Console(stderr=True, highlight=False).print(f"[yellow]note:[/yellow] {note}", soft_wrap=True)
+
+    run(with_cluster(kubeconfig, context, look))

@@ -1,0 +1,95 @@
+"""A first policy of what a Prometheus has: which labels split the arms, and which of the presets' metrics are there."""
+
+from collections.abc import Sequence
+
+from serinus_collector.domain.series import Series
+from serinus_collector.service_layer.ports import Provider
+from serinus_contracts import Selector
+from serinus_contracts.base import Millis
+from serinus_controller.domain.resolve import STATUS_LABELS
+from serinus_controller.domain.rollout import RolloutView
+from serinus_controller.domain.stages import stages
+
+REACH_MS = 300_000
+COUNTERS = "http_requests_total"
+HISTOGRAM = "http_request_duration_seconds_bucket"
+MEMORY = "container_memory_usage_bytes"
+
+
+async def series_of(provider: Provider, name: str, now: Millis) -> Sequence[Series]:
+    """All series of a metric in the last minutes. Raises ProviderError."""
+    answer = await provider.samples(Selector(name=name), now, REACH_MS)
+    return answer.series
+
+
+def source(series: Sequence[Series], seen: RolloutView, services: tuple[str, str]) -> list[str] | None:
+    """Lines of the policy's `source` by which these series can be split; None if nothing tells the arms."""
+    prefix = f"{seen.name}-{seen.stable_hash or seen.current_hash}-"
+    ours = [one.labels for one in series]
+
+    def label_where(wanted: str, whole: bool) -> str | None:
+        for labels in ours:
+            for label, value in labels.items():
+                if value == wanted if whole else value.startswith(wanted):
+                    return label
+        return None
+
+    if pod := label_where(prefix, whole=False):
+        kind, options = "pod-name", [] if pod == "pod" else [f"label: {pod}"]
+    elif hashed := label_where(seen.stable_hash or seen.current_hash, whole=True):
+        kind, options = "pod-hash", [] if hashed == "rollouts_pod_template_hash" else [f"label: {hashed}"]
+    elif all(services) and (service := label_where(services[1], whole=True)):
+        kind = "service-label"
+        options = [f"canary: {services[0]}", f"stable: {services[1]}"]
+        options += [] if service == "service" else [f"label: {service}"]
+    else:
+        return None
+    if not any(labels.get("namespace") == seen.namespace for labels in ours):
+        options.append('namespace_label: ""')
+    return [f"preset: {kind}", *options]
+
+
+async def write(provider: Provider, seen: RolloutView, services: tuple[str, str], now: Millis) -> tuple[str, list[str]]:
+    """The policy as YAML, and what a person has to know or to do. Raises ProviderError."""
+    notes = []
+    requests, latency, memory = [await series_of(provider, name, now) for name in (COUNTERS, HISTOGRAM, MEMORY)]
+    split = source([*requests, *latency], seen, services)
+    adapt = ""
+    if split is None:
+        adapt = "  # adapt: which label tells canary from stable?"
+        notes.append(f"no series of {COUNTERS} or {HISTOGRAM} names the pods, hashes or services of {seen.key}")
+        split = ["preset: pod-name"]
+    metrics = []
+    labels = {label for one in requests for label in one.labels}
+    if requests and labels & set(STATUS_LABELS):
+        metrics.append("{name: errors, preset: http-errors, critical: true}")
+    else:
+        lacks = f"{COUNTERS} has no label {', '.join(STATUS_LABELS)}" if requests else f"there is no {COUNTERS}"
+        notes.append(f"{lacks}: errors are written as an example, give your own events and trials")
+        example = "events: 'errors_total', trials: 'requests_total'"
+        metrics.append(f"{{name: errors, {example}, critical: true}}  # adapt")
+    if latency:
+        metrics.append("{name: latency, preset: http-latency}")
+    else:
+        notes.append(f"there is no {HISTOGRAM}: latency is not judged; name yours by histogram")
+    if any(one.labels.get("pod", "").startswith(f"{seen.name}-") for one in memory):
+        metrics.append("{name: memory, preset: container-memory}")
+    found = stages(seen.steps)
+    if not any(stage.gates for stage in found):
+        notes.append("the Rollout has no `pause: {}`: verdicts could only abort, never advance")
+    weights = ", ".join(f"{stage.weight} %" for stage in found)
+    lines = [
+        "apiVersion: serinus.dev/v1",
+        "kind: CanaryPolicy",
+        f"metadata: {{name: {seen.name}}}",
+        "spec:",
+        f"  match: {{namespace: {seen.namespace}, name: {seen.name}}}",
+        "  mode: shadow          # says what it would do, and does nothing; then guard (abort only), then enforce",
+        "  interval: 30s",
+        f"  minimum: 5m           # of each stage: {weights or 'the Rollout has no setWeight yet'}",
+        "  maximum: 1h",
+        f"  source: {{{', '.join(split)}}}{adapt}",
+        "  metrics:",
+        *(f"  - {metric}" for metric in metrics),
+    ]
+    return "\n".join(lines) + "\n", notes

@@ -1,0 +1,134 @@
+"""What Prometheus has for a plan: live counts of both arms, the scrape interval, and what this traffic can show."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+from serinus_analyzer.domain.power import forecast
+from serinus_collector.domain.counting import Span, increase, processes
+from serinus_collector.domain.series import Series, scrape_interval
+from serinus_collector.service_layer.ports import Provider, ProviderError
+from serinus_contracts import AnalysisPlan, Counted, PlanMetric, Queried, Selector
+from serinus_contracts.base import Millis
+from serinus_contracts.plan import any_of
+
+from serinus.doctor.checks import Check
+from serinus.report.words import span
+
+REACH_MS = 300_000
+
+
+@dataclass(frozen=True)
+class Live:
+    """Counts of one arm in the last minutes."""
+
+    series: int = 0
+    events: int = 0
+    trials: int = 0
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One metric as it is now. `seconds` is the time in which its counts came."""
+
+    metric: str
+    canary: Live
+    stable: Live
+    scrape_ms: int | None
+    seconds: float
+
+
+def count(plan: AnalysisPlan, metric: PlanMetric, series: Sequence[Series], now: Millis) -> Seen:
+    """The counts of both arms; of a histogram its events are those above its middle edge."""
+    arms: dict[str, Live] = {}
+    first = min((one.times[0] for one in series), default=now)
+    for arm in ("canary", "stable"):
+        ours = [one for one in series if plan.arm(one.labels) == arm]
+        arms[arm] = _live(metric, ours, Span(0, first, now))
+    return Seen(metric.name, arms["canary"], arms["stable"], scrape_interval(series), max(1.0, (now - first) / 1000))
+
+
+def _live(metric: PlanMetric, ours: Sequence[Series], window: Span) -> Live:
+    found = processes(ours, {})
+    counts = [(one, round(increase(one, found[one.target], window))) for one in ours]
+    source = metric.source
+    if isinstance(source, Counted):
+        events = sum(number for one, number in counts if any_of(source.events, one.labels))
+        return Live(len(ours), events, sum(number for one, number in counts if any_of(source.trials, one.labels)))
+    trials = sum(number for one, number in counts if one.labels.get("le") == "+Inf")
+    return Live(len(ours), 0, trials)
+
+
+async def metrics(
+    plan: AnalysisPlan, provider: Provider, now: Millis, releasing: bool
+) -> tuple[list[Check], list[Seen]]:
+    """A check for each metric of the plan, and the counts of those that were found."""
+    checks, found = [], []
+    for metric in plan.metrics:
+        if isinstance(metric.source, Queried):
+            continue
+        name = f"metric {metric.name}"
+        try:
+            answer = await provider.samples(metric.source.query, now, REACH_MS)
+            one = count(plan, metric, answer.series, now)
+            arms = [one.canary, one.stable] if releasing else [one.stable]
+            if all(arm.series for arm in arms):
+                checks.append(Check(name, "ok", _said(metric, one, releasing)))
+                found.append(one)
+            else:
+                checks.append(await _missing(plan, metric, provider, now, one))
+        except ProviderError as error:
+            checks.append(Check(name, "failed", str(error), "mend the provider's address by --prometheus"))
+    return checks, found
+
+
+def _said(metric: PlanMetric, one: Seen, releasing: bool) -> str:
+    every = f", scraped every {one.scrape_ms / 1000:g} s" if one.scrape_ms else ", scraped once so far"
+    if metric.source.kind == "gauge":
+        return f"{one.stable.series} series of stable{every}"
+    arms = [("canary", one.canary)] * releasing + [("stable", one.stable)]
+    kind = metric.source.kind == "proportion"
+    parts = [f"{name} {arm.events:,} of {arm.trials:,}" if kind else f"{name} {arm.trials:,}" for name, arm in arms]
+    return f"{', '.join(parts)} in {span(1000 * one.seconds)}{every}"
+
+
+async def _missing(plan: AnalysisPlan, metric: PlanMetric, provider: Provider, now: Millis, one: Seen) -> Check:
+    """Why nothing was found: is the metric there at all, and which labels do its series have?"""
+    name, query = f"metric {metric.name}", metric.source.query
+    assert isinstance(query, Selector)
+    whole = await provider.samples(query.model_copy(update={"matchers": ()}), now, REACH_MS) if query.name else None
+    if whole is None or not whole.series:
+        mend = (
+            "name the metric that your service has (metric, events and trials, histogram), and see that it is scraped"
+        )
+        return Check(name, "failed", f"Prometheus has no series of {query.name or query}", mend)
+    wanted = " or ".join(rule.label for rule in plan.arms)
+    labels = sorted({label for series in whole.series for label in series.labels if label not in ("__name__", "le")})
+    arm = "canary" if one.stable.series else "either arm"
+    said = f"{len(whole.series)} series of {query.name}, none of {arm} by {query}"
+    return Check(
+        name, "failed", said, f"tell the arms apart by source: {wanted} is looked for; there are {', '.join(labels)}"
+    )
+
+
+def power(plan: AnalysisPlan, seen: Sequence[Seen]) -> Iterator[Check]:
+    """What this traffic can show: per stage the smallest regression that is seen, and when an equal canary proceeds."""
+    kinds: Mapping[str, Any] = {metric.name: metric.source.kind for metric in plan.metrics}
+    counted = [one for one in seen if kinds[one.metric] == "proportion" and one.stable.trials and one.stable.events]
+    if not counted:
+        yield Check("power", "warning", "no counts yet from which to tell what can be shown", "try again with traffic")
+        return
+    pace = max((one.canary.trials + one.stable.trials) / one.seconds for one in counted)
+    rates = {one.metric: one.stable.events / one.stable.trials for one in counted}
+    for found in forecast(plan, pace, rates):
+        base = f"stable {100 * found.base:.2g} %"
+        small = (
+            "no worse rate is seen" if found.visible is None else f"worse is seen from {100 * found.visible:.3g} % on"
+        )
+        shown = "never proves equal" if found.seconds == inf else f"equal is proved after {span(1000 * found.seconds)}"
+        stage = next(one for one in plan.stages if one.weight == found.weight)
+        enough = found.visible is not None and (found.reachable or stage.gate == "quiet")
+        said = f"{found.metric}: {small} within {span(1000 * stage.maximum)} ({base}); {shown}"
+        mend = "" if enough else "more traffic at this weight, a wider margin, or a longer maximum"
+        yield Check(f"power at {found.weight} %", "ok" if enough else "warning", said, mend)

@@ -1,0 +1,114 @@
+"""The Rollout and its policy: is there one, does it fit, and what becomes of the Rollout's pauses?"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from serinus_contracts import AnalysisPlan, CanaryPolicy, Run
+from serinus_contracts.crd import GROUP, PLURAL, VERSION
+from serinus_controller.adapters.kubernetes import Api
+from serinus_controller.adapters.policies import PolicyError, load_text
+from serinus_controller.domain.policies import choose
+from serinus_controller.domain.resolve import UnfitPolicyError, resolve, warnings
+from serinus_controller.domain.rollout import RolloutView
+from serinus_controller.domain.stages import stages
+from serinus_controller.service_layer.ports import ClusterError
+
+from serinus.doctor.checks import Check
+
+
+def from_files(place: Path) -> tuple[list[CanaryPolicy], list[Check]]:
+    """The policies of a file or folder, and what is wrong with them."""
+    files = sorted([*place.glob("*.yaml"), *place.glob("*.yml")]) if place.is_dir() else [place]
+    found: list[CanaryPolicy] = []
+    wrong = []
+    for file in files:
+        try:
+            found += load_text(file.read_text(encoding="utf-8"), str(file))
+        except (PolicyError, OSError, UnicodeDecodeError) as error:
+            wrong.append(Check("policy", "failed", str(error), f"serinus validate {file}"))
+    return found, wrong
+
+
+async def from_cluster(api: Api, namespace: str) -> list[CanaryPolicy]:
+    """Those that are custom resources; none where the resource is not known. What is wrong is told in its status."""
+    path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{PLURAL}"
+    try:
+        items: Any = (await api.request("GET", path)).get("items") or ()
+    except ClusterError:
+        return []
+    found = []
+    for item in items:
+        metadata = {name: item["metadata"][name] for name in ("name", "namespace") if name in item["metadata"]}
+        document = {name: value for name, value in item.items() if name != "status"} | {"metadata": metadata}
+        with suppress(ValidationError):
+            found.append(CanaryPolicy.model_validate(document))
+    return found
+
+
+def run_of(seen: RolloutView) -> Run:
+    """The run that goes on, or a made-up one beside the stable version."""
+    canary = seen.current_hash if seen.releasing else "none"
+    return Run(
+        cluster="doctor",
+        namespace=seen.namespace,
+        name=seen.name,
+        uid=seen.uid,
+        canary_hash=canary,
+        stable_hash=seen.stable_hash or seen.current_hash,
+        attempt=1,
+    )
+
+
+def rollout(seen: RolloutView) -> Iterator[Check]:
+    """Its pauses: where verdicts may advance, and where Argo goes on by itself."""
+    found = stages(seen.steps)
+    name = "rollout"
+    if not found:
+        mend = "give it canary steps: setWeight, then `pause: {}`"
+        yield Check(name, "failed", f"{seen.key} has no setWeight step: there is nothing to judge", mend)
+        return
+    gates = [f"{stage.weight} %" for stage in found if stage.gates]
+    open_ended = [f"{stage.weight} %" for stage in found if not stage.gates]
+    state = "releasing" if seen.releasing else "stable"
+    said = f"{seen.key} is {state}, gates at {', '.join(gates) or 'no weight'}"
+    if open_ended:
+        mend = "write `pause: {}` after these weights, else only an abort is possible there"
+        yield Check(name, "warning", f"{said}; Argo goes on by itself at {', '.join(open_ended)}", mend)
+    else:
+        yield Check(name, "ok", said)
+    if seen.aborted:
+        yield Check("rollout state", "warning", "its last release was aborted", f"serinus report {seen.key}")
+    if seen.spec_paused:
+        yield Check(
+            "rollout state",
+            "warning",
+            "it is paused by hand (spec.paused)",
+            f"kubectl argo rollouts promote {seen.name}",
+        )
+    if not seen.routed:
+        said = "without trafficRouting the weight is the share of pods, as near as whole pods allow"
+        yield Check("rollout routing", "warning", said, "set trafficRouting for small weights")
+
+
+def chosen(policies: list[CanaryPolicy], seen: RolloutView) -> tuple[AnalysisPlan | None, list[Check]]:
+    """The plan that the Rollout would be judged by, and what is to say of its policy."""
+    matching = choose(policies, seen)
+    if not matching:
+        mend = f"serinus init {seen.key} > policies/{seen.name}.yaml writes a first one"
+        return None, [Check("policy", "failed", f"none of {len(policies)} policies is for {seen.key}", mend)]
+    if len(matching) > 1:
+        names = ", ".join(one.metadata.name for one in matching)
+        return None, [Check("policy", "failed", f"several are for {seen.key}: {names}", "leave one, none is applied")]
+    policy = matching[0]
+    found = stages(seen.steps)
+    try:
+        plan = resolve(policy, run_of(seen), found)
+    except UnfitPolicyError as error:
+        return None, [Check("policy", "failed", str(error), f"change policy {policy.metadata.name}")]
+    told = [
+        Check("policy", "warning", text, f"change policy {policy.metadata.name}") for text in warnings(policy, found)
+    ]
+    return plan, [Check("policy", "ok", f"{policy.metadata.name} ({policy.spec.mode}) is for {seen.key}"), *told]

@@ -1,0 +1,284 @@
+"""`serinus rollout`: set the image of a Rollout and follow the release to its end.
+
+Exit codes: 0 promoted (or set, without --wait), 1 error, 3 aborted, 4 inconclusive or not ended in time.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from rich.console import Console
+from serinus_contracts import DecisionTaken, Event, Keys, UnreadableEntryError, VerdictReached, from_entry
+from serinus_contracts.base import parse_duration
+from serinus_controller.domain.rollout import RolloutView, view
+from serinus_controller.service_layer.ports import ClusterError
+from serinus_runtime.redis import Client
+from serinus_runtime.stories import Stories
+
+from serinus.cluster import Cluster, Context, Kubeconfig, Namespace, path, run, with_cluster
+from serinus.options import (
+    ABORTED,
+    ERROR,
+    INCONCLUSIVE,
+    LOCAL,
+    Output,
+    OutputOption,
+    RedisTag,
+    RedisUrl,
+    fail,
+    print_json,
+)
+
+POLL = 0.5
+
+Name = Annotated[str, typer.Argument(help="The Rollout, as name or namespace/name.")]
+Image = Annotated[str, typer.Argument(help="The new image.")]
+Container = Annotated[str, typer.Option("--container", "-c", help="Which container, where the pods have several.")]
+Wait = Annotated[bool, typer.Option("--wait", "-w", help="Follow the release until it has ended.")]
+Timeout = Annotated[str, typer.Option("--timeout", help="How long to wait, such as 90s or 2h; the release goes on.")]
+
+
+def rollout(
+    name: Name,
+    image: Image,
+    wait: Wait = False,
+    container: Container = "",
+    timeout: Timeout = "2h",
+    namespace: Namespace = None,
+    context: Context = "",
+    kubeconfig: Kubeconfig = "",
+    redis_url: RedisUrl = LOCAL,
+    redis_tag: RedisTag = "serinus",
+    output: OutputOption = Output.text,
+) -> None:
+    """Set a Rollout's image with your own rights, and with --wait follow it: promoted 0, aborted 3, timeout 4.
+
+    Shows verdicts where Redis can be reached, else the Rollout's status alone. Ctrl-C ends the command only.
+    """
+    try:
+        seconds = float(parse_duration(timeout))  # type: ignore[arg-type] # a duration gives a number
+    except (ValueError, TypeError) as error:
+        fail(f"--timeout: {error}", 2)
+    quiet = output is not Output.text
+    console = Console(stderr=quiet, highlight=False, soft_wrap=True)
+
+    async def release(cluster: Cluster) -> None:
+        place = cluster.place(name, namespace)
+        hash_before, generation = await set_image(cluster, place, image, container, console)
+        end = End("set", 0, "")
+        if wait:
+            follower = Follower(cluster, place, generation, hash_before, console)
+            end = await follower.follow(redis_url, redis_tag, seconds)
+            console.print(f"{end.outcome}: {end.why}")
+        if quiet:
+            print_json({"rollout": "/".join(place), "image": image, "outcome": end.outcome, "why": end.why})
+        raise typer.Exit(end.code)
+
+    def interrupted() -> None:
+        console.print(f"\nstopped watching; the release of {name} goes on. To end it: serinus abort {name}")
+
+    run(with_cluster(kubeconfig, context, release), interrupted)
+
+
+async def set_image(
+    cluster: Cluster, place: tuple[str, str], image: str, container: str, console: Console
+) -> tuple[str, int]:
+    """Patch the image; gives the pod hash before, and the generation after. Raises ClusterError."""
+    for _ in range(5):
+        found = await cluster.rollout(*place)
+        if found is None:
+            fail(f"there is no Rollout {'/'.join(place)}")
+        spec = found["spec"]
+        if "template" not in spec:
+            owner = spec.get("workloadRef") or {}
+            fail(f"the pods of {'/'.join(place)} are those of {owner.get('kind')} {owner.get('name')}: set it there")
+        index, name = which(spec["template"]["spec"]["containers"], container, image)
+        current = spec["template"]["spec"]["containers"][index]["image"]
+        before = view(found)
+        if current == image:
+            if before.aborted:
+                fail(f"{image} was tried and aborted: serinus retry {'/'.join(place)} tries it again", ABORTED)
+            console.print(f"{'/'.join(place)} has the image {image} already")
+            return "", before.generation
+        where = f"/spec/template/spec/containers/{index}"
+        patch = [
+            {"op": "test", "path": f"{where}/name", "value": name},
+            {"op": "test", "path": f"{where}/image", "value": current},
+            {"op": "replace", "path": f"{where}/image", "value": image},
+        ]
+        try:
+            changed = await cluster.api.request(
+                "PATCH", path(*place), body=patch, content_type="application/json-patch+json"
+            )
+        except ClusterError as error:
+            if error.status not in (409, 422):
+                raise
+            continue  # somebody changed the containers in between
+        console.print(f"{'/'.join(place)}: image of {name} set to {image}, was {current}")
+        return before.current_hash, view(changed).generation
+    return fail(f"{'/'.join(place)} is being changed by somebody else again and again")
+
+
+def which(containers: Sequence[dict[str, Any]], wanted: str, image: str) -> tuple[int, str]:
+    """Index and name of the container whose image is meant: the named one, the only one, or the one of that image."""
+    names = [str(one["name"]) for one in containers]
+    if wanted:
+        if wanted not in names:
+            fail(f"there is no container {wanted}; there are {', '.join(names)}")
+        return names.index(wanted), wanted
+    same = [one["name"] for one in containers if _repository(str(one.get("image", ""))) == _repository(image)]
+    chosen = names if len(names) == 1 else same
+    if len(chosen) != 1:
+        fail(f"several containers: say which by --container: {', '.join(names)}")
+    return names.index(chosen[0]), chosen[0]
+
+
+def _repository(image: str) -> str:
+    """An image without tag and digest; a colon before the last slash belongs to a port."""
+    plain = image.partition("@")[0]
+    head, slash, last = plain.rpartition("/")
+    return head + slash + last.partition(":")[0]
+
+
+@dataclass(frozen=True)
+class End:
+    outcome: str
+    code: int
+    why: str
+
+
+@dataclass
+class Follower:
+    """Follows one release. `before` is the pod hash that was there, empty if the image was set already."""
+
+    cluster: Cluster
+    place: tuple[str, str]
+    generation: int
+    before: str
+    console: Console
+    _hash: str = ""
+    _uid: str = ""
+    _said: str = ""
+
+    async def follow(self, redis_url: str, redis_tag: str, seconds: float) -> End:
+        last = time.monotonic() + seconds
+        end: End | None = None
+        async with Redis.from_url(redis_url, socket_timeout=10, socket_connect_timeout=2) as client:
+            keys = Keys(redis_tag)
+            reading = await self._begin(client, keys)
+            try:
+                while end is None:
+                    end = await self._look()
+                    if end is None and time.monotonic() > last:
+                        end = End("timeout", INCONCLUSIVE, f"not ended within {seconds:g} s; it goes on. {self._said}")
+                    if end is None:
+                        await asyncio.sleep(POLL)
+            finally:
+                if reading:
+                    reading.cancel()
+                    await asyncio.gather(reading, return_exceptions=True)
+            return await self._explained(Stories(client, keys), end) if reading else end
+
+    async def _begin(self, client: Client, keys: Keys) -> asyncio.Task[None] | None:
+        """Begin to say what is told of this release, if Redis answers."""
+        try:
+            places: dict[Any, Any] = {}
+            for stream in (keys.stream("verdicts"), keys.stream("decisions")):
+                newest: Any = await client.xrevrange(stream, count=1)
+                places[stream] = newest[0][0] if newest else "0"
+        except (RedisError, OSError) as error:
+            self.console.print(f"without verdicts, Redis does not answer ({error}): shows the Rollout's status alone")
+            return None
+        return asyncio.create_task(self._read(client, places))
+
+    async def _look(self) -> End | None:
+        """One look at the Rollout; how it ended, if it has."""
+        try:
+            found = await self.cluster.rollout(*self.place)
+        except ClusterError as error:
+            if error.status in (401, 403):
+                raise
+            self._say(f"the API server does not answer, trying again: {error}")
+            return None
+        if found is None:
+            return End("deleted", ERROR, "the Rollout was deleted")
+        seen = view(found)
+        if (
+            not seen.observed
+            or seen.generation < self.generation
+            or (seen.current_hash == self.before and not self._hash)
+        ):
+            return self._invalid(seen)
+        if not self._hash:
+            self._hash, self._uid = seen.current_hash, seen.uid
+        if seen.current_hash != self._hash:
+            return End("superseded", ERROR, "another revision took its place")
+        self._say(_status(seen))
+        return self._invalid(seen) or _end(seen)
+
+    def _invalid(self, seen: RolloutView) -> End | None:
+        invalid = seen.observed and seen.phase == "Degraded" and seen.message.startswith("InvalidSpec")
+        return End("invalid", ERROR, seen.message) if invalid else None
+
+    def _say(self, text: str) -> None:
+        if text != self._said:
+            self._said = text
+            self.console.print(f"{_now()}  {text}")
+
+    async def _read(self, client: Client, places: dict[Any, Any]) -> None:
+        """Say what is told of this release, until cancelled or Redis is lost."""
+        with suppress(RedisError, OSError):
+            while True:
+                answer: Any = await client.xread(places, count=100, block=1000)
+                for stream, entries in answer:
+                    for place, fields in entries:
+                        places[stream.decode()] = place
+                        with suppress(UnreadableEntryError):
+                            kind = VerdictReached if stream.endswith(b"verdicts") else DecisionTaken
+                            self._tell(from_entry(kind, fields).data)
+
+    def _tell(self, event: Event) -> None:
+        if (event.run.uid, event.run.canary_hash) != (self._uid, self._hash):
+            return
+        if isinstance(event, VerdictReached) and event.changed:
+            self.console.print(f"{_now()}  {event.sentence}")
+        elif isinstance(event, DecisionTaken) and event.actor != "serinus":
+            self.console.print(f"{_now()}  {event.detail}")
+
+    async def _explained(self, stories: Stories, end: End) -> End:
+        """The end with its reason as Serinus knows it."""
+        if end.outcome in ("promoted", "aborted"):
+            with suppress(RedisError, OSError, ValueError):
+                for told in reversed(await stories.ended()):
+                    if f"/{self._uid}/{self._hash}/" in told.run:
+                        report = await stories.report(told.run)
+                        return End(end.outcome, end.code, report.why) if report else end
+        return end
+
+
+def _status(seen: RolloutView) -> str:
+    weight = "" if seen.canary_weight is None else f", {seen.canary_weight} % canary"
+    message = f" ({seen.message})" if seen.message else ""
+    return f"{seen.phase}{message}: step {min(seen.step, len(seen.steps))} of {len(seen.steps)}{weight}"
+
+
+def _end(seen: RolloutView) -> End | None:
+    """How a release that Argo has observed ended."""
+    if seen.aborted:
+        return End("aborted", ABORTED, seen.message or "aborted")
+    if seen.stable_hash == seen.current_hash and seen.phase == "Healthy":
+        return End("promoted", 0, "the new version serves everything")
+    reasons = {pause.reason for pause in seen.pauses}
+    if reasons & {"InconclusiveAnalysisRun", "InconclusiveExperiment"}:
+        return End("inconclusive", INCONCLUSIVE, f"paused: {', '.join(sorted(reasons))}; a person decides")
+    return None
+
+
+def _now() -> str:
+    return time.strftime("%H:%M:%S")

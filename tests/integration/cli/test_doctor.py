@@ -1,0 +1,160 @@
+"""`serinus doctor` and `serinus init` where all is well, and with each thing broken that they are there to find."""
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+from serinus_controller.adapters.policies import load_text
+
+from tests.integration.cli.command import serinus
+from tests.servers import free_port, sampled, wait_until
+from tests.simulated import World, rollout, scenario, simulated
+
+pytestmark = pytest.mark.timeout(300)
+POLICY = {
+    "apiVersion": "serinus.dev/v1",
+    "kind": "CanaryPolicy",
+    "metadata": {"name": "shop"},
+    "spec": {"match": {"namespace": "shop"}, "metrics": [{"name": "errors", "preset": "http-errors"}]},
+}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Two Rollouts with traffic: of checkout the canary is under way."""
+    folder = tmp_path_factory.mktemp("doctor")
+    (folder / "shop.yaml").write_text(yaml.safe_dump(POLICY))
+    ungated = rollout("ungated", steps=[{"setWeight": 5}, {"pause": {"duration": "10m"}}])
+    with simulated(folder, scenario(rollout(), ungated)) as made:
+        made.release()
+        made.wait_for_pause(1)
+        canary = f'http_requests_total{{pod=~"checkout-{made.status()["currentPodHash"]}.*"}}[10s]'
+        wait_until(lambda: sampled(f"{made.url}/prometheus", canary), 30, "the canary to be scraped")
+        yield made
+
+
+def examine(world: World, redis_url: str, *more: str) -> tuple[int, dict[str, tuple[str, str, str]]]:
+    """Exit code, and by name the state of each check, what it said and how to mend it."""
+    folder = str(world.children.folder / "shop.yaml")
+    options = ("--prometheus", f"{world.url}/prometheus", "--policies", folder, "-o", "json", "-n", "shop")
+    where = {"KUBECONFIG": str(world.kubeconfig), "SERINUS_REDIS_URL": redis_url}
+    shown = serinus("doctor", *options, *more, **where)
+    found = {one["name"]: (one["state"], one["said"], one["mend"]) for one in json.loads(shown.stdout)}
+    return shown.returncode, found
+
+
+def test_where_all_is_well_each_metric_is_shown_with_the_counts_of_both_arms(world: World, redis_url: str) -> None:
+    code, found = examine(world, redis_url, "checkout")
+    assert (code, [name for name, one in found.items() if one[0] == "failed"]) == (0, [])
+    assert found["rollout"][1] == "shop/checkout is releasing, gates at 5 %, 25 %, 50 %"
+    assert found["cluster rights"][0] == "ok"
+    state, said, _ = found["metric errors"]
+    assert state == "ok"
+    assert "canary " in said
+    assert "scraped every 0.5 s" in said
+    assert "errors: worse is seen from " in found["power at 50 %"][1]
+
+
+def test_a_redis_that_is_not_there_is_a_failure_with_the_way_out(world: World) -> None:
+    code, found = examine(world, f"redis://me:hidden@127.0.0.1:{free_port()}/0")
+    assert (code, found["redis"][0]) == (1, "failed")
+    assert "--redis-url" in found["redis"][2]
+    assert "hidden" not in found["redis"][1]
+
+
+def test_rights_that_lack_are_named(world: World, redis_url: str) -> None:
+    world.fault(target="kubernetes", effect="status", code=403, resources=["rollouts/status"], verbs=["patch"])
+    try:
+        code, found = examine(world, redis_url)
+    finally:
+        world.heal()
+    assert (code, found["cluster rights"][:2]) == (1, ("failed", "in shop you may not patch rollouts/status"))
+
+
+def test_a_metric_that_is_not_there_is_told_from_one_whose_labels_do_not_split_the_arms(
+    world: World, redis_url: str, tmp_path: Path
+) -> None:
+    metrics = [
+        {"name": "errors", "preset": "http-errors"},
+        {"name": "other", "preset": "http-latency", "metric": "no_such_seconds_bucket"},
+    ]
+    spec = {**POLICY["spec"], "source": {"label": "instance_id"}, "metrics": metrics}  # type: ignore[dict-item]
+    (tmp_path / "other.yaml").write_text(yaml.safe_dump({**POLICY, "spec": spec}))
+    code, found = examine(world, redis_url, "checkout", "--policies", str(tmp_path))
+    assert code == 1
+    assert found["metric other"][1] == "Prometheus has no series of no_such_seconds_bucket"
+    assert "series of http_requests_total, none of either arm by" in found["metric errors"][1]
+    assert "instance_id is looked for; there are " in found["metric errors"][2]
+    assert "pod" in found["metric errors"][2]
+
+
+def test_a_rollout_without_gates_or_policy_or_that_is_not_there_is_said(
+    world: World, redis_url: str, tmp_path: Path
+) -> None:
+    _, found = examine(world, redis_url, "ungated")
+    assert found["rollout"][0] == "warning"
+    assert "Argo goes on by itself at 5 %" in found["rollout"][1]
+    code, found = examine(world, redis_url, "checkout", "--policies", str(tmp_path))
+    assert (code, found["policy"][2]) == (1, "serinus init shop/checkout > policies/checkout.yaml writes a first one")
+    code, found = examine(world, redis_url, "nothere")
+    assert (code, found["rollout"][1]) == (1, "there is no Rollout shop/nothere")
+
+
+@contextmanager
+def answering(status: int, body: bytes) -> Iterator[str]:
+    """A server that gives one answer."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/verdict"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "state", "said"),
+    [
+        (200, b'{"verdict": "hold"}', "ok", "says hold"),
+        (200, b"<html>log in</html>", "failed", "answered 200 without a verdict"),
+        (200, b'["proceed"]', "failed", "answered 200 without a verdict"),
+        (404, b"", "failed", "answered 404"),
+    ],
+)
+def test_a_verdict_endpoint_that_argo_would_take_for_a_success_is_found(
+    world: World, redis_url: str, status: int, body: bytes, state: str, said: str
+) -> None:
+    with answering(status, body) as url:
+        code, found = examine(world, redis_url, "--verdict-url", url)
+    assert (code, found["verdict endpoint"][0]) == (int(state == "failed"), state)
+    assert said in found["verdict endpoint"][1]
+
+
+def test_init_writes_a_policy_that_is_right_and_judges_what_is_there(
+    world: World, redis_url: str, tmp_path: Path
+) -> None:
+    prometheus = ("--prometheus", f"{world.url}/prometheus")
+    shown = serinus("init", "shop/checkout", *prometheus, KUBECONFIG=str(world.kubeconfig))
+    assert shown.returncode == 0, shown.stderr
+    (policy,) = load_text(shown.stdout, "policy")
+    assert (policy.spec.mode, policy.spec.source.preset) == ("shadow", "pod-name")
+    assert [metric.name for metric in policy.spec.metrics][:2] == ["errors", "latency"]
+    (tmp_path / "checkout.yaml").write_text(shown.stdout)
+    code, _ = examine(world, redis_url, "checkout", "--policies", str(tmp_path))
+    assert code == 0

@@ -1,0 +1,45 @@
+import pytest
+from serinus.doctor.checks import about
+from serinus.doctor.metrics import count
+from serinus_collector.domain.series import Series
+
+from tests.support import ERRORS, plan
+
+GOOD = {"redis_version": "7.4.1", "aof_enabled": 1, "maxmemory_policy": "noeviction"}
+
+
+def states(**changes: object) -> list[str]:
+    return [check.state for check in about(GOOD | changes, "redis://r")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, ["ok", "ok", "ok"]),
+        ({"redis_version": "6.2.14"}, ["failed", "ok", "ok"]),
+        ({"redis_version": "7.2.4", "valkey_version": "8.1.0"}, ["ok", "ok", "ok"]),
+        ({"aof_enabled": 0}, ["ok", "failed", "ok"]),
+        ({"maxmemory_policy": "allkeys-lru"}, ["ok", "ok", "failed"]),
+    ],
+)
+def test_what_a_redis_must_be_is_told_by_its_info(changes: dict[str, object], expected: list[str]) -> None:
+    assert states(**changes) == expected
+    assert all(check.mend for check in about(GOOD | changes, "r") if check.state != "ok")
+
+
+def counter(pod: str, code: str, *values: float) -> Series:
+    labels = {"__name__": "http_requests_total", "namespace": "shop", "pod": pod, "code": code}
+    return Series(labels, [1000 * (i + 1) for i in range(len(values))], values)
+
+
+def test_live_counts_are_split_into_arms_events_and_trials() -> None:
+    series = [
+        counter("checkout-new-1", "200", 0, 90),
+        counter("checkout-new-1", "500", 0, 10),
+        counter("checkout-old-1", "200", 500, 1_500),
+        counter("another-old-1", "200", 0, 7),
+    ]
+    seen = count(plan(), ERRORS, series, 2000)
+    assert (seen.canary.events, seen.canary.trials, seen.canary.series) == (10, 100, 2)
+    assert (seen.stable.events, seen.stable.trials, seen.stable.series) == (0, 1_000, 1)
+    assert seen.scrape_ms == 1000
