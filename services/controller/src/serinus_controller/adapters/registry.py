@@ -59,8 +59,8 @@ class RedisRegistry:
         run = event.run.id
         entry = to_entry(seal(event, source=SOURCE, now=self._clock())) if publish else {}
         # Runs that begin at the same moment are spread over the interval, so that their looks are too.
-        now = await self.now()
         offset = zlib.crc32(run.encode()) % max(1, round(plan.interval * 1000))
+        planned = Planned(at=await self.now(), run=event.run, plan=plan).model_dump_json() if publish else ""
         await self._observe(
             keys=[
                 self._keys.run(run),
@@ -80,7 +80,7 @@ class RedisRegistry:
                 self._most_entries,
                 KEPT_SECONDS,
                 event.plan,
-                Planned(at=now, run=event.run, plan=plan).model_dump_json() if publish else "",
+                planned,
                 _staged(event) if publish and event.steady and event.stage >= 0 else "",
                 self._kept,
                 *(part for pair in entry.items() for part in pair),
