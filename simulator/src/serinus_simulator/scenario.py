@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from serinus_simulator.reviews import Person
 from serinus_simulator.scenario_noise import Noise
 from serinus_simulator.scenario_pods import Container, Failing, Restart, Scrapes, Vanishing
 from serinus_simulator.scenario_traffic import Change, Cold, Metrics, Sessions, Traffic
@@ -124,6 +125,8 @@ class Scenario(Settings):
     """How many scrapes are remembered."""
     objects: tuple[dict[str, Any], ...] = ()
     """Kubernetes objects that are there before the rollouts, such as AnalysisTemplates."""
+    people: tuple[Person, ...] = ()
+    """Whose tokens a TokenReview knows."""
     rollouts: tuple[Rollout, ...] = ()
 
     @model_validator(mode="after")

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from serinus_simulator.control import Control
+from serinus_simulator.reviews import Reviews
 from serinus_simulator.world import World
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -21,6 +22,7 @@ _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 def create_app(world: World) -> Starlette:
     """Every path that the simulator answers. Time passes by itself only under a `Server`."""
     control, kubernetes, prometheus = Control(world), world.kubernetes, world.prometheus
+    reviews = Reviews(world.scenario.people, world.agenda)
     routes = [
         Route("/world", control.world),
         Route("/world/rollouts", control.rollouts),
@@ -35,6 +37,8 @@ def create_app(world: World) -> Starlette:
         Route("/prometheus/api/v1/status/buildinfo", prometheus.build_info),
         Route("/prometheus/-/ready", prometheus.ready),
         Route("/prometheus/-/healthy", prometheus.healthy),
+        Route("/apis/authentication.k8s.io/v1/tokenreviews", reviews.token, methods=["POST"]),
+        Route("/apis/authorization.k8s.io/v1/subjectaccessreviews", reviews.access, methods=["POST"]),
         Route("/{path:path}", kubernetes.handle, methods=_METHODS),
     ]
     return Starlette(routes=routes)

@@ -42,6 +42,7 @@ async def console(service: Service, settings: ConsoleSettings) -> None:
             sessions=Sessions(client, settings.keys, round(3600 * settings.session_hours)),
             commands=Limiter(settings.command_limit, time.monotonic),
             logins=Limiter(LOGINS_A_MINUTE, time.monotonic),
+            audience=settings.audience,
             user_header=settings.user_header,
             groups_header=settings.groups_header,
         )

@@ -1,9 +1,10 @@
 """The console as a web application."""
 
 from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from serinus_console.adapters.web import api, problems
+from serinus_console.adapters.web import api, pages, problems
 from serinus_console.adapters.web.middleware import ETags, SecurityHeaders
 from serinus_console.adapters.web.site import Site
 
@@ -23,8 +24,10 @@ def described() -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    problems.install(app)
+    problems.install(app, pages.problem_page)
     app.include_router(api.router)
+    app.include_router(pages.router)
+    app.mount("/static", StaticFiles(packages=[(__package__, "static")]))
     return app
 
 

@@ -38,6 +38,7 @@ class Guard:
     sessions: Sessions
     commands: Limiter
     logins: Limiter
+    audience: str
     user_header: str
     groups_header: str
 

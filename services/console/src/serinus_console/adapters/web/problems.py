@@ -1,5 +1,6 @@
-"""Errors as problem details (RFC 9457): every answer below /v1 that is no success is `application/problem+json`."""
+"""Errors: below /v1 as problem details (RFC 9457, `application/problem+json`), elsewhere as a page."""
 
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -35,20 +36,30 @@ def problem(request: Request, status: int, detail: str, headers: dict[str, str] 
     return JSONResponse(body.model_dump(), status, headers, MEDIA_TYPE)
 
 
-def install(app: FastAPI) -> None:
-    """Answer every error of the application with a problem."""
+Show = Callable[[Request, int, str, str], Awaitable[Response]]
+
+
+def install(app: FastAPI, show: Show) -> None:
+    """Answer every error of the application; `show` makes the page of one, given status, title and detail."""
+
+    async def answer(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
+        if request.url.path.startswith("/v1/"):
+            return problem(request, status, detail, headers)
+        shown = await show(request, status, HTTPStatus(status).phrase, detail)
+        shown.headers.update(headers or {})
+        return shown
 
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return problem(request, error.status_code, str(error.detail), dict(error.headers or {}))
+        return await answer(request, error.status_code, str(error.detail), dict(error.headers or {}))
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        return problem(request, 422, "; ".join(faults))
+        return await answer(request, 422, "; ".join(faults))
 
     async def away(request: Request, error: Exception) -> Response:
-        return problem(request, 503, f"try again: {type(error).__name__}: {error}", {"Retry-After": "2"})
+        return await answer(request, 503, f"try again: {type(error).__name__}: {error}", {"Retry-After": "2"})
 
     app.add_exception_handler(HTTPException, refused)
     app.add_exception_handler(RequestValidationError, invalid)

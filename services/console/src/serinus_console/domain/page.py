@@ -1,0 +1,194 @@
+"""What the page of a run shows beside its metrics: stages, actions with their consequence, exposure, pods, audit."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from serinus_contracts import DecisionTaken, Finding, Pod
+from serinus_contracts.base import Millis
+from serinus_contracts.events import Verb
+from ulid import ULID
+
+from serinus_console.domain.card import Card
+from serinus_console.domain.story import Change, Story
+from serinus_console.domain.wording import duration, percent, words
+
+
+class StageLine(NamedTuple):
+    """`when` is done, now or next."""
+
+    weight: int
+    when: str
+    gate: str
+    changes: Sequence[Change]
+
+
+def stages(story: Story) -> list[StageLine]:
+    plan, seen = story.card.plan, story.card.observed
+    lines = []
+    for i, stage in enumerate(plan.stages if plan else ()):
+        when = "done" if i < seen.stage or (i == seen.stage and seen.outcome) else "now" if i == seen.stage else "next"
+        gate = {"quiet": "no evidence of harm", "proof": "shown within its margins"}[stage.gate]
+        gate = f"{duration(stage.minimum)} to {duration(stage.maximum)}, opens when {gate}"
+        gate += ", and a person approves" if stage.approval else ""
+        lines.append(StageLine(stage.weight, when, gate, [one for one in story.changes if one.stage == i]))
+    return lines
+
+
+class Offer(NamedTuple):
+    """Something a person can do now, and what follows."""
+
+    verb: Verb
+    label: str
+    consequence: str
+    grave: bool = False
+    first: bool = False
+
+
+def offers(card: Card) -> list[Offer]:
+    """What can be done now, the likeliest first."""
+    seen, plan = card.observed, card.plan
+    if seen.outcome:
+        text = "Argo starts the same version again, from its first step, as a new attempt."
+        return [Offer("retry", "Retry", text)] if seen.outcome == "aborted" else []
+    following = [stage.weight for stage in plan.stages[seen.stage + 1 :]] if plan else []
+    target = f"{following[0]} % of the traffic" if following else "all traffic"
+    found = []
+    if card.awaits_person or (card.stage and card.stage.approval and seen.step not in card.asked.approvals):
+        text = (
+            f"The canary gets {target} as soon as a verdict says proceed."
+            if not card.awaits_person
+            else (f"The canary gets {target} now: the verdict is to proceed.")
+        )
+        found.append(Offer("approve", "Approve", text, first=card.awaits_person))
+    if card.asked.held:
+        found.append(Offer("resume", "Resume", "Verdicts decide again.", first=True))
+    else:
+        found.append(Offer("hold", "Hold", "No verdict advances it until somebody resumes. An abort still may."))
+    if seen.gate_started is not None:
+        found.append(
+            Offer("advance", "Advance", f"The canary gets {target} now, whatever the verdict: the gate opens.", True)
+        )
+    text = f"All traffic goes back to stable {seen.run.stable_hash}. Argo scales the canary down."
+    return [*found, Offer("abort", "Abort", text, True)]
+
+
+class Exposure(NamedTuple):
+    """`share` is what the canary really got in this stage, in percent; None where it was not counted."""
+
+    set_weight: int
+    actual_weight: int
+    requests: int
+    share: str | None
+    expected: str
+    mismatch: bool
+
+
+def exposure(card: Card) -> Exposure:
+    seen, said = card.observed, card.verdict
+    traffic = said.traffic if said and card.current else None
+    total = traffic.canary + traffic.stable if traffic else 0
+    return Exposure(
+        seen.set_weight,
+        seen.actual_weight,
+        said.exposed if said else 0,
+        percent(traffic.canary / total) if traffic and total else None,
+        percent(traffic.expected) if traffic else f"{seen.set_weight} %",
+        bool(said and said.reason == "traffic_mismatch") or (seen.steady and seen.set_weight != seen.actual_weight),
+    )
+
+
+def health(card: Card, stale: bool) -> tuple[bool, Sequence[str]]:
+    """Whether the data can be judged, and what there is to say about them."""
+    said = card.verdict
+    if said is None:
+        return True, ("no look yet",)
+    quality, faults, notes = said.quality, [], []
+    if stale:
+        faults.append("looks have stopped: is a collector or an analyzer missing?")
+    if quality.missing:
+        faults.append(f"cannot judge {', '.join(quality.missing)}: {words(said.reason)}")
+    if quality.gaps:
+        faults.append(f"{quality.gaps} looks of this run could never be read")
+    if quality.resets:
+        notes.append(f"{quality.resets} counter resets in this look, counted through")
+    if not said.calibrated:
+        notes.append("noise is assumed, not measured: too little history of stable")
+    if quality.newest:
+        notes.append(f"newest sample {duration((said.end - quality.newest) / 1000)} before the look's end")
+    return not faults, (*faults, *notes)
+
+
+class PodLine(NamedTuple):
+    name: str
+    arm: str
+    ready: bool
+    restarts: int
+    note: str
+
+
+def pods(card: Card) -> list[PodLine]:
+    """The canary's pods first; of stable's only how many, and those that stand out."""
+    findings = card.verdict.findings if card.verdict else ()
+    notes = {pod: finding.text for finding in findings for pod in finding.pods}
+
+    def line(pod: Pod) -> PodLine:
+        return PodLine(pod.name, pod.arm, pod.ready, pod.restarts, notes.get(pod.name, ""))
+
+    lines = [line(pod) for pod in card.observed.pods]
+    shown = [one for one in lines if one.arm == "canary" or one.note or not one.ready or one.restarts]
+    return sorted(shown, key=lambda one: (one.arm != "canary", not one.note, one.name))
+
+
+def findings(card: Card) -> Sequence[Finding]:
+    return [one for one in card.verdict.findings if one.severity != "none"] if card.verdict else ()
+
+
+class AuditLine(NamedTuple):
+    """Who did what, and why. `pending`: asked for, and not answered yet; `routine`: a hold by Serinus itself."""
+
+    when: Millis
+    who: str
+    verified: bool
+    what: str
+    tone: str
+    detail: str
+    pending: bool = False
+    routine: bool = False
+
+
+_TONES = {"abort": "bad", "refused": "warn", "advance": "good", "promote": "good", "await_approval": "warn"}
+
+
+def audit(story: Story, now: Millis) -> list[AuditLine]:
+    """Decisions, the newest first, above them what nobody has answered yet."""
+    asked = {command.id: command for command in story.commands}
+    lines = []
+    for one in reversed(story.decisions):
+        command = asked.get(one.cause)
+        who = command.actor if command else one.actor
+        verified = command.verified if command else one.actor == "serinus"
+        routine = one.action == "hold" and command is None
+        detail = words(one.detail) if routine else one.detail
+        lines.append(AuditLine(one.decided, who, verified, _what(one), _tone(one), detail, routine=routine))
+    waiting = [
+        AuditLine(
+            ULID.from_str(command.id).milliseconds,
+            command.actor,
+            command.verified,
+            f"{command.verb} asked for",
+            "warn",
+            command.reason or "waits for the controller" if command.expires > now else "expired: nobody answered",
+            True,
+        )
+        for command in reversed(story.pending)
+    ]
+    return waiting + lines
+
+
+def _what(one: DecisionTaken) -> str:
+    verb = words(one.action)
+    return {"intended": f"would {verb}", "failed": f"{verb} failed"}.get(one.state, verb)
+
+
+def _tone(one: DecisionTaken) -> str:
+    return "warn" if one.state == "failed" else _TONES.get(one.action, "calm")

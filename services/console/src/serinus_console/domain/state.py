@@ -1,0 +1,58 @@
+"""A run in one word, with its shape, and how soon it wants a person."""
+
+from typing import NamedTuple
+
+from serinus_contracts.base import Millis
+
+from serinus_console.domain.card import Card
+from serinus_console.domain.pull import stale
+
+
+class State(NamedTuple):
+    """`tone` is good, bad, warn or calm; shape and word say the same as the colour."""
+
+    word: str
+    mark: str
+    tone: str
+    urgency: int
+
+
+_ENDED = {
+    "promoted": State("promoted", "✔", "good", 9),
+    "aborted": State("aborted", "✖", "bad", 9),
+    "superseded": State("superseded", "↷", "calm", 9),
+    "deleted": State("deleted", "–", "calm", 9),
+}
+_BLIND = ("no_data", "provider_error", "liveness", "traffic_mismatch", "anomaly")
+
+
+def state_of(card: Card, now: Millis) -> State:
+    """The word that stands beside the name of a run."""
+    if card.observed.outcome:
+        return _ENDED[card.observed.outcome]
+    said = card.verdict
+    if is_stale(card, now):
+        return State("no fresh verdict", "◌", "warn", 1)
+    if said and said.verdict == "abort":
+        return State("abort", "▼", "bad", 0)
+    if card.awaits_person:
+        return State("waits for approval", "◆", "warn", 1)
+    if card.asked.held:
+        return State("held", "❚❚", "warn", 2)
+    if said is None or card.current is None:
+        return State("starting" if said is None else "settling", "…", "calm", 4)
+    if said.verdict == "proceed":
+        return State("proceed", "▲", "good", 4)
+    if said.reason == "time_spent":
+        return State("time spent", "◆", "warn", 1)
+    if said.reason in _BLIND:
+        return State("cannot judge", "■", "warn", 2)
+    return State("hold", "■", "calm", 3)
+
+
+def is_stale(card: Card, now: Millis) -> bool:
+    """Whether looks have stopped: the last verdict, or the start where there was none, is too old."""
+    if card.observed.outcome or card.plan is None or card.observed.stage < 0:
+        return False
+    last = max(card.verdict.end if card.verdict else 0, card.observed.stage_started)
+    return stale(last, card.plan, now)

@@ -1,0 +1,227 @@
+"""The pages as a reader without JavaScript gets them, over real HTTP and Redis."""
+
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from serinus_contracts import Channel, Counts, DataQuality, DecisionTaken, Keys, Margin, MetricVerdict
+
+from tests.consoles import Teller, another, served
+from tests.servers import redis_server
+from tests.support import RUN, verdict
+
+pytestmark = pytest.mark.anyio
+Start = Callable[..., Any]
+PAGE = f"/runs/{RUN.id}"
+
+
+class Reader(HTMLParser):
+    """What a page says, and what in it would need a looser policy than the console's."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.links: list[str] = []
+        self.inline: list[str] = []
+        self._inside = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        self._inside = tag
+        self.links += [str(named[name]) for name in ("href", "src") if name in named]
+        if tag == "style" or (tag == "script" and "src" not in named):
+            self.inline.append(tag)
+        self.inline += [name for name in named if name == "style" or name.startswith("on")]
+
+    def handle_data(self, data: str) -> None:
+        if self._inside != "script":
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+def errors(label: Any = "worse", status: Any = "ok", detail: str = "") -> MetricVerdict:
+    canary, stable = Counts(events=66, trials=10_810), Counts(events=41, trials=20_400)
+    channel = Channel(
+        canary=canary, stable=stable, margin=Margin(ratio=1.25, absolute=0.001), log_abort=5.1, low=1.2, high=5.0
+    )
+    return MetricVerdict(
+        name="errors",
+        label=label,
+        status=status,
+        critical=True,
+        share=1.0,
+        log_abort=5.1,
+        run=(channel,),
+        stage=(canary, stable),
+        detail=detail,
+    )
+
+
+async def test_a_run_says_what_it_saw_how_sure_it_is_and_what_happens_next(start: Start, teller: Teller) -> None:
+    now = await teller.now()
+    await teller.live(stage_started=now - 60_000)
+    console = await start()
+    sentence = "abort: errors 0.61 % against 0.20 % on stable"
+    said = verdict(
+        end=now, stage_started=now - 60_000, verdict="abort", reason="evidence", sentence=sentence, metrics=(errors(),)
+    )
+    await teller.tell(said)
+    page = Reader((await console.until(PAGE, "errors 0.61 %")).text)
+    for words in (
+        "abort : errors 0.61 % against 0.20 % on stable",
+        "Next: abort",
+        "4,500 in judged windows",
+        "0.611 % 66 of 10,810",
+        "0.201 % 41 of 20,400",
+        "+0.41 pp",
+        "between 1.2× and 5× the margin · ≤ 1.25 × stable + 0.1 %",
+        "worse: blamed",
+        "Canary new , attempt 1",
+        "kubectl argo rollouts get rollout checkout -n shop --watch",
+        'http_requests_total{namespace="shop",pod=~"checkout-(new|old)-.*"}',
+    ):
+        assert words in page.text
+
+
+async def test_a_look_without_data_says_that_it_cannot_judge_and_why(start: Start, teller: Teller) -> None:
+    now = await teller.now()
+    await teller.live(stage_started=now)
+    console = await start()
+    blind = errors("no_data", "no_data", "no canary data since 12:03").model_copy(update={"run": (), "stage": ()})
+    await teller.tell(
+        verdict(
+            end=now,
+            stage_started=now,
+            verdict="hold",
+            reason="no_data",
+            sentence="hold: no canary data since 12:03",
+            metrics=(blind,),
+            quality=DataQuality(missing=("errors",)),
+        )
+    )
+    page = Reader((await console.until(PAGE, "cannot judge")).text)
+    assert "cannot judge errors: no data" in page.text
+    assert "Next: stays where it is until its metrics are back" in page.text
+
+
+async def test_looks_that_have_stopped_are_told_on_both_pages(start: Start, teller: Teller) -> None:
+    now = await teller.now()
+    await teller.live(stage_started=now - 300_000)
+    console = await start()
+    await teller.tell(verdict(end=now - 240_000, stage_started=now - 300_000))
+    page = Reader((await console.until(PAGE, "Last verdict")).text)
+    assert "Last verdict 4 min" in page.text
+    assert "Is a collector or an analyzer missing?" in page.text
+    assert "no fresh verdict" in Reader((await console.get("/")).text).text
+
+
+async def test_runs_that_want_a_person_come_first(start: Start, teller: Teller) -> None:
+    now = await teller.now()
+    for name in ("fine", "waiting"):
+        await teller.live(another(name), stage_started=now)
+    await teller.ended(another("old"), "aborted")
+    console = await start()
+    asked = another("waiting")
+    await teller.tell(verdict(run=asked, end=now, stage_started=now))
+    await teller.tell(
+        DecisionTaken(
+            run=asked,
+            step=1,
+            action="await_approval",
+            cause="v",
+            detail="d",
+            mode="enforce",
+            state="confirmed",
+            decided=1,
+        )
+    )
+    page = Reader((await console.until("/", "waits for approval")).text).text
+    assert "2 live 1 ended" in page
+    places = [page.index(f"shop/ {name}") for name in ("waiting", "fine", "old")]
+    assert places == sorted(places)
+    found = Reader((await console.get("/?q=WAIT")).text).text
+    assert "shop/ waiting" in found
+    assert "shop/ fine" not in found
+
+
+async def test_many_runs_come_in_pages(start: Start, teller: Teller) -> None:
+    for number in range(60):
+        await teller.live(another(f"service-{number}"))
+    console = await start()
+    first, second = Reader((await console.until("/", "1 of 2")).text), Reader((await console.get("/?page=2")).text)
+    shown = [link for page in (first, second) for link in page.links if link.startswith("/runs/")]
+    assert len(shown) == len(set(shown)) == 60
+
+
+async def test_an_empty_console_says_what_to_check(start: Start) -> None:
+    console = await start()
+    page = Reader((await console.until("/", "No runs yet")).text)
+    assert "serinus validate" in page.text
+    assert "Nothing matches" in (await console.get("/?q=nix")).text
+
+
+async def test_the_course_is_a_table_too(start: Start, teller: Teller) -> None:
+    await teller.live()
+    console = await start()
+    for look in (1, 2):
+        await teller.tell(verdict(end=1000 * look, look=look, metrics=(errors(),)))
+    page = Reader((await console.until(f"{PAGE}/course", "00:00:02")).text)
+    assert "1970-01-01 00:00:02 proceed 5 % -0.50 0.611 % 0.201 %" in page.text
+
+
+async def test_a_page_that_is_not_there_says_so_as_a_page(start: Start) -> None:
+    console = await start()
+    answer = await console.get("/runs/a/b/c/1")
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "No such run is known" in Reader(answer.text).text
+
+
+async def test_a_name_cannot_become_a_part_of_the_page(start: Start, teller: Teller) -> None:
+    bad = "<img src=x onerror=alert(1)>"
+    now = await teller.now()
+    await teller.live(stage_started=now)
+    console = await start()
+    await teller.tell(verdict(end=now, stage_started=now, sentence=f"proceed: {bad}"))
+    for path in (PAGE, "/", "/?q=%22%3E" + bad):
+        page = Reader((await console.until(path, "&lt;img" if path != "/?q=%22%3E" + bad else "Nothing matches")).text)
+        assert page.inline == []
+        assert "x" not in page.links
+
+
+async def test_every_page_is_whole_without_anything_inline_and_links_only_to_what_is_there(
+    start: Start, teller: Teller
+) -> None:
+    now = await teller.now()
+    await teller.live(stage_started=now)
+    console = await start(auth="token")
+    await teller.tell(verdict(end=now, stage_started=now, metrics=(errors(),)))
+    await console.until(PAGE, "without evidence of harm")
+    for path in ("/", PAGE, f"{PAGE}/course", "/login"):
+        page = Reader((await console.get(path)).text)
+        assert page.inline == []
+        for link in page.links:
+            if link.startswith("/"):
+                assert (await console.get(link)).status_code == 200, link
+
+
+async def test_redis_away_is_told_and_what_is_known_stays_readable(tmp_path: Path, keys: Keys) -> None:
+    with redis_server(tmp_path) as server:
+        async with Redis.from_url(server.url) as client, served(server.url, keys) as console:
+            await Teller(client, keys).live()
+            await console.until("/", "checkout")
+            server.kill()
+            page = Reader((await console.get("/")).text)
+            assert "checkout" in page.text
+            told = await console.get("/v1/rollouts/shop/checkout/verdict")
+            assert (told.status_code, told.json()["verdict"]) == (200, "hold")
+            decisions = await console.get(f"/v1/runs/{RUN.id}/decisions")
+            assert (decisions.status_code, decisions.headers["content-type"]) == (503, "application/problem+json")
+            assert (await console.get("/readyz")).status_code == 503
+            assert (await console.get("/healthz")).status_code == 200
