@@ -58,7 +58,7 @@ async def served(redis_url: str, keys: Keys, **settings: Any) -> AsyncIterator[S
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     serving = asyncio.create_task(server._serve())
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while not server.started or service.site is None:
                 assert not working.done(), working.exception()
                 await asyncio.sleep(0.005)

@@ -13,6 +13,7 @@ from serinus_runtime.service import Service
 from serinus_console.adapters.archive import RedisArchive
 from serinus_console.adapters.directories import Nobody, OneToken
 from serinus_console.adapters.follower import Follower
+from serinus_console.adapters.kubernetes import Kubernetes, connect
 from serinus_console.adapters.sessions import Sessions
 from serinus_console.adapters.web.application import application
 from serinus_console.adapters.web.guard import Guard
@@ -71,11 +72,8 @@ async def _directory(settings: ConsoleSettings, stack: AsyncExitStack) -> Direct
         if len(token) < 20:
             raise PermanentError("SERINUS_AUTH=token wants a SERINUS_TOKEN of at least 20 characters")
         return OneToken(token)
-    # Large, and only needed here: a console without a cluster starts at once and stays small.
-    from serinus_console.adapters.kubernetes import Kubernetes, connect
-
     try:
-        api = await stack.enter_async_context(await connect(settings.kubeconfig, settings.context))
+        api = await stack.enter_async_context(connect(settings.kubeconfig, settings.context))
     except ValueError as error:
         raise PermanentError(str(error)) from error
     return Kubernetes(api, settings.audience)

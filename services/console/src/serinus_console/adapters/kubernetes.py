@@ -1,47 +1,102 @@
-"""Kubernetes as the directory: who a token belongs to, and who may patch a Rollout."""
+"""Kubernetes as the directory: who a token belongs to, and who may patch a Rollout.
 
+Two requests are all that is needed, so they are written as such: the Kubernetes client would double the memory of
+this service (docs/adr/0025).
+"""
+
+import base64
+import os
+import ssl
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-import aiohttp
-from kubernetes_asyncio import config
-from kubernetes_asyncio.client import ApiClient, AuthenticationV1Api, AuthorizationV1Api, Configuration
-from kubernetes_asyncio.client.exceptions import OpenApiException
-from kubernetes_asyncio.config import ConfigException
+import httpx
+import yaml
 
 from serinus_console.service_layer.ports import DirectoryError, Person
 
 TIMEOUT = 5.0
+POD = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
-async def connect(kubeconfig: str, context: str) -> ApiClient:
+class TokenFile(httpx.Auth):
+    """The token of a file, read anew for each request: it is exchanged long before it expires."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override] # sends nothing
+        request.headers["Authorization"] = f"Bearer {self._path.read_text().strip()}"
+        yield request
+
+
+def connect(kubeconfig: str, context: str) -> httpx.AsyncClient:
     """A client by a kubeconfig file, or by the pod's service account. Raises ValueError saying what is missing."""
-    configuration = Configuration()
     try:
-        if kubeconfig:
-            await config.load_kube_config(kubeconfig, context=context or None, client_configuration=configuration)
-        else:
-            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-    except (ConfigException, OSError) as error:
-        raise ValueError(f"no access to a cluster: {error}; set SERINUS_KUBECONFIG, or run as a pod") from error
-    return ApiClient(configuration=configuration)
+        return _by_kubeconfig(Path(kubeconfig), context) if kubeconfig else _in_pod()
+    except (OSError, yaml.YAMLError, KeyError, TypeError, StopIteration) as error:
+        why = f"{type(error).__name__}: {error}"
+        raise ValueError(f"no access to a cluster: {why}; set SERINUS_KUBECONFIG, or run as a pod") from error
+
+
+def _in_pod() -> httpx.AsyncClient:
+    address = f"https://{os.environ['KUBERNETES_SERVICE_HOST']}:{os.environ['KUBERNETES_SERVICE_PORT']}"
+    tls = ssl.create_default_context(cafile=str(POD / "ca.crt"))
+    return httpx.AsyncClient(base_url=address, verify=tls, auth=TokenFile(POD / "token"), timeout=TIMEOUT)
+
+
+def _by_kubeconfig(path: Path, wanted: str) -> httpx.AsyncClient:
+    config = yaml.safe_load(path.read_text())
+
+    def named(kind: str, name: str) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = next(one for one in config[f"{kind}s"] if one["name"] == name)[kind]
+        return found
+
+    context = named("context", wanted or config["current-context"])
+    cluster, user = named("cluster", context["cluster"]), named("user", context["user"])
+    if "exec" in user or "auth-provider" in user:
+        raise ValueError(f"{path}: a user that runs a command is not supported: run as a pod, or use a token")
+    auth = None
+    if "tokenFile" in user:
+        auth = TokenFile(path.parent / user["tokenFile"])
+    headers = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
+    tls = _tls(cluster, user, path.parent) if cluster["server"].startswith("https:") else True
+    return httpx.AsyncClient(base_url=cluster["server"], verify=tls, auth=auth, headers=headers, timeout=TIMEOUT)
+
+
+def _tls(cluster: Mapping[str, Any], user: Mapping[str, Any], folder: Path) -> ssl.SSLContext:
+    data = cluster.get("certificate-authority-data")
+    file = cluster.get("certificate-authority")
+    made = ssl.create_default_context(
+        cadata=base64.b64decode(data).decode() if data else None, cafile=str(folder / file) if file else None
+    )
+    if cluster.get("insecure-skip-tls-verify"):
+        made.check_hostname, made.verify_mode = False, ssl.CERT_NONE
+    if "client-certificate" in user:
+        made.load_cert_chain(folder / user["client-certificate"], folder / user["client-key"])
+    elif "client-certificate-data" in user:
+        raise ValueError("client certificates are wanted as files: client-certificate and client-key")
+    return made
 
 
 class Kubernetes:
     """TokenReview for who it is, SubjectAccessReview for the right that `kubectl argo rollouts abort` needs too."""
 
-    def __init__(self, client: ApiClient, audience: str) -> None:
-        self._audience = audience
-        self._tokens, self._access = AuthenticationV1Api(client), AuthorizationV1Api(client)
+    def __init__(self, client: httpx.AsyncClient, audience: str) -> None:
+        self._client, self._audience = client, audience
 
     async def person(self, token: str) -> Person | None:
-        body: Any = {"spec": {"token": token, "audiences": [self._audience]}}
-        status = await _reviewed(self._tokens.create_token_review(body, _request_timeout=TIMEOUT))
+        spec = {"token": token, "audiences": [self._audience]}
+        status = await self._review("authentication.k8s.io", "TokenReview", spec)
         # An authenticator that does not know audiences answers without any: then the token is for the API server.
-        if not status.authenticated or self._audience not in (status.audiences or ()):
+        if status.get("authenticated") is not True or self._audience not in (status.get("audiences") or ()):
             return None
-        user = status.user
-        extra = tuple((name, tuple(values)) for name, values in (user.extra or {}).items())
-        return Person(user.username, tuple(user.groups or ()), user.uid or "", extra)
+        user = status.get("user") or {}
+        if not user.get("username"):
+            return None
+        extra = tuple((name, tuple(values)) for name, values in (user.get("extra") or {}).items())
+        return Person(user["username"], tuple(user.get("groups") or ()), user.get("uid") or "", extra)
 
     async def may_act(self, person: Person, namespace: str, name: str) -> bool:
         resource = {
@@ -52,19 +107,17 @@ class Kubernetes:
             "resource": "rollouts",
             "subresource": "status",
         }
-        spec: dict[str, Any] = {"user": person.name, "groups": list(person.groups), "resourceAttributes": resource}
-        spec |= {"uid": person.uid, "extra": {name: list(values) for name, values in person.extra}}
-        review: Any = {"spec": spec}
-        status = await _reviewed(self._access.create_subject_access_review(review, _request_timeout=TIMEOUT))
-        return bool(status.allowed) and not status.denied
+        spec = {"user": person.name, "groups": list(person.groups), "uid": person.uid, "resourceAttributes": resource}
+        spec["extra"] = {name: list(values) for name, values in person.extra}
+        status = await self._review("authorization.k8s.io", "SubjectAccessReview", spec)
+        return status.get("allowed") is True and not status.get("denied")
 
-
-async def _reviewed(call: Any) -> Any:
-    try:
-        review = await call
-    except (OpenApiException, aiohttp.ClientError, OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
-        raise DirectoryError(f"{type(error).__name__}: {reason}") from error
-    if review.status is None:
-        raise DirectoryError("the API server gave no status")
-    return review.status
+    async def _review(self, group: str, kind: str, spec: Mapping[str, Any]) -> Mapping[str, Any]:
+        body = {"apiVersion": f"{group}/v1", "kind": kind, "spec": spec}
+        try:
+            answer = await self._client.post(f"/apis/{group}/v1/{kind.lower()}s", json=body)
+            answer.raise_for_status()
+            status: Mapping[str, Any] = answer.json()["status"]
+        except (httpx.HTTPError, OSError, ValueError, KeyError, TypeError) as error:
+            raise DirectoryError(f"{kind}: {type(error).__name__}: {error}") from error
+        return status
