@@ -71,9 +71,7 @@ def directory(status: int, body: Any) -> Kubernetes:
     def answer(_: httpx.Request) -> httpx.Response:
         return httpx.Response(status, json=body)
 
-    client = httpx.AsyncClient(
-        base_url=SERVER, transport=httpx.MockTransport(answer), verify=ssl.create_default_context()
-    )
+    client = httpx.AsyncClient(base_url=SERVER, transport=httpx.MockTransport(answer))
     return Kubernetes(client, "serinus-console")
 
 
