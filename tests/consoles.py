@@ -45,7 +45,7 @@ class Served:
 
 
 @asynccontextmanager
-async def served(redis_url: str, keys: Keys, **settings: Any) -> AsyncIterator[Served]:
+async def served(redis_url: str, keys: Keys, *, port: int = 0, **settings: Any) -> AsyncIterator[Served]:
     """A console that follows these keys; ended on leaving."""
     if settings.get("auth") == "token":
         settings |= {"token": SecretStr(TOKEN)}
@@ -54,7 +54,9 @@ async def served(redis_url: str, keys: Keys, **settings: Any) -> AsyncIterator[S
         console(service, ConsoleSettings(redis_url=redis_url, redis_tag=keys.tag, **settings))
     )
     app = pages(service.health, service.registry, lambda: service.site)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
+    server = uvicorn.Server(
+        uvicorn.Config(app, port=port, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+    )
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     serving = asyncio.create_task(server._serve())
     try:

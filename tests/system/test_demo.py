@@ -78,11 +78,11 @@ def test_the_demo_ends_as_it_must_in_under_two_minutes_though_each_service_is_ki
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=lambda how: how.name)
 def test_ctrl_c_and_sigterm_end_every_process(how: signal.Signals) -> None:
-    wanted = {"serinus_simulator", "serinus_collector", "serinus_analyzer", "serinus_controller"}
+    wanted = {f"serinus_{name}" for name in ("simulator", "collector", "analyzer", "controller", "console")}
     with demo() as process:
         wait_until(lambda: wanted <= set(children(process)), 30, "all services to run")
         family = children(process)
-        assert len(family) == 5, "and a Redis"
+        assert len(family) == 6, "and a Redis"
         process.send_signal(how)
         assert process.wait(60) == 130
     wait_until(lambda: not any(map(alive, family.values())), 20, "every process to have ended")

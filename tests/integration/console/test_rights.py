@@ -38,7 +38,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 async def console(redis_url: str, keys: Keys, teller: Teller, world: World) -> AsyncIterator[Served]:
     """One that asks the API server about everybody."""
     await teller.live()
-    settings = {"auth": "kubernetes", "cluster": RUN.cluster, "kubeconfig": str(world.kubeconfig)}
+    settings: dict[str, Any] = {"auth": "kubernetes", "cluster": RUN.cluster, "kubeconfig": str(world.kubeconfig)}
     async with served(redis_url, keys, **settings) as made:
         await made.until("/v1/runs", RUN.uid)
         yield made
@@ -91,7 +91,7 @@ async def test_without_a_bearer_token_nobody_acts(console: Served, teller: Telle
 async def test_when_nobody_can_be_asked_nobody_acts(redis_url: str, keys: Keys, teller: Teller, tmp_path: Path) -> None:
     await teller.live()
     (tmp_path / "config").write_text(kubeconfig(f"http://127.0.0.1:{free_port()}"))
-    settings = {"auth": "kubernetes", "cluster": RUN.cluster, "kubeconfig": str(tmp_path / "config")}
+    settings: dict[str, Any] = {"auth": "kubernetes", "cluster": RUN.cluster, "kubeconfig": str(tmp_path / "config")}
     async with served(redis_url, keys, **settings) as console:
         await console.until("/v1/runs", RUN.uid)
         answer = await console.post(COMMANDS, json={"verb": "abort"}, headers=bearer("t-alice"))
@@ -104,7 +104,7 @@ async def test_rights_of_one_cluster_are_no_rights_in_another(
     redis_url: str, keys: Keys, teller: Teller, world: World
 ) -> None:
     await teller.live()
-    settings = {"auth": "kubernetes", "cluster": "west", "kubeconfig": str(world.kubeconfig)}
+    settings: dict[str, Any] = {"auth": "kubernetes", "cluster": "west", "kubeconfig": str(world.kubeconfig)}
     async with served(redis_url, keys, **settings) as console:
         await console.until("/v1/runs", RUN.uid)
         answer = await console.post(COMMANDS, json={"verb": "abort"}, headers=bearer("t-alice"))
@@ -266,7 +266,7 @@ async def test_behind_a_proxy_its_headers_say_who_asks_and_the_cluster_whether_t
     redis_url: str, keys: Keys, teller: Teller, world: World
 ) -> None:
     await teller.live()
-    settings = {"auth": "proxy", "cluster": RUN.cluster, "kubeconfig": str(world.kubeconfig)}
+    settings: dict[str, Any] = {"auth": "proxy", "cluster": RUN.cluster, "kubeconfig": str(world.kubeconfig)}
     async with served(redis_url, keys, **settings) as console:
         await console.until("/v1/runs", RUN.uid)
         alice = {"x-forwarded-user": "alice", "x-forwarded-groups": "sre, oncall"}

@@ -4,7 +4,9 @@ import asyncio
 import json
 import logging
 import os
+import secrets
 import signal
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -60,11 +62,13 @@ async def demo(options: Options, console: Console) -> Result:
         world = start_world(children, data / "world.yaml", options.seed)
         for name in SERVICES:
             start_service(children, name, url, tag, world, data / "policies")
+        page, token = start_console(children, url, tag)
         async with Redis.from_url(url, socket_timeout=10) as client:
             board = Board(client, Keys(tag))
             console.print(
                 Text.assemble("Three releases of a simulated shop begin. ", ("Logs in ", "dim"), str(children.folder))
             )
+            console.print(Text.assemble(("See them at ", "bold"), page, ("; to act, sign in with ", "dim"), token))
             stage = _Stage(board, children, console, options, time.monotonic() + options.limit)
             await stage.play()
             result = await judge_demo(EXPECTED, board, children.folder / "truth.jsonl", world["url"])
@@ -121,6 +125,23 @@ def start_service(children: Family, name: str, url: str, tag: str, world: dict[s
         SERINUS_POLL="1",
         SERINUS_LEASE_DURATION="2",
     )
+
+
+def start_console(children: Family, url: str, tag: str) -> tuple[str, str]:
+    """The operator's page on this machine alone; its address, and the token by which one may act."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]  # kept over a restart, which a free one at every start would not be
+    token = secrets.token_urlsafe(18)
+    children.start(
+        "console",
+        "serinus_console",
+        SERINUS_REDIS_URL=url,
+        SERINUS_REDIS_TAG=tag,
+        SERINUS_HTTP_PORT=str(port),
+        SERINUS_AUTH="token",
+        SERINUS_TOKEN=token,
+    )
+    return f"http://127.0.0.1:{port}", token
 
 
 class DemoError(Exception):

@@ -1,0 +1,187 @@
+"""The pages in a real browser: live, by keyboard, in the dark, on a phone, and for a screen reader."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, Page, expect
+from serinus_contracts import CommandIssued, DecisionTaken, Finding, Keys, Pod, from_entry
+
+from tests.browsers import chromium
+from tests.consoles import TOKEN, Served, Teller, another, served
+from tests.integration.console.test_pages import errors
+from tests.servers import free_port
+from tests.support import RUN, verdict
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
+PATH = f"/runs/{RUN.id}"
+PATIENT = 20_000
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as made:
+        yield made
+
+
+@pytest.fixture
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    """A page on which nothing may go wrong unseen."""
+    context = await browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(PATIENT)
+    made = await context.new_page()
+    faults: list[str] = []
+    made.on("pageerror", lambda error: faults.append(str(error)))
+    made.on("console", lambda said: faults.append(said.text) if "Content Security Policy" in said.text else None)
+    yield made
+    assert faults == []
+
+
+@pytest.fixture
+async def console(redis_url: str, keys: Keys, teller: Teller) -> AsyncIterator[Served]:
+    await teller.live(stage_started=await teller.now())
+    async with served(redis_url, keys, auth="token") as made:
+        await made.until("/v1/runs", RUN.uid)
+        yield made
+
+
+async def say(teller: Teller, sentence: str, **other: Any) -> None:
+    now = await teller.now()
+    observed = await teller.registry.live(RUN.cluster)
+    started = next(one.stage_started for one in observed if one.run == RUN)
+    fields = {"end": now, "stage_started": started, "sentence": sentence, "metrics": (errors(),)}
+    await teller.tell(verdict(**(fields | other)))
+
+
+async def sign_in(page: Page, console: Served) -> None:
+    await page.goto(f"{console.url}/login?next={PATH}")
+    await page.get_by_label("Token").fill(TOKEN)
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_text("As operator: kept in the audit trail.")).to_be_visible(timeout=PATIENT)
+
+
+async def commands(teller: Teller) -> list[CommandIssued]:
+    entries: Any = await teller.client.xrange(teller.keys.stream("commands"))
+    return [from_entry(CommandIssued, fields).data for _, fields in entries]
+
+
+async def test_a_verdict_appears_without_reloading_and_what_is_open_and_typed_stays(
+    page: Page, console: Served, teller: Teller
+) -> None:
+    await sign_in(page, console)
+    await expect(page.locator("#stream")).to_have_text("Live", timeout=PATIENT)
+    await page.get_by_text("Abort", exact=True).click()
+    reason = page.locator("#why-abort")
+    await reason.fill("half a sen")
+    await say(teller, "proceed: all is well")
+    await expect(page.locator(".sentence")).to_have_text("proceed: all is well", timeout=PATIENT)
+    await expect(reason).to_have_value("half a sen")
+    await expect(reason).to_be_focused()
+    await expect(page.locator(".chart canvas").first).to_be_visible(timeout=PATIENT)
+    await say(teller, "abort: it is bad", verdict="abort", reason="evidence")
+    await expect(page.locator(".verdict")).to_have_attribute("data-tone", "bad", timeout=PATIENT)
+
+
+async def test_an_abort_by_hand_is_asked_for_with_its_reason_and_shown_until_it_is_answered(
+    page: Page, console: Served, teller: Teller
+) -> None:
+    await sign_in(page, console)
+    await page.get_by_text("Abort", exact=True).click()
+    await expect(page.get_by_text("All traffic goes back to stable old.")).to_be_visible(timeout=PATIENT)
+    await page.locator("#why-abort").fill("known issue")
+    await page.get_by_role("button", name="Abort checkout").click()
+    trail = page.locator(".audit")
+    await expect(trail).to_contain_text("abort asked for by operator", timeout=PATIENT)
+    (sent,) = await commands(teller)
+    assert (sent.verb, sent.actor, sent.verified, sent.reason) == ("abort", "operator", True, "known issue")
+    done = {"run": RUN, "step": 1, "action": "abort", "cause": sent.id, "actor": "operator", "mode": "enforce"}
+    await teller.tell(DecisionTaken(**done, detail="abort by operator", state="confirmed", decided=await teller.now()))
+    await expect(trail.locator(".pending")).to_have_count(0, timeout=PATIENT)
+    await expect(trail).to_contain_text("abort by operator", timeout=PATIENT)
+
+
+async def test_everything_can_be_done_by_keyboard(page: Page, console: Served, teller: Teller) -> None:
+    await sign_in(page, console)
+    await page.locator("#do-hold summary").focus()
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Tab")
+    await expect(page.locator("#why-hold")).to_be_focused()
+    await page.keyboard.type("lunch")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".audit")).to_contain_text("hold asked for", timeout=PATIENT)
+    assert [(one.verb, one.reason) for one in await commands(teller)] == [("hold", "lunch")]
+
+
+async def test_who_has_not_signed_in_sees_everything_and_no_button_that_acts(page: Page, console: Served) -> None:
+    await page.goto(console.url + PATH)
+    await page.get_by_text("Abort", exact=True).click()
+    await expect(page.locator("#do-abort .refusal")).to_be_visible(timeout=PATIENT)
+    await expect(page.get_by_role("button", name="Abort checkout")).to_have_count(0)
+
+
+async def test_a_stream_that_is_lost_is_told_and_what_was_missed_is_there_when_it_is_back(
+    page: Page, redis_url: str, keys: Keys, teller: Teller
+) -> None:
+    await teller.live(stage_started=await teller.now())
+    port = free_port()
+    async with served(redis_url, keys, port=port) as console:
+        await console.until("/v1/runs", RUN.uid)
+        await page.goto(console.url + PATH)
+        await expect(page.locator("#stream")).to_have_text("Live", timeout=PATIENT)
+    await expect(page.locator("#stream")).to_contain_text("Connection lost", timeout=PATIENT)
+    await say(teller, "proceed: said meanwhile")
+    async with served(redis_url, keys, port=port):
+        await expect(page.locator("#stream")).to_have_text("Live", timeout=PATIENT)
+        await expect(page.locator(".sentence")).to_have_text("proceed: said meanwhile", timeout=PATIENT)
+
+
+async def test_without_javascript_the_page_is_whole(browser: Browser, console: Served, teller: Teller) -> None:
+    await say(teller, "proceed: all is well")
+    await console.until(PATH, "all is well")
+    context = await browser.new_context(java_script_enabled=False)
+    page = await context.new_page()
+    await page.goto(console.url + PATH)
+    await expect(page.locator(".sentence")).to_have_text("proceed: all is well", timeout=PATIENT)
+    await page.get_by_role("link", name="The same as a table").click()
+    await expect(page.get_by_role("cell", name="0.611 %")).to_be_visible(timeout=PATIENT)
+    await page.goto(f"{console.url}/login?next={PATH}")
+    await page.get_by_label("Token").fill(TOKEN)
+    await page.get_by_role("button", name="Sign in").click()
+    await page.get_by_text("Hold", exact=True).click()
+    await page.get_by_role("button", name="Hold checkout").click()
+    await expect(page.locator(".audit")).to_contain_text("hold asked for by operator", timeout=PATIENT)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+async def test_no_page_shuts_anybody_out_or_is_wider_than_its_screen(
+    browser: Browser, console: Served, teller: Teller, scheme: Any, width: int
+) -> None:
+    for name in ("waiting", "a-service-with-a-name-that-does-not-end-before-its-line-does-and-then-some"):
+        await teller.live(another(name))
+    await teller.ended(another("old"), "aborted")
+    await teller.live(resource_version="11", pods=(Pod(name="checkout-new-1", arm="canary"),))
+    slow = Finding(kind="outlier", severity="warning", text="checkout-new-1 is slow", pods=("checkout-new-1",))
+    await say(teller, "abort: it is bad", verdict="abort", reason="evidence", findings=(slow,))
+    await console.until(PATH, "it is bad")
+    context = await browser.new_context(
+        viewport={"width": width, "height": 800}, color_scheme=scheme, bypass_csp=True, reduced_motion="reduce"
+    )
+    page = await context.new_page()
+    for path in ("/", PATH, f"{PATH}/course", "/login", "/nothing"):
+        await page.goto(console.url + path)
+        for summary in await page.locator("summary").all():
+            await summary.click()
+        found = await Axe().run(page)
+        assert found.violations_count == 0, f"{path}: {found.generate_report()}"
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+
+
+async def test_the_age_of_a_verdict_counts_on_by_itself(page: Page, console: Served, teller: Teller) -> None:
+    await say(teller, "proceed: all is well")
+    await page.goto(console.url + PATH)
+    age = page.locator(".age time")
+    await expect(age).to_have_text(re.compile(r"^[3-9] s ago$"), timeout=PATIENT)
