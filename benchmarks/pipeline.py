@@ -74,16 +74,24 @@ async def growth(server: RedisServer, total: int, sizes: Sequence[int]) -> Figur
 
 
 async def measure(quick: bool) -> Figures:
+    """Part by part; each is printed when it is done."""
     folder = Path(tempfile.mkdtemp(prefix="serinus-pipeline-"))
     total = 1_000 if quick else 20_000
+    found = Figures()
     with started(RedisServer(redis_binary(), folder)) as server:
-        found = await throughput(server, total)
-        found |= await growth(server, total, (10, 1_000) if quick else (10, 1_000, 10_000))
-        found |= await evidence_bytes(server)
-        found |= await several(server, total, folder)
-        found |= await sustained(server, folder, seconds=5 if quick else 60, runs=10_000 if quick else 100_000)
+        parts = [
+            throughput(server, total),
+            growth(server, total, (10, 1_000) if quick else (10, 1_000, 10_000)),
+            evidence_bytes(server),
+            several(server, total, folder),
+            sustained(server, folder, seconds=5 if quick else 60, runs=10_000 if quick else 100_000),
+        ]
         if not quick:
-            found |= await collecting(server, folder, runs=1000, seconds=60)
+            parts.append(collecting(server, folder, runs=1000, seconds=60))
+        for part in parts:
+            figures = await part
+            print(table(figures), flush=True)
+            found |= figures
     return found
 
 
@@ -102,7 +110,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks.pipeline")
     parser.add_argument("--quick", action="store_true", help="in under a minute, on fewer looks")
     found = asyncio.run(measure(parser.parse_args().quick))
-    print(table(found))
     print(json.dumps({name: round(value, 4) for name, value in found.items()}))
     return 0
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from serinus_contracts import AnalysisPlan, Bucketed, Counted, MetricsCollected, PlanMetric
+from serinus_contracts import AnalysisPlan, Bucketed, Counted, MetricsCollected, PlanMetric, Window
 from serinus_contracts.plan import any_of
 from serinus_contracts.selector import Selector
 
@@ -73,11 +73,13 @@ def expected(
     hash_ = look.run.canary_hash if arm == "canary" else look.run.stable_hash
     shown: dict[str, float] = defaultdict(float)
     started = {pod.name: pod.started or 0 for pod in look.pods}
-    for pod, known in pages.items():
-        if pod.startswith(f"{look.run.name}-{hash_}-"):
-            young = started.get(pod, 0) >= window.begin
-            for series, count in _shown(known, look.stage_started, window.begin, window.end, young).items():
-                shown[series] += count
+    ours: Pages = {pod: known for pod, known in pages.items() if pod.startswith(f"{look.run.name}-{hash_}-")}
+    if metric.source.kind == "distribution":
+        ours = _warm(ours, started, plan.warmup, window)
+    for pod, known in ours.items():
+        young = started.get(pod, 0) >= window.begin
+        for series, count in _shown(known, look.stage_started, window.begin, window.end, young).items():
+            shown[series] += count
     if metric.source.kind == "proportion":
         events = trials = 0.0
         for series, count in shown.items():
@@ -94,6 +96,15 @@ def expected(
             buckets[float(labels["le"])] += count
     cumulative = [buckets[edge] for edge in sorted(buckets)]
     return [round(after - before) for before, after in zip([0.0, *cumulative], cumulative, strict=False)]
+
+
+def _warm(pages: Pages, started: Mapping[str, int], warmup: float, window: Window) -> Pages:
+    """The pods whose latency counts: warm when the window begins, or where none is, when it ends."""
+    for edge in (window.begin, window.end):
+        warm = {pod: known for pod, known in pages.items() if started.get(pod, 0) + 1000 * warmup <= edge}
+        if any(window.begin < page.time <= window.end for known in warm.values() for page in known):
+            return warm
+    return {}
 
 
 def _of_metric(query: Selector, labels: Mapping[str, str]) -> bool:

@@ -154,6 +154,14 @@ def test_pods_that_all_warmed_up_in_the_window_are_counted_at_its_end() -> None:
     assert (one.status, one.canary, one.stable, one.detail) == ("ok", (1, 1), (40, 20), "")
 
 
+def test_what_is_left_of_a_pod_that_is_gone_does_not_stand_for_an_arm_that_is_warming_up() -> None:
+    gone = [Series({**one.labels, "pod": "checkout-old-0"}, [1_000], [5]) for one in OLD[:2]]
+    rule = plan(metrics=(LATENCY,)).model_copy(update={"warmup": 25})
+    found = measure(rule, LATENCY, [*LATE, *OLD, *gone], SPAN, PODS, 10_000)
+    assert isinstance(found, Distribution)
+    assert (found.status, found.stable) == ("ok", warmed(25).stable)
+
+
 def test_the_scrape_interval_is_the_median_distance_so_a_missed_scrape_does_not_change_it() -> None:
     one = Series({}, [0, 15_000, 30_000, 60_000, 75_000], [0] * 5)
     assert scrape_interval([one]) == 15_000

@@ -109,7 +109,9 @@ def _warm(
     kept: dict[Arm, list[Series]] = {}
     for arm in ARMS:
         for edge in (span.begin, span.end):
-            kept[arm] = [one for one in by_arm[arm] if warm_at.get(one.labels.get("pod", ""), 0) <= edge]
+            found = [one for one in by_arm[arm] if warm_at.get(one.labels.get("pod", ""), 0) <= edge]
+            # What is left of a pod that is gone is warm and shows nothing.
+            kept[arm] = found if any(one.times[-1] > span.begin for one in found) else []
             if kept[arm]:
                 break
     named = {one.labels.get("pod", "") for arm in ARMS for one in by_arm[arm]}
