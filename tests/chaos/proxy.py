@@ -43,7 +43,7 @@ class Proxy:
 
 
 async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, asyncio.CancelledError):
         while data := await reader.read(65_536):
             writer.write(data)
             await writer.drain()

@@ -98,6 +98,7 @@ def policies(folder: Path, interval: float, **other: Any) -> Path:
         "interval": interval,
         "settle": interval,
         "minimum": 4 * interval,
+        "warmup": interval,
         "maximum": "2h",
         # The machinery is on trial here, not chance: no healthy release of 150 may be aborted.
         "budget": {"false_abort": 0.00001},
