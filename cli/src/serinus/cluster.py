@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from kubernetes_asyncio.config import list_kube_config_contexts
 from serinus_controller.adapters.kubernetes import ROLLOUTS, Api, connect
 from serinus_controller.service_layer.ports import ClusterError
 
@@ -49,6 +48,8 @@ def path(namespace: str, name: str) -> str:
 
 async def with_cluster(kubeconfig: str, context: str, use: Callable[[Cluster], Awaitable[None]]) -> None:
     """Run `use` on a cluster. Raises ValueError where no access is configured, ClusterError where it is refused."""
+    from kubernetes_asyncio.config import list_kube_config_contexts
+
     file = kubeconfig or str(Path.home() / ".kube" / "config")
     if not any(Path(part).expanduser().exists() for part in file.split(os.pathsep)):
         raise ValueError(f"no kubeconfig at {file}: give --kubeconfig, or set KUBECONFIG")

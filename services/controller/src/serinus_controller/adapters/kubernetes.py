@@ -1,18 +1,19 @@
 """The Kubernetes API by plain JSON: kubernetes_asyncio for configuration and credentials, objects as they come."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
-from kubernetes_asyncio import config
-from kubernetes_asyncio.client import ApiClient, Configuration
-from kubernetes_asyncio.client.exceptions import OpenApiException
-from kubernetes_asyncio.config import ConfigException
 
 from serinus_controller.domain.patches import Patch
 from serinus_controller.domain.rollout import RolloutView, view
 from serinus_controller.service_layer.ports import ClusterError
+
+if TYPE_CHECKING:
+    from kubernetes_asyncio.client import ApiClient
 
 ROLLOUTS = "/apis/argoproj.io/v1alpha1"
 PODS = "/api/v1"
@@ -21,6 +22,11 @@ PAGE = 500
 
 async def connect(kubeconfig: str, context: str) -> ApiClient:
     """A client by a kubeconfig file, or by the pod's service account. Raises ValueError saying what is missing."""
+    # Two seconds and 100 MB of generated models, which a command that never connects should not pay.
+    from kubernetes_asyncio import config
+    from kubernetes_asyncio.client import ApiClient, Configuration
+    from kubernetes_asyncio.config import ConfigException
+
     configuration = Configuration()
     # Each watch holds a connection as long as it lasts: with a limit, those of many namespaces would starve the acts.
     configuration.connection_pool_maxsize = 0
@@ -88,6 +94,8 @@ class Api:
         content_type: str,
         timeout: aiohttp.ClientTimeout,
     ) -> aiohttp.ClientResponse:
+        from kubernetes_asyncio.client.exceptions import OpenApiException
+
         try:
             response: aiohttp.ClientResponse = await self._client.call_api(
                 path,
