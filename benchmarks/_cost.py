@@ -78,6 +78,7 @@ def cost(repeats: int = 300) -> dict[str, float]:
         "beside": _microseconds(lambda: beside.look(rule, replace(memory, looks=memory.looks + 1), many_pods), repeats),
         "beside, with a point": _microseconds(lambda: beside.look(rule, memory, many_pods), repeats),
         "findings": _microseconds(whole.found, repeats),
+        "descriptions": _microseconds(whole.described, repeats),
         "law": _microseconds(law, repeats),
         "law of many": _microseconds(laws, repeats // TOGETHER + 1) / TOGETHER,
         "pack": _microseconds(evidence.pack, repeats),

@@ -254,7 +254,8 @@ def _costs(figures: dict[str, float], missed: list[str]) -> None:
     print(f"of it the law {found['law']:.0f} and {found['law of many']:.0f}")
     print(f"the verdict's numbers as models, where they are published: {found['models']:.0f} more")
     seldom = f"{found['beside, with a point']:.0f} where pods are looked at"
-    print(f"beside the judge, 16 pods: {found['beside']:.0f}, {seldom}; its descriptions {found['findings']:.0f}")
+    print(f"beside the judge, 16 pods: {found['beside']:.0f}, {seldom}; its findings {found['findings']:.0f}")
+    print(f"descriptions, where a verdict changes or acts, else at every tenth look: {found['descriptions']:.0f}")
     print(f"pack {found['pack']:.0f}, unpack {found['unpack']:.0f}; evidence {found['bytes']:,.0f} bytes")
     for name, value in found.items():
         figures[f"cost: {name}"] = round(value, 1)

@@ -13,7 +13,8 @@ class Assessment:
 
     missing: metrics without usable counts in this look; resets: counter resets in it; newest: time of the newest
     sample (ms); exposed: requests that the canary has served in judged windows, over the run; report: makes the
-    numbers of all metrics; score: of a judge that gives one; found: makes the findings.
+    numbers of all metrics; score: of a judge that gives one; found: makes the findings that may decide; described:
+    makes those that only describe, which cost more.
     """
 
     verdict: Verdict
@@ -29,6 +30,7 @@ class Assessment:
     report: Callable[[], tuple[MetricVerdict, ...]] = field(compare=False, repr=False)
     share: Callable[[], Traffic | None] = field(compare=False, repr=False)
     found: Callable[[], tuple[Finding, ...]] = field(default=tuple, compare=False, repr=False)
+    described: Callable[[], tuple[Finding, ...]] = field(default=tuple, compare=False, repr=False)
     score: float | None = None
 
     @cached_property
@@ -41,7 +43,7 @@ class Assessment:
         """How the requests of this stage were split."""
         return self.share()
 
-    @cached_property
+    @property
     def findings(self) -> tuple[Finding, ...]:
-        """What was found beside the judgement."""
-        return self.found()
+        """All that was found beside the judgement."""
+        return (*self.found(), *self.described())

@@ -17,7 +17,7 @@ from serinus_analyzer.domain.assessment import Assessment
 from serinus_analyzer.domain.following import Scheme, scheme_of
 from serinus_analyzer.domain.layout import GAUGE_SHARE
 from serinus_analyzer.domain.memory import Fallen, Memory
-from serinus_analyzer.domain.remarks import Beside, findings_of, growing, reported, unlike
+from serinus_analyzer.domain.remarks import Beside, descriptions, found_of, growing, reported, unlike
 from serinus_analyzer.domain.value import Floats
 from serinus_analyzer.domain.wording import budget, clock, duration, requests
 
@@ -80,7 +80,8 @@ def settled(assessment: Assessment, found: Beside) -> Assessment:
         blame=blame,
         missing=tuple(dict.fromkeys(assessment.missing + found.missing)),
         report=partial(reported, assessment.report, found),
-        found=partial(findings_of, assessment.found, found),
+        found=partial(found_of, assessment.found, found),
+        described=partial(descriptions, found),
     )
 
 

@@ -102,9 +102,9 @@ def _gauges(found: Beside) -> list[MetricVerdict]:
     return told
 
 
-def findings_of(known: Callable[[], tuple[Finding, ...]], found: Beside) -> tuple[Finding, ...]:
-    """What the judge found, what was found beside it, and the descriptions."""
-    return (*known(), *findings.models([*_reasons(found), *_descriptions(found)]))
+def found_of(known: Callable[[], tuple[Finding, ...]], found: Beside) -> tuple[Finding, ...]:
+    """What the judge found, and what was found beside it."""
+    return (*known(), *findings.models(_reasons(found)))
 
 
 def _reasons(found: Beside) -> list[Fields]:
@@ -147,7 +147,8 @@ def _anomaly(plan: AnalysisPlan, scheme: Scheme, memory: Memory) -> Fields:
             "values": values}  # fmt: skip
 
 
-def _descriptions(found: Beside) -> list[Fields]:
+def descriptions(found: Beside) -> tuple[Finding, ...]:
+    """Classical statistics of the stage's counts: nothing is decided by them."""
     plan, scheme, kept = found.plan, scheme_of(found.plan), found.memory.followed
     told: list[Fields | None] = []
     hours = (kept.times / 3600).tolist()
@@ -162,4 +163,4 @@ def _descriptions(found: Beside) -> list[Fields]:
         measured = found.snapshot.metrics.get(plan.metrics[i].name)
         edges = getattr(measured, "edges", ())
         told.append(findings.of_durations(plan.metrics[i].name, edges, *buckets.astype(np.int64).tolist()))
-    return [one for one in told if one is not None]
+    return findings.models([one for one in told if one is not None])

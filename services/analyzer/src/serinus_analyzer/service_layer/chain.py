@@ -12,6 +12,10 @@ from serinus_analyzer.domain.judges import JUDGES, Evidence, Judge
 from serinus_analyzer.domain.memory import Memory
 from serinus_analyzer.service_layer.ports import Standing
 
+DESCRIBED_EVERY = 10
+"""Looks after which a hold that goes on is described anew: nothing is decided by descriptions, and at each look they
+would be dearer than any other part of a verdict (docs/adr/0046)."""
+
 
 @dataclass(frozen=True)
 class Look:
@@ -99,6 +103,7 @@ def bridged(standing: Standing, look: Look) -> Standing:
 def _verdict(
     plan: AnalysisPlan, snapshot: MetricsCollected, assessment: Assessment, standing: Standing, changed: bool
 ) -> VerdictReached:
+    described = changed or assessment.verdict != "hold" or standing.looks % DESCRIBED_EVERY == 0
     return VerdictReached(
         run=snapshot.run,
         follows=snapshot.follows,
@@ -122,7 +127,8 @@ def _verdict(
         ),
         calibrated=assessment.calibrated,
         traffic=assessment.traffic,
-        findings=assessment.findings,
+        findings=assessment.findings if described else assessment.found(),
+        described=described,
         score=assessment.score,
         plan=snapshot.plan,
         judge=plan.judge.name,
