@@ -1,14 +1,15 @@
 """Wires the collector: Redis, providers, and the dispatcher that gives due runs to workers."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
-import httpx
 from serinus_contracts.streams import ANALYZER_GROUP
 from serinus_runtime.loops import forever
 from serinus_runtime.redis import make_broker, unreachable
 from serinus_runtime.service import Service
 from serinus_runtime.streams import ensure_group
 
+from serinus_collector.adapters.access import client as reach
 from serinus_collector.adapters.prometheus import Prometheus
 from serinus_collector.adapters.registry import RedisRegistry
 from serinus_collector.service_layer.dispatch import Dispatcher
@@ -22,12 +23,12 @@ async def collect(service: Service, settings: CollectorSettings) -> None:
     client = await broker.connect()
     service.health.require("redis", lambda: unreachable(client))
     allowance_ms = round(settings.clock_allowance * 1000)
-    limits = httpx.Limits(max_connections=settings.query_concurrency * len(settings.providers) + 2)
-    async with httpx.AsyncClient(follow_redirects=False, limits=limits) as http:
-        providers = {
-            name: Prometheus(http, str(url), timeout=settings.query_timeout, concurrency=settings.query_concurrency)
-            for name, url in settings.providers.items()
-        }
+    most, timeout = settings.query_concurrency, settings.query_timeout
+    async with AsyncExitStack() as stack:
+        providers = {}
+        for name, provider in settings.reached.items():
+            http = await stack.enter_async_context(reach(provider, connections=most + 2, timeout=timeout))
+            providers[name] = Prometheus(http, str(provider.url), timeout=timeout, concurrency=most)
         registry = RedisRegistry(
             client,
             settings.keys,

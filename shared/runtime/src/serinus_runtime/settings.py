@@ -103,7 +103,7 @@ def _complaint(kind: type[Settings], where: tuple[int | str, ...], problem: str,
 
 
 def _secret(name: str) -> bool:
-    return re.search(r"url|password|token|secret", name) is not None
+    return re.search(r"url|providers$|password|token|secret", name) is not None
 
 
 def _misspelt(kind: type[Settings]) -> list[str]:

@@ -51,14 +51,18 @@ class Prometheus:
 
     async def _post(self, form: dict[str, str]) -> tuple[int, bytes]:
         try:
-            async with self._client.stream("POST", self._url, data=form, timeout=self._timeout) as response:
+            # httpx counts each read for itself, and its timeout knows nothing of fetching a token.
+            async with (
+                asyncio.timeout(self._timeout),
+                self._client.stream("POST", self._url, data=form, timeout=self._timeout) as response,
+            ):
                 body = bytearray()
                 async for chunk in response.aiter_bytes():
                     body += chunk
                     if len(body) > MOST_BYTES:
                         raise ProviderError(f"Prometheus answered with more than {MOST_BYTES >> 20} MiB")
                 return response.status_code, bytes(body)
-        except httpx.TimeoutException:
+        except (httpx.TimeoutException, TimeoutError):
             raise ProviderError(f"Prometheus did not answer within {self._timeout:g} s") from None
         except httpx.HTTPError as error:
             raise ProviderError(f"Prometheus is not reachable: {error or type(error).__name__}") from error
@@ -70,12 +74,20 @@ def read(status: int, body: bytes) -> tuple[Any, Sequence[str]]:
         document: Any = orjson.loads(body)
         outcome = document["status"]
     except (orjson.JSONDecodeError, TypeError, KeyError):
-        raise ProviderError(f"Prometheus answered HTTP {status} without its JSON: is a proxy in between?") from None
+        raise ProviderError(f"Prometheus answered HTTP {status} without its JSON: {_guess(status)}") from None
     if outcome != "success":
         kind, text = str(document.get("errorType", "error")), str(document.get("error", ""))
         raise ProviderError(f"Prometheus answered HTTP {status}, {kind}: {text[:300]}")
     warnings = document.get("warnings") or ()
     return document.get("data"), [str(text) for text in warnings] if isinstance(warnings, list) else []
+
+
+def _guess(status: int) -> str:
+    if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        return "it wants other credentials than those of SERINUS_PROVIDERS_FILE"
+    if 300 <= status < 400:
+        return "redirects are not followed, give the final address"
+    return "is a proxy in between?"
 
 
 def _answer(data: Any, warnings: Sequence[str]) -> Answer:
