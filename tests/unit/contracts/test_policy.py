@@ -50,7 +50,7 @@ def threshold(**conditions: Any) -> dict[str, Any]:
         ({"limits": [{"metric": "errors"}]}, "exactly one of above and below"),
         ({"limits": [{"metric": "errors", "above": 5}]}, "share between 0 and 1"),
         ({"limits": [{"metric": "errors", "quantile": 0.95, "above": "5s"}]}, "has no quantile"),
-        ({"source": {"preset": "service-label"}}, "canary and stable are given with preset service-label"),
+        ({"source": {"preset": "service-label"}}, "tells the arms apart by their services: give canary and stable"),
         ({"source": {"preset": "service-label", "canary": "a", "stable": "a"}}, "could not be told apart"),
         ({"budget": {"false_abort": 0}}, "greater than 0"),
         (threshold(success="result[0] => 1"), "column 11: unexpected '=': write == to compare"),

@@ -25,7 +25,10 @@ def any_of(groups: AnyOf, labels: Labels) -> bool:
 
 
 class ArmRule(Contract):
-    """Tells an arm by one label of a series: both values are anchored regular expressions."""
+    """Tells an arm by one label of a series: both values are anchored regular expressions.
+
+    `stable` empty: stable is what does not carry the label.
+    """
 
     label: str
     canary: str
@@ -92,6 +95,7 @@ class PlanMetric(Contract):
     source: Annotated[Counted | Bucketed | Gauged | Queried, Field(discriminator="kind")]
     better: Better = "lower"
     margin: Margin
+    arms: tuple[ArmRule, ...] = Field((), description="what tells its arms apart, where the plan's rules do not")
     critical: bool = False
     weight: float = 1.0
     count: Literal["share", "rate"] = "share"
@@ -152,9 +156,17 @@ class AnalysisPlan(Contract):
     def digest(self) -> str:
         return hashlib.sha256(self.canonical).hexdigest()
 
-    def arm(self, labels: Labels) -> Arm | None:
+    def arms_of(self, metric: PlanMetric) -> tuple[ArmRule, ...]:
+        return metric.arms or self.arms
+
+    def arm(self, labels: Labels, metric: PlanMetric | None = None) -> Arm | None:
         """The arm of a series; the first rule whose label the series carries decides, none means neither arm."""
-        for rule in self.arms:
-            if rule.label in labels:
+        for rule in self.arms_of(metric) if metric else self.arms:
+            if rule.label in labels or not rule.stable:
                 return rule.arm(labels)
         return None
+
+    def pod_label(self, metric: PlanMetric) -> str:
+        """The label that holds the pod's name."""
+        arms = self.arms_of(metric)
+        return "pod" if any(rule.label == "pod" for rule in arms) else arms[0].label

@@ -7,6 +7,7 @@ timed pauses) is checked where a policy is resolved into a plan.
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, model_validator
+from pydantic_core import PydanticCustomError
 
 from serinus_contracts.base import Document, Seconds
 from serinus_contracts.expression import ExpressionText
@@ -62,26 +63,53 @@ class StageRule(Document):
         return self
 
 
-class SourceRule(Document):
-    """Where counts come from and what tells the arms apart.
+SourcePreset = Literal[
+    "pod-name",
+    "pod-hash",
+    "service-label",
+    "opentelemetry",
+    "istio",
+    "linkerd",
+    "ingress-nginx",
+    "traefik",
+    "envoy",
+    "contour",
+    "haproxy",
+]
+_BY_SERVICE = ("service-label", "traefik", "envoy", "contour", "haproxy")
 
-    `pod-name` needs no set-up (pod names hold the hash); `pod-hash` wants the pod label as a metric label;
-    `service-label` takes one service name per arm, and prefers the pod's hash where a series carries it.
+
+class SourceRule(Document):
+    """Where counts come from, what things are called there, and what tells the arms apart.
+
+    By pod: `pod-name` needs no set-up (pod names hold the hash); `pod-hash` wants the pod label as a metric label;
+    `opentelemetry`, `istio` and `linkerd` are as pod-name under their own names. By service: the others take
+    `canary` and `stable`, `istio` may. `ingress-nginx` takes the stable Ingress.
     """
 
     provider: str = "main"
-    preset: Literal["pod-name", "pod-hash", "service-label"] = "pod-name"
+    preset: SourcePreset = "pod-name"
     label: str | None = Field(None, description="label that holds the pod's name, hash or service")
-    canary: str | None = Field(None, description="service-label: the canary's value")
-    stable: str | None = Field(None, description="service-label: stable's value")
-    namespace_label: str = Field("namespace", description="label of the namespace; empty where there is none")
+    canary: str | None = Field(None, description="the canary's service, where services tell the arms apart")
+    stable: str | None = Field(None, description="stable's service, where services tell the arms apart")
+    ingress: str | None = Field(None, description="ingress-nginx: the stable Ingress")
+    namespace_label: str | None = Field(None, description="label of the namespace; empty where there is none")
 
     @model_validator(mode="after")
-    def _names_both_services(self) -> Self:
-        if (self.preset == "service-label") != (self.canary is not None and self.stable is not None):
-            raise ValueError("canary and stable are given with preset service-label, and only there")
+    def _tells_arms_apart(self) -> Self:
+        named = [self.canary is not None, self.stable is not None]
+        if self.preset in _BY_SERVICE and not all(named):
+            raise ValueError(f"preset {self.preset} tells the arms apart by their services: give canary and stable")
+        if self.preset not in (*_BY_SERVICE, "istio") and any(named):
+            raise ValueError(f"preset {self.preset} tells the arms apart without canary and stable: leave them out")
+        if any(named) and not (self.canary and self.stable):
+            raise ValueError("canary and stable belong together: give both")
         if self.canary is not None and self.canary == self.stable:
             raise ValueError("canary and stable have the same service: the arms could not be told apart")
+        if (self.preset == "ingress-nginx") != bool(self.ingress):
+            raise ValueError("ingress is given with preset ingress-nginx, and only there")
+        if self.preset == "ingress-nginx" and self.label is not None:
+            raise ValueError("preset ingress-nginx tells the arms apart by its label canary: leave label out")
         return self
 
 
@@ -211,6 +239,7 @@ class MetricRule(Document):
     """One metric: a preset, or a source of one's own: `events` of `trials`, a `histogram`, a `gauge`, a `query`."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")
+    source: SourceRule | None = Field(None, description="where this metric comes from, if not from the policy's source")
     preset: MetricPreset | None = None
     metric: str | None = Field(None, description="the preset's metric name, where it differs")
     events: SelectorText | None = None
@@ -323,6 +352,8 @@ class PolicySpec(Document):
             twice = {name for name in names if names.count(name) > 1}
             if twice:
                 raise ValueError(f"{what} given twice: {', '.join(sorted(twice))}")
+        for index, metric in enumerate(self.metrics):
+            self._check_source(metric, index)
         metrics = {metric.name: metric for metric in self.metrics}
         for limit in self.limits:
             if limit.metric not in metrics:
@@ -330,6 +361,22 @@ class PolicySpec(Document):
             self._check_limit(limit, metrics[limit.metric].kind)
         self._check_judge({metric.kind for metric in self.metrics})
         return self
+
+    def _check_source(self, metric: MetricRule, index: int) -> None:
+        source = metric.source or self.source
+        if metric.preset == "http-latency" and source.preset == "haproxy":
+            raise PydanticCustomError(
+                "unfit",
+                "HAProxy knows averages only, no latencies of requests: leave the metric out, or give it "
+                "a source of its own such as {preset: pod-name}",
+                {"at": ("metrics", index, "preset")},
+            )
+        if "provider" in source.model_fields_set and source.provider != self.source.provider:
+            raise PydanticCustomError(
+                "unfit",
+                "all metrics of a policy come from one provider: leave provider out here",
+                {"at": ("metrics", index, "source", "provider")},
+            )
 
     @staticmethod
     def _check_limit(limit: LimitRule, kind: str) -> None:

@@ -39,23 +39,19 @@ def selector(metric: PlanMetric) -> Selector | None:
 def summed_by(plan: AnalysisPlan, metric: PlanMetric) -> tuple[str, ...]:
     """The labels that matter: the pod, and what tells events from trials, or the bucket."""
     if isinstance(metric.source, Bucketed):
-        return (pod_label(plan), "le")
+        return (plan.pod_label(metric), "le")
     assert isinstance(metric.source, Counted)
     groups = (*metric.source.events, *metric.source.trials)
     telling = {matcher.label for group in groups for matcher in group} | set(metric.source.one_of_labels)
-    return (pod_label(plan), *sorted(telling - {pod_label(plan)}))
-
-
-def pod_label(plan: AnalysisPlan) -> str:
-    """The label that holds the pod's name."""
-    return "pod" if any(rule.label == "pod" for rule in plan.arms) else plan.arms[0].label
+    pod = plan.pod_label(metric)
+    return (pod, *sorted(telling - {pod}))
 
 
 def history(plan: AnalysisPlan, metric: PlanMetric, series: Iterable[Series], end: Millis) -> History | None:
     """The blocks up to `end` of sums by `summed_by`, sampled at the blocks' edges; None where they tell nothing."""
     by_pod: dict[str, list[Series]] = defaultdict(list)
     for one in series:
-        if pod := one.labels.get(pod_label(plan), ""):
+        if pod := one.labels.get(plan.pod_label(metric), ""):
             by_pod[pod].append(one)
     first = end - BLOCKS * BLOCK_MS
     edges: tuple[float, ...] = ()

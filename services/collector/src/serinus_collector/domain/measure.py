@@ -61,7 +61,7 @@ def measure(
     """
     by_arm: dict[Arm, list[Series]] = {"canary": [], "stable": []}
     for one in series:
-        arm = plan.arm(one.labels)
+        arm = plan.arm(one.labels, metric)
         if arm:
             by_arm[arm].append(one)
     ours = by_arm["canary"] + by_arm["stable"]

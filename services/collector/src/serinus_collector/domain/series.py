@@ -1,7 +1,7 @@
 """Samples as Prometheus stores them, and which process they come from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from serinus_contracts.selector import Labels
 
@@ -24,6 +24,13 @@ class Series:
         """What names the scraped process, as far as labels tell."""
         get = self.labels.get
         return tuple([get(label, "") for label in TARGET_LABELS])
+
+
+def with_pods(series: Sequence[Series], label: str) -> Sequence[Series]:
+    """The same series, with the pod that a label of another name holds as `pod`."""
+    if label == "pod":
+        return series
+    return [replace(one, labels={**one.labels, "pod": one.labels.get(label, "")}) for one in series]
 
 
 def scrape_interval(series: Sequence[Series]) -> int | None:

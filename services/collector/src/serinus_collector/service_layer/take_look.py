@@ -14,7 +14,7 @@ from serinus_collector.domain import history as past
 from serinus_collector.domain.counting import Span, knows_base, processes
 from serinus_collector.domain.look import RunState, far_reach_ms, look_end, next_due, reach_ms, span
 from serinus_collector.domain.measure import blank, measure
-from serinus_collector.domain.series import scrape_interval
+from serinus_collector.domain.series import scrape_interval, with_pods
 from serinus_collector.service_layer.ports import Answer, Commit, Lease, Provider, ProviderError, Registry
 
 logger = logging.getLogger(__name__)
@@ -174,7 +174,7 @@ class LookTaker:
     ) -> Answer:
         """One query as a rule; a second that reaches further back where a series' base lies behind a gap."""
         answer = await self._timed(provider, plan, metric, window.end, reach_ms(window, state.scrape_ms))
-        ours = [one for one in answer.series if plan.arm(one.labels)]
+        ours = [one for one in answer.series if plan.arm(one.labels, metric)]
         found = processes(ours, pods)
         if all(knows_base(one, found[one.target], window) for one in ours):
             return answer
@@ -185,7 +185,8 @@ class LookTaker:
     ) -> Answer:
         assert not isinstance(metric.source, Queried)
         with self.telemetry.query_seconds.labels(plan.provider).time():
-            return await provider.samples(metric.source.query, end, reach)
+            answer = await provider.samples(metric.source.query, end, reach)
+        return replace(answer, series=with_pods(answer.series, plan.pod_label(metric)))
 
 
 def _retry_ms(plan: AnalysisPlan) -> int:

@@ -15,15 +15,13 @@ from serinus_contracts import (
     Queried,
     Run,
 )
-from serinus_contracts.policy import CanaryPolicy, LimitRule, Margin, MetricRule, PolicySpec, SourceRule
+from serinus_contracts.policy import CanaryPolicy, LimitRule, Margin, MetricRule, PolicySpec
 from serinus_contracts.selector import Matcher, Selector
 
+from serinus_controller.domain.sources import Matchers, Naming, Way, containers, counts, gauges, naming
 from serinus_controller.domain.stages import Stage
 
-STATUS_LABELS = ("code", "status", "status_code")
-_SERVER_ERROR = "5.."
 _MARGINS = {"proportion": Margin(ratio=1.25, absolute=0.001), "distribution": Margin(ratio=1.2)}
-_PRESET_METRIC = {"http-errors": "http_requests_total", "http-latency": "http_request_duration_seconds_bucket"}
 
 
 class UnfitPolicyError(ValueError):
@@ -35,8 +33,10 @@ def resolve(policy: CanaryPolicy, run: Run, found: Sequence[Stage]) -> AnalysisP
     spec = policy.spec
     if not found:
         raise UnfitPolicyError(f"Rollout {run.rollout} has no setWeight step: there is no stage to judge")
-    arms, counts, past, gauges = _source(spec.source, run)
-    metrics = tuple(_metric(rule, run, gauges if rule.kind == "gauge" else counts, past) for rule in spec.metrics)
+    found_by = counts(spec.source, run)
+    # A proxy's series are told apart metric by metric; the run's pods are told apart in any case.
+    arms = containers(run).arms if found_by.past is None else found_by.arms
+    metrics = tuple(_metric(rule, spec, run, arms) for rule in spec.metrics)
     return AnalysisPlan(
         policy=policy.metadata.name,
         mode=spec.mode,
@@ -112,65 +112,18 @@ def _stages(spec: PolicySpec, run: Run, found: Sequence[Stage]) -> tuple[PlanSta
     return tuple(plan)
 
 
-Matchers = tuple[Matcher, ...]
-
-
-# What Kubernetes draws names from, for hashes of templates and for pods: no vowels, so few words look like a hash.
-_DRAWN = "[bcdfghjklmnpqrstvwxz2456789]"
-
-
-def _source(source: SourceRule, run: Run) -> tuple[tuple[ArmRule, ...], Matchers, Matchers, Matchers]:
-    """How series are told apart, and the matchers that queries of counts, of their past and of gauges are narrowed by.
-
-    Yesterday's stable revision need not be today's, so the past is that of all the Rollout's pods but the canary's.
-    Gauges come from the container runtime, which knows pods by name only.
-    """
-    hashes = ArmRule(
-        label=source.label if source.preset == "pod-hash" and source.label else "rollouts_pod_template_hash",
-        canary=re.escape(run.canary_hash),
-        stable=re.escape(run.stable_hash),
-    )
-    prefix = re.escape(run.name)
-    pods = ArmRule(
-        label=source.label if source.preset == "pod-name" and source.label else "pod",
-        canary=f"{prefix}-{re.escape(run.canary_hash)}-.*",
-        stable=f"{prefix}-{re.escape(run.stable_hash)}-.*",
-    )
-    scope: Matchers = ()
-    if source.namespace_label:
-        scope = (Matcher(label=source.namespace_label, value=run.namespace),)
-    gauges = (*scope, _either(pods))
-    past = (
-        *scope,
-        Matcher(label=pods.label, op="=~", value=f"{prefix}-{_DRAWN}{{5,10}}-{_DRAWN}{{5}}"),
-        Matcher(label=pods.label, op="!~", value=pods.canary),
-    )
-    if source.preset == "pod-hash":
-        carries = Matcher(label=hashes.label, op="!=", value="")
-        return (hashes, pods), (*scope, _either(hashes)), (carries, *past), gauges
-    if source.preset == "pod-name":
-        return (pods,), (*scope, _either(pods)), past, gauges
-    # Argo leaves the canary Service on old pods until new ones are available: where a series says which pod it
-    # comes from, the pod decides.
-    services = ArmRule(
-        label=source.label or "service",
-        canary=re.escape(source.canary or ""),
-        stable=re.escape(source.stable or ""),
-    )
-    of_stable = Matcher(label=services.label, value=source.stable or "")
-    return (hashes, pods, services), (*scope, _either(services)), (of_stable, *past), gauges
-
-
-def _either(rule: ArmRule) -> Matcher:
-    return Matcher(label=rule.label, op="=~", value=f"{rule.canary}|{rule.stable}")
-
-
-def _metric(rule: MetricRule, run: Run, matchers: Matchers, past: Matchers) -> PlanMetric:
+def _metric(rule: MetricRule, spec: PolicySpec, run: Run, arms: tuple[ArmRule, ...]) -> PlanMetric:
+    source = rule.source or spec.source
+    if rule.kind == "gauge":
+        way = gauges(source, run) if rule.gauge is not None else containers(run)
+    else:
+        way = counts(source, run)
     return PlanMetric(
         name=rule.name,
-        source=_read(rule, run, matchers, past),
+        source=_read(rule, run, way, naming(source)),
         better=rule.better,
         margin=rule.margin or _default_margin(rule),
+        arms=() if way.arms == arms else way.arms,
         critical=rule.critical,
         weight=rule.weight,
         count=rule.count,
@@ -179,27 +132,42 @@ def _metric(rule: MetricRule, run: Run, matchers: Matchers, past: Matchers) -> P
     )
 
 
-def _read(rule: MetricRule, run: Run, matchers: Matchers, past: Matchers) -> Counted | Bucketed | Gauged | Queried:
-    if rule.kind == "distribution":
-        query = rule.histogram or Selector(name=rule.metric or _PRESET_METRIC["http-latency"])
-        scale = 0.001 if rule.unit == "ms" else 1.0
-        return Bucketed(query=query.where(*matchers), scale=scale, history=query.where(*past))
+def _read(rule: MetricRule, run: Run, way: Way, names: Naming) -> Counted | Bucketed | Gauged | Queried:
     if rule.kind == "gauge":
-        return _gauged(rule, matchers)
+        return _gauged(rule, way.among)
     if rule.query is not None and rule.conditions is not None:
         return Queried(query=_filled(rule.query, run), conditions=rule.conditions)
+    if rule.preset == "http-latency":
+        query = Selector(name=rule.metric or names.latency, matchers=names.only)
+        return _bucketed(query, way, "ms" if names.milliseconds else rule.unit)
+    if rule.histogram is not None:
+        return _bucketed(rule.histogram, way, rule.unit)
     if rule.preset:
-        query = Selector(name=rule.metric or _PRESET_METRIC["http-errors"])
+        query = Selector(name=rule.metric or names.requests, matchers=names.only)
         return Counted(
-            query=query.where(*matchers),
-            events=tuple((Matcher(label=label, op="=~", value=_SERVER_ERROR),) for label in STATUS_LABELS),
+            query=query.where(*way.among),
+            events=names.failed,
             trials=((),),
-            one_of_labels=STATUS_LABELS,
-            history=query.where(*past),
+            one_of_labels=names.told_by,
+            history=_past(query, way),
         )
     assert rule.events is not None
     assert rule.trials is not None
-    return _counted(rule.events, rule.trials, matchers, past)
+    query = _either_name((rule.events, rule.trials))
+    return Counted(
+        query=query.where(*way.among),
+        events=(_named(rule.events),),
+        trials=(_named(rule.trials),),
+        history=_past(query, way),
+    )
+
+
+def _bucketed(query: Selector, way: Way, unit: str) -> Bucketed:
+    return Bucketed(query=query.where(*way.among), scale=0.001 if unit == "ms" else 1.0, history=_past(query, way))
+
+
+def _past(query: Selector, way: Way) -> Selector | None:
+    return query.where(*way.past) if way.past is not None else None
 
 
 def _filled(query: str, run: Run) -> str:
@@ -250,17 +218,6 @@ def _either_name(selectors: Sequence[Selector | None]) -> Selector:
         return Selector(name=names[0], matchers=common)
     either = Matcher(label="__name__", op="=~", value="|".join(map(re.escape, names)))
     return Selector(matchers=(either, *common))
-
-
-def _counted(events: Selector, trials: Selector, matchers: Matchers, past: Matchers) -> Counted:
-    """One query that fetches both: by the common name, or by either name; what both ask for narrows it."""
-    query = _either_name((events, trials))
-    return Counted(
-        query=query.where(*matchers),
-        events=(_named(events),),
-        trials=(_named(trials),),
-        history=query.where(*past),
-    )
 
 
 def _limit(rule: LimitRule) -> PlanLimit:

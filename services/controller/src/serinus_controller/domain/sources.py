@@ -1,0 +1,251 @@
+"""What each source calls things, and how its series are told apart: by the run's pods, or by a service per arm.
+
+The facts are those of each project's own documentation or exposition; `tests/unit/sources` holds
+series as they show them.
+"""
+
+import re
+from dataclasses import dataclass, replace
+
+from serinus_contracts import ArmRule, Run
+from serinus_contracts.plan import AnyOf
+from serinus_contracts.policy import SourceRule
+from serinus_contracts.selector import Matcher
+
+Matchers = tuple[Matcher, ...]
+
+STATUS_LABELS = ("code", "status", "status_code", "http_response_status_code")
+# What Kubernetes draws names from, for hashes of templates and for pods: no vowels, so few words look like a hash.
+_DRAWN = "[bcdfghjklmnpqrstvwxz2456789]"
+
+
+def _server_errors(*labels: str) -> AnyOf:
+    """Also classes such as 5xx, as some client libraries and HAProxy write them."""
+    return tuple((Matcher(label=label, op="=~", value="5.."),) for label in labels)
+
+
+@dataclass(frozen=True)
+class Naming:
+    """What a source calls requests and latency. A request failed if one of the groups `failed` matches its series;
+    one whose series has none of the labels `told_by` cannot be told. `only` leaves out what is counted elsewhere too.
+    """
+
+    requests: str
+    latency: str
+    failed: AnyOf
+    told_by: tuple[str, ...]
+    only: Matchers = ()
+    milliseconds: bool = False
+
+
+_APPLICATION = Naming(
+    "http_requests_total", "http_request_duration_seconds_bucket", _server_errors(*STATUS_LABELS), STATUS_LABELS
+)
+# Semantic conventions for HTTP metrics: no status code where none was sent, but then error.type.
+_OPENTELEMETRY = Naming(
+    "http_server_request_duration_seconds_count",
+    "http_server_request_duration_seconds_bucket",
+    (
+        *_server_errors("http_response_status_code"),
+        (Matcher(label="http_response_status_code", value=""), Matcher(label="error_type", op="!=", value="")),
+    ),
+    ("http_response_status_code", "error_type"),
+)
+# gRPC answers with HTTP 200; of its codes these are a server's errors (OpenTelemetry's conventions for gRPC).
+_GRPC_ERRORS = Matcher(label="grpc_response_status", op="=~", value="2|4|12|13|14|15")
+_ISTIO = Naming(
+    "istio_requests_total",
+    "istio_request_duration_milliseconds_bucket",
+    (*_server_errors("response_code"), (_GRPC_ERRORS,)),
+    ("response_code",),
+    (Matcher(label="reporter", value="destination"),),
+    milliseconds=True,
+)
+# The kubelet's probes and scrapes of the proxy itself pass the proxy as well.
+_LINKERD = Naming(
+    "response_total",
+    "response_latency_ms_bucket",
+    ((Matcher(label="classification", value="failure"),),),
+    ("classification",),
+    (
+        Matcher(label="direction", value="inbound"),
+        Matcher(label="route_name", op="!=", value="probe"),
+        Matcher(label="srv_port", op="!=", value="4191"),
+    ),
+    milliseconds=True,
+)
+# request_duration would hold the client's speed too.
+_NGINX = Naming(
+    "nginx_ingress_controller_requests",
+    "nginx_ingress_controller_header_duration_seconds_bucket",
+    _server_errors("status"),
+    ("status",),
+)
+_TRAEFIK = Naming(
+    "traefik_service_requests_total",
+    "traefik_service_request_duration_seconds_bucket",
+    _server_errors("code"),
+    ("code",),
+)
+_ENVOY = Naming(
+    "envoy_cluster_upstream_rq",
+    "envoy_cluster_upstream_rq_time_bucket",
+    _server_errors("envoy_response_code"),
+    ("envoy_response_code",),
+    milliseconds=True,
+)
+_HAPROXY = Naming("haproxy_backend_http_responses_total", "", _server_errors("code"), ("code",))
+
+_NAMINGS = {
+    "opentelemetry": _OPENTELEMETRY,
+    "istio": _ISTIO,
+    "linkerd": _LINKERD,
+    "ingress-nginx": _NGINX,
+    "traefik": _TRAEFIK,
+    "envoy": _ENVOY,
+    "contour": _ENVOY,
+    "haproxy": _HAPROXY,
+}
+
+
+@dataclass(frozen=True)
+class Way:
+    """How the arms' series are found: `among` narrows a query to them, `arms` tells them apart.
+
+    `past` narrows it to pods of every revision but the canary's: yesterday's stable revision need not be today's.
+    None where the source knows no pods.
+    """
+
+    arms: tuple[ArmRule, ...]
+    among: Matchers
+    past: Matchers | None
+
+
+def naming(source: SourceRule) -> Naming:
+    if source.preset == "istio" and source.canary is not None:
+        # The client's side saw what no pod answered, and it is the only one to be asked: else requests count twice.
+        return replace(_ISTIO, only=(Matcher(label="reporter", value="source"),))
+    return _NAMINGS.get(source.preset, _APPLICATION)
+
+
+def counts(source: SourceRule, run: Run) -> Way:
+    """How series of counts are found."""
+    if source.preset == "ingress-nginx":
+        return _by_ingress(source, run)
+    if source.preset == "service-label":
+        return _by_service_or_pod(source, run)
+    if source.canary is not None and source.stable is not None:
+        return _by_service(source, run, source.canary, source.stable)
+    pods = _pods(run, _pod_label(source))
+    scope = _namespace(source, run, "namespace")
+    past = (*scope, *_of_the_past(pods, run))
+    if source.preset == "pod-hash":
+        hashes = _hashes(run, source.label)
+        carries = Matcher(label=hashes.label, op="!=", value="")
+        return Way((hashes, pods), (*scope, _either(hashes)), (carries, *past))
+    return Way((pods,), (*scope, _either(pods)), past)
+
+
+def gauges(source: SourceRule, run: Run) -> Way:
+    """How a value per pod is found: by the pod, whatever tells counts apart."""
+    scope = _namespace(source, run, "namespace") if _knows_pods(source) else _in_namespace(run)
+    pods = _pods(run, _pod_label(source))
+    return Way((pods,), (*scope, _either(pods)), None)
+
+
+def containers(run: Run) -> Way:
+    """How what the container runtime tells is found: it has labels of its own."""
+    pods = _pods(run, "pod")
+    return Way((pods,), (*_in_namespace(run), _either(pods)), None)
+
+
+def _knows_pods(source: SourceRule) -> bool:
+    return source.preset != "ingress-nginx" and (source.canary is None or source.preset == "service-label")
+
+
+def _pod_label(source: SourceRule) -> str:
+    by_pod = _knows_pods(source) and source.preset not in ("pod-hash", "service-label")
+    return source.label if by_pod and source.label else "pod"
+
+
+def _namespace(source: SourceRule, run: Run, usual: str) -> Matchers:
+    label = usual if source.namespace_label is None else source.namespace_label
+    return (Matcher(label=label, value=run.namespace),) if label else ()
+
+
+def _in_namespace(run: Run) -> Matchers:
+    return (Matcher(label="namespace", value=run.namespace),)
+
+
+def _pods(run: Run, label: str) -> ArmRule:
+    prefix = re.escape(run.name)
+    return ArmRule(
+        label=label,
+        canary=f"{prefix}-{re.escape(run.canary_hash)}-.*",
+        stable=f"{prefix}-{re.escape(run.stable_hash)}-.*",
+    )
+
+
+def _hashes(run: Run, label: str | None = None) -> ArmRule:
+    return ArmRule(
+        label=label or "rollouts_pod_template_hash",
+        canary=re.escape(run.canary_hash),
+        stable=re.escape(run.stable_hash),
+    )
+
+
+def _of_the_past(pods: ArmRule, run: Run) -> Matchers:
+    return (
+        Matcher(label=pods.label, op="=~", value=f"{re.escape(run.name)}-{_DRAWN}{{5,10}}-{_DRAWN}{{5}}"),
+        Matcher(label=pods.label, op="!~", value=pods.canary),
+    )
+
+
+def _by_service_or_pod(source: SourceRule, run: Run) -> Way:
+    """Argo leaves the canary Service on old pods until new ones are available: where a series says which pod it
+    comes from, the pod decides."""
+    scope, pods = _namespace(source, run, "namespace"), _pods(run, "pod")
+    services = ArmRule(
+        label=source.label or "service",
+        canary=re.escape(source.canary or ""),
+        stable=re.escape(source.stable or ""),
+    )
+    of_stable = Matcher(label=services.label, value=source.stable or "")
+    past = (of_stable, *scope, *_of_the_past(pods, run))
+    return Way((_hashes(run), pods, services), (*scope, _either(services)), past)
+
+
+def _by_service(source: SourceRule, run: Run, canary: str, stable: str) -> Way:
+    """The series come from a proxy, whose pods are not the run's."""
+    label, namespace_label, pattern, whole = _SERVICES[source.preset]
+
+    def named(service: str) -> str:
+        # What cannot be the name of a Service is what the proxy itself calls it.
+        if not pattern or any(mark in service for mark in whole):
+            return re.escape(service)
+        return pattern.format(namespace=re.escape(run.namespace), service=re.escape(service))
+
+    services = ArmRule(label=source.label or label, canary=named(canary), stable=named(stable))
+    return Way((services,), (*_namespace(source, run, namespace_label), _either(services)), None)
+
+
+# Label, namespace's label, how a Service is named, and what a name holds that the proxy gave.
+_SERVICES = {
+    "istio": ("destination_service_name", "destination_service_namespace", "", ""),
+    "traefik": ("service", "", "{namespace}-{service}-[^-@]+@kubernetes(crd)?", "@"),
+    "envoy": ("envoy_cluster_name", "", "", ""),
+    "contour": ("envoy_cluster_name", "", "{namespace}_{service}_[0-9]+", "_/"),
+    "haproxy": ("proxy", "", "{namespace}_(svc_)?{service}_[^_]+", "_"),
+}
+
+
+def _by_ingress(source: SourceRule, run: Run) -> Way:
+    """`canary` names the upstream that answered instead of the Ingress' own; it is empty for stable."""
+    arms = ArmRule(label="canary", canary=".+", stable="")
+    # The labels that a scrape sets go before the controller's own, which become exported_.
+    scope = _namespace(source, run, "exported_namespace")
+    return Way((arms,), (*scope, Matcher(label="ingress", value=source.ingress or "")), None)
+
+
+def _either(rule: ArmRule) -> Matcher:
+    return Matcher(label=rule.label, op="=~", value=f"{rule.canary}|{rule.stable}")

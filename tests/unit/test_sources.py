@@ -1,0 +1,185 @@
+"""Each policy of docs/sources.md, from its text to counts, on series as the sources' own projects show them."""
+
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from serinus_collector.domain.counting import Span
+from serinus_collector.domain.measure import measure
+from serinus_collector.domain.series import Series, with_pods
+from serinus_collector.providers import read_providers
+from serinus_contracts import AnalysisPlan, Distribution, Measurement, PlanMetric, Proportion, Selector
+from serinus_contracts.plan import Queried
+from serinus_contracts.policy import SourcePreset
+from serinus_controller.adapters.policies import PolicyError, load_text
+from serinus_controller.domain.resolve import resolve
+from serinus_controller.domain.stages import Stage
+
+from tests.support import RUN
+
+ROOT = Path(__file__).parents[2]
+BLOCKS = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "sources.md").read_text(), re.DOTALL)
+EXAMPLES = {match[1]: text for text in BLOCKS if (match := re.search(r"metadata: {name: ([a-z-]+)}", text))}
+RECORDED = Path(__file__).parent / "sources"
+GATED = (Stage(5, 0, (1,), False),)
+SPAN = Span(floor=1_000_000, begin=1_010_000, end=1_040_000)
+PODS: dict[str, Any] = {"checkout-new-x2z4k": ("canary", 0), "checkout-old-b5dkf": ("stable", 0)}
+
+
+def recorded(name: str) -> list[Series]:
+    found = []
+    for line in (RECORDED / f"{name}.prom").read_text().splitlines():
+        if line.startswith("#"):
+            continue
+        text, before, after = line.rsplit(" ", 2)
+        selector = Selector.parse(text)
+        labels = {matcher.label: matcher.value for matcher in selector.all_matchers()}
+        found.append(Series(labels, [1_005_000, 1_035_000], [float(before), float(after)]))
+    return found
+
+
+def planned(text: str) -> AnalysisPlan:
+    (policy,) = load_text(text, "policy.yaml")
+    return resolve(policy, RUN, GATED)
+
+
+def measured(plan: AnalysisPlan, metric: PlanMetric, series: list[Series]) -> Measurement:
+    """As the collector does it: what the query selects, counted."""
+    assert not isinstance(metric.source, Queried)
+    matchers = metric.source.query.all_matchers()
+    selected = [one for one in series if all(matcher.matches(one.labels) for matcher in matchers)]
+    return measure(plan, metric, with_pods(selected, plan.pod_label(metric)), SPAN, PODS, 15_000)
+
+
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name != "selectors"])
+def test_each_example_counts_both_arms_and_nothing_else(name: str) -> None:
+    plan = planned(EXAMPLES[name])
+    series = recorded(name.removesuffix("-by-service"))
+    if name == "haproxy":
+        series += recorded("pod-name")
+    errors, latency = (measured(plan, metric, series) for metric in plan.metrics[:2])
+    assert isinstance(errors, Proportion)
+    assert errors.status == "ok", errors.detail
+    by_pod = name in ("pod-name", "pod-hash", "opentelemetry", "istio", "linkerd")
+    assert errors.canary == {"checkout-new-x2z4k" if by_pod else "": (3, 100)}
+    assert errors.stable == {"checkout-old-b5dkf" if by_pod else "": (9, 900)}
+    assert isinstance(latency, Distribution)
+    assert latency.status == "ok", latency.detail
+    edges = (0.1, 0.3, 1.2, 5.0) if name == "traefik" else (0.1, 0.5)
+    assert tuple(round(edge, 9) for edge in latency.edges) == edges
+    assert (sum(latency.canary), sum(latency.stable)) == (100, 900)
+
+
+def test_selectors_of_ones_own_count_on_the_same_series() -> None:
+    plan = planned(EXAMPLES["selectors"])
+    errors, latency = (measured(plan, metric, recorded("pod-name")) for metric in plan.metrics)
+    assert isinstance(errors, Proportion)
+    assert isinstance(latency, Distribution)
+    assert errors.canary == {"checkout-new-x2z4k": (3, 100)}
+    assert sum(latency.stable) == 900
+
+
+def test_there_is_an_example_of_every_preset() -> None:
+    assert set(get_args(SourcePreset)) <= EXAMPLES.keys()
+
+
+def test_a_pod_that_another_label_names_is_told_by_it() -> None:
+    text = EXAMPLES["opentelemetry"].replace(
+        "preset: opentelemetry", "preset: opentelemetry, label: k8s_pod_name, namespace_label: k8s_namespace_name"
+    )
+    plan = planned(text)
+    over_otlp = [
+        Series({"k8s_pod_name": labels.pop("pod"), "k8s_namespace_name": labels.pop("namespace")} | labels, t, v)
+        for labels, t, v in ((dict(one.labels), one.times, one.values) for one in recorded("opentelemetry"))
+    ]
+    errors = measured(plan, plan.metrics[0], over_otlp)
+    assert isinstance(errors, Proportion)
+    assert errors.canary == {"checkout-new-x2z4k": (3, 100)}
+
+
+@pytest.mark.parametrize("name", ["ingress-nginx", "traefik", "istio-by-service"])
+def test_memory_is_told_by_the_pod_whatever_tells_counts_apart(name: str) -> None:
+    plan = planned(EXAMPLES[name] + "  - {name: memory, preset: container-memory}\n")
+    cadvisor = {"namespace": "shop", "container": "app", "service": "kubelet"}
+    series = [
+        Series({"__name__": metric, "pod": pod, **cadvisor}, [1_005_000, 1_035_000], [value, value])
+        for pod in PODS
+        for metric, value in (("container_memory_usage_bytes", 30.0), ("container_spec_memory_limit_bytes", 100.0))
+    ]
+    found = measured(plan, plan.metrics[2], series)
+    assert found.status == "ok", found.detail
+    assert found.model_dump()["canary"] == {"checkout-new-x2z4k": 0.3}
+
+
+def test_a_source_that_knows_no_pods_has_no_past_and_the_others_have() -> None:
+    known = {
+        name: all(getattr(metric.source, "history", None) for metric in planned(text).metrics[:1])
+        for name, text in EXAMPLES.items()
+    }
+    assert [name for name, has in known.items() if not has] == [
+        "istio-by-service",
+        "ingress-nginx",
+        "traefik",
+        "contour",
+        "envoy",
+        "haproxy",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("canary", "series", "told"),
+    [
+        ("shop", "ns-shop-80@kubernetes", True),
+        ("shop", "ns-shop-http@kubernetescrd", True),
+        ("shop", "ns-shop-stable-80@kubernetes", False),
+        ("ns-shop-http-80@kubernetesgateway", "ns-shop-http-80@kubernetesgateway", True),
+    ],
+)
+def test_a_service_whose_name_begins_like_another_is_not_taken_for_it(canary: str, series: str, told: bool) -> None:
+    text = EXAMPLES["traefik"].replace("checkout-canary", canary).replace("checkout-stable", "shop-stable")
+    (policy,) = load_text(text, "policy.yaml")
+    plan = resolve(policy, RUN.model_copy(update={"namespace": "ns"}), GATED)
+    assert (plan.arm({"service": series}, plan.metrics[0]) == "canary") is told
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after", "complaint"),
+    [
+        (
+            "haproxy",
+            ", source: {preset: pod-name}}",
+            "}",
+            "policy.yaml:9:29: spec.metrics.1.preset: HAProxy knows averages only, no latencies of requests: leave the "
+            "metric out, or give it a source of its own such as {preset: pod-name}",
+        ),
+        (
+            "haproxy",
+            "latency, source: {preset: pod-name}}",
+            "latency, source: {provider: eu}}",
+            "policy.yaml:9:62: spec.metrics.1.source.provider: all metrics of a policy come from one provider",
+        ),
+        ("traefik", ", stable: checkout-stable", "", "preset traefik tells the arms apart by their services: give"),
+        ("istio-by-service", ", stable: checkout-stable", "", "canary and stable belong together: give both"),
+        ("linkerd", "linkerd}\n  m", "linkerd, canary: x}\n  m", "preset linkerd tells the arms apart without canary"),
+        ("ingress-nginx", ", ingress: checkout", "", "ingress is given with preset ingress-nginx, and only there"),
+        ("istio", "preset: istio}", "preset: istio, ingress: x}", "ingress is given with preset ingress-nginx"),
+        ("ingress-nginx", "ingress: checkout", "ingress: checkout, label: x", "leave label out"),
+    ],
+)
+def test_what_does_not_fit_is_refused_at_its_place_with_the_way_out(
+    name: str, before: str, after: str, complaint: str
+) -> None:
+    assert before in EXAMPLES[name]
+    with pytest.raises(PolicyError) as refused:
+        load_text(EXAMPLES[name].replace(before, after), "policy.yaml")
+    assert complaint in str(refused.value)
+    assert str(refused.value).startswith("policy.yaml:")
+
+
+def test_the_example_of_providers_is_read(tmp_path: Path) -> None:
+    (text,) = (text for text in BLOCKS if text.startswith("# providers"))
+    for name in ("password", "secret", "ca.crt", "tls.crt", "tls.key", "token"):
+        (tmp_path / name).touch()
+    (tmp_path / "providers.yaml").write_text(text)
+    assert list(read_providers(tmp_path / "providers.yaml")) == ["main", "managed", "token"]
