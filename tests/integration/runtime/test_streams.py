@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from faststream.redis import RedisBroker
+from prometheus_client import CollectorRegistry
 from serinus_contracts import Keys
 from serinus_runtime.redis import make_broker
 from serinus_runtime.settings import Settings
-from serinus_runtime.streams import MOST_DELIVERIES, Entry, GroupReader, ensure_group
+from serinus_runtime.streams import MOST_DELIVERIES, Entry, GroupReader, Telemetry, ensure_group
 
 pytestmark = pytest.mark.anyio
 
@@ -171,3 +172,25 @@ async def test_an_entry_is_buried_once_and_not_at_all_when_somebody_finished_it(
     assert await client.xlen(keys.dead_letters) == 1
     await client.xdel(stream, ids[0])
     assert await one.lost(ids) == [ids[0]]
+
+
+async def test_a_reader_tells_how_much_its_group_has_before_it_and_what_it_buried(
+    broker: RedisBroker, client: Any, keys: Keys
+) -> None:
+    stream, metrics = keys.stream("verdicts"), CollectorRegistry()
+    one = reader(broker, client, keys, Inbox(), telemetry=Telemetry(metrics))
+    buried = {"stream": "verdicts"}
+    assert metrics.get_sample_value("serinus_dead_letters_total", buried) == 0
+    await ensure_group(client, stream, "readers")
+    for number in range(5):
+        await client.xadd(stream, {"n": number})
+    ((_, entries),) = await client.xreadgroup("readers", "other", {stream: ">"}, count=2)
+    one._subscriber.running = True
+    await one.tend()
+    lag = {"stream": "verdicts", "group": "readers"}
+    assert metrics.get_sample_value("serinus_stream_lag_entries", lag) == 5
+    await one.bury(Entry(*entries[0]), "no event")
+    await one.ack(entries[1][0])
+    await one.tend()
+    assert metrics.get_sample_value("serinus_stream_lag_entries", lag) == 3
+    assert metrics.get_sample_value("serinus_dead_letters_total", buried) == 1

@@ -10,6 +10,7 @@ from serinus_runtime.redis import make_broker, unreachable
 from serinus_runtime.service import Service
 from serinus_runtime.settings import Settings
 from serinus_runtime.streams import Entry, GroupReader
+from serinus_runtime.streams import Telemetry as StreamTelemetry
 
 from serinus_analyzer.adapters.evidence import RedisEvidence
 from serinus_analyzer.service_layer.folder import Folder, Telemetry
@@ -46,6 +47,7 @@ async def analyze(service: Service, settings: Settings) -> None:
         dead_letters=settings.keys.dead_letters,
         handler=on_entries,
         batch=BATCH,
+        telemetry=StreamTelemetry(service.registry),
     )
     folder = Folder(reader, evidence, Telemetry(service.registry))
     try:

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
 
-from prometheus_client import Gauge
 from serinus_contracts import CommandIssued, UnreadableEntryError, VerdictReached, from_entry
 from serinus_contracts.crd import PLURAL
 from serinus_contracts.envelope import E
@@ -17,6 +16,7 @@ from serinus_runtime.loops import forever
 from serinus_runtime.redis import make_broker, unreachable
 from serinus_runtime.service import Service
 from serinus_runtime.streams import Entry, GroupReader, consumer_name
+from serinus_runtime.streams import Telemetry as StreamTelemetry
 
 from serinus_controller.adapters.election import Election
 from serinus_controller.adapters.events import KubernetesEvents
@@ -67,7 +67,6 @@ class Leader:
         self._service, self._settings, self._api, self._book = service, settings, api, book
         self._broker = make_broker(settings)
         self._telemetry = Telemetry(service.registry)
-        self._is_leader = Gauge("serinus_is_leader", "1 while this controller leads", registry=service.registry)
         self._term: asyncio.Task[None] | None = None
         self._election = Election(
             api=api,
@@ -96,6 +95,7 @@ class Leader:
             group=controller_group(settings.cluster),
             dead_letters=settings.keys.dead_letters,
             reclaim_after_ms=RECLAIM_AFTER_MS,
+            telemetry=StreamTelemetry(service.registry),
         )
         self._verdicts = reader(stream=settings.keys.stream("verdicts"), handler=self._on_verdicts)
         self._commands = reader(stream=settings.keys.stream("commands"), handler=self._on_commands)
@@ -119,7 +119,7 @@ class Leader:
             if self._term and not self._term.cancelled() and (error := self._term.exception()):
                 logger.error("leading failed, beginning anew: %s", error, exc_info=error)
             logger.info("leads")
-            self._is_leader.set(1)
+            self._telemetry.is_leader.set(1)
             self._term = asyncio.create_task(self._lead())
         return self._election.pause
 
@@ -127,7 +127,7 @@ class Leader:
         term, self._term = self._term, None
         if term is None:
             return
-        self._is_leader.set(0)
+        self._telemetry.resign()
         logger.info("leads no longer")
         term.cancel()
         await asyncio.gather(term, return_exceptions=True)

@@ -7,6 +7,7 @@ dead consumer are taken over, and what can never be read goes to the dead letter
 
 import json
 import logging
+import math
 import os
 import socket
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,6 +16,7 @@ from uuid import uuid4
 
 from faststream import AckPolicy
 from faststream.redis import RedisBroker, RedisStreamMessage, StreamSub
+from prometheus_client import CollectorRegistry, Counter, Gauge
 from redis.exceptions import ResponseError
 
 from serinus_runtime import scripts
@@ -50,6 +52,21 @@ async def ensure_group(client: Client, stream: str, group: str) -> None:
             raise
 
 
+class Telemetry:
+    """Of all readers of a process; `stream` is a stream's name without its tag."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.lag = Gauge(
+            "serinus_stream_lag_entries",
+            "entries that the group has not finished, read or not; NaN where Redis does not know",
+            ["stream", "group"],
+            registry=registry,
+        )
+        self.dead_letters = Counter(
+            "serinus_dead_letters", "entries that can never be read, moved aside", ["stream"], registry=registry
+        )
+
+
 class GroupReader:
     """One consumer of a stream's group. The handler acknowledges, by script or by `ack`; what it leaves
     unacknowledged is handed to some consumer of the group again after `reclaim_after_ms`."""
@@ -65,8 +82,12 @@ class GroupReader:
         handler: Handler,
         batch: int = 100,
         reclaim_after_ms: int = RECLAIM_AFTER_MS,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self.stream, self.group, self.consumer = stream, group, consumer_name()
+        self._telemetry = telemetry or Telemetry(CollectorRegistry())
+        self._name = stream.rpartition(":")[2]
+        self._telemetry.dead_letters.labels(self._name)  # an alert sees the first one only if it was 0 before
         self._client, self._dead_letters, self._handler = client, dead_letters, handler
         self._batch, self._reclaim_after_ms = batch, reclaim_after_ms
         self._bury = scripts.load(client, __package__, "bury")
@@ -109,6 +130,7 @@ class GroupReader:
             await self.start()
             logger.info("reading %s", self.stream)
         await ensure_group(self._client, self.stream, self.group)
+        self._telemetry.lag.labels(self._name, self.group).set(await self._lag())
         stale: Any = await self._client.xpending_range(
             self.stream, self.group, min="-", max="+", count=self._batch, idle=self._reclaim_after_ms
         )
@@ -125,6 +147,13 @@ class GroupReader:
         if entries:
             await self._handler(entries)
         return 0.0 if len(stale) == self._batch else self._reclaim_after_ms / 3000
+
+    async def _lag(self) -> float:
+        groups: Any = await self._client.xinfo_groups(self.stream)
+        ours = next((one for one in groups if one["name"] == self.group.encode()), None)
+        # Redis gives no lag where entries were deleted, and before version 7.
+        unread = ours.get("lag") if ours else None
+        return math.nan if ours is None or unread is None else ours["pending"] + unread
 
     async def oldest_pending(self) -> bytes | None:
         """The oldest entry that no consumer of the group has finished, None if there is none."""
@@ -147,6 +176,7 @@ class GroupReader:
     async def bury(self, entry: Entry, error: str) -> None:
         """Move an entry that can never be read to the dead letters: both or neither."""
         logger.error("dead letter: %s %s: %s", self.stream, entry.id.decode(), error)
+        self._telemetry.dead_letters.labels(self._name).inc()
         fields = {
             name.decode("utf-8", "replace"): value.decode("utf-8", "replace") for name, value in entry.fields.items()
         }

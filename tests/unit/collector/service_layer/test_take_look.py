@@ -232,3 +232,13 @@ async def test_of_a_metric_whose_past_nobody_names_none_is_read() -> None:
     await taker.take(LEASE)
     assert provider.summed == []
     assert registry.committed[0][1].history == {}
+
+
+async def test_each_query_is_timed_and_a_failed_one_counted_and_a_late_look_shows_its_delay() -> None:
+    _, taker = world(FakeProvider(fails="http"))
+    metrics = CollectorRegistry()
+    taker = replace(taker, telemetry=Telemetry(metrics))
+    await taker.take(replace(LEASE, due=LEASE.now - 7_000))
+    asked = metrics.get_sample_value("serinus_prometheus_query_duration_seconds_count", {"provider": "main"})
+    assert asked == metrics.get_sample_value("serinus_prometheus_query_failures_total", {"provider": "main"}) == 2
+    assert metrics.get_sample_value("serinus_look_delay_seconds_sum") == 7

@@ -26,10 +26,14 @@ class World:
         self.rollout, self.journal, self.plan = FakeRollout(), FakeJournal(), one or plan()
 
     def reactor(self) -> Reactor:
+        self.metrics = CollectorRegistry()
         fleet = Fleet(None, "test", lambda: ())  # type: ignore[arg-type] # the registry is not touched here
         fleet.runs[RUN.uid] = self.live()
         actor = Actor(self.rollout, self.journal, lambda: 5, time.monotonic, IMPATIENT)
-        return Reactor(fleet, self.journal, actor, Telemetry(CollectorRegistry()), lambda: 5)
+        return Reactor(fleet, self.journal, actor, Telemetry(self.metrics), lambda: 5)
+
+    def shown(self, name: str, **labels: str) -> float | None:
+        return self.metrics.get_sample_value(name, labels)
 
     def live(self) -> LiveRun:
         assert self.rollout.state is not None
@@ -151,3 +155,29 @@ async def test_a_copy_of_an_older_verdict_that_comes_late_decides_nothing() -> N
     await reactor.on_verdict(verdict(), NOW)
     await world.done(reactor)
     assert world.journal.actions() == [("hold", "confirmed")]
+
+
+async def test_runs_that_are_silent_or_held_show_until_somebody_else_leads() -> None:
+    world = World()
+    reactor = world.reactor()
+    await reactor.on_verdict(verdict(verdict="hold", reason="no_data", since=1_002_000), NOW)
+    await reactor.watch_silence(NOW)
+    assert (world.shown("serinus_runs_live"), world.shown("serinus_runs_silent")) == (1, 0)
+    assert world.shown("serinus_longest_hold_seconds", namespace="shop") == 10
+    await reactor.watch_silence(NOW + 60_000)
+    assert world.shown("serinus_runs_silent") == 1
+    reactor.telemetry.resign()
+    assert (world.shown("serinus_runs_live"), world.shown("serinus_runs_silent")) == (0, 0)
+    assert world.shown("serinus_longest_hold_seconds", namespace="shop") is None
+
+
+async def test_an_act_that_is_not_confirmed_shows_its_age() -> None:
+    world = World()
+    reactor = world.reactor()
+    await reactor.on_verdict(verdict(), NOW)
+    reactor.clock = lambda: 60_005
+    await reactor.watch_silence(NOW)
+    assert world.shown("serinus_oldest_act_seconds") == 60
+    await world.done(reactor)
+    await reactor.watch_silence(NOW)
+    assert world.shown("serinus_oldest_act_seconds") == 0

@@ -47,6 +47,7 @@ class Stream(Protocol):
 class Telemetry:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.verdicts = Counter("serinus_verdicts", "verdicts published", ["verdict"], registry=registry)
+        self.holds = Counter("serinus_holds", "verdicts to hold, by why", ["reason"], registry=registry)
         self.gaps = Counter("serinus_gaps", "looks that could never be read", registry=registry)
         self.waiting = Gauge("serinus_looks_waiting", "looks that wait for the one before", registry=registry)
         self.last = Gauge("serinus_last_verdict_timestamp_seconds", "end of the newest judged look", registry=registry)
@@ -220,6 +221,8 @@ class Folder:
         self._drop(done.run, done.entries)
         for verdict in done.verdicts:
             self.telemetry.verdicts.labels(verdict.verdict).inc()
+            if verdict.verdict == "hold":
+                self.telemetry.holds.labels(verdict.reason).inc()
             self.telemetry.last.set(verdict.end / 1000)
             if verdict.changed:
                 fields = {"run": done.run, "event_id": verdict.event_id()}

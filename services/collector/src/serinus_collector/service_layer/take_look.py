@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -30,6 +31,22 @@ class Telemetry:
         self.query_seconds = Histogram(
             "serinus_prometheus_query_duration_seconds", "time of one query", ["provider"], registry=registry
         )
+        self.query_failures = Counter(
+            "serinus_prometheus_query_failures", "queries without a usable answer", ["provider"], registry=registry
+        )
+        self.delay = Histogram(
+            "serinus_look_delay_seconds",
+            "from when a look was due to when a collector took it up",
+            buckets=(0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300),
+            registry=registry,
+        )
+
+    @contextmanager
+    def query(self, provider: str) -> Iterator[None]:
+        """One query: how long it took, and whether it failed."""
+        failures = self.query_failures.labels(provider)
+        with self.query_seconds.labels(provider).time(), failures.count_exceptions(ProviderError):
+            yield
 
 
 @dataclass(frozen=True)
@@ -53,6 +70,7 @@ class LookTaker:
             if end is None:
                 await self.registry.postpone(lease, lease.now + _retry_ms(plan))
                 return None
+            self.telemetry.delay.observe(max(0, lease.now - lease.due) / 1000)
             result = await self._look(lease, state, plan, end)
             self.telemetry.looks.labels(result).inc()
             if result in ("moved", "weight", "full"):
@@ -109,7 +127,7 @@ class LookTaker:
             known = ", ".join(self.providers) or "none"
             return blank(metric, "error", f"provider {plan.provider!r} is not configured, known: {known}"), None
         if isinstance(metric.source, Queried):
-            return await self._ask(provider, metric.source, end), None
+            return await self._ask(provider, plan.provider, metric.source, end), None
         assert window is not None
         pods = {pod.name: (pod.arm, pod.started) for pod in state.observed.pods}
         try:
@@ -140,7 +158,7 @@ class LookTaker:
             return None
         by, reach = past.summed_by(plan, metric), past.BLOCKS * past.BLOCK_MS
         try:
-            with self.telemetry.query_seconds.labels(plan.provider).time():
+            with self.telemetry.query(plan.provider):
                 answer = await provider.sums(selector, by, end, reach, past.BLOCK_MS)
         except ProviderError as error:
             logger.warning("no history of %s, its noise will be assumed: %s", metric.name, error)
@@ -151,11 +169,11 @@ class LookTaker:
         # A day of many pods takes a while to count; other looks go on meanwhile.
         return await asyncio.to_thread(past.history, plan, metric, answer.series, end)
 
-    @staticmethod
-    async def _ask(provider: Provider, source: Queried, end: Millis) -> Scalar:
+    async def _ask(self, provider: Provider, name: str, source: Queried, end: Millis) -> Scalar:
         """A query that knows its arms and its window itself."""
         try:
-            found = await provider.values(source.query, end)
+            with self.telemetry.query(name):
+                found = await provider.values(source.query, end)
         except ProviderError as error:
             return Scalar(status="error", detail=str(error), query=source.query)
         if found.warnings:
@@ -184,7 +202,7 @@ class LookTaker:
         self, provider: Provider, plan: AnalysisPlan, metric: PlanMetric, end: Millis, reach: int
     ) -> Answer:
         assert not isinstance(metric.source, Queried)
-        with self.telemetry.query_seconds.labels(plan.provider).time():
+        with self.telemetry.query(plan.provider):
             answer = await provider.samples(metric.source.query, end, reach)
         return replace(answer, series=with_pods(answer.series, plan.pod_label(metric)))
 

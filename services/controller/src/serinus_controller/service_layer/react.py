@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 from pydantic import JsonValue
 from serinus_contracts import DecisionTaken, Run, VerdictReached
 from serinus_contracts.base import Millis
@@ -28,7 +28,26 @@ ACTIONS = ("advance", "promote", "abort")
 class Telemetry:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.decisions = Counter("serinus_decisions", "decisions told", ["action", "state"], registry=registry)
-        self.unjudged = Counter("serinus_runs_without_verdict", "runs held for want of verdicts", registry=registry)
+        for action in ACTIONS:
+            self.decisions.labels(action, "failed")  # an alert sees the first one only if it was 0 before
+        self.is_leader = Gauge("serinus_is_leader", "1 while this controller leads", registry=registry)
+        self.live = Gauge("serinus_runs_live", "runs under way that are to be judged", registry=registry)
+        self.silent = Gauge("serinus_runs_silent", "live runs whose verdicts have stopped", registry=registry)
+        self.longest_hold = Gauge(
+            "serinus_longest_hold_seconds",
+            "how long the run that is held longest has been held for its present reason",
+            ["namespace"],
+            registry=registry,
+        )
+        self.oldest_act = Gauge(
+            "serinus_oldest_act_seconds", "age of the oldest act that is not confirmed yet", registry=registry
+        )
+
+    def resign(self) -> None:
+        """What only a leader knows is not told by who leads no longer."""
+        for gauge in (self.is_leader, self.live, self.silent, self.oldest_act):
+            gauge.set(0)
+        self.longest_hold.clear()
 
 
 @dataclass
@@ -71,14 +90,29 @@ class Reactor:
 
     async def watch_silence(self, now: Millis) -> None:
         """Hold, and say so, for every run whose verdicts have stopped."""
-        for live in list(self.fleet.runs.values()):
-            if live.view is None or live.told.stage < 0:
-                continue
+        judged = [live for live in self.fleet.runs.values() if live.view and live.told.stage >= 0]
+        silent, holds = 0, dict[str, float]()
+        for live in judged:
             control = await self.control(live.run)
-            last = control.verdict.end if control.verdict else 0
-            decision = no_verdict(self.situation(live, control), last, now)
-            if decision and await self.carry_out(live, control, decision):
-                self.telemetry.unjudged.inc()
+            said = control.verdict
+            decision = no_verdict(self.situation(live, control), said.end if said else 0, now)
+            if decision:
+                silent += 1
+                await self.carry_out(live, control, decision)
+            if said and said.verdict == "hold":
+                held = max(0.0, (now - said.since) / 1000)
+                holds[live.run.namespace] = max(held, holds.get(live.run.namespace, 0.0))
+        self._show(len(judged), silent, holds)
+
+    def _show(self, live: int, silent: int, holds: Mapping[str, float]) -> None:
+        self.telemetry.live.set(live)
+        self.telemetry.silent.set(silent)
+        self.telemetry.longest_hold.clear()
+        for namespace, seconds in holds.items():
+            self.telemetry.longest_hold.labels(namespace).set(seconds)
+        intents = [control.intent for run, control in self._controls.items() if run in self._acts]
+        begun = [intent.since for intent in intents if intent]
+        self.telemetry.oldest_act.set((self.clock() - min(begun)) / 1000 if begun else 0)
 
     def forget_ended(self) -> None:
         """Drop what is kept of runs that are not live any more."""
