@@ -9,8 +9,9 @@ from functools import partial
 
 from serinus_contracts import CommandIssued, UnreadableEntryError, VerdictReached, from_entry
 from serinus_contracts.crd import PLURAL
-from serinus_contracts.envelope import E
+from serinus_contracts.envelope import CloudEvent, E
 from serinus_contracts.streams import controller_group
+from serinus_runtime import traces
 from serinus_runtime.errors import RETRYABLE, PermanentError
 from serinus_runtime.loops import forever
 from serinus_runtime.redis import make_broker, unreachable
@@ -190,25 +191,28 @@ class Leader:
     async def _on_verdicts(self, entries: Sequence[Entry]) -> None:
         found = await _readable(self._verdicts, VerdictReached, entries)
         # Of several verdicts on a run an abort matters most, else the newest: a hold and a proceed do not stay.
-        newest = {one.run.id: one for one in sorted(found, key=lambda one: (one.verdict == "abort", one.end))}
+        found.sort(key=lambda one: (one.data.verdict == "abort", one.data.end))
+        newest = {one.data.run.id: one for one in found}
         now = await self._registry.now()
         for verdict in newest.values():
-            await self._reactor.on_verdict(verdict, now)
+            with traces.span("decide", verdict.traceparent, run=verdict.data.run.id):
+                await self._reactor.on_verdict(verdict.data, now)
         await self._verdicts.ack(*(entry.id for entry in entries))
 
     async def _on_commands(self, entries: Sequence[Entry]) -> None:
         now = await self._registry.now()
         for command in await _readable(self._commands, CommandIssued, entries):
-            await People(self._reactor).on_command(command, now)
+            with traces.span("command", command.traceparent, run=command.data.run.id):
+                await People(self._reactor).on_command(command.data, now)
         await self._commands.ack(*(entry.id for entry in entries))
 
 
-async def _readable(reader: GroupReader, kind: type[E], entries: Sequence[Entry]) -> list[E]:
+async def _readable(reader: GroupReader, kind: type[E], entries: Sequence[Entry]) -> list[CloudEvent[E]]:
     """The events of the entries; what cannot be read goes to the dead letters."""
     found = []
     for entry in entries:
         try:
-            found.append(from_entry(kind, entry.fields).data)
+            found.append(from_entry(kind, entry.fields))
         except UnreadableEntryError as error:
             await reader.bury(entry, str(error))
     return found

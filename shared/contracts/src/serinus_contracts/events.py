@@ -300,7 +300,7 @@ class VerdictReached(Event):
     calibrated: bool = Field(False, description="every metric's noise was measured on history, none assumed")
     traffic: Traffic | None = None
     findings: tuple[Finding, ...] = Field((), description="beside the judgement: description, and reasons of holds")
-    described: bool = Field(True, description="the descriptions are among the findings, as in every tenth look at least")
+    described: bool = Field(True, description="descriptions are among the findings, as in every tenth look at least")
     score: float | None = Field(None, description="of a judge that scores, such as scorecard or kayenta")
     plan: str
     judge: str

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
+from serinus_runtime import traces
+
 _about: ContextVar[dict[str, str]] = ContextVar("serinus_log_context", default={})  # noqa: B039 - never mutated
 
 
@@ -35,6 +37,8 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
         }
         line |= _about.get()
+        if trace := traces.current():
+            line["trace_id"] = trace.split("-")[1]
         line |= getattr(record, "fields", {})
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)

@@ -14,7 +14,7 @@ import uvicorn
 from prometheus_client import CollectorRegistry, Info
 from starlette.types import ASGIApp
 
-from serinus_runtime import logs
+from serinus_runtime import logs, traces
 from serinus_runtime.clock import Clock, now_ms
 from serinus_runtime.errors import PermanentError
 from serinus_runtime.health import Health, pages
@@ -58,6 +58,7 @@ def run(name: str, settings: Settings, work: Work) -> None:
     A PermanentError ends the process with its message and exit code 2, any other with a traceback and 1.
     """
     logs.configure(f"serinus-{name}", settings.log_level)
+    traces.configure(f"serinus-{name}")
     try:
         asyncio.run(_run(Service(name), settings, work))
     except PermanentError as error:

@@ -47,8 +47,8 @@ class RedisEvidence:
         arguments = [fold.before.through, ANALYZER_GROUP, self._most_entries, KEPT_SECONDS, len(state), *state]
         arguments += [len(fold.entries), *fold.entries]
         now = self._clock()
-        for verdict in fold.verdicts:
-            entry = to_entry(seal(verdict, source=SOURCE, now=now))
+        for verdict, trace in zip(fold.verdicts, fold.traces or [None] * len(fold.verdicts), strict=True):
+            entry = to_entry(seal(verdict, source=SOURCE, now=now, traceparent=trace))
             arguments += [2 * len(entry), *(part for pair in entry.items() for part in pair)]
         return arguments
 

@@ -19,10 +19,11 @@ would be dearer than any other part of a verdict (docs/adr/0046)."""
 
 @dataclass(frozen=True)
 class Look:
-    """A snapshot and the stream entry that carried it."""
+    """A snapshot, the stream entry that carried it, and the trace that it belongs to."""
 
     entry: bytes
     snapshot: MetricsCollected
+    traceparent: str | None = None
 
 
 class Step(NamedTuple):

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from serinus_contracts import AnalysisPlan, MetricsCollected, UnreadableEntryError, VerdictReached, from_entry
+from serinus_runtime import traces
 from serinus_runtime.streams import Entry
 
 from serinus_analyzer.service_layer.chain import Look, Step, bridged, fold_all, forks, next_look, repeats
@@ -70,15 +71,17 @@ class Progress:
     after: Standing
     verdicts: list[VerdictReached] = field(default_factory=list)
     entries: list[bytes] = field(default_factory=list)
+    traces: list[str | None] = field(default_factory=list)
     stuck: bool = False
 
-    def go_on(self, after: Standing, verdict: VerdictReached, entry: bytes) -> None:
+    def go_on(self, after: Standing, verdict: VerdictReached, look: Look, began: int) -> None:
         self.after = after
         self.verdicts.append(verdict)
-        self.entries.append(entry)
+        self.entries.append(look.entry)
+        self.traces.append(traces.record("judge", look.traceparent, began, run=verdict.run.id, verdict=verdict.verdict))
 
     def fold(self, run: str) -> Fold:
-        return Fold(run, self.before, self.after, self.verdicts, self.entries)
+        return Fold(run, self.before, self.after, self.verdicts, self.entries, self.traces)
 
 
 @dataclass
@@ -95,13 +98,14 @@ class Folder:
         touched = set()
         for entry in entries:
             try:
-                snapshot = from_entry(MetricsCollected, entry.fields).data
+                envelope = from_entry(MetricsCollected, entry.fields)
             except UnreadableEntryError as error:
                 await self.stream.bury(entry, str(error))
                 continue
-            known = self._waiting.setdefault(snapshot.run.id, {})
-            known.setdefault(entry.id, Waiting(Look(entry.id, snapshot), entry))
-            touched.add(snapshot.run.id)
+            run = envelope.data.run.id
+            look = Look(entry.id, envelope.data, envelope.traceparent)
+            self._waiting.setdefault(run, {}).setdefault(entry.id, Waiting(look, entry))
+            touched.add(run)
         await self._fold(touched)
 
     async def retry(self) -> float:
@@ -168,6 +172,7 @@ class Folder:
 
     async def _judge(self, under_way: Mapping[str, Progress], steps: Mapping[str, tuple[Waiting, Step]]) -> None:
         """Judge the looks together; where one of them is more than its judge can bear, one by one."""
+        began = traces.now()
         try:
             judged = fold_all([step for _, step in steps.values()])
         except Exception:
@@ -183,7 +188,7 @@ class Folder:
             under_way[run].stuck = True
             return
         for (run, (waiting, _)), (after, verdict) in zip(steps.items(), judged, strict=True):
-            under_way[run].go_on(after, verdict, waiting.entry.id)
+            under_way[run].go_on(after, verdict, waiting.look, began)
 
     async def _bridge_gap(self, run: str, progress: Progress) -> None:
         """Go on behind a look that is gone for good."""

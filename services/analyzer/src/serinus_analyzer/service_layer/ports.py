@@ -31,13 +31,17 @@ class Standing:
 
 @dataclass(frozen=True)
 class Fold:
-    """A commit: the run's standing goes from `before` to `after`, which says `verdicts`, and settles `entries`."""
+    """A commit: the run's standing goes from `before` to `after`, which says `verdicts`, and settles `entries`.
+
+    `traces`: the traceparent of each verdict, where any has one.
+    """
 
     run: str
     before: Standing
     after: Standing
     verdicts: Sequence[VerdictReached]
     entries: Sequence[bytes]
+    traces: Sequence[str | None] = ()
 
 
 class Evidence(Protocol):

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from serinus_contracts import AnalysisPlan, Keys, MetricsCollected, RolloutObserved, seal, to_entry
 from serinus_contracts.base import Millis
 from serinus_contracts.streams import ANALYZER_GROUP
-from serinus_runtime import scripts
+from serinus_runtime import scripts, traces
 from serinus_runtime.clock import Clock
 from serinus_runtime.errors import PermanentError
 from serinus_runtime.plans import Plans
@@ -58,7 +58,7 @@ class RedisRegistry:
     async def commit(
         self, lease: Lease, before: RunState, after: RunState, snapshot: MetricsCollected, due: Millis
     ) -> Commit:
-        entry = to_entry(seal(snapshot, source=SOURCE, now=self._clock()))
+        entry = to_entry(seal(snapshot, source=SOURCE, now=self._clock(), traceparent=traces.current()))
         windows = {
             "ends_stage": after.ends_stage,
             "ends": dict(after.ends),

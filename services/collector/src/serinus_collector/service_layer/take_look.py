@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from serinus_contracts import AnalysisPlan, History, Measurement, MetricsCollected, PlanMetric, Queried, Scalar
 from serinus_contracts.base import Millis
-from serinus_runtime import logs
+from serinus_runtime import logs, traces
 
 from serinus_collector.domain import history as past
 from serinus_collector.domain.counting import Span, knows_base, processes
@@ -45,7 +45,8 @@ class Telemetry:
     def query(self, provider: str) -> Iterator[None]:
         """One query: how long it took, and whether it failed."""
         failures = self.query_failures.labels(provider)
-        with self.query_seconds.labels(provider).time(), failures.count_exceptions(ProviderError):
+        timed = self.query_seconds.labels(provider).time()
+        with traces.span("query", provider=provider), timed, failures.count_exceptions(ProviderError):
             yield
 
 
@@ -71,7 +72,8 @@ class LookTaker:
                 await self.registry.postpone(lease, lease.now + _retry_ms(plan))
                 return None
             self.telemetry.delay.observe(max(0, lease.now - lease.due) / 1000)
-            result = await self._look(lease, state, plan, end)
+            with traces.span("look", run=lease.run, rollout=state.observed.run.rollout):
+                result = await self._look(lease, state, plan, end)
             self.telemetry.looks.labels(result).inc()
             if result in ("moved", "weight", "full"):
                 logger.info("look not committed: %s", result)

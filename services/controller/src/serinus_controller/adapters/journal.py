@@ -6,7 +6,7 @@ from typing import Any
 
 from serinus_contracts import DecisionTaken, Keys, Run, VerdictReached, seal, to_entry
 from serinus_contracts.report import Decided
-from serinus_runtime import scripts
+from serinus_runtime import scripts, traces
 from serinus_runtime.clock import Clock
 from serinus_runtime.redis import KEPT_SECONDS, STORY_SECONDS, Client
 
@@ -65,7 +65,7 @@ class RedisJournal:
 
     async def tell(self, decision: DecisionTaken, *, topic: str, ends_intent: bool = False) -> None:
         key = self._keys.control(decision.run.id)
-        entry = to_entry(seal(decision, source=SOURCE, now=self._clock()))
+        entry = to_entry(seal(decision, source=SOURCE, now=self._clock(), traceparent=traces.current()))
         keys = [key, self._keys.stream("decisions"), self._keys.term(self._cluster), self._keys.story(decision.run.id)]
         args = [self._term, decision.event_id(), topic, int(ends_intent), KEPT_SECONDS, self._most_entries]
         args += [Decided(decision=decision).model_dump_json(), self._kept]

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+from serinus_runtime import traces
 
 from serinus_controller.domain.patches import Patch
 from serinus_controller.domain.rollout import RolloutView, view
@@ -147,7 +148,8 @@ class KubernetesRollouts:
         kind = "application/json-patch+json" if isinstance(patch, list) else "application/merge-patch+json"
         path = f"{ROLLOUTS}/namespaces/{namespace}/rollouts/{name}/status"
         try:
-            await self._api.request("PATCH", path, body=patch, content_type=kind)
+            with traces.span("patch", rollout=f"{namespace}/{name}"):
+                await self._api.request("PATCH", path, body=patch, content_type=kind)
         except ClusterError as error:
             if error.status in (404, 409, 422):
                 return False

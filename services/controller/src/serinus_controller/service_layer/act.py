@@ -13,7 +13,7 @@ from typing import Any
 from serinus_contracts import DecisionTaken, Run
 from serinus_contracts.events import State
 from serinus_contracts.policy import Mode
-from serinus_runtime import logs
+from serinus_runtime import logs, traces
 from serinus_runtime.clock import Clock
 from serinus_runtime.errors import RETRYABLE
 from serinus_runtime.loops import heed_cancellation
@@ -58,7 +58,7 @@ class Actor:
 
     async def carry_out(self, run: Run, intent: Intent, mode: Mode) -> bool:
         """Bring the intent to its end and tell it; True if it was done. Survives an API server that is away."""
-        with logs.about(run=run.id, cause=intent.cause):
+        with logs.about(run=run.id, cause=intent.cause), traces.span("act", run=run.id, action=intent.action):
             attempt = _Attempt(self, run, intent)
             done = await attempt.finish()
             state: State = "confirmed" if done else "failed"
