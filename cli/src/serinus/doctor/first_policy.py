@@ -6,8 +6,8 @@ from serinus_collector.domain.series import Series
 from serinus_collector.service_layer.ports import Provider
 from serinus_contracts import Selector
 from serinus_contracts.base import Millis
-from serinus_controller.domain.resolve import STATUS_LABELS
 from serinus_controller.domain.rollout import RolloutView
+from serinus_controller.domain.sources import STATUS_LABELS
 from serinus_controller.domain.stages import stages
 
 REACH_MS = 300_000
