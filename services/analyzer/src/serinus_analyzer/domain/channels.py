@@ -68,6 +68,11 @@ class Channels:
         return result
 
     @cached_property
+    def late(self) -> tuple[Floats, Floats]:
+        """share and sign of the channels in `proceed`."""
+        return self.share[self.proceed], self.sign[self.proceed]
+
+    @cached_property
     def constants(self) -> tuple[tuple[float, float, bool, bool], ...]:
         """ratio, absolute, falling and rate of each channel as plain numbers."""
         columns = (v.tolist() for v in (self.ratio, self.absolute, self.falling, self.rate))
@@ -80,7 +85,7 @@ class Channels:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """The tests of one form: their index, channel and margin (tests,), and lambda of their rows (J, tests)."""
+    """The tests of one form: their index and channel (tests,), their margin (tests, 1) and lambda (tests, J)."""
 
     form: int
     index: Index
@@ -144,6 +149,16 @@ class Tests:
             parts={},
         )
 
+    @cached_property
+    def onsets(self) -> Floats:
+        """1 for abort tests, which have onsets, else 0."""
+        return self.worse.astype(np.float64)
+
+    @cached_property
+    def psi_by_test(self) -> Floats:
+        """`psi` as (S, J)."""
+        return np.ascontiguousarray(self.psi.T)
+
     def prior_of(self, dimensions: int) -> Floats:
         """`prior` for states with so many dimensions after the rows: (8, 1, ..., S)."""
         return self.prior if dimensions == 1 else _spread(self.prior, dimensions)
@@ -167,7 +182,12 @@ class Tests:
             own = value.form(rare, channels.ratio, channels.absolute)[self.channel]
             known = tuple(
                 Part(
-                    int(form), index, self.channel[index], self.ratio[index], self.absolute[index], self.scale[:, index]
+                    int(form),
+                    index,
+                    self.channel[index],
+                    self.ratio[index, None],
+                    self.absolute[index, None],
+                    self.scale.T[index],
                 )
                 for form, index in ((form, np.flatnonzero(own == form)) for form in value.Form)
                 if index.size
@@ -176,10 +196,6 @@ class Tests:
                 self.parts.clear()
             self.parts[key] = known
         return known
-
-    def _part(self, form: int, index: Index) -> Part:
-        scale = self.scale.take(index, axis=1)
-        return Part(form, index, self.channel[index], self.ratio[index], self.absolute[index], scale)
 
 
 def _spread(rows: Floats, dimensions: int) -> Floats:

@@ -117,19 +117,16 @@ def fold(channels: Channels, state: State, look: Look) -> State:
     if look.fresh.any():
         rows = np.where(look.fresh[..., None] & ~tests.worse, tests.start_of(state.cash.ndim), rows)
         stage = np.where(look.fresh[..., None], 0.0, stage)
-    after, cash = rows + evidence, state.cash.copy()
-    aborts = np.s_[..., : channels.abort]  # only these have onsets: the first channels are theirs
-    spent = weight[aborts]
-    after[aborts] = wealth.grown(rows[aborts], wealth.log(spent), evidence[aborts])
+    spent = weight.take(tests.channel, axis=-1) * tests.onsets
+    after = wealth.grown(rows, wealth.log(spent), evidence)
     after[PLAIN:] = after[PLAIN:].astype(np.float32)
-    cash[aborts] = np.maximum(cash[aborts] - spent, 0.0)
     if not all_counted:
         after = np.where(counted.take(tests.channel, axis=-1), after, rows)
     return State(
         past=baseline.remembered(state.past, counts[2:], look.seconds, valid),
         clock=clock,
         rows=after,
-        cash=cash,
+        cash=np.maximum(state.cash - spent, 0.0),
         run=state.run + seen,
         stage=stage + seen,
     )
@@ -140,30 +137,32 @@ def _values(channels: Channels, look: Look, b: Floats) -> Floats:
     tests, counts, p = channels.tests, look.counts, channels.proceed
     edge = channels.ratio * b + channels.absolute
     floor = tempering.unpaired(look.phi, b, channels.unpaired) if channels.some_unpaired else look.phi
-    seen, predicted = tempering.divisors(counts, b, edge, floor, look.kappa)
+    divisors = tempering.divisors(counts, b, edge, floor, look.kappa)
     rare = value.is_rare(b, edge, channels.rate)
-    dynamic = wealth.proceed_psi(b.take(p, axis=-1), edge.take(p, axis=-1), channels.share[p], channels.sign[p])
+    dynamic = wealth.proceed_psi(b.take(p, axis=-1), edge.take(p, axis=-1), *channels.late)
     columns = np.concatenate((counts, b[None]))
     evaluate = _one if b.ndim == 1 else _many
     gain = evaluate(channels, columns, rare, dynamic)
-    c = tests.channel
-    return tempering.tempered(gain, seen.take(c, axis=-1), predicted.take(c, axis=-1))
+    return tempering.tempered(gain, *divisors.take(tests.channel, axis=-1))
 
 
 def _one(channels: Channels, columns: Floats, rare: Bools, dynamic: Floats) -> Floats:
-    """ln e of all rows (J, S) for one run: one evaluation per form. columns (5, C): x, n, y, m, b."""
+    """ln e of all rows (J, S) for one run: one evaluation per form. columns (5, C): x, n, y, m, b.
+
+    Evaluated with tests first: what is the same for all rows of a test then lies along numpy's outer loop.
+    """
     tests = channels.tests
-    psi = tests.psi.copy()
-    psi[: wealth.PROCEED_ROWS, channels.abort :] = dynamic
+    psi = tests.psi_by_test.copy()
+    psi[channels.abort :, : wealth.PROCEED_ROWS] = dynamic.T
     out = np.empty(psi.shape)
     for part in tests.split(rare, channels):
-        x, n, y, m, b = columns.take(part.channel, axis=1)
-        own = psi.take(part.index, axis=1)
+        x, n, y, m, b = columns.take(part.channel, axis=1)[..., None]
+        own = psi.take(part.index, axis=0)
         if channels.some_odds and part.form in value.POISSON_FORMS:
-            odds = channels.odds.take(part.channel)
+            odds = channels.odds.take(part.channel)[:, None]
             own = np.where(odds, value.of_rates(own, b, part.ratio, part.absolute, part.scale), own)
-        out[:, part.index] = value.evaluated(part.form, x, n, y, m, b, part.ratio, part.absolute, part.scale, own)
-    return out
+        out[part.index] = value.evaluated(part.form, x, n, y, m, b, part.ratio, part.absolute, part.scale, own)
+    return np.ascontiguousarray(out.T)
 
 
 def _many(channels: Channels, columns: Floats, rare: Bools, dynamic: Floats) -> Floats:

@@ -41,7 +41,7 @@ class Noise:
 
 
 def phi(events: Floats, spread: Floats, floor: Floats, kappa: Floats) -> Floats:
-    """Variance of a look relative to independent requests; spread: theta (1 - theta). All of one shape."""
+    """Variance of a look relative to independent requests; spread: theta (1 - theta). All broadcast."""
     result: Floats = np.maximum(np.maximum(floor, 1.0), 1 + kappa * events * spread)
     return result
 
@@ -56,12 +56,12 @@ def unpaired(floor: Floats, b: Floats, late: Floats) -> Floats:
     return result
 
 
-def divisors(counts: Floats, b: Floats, edge: Floats, floor: Floats, kappa: Floats) -> tuple[Floats, Floats]:
-    """phi at the events seen and at the events predicted: counts (4, ...) as x, n, y, m; the rest (...)."""
+def divisors(counts: Floats, b: Floats, edge: Floats, floor: Floats, kappa: Floats) -> Floats:
+    """phi (2, ...) at the events seen and at the events predicted: counts (4, ...) as x, n, y, m; the rest (...)."""
     x, n, y, m = counts
     total = n + m
     spread = n * m / (total * total)
-    return phi(x + y, spread, floor, kappa), phi(n * edge + m * b, spread, floor, kappa)
+    return phi(np.array((x + y, n * edge + m * b)), spread, floor, kappa)
 
 
 def tempered(value: Floats, seen: Floats, predicted: Floats) -> Floats:

@@ -76,7 +76,10 @@ def look(plan: AnalysisPlan, evidence: Evidence, snapshot: MetricsCollected) -> 
     Raises EvidenceError if the evidence belongs to a plan with other metrics, limits or number of stages. After
     an abort the evidence stays as it was when it decided, so that the verdict and its numbers stay too.
     """
-    case = _opened(plan, evidence, snapshot)
+    return _alone(_opened(plan, evidence, snapshot))
+
+
+def _alone(case: "_Case") -> tuple[Evidence, Assessment]:
     state = case.evidence.state
     if case.look is not None:
         state = folding.fold(case.layout.channels, state, case.look)
@@ -88,7 +91,8 @@ def look_all(
 ) -> list[tuple[Evidence, Assessment]]:
     """`look` at many runs at once, in the order given, for a third of the time: a look at each of different runs.
 
-    Runs whose plans have the same shape share the calls that fold their looks. Raises as `look` does, for all.
+    Runs whose plans have the same shape share the calls that fold their looks; what is alone is spared the stacking.
+    Raises as `look` does, for all.
     """
     opened = [_opened(*case) for case in cases]
     groups: dict[tuple[int, bool], list[int]] = {}
@@ -96,6 +100,9 @@ def look_all(
         groups.setdefault((id(case.layout), case.look is None), []).append(i)
     results: list[tuple[Evidence, Assessment]] = [None] * len(opened)  # type: ignore[list-item]
     for members in groups.values():
+        if len(members) == 1:
+            results[members[0]] = _alone(opened[members[0]])
+            continue
         own = [opened[i] for i in members]
         scheme = own[0].layout
         state = State.stacked([case.evidence.state for case in own])
