@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from serinus_contracts import CommandIssued, DecisionTaken, from_entry
+from serinus_contracts.report import Ended, Planned
 
 from tests.consoles import BEARER, Teller, another
 from tests.support import RUN, observed, plan, verdict
@@ -34,7 +35,7 @@ async def test_runs_are_listed_live_ones_first_and_in_pages(start: Start, teller
     assert names[2:] == ["old"]
     ended = (await console.get("/v1/runs?state=ended&namespace=shop")).json()["items"]
     assert [(item["run"]["name"], item["state"]) for item in ended] == [("old", "aborted")]
-    assert (await console.get("/v1/runs?after=gone")).status_code == 422
+    assert (await console.get("/v1/runs?after=gone")).status_code == 409
 
 
 async def test_a_run_tells_its_verdict_what_happens_next_and_its_plan(start: Start, teller: Teller) -> None:
@@ -55,11 +56,11 @@ async def test_what_was_told_before_the_console_began_is_read_from_the_streams(s
         await teller.tell(verdict(run=another("noise"), end=number * 1000))
     await teller.tell(decision())
     console = await start()
-    report = (await console.until(f"{RUN_PATH}/report", '"end":1000')).json()
-    assert [point["end"] for point in report["course"]] == [1000, 2000, 3000]
-    assert [change["look"] for change in report["changes"]] == [1]
-    assert report["complete"]
-    await console.until(f"{RUN_PATH}/report", '"detail":"settling"')
+    course = (await console.until(f"{RUN_PATH}/course", '"end":1000')).json()
+    assert [point["end"] for point in course["points"]] == [1000, 2000, 3000]
+    assert [change["look"] for change in course["changes"]] == [1]
+    assert course["complete"]
+    await console.until(RUN_PATH, '"detail":"settling"')
 
 
 async def test_verdicts_and_decisions_come_whole_from_the_streams_newest_first_in_pages(
@@ -83,12 +84,17 @@ async def test_verdicts_and_decisions_come_whole_from_the_streams_newest_first_i
     ]
 
 
-async def test_a_closing_report_is_part_of_the_story(start: Start, teller: Teller) -> None:
-    await teller.ended(RUN, "promoted")
-    await teller.client.set(teller.keys.report(RUN.id), '{"looks": 90}')
+async def test_the_story_of_a_run_is_told_for_as_long_as_it_is_kept(start: Start, teller: Teller) -> None:
     console = await start()
-    await console.until("/v1/runs", "promoted")
-    assert (await console.get(f"{RUN_PATH}/report")).json()["closing"] == {"looks": 90}
+    path = f"{RUN_PATH}/report"
+    assert (await console.get(path)).status_code == 404
+    story = teller.keys.story(RUN.id)
+    chapters = (Planned(at=1, run=RUN, plan=plan()), Ended(at=9, outcome="promoted"))
+    await teller.client.rpush(story, *(chapter.model_dump_json() for chapter in chapters))
+    told = (await console.get(path)).json()
+    assert (told["outcome"], told["began"], told["ended"], told["policy"]) == ("promoted", 1, 9, "shop")
+    await teller.client.lpush(story, "{}")
+    assert (await console.get(path)).status_code == 404
 
 
 async def test_an_answer_that_is_known_is_not_sent_again(start: Start, teller: Teller) -> None:

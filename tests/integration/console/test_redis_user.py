@@ -23,12 +23,13 @@ async def test_reading_signing_in_and_sending_commands_need_no_more_than_the_ope
         teller = Teller(admin, Keys())
         await teller.live()
         await teller.tell(verdict())
-        await console.until(f"/v1/runs/{RUN.id}/report", "without evidence of harm")
+        await console.until(f"/v1/runs/{RUN.id}", "without evidence of harm")
         same = {"sec-fetch-site": "same-origin"}
         signed = await console.post("/login", data={"token": TOKEN}, headers=same)
         assert signed.status_code == 303
         answer = await console.post(f"/v1/runs/{RUN.id}/commands", json={"verb": "hold"}, headers=same)
         assert answer.status_code == 202
         assert (await console.get(f"/v1/runs/{RUN.id}/verdicts")).status_code == 200
+        assert (await console.get(f"/v1/runs/{RUN.id}/report")).status_code == 404, "no controller has written one"
         refused: Any = await admin.acl_log()
         assert refused == []

@@ -1,4 +1,7 @@
-"""Writes the JSON Schemas of everything that crosses a boundary: `python -m serinus_contracts.schemas FOLDER`."""
+"""Writes the JSON Schemas of everything that crosses a boundary, and the AsyncAPI of the streams.
+
+python -m serinus_contracts.schemas FOLDER
+"""
 
 import json
 import sys
@@ -7,6 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from serinus_contracts.asyncapi import asyncapi
 from serinus_contracts.envelope import EVENTS
 from serinus_contracts.plan import AnalysisPlan
 from serinus_contracts.policy import CanaryPolicy
@@ -22,6 +26,7 @@ def schemas() -> Iterator[tuple[str, str]]:
         schema = model.model_json_schema()
         schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"urn:{name}", **schema}
         yield f"{name}.json", json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+    yield "asyncapi.json", json.dumps(asyncapi(), indent=2, ensure_ascii=False) + "\n"
 
 
 def main(arguments: list[str]) -> int:

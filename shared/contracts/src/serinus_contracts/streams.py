@@ -71,10 +71,6 @@ class Keys:
         """Hash of the controller's own memory of a run: open intent, approvals, last decision."""
         return f"{{{self.tag}}}:control:{run}"
 
-    def report(self, run: str) -> str:
-        """String: the closing report of an ended run, as JSON."""
-        return f"{{{self.tag}}}:report:{run}"
-
     def session(self, digest: str) -> str:
         """String: a browser's bearer token, sealed by a key that only the browser's cookie holds."""
         return f"{{{self.tag}}}:session:{digest}"

@@ -95,16 +95,16 @@ def pages(health: Health, registry: CollectorRegistry, site: Callable[[], ASGIAp
 
     async def rest(scope: Scope, receive: Receive, send: Send) -> None:
         if (answering := site()) is not None:
-            # As if it stood alone: its paths are whole.
-            await answering({**scope, "root_path": ""}, receive, send)
+            await answering(scope, receive, send)
         else:
             await PlainTextResponse("no such page", 404)(scope, receive, send)
 
-    return Starlette(
+    made = Starlette(
         routes=[
             Route("/healthz", alive),
             Route("/readyz", ready),
             Mount("/metrics", make_asgi_app(registry)),
-            Mount("/", rest),
         ]
     )
+    made.router.default = rest
+    return made

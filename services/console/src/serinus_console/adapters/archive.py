@@ -1,12 +1,13 @@
 """The past of a run in Redis, and the stream of commands."""
 
-import json
 from typing import Any
 
 from serinus_contracts import CommandIssued, Keys, seal, to_entry
+from serinus_contracts.report import Report
 from serinus_contracts.streams import Stream
 from serinus_runtime.clock import Clock
 from serinus_runtime.redis import Client
+from serinus_runtime.stories import Stories
 
 from serinus_console.service_layer.ports import Page
 
@@ -19,6 +20,7 @@ MOST_COMMANDS = 10_000
 class RedisArchive:
     def __init__(self, client: Client, keys: Keys, clock: Clock) -> None:
         self._client, self._keys, self._clock = client, keys, clock
+        self._stories = Stories(client, keys)
 
     async def told(self, stream: Stream, run: str, before: str, limit: int) -> Page:
         wanted, found, seen = run.encode(), [], 0
@@ -36,10 +38,8 @@ class RedisArchive:
             cursor = f"({entries[-1][0].decode()}"
         return Page(found, cursor[1:])
 
-    async def report(self, run: str) -> dict[str, Any] | None:
-        document: Any = await self._client.get(self._keys.report(run))
-        found: dict[str, Any] | None = json.loads(document) if document else None
-        return found
+    async def report(self, run: str) -> Report | None:
+        return await self._stories.report(run)
 
     async def send(self, command: CommandIssued) -> None:
         entry: dict[Any, Any] = dict(to_entry(seal(command, source=SOURCE, now=self._clock())))

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from serinus_contracts import CommandIssued
+from serinus_contracts.report import Report
 from serinus_contracts.streams import Stream
 from serinus_runtime.errors import TransientError
 
@@ -24,8 +25,8 @@ class Archive(Protocol):
         still have a next one: so many entries are looked through at most."""
         ...
 
-    async def report(self, run: str) -> dict[str, Any] | None:
-        """The closing report of an ended run, None if none was kept."""
+    async def report(self, run: str) -> Report | None:
+        """The story of a run, live or ended; None if none is kept. Raises ValueError if what is kept is none."""
         ...
 
     async def send(self, command: CommandIssued) -> None: ...

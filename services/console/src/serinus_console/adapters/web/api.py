@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from serinus_contracts import AnalysisPlan
+from serinus_contracts.report import Report
 from starlette.responses import Response, StreamingResponse
 
 from serinus_console.adapters.web import documents as docs
@@ -19,6 +20,8 @@ from serinus_console.service_layer.ask import NotNowError, command, sendable
 from serinus_console.service_layer.runs import newest_first
 
 Limit = Annotated[int, Query(ge=1, le=500)]
+Part = Annotated[str, Path(max_length=253)]
+Attempt = Annotated[int, Path(ge=1)]
 Text = Annotated[str, Query(max_length=253)]
 Hash = Annotated[str, Query(alias="hash", max_length=253, description="the canary's pod template hash")]
 Before = Annotated[str, Query(pattern=r"^(\d{1,19}(-\d{1,19})?|\+)$", description="from `next` of the page before")]
@@ -44,10 +47,10 @@ Here = Annotated[Site, Depends(site_of)]
 
 def story_of(
     site: Here,
-    cluster: Annotated[str, Path(max_length=253)],
-    uid: Annotated[str, Path(max_length=253)],
-    hash_: Annotated[str, Path(max_length=253)],
-    attempt: Annotated[int, Path(ge=1)],
+    cluster: Part,
+    uid: Part,
+    hash_: Part,
+    attempt: Attempt,
 ) -> Story:
     found = site.runs.stories.get(f"{cluster}/{uid}/{hash_}/{attempt}")
     if found is None:
@@ -58,7 +61,7 @@ def story_of(
 Of = Annotated[Story, Depends(story_of)]
 
 
-@router.get("/runs", tags=["runs"])
+@router.get("/runs", tags=["runs"], responses=_errors(409))
 async def list_runs(
     site: Here,
     namespace: Text = "",
@@ -77,7 +80,7 @@ async def list_runs(
     ]
     begin = next((i + 1 for i, one in enumerate(chosen) if one.card.id == after), None if after else 0)
     if begin is None:
-        raise Refused(422, "after: that run is not listed any more; begin with the first page")
+        raise Refused(409, "after: that run is not listed any more; begin with the first page")
     page = chosen[begin : begin + limit]
     more = None
     if page and begin + limit < len(chosen):
@@ -101,9 +104,21 @@ async def get_plan(found: Of) -> AnalysisPlan:
 
 
 @router.get(RUN + "/report", tags=["runs"], responses=_errors(404))
-async def get_report(site: Here, found: Of) -> docs.Report:
-    """The run's whole story: plan, changes of verdict, decisions, what people asked for, and its course."""
-    return docs.report(found, site.now(), await site.archive.report(found.card.id))
+async def get_report(site: Here, cluster: Part, uid: Part, hash_: Part, attempt: Attempt) -> Report:
+    """The run's whole story, for as long as it is kept: how it ended and why, plan, stages, verdicts, decisions."""
+    try:
+        found = await site.archive.report(f"{cluster}/{uid}/{hash_}/{attempt}")
+    except ValueError as error:
+        raise Refused(404, f"what is kept of that run is no story: {error}") from error
+    if found is None:
+        raise Refused(404, "nothing is kept of such a run")
+    return found
+
+
+@router.get(RUN + "/course", tags=["runs"], responses=_errors(404))
+async def get_course(found: Of) -> docs.Course:
+    """The looks of the run as the charts show them, thinned, and each change of verdict."""
+    return docs.course_of(found)
 
 
 async def told(
@@ -127,7 +142,7 @@ async def list_decisions(site: Here, found: Of, before: Before = "+", limit: Lim
     return await told(site, found, "decisions", before, limit)
 
 
-@router.post(RUN + "/commands", tags=["commands"], status_code=202, responses=_errors(401, 403, 404, 409, 429))
+@router.post(RUN + "/commands", tags=["commands"], status_code=202, responses=_errors(400, 401, 403, 404, 409, 429))
 async def ask(site: Here, found: Of, body: docs.CommandBody, request: Request) -> docs.CommandAnswer:
     """Ask for something. The controller answers by a decision whose cause is the command's id."""
     run = found.card.observed.run

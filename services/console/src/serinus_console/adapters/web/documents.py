@@ -3,7 +3,7 @@
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field, JsonValue
-from serinus_contracts import AnalysisPlan, CommandIssued, DecisionTaken, RolloutObserved, Run, VerdictReached
+from serinus_contracts import CommandIssued, DecisionTaken, RolloutObserved, Run, VerdictReached
 from serinus_contracts.base import Document, Millis
 from serinus_contracts.events import Outcome, Phase, Verb
 
@@ -55,17 +55,12 @@ class EventPage(BaseModel):
     )
 
 
-class Report(BaseModel):
-    """A run's whole story. `closing` is what was kept when it ended, where something was."""
+class Course(BaseModel):
+    """How the run went: at most some hundred looks over all of it, and every change of verdict, oldest first."""
 
-    run: RunDocument
-    plan: AnalysisPlan | None
+    points: list[dict[str, Any]]
     changes: list[Change]
-    decisions: list[DecisionTaken]
-    commands: list[CommandIssued]
-    course: list[dict[str, Any]] = Field(description="at most some hundred looks over the whole run, oldest first")
-    complete: bool = Field(description="the course begins with the run's first look")
-    closing: dict[str, Any] | None = None
+    complete: bool = Field(description="it begins with the run's first look")
 
 
 class CommandBody(Document):
@@ -92,7 +87,7 @@ def summary(story: Story) -> RunSummary:
     card = story.card
     seen, said = card.observed, card.verdict
     base = path_of(seen.run)
-    parts = ("verdicts", "decisions", "report", "plan", "events", "commands")
+    parts = ("verdicts", "decisions", "report", "course", "plan", "events", "commands")
     return RunSummary(
         id=card.id,
         run=seen.run,
@@ -124,17 +119,9 @@ def document(story: Story, now: Millis) -> RunDocument:
     )
 
 
-def report(story: Story, now: Millis, closing: dict[str, Any] | None) -> Report:
-    return Report(
-        run=document(story, now),
-        plan=story.card.plan,
-        changes=story.changes,
-        decisions=story.decisions,
-        commands=story.commands,
-        course=[course(point) for point in story.series],
-        complete=story.first_look in (None, 1),
-        closing=closing,
-    )
+def course_of(story: Story) -> Course:
+    points = [course(point) for point in story.series]
+    return Course(points=points, changes=story.changes, complete=story.first_look in (None, 1))
 
 
 def course(point: Any) -> dict[str, Any]:

@@ -1,0 +1,14 @@
+"""Prints the OpenAPI document of the console: `python -m serinus_console.openapi`."""
+
+import json
+import sys
+
+from serinus_console.adapters.web.application import described
+
+
+def openapi() -> str:
+    return json.dumps(described().openapi(), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(openapi())
