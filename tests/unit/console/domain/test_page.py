@@ -1,0 +1,122 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from serinus_console.domain import metrics, page
+from serinus_console.domain.card import Asked, Card
+from serinus_console.domain.state import state_of
+from serinus_console.domain.story import Story
+from serinus_console.domain.wording import duration
+from serinus_contracts import Channel, Counts, DecisionTaken, Margin, MetricVerdict
+from serinus_contracts.events import Action
+
+from tests.support import RUN, command, observed, plan, stage, verdict
+
+NOW = 1_012_000
+counts = st.builds(lambda n, k: Counts(events=min(n, k), trials=n), st.integers(0, 10**7), st.integers(0, 10**7))
+bound = st.none() | st.floats(0.1, 10)
+
+
+@given(counts, counts, bound, bound, st.sampled_from(["lower", "higher"]), st.floats(0, 3))
+def test_an_interval_stays_on_its_axis_and_its_words_are_its_bounds(
+    canary: Counts, stable: Counts, low: float | None, high: float | None, better: Any, ratio: float
+) -> None:
+    if low is not None and high is not None:
+        low, high = sorted((low, high))
+    channel = Channel(canary=canary, stable=stable, margin=Margin(ratio=ratio, absolute=0.001), low=low, high=high)
+    metric = MetricVerdict(
+        name="m", label="ok", status="ok", better=better, share=1, log_abort=0, run=(channel,), stage=(canary, stable)
+    )
+    (row,) = metrics.rows(verdict(metrics=(metric,)), None)
+    if row.bar is None:
+        assert low is high is None
+        return
+    assert 0 <= row.bar.low <= row.bar.high <= 100
+    assert row.bar.point is None or 0 <= row.bar.point <= 100
+    assert ("at most" in row.bar.text) is (low is None and high is not None)
+    assert ("between" in row.bar.text) is (low is not None and high is not None)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (59.6, "1 min"), (185, "3 min 5 s"), (7800, "2 h 10 min"), (90_000, "1 d 1 h"), (-5, "0 s")],
+)
+def test_a_duration_is_told_by_its_two_largest_units(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def decided(action: Action, cause: str = "v", **other: Any) -> DecisionTaken:
+    fields = {"run": RUN, "step": 1, "action": action, "cause": cause, "detail": "d", "mode": "enforce", "decided": 9}
+    return DecisionTaken(**({"state": "confirmed"} | fields | other))
+
+
+CARD = Card(observed(), plan(), verdict())
+
+
+@pytest.mark.parametrize(
+    ("card", "word"),
+    [
+        (CARD, "proceed"),
+        (replace(CARD, verdict=verdict(verdict="abort")), "abort"),
+        (replace(CARD, verdict=verdict(verdict="hold", reason="no_data")), "cannot judge"),
+        (replace(CARD, verdict=verdict(verdict="hold", reason="time_spent")), "time spent"),
+        (replace(CARD, verdict=verdict(verdict="hold", reason="settling")), "hold"),
+        (replace(CARD, verdict=None), "starting"),
+        (replace(CARD, decision=decided("await_approval")), "waits for approval"),
+        (replace(CARD, asked=Asked("alice")), "held"),
+        (replace(CARD, observed=observed(step=2)), "settling"),
+        (replace(CARD, observed=observed(outcome="promoted")), "promoted"),
+    ],
+)
+def test_a_run_is_one_word(card: Card, word: str) -> None:
+    assert state_of(card, NOW).word == word
+
+
+def test_a_verdict_that_is_old_is_told_before_what_it_said() -> None:
+    assert state_of(replace(CARD, verdict=verdict(verdict="abort")), NOW + 60_000).word == "no fresh verdict"
+
+
+def verbs(card: Card) -> list[str]:
+    return [offer.verb for offer in page.offers(card)]
+
+
+def test_what_is_offered_can_be_done_now() -> None:
+    assert verbs(CARD) == ["hold", "advance", "abort"]
+    assert verbs(replace(CARD, observed=observed(gate_started=None))) == ["hold", "abort"]
+    assert verbs(replace(CARD, asked=Asked("alice"))) == ["resume", "advance", "abort"]
+    assert verbs(replace(CARD, decision=decided("await_approval"))) == ["approve", "hold", "advance", "abort"]
+    assert verbs(replace(CARD, plan=plan(stages=(stage(5, 0, approval=True),)))) == [
+        "approve",
+        "hold",
+        "advance",
+        "abort",
+    ]
+    assert verbs(replace(CARD, observed=observed(outcome="aborted"))) == ["retry"]
+    assert verbs(replace(CARD, observed=observed(outcome="promoted"))) == []
+
+
+def test_an_offer_tells_its_consequence() -> None:
+    told = {offer.verb: offer.consequence for offer in page.offers(CARD)}
+    assert told["abort"].startswith("All traffic goes back to stable old.")
+    assert told["advance"].startswith("The canary gets 25 % of the traffic now")
+
+
+def test_the_audit_trail_names_who_asked_and_what_nobody_has_answered() -> None:
+    story = Story(CARD)
+    asked = command("abort", actor="alice", verified=True, reason="bad")
+    story.take(asked)
+    pending, *_ = page.audit(story, NOW)
+    assert (pending.who, pending.what, pending.detail, pending.pending) == ("alice", "abort asked for", "bad", True)
+    story.take(decided("abort", asked.id))
+    story.take(decided("hold", detail="before_minimum", decided=8))
+    done, routine = page.audit(story, NOW)
+    assert (done.who, done.verified, done.what, done.pending) == ("alice", True, "abort", False)
+    assert (routine.routine, routine.detail) == (True, "before minimum")
+
+
+def test_a_command_that_expired_unanswered_says_so() -> None:
+    story = Story(CARD)
+    story.take(command("abort"))
+    assert page.audit(story, 3_000_000)[0].detail == "expired: nobody answered"
