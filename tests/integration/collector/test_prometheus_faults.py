@@ -110,3 +110,12 @@ async def test_the_password_in_a_providers_address_is_in_no_sentence() -> None:
         with pytest.raises(ProviderError, match="not reachable") as refused:
             await away.samples(Selector.parse("up"), 1, 1)
     assert "planted" not in str(refused.value)
+
+
+async def test_native_histograms_come_with_their_buckets() -> None:
+    found = {"count": "7", "sum": "1.5", "buckets": [[0, "0.5", "1", "3"], [0, "1", "2", "4"]]}
+    result = [{"metric": {"pod": "a"}, "histograms": [[1.5, found], [3, {"count": "0", "sum": "0"}]]}]
+    answer = _answer(*read(200, _encoded(result)))
+    assert answer.series == []
+    (one,) = answer.histograms
+    assert (one.times, one.counts, one.buckets) == ([1500, 3000], [7, 0], [[(0.5, 1, 3), (1, 2, 4)], []])

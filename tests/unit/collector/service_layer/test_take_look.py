@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 import pytest
 from prometheus_client import CollectorRegistry
 from serinus_collector.domain.look import RunState
+from serinus_collector.domain.native import Histogram
 from serinus_collector.domain.series import Series
 from serinus_collector.service_layer.ports import Answer, Commit, Lease, ProviderError, Values
 from serinus_collector.service_layer.take_look import LookTaker, Telemetry
-from serinus_contracts import AnalysisPlan, Matcher, MetricsCollected, PlanMetric, Proportion, Selector
+from serinus_contracts import AnalysisPlan, Distribution, Matcher, MetricsCollected, PlanMetric, Proportion, Selector
 
 from tests.support import ERRORS, LATENCY, RUN, observed, plan
 
@@ -242,3 +243,24 @@ async def test_each_query_is_timed_and_a_failed_one_counted_and_a_late_look_show
     asked = metrics.get_sample_value("serinus_prometheus_query_duration_seconds_count", {"provider": "main"})
     assert asked == metrics.get_sample_value("serinus_prometheus_query_failures_total", {"provider": "main"}) == 2
     assert metrics.get_sample_value("serinus_look_delay_seconds_sum") == 7
+
+
+async def test_native_histograms_are_counted_by_their_buckets_and_by_their_observations() -> None:
+    class Native(FakeProvider):
+        async def samples(self, selector: Selector, end: int, reach_ms: int) -> Answer:
+            found = []
+            for answered in (await super().samples(selector, end, reach_ms)).series:
+                if answered.labels.get("le", "+Inf") == "+Inf":
+                    labels = {name: value for name, value in answered.labels.items() if name != "le"}
+                    halves = [[(0.05, 0.1, value / 2), (0.1, 0.2, value / 2)] for value in answered.values]
+                    found.append(Histogram(labels, answered.times, answered.values, halves))
+            return Answer([], histograms=found)
+
+    begun = {"errors": STARTED + 17_500, "latency": STARTED + 17_500}
+    registry, taker = world(Native(), follows=STARTED + 17_500, ends_stage=STARTED, ends=begun)
+    await taker.take(LEASE)
+    ((_, snapshot, _),) = registry.committed
+    assert canary_of(snapshot) == {"": (0, 20)}
+    latency = snapshot.metrics["latency"]
+    assert isinstance(latency, Distribution)
+    assert (latency.edges, latency.canary) == ((0.1, 0.2), (10, 10, 0))

@@ -10,6 +10,7 @@ import orjson
 from serinus_contracts import Selector
 from serinus_contracts.base import Millis
 
+from serinus_collector.domain.native import Bucket, Histogram
 from serinus_collector.domain.series import Series
 from serinus_collector.service_layer.ports import Answer, ProviderError, Values
 
@@ -95,9 +96,10 @@ def _answer(data: Any, warnings: Sequence[str]) -> Answer:
         if data["resultType"] != "matrix":
             raise ProviderError(f"Prometheus answered with a {data['resultType']}, expected a matrix")
         series = [_series(item) for item in data["result"]]
+        histograms = [_histogram(item) for item in data["result"] if item.get("histograms")]
     except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
         raise ProviderError(f"Prometheus' answer has an unknown form: {type(error).__name__}: {error}") from None
-    return Answer([one for one in series if one.times], warnings)
+    return Answer([one for one in series if one.times], warnings, [one for one in histograms if one.times])
 
 
 def _values(data: Any, warnings: Sequence[str]) -> Values:
@@ -119,13 +121,11 @@ def _value(text: str) -> float | Literal["+Inf", "-Inf"] | None:
 
 
 def _series(item: dict[str, Any]) -> Series:
-    labels: dict[str, str] = item["metric"]
-    if not all(isinstance(value, str) for value in labels.values()):
-        raise ValueError("a label that is no text")
+    labels = _labels(item)
     times: list[int] = []
     values: list[float] = []
     last = -1
-    # A series of native histograms has no `values`; it cannot be counted and shows as no series.
+    # A series of native histograms has no `values`.
     for time, text in item.get("values", ()):
         at = round(time * 1000)
         if at <= last:
@@ -135,3 +135,28 @@ def _series(item: dict[str, Any]) -> Series:
             times.append(at)
             values.append(value)
     return Series(labels, times, values)
+
+
+def _labels(item: dict[str, Any]) -> dict[str, str]:
+    labels: dict[str, str] = item["metric"]
+    if not all(isinstance(value, str) for value in labels.values()):
+        raise ValueError("a label that is no text")
+    return labels
+
+
+def _histogram(item: dict[str, Any]) -> Histogram:
+    times: list[int] = []
+    counts: list[float] = []
+    buckets: list[list[Bucket]] = []
+    last = -1
+    for time, found in item["histograms"]:
+        at = round(time * 1000)
+        if at <= last:
+            raise ValueError("samples that are not in order of time")
+        last, count = at, float(found["count"])
+        if math.isfinite(count):
+            times.append(at)
+            counts.append(count)
+            # The first of the four says which bounds are inclusive, which no count depends on.
+            buckets.append([(float(low), float(high), float(n)) for _, low, high, n in found.get("buckets", ())])
+    return Histogram(_labels(item), times, counts, buckets)

@@ -9,6 +9,7 @@ from serinus_contracts.base import Millis
 from serinus_runtime.errors import TransientError
 
 from serinus_collector.domain.look import RunState
+from serinus_collector.domain.native import Histogram
 from serinus_collector.domain.series import Series
 
 
@@ -22,6 +23,7 @@ class Answer:
 
     series: Sequence[Series]
     warnings: Sequence[str] = ()
+    histograms: Sequence[Histogram] = ()
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from serinus_contracts import AnalysisPlan, History, Measurement, MetricsCollected, PlanMetric, Queried, Scalar
+from serinus_contracts import (
+    AnalysisPlan,
+    Bucketed,
+    History,
+    Measurement,
+    MetricsCollected,
+    PlanMetric,
+    Queried,
+    Scalar,
+)
 from serinus_contracts.base import Millis
 from serinus_runtime import logs, traces
 
@@ -15,6 +24,7 @@ from serinus_collector.domain import history as past
 from serinus_collector.domain.counting import Span, knows_base, processes
 from serinus_collector.domain.look import RunState, far_reach_ms, look_end, next_due, reach_ms, span
 from serinus_collector.domain.measure import blank, measure
+from serinus_collector.domain.native import classic, counters
 from serinus_collector.domain.series import scrape_interval, with_pods
 from serinus_collector.service_layer.ports import Answer, Commit, Lease, Provider, ProviderError, Registry
 
@@ -206,7 +216,9 @@ class LookTaker:
         assert not isinstance(metric.source, Queried)
         with self.telemetry.query(plan.provider):
             answer = await provider.samples(metric.source.query, end, reach)
-        return replace(answer, series=with_pods(answer.series, plan.pod_label(metric)))
+        native = classic if isinstance(metric.source, Bucketed) else counters
+        series = [*answer.series, *native(answer.histograms)]
+        return replace(answer, series=with_pods(series, plan.pod_label(metric)))
 
 
 def _retry_ms(plan: AnalysisPlan) -> int:
