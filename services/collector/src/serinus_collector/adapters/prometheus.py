@@ -15,6 +15,8 @@ from serinus_collector.domain.series import Series
 from serinus_collector.service_layer.ports import Answer, ProviderError, Values
 
 MOST_BYTES = 64 * 1024 * 1024
+# For a Prometheus that gives up when we would, to say so.
+GRACE_SECONDS = 1.0
 
 
 class Prometheus:
@@ -54,7 +56,7 @@ class Prometheus:
         try:
             # httpx counts each read for itself, and its timeout knows nothing of fetching a token.
             async with (
-                asyncio.timeout(self._timeout),
+                asyncio.timeout(self._timeout + GRACE_SECONDS),
                 self._client.stream("POST", self._url, data=form, timeout=self._timeout) as response,
             ):
                 body = bytearray()
