@@ -167,6 +167,15 @@ async def test_a_person_may_abort_in_any_mode() -> None:
     assert world.told() == [("abort", "confirmed", "abort by alice (customers complain)")]
 
 
+@pytest.mark.parametrize(("verb", "said", "weights"), [("abort", "abort", [0]), ("advance", "proceed", [25])])
+async def test_a_person_may_do_what_serinus_only_said_it_would(verb: Verb, said: str, weights: list[int]) -> None:
+    world = World(plan(mode="shadow"))
+    await world.reactor.on_verdict(verdict(verdict=said), NOW)
+    await world.say(verb)
+    assert world.rollout.weights == weights
+    assert [state for _, state, _ in world.told()] == ["intended", "confirmed"]
+
+
 async def test_an_abort_takes_the_place_of_an_advance_that_is_under_way() -> None:
     world = World()
     world.rollout.deaf = 10**6

@@ -63,8 +63,14 @@ class Decision:
 
 
 def topic_of(decision: Decision | Intent) -> str:
-    """What makes it another decision than the one before; a hold that goes on for its reason is told once."""
-    about = decision.detail if decision.action in ("hold", "refused") else ""
+    """What makes it another decision than the one before; a hold that goes on for its reason is told once.
+
+    To say what would be done is not to do it: a person may still ask for the same.
+    """
+    if decision.action in ("hold", "refused"):
+        about = decision.detail
+    else:
+        about = "" if isinstance(decision, Intent) or decision.acts else "said"
     return f"{decision.action}:{decision.step}:{about}"
 
 
