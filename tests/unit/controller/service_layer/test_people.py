@@ -187,6 +187,15 @@ async def test_an_abort_takes_the_place_of_an_advance_that_is_under_way() -> Non
     assert [(action, state) for action, state, _ in world.told()] == [("advance", "failed"), ("abort", "confirmed")]
 
 
+async def test_a_command_that_finds_another_act_under_way_is_answered() -> None:
+    world = World()
+    world.rollout.deaf = 10**6
+    await world.reactor.on_verdict(verdict(), NOW)
+    await People(world.reactor).on_command(command("advance"), NOW)
+    assert world.told() == [("refused", "confirmed", "advance by alice: advance by serinus is under way")]
+    await world.reactor.stop()
+
+
 async def test_an_aborted_run_is_tried_again_once_however_often_the_command_comes() -> None:
     world = World(state=document(status=ABORTED))
     assert world.rollout.state is not None

@@ -50,7 +50,8 @@ class People:
 
     async def _follow(self, command: CommandIssued, live: LiveRun, now: Millis) -> None:
         if command.verb == "abort":
-            await self._begin(live, Decision("abort", command.step, command.id, _why(command), True, command.actor))
+            decision = Decision("abort", command.step, command.id, _why(command), True, command.actor)
+            await self._begin(command, live, decision)
         elif command.verb == "retry":
             await self._retry(command, live)
         elif command.verb == "advance":
@@ -59,14 +60,21 @@ class People:
             if found is None:
                 await self._answer(command, live, "refused", f"{_why(command)}: the Rollout does not wait at a gate")
             else:
-                await self._begin(live, found)
+                await self._begin(command, live, found)
         elif command.verb == "override":
             await self._override(command, live)
         else:
             await self._remember(command, live, now)
 
-    async def _begin(self, live: LiveRun, decision: Decision) -> None:
-        await self.reactor.carry_out(live, await self.reactor.control(live.run), decision)
+    async def _begin(self, command: CommandIssued, live: LiveRun, decision: Decision) -> None:
+        if await self.reactor.carry_out(live, await self.reactor.control(live.run), decision):
+            return
+        other = (await self.reactor.control(live.run)).intent
+        if other is None:
+            await self._answer(command, live, "refused", f"{_why(command)}: {decision.action} was decided already")
+        elif other.cause != command.id:
+            under_way = f"{other.action} by {other.actor} is under way"
+            await self._answer(command, live, "refused", f"{_why(command)}: {under_way}")
 
     async def _remember(self, command: CommandIssued, live: LiveRun, now: Millis) -> None:
         """Approve, hold, resume: keep it, and decide anew on the verdict that is there."""
@@ -80,7 +88,7 @@ class People:
         if control.verdict and command.verb != "hold":
             decision = decide(self.reactor.situation(live, control), control.verdict, now)
         if decision and decision.action in ("advance", "promote"):
-            await self._begin(live, replace(decision, cause=command.id, actor=command.actor))
+            await self._begin(command, live, replace(decision, cause=command.id, actor=command.actor))
             return
         waits = f": waits for {decision.detail}" if decision and decision.detail else ""
         await self._answer(command, live, "hold", _why(command) + (waits if command.verb != "hold" else ""))
