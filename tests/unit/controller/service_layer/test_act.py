@@ -46,6 +46,27 @@ async def test_an_abort_that_argo_overlooked_is_healed_too() -> None:
     assert rollout.weights == [0]
 
 
+async def test_a_retry_is_not_aborted_again_by_the_abort_that_it_takes_back() -> None:
+    rollout, journal = FakeRollout(deaf=10**6), FakeJournal()
+    original = rollout.get
+    reads = 0
+
+    async def get(namespace: str, name: str) -> object:
+        nonlocal reads
+        reads += 1
+        if reads == 3:
+            assert rollout.state is not None
+            assert rollout.state["status"]["abort"] is True
+            rollout.state["status"]["abort"] = False
+        return await original(namespace, name)
+
+    rollout.get = get  # type: ignore[method-assign, assignment]
+    assert await actor(rollout, journal).carry_out(RUN, intent("abort"), "enforce")
+    assert rollout.state is not None
+    assert rollout.state["status"]["abort"] is False
+    assert journal.actions() == [("abort", "confirmed")]
+
+
 async def test_a_pause_that_argo_set_again_from_a_stale_cache_is_ended_again_with_fresh_tests() -> None:
     rollout, journal = FakeRollout(deaf=1), FakeJournal()
     original = rollout.patch_status
