@@ -124,6 +124,19 @@ async def test_a_failed_act_may_be_decided_again_by_the_next_verdict() -> None:
     assert world.journal.actions()[-1] == ("advance", "confirmed")
 
 
+async def test_an_act_that_broke_off_is_decided_again_by_the_next_verdict() -> None:
+    world = World()
+    reactor = world.reactor()
+    world.rollout.failures.append(RuntimeError("a bug"))  # type: ignore[arg-type]
+    bad = {"verdict": "abort", "reason": "evidence"}
+    await reactor.on_verdict(verdict(**bad), NOW)
+    await asyncio.wait(reactor._acts.values())
+    await asyncio.sleep(0)
+    await reactor.on_verdict(verdict(end=1_011_000, **bad), NOW)
+    await world.done(reactor)
+    assert world.rollout.weights == [0]
+
+
 async def test_silence_is_told_once_and_again_after_verdicts_had_come_back() -> None:
     world = World()
     reactor = world.reactor()

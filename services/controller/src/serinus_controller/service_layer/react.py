@@ -193,6 +193,9 @@ class Reactor:
             del self._acts[run.id]
         if not task.cancelled() and task.exception():
             logger.error("act of %s failed", run.rollout, exc_info=task.exception())
+            # What was decided is still to be done: the next verdict decides it anew.
+            if run.id in self._controls:
+                self._controls[run.id] = replace(self._controls[run.id], intent=None, topic="")
 
     async def tell(
         self,
