@@ -148,6 +148,35 @@ async def test_in_a_freeze_an_approval_is_kept_and_says_what_it_waits_for() -> N
     assert "approve by alice: waits for frozen until" in world.told()[-1][2]
 
 
+async def test_a_hold_that_comes_while_a_verdict_is_written_down_holds() -> None:
+    world = World()
+    remember = world.journal.remember
+
+    async def slowly(*args: Any, **fields: Any) -> None:
+        await People(world.reactor).on_command(command("hold"), NOW)
+        await remember(*args, **fields)
+
+    world.journal.remember = slowly  # type: ignore[method-assign]
+    await world.reactor.on_verdict(verdict(), NOW)
+    assert world.told()[-1] == ("hold", "confirmed", "held by alice")
+    assert world.reactor._acts == {}
+
+
+async def test_a_verdict_that_comes_while_a_hold_is_written_down_is_not_forgotten() -> None:
+    world = World()
+    keep = world.journal.keep
+
+    async def slowly(*args: Any) -> None:
+        await world.reactor.on_verdict(verdict(verdict="hold", reason="no_data"), NOW)
+        await keep(*args)
+
+    world.journal.keep = slowly  # type: ignore[method-assign]
+    await world.say("hold")
+    control = await world.reactor.control(RUN)
+    assert control.verdict == verdict(verdict="hold", reason="no_data")
+    assert control.memory.held == "alice"
+
+
 async def test_a_freeze_never_keeps_a_person_from_aborting() -> None:
     world = World(FROZEN)
     await world.say("abort")

@@ -82,8 +82,7 @@ class People:
         if command.id in control.memory.followed:
             logger.info("%s by %s was followed before", command.verb, command.actor)
             return
-        control = replace(control, memory=_changed(control.memory, command))
-        await self.reactor.keep(live.run, control)
+        control = await self.reactor.keep(live.run, _changed(control.memory, command))
         decision = None
         if control.verdict and command.verb != "hold":
             decision = decide(self.reactor.situation(live, control), control.verdict, now)

@@ -13,7 +13,7 @@ from serinus_contracts.base import Millis
 from serinus_contracts.events import State
 from serinus_runtime import logs
 
-from serinus_controller.domain.decide import Decision, Situation, decide, no_verdict, topic_of
+from serinus_controller.domain.decide import Decision, Memory, Situation, decide, no_verdict, topic_of
 from serinus_controller.domain.progress import Intent
 from serinus_controller.service_layer.act import Actor
 from serinus_controller.service_layer.fleet import Fleet, LiveRun
@@ -83,7 +83,10 @@ class Reactor:
                 return
             if control.verdict is None or control.verdict.end < verdict.end:
                 await self.journal.remember(live.run, verdict=verdict)
-                self._controls[live.run.id] = control = replace(control, verdict=verdict)
+                # As it stands now: meanwhile a person may have asked for something.
+                self._controls[live.run.id] = control = replace(
+                    self._controls.get(live.run.id, control), verdict=verdict
+                )
             decision = decide(self.situation(live, control), verdict, now)
             if decision:
                 await self.carry_out(live, control, decision)
@@ -215,14 +218,15 @@ class Reactor:
         self.telemetry.decisions.labels(decision.action, state).inc()
         logger.info("decision: %s at step %d: %s", decision.action, decision.step, event.detail)
 
-    async def keep(self, run: Run, control: Control) -> None:
+    async def keep(self, run: Run, memory: Memory) -> Control:
         """Remember what people asked for."""
-        await self.journal.keep(run, control.memory)
-        self._controls[run.id] = control
+        await self.journal.keep(run, memory)
+        self._controls[run.id] = control = replace(await self.control(run), memory=memory)
+        return control
 
     async def control(self, run: Run) -> Control:
         if run.id not in self._controls:
-            self._controls[run.id] = await self.journal.load(run)
+            self._controls.setdefault(run.id, await self.journal.load(run))
         return self._controls[run.id]
 
     @staticmethod
