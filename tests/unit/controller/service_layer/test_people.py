@@ -263,6 +263,27 @@ async def test_an_override_begins_another_attempt_under_the_changed_policy() -> 
     assert decision.after == {"metrics": [{"name": "errors", "preset": "http-errors", "margin": {"ratio": 3.0}}]}
 
 
+async def test_an_observation_that_an_override_overtakes_does_not_bring_the_old_run_back() -> None:
+    world = World()
+    assert world.rollout.state is not None
+    await world.fleet._registry.attempt("test", view(world.rollout.state))
+    changed = overridden(POLICY, {"interval": "5s"})
+    observe = world.registry.observe
+    overriding = []
+
+    async def overtaken(*args: Any, **fields: Any) -> None:
+        if not overriding:
+            overriding.append(asyncio.create_task(world.fleet.override(world.fleet.runs[RUN.uid], changed)))
+            for _ in range(20):
+                await asyncio.sleep(0)
+        await observe(*args, **fields)
+
+    world.registry.observe = overtaken  # type: ignore[method-assign]
+    await world.fleet.see(replace(view(world.rollout.state), phase="Progressing", resource_version="101"))
+    await overriding[0]
+    assert world.fleet.runs[RUN.uid].run.attempt == 2
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [

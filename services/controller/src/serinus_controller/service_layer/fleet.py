@@ -1,5 +1,6 @@
 """All runs of the cluster as they stand: keeps the registry true while Rollouts and pods change."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -42,6 +43,8 @@ class Fleet:
         self._by_owner: dict[tuple[str, str], set[tuple[str, str]]] = {}
         self._complained: dict[str, str] = {}
         self._aborted: dict[str, RolloutView] = {}
+        # An observation that an override overtakes would else put the run back that it has ended.
+        self._changing = asyncio.Lock()
 
     async def restore(self) -> None:
         """Take up the runs that a leader before us knew."""
@@ -56,22 +59,27 @@ class Fleet:
         """A full and consistent list of the Rollouts of a namespace (of all if it is empty), asked for at `asked`."""
         seen = await self._registry.now()
         for view in views:
-            await self._see(view, seen=seen, consistent=asked)
+            async with self._changing:
+                await self._see(view, seen=seen, consistent=asked)
         present = {view.uid for view in views}
-        for uid, live in list(self.runs.items()):
-            if uid not in present and namespace in ("", live.run.namespace):
-                await self._end(live, "deleted", live.told.resource_version, None)
+        async with self._changing:
+            for uid, live in list(self.runs.items()):
+                if uid not in present and namespace in ("", live.run.namespace):
+                    await self._end(live, "deleted", live.told.resource_version, None)
 
     async def see(self, view: RolloutView) -> None:
         """One change of a Rollout."""
-        await self._see(view, seen=await self._registry.now(), consistent=None)
+        seen = await self._registry.now()
+        async with self._changing:
+            await self._see(view, seen=seen, consistent=None)
 
     async def gone(self, view: RolloutView) -> None:
         """A Rollout was deleted."""
         self._aborted.pop(view.uid, None)
-        live = self.runs.get(view.uid)
-        if live:
-            await self._end(live, "deleted", view.resource_version, None)
+        async with self._changing:
+            live = self.runs.get(view.uid)
+            if live:
+                await self._end(live, "deleted", view.resource_version, None)
 
     def pods_are(self, pods: Sequence[PodView], *, namespace: str) -> None:
         """The full list of pods of a namespace, of all if it is empty."""
@@ -116,6 +124,13 @@ class Fleet:
 
     async def override(self, live: LiveRun, policy: CanaryPolicy) -> LiveRun:
         """End the run and begin another attempt under a changed policy. Raises UnfitPolicyError."""
+        async with self._changing:
+            known = self.runs.get(live.run.uid)
+            if known is None or known.run != live.run:
+                raise UnfitPolicyError("the run has ended meanwhile")
+            return await self._override(known, policy)
+
+    async def _override(self, live: LiveRun, policy: CanaryPolicy) -> LiveRun:
         assert live.view is not None
         following = live.run.model_copy(update={"attempt": live.run.attempt + 1})
         resolve(policy, following, stages(live.view.steps))
