@@ -34,6 +34,7 @@ from serinus_controller.service_layer.fleet import Fleet
 from serinus_controller.service_layer.people import People
 from serinus_controller.service_layer.policy_book import PolicyBook
 from serinus_controller.service_layer.policy_book import Telemetry as PolicyTelemetry
+from serinus_controller.service_layer.ports import DeposedError
 from serinus_controller.service_layer.react import Reactor, Telemetry
 from serinus_controller.settings import ControllerSettings
 
@@ -144,12 +145,18 @@ class Leader:
         def keep(name: str, step: Callable[[], Awaitable[float]]) -> Coroutine[None, None, None]:
             return forever(name, step, health=service.health, stopping=service.stopping)
 
+        async def keep_lease() -> None:
+            # An attempt to renew it may hang, or be put off by the server, for longer than the lease lasts.
+            await self._election.lapse()
+            raise DeposedError("the lease ran out")
+
         try:
-            await self._journal.take_over()
-            await fleet.restore()
-            # Before the runs are seen: one may have ended meanwhile, and what was begun must still be told.
-            await self._reactor.resume()
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(keep_lease())
+                await self._journal.take_over()
+                await fleet.restore()
+                # Before the runs are seen: one may have ended meanwhile, and what was begun must still be told.
+                await self._reactor.resume()
                 # Policies first: a run keeps the policy under which it began.
                 for watchers in self._watchers(fleet):
                     for name, watcher in watchers.items():
@@ -161,9 +168,11 @@ class Leader:
                     tasks.create_task(keep(f"tend {name}", reader.tend))
                 tasks.create_task(keep("silence", self._watch_silence))
         finally:
+            # First what acts: a reader waits for its handler, longer than the lease may last.
+            await self._reactor.stop()
+            self._is_leader.set(0)
             await self._verdicts.stop()
             await self._commands.stop()
-            await self._reactor.stop()
 
     def _watchers(self, fleet: Fleet) -> tuple[dict[str, Watcher], dict[str, Watcher]]:
         """Those of policies, and those of pods and Rollouts."""

@@ -9,7 +9,7 @@ from serinus_controller.domain.progress import Intent
 from serinus_controller.domain.rollout import view
 from serinus_controller.service_layer.act import Actor
 from serinus_controller.service_layer.fleet import Fleet, LiveRun
-from serinus_controller.service_layer.ports import Control
+from serinus_controller.service_layer.ports import Control, DeposedError
 from serinus_controller.service_layer.react import Reactor, Telemetry
 
 from tests.support import RUN, observed, plan, verdict
@@ -194,3 +194,13 @@ async def test_an_act_that_is_not_confirmed_shows_its_age() -> None:
     await world.done(reactor)
     await reactor.watch_silence(NOW)
     assert world.shown("serinus_oldest_act_seconds") == 0
+
+
+async def test_a_controller_that_leads_no_longer_begins_nothing_and_leaves_the_verdict_to_the_next() -> None:
+    world = World()
+    reactor = world.reactor()
+    await reactor.stop()
+    with pytest.raises(DeposedError):
+        await reactor.on_verdict(verdict(), NOW)
+    await asyncio.sleep(0)
+    assert (world.rollout.patches, world.journal.told) == ([], [])

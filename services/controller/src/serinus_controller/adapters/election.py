@@ -5,6 +5,7 @@ clock and never gives the lease back (docs/adr/0004); this one holds on to nothi
 a monotonic clock. A Lease does not fence: what is sent carries tests, so two leaders for a moment do no harm.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -61,6 +62,11 @@ class Election:
             self._renewed = None
             return
         await self._write("PUT", f"{self._path()}/{self.name}", lease, asked)
+
+    async def lapse(self) -> None:
+        """Return when nobody may act under the lease any more, however long an attempt to renew it takes."""
+        while self._renewed is not None and (left := self._renewed + self.duration * 2 / 3 - self.monotonic()) > 0:
+            await asyncio.sleep(left)
 
     async def release(self) -> None:
         """Give the lease back, so that the next leader need not wait for its end."""

@@ -17,7 +17,7 @@ from serinus_controller.domain.decide import Decision, Memory, Situation, decide
 from serinus_controller.domain.progress import Intent
 from serinus_controller.service_layer.act import Actor
 from serinus_controller.service_layer.fleet import Fleet, LiveRun
-from serinus_controller.service_layer.ports import Control, Journal
+from serinus_controller.service_layer.ports import Control, DeposedError, Journal
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +63,7 @@ class Reactor:
     _acts: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _deciding: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _stopped: bool = False
 
     async def resume(self) -> None:
         """Bring to an end what a controller before us had begun."""
@@ -124,7 +125,11 @@ class Reactor:
             del self._controls[run]
 
     async def stop(self) -> None:
-        """Leave acts where they are: their intents are written down, and the next leader takes them up."""
+        """Leave acts where they are: their intents are written down, and the next leader takes them up.
+
+        Nothing is begun any more: what a verdict or command still asks for is the next leader's.
+        """
+        self._stopped = True
         acts = list(self._tasks)
         for act in acts:
             act.cancel()
@@ -137,6 +142,7 @@ class Reactor:
         come at the same moment, so each finds what the one before has begun.
         """
         async with self._deciding:
+            self._still_leads()
             return await self._carry_out(live, self._controls.get(live.run.id, control), decision)
 
     async def _carry_out(self, live: LiveRun, control: Control, decision: Decision) -> bool:
@@ -165,6 +171,10 @@ class Reactor:
         self.act(live, intent)
         return True
 
+    def _still_leads(self) -> None:
+        if self._stopped:
+            raise DeposedError("this controller leads no longer")
+
     async def _overtake(self, live: LiveRun, control: Control) -> None:
         """End the act under way and tell that it was given up."""
         act = self._acts.pop(live.run.id)
@@ -176,6 +186,7 @@ class Reactor:
 
     def act(self, live: LiveRun, intent: Intent) -> None:
         """Begin an act whose intent is written down, or need not be."""
+        self._still_leads()
 
         async def act() -> None:
             done = await self.actor.carry_out(live.run, intent, live.plan.mode)
