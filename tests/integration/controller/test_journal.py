@@ -37,6 +37,16 @@ async def test_all_that_is_remembered_is_there_for_the_next_leader(journal: Redi
     assert await journal.load(RUN) == Control(INTENT, memory, "advance:1:", verdict())
 
 
+@pytest.mark.parametrize("field", ["intent", "memory", "verdict"])
+async def test_a_run_whose_memory_cannot_be_read_is_held_and_ends_no_leader(
+    journal: RedisJournal, client: Any, keys: Keys, field: str
+) -> None:
+    await client.hset(keys.control(RUN.id), field, '{"approvals": {"1": {"unknown": 1}}}')
+    control = await journal.load(RUN)
+    assert "cannot be read; resume to go on" in control.memory.held
+    assert control.intent is None
+
+
 async def test_telling_the_outcome_closes_the_intent_in_the_same_step(
     journal: RedisJournal, client: Any, keys: Keys
 ) -> None:

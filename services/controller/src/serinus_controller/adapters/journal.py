@@ -1,6 +1,7 @@
 """The controller's memory of a run and the stream of its decisions, in Redis."""
 
 import json
+import logging
 from dataclasses import asdict
 from typing import Any
 
@@ -15,6 +16,8 @@ from serinus_controller.domain.decide import Approval, Memory
 from serinus_controller.domain.progress import Intent
 from serinus_controller.domain.story import chapter
 from serinus_controller.service_layer.ports import Control, DeposedError
+
+logger = logging.getLogger(__name__)
 
 
 class RedisJournal:
@@ -46,12 +49,17 @@ class RedisJournal:
         names = ("intent", "memory", "topic", "verdict")
         values: Any = await self._client.hmget(self._keys.control(run.id), names)
         intent, memory, topic, verdict = values
-        return Control(
-            intent=Intent.model_validate_json(intent) if intent else None,
-            memory=_memory(json.loads(memory)) if memory else Memory(),
-            topic=topic.decode() if topic else "",
-            verdict=VerdictReached.model_validate_json(verdict) if verdict else None,
-        )
+        try:
+            return Control(
+                intent=Intent.model_validate_json(intent) if intent else None,
+                memory=_memory(json.loads(memory)) if memory else Memory(),
+                topic=topic.decode() if topic else "",
+                verdict=VerdictReached.model_validate_json(verdict) if verdict else None,
+            )
+        except (ValueError, TypeError, AttributeError) as error:
+            # One run's must not end the leader's work for all; and what is lost may have been a person's hold.
+            logger.error("memory of %s cannot be read, the run is held until it is resumed: %s", run.id, error)
+            return Control(memory=Memory(held="serinus (its memory of this run cannot be read; resume to go on)"))
 
     async def remember(self, run: Run, *, verdict: VerdictReached) -> None:
         told = chapter(verdict)
