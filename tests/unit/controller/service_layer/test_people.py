@@ -13,6 +13,7 @@ from serinus_controller.domain.runs import Attempt
 from serinus_controller.service_layer.act import Actor
 from serinus_controller.service_layer.fleet import Fleet, LiveRun
 from serinus_controller.service_layer.people import People, overridden
+from serinus_controller.service_layer.ports import ClusterError
 from serinus_controller.service_layer.react import Reactor, Telemetry
 
 from tests.support import RUN, command, observed, plan, stage, verdict
@@ -214,6 +215,20 @@ async def test_an_abort_takes_the_place_of_an_advance_that_is_under_way() -> Non
     await world.say("abort")
     assert world.rollout.weights == [0]
     assert [(action, state) for action, state, _ in world.told()] == [("advance", "failed"), ("abort", "confirmed")]
+
+
+async def test_a_hold_ends_an_advance_that_is_not_yet_carried_out() -> None:
+    world = World()
+    world.rollout.failures = [ClusterError("away")] * 10**6
+    await world.reactor.on_verdict(verdict(), NOW)
+    await asyncio.sleep(0)
+    await world.say("hold")
+    world.rollout.failures = []
+    assert world.rollout.patches == []
+    assert world.told() == [
+        ("advance", "failed", "advance given up for hold by alice"),
+        ("hold", "confirmed", "hold by alice"),
+    ]
 
 
 async def test_a_command_that_finds_another_act_under_way_is_answered() -> None:

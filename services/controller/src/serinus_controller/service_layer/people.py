@@ -83,6 +83,8 @@ class People:
             logger.info("%s by %s was followed before", command.verb, command.actor)
             return
         control = await self.reactor.keep(live.run, _changed(control.memory, command))
+        if command.verb == "hold":
+            await self.reactor.give_up_advance(live, _why(command))
         decision = None
         if control.verdict and command.verb != "hold":
             decision = decide(self.reactor.situation(live, control), control.verdict, now)

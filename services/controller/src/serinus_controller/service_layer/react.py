@@ -153,7 +153,7 @@ class Reactor:
             await self.tell(live, control, decision)
             return True
         if live.run.id in self._acts:
-            await self._overtake(live, control)
+            await self._overtake(live, control, "an abort")
         assert live.view is not None
         intent = Intent(
             action=decision.action,
@@ -175,13 +175,21 @@ class Reactor:
         if self._stopped:
             raise DeposedError("this controller leads no longer")
 
-    async def _overtake(self, live: LiveRun, control: Control) -> None:
+    async def give_up_advance(self, live: LiveRun, cause: str) -> None:
+        """What is not yet carried out of a step forward is not carried out any more."""
+        async with self._deciding:
+            control = await self.control(live.run)
+            if live.run.id in self._acts and control.intent and control.intent.action in ("advance", "promote"):
+                await self._overtake(live, control, cause)
+                self._controls[live.run.id] = replace(control, intent=None, topic="")
+
+    async def _overtake(self, live: LiveRun, control: Control, cause: str) -> None:
         """End the act under way and tell that it was given up."""
         act = self._acts.pop(live.run.id)
         act.cancel()
         await asyncio.gather(act, return_exceptions=True)
         if control.intent:
-            event = told(live, control.intent, "failed", f"{control.intent.action} given up for an abort", self.clock())
+            event = told(live, control.intent, "failed", f"{control.intent.action} given up for {cause}", self.clock())
             await self.journal.tell(event, topic="", ends_intent=True)
 
     def act(self, live: LiveRun, intent: Intent) -> None:
