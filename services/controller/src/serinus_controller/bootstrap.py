@@ -170,7 +170,6 @@ class Leader:
         finally:
             # First what acts: a reader waits for its handler, longer than the lease may last.
             await self._reactor.stop()
-            self._is_leader.set(0)
             await self._verdicts.stop()
             await self._commands.stop()
 

@@ -171,7 +171,7 @@ async def test_a_verdict_that_comes_while_a_hold_is_written_down_is_not_forgotte
         await world.reactor.on_verdict(verdict(verdict="hold", reason="no_data"), NOW)
         await keep(*args)
 
-    world.journal.keep = slowly  # type: ignore[method-assign]
+    world.journal.keep = slowly  # type: ignore[method-assign, assignment]
     await world.say("hold")
     control = await world.reactor.control(RUN)
     assert control.verdict == verdict(verdict="hold", reason="no_data")
@@ -284,7 +284,7 @@ async def test_an_observation_that_an_override_overtakes_does_not_bring_the_old_
     await world.fleet._registry.attempt("test", view(world.rollout.state))
     changed = overridden(POLICY, {"interval": "5s"})
     observe = world.registry.observe
-    overriding = []
+    overriding: list[asyncio.Task[LiveRun]] = []
 
     async def overtaken(*args: Any, **fields: Any) -> None:
         if not overriding:
