@@ -202,7 +202,7 @@ class Leader:
         found.sort(key=lambda one: (one.data.verdict == "abort", one.data.end))
         newest = {one.data.run.id: one for one in found}
         now = await self._registry.now()
-        for verdict in newest.values():
+        for verdict in sorted(newest.values(), key=lambda one: one.data.verdict != "abort"):
             with traces.span("decide", verdict.traceparent, run=verdict.data.run.id):
                 await self._reactor.on_verdict(verdict.data, now)
         await self._verdicts.ack(*(entry.id for entry in entries))

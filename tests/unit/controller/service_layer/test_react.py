@@ -161,6 +161,15 @@ async def test_an_open_intent_is_not_begun_twice_by_the_same_controller() -> Non
     assert len(world.journal.told) == 1
 
 
+async def test_an_abort_that_is_handled_after_a_newer_hold_still_aborts() -> None:
+    world = World()
+    reactor = world.reactor()
+    await reactor.on_verdict(verdict(end=NOW + 2_000, verdict="hold", reason="insufficient_evidence"), NOW + 2_000)
+    await reactor.on_verdict(verdict(end=NOW, verdict="abort", reason="evidence"), NOW + 2_000)
+    await world.done(reactor)
+    assert ("abort", "confirmed") in world.journal.actions()
+
+
 async def test_a_copy_of_an_older_verdict_that_comes_late_decides_nothing() -> None:
     world = World()
     reactor = world.reactor()

@@ -79,8 +79,8 @@ class Reactor:
             return
         with logs.about(run=verdict.run.id, event_id=verdict.event_id()):
             control = await self.control(live.run)
-            if control.verdict and verdict.end < control.verdict.end:
-                # A copy that comes late: what it said has been overtaken.
+            if control.verdict and verdict.end < control.verdict.end and verdict.verdict != "abort":
+                # It comes late, and what it said has been overtaken; an abort is not.
                 return
             if control.verdict is None or control.verdict.end < verdict.end:
                 await self.journal.remember(live.run, verdict=verdict)
