@@ -9,6 +9,7 @@ from serinus_analyzer.domain.power import forecast
 from serinus_collector.domain.counting import Span, increase, processes
 from serinus_collector.domain.series import Series, scrape_interval
 from serinus_collector.service_layer.ports import Provider, ProviderError
+from serinus_collector.service_layer.take_look import counted
 from serinus_contracts import AnalysisPlan, Counted, PlanMetric, Queried, Selector
 from serinus_contracts.base import Millis
 from serinus_contracts.plan import any_of
@@ -44,7 +45,7 @@ def count(plan: AnalysisPlan, metric: PlanMetric, series: Sequence[Series], now:
     arms: dict[str, Live] = {}
     first = min((one.times[0] for one in series), default=now)
     for arm in ("canary", "stable"):
-        ours = [one for one in series if plan.arm(one.labels) == arm]
+        ours = [one for one in series if plan.arm(one.labels, metric) == arm]
         arms[arm] = _live(metric, ours, Span(0, first, now))
     return Seen(metric.name, arms["canary"], arms["stable"], scrape_interval(series), max(1.0, (now - first) / 1000))
 
@@ -71,7 +72,7 @@ async def metrics(
         name = f"metric {metric.name}"
         try:
             answer = await provider.samples(metric.source.query, now, REACH_MS)
-            one = count(plan, metric, answer.series, now)
+            one = count(plan, metric, counted(plan, metric, answer), now)
             arms = [one.canary, one.stable] if releasing else [one.stable]
             if all(arm.series for arm in arms):
                 checks.append(Check(name, "ok", _said(metric, one, releasing)))
@@ -103,7 +104,7 @@ async def _missing(plan: AnalysisPlan, metric: PlanMetric, provider: Provider, n
             "name the metric that your service has (metric, events and trials, histogram), and see that it is scraped"
         )
         return Check(name, "failed", f"Prometheus has no series of {query.name or query}", mend)
-    wanted = " or ".join(rule.label for rule in plan.arms)
+    wanted = " or ".join(rule.label for rule in plan.arms_of(metric))
     labels = sorted({label for series in whole.series for label in series.labels if label not in ("__name__", "le")})
     arm = "canary" if one.stable.series else "either arm"
     said = f"{len(whole.series)} series of {query.name}, none of {arm} by {query}"
@@ -115,12 +116,12 @@ async def _missing(plan: AnalysisPlan, metric: PlanMetric, provider: Provider, n
 def power(plan: AnalysisPlan, seen: Sequence[Seen]) -> Iterator[Check]:
     """What this traffic can show: per stage the smallest regression that is seen, and when an equal canary proceeds."""
     kinds: Mapping[str, Any] = {metric.name: metric.source.kind for metric in plan.metrics}
-    counted = [one for one in seen if kinds[one.metric] == "proportion" and one.stable.trials and one.stable.events]
-    if not counted:
+    usable = [one for one in seen if kinds[one.metric] == "proportion" and one.stable.trials and one.stable.events]
+    if not usable:
         yield Check("power", "warning", "no counts yet from which to tell what can be shown", "try again with traffic")
         return
-    pace = max((one.canary.trials + one.stable.trials) / one.seconds for one in counted)
-    rates = {one.metric: one.stable.events / one.stable.trials for one in counted}
+    pace = max((one.canary.trials + one.stable.trials) / one.seconds for one in usable)
+    rates = {one.metric: one.stable.events / one.stable.trials for one in usable}
     for found in forecast(plan, pace, rates):
         base = f"stable {100 * found.base:.2g} %"
         small = (

@@ -17,7 +17,7 @@ def at(made: list[Histogram]) -> dict[tuple[str, str], list[float]]:
 
 def test_buckets_become_cumulative_and_the_last_bound_is_without_end() -> None:
     found = at([histogram([(0.5, 1, 3), (1, 2, 4)], [(0.5, 1, 5), (1, 2, 4), (2, 4, 1)])])
-    assert found == {("a", "1"): [3, 5], ("a", "2"): [7, 9], ("a", "4"): [7, 10], ("a", "inf"): [7, 10]}
+    assert found == {("a", "1"): [3, 5], ("a", "2"): [7, 9], ("a", "4"): [7, 10], ("a", "+Inf"): [7, 10]}
 
 
 def test_a_bound_at_which_a_histogram_has_nothing_is_a_bound_of_it_all_the_same() -> None:
@@ -28,7 +28,7 @@ def test_a_bound_at_which_a_histogram_has_nothing_is_a_bound_of_it_all_the_same(
 
 def test_a_bound_inside_of_a_merged_bucket_is_left_out() -> None:
     found = at([histogram([(0.5, 1, 3), (1, 2, 4)]), histogram([(0.5, 2, 9)], pod="b")])
-    assert {le for _, le in found} == {"2", "inf"}
+    assert {le for _, le in found} == {"2", "+Inf"}
     assert (found["a", "2"], found["b", "2"]) == ([7], [9])
 
 

@@ -45,11 +45,11 @@ def classic(histograms: Sequence[Histogram]) -> list[Series]:
     if len(bounds) > MOST_BOUNDS:
         bounds = [bound for bound in bounds if _at_quarter_octave(bound)]
     return [
-        Series({**one.labels, "le": f"{bound:.12g}"}, one.times, values)
+        Series({**one.labels, "le": edge}, one.times, values)
         for one in histograms
-        for bound, values in [
-            *((bound, [_up_to(bound, sample) for sample in one.buckets]) for bound in bounds),
-            (math.inf, list(one.counts)),
+        for edge, values in [
+            *((f"{bound:.12g}", [_up_to(bound, sample) for sample in one.buckets]) for bound in bounds),
+            ("+Inf", list(one.counts)),
         ]
     ]
 

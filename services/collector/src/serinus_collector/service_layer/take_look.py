@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -25,7 +25,7 @@ from serinus_collector.domain.counting import Span, knows_base, processes
 from serinus_collector.domain.look import RunState, far_reach_ms, look_end, next_due, reach_ms, span
 from serinus_collector.domain.measure import blank, measure
 from serinus_collector.domain.native import classic, counters
-from serinus_collector.domain.series import scrape_interval, with_pods
+from serinus_collector.domain.series import Series, scrape_interval, with_pods
 from serinus_collector.service_layer.ports import Answer, Commit, Lease, Provider, ProviderError, Registry
 
 logger = logging.getLogger(__name__)
@@ -216,9 +216,13 @@ class LookTaker:
         assert not isinstance(metric.source, Queried)
         with self.telemetry.query(plan.provider):
             answer = await provider.samples(metric.source.query, end, reach)
-        native = classic if isinstance(metric.source, Bucketed) else counters
-        series = [*answer.series, *native(answer.histograms)]
-        return replace(answer, series=with_pods(series, plan.pod_label(metric)))
+        return replace(answer, series=counted(plan, metric, answer))
+
+
+def counted(plan: AnalysisPlan, metric: PlanMetric, answer: Answer) -> Sequence[Series]:
+    """The series that a metric is counted by: native histograms as classic ones, and each with its pod as `pod`."""
+    native = classic if isinstance(metric.source, Bucketed) else counters
+    return with_pods([*answer.series, *native(answer.histograms)], plan.pod_label(metric))
 
 
 def _retry_ms(plan: AnalysisPlan) -> int:
