@@ -19,7 +19,7 @@ from tests.topologies import replicated, started
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 ACL = Path(__file__).parents[2] / "deploy" / "redis" / "users.acl"
 BAD = {"canary": [{"from": {"weight": 25}, "error_rate": 0.02}]}
-USERS = ("collector", "analyzer", "controller", "reader", "operator")
+USERS = ("collector", "analyzer", "controller", "notifier", "reader", "operator")
 
 
 async def test_a_failover_in_the_midst_of_two_releases_changes_no_outcome_and_no_count(

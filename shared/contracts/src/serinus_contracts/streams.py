@@ -10,6 +10,10 @@ ANALYZER_GROUP = "analyzer"
 """The group by which all analyzers share the snapshots."""
 
 
+NOTIFIER_GROUP = "notifier"
+"""The group by which all notifiers share what they tell of."""
+
+
 def controller_group(cluster: str) -> str:
     """The group of a cluster's controllers, of which one leads; clusters that share a Redis read each for itself."""
     return f"controller:{cluster}"
@@ -70,6 +74,10 @@ class Keys:
     def control(self, run: str) -> str:
         """Hash of the controller's own memory of a run: open intent, approvals, last decision."""
         return f"{{{self.tag}}}:control:{run}"
+
+    def notify(self, part: str) -> str:
+        """The notifier's own: what is to be told and when, and what was told."""
+        return f"{{{self.tag}}}:notify:{part}"
 
     def session(self, digest: str) -> str:
         """String: a browser's bearer token, sealed by a key that only the browser's cookie holds."""

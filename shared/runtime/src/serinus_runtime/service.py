@@ -8,7 +8,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import version
 
 import uvicorn
 from prometheus_client import CollectorRegistry, Info
@@ -18,7 +17,7 @@ from serinus_runtime import logs, traces
 from serinus_runtime.clock import Clock, now_ms
 from serinus_runtime.errors import PermanentError
 from serinus_runtime.health import Health, pages
-from serinus_runtime.settings import Settings, refuse
+from serinus_runtime.settings import Settings, refuse, version_of
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +69,7 @@ async def _run(service: Service, settings: Settings, work: Work) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, service.stop)
     Info("serinus_build", "version of this service", registry=service.registry).info(
-        {"service": service.name, "version": version(f"serinus-{service.name}")}
+        {"service": service.name, "version": version_of(f"serinus-{service.name}")}
     )
     listener = _listen(settings)
     server = _Server(

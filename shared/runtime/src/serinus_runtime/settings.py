@@ -7,7 +7,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Literal, NoReturn, TypeVar
 
 from pydantic import Field, ValidationError
@@ -60,7 +60,7 @@ def load(kind: type[S], service: str, arguments: Sequence[str] | None = None) ->
         epilog=_listed(kind, command),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"{command} {version(command)}")
+    parser.add_argument("--version", action="version", version=f"{command} {version_of(command)}")
     parser.parse_args(arguments)
     try:
         settings = kind()
@@ -69,6 +69,14 @@ def load(kind: type[S], service: str, arguments: Sequence[str] | None = None) ->
     for name in _misspelt(kind):
         print(name, file=sys.stderr)  # noqa: T201 - logging is configured from these settings
     return settings
+
+
+def version_of(command: str) -> str:
+    """Of its distribution; a second command of a distribution has that of what all share."""
+    try:
+        return version(command)
+    except PackageNotFoundError:
+        return version("serinus-runtime")
 
 
 def _listed(kind: type[Settings], command: str) -> str:

@@ -1,0 +1,15 @@
+"""The notifier's settings."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from serinus_runtime.settings import Settings
+
+
+class NotifierSettings(Settings):
+    notifications: Path = Field(
+        Path("notifications.yaml"), description="file with channels, rules and templates (docs/notifications.md)"
+    )
+    send_timeout: Annotated[float, Field(gt=0)] = Field(15.0, description="seconds that telling one channel may take")
+    send_at_once: Annotated[int, Field(ge=1)] = Field(4, description="messages that are sent at the same time")

@@ -1,0 +1,185 @@
+"""The notifier as a process, against a receiver that counts, on a Redis that gives it its own rights alone."""
+
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import orjson
+import pytest
+from redis import Redis
+from serinus.demo.processes import Child
+from serinus_contracts import DecisionTaken, Keys, seal, to_entry
+
+from tests.servers import RedisServer, redis_binary, wait_until
+from tests.support import RUN
+from tests.topologies import started
+
+pytestmark = pytest.mark.timeout(120)
+ACL = Path(__file__).parents[2] / "deploy" / "redis" / "users.acl"
+CAUSES = [f"checkout-{number}" for number in range(100)]
+AT_ONCE = 4
+
+
+class Receiver(ThreadingHTTPServer):
+    """Counts what it was told, by Rollout. Of `unclear` ones it hangs up on the first without a word."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.told: Counter[str] = Counter()
+        self.hung_up: Counter[str] = Counter()
+        self.unclear: set[str] = set()
+        self.away = False
+        self.lock = threading.Lock()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = orjson.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        name = body["title"].partition(":")[0].removeprefix("shop/")
+        if self.server.away:
+            self.send_error(503)
+            return
+        with self.server.lock:
+            self.server.told[name] += 1
+            if name in self.server.unclear and not self.server.hung_up[name]:
+                self.server.hung_up[name] += 1
+                return
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Says nothing."""
+
+
+@contextmanager
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as made:
+        thread = threading.Thread(target=made.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield made
+        finally:
+            made.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis that lets the notifier in by its own user; everybody else may do all."""
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    users = [line for line in ACL.read_text().splitlines() if line.startswith("user serinus-notifier")]
+    text = Template("\n".join(users)).substitute(NOTIFIER_PASSWORD="secret")
+    (folder / "users.acl").write_text(f"user default on nopass ~* &* +@all\n{text}\n")
+    with started(RedisServer(redis_binary(), folder, aclfile=str(folder / "users.acl"))) as server:
+        yield server
+
+
+@pytest.fixture
+def notifier(redis: RedisServer, tmp_path: Path) -> Iterator[Child]:
+    environment = {
+        "SERINUS_REDIS_URL": redis.url.replace("//", "//serinus-notifier:secret@"),
+        "SERINUS_HTTP_PORT": "0",
+        "SERINUS_LOG_LEVEL": "DEBUG",
+        "SERINUS_NOTIFICATIONS": str(tmp_path / "notifications.yaml"),
+        "SERINUS_SEND_TIMEOUT": "1",
+        "SERINUS_SEND_AT_ONCE": str(AT_ONCE),
+    }
+    command = [sys.executable, "-m", "serinus_console.notify_app"]
+    child = Child("notifier", command, environment, tmp_path / "notifier.log")
+    yield child
+    child.stop()
+
+
+def configure(tmp_path: Path, port: int) -> None:
+    address = f"json://me:s3cret@127.0.0.1:{port}/h00k-t0ken"
+    text = f"channels: {{team: '{address}'}}\nrules: [{{kinds: [aborted], to: [team]}}]\n"
+    (tmp_path / "notifications.yaml").write_text(text)
+
+
+def aborted(client: Any, name: str) -> None:
+    decision = DecisionTaken(
+        run=RUN.model_copy(update={"name": name, "uid": name}), step=1, action="abort", cause="v", detail="worse",
+        mode="enforce", state="confirmed", decided=1_700_000_000_000,
+    )  # fmt: skip
+    client.xadd(
+        Keys().stream("decisions"), to_entry(seal(decision, source="/serinus/controller", now=decision.decided))
+    )
+
+
+def begins(client: Any, child: Child) -> None:
+    """Start it, and wait until it reads."""
+    child.start()
+
+    def reads() -> bool:
+        assert not child.dead, child.last_words()
+        stream = Keys().stream("decisions")
+        return bool(client.exists(stream)) and bool(client.xinfo_groups(stream))
+
+    wait_until(reads, 30, "the notifier to read")
+
+
+def test_a_notifier_killed_in_the_midst_of_100_causes_loses_none_and_repeats_none_that_was_answered(
+    redis: RedisServer, notifier: Child, tmp_path: Path
+) -> None:
+    with receiver() as told, Redis.from_url(redis.url) as client:
+        configure(tmp_path, told.server_address[1])
+        told.unclear = set(CAUSES[::10])
+        begins(client, notifier)
+        for name in CAUSES:
+            aborted(client, name)
+            aborted(client, name)  # a repeat, as after a controller's restart
+        wait_until(lambda: len(told.told) >= 40, 30, "40 causes to be told")
+        notifier.kill()
+        assert len(told.told) < len(CAUSES), "killed too late to prove anything"
+        known = {key.decode().split("/")[1] for key in client.scan_iter("{serinus}:notify:told:*", count=1000)}
+        in_doubt = {name for name in told.told if name not in known} - set(told.hung_up)
+        assert len(in_doubt) <= AT_ONCE
+        twice_at_most = Counter(in_doubt) + told.hung_up
+        notifier.start()
+        wait_until(lambda: client.zcard("{serinus}:notify:due") == 0, 60, "all to be told")
+        wait_until(lambda: len(told.told) == len(CAUSES), 30, "every cause to be told")
+        for name in CAUSES:
+            assert 1 <= told.told[name] <= 1 + max(twice_at_most[name], told.hung_up[name]), name
+        assert sum(told.told.values()) <= len(CAUSES) + len(in_doubt) + len(CAUSES[::10])
+        log = notifier.log.read_text()
+        assert "s3cret" not in log
+        assert "h00k-t0ken" not in log
+
+
+def test_a_receiver_that_was_away_is_told_when_it_is_back(redis: RedisServer, notifier: Child, tmp_path: Path) -> None:
+    with receiver() as told, Redis.from_url(redis.url) as client:
+        configure(tmp_path, told.server_address[1])
+        told.away = True
+        begins(client, notifier)
+        aborted(client, "checkout")
+        wait_until(lambda: b"1" in client.hvals("{serinus}:notify:tries"), 20, "a first try")
+        wait_until(lambda: "not told to team at try 1" in notifier.log.read_text(), 10, "the failure to be logged")
+        told.away = False
+        wait_until(lambda: told.told["checkout"] == 1, 20, "the message to arrive")
+        wait_until(lambda: client.zcard("{serinus}:notify:due") == 0, 10, "nothing to be left")
+        log = notifier.log.read_text()
+        assert "s3cret" not in log
+        assert "h00k-t0ken" not in log
+
+
+def test_a_wrong_file_ends_the_notifier_with_its_line_and_code_2(
+    redis: RedisServer, notifier: Child, tmp_path: Path
+) -> None:
+    text = "channels: {team: 'json://h'}\nrules:\n- {kinds: [held], to: [boss]}\n"
+    (tmp_path / "notifications.yaml").write_text(text)
+    notifier.start()
+    wait_until(lambda: notifier.dead, 30, "the notifier to end")
+    assert notifier._process is not None
+    assert notifier._process.returncode == 2
+    assert "notifications.yaml:3:24: rules.0.to.0: there is no channel 'boss'; known: team" in notifier.last_words()
