@@ -128,6 +128,7 @@ async def test_runs_that_want_a_person_come_first(start: Start, teller: Teller) 
         await teller.live(another(name), stage_started=now)
     await teller.ended(another("old"), "aborted")
     console = await start()
+    await console.until("/", "aborted")  # what had ended is read after what goes on
     asked = another("waiting")
     await teller.tell(verdict(run=asked, end=now, stage_started=now))
     await teller.tell(
