@@ -9,7 +9,7 @@ SEED ?=
 RUNS ?= 200
 MINUTES ?= 10
 
-.PHONY: help install demo test check bench chaos soak lock schemas clean
+.PHONY: help install demo test check bench chaos soak lock schemas docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -55,6 +55,9 @@ schemas: install  ## write JSON Schemas, AsyncAPI, OpenAPI and the custom resour
 	@mkdir -p deploy/crd
 	@$(BIN)/python -c 'import sys, yaml; from serinus_contracts.crd import custom_resource_definition as crd; \
 	  yaml.safe_dump(crd(), sys.stdout, sort_keys=False, width=110)' > deploy/crd/canarypolicies.yaml
+
+docs: schemas  ## write the reference pages anew, from models and commands
+	@$(BIN)/python -m tools.reference docs/reference
 
 lock:  ## resolve requirements.lock anew (needs uv)
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -82,12 +82,13 @@ def version_of(command: str) -> str:
 def _listed(kind: type[Settings], command: str) -> str:
     lines = ["settings:"]
     for name, field in kind.model_fields.items():
-        lines.append(f"  {PREFIX}{name.upper()} (default: {_default(field)})")
+        lines.append(f"  {PREFIX}{name.upper()} (default: {default_text(field)})")
         lines += textwrap.wrap(field.description or "", 76, initial_indent=" " * 6, subsequent_indent=" " * 6)
     return "\n".join([*lines, "", "example:", f"  {PREFIX}REDIS_URL=redis://127.0.0.1:6379/0 {command}"])
 
 
-def _default(field: FieldInfo) -> str:
+def default_text(field: FieldInfo) -> str:
+    """A default as one would write it in the environment."""
     value = field.default
     if isinstance(value, dict):
         return ",".join(f"{name}={one}" for name, one in value.items())
@@ -106,7 +107,7 @@ def _complaint(kind: type[Settings], where: tuple[int | str, ...], problem: str,
     field: FieldInfo | None = kind.model_fields.get(name)
     shown = "" if _secret(name) or isinstance(value, dict) else f" (got {value!r})"
     meaning = f"\n  it is: {field.description}" if field and field.description else ""
-    default = f"; default {_default(field)}" if field and not field.is_required() and not _secret(name) else ""
+    default = f"; default {default_text(field)}" if field and not field.is_required() and not _secret(name) else ""
     return f"{PREFIX}{name.upper()}: {problem.removeprefix('Value error, ')}{shown}{meaning}{default}"
 
 

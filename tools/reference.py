@@ -1,0 +1,201 @@
+"""Writes the reference pages from the models and the command: `python -m tools.reference docs/reference`."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+from pydantic import BaseModel
+from serinus.app import app
+from serinus_collector.settings import CollectorSettings
+from serinus_console.notify_settings import NotifierSettings
+from serinus_console.settings import ConsoleSettings
+from serinus_contracts import CanaryPolicy
+from serinus_contracts.envelope import EVENTS
+from serinus_contracts.events import Event, Reason
+from serinus_contracts.report import Report
+from serinus_controller.settings import ControllerSettings
+from serinus_runtime.settings import PREFIX, Settings, default_text
+from typer.main import get_command
+
+NOTICE = "<!-- Written by `make docs`. -->\n"
+SETTINGS: dict[str, type[Settings]] = {
+    "Every service": Settings,
+    "Collector": CollectorSettings,
+    "Controller": ControllerSettings,
+    "Console": ConsoleSettings,
+    "Notifier": NotifierSettings,
+}
+REASONS: dict[Reason, tuple[str, str]] = {
+    "shown": ("proceed", "every critical metric is shown to keep its margin, at the budget `false_proceed`"),
+    "quiet": ("proceed", "the minimum time is over, the data are good, nothing leans towards an abort; proves nothing"),
+    "evidence": ("abort", "a metric is worse than its margin, at the budget `false_abort`"),
+    "limit": ("abort", "a limit is exceeded"),
+    "insufficient_evidence": ("hold", "the counts show neither yet"),
+    "awaiting_baseline": ("hold", "stable has no counts to compare with"),
+    "settling": ("hold", "the weight has just changed"),
+    "before_minimum": ("hold", "the stage is younger than its `minimum`"),
+    "no_data": ("hold", "no usable counts; an abort where the policy says `on_no_data: abort`"),
+    "provider_error": ("hold", "the metrics provider failed or gave an answer that cannot be used"),
+    "time_spent": ("hold", "the stage's `maximum` is over; `on_time_spent` may make it an abort or a proceed"),
+    "traffic_mismatch": ("hold", "requests are not split as the weight says"),
+    "liveness": ("hold", "pods of the canary restart or never become ready"),
+    "anomaly": ("hold", "pods of the canary differ from stable's as a group, or one from the others"),
+    "rule": ("any", "a judge with rules of its own (threshold, kayenta, ...) says so; the sentence says which rule"),
+}
+
+UNITS = ("a duration: seconds, or text such as 30s, 5m, 1h30m", "Unix time in milliseconds")
+
+
+def cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def row(*cells: str) -> str:
+    return f"| {' | '.join(cell(one) for one in cells)} |"
+
+
+def table(*heads: str) -> Iterator[str]:
+    yield row(*heads)
+    yield "|" + "---|" * len(heads)
+
+
+def shown(schema: Mapping[str, Any]) -> str:
+    """The type that a JSON Schema stands for, in a reader's words; a model becomes a link to its heading."""
+    if "$ref" in schema:
+        name = schema["$ref"]
+        return f"[{name}](#{name.lower()})"
+    if "enum" in schema:
+        return " or ".join(f"`{value}`" for value in schema["enum"])
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    several = schema.get("oneOf") or schema.get("anyOf")
+    if several:
+        if any("(ms|s|m|h|d)" in one.get("pattern", "") for one in several):
+            return "duration"
+        return " or ".join(shown(one) for one in several if one.get("type") != "null")
+    if schema.get("type") == "array":
+        items = schema.get("prefixItems")
+        return f"({', '.join(shown(one) for one in items)})" if items else f"list of {shown(schema.get('items', {}))}"
+    if schema.get("type") == "object":
+        inner = schema.get("additionalProperties")
+        return f"map to {shown(inner)}" if isinstance(inner, dict) else "map"
+    bounds = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    words = [f"{sign} {schema[name]:g}" for name, sign in bounds.items() if name in schema]
+    return " ".join([str(schema.get("type", "any")), *words])
+
+
+def default(name: str, schema: Mapping[str, Any], owner: Mapping[str, Any]) -> str:
+    if name in owner.get("required", ()):
+        return "required"
+    value = schema.get("default")
+    simple = value is not None and value not in ("", [], {}) and not isinstance(value, dict)
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`" if simple else ""
+
+
+def fields(schema: Mapping[str, Any]) -> Iterator[str]:
+    yield from table("field", "type", "default", "meaning")
+    for name, one in schema["properties"].items():
+        meaning = one.get("description", "")
+        yield row(f"`{name}`", shown(one), default(name, one, schema), "" if meaning in UNITS else meaning)
+
+
+def models(*kinds: type[BaseModel]) -> Iterator[str]:
+    """Each model with its fields, then every model that they refer to, once."""
+    referred: dict[str, dict[str, Any]] = {}
+    for kind in kinds:
+        schema = kind.model_json_schema(ref_template="{model}", mode="validation")
+        referred |= schema.get("$defs", {})
+        yield from ("", f"## {kind.__name__}", "", schema.get("description", ""), "")
+        if issubclass(kind, Event):
+            yield from (f"Type `{kind.TYPE}`, stream `{kind.STREAM}`.", "")
+        yield from fields(schema)
+    for name, schema in referred.items():
+        if "properties" in schema:
+            yield from ("", f"### {name}", "", schema.get("description", ""), "", *fields(schema))
+
+
+def settings() -> Iterator[str]:
+    yield "# Settings\n\nRead from the environment; a wrong one stops the start. Services list theirs with `--help`."
+    known = Settings.model_fields
+    for title, kind in SETTINGS.items():
+        schema = kind.model_json_schema()["properties"]
+        yield from ("", f"## {title}", "", *table("variable", "type", "default", "meaning"))
+        for name, field in kind.model_fields.items():
+            if kind is Settings or name not in known:
+                yield row(
+                    f"`{PREFIX}{name.upper()}`",
+                    shown(schema[name]).replace("map to string", "list of name=url").replace("list of string", "list"),
+                    f"`{default_text(field)}`" if default_text(field) else "",
+                    field.description or "",
+                )
+    yield "\nThe analyzer has those of every service and none of its own."
+
+
+def policy() -> Iterator[str]:
+    yield (
+        "# Fields of a policy\n\nExamples: [Policies](../policies.md). A duration is `30s`, `5m`, `1h30m` or a number "
+        "of seconds. Unknown fields are refused."
+    )
+    yield from models(CanaryPolicy)
+
+
+def events() -> Iterator[str]:
+    yield (
+        "# Fields of the events\n\nThe `data` of each [CloudEvent](../subscribing.md), and the report of an ended run. "
+        "Times are milliseconds since 1970. Readers ignore fields that they do not know."
+    )
+    yield from models(*EVENTS, Report)
+
+
+def reasons() -> Iterator[str]:
+    yield "# Reason codes\n\n`reason` of a verdict. New codes may come: judge an unknown one by its `verdict`.\n"
+    yield from table("reason", "verdict", "means")
+    for reason in get_args(Reason):
+        verdict, meaning = REASONS[reason]
+        yield row(f"`{reason}`", verdict, meaning)
+
+
+def commands() -> Iterator[str]:
+    yield (
+        "# Commands\n\nExit codes: 0 pass, 1 error, 2 usage, 3 aborted, 4 inconclusive or timeout. `-o json` where "
+        "there is one is for programs."
+    )
+    group = get_command(app)
+    assert isinstance(group, click.Group) or hasattr(group, "commands")
+    for name, command in sorted(group.commands.items()):
+        yield from ("", f"## serinus {name}", "", (command.help or "").strip(), "", f"`{command.epilog}`", "")
+        yield from table("argument or option", "default", "meaning")
+        for one in command.params:
+            option = one.param_type_name == "option"
+            what = ", ".join(f"`{part}`" for part in one.opts) if option else f"`{str(one.name).upper()}`"
+            value = one.default
+            plain = value not in (None, False, "", (), []) and not callable(value)
+            given = "required" if one.required else f"`{getattr(value, 'value', value)}`" if plain else ""
+            variable = f" Also `{one.envvar}`." if one.envvar else ""
+            yield row(what, given, (getattr(one, "help", "") or "") + variable)
+
+
+PAGES = {"settings": settings, "policy": policy, "events": events, "reasons": reasons, "commands": commands}
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    """File name and content of each page."""
+    for name, write in PAGES.items():
+        yield f"{name}.md", "\n".join(write()) + "\n\n" + NOTICE
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m tools.reference FOLDER\n")
+        return 2
+    folder = Path(arguments[0])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in pages():
+        (folder / name).write_text(content, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
