@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,8 @@ def run(work: Awaitable[None], interrupted: Callable[[], None] = lambda: None) -
     async def wait() -> None:
         await work
 
+    # asyncio would cancel the task once, which a library that is just then connecting was seen to swallow.
+    signal.signal(signal.SIGINT, _interrupt)
     try:
         asyncio.run(wait())
     except KeyboardInterrupt:
@@ -77,3 +80,7 @@ def run(work: Awaitable[None], interrupted: Callable[[], None] = lambda: None) -
         raise typer.Exit(INTERRUPTED) from None
     except (ClusterError, ValueError) as error:
         fail(str(error))
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
