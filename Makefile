@@ -9,7 +9,7 @@ SEED ?=
 RUNS ?= 200
 MINUTES ?= 10
 
-.PHONY: help install demo test check bench chaos soak lock schemas docs clean
+.PHONY: help install demo test test-long check bench chaos soak lock schemas docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -31,8 +31,11 @@ install: .venv/.installed  ## create .venv from the hashed lock, with uv where t
 demo: install  ## a good canary promoted, a bad one aborted, one without metrics held
 	@$(BIN)/serinus demo
 
-test: install  ## all tests that this machine can run
-	@$(BIN)/pytest
+test: install  ## all tests that this machine can run in some minutes
+	@$(BIN)/pytest -n 3 --dist worksteal -m 'not long'
+
+test-long: install  ## whole releases under faults, kills and failovers
+	@$(BIN)/pytest -n 3 --dist worksteal -m long
 
 check: install  ## lint, format, types, import rules
 	@$(BIN)/ruff check .

@@ -99,7 +99,7 @@ class Report:
         if label is not None:
             return label
         log_m, enough = self.found.groups[group], self.found.enough
-        fine = self.found.shown[group] if group < metrics else log_m < enough / 2
+        fine = log_m < enough / 2 and (group >= metrics or bool(self.found.shown[group]))
         return "warning" if log_m >= enough else "ok" if fine else "unclear"
 
     def reading(self, group: int) -> Reading:
@@ -138,11 +138,11 @@ class Report:
             edges: Edges = (limit.edge, limit.edge, None)
             falling = limit.better == "higher"
             # the interval of a complement is about those that fail: turned over it would be no ratio to the limit
-            return [self._row(first, first, None, margin, edges, falling and rate, "", falling and not rate)]
-        metric = plan.metrics[group]
+            return [self._row(first, first, None, margin, edges, falling and rate, "", complement=falling and not rate)]
+        metric, ok = plan.metrics[group], self.label(group) == "ok"
         test = layout.channels.abort + layout.proceed_first[group]
         if metric.source.kind == "proportion":
-            return [self._row(first, first, test, metric.margin, _NO_EDGES, metric.better == "higher", "")]
+            return [self._row(first, first, test, metric.margin, _NO_EDGES, metric.better == "higher", "", ok=ok)]
         before = sum(one.source.kind == "distribution" for one in plan.metrics[:group])
         known = self.evidence.pairs[before] or ()
         late = layout.channels.tests.channel[test : test + len(known)].tolist()
@@ -151,7 +151,7 @@ class Report:
             index, proceed = first + slot, test + slot
             if pair.abort is None and pair.proceed is None:
                 edges = (pair.stable, pair.stable, pair.quantile)
-                rows.append(self._row(index, index, proceed, _COARSE, edges, False, COARSE_DETAIL))
+                rows.append(self._row(index, index, proceed, _COARSE, edges, False, COARSE_DETAIL, ok=ok))
                 continue
             rows.append(self._latency(index, index, None, pair, pair.abort))
             rows.append(self._latency(late[slot], None, proceed, pair, pair.proceed))
@@ -171,6 +171,8 @@ class Report:
         edges: Edges,
         falling: bool,
         detail: str,
+        *,
+        ok: bool = False,
         complement: bool = False,
     ) -> Row:
         """The channel at `place`, and its tests, if it has them."""
@@ -182,7 +184,8 @@ class Report:
         worse = None if abort is None else numbers.bound[abort]
         better = None if proceed is None else numbers.bound[proceed]
         if worse is not None and better is not None and (worse < better if falling else worse > better):
-            better = None  # the stage contradicts the run: the canary has changed, and the worse news is told
+            # The stage contradicts the run: the canary has changed. What agrees with the label is told.
+            worse, better = (None, better) if ok else (worse, None)
         return Row(
             Counts(x, n),
             Counts(y, m),
