@@ -1,18 +1,24 @@
 """Servers for all tests: what is configured, else what is installed, else what a wheel brings."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from uuid import uuid4
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from serinus_contracts import Keys
 from serinus_runtime.redis import Client, connected
 
 from tests.servers import configured_redis
 from tests.topologies import TOPOLOGIES
 
-# Nothing is timed in a test: how long an example takes tells of the machine.
-settings.register_profile("serinus", deadline=None)
+# Nothing is timed in a test: how long an example takes tells of the machine. What CI says does not depend on a draw.
+settings.register_profile(
+    "serinus",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("serinus")
 
 

@@ -96,7 +96,11 @@ async def test_a_regression_at_25_percent_ends_with_all_traffic_on_stable_after_
         async def aborted() -> bool:
             return await team.outcome(NAME) == "aborted"
 
+        async def told() -> bool:
+            return any(one.action == "abort" for one in await team.decisions())
+
         await team.until(aborted, "the abort", 120)
+        await team.until(told, "the decision about it", 30)
         status = world.status(NAME)
         assert (status["phase"], status["abort"]) == ("Degraded", True)
         assert status["canary"]["weights"]["canary"]["weight"] == 0

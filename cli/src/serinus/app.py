@@ -62,7 +62,7 @@ def demo(
     options = Options(redis_url=redis_url, keep=keep, limit=limit, seed=seed, json=output is Output.json)
     try:
         result = asyncio.run(play(options, console))
-    except (KeyboardInterrupt, asyncio.CancelledError):
+    except KeyboardInterrupt:
         console.print("ended, all processes with it")
         raise typer.Exit(INTERRUPTED) from None
     except DemoError as error:

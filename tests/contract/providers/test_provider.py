@@ -87,7 +87,7 @@ async def test_one_query_fetches_two_names_and_matchers_narrow_it(provider: Prom
 async def test_sums_by_labels_come_at_each_multiple_of_the_step_with_both_ends(
     place: Place, provider: Prometheus
 ) -> None:
-    wait_until(lambda: len(rows(place.url, 9)) >= 3, 20, "the pods to be scraped nine times")
+    wait_until(lambda: len(rows(place.url, 12)) >= 3, 30, "the pods to be scraped for five seconds and more")
     end = now_ms() // 1000 * 1000 - 1000
     answer = await provider.sums(REQUESTS, ("pod", "code", "absent"), end, 2_000, 1_000)
     raw = await provider.samples(REQUESTS, end, 10_000)

@@ -51,11 +51,10 @@ EXPECTED = (
 
 
 async def demo(options: Options, console: Console) -> Result:
-    """Run until every release has ended as it must, or the time is up. Cancelled by SIGINT and SIGTERM."""
-    task = asyncio.current_task()
-    assert task is not None
+    """Run until every release has ended as it must, or the time is up. SIGTERM ends it as SIGINT does."""
+    # A task would be cancelled once, which a library that is just then connecting was seen to swallow.
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        signal.signal(number, signal.default_int_handler)
     with server(options.redis_url) as url, family() as children, as_file(files(__package__)) as data:
         # In a Redis that others use too, the demo keeps to itself.
         tag = "serinus" if options.redis_url is None else f"serinus-demo-{os.getpid()}"
