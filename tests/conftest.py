@@ -49,3 +49,15 @@ def anyio_backend() -> str:
 async def client(redis_url: str) -> AsyncIterator[Client]:
     async with connected(redis_url) as made:
         yield made
+
+
+# Whole releases on real time, browsers and long random histories; of the first, `make test` sees one file.
+LONG = ("tests/system/", "test_browser.py", "test_interleavings.py")
+SHORT = "tests/system/test_release.py"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        path = item.path.as_posix()
+        if any(part in path for part in LONG) and not path.endswith(SHORT):
+            item.add_marker(pytest.mark.long)

@@ -29,16 +29,6 @@ from tests.servers import RedisServer, redis_server
 from tests.simulated import World, start_services
 
 E = TypeVar("E", bound=Event)
-# What `make test` sees of the whole; the others are for CI.
-SHORT = "test_release.py"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.parent == Path(__file__).parent and item.path.name != SHORT:
-            item.add_marker(pytest.mark.long)
-
-
 POLICY: dict[str, Any] = {
     "match": {"namespace": "shop"},
     "mode": "enforce",
