@@ -38,6 +38,17 @@ class Receiver(ThreadingHTTPServer):
         self.unclear: set[str] = set()
         self.away = False
         self.lock = threading.Lock()
+        self.open = 0
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self.lock:
+            self.open += 1
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        with self.lock:
+            self.open -= 1
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -92,7 +103,8 @@ def notifier(redis: RedisServer, tmp_path: Path) -> Iterator[Child]:
         "SERINUS_HTTP_PORT": "0",
         "SERINUS_LOG_LEVEL": "DEBUG",
         "SERINUS_NOTIFICATIONS": str(tmp_path / "notifications.yaml"),
-        "SERINUS_SEND_TIMEOUT": "1",
+        # Long enough that a busy machine is not taken for a receiver without an answer.
+        "SERINUS_SEND_TIMEOUT": "5",
         "SERINUS_SEND_AT_ONCE": str(AT_ONCE),
     }
     command = [sys.executable, "-m", "serinus_console.notify_app"]
@@ -141,6 +153,8 @@ def test_a_notifier_killed_in_the_midst_of_100_causes_loses_none_and_repeats_non
             aborted(client, name)  # a repeat, as after a controller's restart
         wait_until(lambda: len(told.told) >= 40, 30, "40 causes to be told")
         notifier.kill()
+        # What it had sent may still be on its way to be counted.
+        wait_until(lambda: told.open == 0, 10, "the receiver to have heard what was sent")
         assert len(told.told) < len(CAUSES), "killed too late to prove anything"
         known = {key.decode().split("/")[1] for key in client.scan_iter("{serinus}:notify:told:*", count=1000)}
         in_doubt = {name for name in told.told if name not in known} - set(told.hung_up)
