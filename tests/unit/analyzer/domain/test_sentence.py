@@ -85,6 +85,13 @@ SENTENCES: list[tuple[Reason, AnalysisPlan, Sequence[MetricsCollected], str]] = 
     ),
     (
         "limit",
+        plan(metric("conversion", 0.5, better="higher"), limits=[LOW]),
+        many(8, conversion=proportion(600, 1000, 610, 1000)),
+        "abort: conversion 60 %, under the limit of 85 % (1,200 of 2,000), as is stable with 61 %; "
+        "at least 2 times as many fail as the limit allows, at 1 % budget; 8,000 requests exposed",
+    ),
+    (
+        "limit",
         plan(latency(ratio=100), limits=[SLOW]),
         many(5, latency=slow(0.4)),
         "abort: latency 29.9 % over 500 ms, over the limit of 5 % (598 of 2,000); "

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import inf, sqrt
 
 from serinus_contracts.events import MetricsCollected, Reason, Scalar, Verdict
-from serinus_contracts.plan import AnalysisPlan, PlanMetric, PlanStage
+from serinus_contracts.plan import AnalysisPlan, PlanLimit, PlanMetric, PlanStage
 from serinus_contracts.policy import Margin
 
 from serinus_analyzer.domain.counting import Reading
@@ -95,7 +95,7 @@ def _worse(context: Context, i: int) -> str:
 def _over_limit(context: Context, i: int) -> str:
     limit, row = context.plan.limits[i - len(context.metrics)], context.report.rows(i)[0]
     phrase = context.phrase(context.report.limited(i))
-    canary, _, span = _carrying(row, limit.better == "higher")
+    canary, stable, span = _carrying(row, limit.better == "higher")
     slow = f" over {edge(limit.edge)}" if limit.edge is not None else ""
     side = "under" if limit.better == "higher" else "over"
     bound = plain(limit.share) if phrase is plain else f"{100 * limit.share:.4g} %"
@@ -105,7 +105,17 @@ def _over_limit(context: Context, i: int) -> str:
         how = f"at least {row.low:g} {times}"
     counts = f"{canary.events:,} of {canary.trials:,}{span}"
     rate = phrase(canary.events / max(canary.trials, 1))
-    return f"{limit.metric} {rate}{slow}, {side} the limit of {bound} ({counts}); {how}"
+    too = _as_stable(limit, stable, phrase)
+    return f"{limit.metric} {rate}{slow}, {side} the limit of {bound} ({counts}){too}; {how}"
+
+
+def _as_stable(limit: PlanLimit, stable: Counts, phrase: Phrase) -> str:
+    """A limit is absolute, so a canary may be beyond it by no fault of its own: whoever is woken has to know."""
+    if not stable.trials:
+        return ""
+    rate = stable.events / stable.trials
+    beyond = rate < limit.share if limit.better == "higher" else rate > limit.share
+    return f", as is stable with {phrase(rate)}" if beyond else ""
 
 
 def _carrying(row: Row, falling: bool) -> tuple[Counts, Counts, str]:
