@@ -51,7 +51,15 @@ def test_a_pod_without_a_limit_is_left_out_and_no_pod_at_all_is_no_data() -> Non
     used = [series("used", pod, 1, 2) for pod in ("checkout-new-1", "checkout-old-1")]
     one = measured(SHARE, *used, series("limit", "checkout-old-1", 4, 4))
     assert (one.canary, one.stable) == ({}, {"checkout-old-1": 0.5})
-    assert measured(SHARE, *used).status == "no_data"
+    none = measured(SHARE, *used)
+    assert (none.status, none.detail) == ("no_data", "no pod has limit")
+
+
+def test_a_missing_value_is_told_by_the_name_of_what_no_pod_has() -> None:
+    limits = [series("limit", pod, 4, 4) for pod in ("checkout-new-1", "checkout-old-1")]
+    assert measured(SHARE, *limits).detail == "no pod has used"
+    gone = Series({"__name__": "used", "pod": "checkout-old-1"}, [10_000, 20_000], [1, 1])
+    assert measured(SHARE, *limits, gone).detail == "no pod has both a value of this minute and what it is divided by"
 
 
 def test_a_pod_that_is_gone_has_no_value_any_more() -> None:

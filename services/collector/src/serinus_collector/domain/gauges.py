@@ -27,9 +27,18 @@ def gauge(
     oldest = span.end - max(STALE_MS, STALE_SCRAPES * (scrape_ms or 0))
     arms = {arm: _values(source, series, span, oldest) for arm, series in by_arm.items()}
     if not any(arms.values()):
-        return Gauge(status="no_data", detail="no pod has a value and what it is divided by", query=str(source.query))
+        every = [one for series in by_arm.values() for one in series]
+        return Gauge(status="no_data", detail=_missing(source, every), query=str(source.query))
     window = Window(begin=span.begin, end=span.end)
     return Gauge(status="ok", query=str(source.query), window=window, **arms, **facts)
+
+
+def _missing(source: Gauged, series: Sequence[Series]) -> str:
+    """Which of the series that make a value no pod has."""
+    for matchers in (source.value, source.over):
+        if matchers and not any(_is(one, matchers) for one in series):
+            return f"no pod has {' with '.join(one.value if one.label == '__name__' else str(one) for one in matchers)}"
+    return "no pod has both a value of this minute and what it is divided by"
 
 
 def _values(source: Gauged, series: Sequence[Series], span: Span, oldest: int) -> dict[str, float]:
