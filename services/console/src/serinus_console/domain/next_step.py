@@ -5,6 +5,7 @@ from serinus_contracts.base import Millis
 from serinus_contracts.frozen import frozen
 
 from serinus_console.domain.card import Card
+from serinus_console.domain.wording import duration
 
 _OUTCOMES = {
     "promoted": "done: the new version serves everything",
@@ -53,11 +54,11 @@ def _while_held(plan: AnalysisPlan, observed: RolloutObserved, verdict: VerdictR
     if verdict.reason in ("no_data", "provider_error"):
         return "stays where it is until its metrics are back"
     if elapsed < stage.minimum:
-        return f"may advance in {stage.minimum - elapsed:.0f} s at the earliest"
+        return f"may advance in {duration(stage.minimum - elapsed)} at the earliest"
     if verdict.reason == "time_spent":
         return "its time is spent: a person decides, or the evidence does"
     left = stage.maximum - elapsed
-    until = f", {left:.0f} s left" if left > 0 else ""
+    until = f", {duration(left)} left" if left > 0 else ""
     goal = "it is shown to be within its margins" if stage.gate == "proof" else "nothing speaks against it"
     if plan.judge.name == "threshold":
         goal = "its analysis has succeeded"
