@@ -22,8 +22,10 @@ class TargetSamples:
         self.labels = dict(labels)
         self.times: array[int] = array("q")
         self.up: array[float] = array("d")
-        self.series = [Series("up", ()), *series]
         self._columns: list[array[float]] = [self.up, *(array("d") for _ in series)]
+        self._series = [
+            {"__name__": one.name, **dict(one.labels), **self.labels} for one in (Series("up", ()), *series)
+        ]
 
     def append(self, time: int, up: float, row: array[float] | None) -> None:
         """Add a scrape at a time in milliseconds; without a row every series but `up` ends here."""
@@ -48,11 +50,15 @@ class TargetSamples:
             for column in self._columns:
                 column[:cut] = array("d", [column[i] for i in kept])
 
+    def matches(self, matchers: Sequence[Matcher]) -> bool:
+        """Whether the labels that all series of the target share satisfy the matchers on them."""
+        return all(matcher.test(self.labels[matcher.label]) for matcher in matchers if matcher.label in self.labels)
+
     def columns(self, matchers: Sequence[Matcher]) -> Iterator[tuple[dict[str, str], array[float]]]:
-        """The series that satisfy every matcher, with all their labels."""
-        for one, column in zip(self.series, self._columns, strict=True):
-            labels = {"__name__": one.name, **dict(one.labels), **self.labels}
-            if all(matcher.test(labels.get(matcher.label, "")) for matcher in matchers):
+        """The series of a target that `matches`, as far as they satisfy the other matchers, with all their labels."""
+        others = [matcher for matcher in matchers if matcher.label not in self.labels]
+        for labels, column in zip(self._series, self._columns, strict=True):
+            if all(matcher.test(labels.get(matcher.label, "")) for matcher in others):
                 yield labels, column
 
 
@@ -170,7 +176,7 @@ class SampleStore:
         return results
 
     def _candidates(self, matchers: Sequence[Matcher]) -> list[TargetSamples]:
-        """Targets that can satisfy the matchers, found by those labels that only targets carry."""
+        """Targets that can satisfy the matchers: few of many, so that nothing else is asked of the others."""
         chosen: set[int] | None = None
         for matcher in matchers:
             if matcher.values is None or "" in matcher.values:
@@ -180,4 +186,4 @@ class SampleStore:
             found = set().union(*(self._by_label.get((matcher.label, value), ()) for value in matcher.values))
             chosen = found if chosen is None else chosen & found
         numbers = self._targets if chosen is None else sorted(chosen)
-        return [self._targets[number] for number in numbers]
+        return [target for number in numbers if (target := self._targets[number]).matches(matchers)]
