@@ -117,6 +117,10 @@ def test_a_hold_that_goes_on_for_its_reason_is_the_same_topic_and_for_another_is
     assert topics[0] == topics[1] != topics[2]
 
 
+def test_a_hold_from_long_ago_is_silence_and_not_told_again() -> None:
+    assert decided(verdict="hold", reason="no_data", end=NOW - 3_000 - 20_001) is None
+
+
 def test_silence_holds_and_says_so_but_only_after_three_looks() -> None:
     assert no_verdict(situation(), 1_010_000, 1_010_000 + 23_000) is None
     found = no_verdict(situation(), 1_010_000, 1_010_000 + 23_001)

@@ -98,6 +98,16 @@ async def test_a_hold_is_told_once_for_each_reason() -> None:
     assert [decision.detail for decision in world.journal.told] == ["no_data", "settling", "no_data"]
 
 
+async def test_what_was_done_is_not_decided_again_by_who_has_not_seen_it_yet() -> None:
+    world = World()
+    reactor = world.reactor()
+    for end in (1_010_000, 1_011_000):
+        await reactor.on_verdict(verdict(end=end), NOW)
+        await asyncio.gather(*reactor._acts.values())
+        await reactor.watch_silence(NOW + 60_000)
+    assert world.journal.actions() == [("advance", "confirmed"), ("hold", "confirmed")]
+
+
 async def test_in_shadow_mode_it_is_said_once_what_would_be_done_and_nothing_is_done() -> None:
     world = World(plan(mode="shadow"))
     reactor = world.reactor()

@@ -85,10 +85,10 @@ def decide(situation: Situation, verdict: VerdictReached, now: Millis) -> Decisi
         return Decision("abort", view.step, cause, verdict.sentence, acts=may(plan.mode, "abort"))
     if verdict.step != view.step or verdict.stage_started != situation.stage_started:
         return None
-    if verdict.verdict == "hold":
-        return Decision("hold", view.step, cause, verdict.reason)
     if stale(verdict.end, plan, now):
         return None
+    if verdict.verdict == "hold":
+        return Decision("hold", view.step, cause, verdict.reason)
     if situation.memory.held:
         return Decision("hold", view.step, cause, f"held by {situation.memory.held}")
     ice = frozen(plan.freeze, now)

@@ -56,8 +56,9 @@ class Actor:
     monotonic: Callable[[], float]
     patience: Patience = field(default_factory=Patience)
 
-    async def carry_out(self, run: Run, intent: Intent, mode: Mode) -> bool:
-        """Bring the intent to its end and tell it; True if it was done. Survives an API server that is away."""
+    async def carry_out(self, run: Run, intent: Intent, mode: Mode) -> RolloutView | None:
+        """Bring the intent to its end and tell it; gives the Rollout in which it was seen to be done, None if it
+        was not. Survives an API server that is away."""
         with logs.about(run=run.id, cause=intent.cause), traces.span("act", run=run.id, action=intent.action):
             attempt = _Attempt(self, run, intent)
             done = await attempt.finish()
@@ -80,7 +81,7 @@ class Actor:
             )
             # What failed may be decided again by the next verdict; what is done is not told twice.
             await self._persist(decision, topic_of(intent) if done else "")
-            return done
+            return attempt.after if done else None
 
     async def _persist(self, decision: DecisionTaken, topic: str) -> None:
         while True:

@@ -15,6 +15,7 @@ from serinus_runtime import logs
 
 from serinus_controller.domain.decide import Decision, Memory, Situation, decide, no_verdict, topic_of
 from serinus_controller.domain.progress import Intent
+from serinus_controller.domain.runs import version_of
 from serinus_controller.service_layer.act import Actor
 from serinus_controller.service_layer.fleet import Fleet, LiveRun
 from serinus_controller.service_layer.ports import Control, DeposedError, Journal
@@ -61,6 +62,7 @@ class Reactor:
     clock: Callable[[], Millis]
     _controls: dict[str, Control] = field(default_factory=dict)
     _acts: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _done: dict[str, tuple[str, int]] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _deciding: asyncio.Lock = field(default_factory=asyncio.Lock)
     _stopped: bool = False
@@ -123,6 +125,7 @@ class Reactor:
         live = {live.run.id for live in self.fleet.runs.values()}
         for run in [run for run in self._controls if run not in live and run not in self._acts]:
             del self._controls[run]
+            self._done.pop(run, None)
 
     async def stop(self) -> None:
         """Leave acts where they are: their intents are written down, and the next leader takes them up.
@@ -152,6 +155,8 @@ class Reactor:
         if not decision.acts or decision.action not in ACTIONS:
             await self.tell(live, control, decision)
             return True
+        if self._was_done(live, decision):
+            return False
         if live.run.id in self._acts:
             await self._overtake(live, control, "an abort")
         assert live.view is not None
@@ -170,6 +175,13 @@ class Reactor:
         self._controls[live.run.id] = replace(control, intent=intent, topic=topic)
         self.act(live, intent)
         return True
+
+    def _was_done(self, live: LiveRun, decision: Decision) -> bool:
+        """Whether it was decided on a Rollout older than the one in which the same was seen to be done: a watch may
+        be slow, and silence may have been told in between."""
+        assert live.view is not None
+        action, version = self._done.get(live.run.id, ("", 0))
+        return action == decision.action and version_of(live.view) < version
 
     def _still_leads(self) -> None:
         if self._stopped:
@@ -198,6 +210,8 @@ class Reactor:
 
         async def act() -> None:
             done = await self.actor.carry_out(live.run, intent, live.plan.mode)
+            if done:
+                self._done[live.run.id] = (intent.action, version_of(done))
             self.telemetry.decisions.labels(intent.action, "confirmed" if done else "failed").inc()
             control = self._controls.get(live.run.id)
             if control:
