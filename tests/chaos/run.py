@@ -20,6 +20,7 @@ from tests.chaos.proxy import Proxy
 from tests.chaos.recorder import Recorder
 from tests.chaos.schedule import EACH, Schedule
 from tests.chaos.troubles import Troubles
+from tests.clocks import stepped_clock
 from tests.servers import RedisServer, redis_binary
 from tests.simulated import World, rollout, scenario, simulated, start_services
 from tests.topologies import started
@@ -70,10 +71,16 @@ async def chaos(schedule: Schedule, *, limit: float, say: Callable[[str], None],
             environment = made.settings(proxy.url, keys, policies(folder, interval))
             environment["SERINUS_STREAM_MAXLEN"] = str(MAXLEN)
             environment["SERINUS_LEASE_DURATION"] = str(2 + runs // 50)
-            services = start_services(made, environment, *EACH)
+            clocks = {name: clock for name in EACH if (clock := stepped_clock(folder / f"{name}.clock"))}
+            if not clocks:
+                say("libfaketime is not installed: the clocks of services stay right")
+            services = {
+                name: start_services(made, environment | (clocks[name].environment if clocks else {}), name)[name]
+                for name in EACH
+            }
             recorder = Recorder(client, keys)
             recording = asyncio.create_task(recorder.run())
-            troubles = Troubles(made, server, proxy, client, keys, services, recorder, MAXLEN + 900)
+            troubles = Troubles(made, server, proxy, client, keys, services, clocks, recorder, MAXLEN + 900)
             try:
                 await all_ready(services)
                 await _play(schedule, made, troubles, say)

@@ -21,6 +21,7 @@ ARGO = ("lose_promotes", "lose_aborts", "repause")
 WEIGHTS = {
     "kill": 6, "stop": 4, "redis-killed": 2, "redis-full": 2, "cut": 5, "prometheus": 5, "kubernetes": 4, "argo": 1,
     "scrapes": 3, "pod-restarts": 4, "pod-deleted": 3, "duplicate": 6, "garble": 4, "hold": 2,
+    "clock": 3,
 }  # fmt: skip
 
 
@@ -54,7 +55,8 @@ def draw(seed: int, runs: int, seconds: float) -> Schedule:
     rng = random.Random(seed)
     releases = sorted(rng.uniform(0, seconds * 0.6) for _ in range(runs))
     bad = frozenset(rng.sample(range(runs), max(1, runs // 4)))
-    kinds = [*WEIGHTS, *rng.choices(list(WEIGHTS), weights=list(WEIGHTS.values()), k=max(0, round(seconds / 2.5) - 14))]
+    more = max(0, round(seconds / 2.5) - len(WEIGHTS))
+    kinds = [*WEIGHTS, *rng.choices(list(WEIGHTS), weights=list(WEIGHTS.values()), k=more)]
     rng.shuffle(kinds)
     troubles = [_trouble(rng, kind, rng.uniform(2, seconds * 0.85)) for kind in kinds]
     troubles.append(Trouble(seconds * 0.5, "backlog", seconds * 0.3, rng.randrange(2**32)))
@@ -77,6 +79,9 @@ def _trouble(rng: random.Random, kind: str, at: float) -> Trouble:
             fault["probability"] = rng.choice((0.3, 1.0))
     elif kind == "argo":
         fault = {"effect": rng.choice(ARGO), "probability": 0.5}
+    elif kind == "clock":
+        # A host whose time was wrong, or is corrected; it stays so.
+        target, fault = rng.choice(EACH), {"seconds": rng.choice((-1, 1)) * round(rng.uniform(5, 1800), 1)}
     elif kind == "scrapes":
         fault = {"probability": rng.choice((0.2, 1.0))}
     return Trouble(at, kind, lasts, rng.randrange(2**32), target, tuple(fault.items()))

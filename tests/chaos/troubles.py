@@ -16,6 +16,7 @@ from serinus_contracts import CommandIssued, Keys, seal, to_entry
 from tests.chaos.proxy import Proxy
 from tests.chaos.recorder import Recorder
 from tests.chaos.schedule import Trouble
+from tests.clocks import SteppedClock
 from tests.servers import RedisServer
 from tests.simulated import World
 
@@ -31,6 +32,7 @@ class Troubles:
     client: Any
     keys: Keys
     services: dict[str, Child]
+    clocks: dict[str, SteppedClock]
     recorder: Recorder
     backlog: int
     garbled: int = 0
@@ -64,6 +66,10 @@ class Troubles:
                 # It may have been killed meanwhile, and reaped.
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)
+
+    async def _clock(self, trouble: Trouble, _: random.Random) -> None:
+        if clock := self.clocks.get(trouble.target):
+            clock.step(float(str(dict(trouble.fault)["seconds"])))
 
     async def _redis_killed(self, trouble: Trouble, _: random.Random) -> None:
         async with self.redis:
