@@ -60,8 +60,20 @@ def test_what_is_left_of_an_advance_follows_from_the_rollout_alone(view: Rollout
         (at(status={**ABORTED, "canary": {"weights": {"canary": {"weight": 5, "podTemplateHash": "new"}}}}), "wait"),
         (at(status={"stableRS": "new"}), "lost"),
         (at(status={"currentPodHash": "newer"}), "lost"),
+        (at(status={"abort": False}), "lost"),
+        (step(0, 5), "lost"),
+        (step(0, 5, status={"currentStepHash": "s2"}), "send"),
         (None, "lost"),
     ],
 )
 def test_what_is_left_of_an_abort_follows_from_the_rollout_alone(view: RolloutView | None, expected: str) -> None:
     assert todo(view, "abort") == expected
+
+
+def test_an_abort_of_an_attempt_that_was_a_retry_already_is_sent() -> None:
+    decided = intent("abort").model_copy(update={"retried": True})
+    assert progress(decided, "new", "u-1", at(status={"abort": False})).next == "send"
+
+
+def test_an_abort_that_was_sent_and_taken_back_is_done() -> None:
+    assert progress(intent("abort"), "new", "u-1", at(status={"abort": False}), taken=True).next == "done"

@@ -1,4 +1,5 @@
 import time
+from typing import Any
 
 import pytest
 from serinus_controller.domain.progress import Intent
@@ -65,6 +66,28 @@ async def test_a_retry_is_not_aborted_again_by_the_abort_that_it_takes_back() ->
     assert rollout.state is not None
     assert rollout.state["status"]["abort"] is False
     assert journal.actions() == [("abort", "confirmed")]
+
+
+async def test_an_abort_that_is_taken_back_before_it_was_read_back_is_not_sent_again() -> None:
+    rollout, journal = FakeRollout(), FakeJournal()
+    original = rollout.patch_status
+
+    async def patched(namespace: str, name: str, patch: Any) -> bool:
+        done = await original(namespace, name, patch)
+        assert rollout.state is not None
+        rollout.state = document(status={"abort": False})
+        return done
+
+    rollout.patch_status = patched  # type: ignore[method-assign]
+    assert await actor(rollout, journal).carry_out(RUN, intent("abort"), "enforce")
+    assert len(rollout.patches) == 1
+
+
+async def test_an_abort_that_a_dead_controller_left_does_not_undo_what_a_person_has_retried_since() -> None:
+    rollout, journal = FakeRollout(document(status={"abort": False})), FakeJournal()
+    assert not await actor(rollout, journal).carry_out(RUN, intent("abort"), "enforce")
+    assert rollout.patches == []
+    assert journal.told[0].detail == "abort not done: it was aborted before, and is tried again"
 
 
 async def test_a_pause_that_argo_set_again_from_a_stale_cache_is_ended_again_with_fresh_tests() -> None:

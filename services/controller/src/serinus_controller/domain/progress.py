@@ -15,13 +15,15 @@ class Intent(Contract):
     """An act that was decided and is written down before anything is sent.
 
     `gate` is the start time of the pause that a promotion ends. Step and hash come back after an abort and a retry; a
-    pause that began later does not open on what was decided about an earlier one.
+    pause that began later does not open on what was decided about an earlier one. `retried`: an abort had been taken
+    back before already.
     """
 
     action: Literal["advance", "promote", "abort", "retry"]
     step: int
     step_hash: str
     gate: str = ""
+    retried: bool = False
     cause: str
     actor: str
     detail: str
@@ -37,28 +39,45 @@ class Progress:
     why: str = ""
 
 
-def progress(intent: Intent, canary_hash: str, uid: str, view: RolloutView | None) -> Progress:
-    """What to do next for the intent: send its patch, wait for Argo, or stop because it is done or lost."""
+def progress(
+    intent: Intent, canary_hash: str, uid: str, view: RolloutView | None, *, taken: bool = False
+) -> Progress:
+    """What to do next for the intent: send its patch, wait for Argo, or stop because it is done or lost.
+
+    `taken`: the API server is known to have taken the patch, or another to the same end.
+    """
     if view is None or view.uid != uid:
         return Progress("lost", "the Rollout was deleted")
     if view.current_hash != canary_hash:
         return Progress("lost", "another revision has begun")
     if intent.action == "abort":
-        return _abort(view)
+        return _abort(intent, view, taken)
     return _retry(view) if intent.action == "retry" else _promote(intent, view)
 
 
-def _abort(view: RolloutView) -> Progress:
+def _abort(intent: Intent, view: RolloutView, taken: bool) -> Progress:
     if view.aborted:
         # Argo may show Degraded before the traffic is back on stable.
         back = view.phase == "Degraded" and not (view.routed and view.canary_weight)
         return Progress("done") if back else Progress("wait", "aborted, traffic not yet back on stable")
     if not view.releasing:
         return Progress("lost", "fully promoted already: Argo drops an abort then")
+    # A retry is a person's decision about what the abort was for: it is not undone.
+    if taken:
+        return Progress("done")
+    if _tried_again(intent, view):
+        return Progress("lost", "it was aborted before, and is tried again")
     if not view.observed:
         # It may hold another template, which the verdict is not about.
         return Progress("wait", "Argo has not yet taken up the newest spec")
     return Progress("send")
+
+
+def _tried_again(intent: Intent, view: RolloutView) -> bool:
+    """Whether somebody aborted and retried since, seen by no controller: it leaves `abort: false` behind, and the
+    steps begin anew."""
+    gone_back = view.step_hash == intent.step_hash and view.step < intent.step
+    return gone_back or (view.retried and not intent.retried)
 
 
 def _retry(view: RolloutView) -> Progress:

@@ -1,8 +1,8 @@
 """A Rollout as Argo's controller shows it, read defensively: what is absent is zero, false or unknown.
 
 Rules of reading, learnt from Argo Rollouts 1.9 and later: `observedGeneration` is a string; `controllerPause`
-without pause conditions means that a promotion is under way; an abort sets the index to 0; the weights carry the
-hash that they were set for, and lag behind a new revision.
+without pause conditions means that a promotion is under way; an abort sets the index to 0; `abort: false` is what a
+retry leaves behind; the weights carry the hash that they were set for, and lag behind a new revision.
 """
 
 import math
@@ -66,6 +66,7 @@ class RolloutView:
     controller_pause: bool
     spec_paused: bool
     aborted: bool
+    retried: bool
     routed: bool
     canary_weight: int | None
     weight_hash: str
@@ -149,6 +150,7 @@ def view(document: Json) -> RolloutView:
         controller_pause=status.get("controllerPause") is True,
         spec_paused=spec.get("paused") is True,
         aborted=status.get("abort") is True,
+        retried=status.get("abort") is False,
         routed=bool(canary.get("trafficRouting")),
         canary_weight=_int(weights["weight"]) if "weight" in weights else None,
         weight_hash=str(weights.get("podTemplateHash", "")),

@@ -142,13 +142,12 @@ class _Attempt:
         """Read, then do what is next; True or False when it has ended."""
         run, intent = self._run, self._intent
         view = await self._actor.rollouts.get(run.namespace, run.name)
-        taken_back = intent.action == "abort" and self.after is not None and self.after.aborted
+        taken = bool(self.sent) or (self.after is not None and self.after.aborted)
         self.before = self.before or view
         self.after = view
-        state = progress(intent, run.canary_hash, run.uid, view)
+        state = progress(intent, run.canary_hash, run.uid, view, taken=taken)
         self.why = state.why or self.why
-        # Once it was aborted, a retry is a person's decision about what the abort was for: it is not undone.
-        if state.next == "done" or (state.next == "send" and taken_back):
+        if state.next == "done":
             return True
         if state.next == "lost" or view is None:
             return False

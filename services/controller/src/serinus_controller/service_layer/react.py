@@ -165,6 +165,7 @@ class Reactor:
             step=decision.step,
             step_hash=live.view.step_hash,
             gate=live.view.pauses[0].started if live.view.at_gate else "",
+            retried=live.view.retried,
             cause=decision.cause,
             actor=decision.actor,
             detail=decision.detail,
