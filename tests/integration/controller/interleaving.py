@@ -61,7 +61,7 @@ class MemoryRegistry:
 
     async def attempt(self, cluster: str, view: RolloutView, *, another: bool = False) -> Attempt:
         held = self.attempts.get(view.uid)
-        self.attempts[view.uid] = found = held.following(view) if held else Attempt.first(view)
+        self.attempts[view.uid] = found = held.following(view, another=another) if held else Attempt.first(view)
         return found
 
     async def now(self) -> Millis:

@@ -33,3 +33,26 @@ def test_seeing_the_same_again_counts_nothing() -> None:
 def test_a_reader_that_lags_behind_counts_nothing() -> None:
     second = Attempt.first(at()).following(at(metadata=LATER, status={"currentPodHash": "newer"}))
     assert second.following(at()) == second
+
+
+def test_edited_steps_are_another_attempt_at_the_same_template() -> None:
+    edited = Attempt.first(at()).following(at(metadata=LATER, status={"currentStepHash": "s2", "currentStepIndex": 0}))
+    assert (edited.hash, edited.number) == ("new", 2)
+
+
+def test_an_abort_and_a_retry_that_nobody_saw_are_another_attempt() -> None:
+    retried = Attempt.first(at()).following(at(metadata=LATER, status={"abort": False}))
+    assert retried.number == 2
+    assert retried.following(at(metadata={"resourceVersion": "300"}, status={"abort": False})).number == 2
+
+
+def test_a_template_that_comes_after_a_retry_is_one_attempt_though_the_mark_of_the_retry_stays() -> None:
+    after = Attempt.first(at(status={"abort": False}))
+    newer = after.following(at(metadata=LATER, status={"abort": False, "currentPodHash": "newer"}))
+    assert newer.number == 2
+
+
+def test_an_attempt_that_only_the_caller_can_tell_is_counted_once() -> None:
+    first = Attempt.first(at())
+    assert first.following(at(metadata=LATER), another=True).number == 2
+    assert first.following(at(metadata=LATER, status={"currentStepHash": "s2"}), another=True).number == 2

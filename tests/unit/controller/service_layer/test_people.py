@@ -42,8 +42,7 @@ class FakeRegistry:
 
     async def attempt(self, cluster: str, seen: RolloutView, *, another: bool = False) -> Attempt:
         known = self.attempts.get(seen.uid)
-        attempt = known.following(seen) if known else Attempt.first(seen)
-        self.attempts[seen.uid] = attempt.model_copy(update={"number": attempt.number + another})
+        self.attempts[seen.uid] = known.following(seen, another=another) if known else Attempt.first(seen)
         return self.attempts[seen.uid]
 
     async def now(self) -> int:

@@ -38,9 +38,8 @@ class RedisRegistry:
     async def attempt(self, cluster: str, view: RolloutView, *, another: bool = False) -> Attempt:
         field = f"{cluster}/{view.uid}"
         raw: Any = await self._client.hget(self._keys.attempts, field)
-        attempt = Attempt.model_validate_json(raw).following(view) if raw else Attempt.first(view)
-        if another:
-            attempt = attempt.model_copy(update={"number": attempt.number + 1})
+        known = Attempt.model_validate_json(raw) if raw else None
+        attempt = known.following(view, another=another) if known else Attempt.first(view)
         kept = await self._attempt(keys=[self._keys.attempts], args=[field, raw or "", attempt.model_dump_json()])
         return Attempt.model_validate_json(kept)
 

@@ -1,7 +1,8 @@
 """Which run a Rollout is in: one attempt to release one template.
 
 A pod hash comes back, when an abort is taken back and when a template is rolled back and forth, so attempts are
-counted per Rollout and the count is kept: a new one begins when the hash changes or an abort is taken back.
+counted per Rollout and the count is kept: a new one begins when the hash changes, when an abort is taken back, and
+when the steps are edited, since Argo then begins again at the first one.
 """
 
 from typing import Self
@@ -13,32 +14,36 @@ from serinus_controller.domain.rollout import RolloutView
 
 
 class Attempt(Contract):
-    """The last attempt seen of one Rollout."""
+    """The last attempt seen of one Rollout. `steps` is Argo's hash of its steps."""
 
     hash: str
+    steps: str = ""
     number: int = 1
     aborted: bool = False
+    retried: bool = False
     version: int = 0
 
-    def following(self, view: RolloutView) -> Self:
-        """The attempt after seeing `view`; an older view than the last one changes nothing."""
-        version = version_of(view)
-        if version < self.version:
+    def following(self, view: RolloutView, *, another: bool = False) -> Self:
+        """The attempt after seeing `view`; an older view than the last one changes nothing.
+
+        `another`: the view is of another attempt, though nothing else tells.
+        """
+        if version_of(view) < self.version:
             return self
-        taken_back = self.aborted and not view.aborted
-        fresh = view.current_hash != self.hash or taken_back
-        return self.model_copy(
-            update={
-                "hash": view.current_hash,
-                "number": self.number + fresh,
-                "aborted": view.aborted,
-                "version": version,
-            }
-        )
+        # Abort and retry may both have come while nobody looked.
+        taken_back = not view.aborted and (self.aborted or (view.retried and not self.retried))
+        fresh = taken_back or another or (view.current_hash, view.step_hash) != (self.hash, self.steps)
+        return self.first(view).model_copy(update={"number": self.number + fresh})
 
     @classmethod
     def first(cls, view: RolloutView) -> Self:
-        return cls(hash=view.current_hash, aborted=view.aborted, version=version_of(view))
+        return cls(
+            hash=view.current_hash,
+            steps=view.step_hash,
+            aborted=view.aborted,
+            retried=view.retried,
+            version=version_of(view),
+        )
 
 
 def version_of(view: RolloutView) -> int:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from serinus_contracts import AnalysisPlan
+
 from serinus_controller.domain.rollout import RolloutView, Step
 
 
@@ -31,6 +33,12 @@ def stages(steps: Sequence[Step]) -> tuple[Stage, ...]:
             )
         )
     return tuple(found)
+
+
+def fits(plan: AnalysisPlan, found: Sequence[Stage]) -> bool:
+    """Whether the plan was made for these stages."""
+    planned = [(stage.weight, stage.first_step, stage.gates) for stage in plan.stages]
+    return planned == [(stage.weight, stage.first_step, stage.gates) for stage in found]
 
 
 def stage_at(found: Sequence[Stage], step: int) -> int:

@@ -17,7 +17,7 @@ from serinus_controller.domain.policies import choose
 from serinus_controller.domain.resolve import UnfitPolicyError, resolve, warnings
 from serinus_controller.domain.rollout import RolloutView
 from serinus_controller.domain.runs import run_of, version_of
-from serinus_controller.domain.stages import stages
+from serinus_controller.domain.stages import fits, stages
 from serinus_controller.service_layer.ports import Registry
 
 logger = logging.getLogger(__name__)
@@ -115,7 +115,7 @@ class Fleet:
         if view is None:
             return None
         found = run_of(self._cluster, view, await self._registry.attempt(self._cluster, view))
-        live = self._resolved(view, found, None) if found.id == run else None
+        live = self._resolved(view, found) if found.id == run else None
         return replace(live, view=view) if live else None
 
     def policy_of(self, live: LiveRun) -> CanaryPolicy | None:
@@ -151,27 +151,31 @@ class Fleet:
         if live and live.view and version_of(view) < version_of(live.view):
             return
         if live:
-            attempt = await self._registry.attempt(self._cluster, view) if self._turned(live, view) else None
-            fresh = attempt is not None and attempt.number != live.run.attempt
-            outcome = outcome_of(live.run, view) or ("superseded" if fresh else None)
+            still = await self._still(live, view)
+            outcome = outcome_of(live.run, view) or (None if still else "superseded")
             if outcome:
                 await self._end(live, outcome, view.resource_version, view)
                 live = None
         if view.releasing and not view.aborted:
             await self._observe(view, live, seen, consistent)
 
-    @staticmethod
-    def _turned(live: LiveRun, view: RolloutView) -> bool:
-        """Whether the attempt may have changed, which only the registry knows for sure."""
-        before = live.view
-        return before is None or (before.current_hash, before.aborted) != (view.current_hash, view.aborted)
+    async def _still(self, live: LiveRun, view: RolloutView) -> bool:
+        """Whether it is the same attempt as before, which only the registry knows for sure."""
+        # Unless edited, steps lead back only by an abort and a retry; both may have been missed.
+        back = view.step < live.told.step
+        if live.view and not back and _turns(live.view) == _turns(view):
+            return True
+        attempt = await self._registry.attempt(self._cluster, view, another=back)
+        return attempt.number == live.run.attempt
 
     async def _observe(self, view: RolloutView, live: LiveRun | None, seen: Millis, consistent: Millis | None) -> None:
         live = live or await self._begin(view)
         if live is None:
             return
-        if live.told.resource_version and live.view and live.view.step_hash != view.step_hash:
-            live = self._resolved(view, live.run, live) or live
+        if not view.observed and not fits(live.plan, stages(view.steps)):
+            # Edited steps, of which the status knows nothing yet.
+            self.runs[view.uid] = replace(live, view=view)
+            return
         pods, versions = self._pods_of(view, live.run)
         version = str(max([version_of(view), *versions]))
         before = live.told if live.told.resource_version else None
@@ -188,14 +192,14 @@ class Fleet:
         attempt = await self._registry.attempt(self._cluster, view)
         if attempt.hash != view.current_hash:
             return None
-        live = self._resolved(view, run_of(self._cluster, view, attempt), None)
+        live = self._resolved(view, run_of(self._cluster, view, attempt))
         if live:
             logger.info(
                 "run begins: %s by policy %s", view.key, live.plan.policy, extra={"fields": {"run": live.run.id}}
             )
         return live
 
-    def _resolved(self, view: RolloutView, run: Run, live: LiveRun | None) -> LiveRun | None:
+    def _resolved(self, view: RolloutView, run: Run) -> LiveRun | None:
         """The run with its plan; None, and a word in the log, if there is no policy that fits."""
         policies = choose(self._policies(), view)
         if not policies:
@@ -212,8 +216,7 @@ class Fleet:
             return None
         for text in warnings(policies[0], found):
             self._complain(run, text)
-        blank = _nothing_told(run, plan)
-        return LiveRun(run, plan, live.told if live else blank, live.view if live else None)
+        return LiveRun(run, plan, _nothing_told(run, plan))
 
     def _complain(self, run: Run, text: str) -> None:
         if self._complained.get(run.uid) != text:
@@ -245,6 +248,11 @@ def _nothing_told(run: Run, plan: AnalysisPlan) -> RolloutObserved:
         run=run, resource_version="", phase="Progressing", step=0, steps=0, stage=-1, set_weight=0, actual_weight=0,
         steady=False, stage_started=0, plan=plan.digest,
     )  # fmt: skip
+
+
+def _turns(view: RolloutView) -> tuple[object, ...]:
+    """What of a Rollout may show another attempt."""
+    return view.current_hash, view.step_hash, view.aborted, view.retried
 
 
 def _content(event: RolloutObserved) -> RolloutObserved:

@@ -1,0 +1,65 @@
+"""Which run a Rollout is in, and what is told of it, while it changes and while nobody looks."""
+
+import pytest
+from serinus_controller.domain.rollout import RolloutView
+from serinus_controller.service_layer.fleet import Fleet
+
+from tests.unit.controller.rollouts import STEPS, at
+from tests.unit.controller.service_layer.test_people import POLICY, FakeRegistry
+
+pytestmark = pytest.mark.anyio
+EDITED = [{"setWeight": 1}, {"pause": {}}, *STEPS]
+
+
+def later(version: int, **changes: object) -> RolloutView:
+    return at(**{"metadata": {"resourceVersion": str(version)}, **changes})
+
+
+class World:
+    def __init__(self) -> None:
+        self.registry = FakeRegistry()
+        self.fleet = Fleet(self.registry, "test", lambda: [POLICY])
+
+    def runs(self) -> list[tuple[int, str | None]]:
+        """What was told of which attempt: where it begins, and how it ended."""
+        told = [(one.run.attempt, None) for one in self.registry.observed]
+        return list(dict.fromkeys(told)) + [(one.run.attempt, one.outcome) for one in self.registry.retired]
+
+
+async def test_edited_steps_end_the_run_and_begin_another_attempt_with_its_own_plan() -> None:
+    world = World()
+    await world.fleet.see(later(100))
+    first = world.fleet.runs["u-1"]
+    edited = {"spec": {"strategy": {"canary": {"steps": EDITED}}}}
+    await world.fleet.see(later(101, **edited, status={"currentStepHash": "s2", "currentStepIndex": 0}))
+    assert world.runs() == [(1, None), (2, None), (1, "superseded")]
+    second = world.fleet.runs["u-1"]
+    assert (len(first.plan.stages), len(second.plan.stages)) == (3, 4)
+    assert second.told.stage == 0
+
+
+async def test_while_argo_has_not_taken_up_edited_steps_nothing_is_told_of_them() -> None:
+    world = World()
+    await world.fleet.see(later(100))
+    edited = {"spec": {"strategy": {"canary": {"steps": [{"setWeight": 1}, *STEPS]}}}}
+    view = later(101, **edited, status={"observedGeneration": "2"})
+    await world.fleet.see_all([view], asked=1, namespace="")
+    assert len(world.registry.observed) == 1
+    assert world.fleet.runs["u-1"].view == view
+
+
+async def test_a_rollout_that_is_scaled_is_followed_all_the_while() -> None:
+    world = World()
+    await world.fleet.see(later(100))
+    await world.fleet.see_all([later(101, status={"observedGeneration": "2"})], asked=1, namespace="")
+    assert len(world.registry.observed) == 2
+
+
+async def test_an_abort_and_a_retry_while_nobody_led_begin_another_attempt() -> None:
+    for retried in ({"abort": False}, {"currentStepIndex": 0}):
+        world = World()
+        await world.fleet.see(later(100))
+        following = Fleet(world.registry, "test", lambda: [POLICY])
+        following.runs = world.fleet.runs
+        await following.see(later(300, status=retried))
+        assert world.runs() == [(1, None), (2, None), (1, "superseded")]
