@@ -60,7 +60,10 @@ def test_what_was_only_intended_or_failed_is_not_the_reason_of_the_end() -> None
 
 @pytest.mark.parametrize(
     ("outcome", "why"),
-    [("deleted", "the Rollout was deleted"), ("superseded", "another revision or attempt took its place")],
+    [
+        ("deleted", "the Rollout was deleted, or is not watched any more"),
+        ("superseded", "another revision or attempt took its place"),
+    ],
 )
 def test_an_end_that_nobody_decided_is_said_plainly(outcome: str, why: str) -> None:
     assert ended(outcome).why == why

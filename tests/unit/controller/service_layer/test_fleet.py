@@ -60,6 +60,20 @@ async def test_an_abort_and_a_retry_while_nobody_led_begin_another_attempt() -> 
         world = World()
         await world.fleet.see(later(100))
         following = Fleet(world.registry, "test", lambda: [POLICY])
-        following.runs = world.fleet.runs
+        await following.restore()
         await following.see(later(300, status=retried))
         assert world.runs() == [(1, None), (2, None), (1, "superseded")]
+
+
+@pytest.mark.parametrize(
+    ("namespaces", "outcomes"), [((), []), (("shop", "home"), []), (("home",), [(1, None), (1, "deleted")])]
+)
+async def test_a_run_whose_namespace_is_watched_no_longer_ends_when_the_next_leader_begins(
+    namespaces: tuple[str, ...], outcomes: list[tuple[int, str | None]]
+) -> None:
+    world = World()
+    await world.fleet.see(later(100))
+    following = Fleet(world.registry, "test", lambda: [POLICY], namespaces)
+    await following.restore()
+    assert world.runs() == (outcomes or [(1, None)])
+    assert bool(following.runs) is not bool(outcomes)

@@ -38,6 +38,7 @@ class FakeRegistry:
 
     attempts: dict[str, Attempt] = field(default_factory=dict)
     observed: list[RolloutObserved] = field(default_factory=list)
+    plans: dict[str, AnalysisPlan] = field(default_factory=dict)
     retired: list[RolloutObserved] = field(default_factory=list)
 
     async def attempt(self, cluster: str, seen: RolloutView, *, another: bool = False) -> Attempt:
@@ -49,16 +50,18 @@ class FakeRegistry:
         return NOW
 
     async def live(self, cluster: str) -> list[RolloutObserved]:
-        return []
+        over = {event.run.id for event in self.retired}
+        return list({one.run.id: one for one in self.observed if one.run.id not in over}.values())
 
-    async def observe(self, event: RolloutObserved, *_: Any, **__: Any) -> None:
+    async def observe(self, event: RolloutObserved, plan: AnalysisPlan, *_: Any, **__: Any) -> None:
+        self.plans[event.plan] = plan
         self.observed.append(event)
 
     async def retire(self, event: RolloutObserved) -> None:
         self.retired.append(event)
 
     async def plan(self, digest: str) -> AnalysisPlan | None:
-        return None
+        return self.plans.get(digest)
 
 
 class World:

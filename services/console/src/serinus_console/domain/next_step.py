@@ -11,7 +11,7 @@ _OUTCOMES = {
     "promoted": "done: the new version serves everything",
     "aborted": "done: all traffic is back on stable",
     "superseded": "done: another revision took its place",
-    "deleted": "done: the Rollout was deleted",
+    "deleted": "done: the Rollout was deleted, or is not watched any more",
 }
 
 

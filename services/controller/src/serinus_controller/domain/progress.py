@@ -39,9 +39,7 @@ class Progress:
     why: str = ""
 
 
-def progress(
-    intent: Intent, canary_hash: str, uid: str, view: RolloutView | None, *, taken: bool = False
-) -> Progress:
+def progress(intent: Intent, canary_hash: str, uid: str, view: RolloutView | None, *, taken: bool = False) -> Progress:
     """What to do next for the intent: send its patch, wait for Argo, or stop because it is done or lost.
 
     `taken`: the API server is known to have taken the patch, or another to the same end.

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from serinus_contracts import AnalysisPlan, Pod, RolloutObserved, Run
@@ -34,10 +34,16 @@ class LiveRun:
 
 
 class Fleet:
-    """The runs of one cluster, by their Rollout's uid. `policies` gives those in force."""
+    """The runs of one cluster, by their Rollout's uid. `policies` gives those in force; no `namespaces` are all."""
 
-    def __init__(self, registry: Registry, cluster: str, policies: Callable[[], Sequence[CanaryPolicy]]) -> None:
-        self._registry, self._cluster, self._policies = registry, cluster, policies
+    def __init__(
+        self,
+        registry: Registry,
+        cluster: str,
+        policies: Callable[[], Sequence[CanaryPolicy]],
+        namespaces: Collection[str] = (),
+    ) -> None:
+        self._registry, self._cluster, self._policies, self._namespaces = registry, cluster, policies, namespaces
         self.runs: dict[str, LiveRun] = {}
         self._pods: dict[tuple[str, str], PodView] = {}
         self._by_owner: dict[tuple[str, str], set[tuple[str, str]]] = {}
@@ -47,8 +53,12 @@ class Fleet:
         self._changing = asyncio.Lock()
 
     async def restore(self) -> None:
-        """Take up the runs that a leader before us knew."""
+        """Take up the runs that a leader before us knew; those of namespaces that are watched no longer end."""
         for told in await self._registry.live(self._cluster):
+            if self._namespaces and told.run.namespace not in self._namespaces:
+                logger.warning("run %s ends: its namespace is not watched any more", told.run.id)
+                await self._registry.retire(ended(told, "deleted", told.resource_version, None))
+                continue
             plan = await self._registry.plan(told.plan)
             if plan is None:
                 logger.error("run %s has lost its plan: it is resolved anew", told.run.id)
