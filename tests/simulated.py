@@ -103,7 +103,8 @@ class World:
             "SERINUS_KUBECONFIG": str(self.kubeconfig),
             "SERINUS_POLICIES": str(policies),
             "SERINUS_POLL": "1",
-            "SERINUS_LEASE_DURATION": "2",
+            "SERINUS_API_TIMEOUT": "2",
+            "SERINUS_LEASE_DURATION": "3",
         }
 
 

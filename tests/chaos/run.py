@@ -70,7 +70,7 @@ async def chaos(schedule: Schedule, *, limit: float, say: Callable[[str], None],
         async with connected(server.url) as client, Proxy(server.port) as proxy:
             environment = made.settings(proxy.url, keys, policies(folder, interval))
             environment["SERINUS_STREAM_MAXLEN"] = str(MAXLEN)
-            environment["SERINUS_LEASE_DURATION"] = str(2 + runs // 50)
+            environment["SERINUS_LEASE_DURATION"] = str(3 + runs // 50)
             clocks = {name: clock for name in EACH if (clock := stepped_clock(folder / f"{name}.clock"))}
             if not clocks:
                 say("libfaketime is not installed: the clocks of services stay right")

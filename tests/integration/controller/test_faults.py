@@ -58,7 +58,7 @@ def named(kind: str) -> str:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     light = {"requests_per_second": 10}
-    names = [named(kind) for kind in (*HITTING, *BLINDING)]
+    names = [named(kind) for kind in (*HITTING, *BLINDING, "the api is away")]
     made = scenario(*(rollout(name, traffic=light, replicas=1) for name in names))
     with simulated(tmp_path_factory.mktemp("world"), made | {"prometheus": {"scrape_interval": "60s"}}) as world:
         yield world
@@ -117,8 +117,9 @@ async def test_a_run_is_followed_and_led_again_after(led: Led, kind: str) -> Non
 
 
 async def test_while_the_api_is_away_no_look_may_reach_beyond_the_last_read(led: Led) -> None:
-    name = named("closed watches")
-    before = (await led.told(RolloutObserved, name))[-1]
+    name = named("the api is away")
+    led.world.release(name)
+    before = await led.at_gate(name, 1)
     led.world.fault(**BLINDING["lists and watches that fail"] | {"lasts": 60})
     known = [await constant_until(led, before.run.id)]
     began = time.monotonic()

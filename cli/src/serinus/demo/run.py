@@ -122,7 +122,8 @@ def start_service(children: Family, name: str, url: str, tag: str, world: dict[s
         SERINUS_KUBECONFIG=str(children.folder / "kubeconfig"),
         SERINUS_POLICIES=str(policies),
         SERINUS_POLL="1",
-        SERINUS_LEASE_DURATION="2",
+        SERINUS_API_TIMEOUT="2",
+        SERINUS_LEASE_DURATION="3",
     )
 
 

@@ -71,7 +71,8 @@ class Leader:
         self._telemetry = Telemetry(service.registry)
         self._term: asyncio.Task[None] | None = None
         self._election = Election(
-            api=api,
+            # One answer that does not come is not to cost the lease: there is time left to ask again.
+            api=api.within(settings.lease_duration / 3),
             namespace=settings.lease_namespace,
             name=settings.lease_name,
             identity=consumer_name(),

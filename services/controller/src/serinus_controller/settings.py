@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 from serinus_contracts.base import Seconds
 from serinus_runtime.redis import STORY_SECONDS
@@ -32,10 +32,22 @@ class ControllerSettings(Settings):
     lease_namespace: str = Field("serinus", description="namespace of the Lease by which controllers elect a leader")
     lease_name: str = Field("serinus-controller", description="name of that Lease")
     lease_duration: Annotated[float, Field(ge=1)] = Field(
-        15.0, description="seconds after which a leader that fell silent is replaced"
+        15.0,
+        description="seconds after which a leader that fell silent is replaced; longer than a Kubernetes request",
     )
 
     @field_validator("namespaces", mode="before")
     @classmethod
     def _from_text(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("lease_duration")
+    @classmethod
+    def _outlasts_a_request(cls, value: float, given: ValidationInfo) -> float:
+        timeout = given.data.get("api_timeout", 0.0)
+        if value <= timeout:
+            raise ValueError(
+                f"must be longer than a Kubernetes request may take (SERINUS_API_TIMEOUT, {timeout:g}): what a leader "
+                "has sent could else arrive when another one leads"
+            )
+        return value

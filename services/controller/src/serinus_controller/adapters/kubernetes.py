@@ -47,6 +47,10 @@ class Api:
     def __init__(self, client: ApiClient, timeout: float) -> None:
         self._client, self._timeout = client, timeout
 
+    def within(self, seconds: float) -> Api:
+        """The same, with no more patience than this."""
+        return Api(self._client, min(self._timeout, seconds))
+
     async def request(
         self,
         method: str,
