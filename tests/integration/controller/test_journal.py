@@ -8,12 +8,14 @@ from serinus_controller.adapters.journal import RedisJournal
 from serinus_controller.adapters.registry import RedisRegistry
 from serinus_controller.domain.decide import Approval, Memory
 from serinus_controller.domain.progress import Intent
+from serinus_controller.domain.runs import run_of
 from serinus_controller.service_layer.ports import Control, DeposedError
 
-from tests.support import RUN, verdict
+from tests.support import RUN, observed, plan, verdict
 from tests.unit.controller.rollouts import ABORTED, at
 
 pytestmark = pytest.mark.anyio
+DAY = 86_400
 INTENT = Intent(action="advance", step=1, step_hash="s", cause="v", actor="serinus", detail="d", since=1)
 DECISION = DecisionTaken(
     run=RUN, step=1, action="advance", cause="v", detail="d", mode="enforce", state="confirmed", decided=5
@@ -68,6 +70,20 @@ async def test_attempts_are_counted_over_restarts_and_by_two_controllers_alike(c
     assert [(await each.attempt("c", retried)).number for each in (one, two, one)] == [2, 2, 2]
     assert (await two.attempt("c", at())).number == 2, "an old reader must not count"
     assert (await one.attempt("another", at())).number == 1
+
+
+async def test_the_count_of_attempts_outlasts_what_bears_its_numbers_and_no_more(client: Any, keys: Keys) -> None:
+    registry = RedisRegistry(client, keys, clock=lambda: 5, most_entries=100, kept=14 * DAY)
+    attempt = await registry.attempt("test", at())
+    event = observed(run=run_of("test", at(), attempt))
+    key, longest = keys.attempt("test", at().uid), 14 * DAY
+    for act in (registry.observe(event, plan(), None, publish=True), registry.retire(event)):
+        await client.persist(key)
+        await act
+        assert longest - 60 < await client.ttl(key) <= longest
+        assert await client.ttl(key) >= max(
+            [await client.ttl(name) async for name in client.scan_iter(f"{{{keys.tag}}}:*")]
+        )
 
 
 async def test_a_decision_whose_telling_is_repeated_is_told_once(

@@ -38,10 +38,9 @@ class Keys:
         """Sorted set of live runs by the time (ms) at which their next look is due."""
         return f"{{{self.tag}}}:due"
 
-    @property
-    def attempts(self) -> str:
-        """Hash from cluster/uid to the last attempt seen of that Rollout."""
-        return f"{{{self.tag}}}:attempts"
+    def attempt(self, cluster: str, uid: str) -> str:
+        """The last attempt seen of a Rollout."""
+        return f"{{{self.tag}}}:attempt:{cluster}/{uid}"
 
     def term(self, cluster: str) -> str:
         """Number of the controller that leads a cluster; who led before has a smaller one and writes nothing."""

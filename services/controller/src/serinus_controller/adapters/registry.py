@@ -23,7 +23,8 @@ class RedisRegistry:
         self, client: Client, keys: Keys, *, clock: Clock, most_entries: int, kept: float = STORY_SECONDS
     ) -> None:
         self._client, self._keys, self._clock, self._most_entries = client, keys, clock, most_entries
-        self._kept = round(kept)
+        # A run's id is not given again while anything of the run is still there.
+        self._kept, self._counted = round(kept), max(KEPT_SECONDS, round(kept))
         self._plans = Plans(client, keys)
         self._observe = scripts.load(client, __package__, "observe")
         self._attempt = scripts.load(client, __package__, "attempt")
@@ -36,11 +37,11 @@ class RedisRegistry:
         return int(seconds) * 1000 + int(micros) // 1000
 
     async def attempt(self, cluster: str, view: RolloutView, *, another: bool = False) -> Attempt:
-        field = f"{cluster}/{view.uid}"
-        raw: Any = await self._client.hget(self._keys.attempts, field)
+        key = self._keys.attempt(cluster, view.uid)
+        raw: Any = await self._client.get(key)
         known = Attempt.model_validate_json(raw) if raw else None
         attempt = known.following(view, another=another) if known else Attempt.first(view)
-        kept = await self._attempt(keys=[self._keys.attempts], args=[field, raw or "", attempt.model_dump_json()])
+        kept = await self._attempt(keys=[key], args=[raw or "", attempt.model_dump_json(), self._counted])
         return Attempt.model_validate_json(kept)
 
     async def live(self, cluster: str) -> Sequence[RolloutObserved]:
@@ -67,6 +68,7 @@ class RedisRegistry:
                 self._keys.stream("rollouts"),
                 self._keys.plan(event.plan),
                 self._keys.story(run),
+                self._keys.attempt(event.run.cluster, event.run.uid),
             ],
             args=[
                 run,
@@ -82,6 +84,7 @@ class RedisRegistry:
                 planned,
                 _staged(event) if publish and event.steady and event.stage >= 0 else "",
                 self._kept,
+                self._counted,
                 *(part for pair in entry.items() for part in pair),
             ],
         )
@@ -100,6 +103,7 @@ class RedisRegistry:
                 keys.evidence(run),
                 keys.story(run),
                 keys.ended,
+                keys.attempt(event.run.cluster, event.run.uid),
             ],
             args=[
                 run,
@@ -110,6 +114,7 @@ class RedisRegistry:
                 now,
                 KEPT_SECONDS,
                 self._kept,
+                self._counted,
                 self._most_entries,
                 *(part for pair in entry.items() for part in pair),
             ],
