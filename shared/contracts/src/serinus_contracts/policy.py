@@ -352,6 +352,8 @@ class PolicySpec(Document):
             twice = {name for name in names if names.count(name) > 1}
             if twice:
                 raise ValueError(f"{what} given twice: {', '.join(sorted(twice))}")
+        for index, stage in enumerate(self.stages):
+            self._check_length(stage, index)
         for index, metric in enumerate(self.metrics):
             self._check_source(metric, index)
         metrics = {metric.name: metric for metric in self.metrics}
@@ -361,6 +363,19 @@ class PolicySpec(Document):
             self._check_limit(limit, metrics[limit.metric].kind)
         self._check_judge({metric.kind for metric in self.metrics})
         return self
+
+    def _check_length(self, stage: StageRule, index: int) -> None:
+        """Where a stage says only one of the two, the other is the policy's."""
+        minimum = self.minimum if stage.minimum is None else stage.minimum
+        maximum = self.maximum if stage.maximum is None else stage.maximum
+        if minimum >= maximum:
+            said, missing = ("minimum", "maximum") if stage.maximum is None else ("maximum", "minimum")
+            raise PydanticCustomError(
+                "unfit",
+                f"no time is left to judge: minimum {minimum:g} s is not shorter than maximum {maximum:g} s; "
+                f"give this stage a {missing} of its own",
+                {"at": ("stages", index, said)},
+            )
 
     def _check_source(self, metric: MetricRule, index: int) -> None:
         source = metric.source or self.source

@@ -56,6 +56,25 @@ def test_a_rule_between_fields_points_at_the_part_it_is_about() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("stage", "complaint"),
+    [
+        (
+            "{weight: 50, minimum: 2h}",
+            "shop.yaml:9:27: spec.stages.0.minimum: no time is left to judge: minimum 7200 s is not shorter than "
+            "maximum 3600 s; give this stage a maximum of its own",
+        ),
+        (
+            "{weight: 50, maximum: 1m}",
+            "shop.yaml:9:27: spec.stages.0.maximum: no time is left to judge: minimum 300 s is not shorter than "
+            "maximum 60 s; give this stage a minimum of its own",
+        ),
+    ],
+)
+def test_a_stage_that_does_not_fit_what_it_leaves_to_the_policy_is_refused(stage: str, complaint: str) -> None:
+    assert complaints(GOOD + f"  stages:\n  - {stage}\n") == [complaint]
+
+
 def test_a_key_given_twice_is_refused_though_yaml_would_take_the_second() -> None:
     assert complaints(GOOD + "  interval: 1s\n  interval: 30s\n") == ["shop.yaml:9:3: interval: is given twice"]
 

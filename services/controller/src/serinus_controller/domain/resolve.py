@@ -47,7 +47,7 @@ def resolve(policy: CanaryPolicy, run: Run, found: Sequence[Stage]) -> AnalysisP
         warmup=spec.warmup,
         provider=spec.source.provider,
         arms=arms,
-        stages=_stages(spec, run, found),
+        stages=_stages(spec, found),
         metrics=metrics,
         limits=tuple(_limit(rule) for rule in spec.limits),
         on_time_spent=spec.on_time_spent,
@@ -85,18 +85,13 @@ def warnings(policy: CanaryPolicy, found: Sequence[Stage]) -> list[str]:
     return told
 
 
-def _stages(spec: PolicySpec, run: Run, found: Sequence[Stage]) -> tuple[PlanStage, ...]:
+def _stages(spec: PolicySpec, found: Sequence[Stage]) -> tuple[PlanStage, ...]:
     rules = {rule.weight: rule for rule in spec.stages}
     plan = []
     for index, stage in enumerate(found):
         rule = rules.get(stage.weight)
         minimum = rule.minimum if rule and rule.minimum is not None else spec.minimum
-        maximum = rule.maximum if rule and rule.maximum is not None else max(spec.maximum, 2 * minimum)
-        if minimum >= maximum:
-            raise UnfitPolicyError(
-                f"stage {stage.weight} % of {run.rollout}: minimum {minimum:g} s is not shorter than maximum "
-                f"{maximum:g} s, so nothing is left to judge"
-            )
+        maximum = rule.maximum if rule and rule.maximum is not None else spec.maximum
         last = index == len(found) - 1
         plan.append(
             PlanStage(
