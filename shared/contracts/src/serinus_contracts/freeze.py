@@ -36,8 +36,8 @@ Moment = Annotated[str, BeforeValidator(_as_text)]
 class FreezeRule(Document):
     """Meanwhile no verdict advances a run; an abort always may, and a person who says why.
 
-    With `days` it comes back every week on those days, from `begin` to `end` as times of day (HH:MM; an end that is
-    not after the begin is on the next day), by default the whole day. Without, `begin` and `end` are dates or dates
+    With `days` it comes back every week on those days, from `begin` to `end` as times of day (HH:MM; an end before
+    the begin is on the next day), by default the whole day. Without, `begin` and `end` are dates or dates
     with a time (2026-12-20T18:00), and `end` is the first moment that is free again. Both by `timezone`.
     """
 
@@ -65,8 +65,14 @@ class FreezeRule(Document):
     @model_validator(mode="after")
     def _begins_before_it_ends(self) -> Self:
         if self.days:
-            minutes_of(self.begin)
-            minutes_of(self.end)
+            begins, ends = minutes_of(self.begin), minutes_of(self.end)
+            if begins == ends:
+                raise ValueError(
+                    f"begin and end are both {self.begin}, which is no time or a day: leave both out for the whole of "
+                    "these days"
+                )
+            if begins == _DAY_MINUTES:
+                raise ValueError("begin 24:00 is on the next day: write 00:00 and that day")
             return self
         begin, end = (self.moment(text) for text in (self.begin, self.end))
         if begin >= end:
