@@ -18,6 +18,7 @@ from serinus_contracts import (
 )
 from serinus_runtime.plans import Plans
 from serinus_runtime.redis import Client
+from serinus_runtime.redis_clock import RedisClock
 
 KINDS: dict[str, type[Event]] = {"rollouts": RolloutObserved, "verdicts": VerdictReached, "decisions": DecisionTaken}
 # Ended runs are found among so many of the newest entries; older ones are history, not status.
@@ -35,6 +36,7 @@ class Board:
 
     def __post_init__(self) -> None:
         self._plans = Plans(self.client, self.keys)
+        self.now = RedisClock(self.client, self.keys)
 
     async def load(self) -> None:
         """Live runs from the registry, then what the newest entries tell of ended ones."""

@@ -17,8 +17,8 @@ from pydantic import ValidationError
 from rich.console import Console
 from serinus_console.domain.card import Card
 from serinus_contracts import CommandIssued, DecisionTaken, seal, to_entry
+from serinus_contracts.base import Millis
 from serinus_contracts.events import Verb
-from serinus_runtime.clock import now_ms
 from ulid import ULID
 
 from serinus.board import Board
@@ -123,8 +123,9 @@ def ask(
     async def send(board: Board) -> None:
         await board.load()
         card = find(board, rollout, cluster, aborted=verb == "retry")
-        command = make(verb, card, reason, change)
-        entry: dict[Any, Any] = dict(to_entry(seal(command, source=SOURCE, now=now_ms())))
+        now = await board.now()
+        command = make(verb, card, reason, change, now)
+        entry: dict[Any, Any] = dict(to_entry(seal(command, source=SOURCE, now=now)))
         await board.client.xadd(board.keys.stream("commands"), entry, maxlen=10_000, approximate=True)
         answer = await _answer(board, command, timeout)
         if answer is None:
@@ -146,15 +147,15 @@ def _word(answer: DecisionTaken) -> str:
     return "done" if answer.state == "confirmed" else answer.state
 
 
-def make(verb: Verb, card: Card, reason: str, change: dict[str, Any]) -> CommandIssued:
-    """The command, drawn once."""
+def make(verb: Verb, card: Card, reason: str, change: dict[str, Any], now: Millis) -> CommandIssued:
+    """The command, drawn once; `now` is by the controller's clock, which is Redis'."""
     try:
         return CommandIssued(
             run=card.observed.run,
             id=str(ULID()),
             verb=verb,
             step=card.observed.step,
-            expires=now_ms() + VALID_MS,
+            expires=now + VALID_MS,
             actor=f"{getpass.getuser()}@{socket.gethostname()}",
             reason=reason,
             change=json.loads(json.dumps(change)),

@@ -10,10 +10,12 @@ from shutil import which
 from typing import Any
 
 import pytest
-from serinus_contracts import Keys, seal, to_entry
+from serinus.people import VALID_MS
+from serinus_contracts import CommandIssued, Keys, from_entry, seal, to_entry
 from serinus_controller.adapters.journal import RedisJournal
 from serinus_controller.adapters.registry import RedisRegistry
 from serinus_runtime.redis import Client
+from serinus_runtime.redis_clock import RedisClock
 
 from tests.integration.cli.command import serinus
 from tests.servers import free_port
@@ -116,3 +118,16 @@ async def test_a_subscriber_that_knows_only_redis_cli_reads_the_verdicts(
         pytest.skip("no redis-cli on PATH")
     script = ROOT / "examples" / "subscribe" / "verdicts.sh"
     assert "verdict\nproceed\n" in await first_lines(redis_url, keys, "sh", str(script), until="reason\n")
+
+
+async def test_a_command_expires_by_redis_clock_whatever_the_senders_says(
+    told: None, client: Client, redis_url: str, keys: Keys
+) -> None:
+    wrong = "import time; time.time_ns = lambda: 0"
+    where = ("--redis-url", redis_url, "--redis-tag", keys.tag)
+    sent = serinus("hold", "shop/checkout", "--timeout", "0", *where, before=wrong)
+    assert sent.returncode == 4, sent.stderr
+    entries: Any = await client.xrange(keys.stream("commands"))
+    ((_, fields),) = entries
+    left = from_entry(CommandIssued, fields).data.expires - await RedisClock(client, keys)()
+    assert 0 < left <= VALID_MS

@@ -15,10 +15,10 @@ from serinus_contracts import (
     from_entry,
 )
 from serinus_contracts.streams import Stream
-from serinus_runtime import scripts
 from serinus_runtime.clock import Clock
 from serinus_runtime.plans import Plans
 from serinus_runtime.redis import BLOCK_MS, Client
+from serinus_runtime.redis_clock import RedisClock
 
 from serinus_console.domain.card import Asked
 from serinus_console.domain.position import FOLLOWED
@@ -43,7 +43,7 @@ class Follower:
         self._client, self._keys, self._runs, self._clock = client, keys, runs, clock
         self._plans = Plans(client, keys)
         self._streams = {keys.stream(name).encode(): name for name in FOLLOWED}
-        self._time = scripts.Script(client, "return redis.call('TIME')")
+        self._time = RedisClock(client, keys)
         self._past: list[tuple[Stream, str]] = []
         self._read_past = 0
 
@@ -134,9 +134,9 @@ class Follower:
             self._runs.know(story, plan=await self._plans.get(wanted))
 
     async def _hear(self) -> None:
-        seconds, micros = await self._time(keys=[self._keys.due])
+        now = await self._time()
         self._runs.heard = self._clock()
-        self._runs.offset = int(seconds) * 1000 + int(micros) // 1000 - self._runs.heard
+        self._runs.offset = now - self._runs.heard
 
 
 def _event(stream: Stream, fields: dict[bytes, bytes]) -> Event | None:

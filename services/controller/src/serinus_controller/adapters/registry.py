@@ -11,6 +11,7 @@ from serinus_runtime import scripts
 from serinus_runtime.clock import Clock
 from serinus_runtime.plans import Plans
 from serinus_runtime.redis import KEPT_SECONDS, STORY_SECONDS, Client
+from serinus_runtime.redis_clock import RedisClock
 
 from serinus_controller.domain.rollout import RolloutView
 from serinus_controller.domain.runs import Attempt
@@ -29,12 +30,7 @@ class RedisRegistry:
         self._observe = scripts.load(client, __package__, "observe")
         self._attempt = scripts.load(client, __package__, "attempt")
         self._retire = scripts.load(client, __package__, "retire")
-        # A Cluster's nodes have a clock each: the one that counts is that of the node which holds our keys.
-        self._time = scripts.Script(client, "return redis.call('TIME')")
-
-    async def now(self) -> Millis:
-        seconds, micros = await self._time(keys=[self._keys.due])
-        return int(seconds) * 1000 + int(micros) // 1000
+        self.now = RedisClock(client, keys)
 
     async def attempt(self, cluster: str, view: RolloutView, *, another: bool = False) -> Attempt:
         key = self._keys.attempt(cluster, view.uid)
