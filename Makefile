@@ -52,9 +52,10 @@ chaos: install  ## 200 releases while everything goes wrong (SEED=7 RUNS=200)
 soak: install  ## 200 live runs for ten minutes: no process grows (MINUTES=60)
 	@$(BIN)/python -m tests.chaos.soak --runs $(RUNS) --minutes $(MINUTES)
 
-schemas: install  ## write JSON Schemas, AsyncAPI, OpenAPI and the custom resource anew
+schemas: install  ## write JSON Schemas, AsyncAPI, OpenAPI, the chart's schema and the custom resource anew
 	@$(BIN)/python -m serinus_contracts.schemas docs/schemas
 	@$(BIN)/python -m serinus_console.openapi > docs/openapi.json
+	@$(BIN)/python -m tools.chart
 	@mkdir -p deploy/crd
 	@$(BIN)/python -c 'import sys, yaml; from serinus_contracts.crd import custom_resource_definition as crd; \
 	  yaml.safe_dump(crd(), sys.stdout, sort_keys=False, width=110)' > deploy/crd/canarypolicies.yaml

@@ -1,11 +1,11 @@
-"""The rights in deploy/rbac are those that the controller uses: none is missing, none is too many.
+"""The rights in deploy/rbac and in the chart are those that the controller uses: none is missing, none is too many.
 
 It leads, reads policies, advances, aborts, announces the same decision twice and gives its Lease back; the simulator
 writes down each call in the words of RBAC.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 import yaml
 from serinus_contracts import DecisionTaken, Keys
 
+from tests.helm import rendered
 from tests.integration.controller.led import Led, controller, document
 from tests.simulated import World, rollout, scenario, simulated
 
@@ -22,17 +23,34 @@ RBAC = Path("deploy/rbac")
 Right = tuple[str, str, str]
 
 
-def rights(file: str) -> set[Right]:
-    """Group, resource and verb of everything that a file allows."""
-    documents = yaml.safe_load_all((RBAC / file).read_text())
-    rules = [rule for one in documents for rule in one.get("rules", ())]
-    return {
-        (group, resource, verb)
-        for rule in rules
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-    }
+def rights(documents: Iterable[dict[str, Any]]) -> dict[str, set[Right]]:
+    """Group, resource and verb of everything that they allow the controller, by namespace; "" stands for all.
+
+    A file without namespaces is for the one that it is applied to, `shop`.
+    """
+    known = list(documents)
+    roles = {(one["kind"], one["metadata"]["name"], place(one)): one for one in known if "rules" in one}
+    found: dict[str, set[Right]] = {}
+    for one in known:
+        if one["kind"].endswith("Binding") and {"serinus-controller"} == {who["name"] for who in one["subjects"]}:
+            role = roles.pop((one["roleRef"]["kind"], one["roleRef"]["name"], place(one)))
+            found.setdefault(place(one), set()).update(
+                (group, resource, verb)
+                for rule in role["rules"]
+                for group in rule["apiGroups"]
+                for resource in rule["resources"]
+                for verb in rule["verbs"]
+            )
+    assert roles == {}, "every role is bound"
+    return found
+
+
+def place(one: dict[str, Any]) -> str:
+    return "" if one["kind"].startswith("Cluster") else one["metadata"].get("namespace", "shop")
+
+
+def manifests(file: str) -> list[dict[str, Any]]:
+    return [one for name in ("controller.yaml", file) for one in yaml.safe_load_all((RBAC / name).read_text())]
 
 
 @pytest.fixture
@@ -71,10 +89,29 @@ async def drive(led: Led) -> None:
     await led.until(announced, "the decisions to be announced")
 
 
-@pytest.mark.parametrize(("variant", "namespaces"), [("all-namespaces.yaml", ""), ("one-namespace.yaml", "shop")])
+@pytest.mark.parametrize(
+    ("given", "namespaces"),
+    [
+        pytest.param(lambda: manifests("all-namespaces.yaml"), "", id="manifests"),
+        pytest.param(lambda: manifests("one-namespace.yaml"), "shop", id="manifests for one namespace"),
+        pytest.param(lambda: rendered("--set", "console.enabled=false"), "", id="chart"),
+        pytest.param(
+            lambda: rendered("--set", "console.enabled=false,rbac.namespaces={shop}"),
+            "shop",
+            id="chart for one namespace",
+        ),
+    ],
+)
 async def test_the_controller_uses_each_right_that_it_is_given_and_no_other(
-    world: World, redis_url: str, client: Any, keys: Keys, tmp_path: Path, variant: str, namespaces: str
+    world: World,
+    redis_url: str,
+    client: Any,
+    keys: Keys,
+    tmp_path: Path,
+    given: Callable[[], list[dict[str, Any]]],
+    namespaces: str,
 ) -> None:
+    allowed = rights(given())
     folder = tmp_path / "policies"
     folder.mkdir()
     (folder / "none.yaml").write_text("")
@@ -83,12 +120,8 @@ async def test_the_controller_uses_each_right_that_it_is_given_and_no_other(
         await drive(led)
         await asyncio.to_thread(led.controller.stop)
     calls = used(world)
-    lease, rest = rights("controller.yaml"), rights(variant)
-    assert set(calls) == lease | rest
-    assert all(calls[right] == {"serinus"} for right in lease)
+    assert set(allowed) == {"serinus", namespaces}
+    assert set(calls) == allowed["serinus"] | allowed[namespaces]
+    assert all(calls[right] == {"serinus"} for right in allowed["serinus"])
     if namespaces:
-        assert all(calls[right] == {namespaces} for right in rest)
-
-
-def test_both_variants_give_the_same_rights() -> None:
-    assert rights("all-namespaces.yaml") == rights("one-namespace.yaml")
+        assert all(calls[right] == {namespaces} for right in allowed[namespaces])

@@ -4,7 +4,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
+
+from tools import chart
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 CHART = DEPLOY / "helm" / "serinus"
@@ -34,5 +37,27 @@ def test_the_chart_gives_the_controller_the_rights_of_the_manifests() -> None:
 def test_the_chart_and_the_compose_stack_run_the_services_that_the_dockerfile_builds() -> None:
     targets = set(re.findall(r"^FROM service AS (\w+)$", (DEPLOY.parent / "Dockerfile").read_text(), re.MULTILINE))
     services = set(yaml.safe_load((DEPLOY.parent / "docker-compose.yml").read_text())["services"])
-    assert targets == services - {"redis", "prometheus", "simulator"}
-    assert targets == {path.stem for path in (CHART / "templates").glob("*.yaml")} - {"extras", "rbac", "redis"}
+    assert targets == services - {"redis", "prometheus", "simulator", "notifier"}
+    templates = {path.stem for path in (CHART / "templates").glob("*.yaml")}
+    assert targets == templates - {"extras", "rbac", "redis", "notifier"}
+
+
+def test_the_schema_of_the_values_is_the_one_that_values_and_models_have_now() -> None:
+    assert chart.SCHEMA.read_text() == chart.schema(), "run `make schemas`"
+
+
+def test_every_redis_user_has_its_password_and_its_address_in_the_chart() -> None:
+    users = set(re.findall(r"^user serinus-(\w+) on", (DEPLOY / "redis" / "users.acl").read_text(), re.MULTILINE))
+    template = (CHART / "templates" / "redis.yaml").read_text()
+    drawn = re.search(r"\$services := list (.*) }}", template)
+    filled = re.search(r"for service in (.*); do", template)
+    assert drawn is not None
+    assert filled is not None
+    assert set(re.findall(r"\w+", drawn.group(1))) == set(filled.group(1).split()) == users
+
+
+def test_a_value_without_a_word_about_it_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chart, "CHART", tmp_path)
+    (tmp_path / "values.yaml").write_text("# A service.\nthing:\n  # How many.\n  size: 3\n  colour: red\n")
+    with pytest.raises(ValueError, match=r"thing.colour has no comment"):
+        chart.schema()

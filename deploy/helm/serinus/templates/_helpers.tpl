@@ -22,7 +22,16 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
 {{- .Values.redis.existingSecret | default (printf "%s-redis" (include "serinus.name" .)) }}
 {{- end }}
 
-{{- /* What every service is: (list root component extra-environment volumes mounts). */ -}}
+{{- /* The services that are on, as a list in JSON. */ -}}
+{{- define "serinus.components" -}}
+{{- $on := list "collector" "analyzer" "controller" }}
+{{- range list "console" "notifier" }}
+{{- if (index $.Values .).enabled }}{{ $on = append $on . }}{{ end }}
+{{- end }}
+{{- toJson $on }}
+{{- end }}
+
+{{- /* What every service is: (list root component environment mounts volumes what-restarts-it). */ -}}
 {{- define "serinus.deployment" -}}
 {{- $root := index . 0 -}}
 {{- $component := index . 1 -}}
@@ -43,7 +52,11 @@ spec:
   template:
     metadata:
       labels: {{- include "serinus.labels" (list $root $component) | nindent 8 }}
-      {{- with $own.podAnnotations }}
+      {{- $annotations := $own.podAnnotations }}
+      {{- with index . 5 }}
+      {{- $annotations = merge (dict "checksum/config" (sha256sum .)) $annotations }}
+      {{- end }}
+      {{- with $annotations }}
       annotations: {{- toYaml . | nindent 8 }}
       {{- end }}
     spec:
@@ -61,7 +74,10 @@ spec:
       terminationGracePeriodSeconds: 30
       containers:
       - name: {{ $component }}
-        image: {{ printf "%sserinus-%s:%s" $root.Values.image.registry $component ($root.Values.image.tag | default $root.Chart.AppVersion) }}
+        image: {{ printf "%sserinus-%s:%s" $root.Values.image.registry ($component | replace "notifier" "console") ($root.Values.image.tag | default $root.Chart.AppVersion) }}
+        {{- if eq $component "notifier" }}
+        command: [serinus-notifier]
+        {{- end }}
         imagePullPolicy: {{ $root.Values.image.pullPolicy }}
         env:
         - name: SERINUS_REDIS_URL
@@ -72,6 +88,10 @@ spec:
         {{- end }}
         {{- range $key, $value := $own.env }}
         - {name: {{ $key }}, value: {{ $value | quote }}}
+        {{- end }}
+        {{- with $own.envSecret }}
+        envFrom:
+        - secretRef: {name: {{ . }}}
         {{- end }}
         ports:
         - {name: http, containerPort: 8080}
@@ -87,14 +107,31 @@ spec:
           allowPrivilegeEscalation: false
           readOnlyRootFilesystem: true
           capabilities: {drop: [ALL]}
-        {{- with index . 3 }}
+        {{- if or (index . 3) $root.Values.redis.tlsSecret }}
         volumeMounts:
+        {{- with index . 3 }}
         {{- . | nindent 8 }}
         {{- end }}
-      {{- with index . 4 }}
+        {{- if $root.Values.redis.tlsSecret }}
+        - {name: redis-tls, mountPath: /etc/serinus/redis, readOnly: true}
+        {{- end }}
+        {{- end }}
+      {{- if or (index . 4) $root.Values.redis.tlsSecret }}
       volumes:
+      {{- with index . 4 }}
       {{- . | nindent 6 }}
       {{- end }}
+      {{- with $root.Values.redis.tlsSecret }}
+      - {name: redis-tls, secret: {secretName: {{ . }}}}
+      {{- end }}
+      {{- end }}
+      # Rather not all on one node.
+      topologySpreadConstraints:
+      - maxSkew: 1
+        topologyKey: kubernetes.io/hostname
+        whenUnsatisfiable: ScheduleAnyway
+        labelSelector:
+          matchLabels: {{- include "serinus.selector" (list $root $component) | nindent 12 }}
       {{- with $own.nodeSelector }}
       nodeSelector: {{- toYaml . | nindent 8 }}
       {{- end }}

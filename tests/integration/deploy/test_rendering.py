@@ -1,0 +1,134 @@
+"""The chart as helm renders it: pods that need no privilege, and files that the services can read."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from serinus_collector.providers import read_providers
+from serinus_console.adapters.notify_file import read as read_notifications
+from serinus_runtime.settings import PREFIX
+
+from tests.helm import rendered
+from tools.chart import SERVICES
+
+ROOT = Path(__file__).parents[3]
+VALUES: dict[str, Any] = {
+    "policies": {"shop.yaml": "kind: CanaryPolicy"},
+    "policyConfigMaps": ["given-policies"],
+    "prometheus": {
+        "providers": {
+            "main": {"url": "https://mimir.example.com", "basic_auth": {"username": "u", "password_file": "password"}}
+        },
+        "secrets": ["given-mimir"],
+    },
+    "redis": {"tlsSecret": "given-ca"},
+    "notifier": {
+        "enabled": True,
+        "envSecret": "given-tokens",
+        "notifications": yaml.safe_load((ROOT / "examples" / "notifications.yaml").read_text()),
+    },
+}
+Objects = dict[tuple[str, str], dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory: pytest.TempPathFactory) -> Objects:
+    file = tmp_path_factory.mktemp("values") / "values.yaml"
+    file.write_text(yaml.safe_dump(VALUES))
+    return {(one["kind"], one["metadata"]["name"]): one for one in rendered("-f", str(file))}
+
+
+def pods(objects: Objects) -> dict[str, dict[str, Any]]:
+    return {
+        name.removeprefix("serinus-"): one["spec"]["template"]
+        for (kind, name), one in objects.items()
+        if kind in ("Deployment", "StatefulSet")
+    }
+
+
+def test_every_service_has_a_pod(objects: Objects) -> None:
+    assert set(pods(objects)) == {*SERVICES, "redis"}
+
+
+def test_every_pod_keeps_to_the_restricted_pod_security_standard(objects: Objects) -> None:
+    for name, pod in pods(objects).items():
+        of_pod = pod["spec"]["securityContext"]
+        assert of_pod["runAsNonRoot"] is True, name
+        assert of_pod["runAsUser"] > 0, name
+        assert of_pod["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod["spec"]), name
+        for container in pod["spec"]["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }, name
+            assert not any("hostPort" in port for port in container["ports"]), name
+        kinds = {kind for volume in pod["spec"].get("volumes", ()) for kind in volume} - {"name"}
+        assert kinds <= {"configMap", "emptyDir", "projected", "secret"}, name
+
+
+def test_only_controller_and_console_get_a_token_of_the_cluster(objects: Objects) -> None:
+    given = {name for name, pod in pods(objects).items() if pod["spec"]["automountServiceAccountToken"]}
+    assert given == {"controller", "console"}
+
+
+def test_the_console_may_ask_who_somebody_is_and_nothing_else() -> None:
+    for auth, roles in (("kubernetes", ["system:auth-delegator"]), ("none", [])):
+        made = rendered("--set", f"console.auth={auth}")
+        bound = [one for one in made if "subjects" in one and one["subjects"][0]["name"] == "serinus-console"]
+        assert [one["roleRef"]["name"] for one in bound] == roles
+
+
+def test_every_setting_that_a_pod_is_given_is_one_of_its_service(objects: Objects) -> None:
+    for name, kind in SERVICES.items():
+        (container,) = pods(objects)[name]["spec"]["containers"]
+        given = {one["name"] for one in container["env"]}
+        assert given <= {f"{PREFIX}{field.upper()}" for field in kind.model_fields}, name
+
+
+def test_every_config_map_and_secret_that_a_pod_names_is_there_or_given(objects: Objects) -> None:
+    def named(node: Any) -> set[tuple[str, str]]:
+        if isinstance(node, list):
+            return set().union(*map(named, node))
+        if not isinstance(node, dict):
+            return set()
+        kinds = {"configMap": "ConfigMap", "secret": "Secret", "secretKeyRef": "Secret", "secretRef": "Secret"}
+        here = {(kinds[key], one.get("name") or one["secretName"]) for key, one in node.items() if key in kinds}
+        return here.union(*map(named, node.values()))
+
+    missing = {one for pod in pods(objects).values() for one in named(pod)} - set(objects)
+    assert missing == {
+        ("ConfigMap", "given-policies"), ("Secret", "given-mimir"), ("Secret", "given-ca"), ("Secret", "given-tokens"),
+    }  # fmt: skip
+
+
+def test_the_collector_reads_its_providers_with_secrets_beside_them(objects: Objects, tmp_path: Path) -> None:
+    (tmp_path / "providers.yaml").write_text(objects["Secret", "serinus-providers"]["stringData"]["providers.yaml"])
+    (tmp_path / "password").write_text("secret")
+    (main,) = read_providers(tmp_path / "providers.yaml").values()
+    assert main.basic_auth is not None
+    assert main.basic_auth.password_file == tmp_path / "password"
+
+
+def test_the_notifier_reads_its_notifications(objects: Objects, tmp_path: Path) -> None:
+    file = tmp_path / "notifications.yaml"
+    file.write_text(objects["ConfigMap", "serinus-notifications"]["data"]["notifications.yaml"])
+    read = read_notifications(file, {"SLACK_TOKENS": "T/B/x", "SMTP_PASSWORD": "secret"})
+    shown = read_notifications(
+        ROOT / "examples" / "notifications.yaml", {"SLACK_TOKENS": "T/B/x", "SMTP_PASSWORD": "secret"}
+    )
+    assert read == shown
+
+
+def test_a_changed_file_that_is_read_at_start_restarts_its_service(objects: Objects) -> None:
+    restarted = {name for name, pod in pods(objects).items() if "annotations" in pod["metadata"]}
+    assert restarted == {"collector", "notifier", "redis"}
+
+
+@pytest.mark.parametrize("bundled", ["true", "false"])
+def test_a_secret_of_ones_own_goes_before_what_the_chart_would_draw(bundled: str) -> None:
+    made = rendered("--set", f"redis.existingSecret=mine,redis.bundled={bundled}")
+    assert [one for one in made if one["kind"] == "Secret"] == []
+    assert len([one for one in made if one["kind"] == "StatefulSet"]) == (bundled == "true")
