@@ -7,9 +7,10 @@ are otherwise told nothing of a misspelt one.
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
+from pydantic import BaseModel
 from serinus_collector.providers import Provider
 from serinus_collector.settings import CollectorSettings
 from serinus_console.domain.notify import Notifications
@@ -53,20 +54,17 @@ SPECIAL: dict[str, Schema] = {
     "rbac.namespaces": NAMES,
     "policies": TEXTS,
     "policyConfigMaps": NAMES,
-    "console.auth": {"enum": list(Auth.__args__)},
+    "console.auth": {"enum": list(get_args(Auth))},
     "keda.trigger": {"enum": ["redis-streams", "redis-cluster-streams", "redis-sentinel-streams"]},
     "keda.metadata": TEXTS,
     "serviceMonitor.labels": TEXTS,
     "prometheusRule.labels": TEXTS,
     "networkPolicy.redisClients": OBJECTS,
-} | {
-    f"{service}.{name}": schema
-    for service in SERVICES
-    for name, schema in {"tolerations": OBJECTS, "nodeSelector": TEXTS, "podAnnotations": TEXTS}.items()
 }
+OF_SERVICES = {"tolerations": OBJECTS, "nodeSelector": TEXTS, "podAnnotations": TEXTS}
 
 
-def referred(model: type[Any], definitions: Schema) -> Schema:
+def referred(model: type[BaseModel], definitions: Schema) -> Schema:
     """The schema of a model, whose parts go to `definitions`."""
     schema = model.model_json_schema(ref_template="#/$defs/{model}")
     definitions |= schema.pop("$defs", {})
@@ -118,7 +116,10 @@ def schema() -> str:
     text = (CHART / "values.yaml").read_text(encoding="utf-8")
     definitions: Schema = {}
     notifications = referred(Notifications, definitions)
-    special = SPECIAL | {f"{service}.env": environment(settings) for service, settings in SERVICES.items()}
+    special = dict(SPECIAL)
+    for service, settings in SERVICES.items():
+        special |= {f"{service}.{name}": one for name, one in OF_SERVICES.items()}
+        special[f"{service}.env"] = environment(settings)
     special["prometheus.providers"] = {
         "type": "object",
         "additionalProperties": referred(Provider, definitions),

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from serinus_contracts import Keys, RolloutObserved, VerdictReached, from_entry
 from serinus_runtime.redis import connected
@@ -38,7 +39,7 @@ async def eventually(condition: Callable[[], Awaitable[bool]], what: str, second
 
 
 @pytest.fixture
-def stack() -> Iterator[tuple[DockerCompose, str]]:
+def stack(tmp_path: Path) -> Iterator[tuple[DockerCompose, str]]:
     if shutil.which("docker") is None or docker("info").returncode:
         pytest.skip("no Docker daemon answers here")
     if docker("compose", "version").returncode:
@@ -47,9 +48,14 @@ def stack() -> Iterator[tuple[DockerCompose, str]]:
     if missing:
         pytest.skip(f"images are not built (docker compose --profile demo build): {', '.join(missing)}")
     ports = {name: str(free_port()) for name in ("CONSOLE_PORT", "REDIS_PORT", "PROMETHEUS_PORT", "SIMULATOR_PORT")}
+    notifications = tmp_path / "notifications.yaml"
+    notifications.write_text(
+        "channels: {shop: json://simulator:9099/told}\nrules: [{kinds: [aborted, promoted], to: [shop]}]\n"
+    )
     # A project of its own, so that a stack that runs here already is left alone.
-    os.environ |= (settings := ports | {"COMPOSE_PROJECT_NAME": f"serinus-test-{os.getpid()}"})
-    compose = DockerCompose(ROOT, profiles=["demo"], wait=True, keep_volumes=False)
+    own = {"COMPOSE_PROJECT_NAME": f"serinus-test-{os.getpid()}", "SERINUS_NOTIFICATIONS": str(notifications)}
+    os.environ |= (settings := ports | own)
+    compose = DockerCompose(ROOT, profiles=["demo", "notify"], wait=True, keep_volumes=False)
     try:
         compose.start()
         yield compose, f"redis://serinus-reader:serinus@127.0.0.1:{ports['REDIS_PORT']}/0"
@@ -91,3 +97,11 @@ async def test_the_demo_profile_promotes_the_good_canary_and_aborts_the_bad_one_
         await eventually(done, "both releases to end", 240)
         outcomes = await ended()
         assert (outcomes["checkout"], outcomes["payments"]) == ("promoted", "aborted")
+
+        async def tried() -> bool:
+            """The shop takes no messages, so both stay in the outbox, with their tries counted."""
+            causes: Any = await client.hgetall(keys.notify("causes"))
+            tries: Any = await client.hgetall(keys.notify("tries"))
+            return {orjson.loads(causes[one])["kind"] for one in set(causes) & set(tries)} >= {"aborted", "promoted"}
+
+        await eventually(tried, "the notifier to try to tell of both", 30)
