@@ -1,0 +1,125 @@
+"""Growth and anomalies beside the judge on simulated pods, seeded: how often the healthy are held, the bad are found.
+
+    python -m benchmarks.beside [--quick] [--runs N]
+
+One stage of an hour, 120 looks at pods whose memory differs by 5 % and walks at random; errors are 1 % everywhere.
+Prints a table and closes with one line of JSON: {"benchmark": "beside", "figures": {...}, "missed": [...]}.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+from serinus_analyzer.domain import beside
+from serinus_contracts.events import Gauge, Pod, Proportion, Window
+from serinus_contracts.plan import AnalysisPlan, Gauged, PlanMetric
+from serinus_contracts.policy import Margin
+from serinus_contracts.selector import Selector
+
+from benchmarks._cost import snapshot
+from benchmarks._plans import plan, proportion
+
+LOOKS = 120
+REQUESTS = 500
+"""Of a pod in a look."""
+
+
+@dataclass(frozen=True)
+class World:
+    """`walk`: deviation of a step of ln memory a look. `growth` over the hour and `more` are the canary's alone."""
+
+    name: str
+    canary: int = 3
+    pods: int = 12
+    walk: float = 0.01
+    growth: float = 0.0
+    more: float = 0.0
+    may_abort: bool = False
+
+    @property
+    def healthy(self) -> bool:
+        return not self.growth and not self.more
+
+
+WORLDS = (
+    World("healthy, 3 of 12 pods"),
+    World("healthy, 1 of 10 pods", canary=1, pods=10),
+    World("healthy, growth may abort", may_abort=True),
+    World("50 % more over the hour", growth=0.5),
+    World("50 % more over the hour, walk of 0.2 %", growth=0.5, walk=0.002),
+    World("20 % more over the hour, walk of 0.2 %", growth=0.2, walk=0.002),
+    World("half as much again from the start", more=0.5),
+)
+
+
+def rule(world: World) -> AnalysisPlan:
+    query = Gauged(query=Selector.parse("memory"), value=())
+    memory = PlanMetric(name="memory", source=query, margin=Margin(), may_abort=world.may_abort)
+    return plan((proportion("errors", 1.25), memory), (0.25,), ("quiet",))
+
+
+def found(world: World, random: np.random.Generator) -> tuple[bool, bool, bool]:
+    """Whether growth and an anomaly stood in the way at any check of a run, and whether growth aborted."""
+    known = rule(world)
+    memory = beside.open(known)
+    names = [f"{'new' if i < world.canary else 'old'}-{i}" for i in range(world.pods)]
+    own = np.arange(world.pods) < world.canary
+    pods = tuple(
+        Pod(name=n, arm="canary" if o else "stable", started=0, ready=True) for n, o in zip(names, own, strict=True)
+    )
+    level = random.normal(0, 0.05, world.pods) + own * np.log1p(world.more)
+    walks = level + np.cumsum(random.normal(0, world.walk, (LOOKS, world.pods)), axis=0)
+    walks += np.outer(np.arange(1, LOOKS + 1) / LOOKS, own * np.log1p(world.growth))
+    errors = random.binomial(REQUESTS, 0.01, (LOOKS, world.pods))
+    grown = unlike = False
+    # A pod is known for longer than it warms up.
+    for number, (logs, failed) in enumerate(zip(walks, errors, strict=True), start=3):
+        values = dict(zip(names, (0.4 * np.exp(logs)).tolist(), strict=True))
+        counts = {name: (int(x), REQUESTS) for name, x in zip(names, failed, strict=True)}
+        arms = names[: world.canary], names[world.canary :]
+        window = Window(begin=30_000 * (number - 1), end=30_000 * number)
+        canary, stable = ({name: counts[name] for name in arm} for arm in arms)
+        used, there = ({name: values[name] for name in arm} for arm in arms)
+        look = snapshot(
+            {
+                "errors": Proportion(status="ok", window=window, canary=canary, stable=stable),
+                "memory": Gauge(status="ok", canary=used, stable=there),
+            },
+            number,
+            0,
+            60_000,
+            25,
+        ).model_copy(update={"pods": pods})
+        memory, _ = beside.look(known, memory, look)
+        grown |= any(row[2] <= row[5] for row in memory.growth.tolist())
+        last = memory.unlike.tolist()
+        unlike |= bool(last) and last[1] <= last[5]
+    return grown, unlike, memory.fallen is not None
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="40 runs of each world")
+    parser.add_argument("--runs", type=int, default=300, help="of each world")
+    given = parser.parse_args()
+    runs = 40 if given.quick else given.runs
+    figures: dict[str, float] = {}
+    missed = []
+    print(f"{runs} runs each\n{'world':<42} {'growth':>8} {'anomaly':>8} {'aborted':>8}")
+    for number, world in enumerate(WORLDS):
+        random = np.random.default_rng([1, number])
+        rates = np.mean([found(world, random) for _ in range(runs)], axis=0)
+        print(f"{world.name:<42} " + " ".join(f"{rate:>8.1%}" for rate in rates), flush=True)
+        for what, rate in zip(("growth", "anomaly", "aborted"), rates.tolist(), strict=True):
+            figures[f"{world.name}: {what}"] = round(rate, 4)
+            budget = rule(world).budget.false_abort
+            if world.healthy and rate > budget + 2 * np.sqrt(budget * (1 - budget) / runs):
+                missed.append(f"{world.name}: {what} {rate:.3f}, budget {budget}")
+    print(json.dumps({"benchmark": "beside", "figures": figures, "missed": missed}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
