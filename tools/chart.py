@@ -50,6 +50,8 @@ SPECIAL: dict[str, Schema] = {
     "image.registry": {"type": "string", "pattern": "^(.*/)?$"},
     "imagePullSecrets": OBJECTS,
     "prometheus.secrets": NAMES,
+    "redis.maxmemory": {"type": "string", "pattern": "^[0-9]+(kb|mb|gb)$"},
+    "redis.streamMaxlen": {"type": "integer", "minimum": 1000},
     "redis.tag": {"type": "string", "pattern": Settings.model_fields["redis_tag"].metadata[0].pattern},
     "rbac.namespaces": NAMES,
     "policies": TEXTS,

@@ -27,8 +27,9 @@ TOOLS = ("serinus", "make", "docker", "helm", "kubectl", "python", "pytest")
 OPTIONS = {
     "docker build": {"--target", "-t", "--build-arg", "--network"},
     "docker push": set(),
+    "docker history": set(),
     "docker run": {"--entrypoint"},
-    "docker compose": {"--profile", "-d", "--build", "--force-recreate"},
+    "docker compose": {"--profile", "-d", "-v", "--build", "--force-recreate"},
     "helm install": {"-n", "--create-namespace", "--set", "-f", "--version"},
     "helm upgrade": {"-n", "--set", "-f", "--version", "--reset-then-reuse-values"},
 }

@@ -83,6 +83,7 @@ spec:
         - name: SERINUS_REDIS_URL
           valueFrom: {secretKeyRef: {name: {{ include "serinus.redisSecret" $root }}, key: {{ $component }}}}
         - {name: SERINUS_REDIS_TAG, value: {{ $root.Values.redis.tag | quote }}}
+        - {name: SERINUS_STREAM_MAXLEN, value: {{ $root.Values.redis.streamMaxlen | int | quote }}}
         {{- with index . 2 }}
         {{- . | nindent 8 }}
         {{- end }}
