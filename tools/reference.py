@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
+import yaml
 from pydantic import BaseModel
 from serinus.app import app
 from serinus_collector.settings import CollectorSettings
+from serinus_console.adapters.web.application import described
 from serinus_console.notify_settings import NotifierSettings
 from serinus_console.settings import ConsoleSettings
 from serinus_contracts import CanaryPolicy
@@ -19,6 +21,7 @@ from serinus_controller.settings import ControllerSettings
 from serinus_runtime.settings import PREFIX, Settings, default_text
 from typer.main import get_command
 
+ALERTS = Path(__file__).parents[1] / "deploy" / "monitoring" / "alerts.yaml"
 NOTICE = "<!-- Written by `make docs`. -->\n"
 SETTINGS: dict[str, type[Settings]] = {
     "Every service": Settings,
@@ -43,6 +46,24 @@ REASONS: dict[Reason, tuple[str, str]] = {
     "liveness": ("hold", "pods of the canary restart or never become ready"),
     "anomaly": ("hold", "pods of the canary differ from stable's as a group, or one from the others"),
     "rule": ("any", "a judge with rules of its own (threshold, kayenta, ...) says so; the sentence says which rule"),
+}
+
+EXITS = {
+    0: "done; with `--wait`, promoted",
+    1: "an error: what and where stands on stderr",
+    2: "the command line is wrong; of a service, a setting or a file that it begins with",
+    3: "the release was aborted",
+    4: "inconclusive, or the time was up",
+}
+STATUSES = {
+    400: "the body cannot be read",
+    401: "no token, or one that is not valid here",
+    403: "read-only, no right to patch `rollouts/status` there, or a form of another session or site",
+    404: "nothing is kept of such a run, plan or report",
+    409: "not possible now, such as a command on a run that is over: `detail` says why",
+    422: "a parameter or field is wrong: `detail` names each",
+    429: "too many commands (`SERINUS_COMMAND_LIMIT`) or sign-ins; `Retry-After` in seconds",
+    503: "Redis or the cluster cannot be asked now, or too many streams are open; `Retry-After` where it is known",
 }
 
 UNITS = ("a duration: seconds, or text such as 30s, 5m, 1h30m", "Unix time in milliseconds")
@@ -157,6 +178,37 @@ def reasons() -> Iterator[str]:
         yield row(f"`{reason}`", verdict, meaning)
 
 
+def errors() -> Iterator[str]:
+    yield (
+        "# Errors\n\nWhy a run is held or aborted: [reason codes](reasons.md). Entries that nobody can read go to the "
+        "stream `dead-letters` with their error.\n\n## Exit codes\n\nOf `serinus` and of the services.\n"
+    )
+    yield from table("code", "means")
+    for code, meaning in EXITS.items():
+        yield row(f"`{code}`", meaning)
+    yield (
+        "\n## The console\n\nBelow `/v1` as `application/problem+json` (RFC 9457) with `title`, `status`, `detail` and "
+        "`instance`; `type` is `about:blank`, since the status says which kind it is.\n"
+    )
+    operations = [one for path in described().openapi()["paths"].values() for one in path.values()]
+    yield from table("status", "means")
+    for status in sorted({int(status) for one in operations for status in one["responses"]}):
+        if status >= 400:
+            yield row(f"`{status}`", STATUSES[status])
+
+
+def alerts() -> Iterator[str]:
+    yield (
+        "# Alerts\n\nOf [deploy/monitoring/alerts.yaml](../../deploy/monitoring/alerts.yaml), in the chart by "
+        "`prometheusRule.enabled`. Each has a runbook: what it means, where to look, what to do.\n"
+    )
+    yield from table("alert", "severity", "after", "says")
+    for group in yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"]:
+        for rule in group["rules"]:
+            link = f"[{rule['alert']}](../runbooks.md#{rule['alert'].lower()})"
+            yield row(link, rule["labels"]["severity"], rule.get("for", ""), rule["annotations"]["description"])
+
+
 def commands() -> Iterator[str]:
     yield (
         "# Commands\n\nExit codes: 0 pass, 1 error, 2 usage, 3 aborted, 4 inconclusive or timeout. `-o json` where "
@@ -177,7 +229,15 @@ def commands() -> Iterator[str]:
             yield row(what, given, (getattr(one, "help", "") or "") + variable)
 
 
-PAGES = {"settings": settings, "policy": policy, "events": events, "reasons": reasons, "commands": commands}
+PAGES = {
+    "settings": settings,
+    "policy": policy,
+    "events": events,
+    "reasons": reasons,
+    "commands": commands,
+    "errors": errors,
+    "alerts": alerts,
+}
 
 
 def pages() -> Iterator[tuple[str, str]]:

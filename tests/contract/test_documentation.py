@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from jsonschema import Draft7Validator
 from serinus.app import app
 from typer.testing import CliRunner
 
+from tools.chart import SCHEMA
 from tools.reference import PAGES, SETTINGS, pages
 
 ROOT = Path(__file__).parents[2]
@@ -18,6 +20,7 @@ REFERENCE = DOCS / "reference"
 PATTERNS = ("*.md", "docs/*.md", "docs/adr/*.md", "deploy/**/*.md", "examples/**/*.md")
 TEXTS = sorted(path for pattern in PATTERNS for path in ROOT.glob(pattern))
 FENCE = re.compile(r"^ *```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+VALUES = json.loads(SCHEMA.read_text())
 OTHER_VARIABLES = {
     "SERINUS_PROMETHEUS": "docker-compose.yml",
     "SERINUS_CONSOLE_AUTH": "docker-compose.yml",
@@ -60,6 +63,8 @@ def test_yaml_that_is_shown_is_read_and_a_policy_in_it_is_right(text: str, tmp_p
             file.write_text(yaml.safe_dump(document))
             told = CliRunner().invoke(app, ["validate", str(file)])
             assert told.exit_code == 0, told.output
+        elif isinstance(document, dict) and "kind" not in document and document.keys() <= VALUES["properties"].keys():
+            assert [error.message for error in Draft7Validator(VALUES).iter_errors(document)] == []
 
 
 @pytest.mark.parametrize("text", each("json"))
