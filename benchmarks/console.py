@@ -7,6 +7,7 @@ something was told, as a browser does. Half of the pages are overviews, which he
 import argparse
 import asyncio
 import json
+import os
 import sys
 import tempfile
 import time
@@ -181,6 +182,7 @@ async def measure(server: RedisServer, folder: Path, *, runs: int, pages: int, p
                 "page answers, worst ms": max(answers),
                 "memory of the console, MB": status(child.pid, "VmHWM"),
                 "cores of the console": used,
+                "load average of the machine": os.getloadavg()[0],
             }
 
 

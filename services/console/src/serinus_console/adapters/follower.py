@@ -56,6 +56,7 @@ class Follower:
         for key, entries in answer:
             for entry, fields in entries:
                 await self._news(self._streams[key], entry.decode(), fields)
+                await asyncio.sleep(0)  # pages are answered between the entries of a long read
         await self._hear()
         return 0.0
 
@@ -64,7 +65,6 @@ class Follower:
         if not self._runs.loaded:
             return 0.1
         if not self._past:
-            self._runs.past_known = True
             return 60.0
         name, before = self._past[0]
         entries: Any = await self._client.xrevrange(self._keys.stream(name), max=before, count=BATCH)

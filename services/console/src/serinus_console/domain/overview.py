@@ -13,20 +13,19 @@ from serinus_console.domain.state import State, state_of
 class Line(NamedTuple):
     card: Card
     state: State
-    next: str
+    now: Millis
+
+    @property
+    def next(self) -> str:
+        return next_step(self.card, self.now)
 
 
 def lines(cards: Iterable[Card], now: Millis, wanted: str = "") -> list[Line]:
-    """Live runs by urgency, then ended ones by time; `wanted` is part of a namespace, name or hash."""
+    """Live runs by urgency, then ended ones by time; `wanted` is part of a namespace, name, cluster or hash."""
     wanted = wanted.strip().lower()
-    found = [(card, state_of(card, now)) for card in cards if wanted in _text(card)]
-    found.sort(key=lambda pair: (pair[1].urgency, -pair[0].observed.stage_started, pair[0].id))
-    return [Line(card, state, "") for card, state in found]
-
-
-def told(line: Line, now: Millis) -> Line:
-    """With what happens next: made for the shown ones only."""
-    return line._replace(next=next_step(line.card, now))
+    found = [Line(card, state_of(card, now), now) for card in cards if not wanted or wanted in _text(card)]
+    found.sort(key=lambda line: (line.state.urgency, -line.card.observed.stage_started, line.card.id))
+    return found
 
 
 def _text(card: Card) -> str:

@@ -53,6 +53,21 @@ class Series:
             }
             yield Point(end, weight, verdict, log_abort, metrics)
 
+    @property
+    def ends(self) -> Sequence[Millis]:
+        return self._ends
+
+    @property
+    def evidence(self) -> Sequence[float]:
+        """The combined ln M of each point."""
+        return [log_abort for _, _, log_abort in self._heads]
+
+    def rates(self, name: str) -> tuple[Sequence[float], Sequence[float]]:
+        """A metric's rates at each point, canary's and stable's."""
+        at = _FIELDS * self.names.index(name)
+        pairs = [(row[at], row[at + 1]) if at < len(row) else (NAN, NAN) for row in self._rows]
+        return [canary for canary, _ in pairs], [stable for _, stable in pairs]
+
     def add(self, said: VerdictReached) -> None:
         """A look; one that is older than the first is put before it, one that is known is ignored."""
         if self._ends and self._ends[0] <= said.end <= self._ends[-1]:

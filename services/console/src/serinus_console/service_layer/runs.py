@@ -52,18 +52,22 @@ class Feed:
     def empty(self) -> bool:
         return self._waiting.empty()
 
-    async def next(self, seconds: float) -> News | None:
-        """The next news; None if there was none for so long, or the feed is closed."""
+    async def next(self, seconds: float) -> Sequence[News]:
+        """All that waits, at least one; none if there was none for so long, or the feed is closed."""
         try:
-            return await asyncio.wait_for(self._waiting.get(), seconds)
+            async with asyncio.timeout(seconds):
+                found = [await self._waiting.get()]
         except TimeoutError:
-            return None
+            return ()
+        while not self._waiting.empty():
+            found.append(self._waiting.get_nowait())
+        return [news for news in found if news]
 
 
 @dataclass
 class Runs:
     """`heard` is when Redis last answered (ms, own clock), `offset` Redis' clock minus ours; `loaded` once the present
-    is known, `past_known` once the streams' past is."""
+    is known."""
 
     stories: dict[str, Story] = field(default_factory=dict)
     position: dict[Stream, str] = field(default_factory=lambda: dict.fromkeys(FOLLOWED, "0-0"))
@@ -71,7 +75,6 @@ class Runs:
     loaded: bool = False
     heard: Millis = 0
     offset: int = 0
-    past_known: bool = False
 
     def take(self, event: Event) -> Story | None:
         """What was told of a run; None of one that was never observed."""

@@ -4,7 +4,7 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from serinus_console.adapters.web import api, pages, problems
+from serinus_console.adapters.web import api, login, pages, problems
 from serinus_console.adapters.web.middleware import ETags, SecurityHeaders
 from serinus_console.adapters.web.site import Site
 
@@ -27,6 +27,7 @@ def described() -> FastAPI:
     problems.install(app, pages.problem_page)
     app.include_router(api.router)
     app.include_router(pages.router)
+    app.include_router(login.router)
     app.mount("/static", StaticFiles(packages=[(__package__, "static")]))
     return app
 

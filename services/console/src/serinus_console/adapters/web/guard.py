@@ -42,6 +42,11 @@ class Guard:
     user_header: str
     groups_header: str
 
+    @property
+    def by_token(self) -> bool:
+        """Whether people sign in here, by a form."""
+        return self.auth in ("token", "kubernetes")
+
     async def asker(self, request: Request) -> Asker | None:
         """Who asks; None if nobody says who they are. Raises 401 for a token that is not good (any more), 503."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")

@@ -1,26 +1,22 @@
 """The HTML pages: whole without JavaScript; with it, the same page is fetched again when something was told."""
 
 import asyncio
-import hashlib
 import json
 from collections import Counter
-from importlib.resources import files
+from collections.abc import Sequence
+from math import isnan
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form, Query, Request
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
 from pydantic import ValidationError
 from serinus_contracts.events import Verb
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from serinus_console.adapters.web.api import Here, Of
-from serinus_console.adapters.web.documents import course
-from serinus_console.adapters.web.guard import COOKIE, Asker, same_site
 from serinus_console.adapters.web.problems import Refused
+from serinus_console.adapters.web.rendering import asker_of, render
 from serinus_console.adapters.web.site import Site
-from serinus_console.domain import metrics, overview, page, wording
+from serinus_console.domain import metrics, overview, page
 from serinus_console.domain.next_step import next_step
 from serinus_console.domain.state import is_stale, state_of
 from serinus_console.domain.story import Story
@@ -28,83 +24,17 @@ from serinus_console.service_layer.ask import NotNowError, command, sendable
 
 RUN = "/runs/{cluster}/{uid}/{hash_}/{attempt}"
 ON_PAGE = 50
-LONGEST_TOKEN = 16_384
 router = APIRouter(include_in_schema=False)
 Text = Annotated[str, Form(max_length=1000)]
-
-_templates = Environment(
-    loader=PackageLoader(__package__),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_templates.globals |= {
-    name: getattr(wording, name) for name in ("clock", "iso", "moment", "percent", "words", "edge")
-} | {"path": Site.path}
-
-
-def _version() -> str:
-    """Changes with the style and the script, so that a browser never mixes two versions."""
-    static = files(__package__).joinpath("static")
-    both = b"".join(static.joinpath(name).read_bytes() for name in ("console.css", "console.js"))
-    return hashlib.sha256(both).hexdigest()[:8]
-
-
-_VERSION = _version()
-_templates.globals["static"] = lambda name: f"/static/{name}?{_VERSION}"
-
-
-def _sentence(text: str) -> Markup:
-    """The verdict stands out of its sentence."""
-    verdict, colon, rest = text.partition(": ")
-    return Markup("<b>{}</b>{} {}").format(verdict, colon.strip(), rest) if colon else escape(text)
-
-
-_templates.globals["sentence"] = _sentence
-
-
-def render(
-    request: Request, site: Site, name: str, asker: Asker | None = None, status: int = 200, **fields: Any
-) -> Response:
-    now = site.now()
-
-    def ago(then: int) -> Markup:
-        shown = wording.ago(then, now)
-        return Markup('<time datetime="{}" title="{}" data-ago>{}</time>').format(
-            wording.iso(then), wording.moment(then), shown
-        )
-
-    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    html = _templates.get_template(name).render(
-        site=site,
-        now=now,
-        ago=ago,
-        here=here,
-        asker=asker,
-        csrf=site.guard.form_token(asker.session) if asker else "",
-        away=(site.clock() - site.runs.heard) / 1000 if site.runs.loaded else 0,
-        **fields,
-    )
-    return HTMLResponse(html, status)
-
-
-async def asker_of(request: Request, site: Site) -> Asker | None:
-    """Who looks; a token that is no good any more looks like nobody."""
-    try:
-        return await site.guard.asker(request)
-    except Refused:
-        return None
 
 
 @router.get("/")
 async def show_runs(
     request: Request, site: Here, q: Annotated[str, Query(max_length=200)] = "", page: Annotated[int, Query(ge=1)] = 1
 ) -> Response:
-    now = site.now()
-    found = overview.lines(site.runs.cards(), now, q)
+    found = overview.lines(site.runs.cards(), site.now(), q)
     pages = max(1, -(-len(found) // ON_PAGE))
-    shown = [overview.told(line, now) for line in found[ON_PAGE * (page - 1) : ON_PAGE * page]]
+    shown = found[ON_PAGE * (page - 1) : ON_PAGE * page]
     groups = [
         ("Want a person", [line for line in shown if line.state.urgency <= 2]),
         ("Under way", [line for line in shown if 2 < line.state.urgency < 9]),
@@ -135,7 +65,8 @@ async def show_run(request: Request, site: Here, story: Of) -> Response:
     healthy, notes = page.health(card, stale)
     latest = next(iter(site.runs.of_rollout(run.namespace, run.name)), story)
     rows = metrics.rows(card.verdict, card.plan) if card.verdict else []
-    charted = {row.name for row in rows if row.canary and not row.limit}
+    shown = {row.name for row in rows if row.canary and not row.limit}
+    charted = [name for name in story.series.names if name in shown]
     return render(
         request,
         site,
@@ -157,8 +88,8 @@ async def show_run(request: Request, site: Here, story: Of) -> Response:
         rows=rows,
         points=len(story.series),
         complete=story.first_look in (None, 1),
-        course=_chart(story),
-        charted=[name for name in story.series.names if name in charted],
+        course=_chart(story, charted),
+        charted=charted,
         stages=page.stages(story),
         audit=page.audit(story, now),
         pods=page.pods(card),
@@ -176,15 +107,13 @@ def _commands(story: Story) -> list[str]:
     ]
 
 
-def _chart(story: Story) -> str:
+def _chart(story: Story, names: Sequence[str]) -> str:
     """The course for the charts: columns, which are short. The line of the evidence is where it aborts."""
-    points = [course(point) for point in story.series]
-    columns: dict[str, Any] = {"t": [point["end"] // 1000 for point in points]}
-    columns["evidence"] = [[round(point["log_abort"], 2) for point in points]]
-    for name in story.series.names:
-        found = [point["metrics"].get(name) or {} for point in points]
-        columns[f"m:{name}"] = [[one.get(arm) for one in found] for arm in ("canary", "stable")]
-    plan = story.card.plan
+    series, plan = story.series, story.card.plan
+    columns: dict[str, Any] = {"t": [end // 1000 for end in series.ends]}
+    columns["evidence"] = [[round(one, 2) for one in series.evidence]]
+    for name in names:
+        columns[f"m:{name}"] = [[None if isnan(rate) else round(rate, 6) for rate in arm] for arm in series.rates(name)]
     return json.dumps({"columns": columns, "alpha": plan.budget.false_abort if plan else None}, separators=(",", ":"))
 
 
@@ -222,68 +151,6 @@ async def ask(
             break
         await asyncio.sleep(0.02)
     return RedirectResponse(f"/runs/{card.id}", 303)
-
-
-@router.get("/login")
-async def show_login(request: Request, site: Here, next: str = "/") -> Response:  # noqa: A002
-    return _login(request, site, next)
-
-
-def _login(request: Request, site: Site, back: str, error: str = "", status: int = 200) -> Response:
-    if site.guard.auth not in ("token", "kubernetes"):
-        raise Refused(404, "nobody signs in here")
-    return render(
-        request, site, "login.html", None, status, next=_local(back), error=error, audience=site.guard.audience
-    )
-
-
-@router.post("/login")
-async def login(
-    request: Request,
-    site: Here,
-    token: Annotated[str, Form(max_length=LONGEST_TOKEN)],
-    next: Annotated[str, Form(max_length=1000)] = "/",  # noqa: A002
-) -> Response:
-    if site.guard.auth not in ("token", "kubernetes"):
-        raise Refused(404, "nobody signs in here")
-    same_site(request)
-    if wait := site.guard.logins.wait(request.client.host if request.client else ""):
-        raise Refused(429, f"too many attempts: try again in {wait} s", Retry_After=str(wait))
-    try:
-        await site.guard.verified(token.strip())
-    except Refused as error:
-        return _login(request, site, next, str(error.detail), error.status_code)
-    answer = RedirectResponse(_local(next), 303)
-    secure = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))
-    answer.set_cookie(
-        COOKIE,
-        await site.guard.sessions.begin(token.strip()),
-        max_age=site.guard.sessions.seconds,
-        httponly=True,
-        samesite="strict",
-        secure=secure,
-    )
-    return answer
-
-
-@router.post("/logout")
-async def logout(request: Request, site: Here, csrf: Text = "") -> Response:
-    session = request.cookies.get(COOKIE, "")
-    same_site(request)
-    if session:
-        if not site.guard.knows(session, csrf):
-            raise Refused(403, "the form is not of this session: load the page again")
-        await site.guard.sessions.end(session)
-    answer = RedirectResponse("/", 303)
-    answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
-    return answer
-
-
-def _local(path: str) -> str:
-    """A path of ours, never another site."""
-    parts = urlsplit(path)
-    safe = path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.netloc and path.isprintable()
-    return path if safe else "/"
 
 
 async def problem_page(request: Request, status: int, title: str, detail: str) -> Response:
