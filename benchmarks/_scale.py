@@ -8,11 +8,11 @@ from serinus_contracts import Keys
 from serinus_runtime.redis import Client, connected
 
 from benchmarks._analyzing import MANY, by_service, cpu_of, processes
+from benchmarks._figures import Figures
 from benchmarks._looks import Looks, publish
 from benchmarks._plans import six_metrics
 from tests.servers import RedisServer
 
-Figures = dict[str, float]
 RATE = 3333
 
 

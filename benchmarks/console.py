@@ -6,7 +6,6 @@ something was told, as a browser does. Half of the pages are overviews, which he
 
 import argparse
 import asyncio
-import json
 import os
 import sys
 import tempfile
@@ -25,17 +24,17 @@ from serinus_controller.adapters.registry import RedisRegistry
 from serinus_runtime.clock import now_ms
 from serinus_runtime.redis import Client, connected
 
+from benchmarks._figures import Figures, Goals, close, missed, table
 from tests.servers import RedisServer, free_port, redis_binary
 from tests.topologies import started
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 INTERVAL = 30.0
-GOALS = {
-    "page answers, p99 ms": 200.0,
-    "page answers, worst ms": 200.0,
-    "memory of the console, MB": 200.0,
+GOALS: Goals = {
+    "page answers, p99 ms": ("at most", 200.0),
+    "page answers, worst ms": ("at most", 200.0),
+    "memory of the console, MB": ("at most", 200.0),
 }
-Figures = dict[str, float]
 
 
 def example(kind: type[E]) -> E:
@@ -210,11 +209,8 @@ def main(arguments: list[str]) -> int:
         (Path(folder) / "redis").mkdir()
         with started(RedisServer(redis_binary(), Path(folder) / "redis")) as server:
             figures = asyncio.run(measure(server, Path(folder), **size))
-    for name, value in figures.items():
-        goal = f"   goal: at most {GOALS[name]:g}" if name in GOALS else ""
-        print(f"{name:42} {value:>12,.2f}{goal}")
-    missed = [] if options.quick else [name for name, goal in GOALS.items() if figures[name] > goal]
-    print(json.dumps({"benchmark": "console", "figures": figures, "missed": missed}))
+    print(table(figures, GOALS))
+    close("console", figures, [] if options.quick else missed(figures, GOALS))
     return 0
 
 

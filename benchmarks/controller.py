@@ -27,8 +27,10 @@ from serinus.demo.processes import Child, Family, family
 from serinus.demo.run import server
 from serinus_contracts import DecisionTaken, Keys, RolloutObserved, VerdictReached, from_entry, seal, to_entry
 
+from benchmarks._figures import Goals, close, missed, table
+
 KEYS = Keys("benchmark")
-GOAL_RSS, GOAL_P99 = 200.0, 100.0
+GOALS: Goals = {"rss_mib": ("at most", 200.0), "p99_ms": ("at most", 100.0)}
 STEPS = [{"setWeight": 5}, {"pause": {}}, {"setWeight": 50}, {"pause": {}}]
 POLICY = {
     "apiVersion": "serinus.dev/v1",
@@ -49,16 +51,8 @@ def main() -> int:
     rollouts, verdicts = (100, 100) if quick else (1000, 500)
     with family(Path(tempfile.mkdtemp(prefix="serinus-benchmark-"))) as children, server(None) as redis:
         figures = asyncio.run(measure(children, redis, rollouts, verdicts))
-    missed = [
-        f"{name}: {figures[name]:g}, at most {goal:g}"
-        for name, goal in (("rss_mib", GOAL_RSS), ("p99_ms", GOAL_P99))
-        if figures[name] > goal
-    ]
-    print(f"{'figure':28} {'measured':>10} {'goal':>8}")
-    goals = {"rss_mib": GOAL_RSS, "p99_ms": GOAL_P99}
-    for name, value in figures.items():
-        print(f"{name:28} {value:>10g} {goals.get(name, ''):>8}")
-    print(json.dumps({"benchmark": "controller", "figures": figures, "missed": missed}))
+    print(table(figures, GOALS))
+    close("controller", figures, missed(figures, GOALS))
     return 0
 
 

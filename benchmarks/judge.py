@@ -6,7 +6,6 @@ Prints tables as it goes and closes with one line of JSON: {"benchmark": "judge"
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ import numpy as np
 
 from benchmarks import _cost, _serinus
 from benchmarks._demo import demo
+from benchmarks._figures import close
 from benchmarks._peers import PEERS, Rule
 from benchmarks._serinus import ALPHA, BETA, Known, Outcome
 from benchmarks._worlds import Drawn, Noise, World, chunks
@@ -114,7 +114,7 @@ def main() -> int:
         options.table.write_text(table.text)
     if options.plot:
         options.plot.write_text(_cost.picture())
-    print(json.dumps({"benchmark": "judge", "figures": figures, "missed": missed}))
+    close("judge", figures, missed)
     return 0
 
 

@@ -6,7 +6,6 @@ it says the same on a busy machine, wall time is not.
 
 import argparse
 import asyncio
-import json
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,14 +16,14 @@ from serinus_runtime.redis import connected
 
 from benchmarks._analyzing import Spent, by_bare_loop, by_service
 from benchmarks._collecting import collecting
+from benchmarks._figures import Figures, Goals, close, missed, table
 from benchmarks._looks import Looks, publish
 from benchmarks._plans import six_metrics
 from benchmarks._scale import evidence_bytes, several, sustained
 from tests.servers import RedisServer, redis_binary
 from tests.topologies import started
 
-Figures = dict[str, float]
-GOALS = {
+GOALS: Goals = {
     "service against bare loop": ("at least", 0.9),
     "CPU per look, dearest against cheapest number of runs": ("at most", 1.2),
     "evidence, bytes a run in Redis": ("at most", 8192),
@@ -90,27 +89,16 @@ async def measure(quick: bool) -> Figures:
             parts.append(collecting(server, folder, runs=1000, seconds=60))
         for part in parts:
             figures = await part
-            print(table(figures), flush=True)
+            print(table(figures, GOALS), flush=True)
             found |= figures
     return found
-
-
-def table(found: Figures) -> str:
-    lines = []
-    for name, value in found.items():
-        word, goal = GOALS.get(name, ("", 0.0))
-        met = value >= goal if word == "at least" else value <= goal
-        note = f"{word} {goal:,g}: {'met' if met else 'MISSED'}" if word else ""
-        shown = f"{value:,.2f}" if abs(value) < 10 else f"{value:,.0f}"
-        lines.append(f"{name:<60}{shown:>12}  {note}")
-    return "\n".join(lines)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks.pipeline")
     parser.add_argument("--quick", action="store_true", help="in under a minute, on fewer looks")
     found = asyncio.run(measure(parser.parse_args().quick))
-    print(json.dumps({name: round(value, 4) for name, value in found.items()}))
+    close("pipeline", found, missed(found, GOALS))
     return 0
 
 
