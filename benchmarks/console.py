@@ -210,7 +210,7 @@ def main(arguments: list[str]) -> int:
         with started(RedisServer(redis_binary(), Path(folder) / "redis")) as server:
             figures = asyncio.run(measure(server, Path(folder), **size))
     print(table(figures, GOALS))
-    close("console", figures, [] if options.quick else missed(figures, GOALS))
+    close("console", figures, missed(figures, GOALS))
     return 0
 
 
