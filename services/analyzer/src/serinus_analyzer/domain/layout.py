@@ -1,7 +1,7 @@
 """From a plan to channels: which counts are tested, in which order, and with what share of the budget."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from serinus_contracts.plan import AnalysisPlan, PlanMetric
@@ -56,6 +56,16 @@ class Layout:
     log_share: Floats
     weight: Floats
     log_weight: Floats
+
+    @cached_property
+    def starts(self) -> tuple[int, ...]:
+        """`first` as plain numbers."""
+        return tuple(self.first.tolist())
+
+    @cached_property
+    def shares(self) -> tuple[float, ...]:
+        """`weight` likewise."""
+        return tuple(self.weight.tolist())
 
 
 @lru_cache(maxsize=4096)

@@ -66,6 +66,8 @@ def unlike(plan: AnalysisPlan, scheme: Scheme, memory: Memory) -> str:
 def reported(report: Callable[[], tuple[MetricVerdict, ...]], found: Beside) -> tuple[MetricVerdict, ...]:
     """The judge's metrics, and the gauges that it has not judged itself."""
     known = report()
+    if not scheme_of(found.plan).gauges:
+        return known
     names = {metric.name for metric in known}
     return (*known, *(gauge for gauge in _gauges(found) if gauge.name not in names))
 

@@ -4,12 +4,14 @@ Building the published models costs about as much as the judgement itself, so it
 the sentence needs the numbers of one or two metrics only.
 """
 
+from functools import cached_property
 from math import isnan
 from typing import Any, NamedTuple
 
+import numpy as np
 from pydantic import TypeAdapter
 from serinus_contracts.events import Label, MetricsCollected, MetricStatus, MetricVerdict, Traffic
-from serinus_contracts.plan import AnalysisPlan
+from serinus_contracts.plan import AnalysisPlan, PlanLimit, PlanMetric
 from serinus_contracts.policy import Margin
 
 from serinus_analyzer.domain import power
@@ -63,9 +65,17 @@ class Row(NamedTuple):
     detail: str
 
 
-class _Lists(NamedTuple):
-    run: list[list[float]]
-    stage: list[list[float]]
+class _Numbers(NamedTuple):
+    """State, noise and findings as plain lists: reading single numbers out of arrays is slow. Per channel run, stage
+    (x, n, y, m), past (events, trials), look (x, n, y, m), phi of the stage, kappa, measured; per test total, bound."""
+
+    run: list[list[int]]
+    stage: list[list[int]]
+    past: list[list[float]]
+    look: list[list[float]]
+    phi: list[float]
+    kappa: list[float]
+    measured: list[bool]
     total: list[float]
     bound: list[float | None]
 
@@ -88,7 +98,6 @@ class Report:
         self.counted = counted
         self.found = found
         self.looks = looks
-        self._lists: _Lists | None = None
 
     def label(self, group: int) -> Label:
         """One word for a metric or limit."""
@@ -126,23 +135,24 @@ class Report:
     def log_proceed(self, group: int) -> float:
         """ln N of a metric: the least of its channels'."""
         first = self.layout.channels.abort + self.layout.proceed_first[group]
-        return float(self.found.log_total[first : first + self.layout.size[group]].min())
+        return min(self._numbers.total[first : first + self.layout.size[group]])
 
     def rows(self, group: int) -> list[Row]:
         """The channels of a metric or limit."""
         plan, layout = self.plan, self.layout
-        first = int(layout.first[group])
+        first = layout.starts[group]
         if group >= len(plan.metrics):
             limit, rate = plan.limits[group - len(plan.metrics)], is_rate(plan.metrics[self.limited(group)])
             margin = Margin(ratio=0, absolute=limit.share)
             edges: Edges = (limit.edge, limit.edge, None)
             falling = limit.better == "higher"
             # the interval of a complement is about those that fail: turned over it would be no ratio to the limit
-            return [self._row(first, first, None, margin, edges, falling and rate, "", complement=falling and not rate)]
-        metric, ok = plan.metrics[group], self.label(group) == "ok"
+            complement = falling and not rate
+            return [self._row(group, first, first, None, margin, edges, falling and rate, complement=complement)]
+        metric = plan.metrics[group]
         test = layout.channels.abort + layout.proceed_first[group]
         if metric.source.kind == "proportion":
-            return [self._row(first, first, test, metric.margin, _NO_EDGES, metric.better == "higher", "", ok=ok)]
+            return [self._row(group, first, first, test, metric.margin, _NO_EDGES, metric.better == "higher")]
         before = sum(one.source.kind == "distribution" for one in plan.metrics[:group])
         known = self.evidence.pairs[before] or ()
         late = layout.channels.tests.channel[test : test + len(known)].tolist()
@@ -151,41 +161,42 @@ class Report:
             index, proceed = first + slot, test + slot
             if pair.abort is None and pair.proceed is None:
                 edges = (pair.stable, pair.stable, pair.quantile)
-                rows.append(self._row(index, index, proceed, _COARSE, edges, False, COARSE_DETAIL, ok=ok))
+                rows.append(self._row(group, index, index, proceed, _COARSE, edges, False, COARSE_DETAIL))
                 continue
-            rows.append(self._latency(index, index, None, pair, pair.abort))
-            rows.append(self._latency(late[slot], None, proceed, pair, pair.proceed))
+            rows.append(self._latency(group, index, index, None, pair, pair.abort))
+            rows.append(self._latency(group, late[slot], None, proceed, pair, pair.proceed))
         return rows
 
-    def _latency(self, place: int, abort: int | None, proceed: int | None, pair: Pair, own: float | None) -> Row:
+    def _latency(
+        self, group: int, place: int, abort: int | None, proceed: int | None, pair: Pair, own: float | None
+    ) -> Row:
         margin, detail = (_COARSE, COARSE_DETAIL) if own is None else (_SAME, "")
         edges = (pair.stable if own is None else own, pair.stable, pair.quantile)
-        return self._row(place, abort, proceed, margin, edges, False, detail)
+        return self._row(group, place, abort, proceed, margin, edges, False, detail)
 
     def _row(
         self,
+        group: int,
         place: int,
         abort: int | None,
         proceed: int | None,
         margin: Margin,
         edges: Edges,
         falling: bool,
-        detail: str,
-        *,
-        ok: bool = False,
+        detail: str = "",
         complement: bool = False,
     ) -> Row:
-        """The channel at `place`, and its tests, if it has them."""
-        numbers = self._lists or self._read()
-        x, n, y, m = map(int, numbers.run[place])
-        u, k, v, j = map(int, numbers.stage[place])
+        """The group's channel at `place`, and its tests, if it has them."""
+        numbers = self._numbers
+        x, n, y, m = numbers.run[place]
+        u, k, v, j = numbers.stage[place]
         if complement:
             x, y, u, v = n - x, m - y, k - u, j - v
         worse = None if abort is None else numbers.bound[abort]
         better = None if proceed is None else numbers.bound[proceed]
         if worse is not None and better is not None and (worse < better if falling else worse > better):
             # The stage contradicts the run: the canary has changed. What agrees with the label is told.
-            worse, better = (None, better) if ok else (worse, None)
+            worse, better = (None, better) if self.label(group) == "ok" else (worse, None)
         return Row(
             Counts(x, n),
             Counts(y, m),
@@ -200,55 +211,70 @@ class Report:
             detail,
         )
 
-    def _read(self) -> "_Lists":
-        """State and findings as plain lists: reading single numbers out of arrays is slow."""
-        state, found = self.evidence.state, self.found
-        bound = [None if isnan(v) else v for v in found.bound.tolist()]
-        run, stage = state.run.T.tolist(), state.stage.T.tolist()
-        self._lists = _Lists(run, stage, found.log_total.tolist(), bound)
-        return self._lists
+    @cached_property
+    def _numbers(self) -> _Numbers:
+        state, noise, found = self.evidence.state, self.evidence.noise, self.found
+        return _Numbers(
+            run=state.run.T.astype(np.int64).tolist(),
+            stage=state.stage.T.astype(np.int64).tolist(),
+            past=state.past.T.tolist(),
+            look=self.counted.counts.T.tolist(),
+            phi=noise.phi[self.stage].tolist(),
+            kappa=noise.kappa.tolist(),
+            measured=noise.measured.tolist(),
+            total=found.log_total.tolist(),
+            bound=[None if isnan(v) else v for v in found.bound.tolist()],
+        )
 
     def visible(self, group: int) -> float | None:
         """From which rate on the first channel of a group would be found worse by the end of the stage."""
-        first, noise = int(self.layout.first[group]), self.evidence.noise
-        ratio, absolute, falling, rate = self.layout.channels.constants[first]
-        events, trials = self.evidence.state.past[:, first].tolist()
-        alpha = self.plan.budget.false_abort * float(self.layout.weight[group]) / self.layout.size[group]
-        _, n, _, m = self.counted.counts[:, first].tolist()
-        phi, kappa = float(noise.phi[self.stage, first]), float(noise.kappa[first])
+        layout, numbers, first = self.layout, self._numbers, self.layout.starts[group]
+        ratio, absolute, falling, rate = layout.channels.constants[first]
+        events, trials = numbers.past[first]
+        alpha = self.plan.budget.false_abort * layout.shares[group] / layout.size[group]
+        _, n, _, m = numbers.look[first]
         b = (events + 0.5) / (trials + 1)
+        phi, kappa = numbers.phi[first], numbers.kappa[first]
         return power.visible(n, m, b, ratio, absolute, rate, falling, self.looks, phi, kappa, alpha)
 
     def models(self) -> tuple[MetricVerdict, ...]:
         """What is published, made by one call from plain dictionaries: a third of the time of making each model."""
-        metrics, noise, stage = len(self.plan.metrics), self.evidence.noise, self.stage
-        entries: list[Fields] = []
-        for group, (first, weight) in enumerate(
-            zip(self.layout.first.tolist(), self.layout.weight.tolist(), strict=True)
-        ):
-            reading, rows = self.reading(group), self.rows(group)
-            entry: Fields = {
-                "label": self.label(group),
-                "status": reading.status,
-                "share": weight,
-                "log_abort": self.found.groups[group],
-                "run": [_fields(row) for row in rows],
-                "stage": [_counts(counts) for row in rows for counts in (row.canary_now, row.stable_now)],
-                "calibrated": bool(noise.measured[first]),
-                "phi": float(noise.phi[stage, first]),
-                "kappa": float(noise.kappa[first]),
-                "visible": self.visible(group),
-            }
-            if group < metrics:
-                metric = self.plan.metrics[group]
-                entry |= {"name": metric.name, "better": metric.better, "critical": metric.critical}
-                entry |= {"log_proceed": self.log_proceed(group), "detail": reading.detail}
-            else:
-                limit = self.plan.limits[group - metrics]
-                entry |= {"name": limit.name, "better": limit.better, "limit": True}
-                entry["detail"] = self.counted.details.get(limit.name, "")
-            entries.append(entry)
-        return _MODELS.validate_python(entries)
+        metrics = [self._metric(group, metric) for group, metric in enumerate(self.plan.metrics)]
+        limits = [self._limit(group, limit) for group, limit in enumerate(self.plan.limits, len(metrics))]
+        return _MODELS.validate_python(metrics + limits)
+
+    def _metric(self, group: int, metric: PlanMetric) -> Fields:
+        return self._group(group) | {
+            "name": metric.name,
+            "better": metric.better,
+            "critical": metric.critical,
+            "log_proceed": self.log_proceed(group),
+            "detail": self.counted.readings[group].detail,
+        }
+
+    def _limit(self, group: int, limit: PlanLimit) -> Fields:
+        detail = self.counted.details.get(limit.name, "")
+        return self._group(group) | {"name": limit.name, "better": limit.better, "limit": True, "detail": detail}
+
+    def _group(self, group: int) -> Fields:
+        """What metrics and limits have in common."""
+        rows, numbers, first = self.rows(group), self._numbers, self.layout.starts[group]
+        return {
+            "label": self.label(group),
+            "status": self.reading(group).status,
+            "share": self.layout.shares[group],
+            "log_abort": self.found.groups[group],
+            "run": [_fields(row) for row in rows],
+            "stage": [
+                {"events": events, "trials": trials}
+                for row in rows
+                for events, trials in (row.canary_now, row.stable_now)
+            ],
+            "calibrated": numbers.measured[first],
+            "phi": numbers.phi[first],
+            "kappa": numbers.kappa[first],
+            "visible": self.visible(group),
+        }
 
     @property
     def calibrated(self) -> bool:
@@ -256,15 +282,11 @@ class Report:
         return bool(self.evidence.noise.measured[self.layout.first[: len(self.plan.metrics)]].all())
 
 
-def _counts(counts: Counts) -> Fields:
-    return {"events": counts.events, "trials": counts.trials}
-
-
 def _fields(row: Row) -> Fields:
-    canary_edge, stable_edge, quantile = row.edges
+    (x, n), (y, m), (canary_edge, stable_edge, quantile) = row.canary, row.stable, row.edges
     fields: Fields = {
-        "canary": _counts(row.canary),
-        "stable": _counts(row.stable),
+        "canary": {"events": x, "trials": n},
+        "stable": {"events": y, "trials": m},
         "margin": row.margin,
         "log_abort": row.log_abort or 0.0,
         "log_proceed": row.log_proceed,

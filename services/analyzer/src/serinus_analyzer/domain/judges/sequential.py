@@ -207,7 +207,7 @@ def _new_baselines(scheme: Layout, evidence: Evidence, counted: counting.Counted
     trials = evidence.state.past[1]
     if trials.all():
         return ()
-    first = scheme.first.tolist()
+    first = scheme.starts
     return tuple([i for i, r in enumerate(counted.readings) if r.status == "ok" and trials[first[i]] == 0])
 
 
@@ -296,7 +296,7 @@ def _fault(case: _Case, evidence: Evidence) -> Reason | None:
     if "settling" in statuses:
         return "settling"
     if "waiting" in statuses:  # between two scrapes: no fault, unless nothing was counted in this stage yet
-        first = case.layout.first.tolist()
+        first = case.layout.starts
         if any(evidence.state.stage[1, first[i]] == 0 for i, status in enumerate(statuses) if status == "waiting"):
             return "settling"
     return "awaiting_baseline" if case.started else None
