@@ -73,15 +73,19 @@ class Ranks(NamedTuple):
 
 def ranks(canary: Sequence[int], stable: Sequence[int]) -> Ranks | None:
     """Counts per bucket in growing order; values in one bucket are tied. None without counts in either."""
-    own, other = np.asarray(canary, dtype=np.float64), np.asarray(stable, dtype=np.float64)
-    if own.shape != other.shape or not own.size or own.min() < 0 or other.min() < 0:
+    if len(canary) != len(stable) or min((*canary, *stable), default=-1) < 0:
         return None
-    n, m = float(own.sum()), float(other.sum())
-    if not (0 < n < np.inf and 0 < m < np.inf):
+    n, m = float(sum(canary)), float(sum(stable))
+    if not (0 < n < inf and 0 < m < inf):
         return None
-    u = float(own @ (np.cumsum(other) - other / 2))
-    both, total = own + other, n + m
-    ties = float((both**3 - both).sum()) / (total * (total - 1))
+    u = below = ties = 0.0
+    for x, y in zip(canary, stable, strict=True):
+        u += x * (below + y / 2)
+        below += y
+        tied = float(x + y)
+        ties += tied**3 - tied
+    total = n + m
+    ties /= total * (total - 1)
     spread = sqrt(max(n * m / 12 * (total + 1 - ties), 0.0))
     away = u - n * m / 2
     z = 0.0 if spread == 0 else (away - 0.5 if away > 0 else away + 0.5 if away < 0 else 0.0) / spread
@@ -97,20 +101,25 @@ class Trend(NamedTuple):
     slope: float
 
 
-def trend(times: Sequence[float], values: Sequence[float]) -> Trend | None:
-    """Whether values rise with growing times; None with fewer than four. Values that follow from one another look like
-    a trend more often than p says, so it describes."""
+def trend(times: Sequence[float], values: Sequence[float], likely: float = 1.0) -> Trend | None:
+    """Whether values rise with growing times; None with fewer than four, and where p is above `likely`.
+
+    Values that follow from one another look like a trend more often than p says, so it describes.
+    """
     points = [(t, y) for t, y in zip(times, values, strict=True) if isfinite(y)]
     n = len(points)
     if n < 4:
         return None
     # plain Python: series are short, and numpy would take ten times as long
-    pairs = [(later - t, y - before) for (t, before), (later, y) in combinations(points, 2)]
-    s = sum([(rise > 0) - (rise < 0) for _, rise in pairs])
-    tied = Counter(y for _, y in points).values()
+    s = sum([(later > before) - (later < before) for (_, before), (_, later) in combinations(points, 2)])
+    tied = Counter([y for _, y in points]).values()
     variance = (n * (n - 1) * (2 * n + 5) - sum([k * (k - 1) * (2 * k + 5) for k in tied])) / 18
     z = s / sqrt(variance) if variance > 0 else 0.0
-    return Trend(s / len(pairs), z, two_sided(z), median([rise / apart for apart, rise in pairs if apart > 0] or [0.0]))
+    p = two_sided(z)
+    if p > likely:
+        return None
+    rises = [(y - before) / (t - since) for (since, before), (t, y) in combinations(points, 2) if t > since]
+    return Trend(2 * s / (n * (n - 1)), z, p, median(rises or [0.0]))
 
 
 def slopes(times: Floats, values: Floats) -> Floats:

@@ -95,9 +95,8 @@ def of_durations(name: str, edges: Sequence[float], canary: Sequence[int], stabl
 
 def of_trend(name: str, hours: Sequence[float], values: Sequence[float], better: Better = "lower") -> Fields | None:
     """Whether the canary's rate goes the wrong way over the looks: Mann-Kendall, Theil-Sen; None where it does not."""
-    found = classical.trend(hours, values)
-    worse = found is not None and (found.slope < 0 if better == "higher" else found.slope > 0)
-    if found is None or not worse or found.p > LIKELY:
+    found = classical.trend(hours, values, LIKELY)
+    if found is None or not (found.slope < 0 if better == "higher" else found.slope > 0):
         return None
     way = "falls" if better == "higher" else "rises"
     text = f"{name} of the canary {way} by {plain(abs(found.slope))} an hour over {len(values)} points; "
