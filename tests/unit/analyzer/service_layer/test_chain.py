@@ -49,11 +49,15 @@ def test_a_change_is_described() -> None:
 
 
 @pytest.mark.parametrize(("verdict", "counts"), [("proceed", (1, 500, 1, 500)), ("abort", (400, 500, 1, 500))])
-def test_every_verdict_that_acts_is_described(verdict: str, counts: tuple[int, int, int, int]) -> None:
-    told = verdicts(QUIET, run(lambda _: {"errors": proportion(*counts)}, 9))
+def test_a_verdict_that_acts_is_described_at_first_and_at_every_tenth_look(
+    verdict: str, counts: tuple[int, int, int, int]
+) -> None:
+    told = verdicts(QUIET, run(lambda _: {"errors": proportion(*counts)}, 25))
     acts = [one for one in told if one.verdict == verdict]
-    assert len(acts) > 2
-    assert all(describes(one) for one in acts)
+    assert acts[0].changed
+    assert all(describes(one) for one in acts if one.changed)
+    steady = [one.look for one in acts if not one.changed and describes(one)]
+    assert steady == [look for look in (10, 20) if look > acts[0].look]
 
 
 def test_a_reason_to_hold_is_found_at_every_look() -> None:

@@ -13,7 +13,7 @@ from serinus_analyzer.domain.memory import Memory
 from serinus_analyzer.service_layer.ports import Standing
 
 DESCRIBED_EVERY = 10
-"""Looks after which a hold that goes on is described anew: nothing is decided by descriptions, and at each look they
+"""Looks after which a verdict that goes on is described anew: nothing is decided by descriptions, and at each look they
 would be dearer than any other part of a verdict (docs/adr/0046)."""
 
 
@@ -104,7 +104,7 @@ def bridged(standing: Standing, look: Look) -> Standing:
 def _verdict(
     plan: AnalysisPlan, snapshot: MetricsCollected, assessment: Assessment, standing: Standing, changed: bool
 ) -> VerdictReached:
-    described = changed or assessment.verdict != "hold" or standing.looks % DESCRIBED_EVERY == 0
+    described = changed or standing.looks % DESCRIBED_EVERY == 0
     return VerdictReached(
         run=snapshot.run,
         follows=snapshot.follows,
