@@ -126,6 +126,13 @@ SENTENCES: list[tuple[Reason, AnalysisPlan, Sequence[MetricsCollected], str]] = 
         "errors 0.20 % against 0.20 % on stable (8 of 4,000; 8 of 4,000)",
     ),
     (
+        "quiet",
+        plan(gate="quiet", minimum=120),
+        steady(LEANING, 4),
+        "proceed: 2 min at 50 % with some evidence of harm, too little to hold; "
+        "errors 0.60 % against 0.20 % on stable (24 of 4,000; 8 of 4,000)",
+    ),
+    (
         "insufficient_evidence",
         plan(),
         steady(GOOD, 10),
@@ -164,6 +171,13 @@ SENTENCES: list[tuple[Reason, AnalysisPlan, Sequence[MetricsCollected], str]] = 
         steady(GOOD, 4),
         "hold: 2 min of at least 10 min at 50 %, no sign of harm; "
         "errors 0.20 % against 0.20 % on stable (8 of 4,000; 8 of 4,000)",
+    ),
+    (
+        "before_minimum",
+        plan(minimum=600),
+        steady(LEANING, 4),
+        "hold: 2 min of at least 10 min at 50 %, weak signs of harm; "
+        "errors 0.60 % against 0.20 % on stable (24 of 4,000; 8 of 4,000)",
     ),
     (
         "before_minimum",

@@ -208,6 +208,8 @@ def _shown(context: Context, _: Verdict) -> str:
 
 
 def _quiet(context: Context, _: Verdict) -> str:
+    if context.report.found.hints:
+        return f"{_stayed(context)} with some evidence of harm, too little to hold; {_leaning(context)}"
     return f"{_stayed(context)} without evidence of harm; {_looks_worst(context)}"
 
 
@@ -247,6 +249,8 @@ def _minimum(context: Context, _: Verdict) -> str:
     waited = f"{duration(context.elapsed)} of at least {duration(context.stage.minimum)} at {context.weight}"
     if context.report.found.leans:
         return f"{waited}, leaning towards an abort; {_leaning(context)}"
+    if context.report.found.hints:
+        return f"{waited}, weak signs of harm; {_leaning(context)}"
     return f"{waited}, no sign of harm; {_looks_worst(context)}"
 
 

@@ -40,6 +40,11 @@ class Weighed(NamedTuple):
         """Halfway to an abort: nothing proceeds from here."""
         return self.combined >= self.enough / 2
 
+    @property
+    def hints(self) -> bool:
+        """A quarter of the way: too little to hold a gate for, too much to speak of no sign."""
+        return self.combined >= self.enough / 4
+
 
 def weigh(layout: Layout, state: State, budget: Budget) -> Weighed:
     """What one run's state says."""
