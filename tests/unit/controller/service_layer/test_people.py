@@ -105,9 +105,10 @@ async def test_an_approval_opens_the_gate_with_the_verdict_that_waited_for_it() 
 
 async def test_an_approval_that_comes_before_the_verdict_is_kept_and_says_what_it_waits_for() -> None:
     world = World(plan(stages=GUARDED))
-    await world.reactor.on_verdict(verdict(verdict="hold", reason="before_minimum"), NOW)
+    waiting = verdict(verdict="hold", reason="before_minimum", sentence="hold: 10 s of at least 30 s at 5 %")
+    await world.reactor.on_verdict(waiting, NOW)
     await world.say("approve", reason="looks good")
-    assert world.told()[-1] == ("hold", "confirmed", "approve by alice (looks good): waits for before_minimum")
+    assert world.told()[-1][2] == "approve by alice (looks good): not yet, 10 s of at least 30 s at 5 %"
     await world.reactor.on_verdict(verdict(end=1_011_000), NOW)
     await world.say("resume")
     assert world.rollout.weights == [25]
@@ -148,7 +149,7 @@ async def test_in_a_freeze_an_approval_is_kept_and_says_what_it_waits_for() -> N
     await world.reactor.on_verdict(verdict(), NOW)
     await world.say("approve")
     assert world.rollout.weights == []
-    assert "approve by alice: waits for frozen until" in world.told()[-1][2]
+    assert "approve by alice: not yet, frozen until" in world.told()[-1][2]
 
 
 async def test_a_hold_that_comes_while_a_verdict_is_written_down_holds() -> None:

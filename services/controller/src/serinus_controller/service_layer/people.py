@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import JsonValue, ValidationError
-from serinus_contracts import CommandIssued
+from serinus_contracts import CommandIssued, VerdictReached
 from serinus_contracts.base import Millis
 from serinus_contracts.events import Action
 from serinus_contracts.frozen import frozen
@@ -91,8 +91,8 @@ class People:
         if decision and decision.action in ("advance", "promote"):
             await self._begin(command, live, replace(decision, cause=command.id, actor=command.actor))
             return
-        waits = f": waits for {decision.detail}" if decision and decision.detail else ""
-        await self._answer(command, live, "hold", _why(command) + (waits if command.verb != "hold" else ""))
+        not_yet = f": not yet, {_waits(decision, control.verdict)}" if decision and control.verdict else ""
+        await self._answer(command, live, "hold", _why(command) + not_yet)
 
     async def _retry(self, command: CommandIssued, live: LiveRun) -> None:
         assert live.view is not None
@@ -184,6 +184,13 @@ def _refusal(command: CommandIssued, live: LiveRun, now: Millis) -> str:
 
 def _why(command: CommandIssued) -> str:
     return f"{command.verb} by {command.actor}" + (f" ({command.reason})" if command.reason else "")
+
+
+def _waits(decision: Decision, verdict: VerdictReached) -> str:
+    """What stands between a command and what it allows, for the person who gave it."""
+    if decision.action == "await_approval":
+        return "a person has to approve"
+    return verdict.sentence.removeprefix("hold: ") if verdict.verdict == "hold" else decision.detail
 
 
 def _changed(memory: Memory, command: CommandIssued) -> Memory:
