@@ -10,6 +10,7 @@ from urllib.parse import quote_plus
 import httpx
 from pydantic import SecretStr
 
+from serinus_collector.adapters.transport import AiohttpTransport
 from serinus_collector.providers import Header, OAuth2, Provider, TlsConfig
 from serinus_collector.service_layer.ports import ProviderError
 
@@ -23,7 +24,6 @@ def client(provider: Provider, *, connections: int, timeout: float) -> httpx.Asy
     return httpx.AsyncClient(
         auth=Access(provider, timeout=timeout),
         transport=_transport(provider.tls_config, limits),
-        limits=limits,
         follow_redirects=False,
     )
 
@@ -156,9 +156,10 @@ def _named(request: httpx.Request, tls: TlsConfig) -> None:
         request.extensions["sni_hostname"] = tls.server_name
 
 
-def _transport(tls: TlsConfig, limits: httpx.Limits) -> httpx.AsyncBaseTransport | None:
-    """None where nothing is configured: httpx' own transport, which also knows proxies from the environment."""
-    return Rotating(tls, limits) if tls != TlsConfig() else None
+def _transport(tls: TlsConfig, limits: httpx.Limits) -> httpx.AsyncBaseTransport:
+    if tls != TlsConfig():
+        return Rotating(tls, limits)
+    return AiohttpTransport(httpx.create_ssl_context(), limits, trust_env=True)
 
 
 class Rotating(httpx.AsyncBaseTransport):
@@ -171,18 +172,18 @@ class Rotating(httpx.AsyncBaseTransport):
         self._tls, self._limits = tls, limits
         self._files = [file for file in (tls.ca_file, tls.cert_file, tls.key_file) if file]
         self._seen: list[tuple[int, int]] | None = None
-        self._now: httpx.AsyncHTTPTransport | None = None
-        self._before: httpx.AsyncHTTPTransport | None = None
+        self._now: AiohttpTransport | None = None
+        self._before: AiohttpTransport | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         return await (await self._current()).handle_async_request(request)
 
-    async def _current(self) -> httpx.AsyncHTTPTransport:
+    async def _current(self) -> AiohttpTransport:
         try:
             seen = [(found.st_mtime_ns, found.st_ino) for found in (file.stat() for file in self._files)]
             if self._now is not None and seen == self._seen:
                 return self._now
-            made = httpx.AsyncHTTPTransport(verify=_context(self._tls), limits=self._limits)
+            made = AiohttpTransport(_context(self._tls), self._limits)
         except OSError as error:  # ssl.SSLError is one
             raise ProviderError(f"tls_config cannot be used: {getattr(error, 'reason', None) or error}") from None
         retired, self._before, self._now, self._seen = self._before, self._now, made, seen
