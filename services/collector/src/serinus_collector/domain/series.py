@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from serinus_contracts.selector import Labels
 
@@ -11,7 +12,7 @@ TARGET_LABELS = ("job", "instance", "namespace", "service", "endpoint", "node", 
 Target = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Series:
     """One series: labels with `__name__`, sample times in ms, ascending, and the values at them."""
 
@@ -19,7 +20,7 @@ class Series:
     times: Sequence[int]
     values: Sequence[float]
 
-    @property
+    @cached_property
     def target(self) -> Target:
         """What names the scraped process, as far as labels tell."""
         get = self.labels.get
