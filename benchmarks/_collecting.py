@@ -1,10 +1,11 @@
-"""One collector on a real Prometheus: a thousand runs at 30 s, six metrics, a hundred series a query."""
+"""One collector, then two, on a real Prometheus: a thousand runs at 30 s, six metrics, a hundred series a query."""
 
 import asyncio
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,9 +19,9 @@ from serinus_contracts.policy import Margin
 from serinus_contracts.selector import Matcher
 from serinus_controller.adapters.registry import RedisRegistry
 from serinus_runtime.clock import now_ms
-from serinus_runtime.redis import connected
+from serinus_runtime.redis import Client, connected
 
-from benchmarks._analyzing import MANY, processes
+from benchmarks._analyzing import MANY, Process, processes
 from benchmarks._pages import METRICS, PODS
 from benchmarks._plans import six_metrics
 from tests.servers import RedisServer, free_port, prometheus_server, sampled
@@ -45,13 +46,14 @@ def _plan(app: int) -> AnalysisPlan:
 
 
 async def collecting(server: RedisServer, folder: Path, *, runs: int, seconds: float) -> Figures:
-    """Cores that a collector takes and its queries per look, over some time after the first looks."""
+    """Cores that one and two collectors take and their queries per look, over some time after the first looks."""
     port, keys, config = free_port(), Keys("collecting"), folder / "prometheus.yml"
     jobs = [
         {"job_name": f"app-{app}", "static_configs": [{"targets": [f"127.0.0.1:{port}"], "labels": {"app": str(app)}}]}
         for app in range(APPS)
     ]
     config.write_text(yaml.safe_dump({"global": {"scrape_interval": "15s"}, "scrape_configs": jobs}))
+    found = Figures()
     with _pages(port), prometheus_server(folder, config) as url:
         async with connected(server.url) as client:
             began = now_ms()
@@ -67,22 +69,42 @@ async def collecting(server: RedisServer, folder: Path, *, runs: int, seconds: f
                 "SERINUS_REDIS_TAG": keys.tag,
                 "SERINUS_PROVIDERS": f"main={url}",
             }
-            with processes("serinus_collector", 1, folder, **environment) as (collector,):
-                # The first look of a run reaches back to the begin of its stage and is not like the others.
-                async with asyncio.timeout(120):
-                    while await client.xlen(keys.stream("snapshots")) < runs:
-                        await asyncio.sleep(0.2)
-                page = await _page(folder / "serinus_collector-0.log")
-                before = collector.cpu, _queries(await _get(page)), await client.xlen(keys.stream("snapshots"))
-                await asyncio.sleep(seconds)
-                cpu, queries = collector.cpu - before[0], _queries(await _get(page)) - before[1]
-                looks = await client.xlen(keys.stream("snapshots")) - before[2]
+            for count in (1, 2):
+                logs = folder / f"collectors-{count}"
+                logs.mkdir()
+                with processes("serinus_collector", count, logs, **environment) as collectors:
+                    spent = await _spent(client, keys, collectors, logs, runs, seconds)
+                found |= {f"collectors: {count}, {name}": value for name, value in spent.items()}
             await client.flushall()
+    found[f"collector at {runs} runs, cores"] = found["collectors: 1, cores"]
+    one, two = (found[f"collectors: {count}, CPU per look, ms"] for count in (1, 2))
+    found["CPU per look, two collectors against one"] = two / one
+    return found
+
+
+async def _spent(
+    client: Client, keys: Keys, collectors: Sequence[Process], logs: Path, runs: int, seconds: float
+) -> Figures:
+    """What collectors take over some time, once each run has been looked at: a first look is not like the others."""
+    snapshots = keys.stream("snapshots")
+    first = await client.xlen(snapshots) + runs
+    async with asyncio.timeout(600):
+        while await client.xlen(snapshots) < first:
+            await asyncio.sleep(0.2)
+    pages = [await _page(logs / f"serinus_collector-{number}.log") for number in range(len(collectors))]
+
+    async def now() -> tuple[float, float, float, float]:
+        queries = sum([_queries(await _get(page)) for page in pages])
+        return time.monotonic(), sum(one.cpu for one in collectors), queries, float(await client.xlen(snapshots))
+
+    before = await now()
+    await asyncio.sleep(seconds)
+    wall, cpu, queries, looks = (after - earlier for after, earlier in zip(await now(), before, strict=True))
     return {
-        f"collector at {runs} runs, cores": cpu / seconds,
-        f"collector at {runs} runs, looks a second": looks / seconds,
-        "collector, queries per look": queries / max(1, looks),
-        "collector, CPU per look, ms": cpu / max(1, looks) * 1000,
+        "cores": cpu / wall,
+        "looks a second": looks / wall,
+        "queries per look": queries / max(1, looks),
+        "CPU per look, ms": cpu / max(1, looks) * 1000,
     }
 
 

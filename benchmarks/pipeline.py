@@ -16,6 +16,7 @@ from serinus_runtime.redis import connected
 
 from benchmarks._analyzing import Spent, by_bare_loop, by_service
 from benchmarks._collecting import collecting
+from benchmarks._delivering import delivering
 from benchmarks._figures import Figures, Goals, close, missed, table
 from benchmarks._looks import Looks, publish
 from benchmarks._plans import six_metrics
@@ -30,6 +31,8 @@ GOALS: Goals = {
     "sustained looks a second": ("at least", 3333),
     "backlog at the end, looks": ("at most", 3333),
     "collector at 1000 runs, cores": ("at most", 0.5),
+    "CPU per look, two collectors against one": ("at most", 1.2),
+    "verdict to patch, p99, ms": ("at most", 100),
 }
 
 
@@ -86,7 +89,7 @@ async def measure(quick: bool) -> Figures:
             sustained(server, folder, seconds=5 if quick else 60, runs=10_000 if quick else 100_000),
         ]
         if not quick:
-            parts.append(collecting(server, folder, runs=1000, seconds=60))
+            parts += [collecting(server, folder, runs=1000, seconds=60), delivering(server, folder, runs=1000)]
         for part in parts:
             figures = await part
             print(table(figures, GOALS), flush=True)

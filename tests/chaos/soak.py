@@ -12,6 +12,7 @@ import tempfile
 import time
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import httpx
 from serinus_contracts import Keys
@@ -32,6 +33,20 @@ def resident_mb(pid: int) -> float:
     """Memory of a process that is its own, MB."""
     fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line)
     return int(fields["RssAnon"].split()[0]) / 1024
+
+
+async def held_mb(client: Any, keys: Keys) -> dict[str, float]:
+    """Memory of Redis in all (MB), and of each kind of our keys: what grows is to be named."""
+    held = {"in all": float((await client.info("memory"))["used_memory"])}
+    found = [key async for key in client.scan_iter(match=f"{{{keys.tag}}}:*", count=1000)]
+    async with client.pipeline(transaction=False) as pipe:
+        for key in found:
+            pipe.memory_usage(key)
+        sizes = await pipe.execute()
+    for key, size in zip(found, sizes, strict=True):
+        kind = key.decode().split(":")[1]
+        held[kind] = held.get(kind, 0.0) + (size or 0)
+    return {kind: size / 2**20 for kind, size in held.items()}
 
 
 def growth(readings: list[tuple[float, float]]) -> float:
@@ -63,8 +78,8 @@ async def soak(runs: int, minutes: float) -> Readings:
             while (passed := time.monotonic() - began) < minutes * 60:
                 for name, child in services.items():
                     readings.setdefault(name, []).append((passed, resident_mb(child.pid)))
-                used = (await client.info("memory"))["used_memory"] / 2**20
-                readings.setdefault("redis (used)", []).append((passed, used))
+                for kind, held in (await held_mb(client, keys)).items():
+                    readings.setdefault(f"redis {kind}", []).append((passed, held))
                 await asyncio.sleep(READ_EVERY)
             live = await client.zcard(keys.due)
             assert live == runs, f"{live} of {runs} runs are live"
@@ -83,7 +98,7 @@ def main() -> int:
         slope = growth(found)
         growing += slope > MOST_GROWTH_MB
         word = "GROWS" if slope > MOST_GROWTH_MB else "flat"
-        print(f"{name:<16} {found[0][1]:7.1f} MB at first, {found[-1][1]:7.1f} MB at last, {slope:+.3f} MB/min: {word}")
+        print(f"{name:<20} {found[0][1]:7.1f} MB at first, {found[-1][1]:7.1f} MB at last, {slope:+.3f} MB/min: {word}")
     return 1 if growing else 0
 
 

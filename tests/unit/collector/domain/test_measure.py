@@ -67,6 +67,16 @@ def test_a_scrape_that_is_not_due_yet_is_no_fault() -> None:
     assert proportion(recent, series("checkout-old-1", 0, 9, code="200")).status == "waiting"
 
 
+def test_a_window_beyond_what_was_scraped_waits_for_it_so_that_no_count_is_lost() -> None:
+    found = series("checkout-new-1", 0, 9, code="200"), series("checkout-old-1", 0, 9, code="200")
+    ahead = Span(floor=0, begin=20_000, end=66_000)
+    one = measure(plan(), ERRORS, found, ahead, PODS, 10_000)
+    assert (one.status, one.window) == ("no_data", None)
+    assert one.detail.startswith("the newest sample is 26 s older than the look: scrapes are overdue, or the clocks")
+    still = measure(plan(), ERRORS, found, Span(floor=0, begin=20_000, end=65_000), PODS, 10_000)
+    assert still.status == "ok", "between two scrapes, or after one that failed"
+
+
 def test_a_source_whose_series_cannot_be_told_good_from_bad_is_an_error_not_a_pass() -> None:
     one = proportion(series("checkout-new-1", 0, 9), series("checkout-old-1", 0, 9, code="200"))
     assert one.status == "error"

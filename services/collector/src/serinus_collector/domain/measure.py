@@ -75,6 +75,8 @@ def measure(
             # Between two scrapes there is nothing new: only a scrape that is overdue is a fault.
             late = not by_arm[arm] or span.end - _newest(by_arm[arm]) > OVERDUE_SCRAPES * (scrape_ms or 0)
             return blank(metric, "no_data" if late else "waiting", lacking, **facts)
+    if overdue := _overdue(ours, span, scrape_ms):
+        return blank(metric, "no_data", overdue, **facts)
     if isinstance(metric.source, Gauged):
         return gauge(metric.source, by_arm, span, scrape_ms, facts)
     if isinstance(metric.source, Bucketed):
@@ -126,6 +128,17 @@ def _lacking(arm: Arm, series: Sequence[Series], span: Span, expected: int) -> s
     if _newest(series) <= span.begin:
         return since + f"{len(series)} series without a new sample"
     return ""
+
+
+def _overdue(series: Sequence[Series], span: Span, scrape_ms: int | None) -> str:
+    """Whether samples may still come that belong into the window: counted now, they would be lost (docs/adr/0062)."""
+    behind = span.end - _newest(series)
+    if not scrape_ms or behind <= OVERDUE_SCRAPES * scrape_ms:
+        return ""
+    return (
+        f"the newest sample is {behind / 1000:.0f} s older than the look: scrapes are overdue, or the clocks of Redis "
+        "and Prometheus disagree"
+    )
 
 
 def _newest(series: Sequence[Series]) -> Millis:

@@ -1,0 +1,107 @@
+"""From a look that is due to the confirmed patch, through real services: a thousand releases that begin at once.
+
+Every run is looked at each 30 s and comes to its first gate some looks later, so verdicts that open a gate come as in a
+fleet, some 33 a second. Simulator (cluster and Prometheus in one), Redis and services share this machine.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import yaml
+from serinus_contracts import DecisionTaken, Keys, from_entry
+from serinus_runtime.redis import connected
+
+from benchmarks._analyzing import MANY
+from tests.servers import RedisServer
+from tests.simulated import World, rollout, scenario, simulated, start_services
+
+Figures = dict[str, float]
+INTERVAL = 30.0
+STEPS = [{"setWeight": 20}, {"pause": {}}, {"setWeight": 50}, {"pause": {}}]
+POLICY = {
+    "apiVersion": "serinus.dev/v1",
+    "kind": "CanaryPolicy",
+    "metadata": {"name": "shop"},
+    "spec": {
+        "match": {"namespace": "shop"},
+        "mode": "enforce",
+        "interval": INTERVAL,
+        "minimum": "2m",
+        "budget": {"false_abort": 0.00001},
+        "metrics": [{"name": "errors", "preset": "http-errors", "critical": True}],
+    },
+}
+
+
+async def delivering(server: RedisServer, folder: Path, *, runs: int) -> Figures:
+    """Percentiles (ms) of due to look, look to verdict, verdict to confirmed patch, at the first gate of all runs."""
+    policies, keys, names = folder / "policies", Keys("delivering"), [f"app-{number}" for number in range(runs)]
+    policies.mkdir()
+    (policies / "shop.yaml").write_text(yaml.safe_dump(POLICY))
+    small = {"replicas": 1, "steps": STEPS, "traffic": {"requests_per_second": 200}}
+    world = scenario(*(rollout(name, **small) for name in names), prometheus={"scrape_interval": "15s"})
+    with simulated(folder / "world", world) as made:
+        environment = made.settings(server.url, keys, policies) | {
+            "SERINUS_STREAM_MAXLEN": str(MANY),
+            "SERINUS_POLL": "5",
+            "SERINUS_LEASE_DURATION": "15",
+        }
+        start_services(made, environment)
+        async with connected(server.url) as client:
+            await _release(made, names)
+            dues: dict[bytes, list[float]] = {}
+            decisions = keys.stream("decisions")
+            async with asyncio.timeout(900):
+                while len(await _advanced(client, decisions)) < runs:
+                    live: Any = await client.zrange(keys.due, 0, -1, withscores=True)
+                    for run, due in live:
+                        dues.setdefault(run, []).append(due)
+                    await asyncio.sleep(2)
+            figures = await _times(client, keys, dues)
+            await client.flushall()
+    return figures
+
+
+async def _release(world: World, names: Sequence[str]) -> None:
+    async with httpx.AsyncClient(timeout=60) as http:
+        for name in names:
+            body = {"namespace": "shop", "name": name, "image": f"registry.example.com/shop/{name}:v2"}
+            (await http.post(f"{world.url}/world/release", json=body)).raise_for_status()
+
+
+async def _advanced(client: Any, stream: str) -> dict[str, tuple[bytes, float]]:
+    """By the verdict that caused it: the run, and when its first gate was seen to be open (ms)."""
+    found = {}
+    for entry, fields in await client.xrange(stream):
+        if (fields[b"action"], fields[b"state"]) == (b"advance", b"confirmed"):
+            event = from_entry(DecisionTaken, fields).data
+            if event.step == 1:
+                found[event.cause] = (event.run.id.encode(), _ms(entry))
+    return found
+
+
+async def _times(client: Any, keys: Keys, dues: dict[bytes, list[float]]) -> Figures:
+    looks, verdicts = [
+        {fields[b"ce_id"].decode(): _ms(entry) for entry, fields in await client.xrange(keys.stream(name))}
+        for name in ("snapshots", "verdicts")
+    ]
+    rows = []
+    for cause, (run, opened) in (await _advanced(client, keys.stream("decisions"))).items():
+        look, verdict = looks[cause], verdicts[cause]
+        # While a worker has the run, its score is when the lease ends; the next due time is set with the look.
+        due = max((one for one in dues.get(run, ()) if one <= look), default=look)
+        rows.append((look - due, verdict - look, opened - verdict, opened - due))
+    names = ("due to look", "look to verdict", "verdict to patch", "due to patch")
+    return {
+        f"{name}, p{percent}, ms": float(np.percentile(found, percent))
+        for name, found in zip(names, zip(*rows, strict=True), strict=True)
+        for percent in (50, 95, 99)
+    }
+
+
+def _ms(entry: bytes) -> float:
+    return float(entry.partition(b"-")[0])
