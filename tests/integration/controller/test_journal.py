@@ -35,7 +35,8 @@ async def test_all_that_is_remembered_is_there_for_the_next_leader(journal: Redi
     memory = Memory(approvals={3: Approval("alice", "c1")}, held="bob (lunch)")
     await journal.keep(RUN, memory)
     await journal.remember(RUN, verdict=verdict())
-    await journal.begin(RUN, INTENT, "advance:1:")
+    memory = memory.following("c2")
+    await journal.begin(RUN, INTENT, "advance:1:", memory)
     assert await journal.load(RUN) == Control(INTENT, memory, "advance:1:", verdict())
 
 
@@ -52,7 +53,7 @@ async def test_a_run_whose_memory_cannot_be_read_is_held_and_ends_no_leader(
 async def test_telling_the_outcome_closes_the_intent_in_the_same_step(
     journal: RedisJournal, client: Any, keys: Keys
 ) -> None:
-    await journal.begin(RUN, INTENT, "advance:1:")
+    await journal.begin(RUN, INTENT, "advance:1:", Memory())
     await journal.tell(DECISION, topic="advance:1:", ends_intent=True)
     assert (await journal.load(RUN)).intent is None
     ((_, fields),) = await client.xrange(keys.stream("decisions"))
@@ -98,12 +99,12 @@ async def test_a_decision_whose_telling_is_repeated_is_told_once(
 
 async def test_who_led_before_and_slept_writes_nothing_any_more(journal: RedisJournal, client: Any, keys: Keys) -> None:
     await journal.take_over()
-    await journal.begin(RUN, INTENT, "advance:1:")
+    await journal.begin(RUN, INTENT, "advance:1:", Memory())
     following = RedisJournal(client, keys, clock=lambda: 5, most_entries=100)
     await following.take_over()
     for write in (
         journal.tell(DECISION, topic="advance:1:", ends_intent=True),
-        journal.begin(RUN, INTENT.model_copy(update={"cause": "another"}), "advance:1:"),
+        journal.begin(RUN, INTENT.model_copy(update={"cause": "another"}), "advance:1:", Memory()),
         journal.keep(RUN, Memory(held="x")),
         journal.remember(RUN, verdict=verdict()),
     ):

@@ -115,8 +115,8 @@ class FakeJournal:
     async def keep(self, run: Run, memory: Memory) -> None:
         self._change(run, memory=memory)
 
-    async def begin(self, run: Run, intent: Intent, topic: str) -> None:
-        self._change(run, intent=intent, topic=topic)
+    async def begin(self, run: Run, intent: Intent, topic: str, memory: Memory) -> None:
+        self._change(run, intent=intent, topic=topic, memory=memory)
 
     async def tell(self, decision: DecisionTaken, *, topic: str, ends_intent: bool = False) -> None:
         self.told.append(decision)

@@ -169,13 +169,17 @@ async def test_a_hold_that_comes_while_a_verdict_is_written_down_holds() -> None
 async def test_a_verdict_that_comes_while_a_hold_is_written_down_is_not_forgotten() -> None:
     world = World()
     keep = world.journal.keep
+    reacting: list[asyncio.Task[None]] = []
 
     async def slowly(*args: Any) -> None:
-        await world.reactor.on_verdict(verdict(verdict="hold", reason="no_data"), NOW)
+        reacting.append(asyncio.create_task(world.reactor.on_verdict(verdict(verdict="hold", reason="no_data"), NOW)))
+        for _ in range(20):
+            await asyncio.sleep(0)
         await keep(*args)
 
     world.journal.keep = slowly  # type: ignore[method-assign, assignment]
     await world.say("hold")
+    await reacting[0]
     control = await world.reactor.control(RUN)
     assert control.verdict == verdict(verdict="hold", reason="no_data")
     assert control.memory.held == "alice"
@@ -355,3 +359,34 @@ async def test_a_copy_of_a_hold_that_comes_after_the_resume_changes_nothing() ->
     for one in (held, command("resume", run=RUN, id="01J0000000000000000000000B"), held):
         await People(world.reactor).on_command(one, NOW)
     assert (await world.reactor.control(RUN)).memory.held == ""
+
+
+@pytest.mark.parametrize("verb", ["advance", "abort"])
+async def test_a_copy_of_a_command_that_was_carried_out_is_not_answered_again(verb: Verb) -> None:
+    world = World()
+    asked = command(verb, id="01J0000000000000000000000C")
+    await People(world.reactor).on_command(asked, NOW)
+    await asyncio.gather(*world.reactor._acts.values())
+    world.look()
+    following = World(state=world.rollout.state)
+    following.journal = following.reactor.journal = world.journal  # it comes again to the next leader
+    await People(following.reactor).on_command(asked, NOW)
+    assert world.told() == [(verb, "confirmed", f"{verb} by alice")]
+
+
+async def test_a_hold_that_comes_while_an_advance_is_written_down_is_kept() -> None:
+    world = World()
+    begin = world.journal.begin
+    holding: list[asyncio.Task[None]] = []
+
+    async def slowly(*args: Any) -> None:
+        holding.append(asyncio.create_task(world.say("hold")))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        await begin(*args)
+
+    world.journal.begin = slowly  # type: ignore[method-assign]
+    await world.reactor.on_verdict(verdict(), NOW)
+    await holding[0]
+    assert (await world.reactor.control(RUN)).memory.held == "alice"
+    assert (await world.journal.load(RUN)).memory.held == "alice"

@@ -68,8 +68,8 @@ class RedisJournal:
     async def keep(self, run: Run, memory: Memory) -> None:
         await self._set(run, memory=json.dumps(asdict(memory)))
 
-    async def begin(self, run: Run, intent: Intent, topic: str) -> None:
-        await self._set(run, intent=intent.model_dump_json(), topic=topic)
+    async def begin(self, run: Run, intent: Intent, topic: str, memory: Memory) -> None:
+        await self._set(run, intent=intent.model_dump_json(), topic=topic, memory=json.dumps(asdict(memory)))
 
     async def tell(self, decision: DecisionTaken, *, topic: str, ends_intent: bool = False) -> None:
         key = self._keys.control(decision.run.id)

@@ -5,7 +5,7 @@ verdict is about.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from serinus_contracts import AnalysisPlan, Run, VerdictReached
 from serinus_contracts.base import Millis
@@ -21,6 +21,7 @@ from serinus_controller.domain.stages import stage_at, stages
 FRESH_LOOKS = 3
 # What passes between the end of a look and its verdict: one scrape, the query, the judgement.
 SLACK_MS = 20_000
+MOST_FOLLOWED = 50
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,14 @@ class Approval:
 @dataclass(frozen=True)
 class Memory:
     """What the controller keeps of a run between verdicts. `approvals` by step; `held` says who holds and why;
-    `followed` are ids of the last commands that changed it, so that a repeat that comes late changes nothing."""
+    `followed` are ids of the last commands that were, so that a repeat that comes late changes nothing."""
 
     approvals: Mapping[int, Approval] = field(default_factory=dict)
     held: str = ""
     followed: tuple[str, ...] = ()
+
+    def following(self, command: str) -> "Memory":
+        return replace(self, followed=(*self.followed, command)[-MOST_FOLLOWED:])
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,8 @@ class AnnouncedJournal:
     async def keep(self, run: Run, memory: Memory) -> None:
         await self.journal.keep(run, memory)
 
-    async def begin(self, run: Run, intent: Intent, topic: str) -> None:
-        await self.journal.begin(run, intent, topic)
+    async def begin(self, run: Run, intent: Intent, topic: str, memory: Memory) -> None:
+        await self.journal.begin(run, intent, topic, memory)
 
     async def tell(self, decision: DecisionTaken, *, topic: str, ends_intent: bool = False) -> None:
         await self.journal.tell(decision, topic=topic, ends_intent=ends_intent)

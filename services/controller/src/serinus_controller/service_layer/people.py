@@ -6,6 +6,7 @@ limits what Serinus does of itself, not what a person asks for.
 
 import logging
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from pydantic import JsonValue, ValidationError
@@ -24,8 +25,6 @@ from serinus_controller.service_layer.react import Reactor
 
 logger = logging.getLogger(__name__)
 
-MOST_FOLLOWED = 50
-
 Changed = dict[str, JsonValue]
 
 
@@ -41,6 +40,11 @@ class People:
             live = await fleet.aborted(command.run.id) if command.verb == "retry" else fleet.find(command.run.id)
             if live is None:
                 logger.info("%s by %s is about a run that is not there", command.verb, command.actor)
+                return
+            control = await self.reactor.control(live.run)
+            if command.id in control.memory.followed:
+                # Its answer was told, or is when what it began has ended: it does not fit where the run is by now.
+                logger.info("%s by %s was followed before", command.verb, command.actor)
                 return
             refusal = _refusal(command, live, now)
             if refusal:
@@ -67,7 +71,8 @@ class People:
             await self._remember(command, live, now)
 
     async def _begin(self, command: CommandIssued, live: LiveRun, decision: Decision) -> None:
-        if await self.reactor.carry_out(live, await self.reactor.control(live.run), decision):
+        control = await self.reactor.control(live.run)
+        if await self.reactor.carry_out(live, control, decision, command=command.id):
             return
         other = (await self.reactor.control(live.run)).intent
         if other is None:
@@ -78,11 +83,7 @@ class People:
 
     async def _remember(self, command: CommandIssued, live: LiveRun, now: Millis) -> None:
         """Approve, hold, resume: keep it, and decide anew on the verdict that is there."""
-        control = await self.reactor.control(live.run)
-        if command.id in control.memory.followed:
-            logger.info("%s by %s was followed before", command.verb, command.actor)
-            return
-        control = await self.reactor.keep(live.run, _changed(control.memory, command))
+        control = await self.reactor.keep(live.run, partial(_changed, command))
         if command.verb == "hold":
             await self.reactor.give_up_advance(live, _why(command))
         decision = None
@@ -193,8 +194,8 @@ def _waits(decision: Decision, verdict: VerdictReached) -> str:
     return verdict.sentence.removeprefix("hold: ") if verdict.verdict == "hold" else decision.detail
 
 
-def _changed(memory: Memory, command: CommandIssued) -> Memory:
-    memory = replace(memory, followed=(*memory.followed, command.id)[-MOST_FOLLOWED:])
+def _changed(command: CommandIssued, memory: Memory) -> Memory:
+    memory = memory.following(command.id)
     if command.verb == "approve":
         approval = Approval(actor=command.actor, command=command.id)
         return replace(memory, approvals={**memory.approvals, command.step: approval})

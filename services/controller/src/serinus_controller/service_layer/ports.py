@@ -87,8 +87,8 @@ class Journal(Protocol):
 
     async def keep(self, run: Run, memory: Memory) -> None: ...
 
-    async def begin(self, run: Run, intent: Intent, topic: str) -> None:
-        """Write the intent down before anything is sent."""
+    async def begin(self, run: Run, intent: Intent, topic: str, memory: Memory) -> None:
+        """Write the intent down before anything is sent, and that the command that asked for it was followed."""
         ...
 
     async def tell(self, decision: DecisionTaken, *, topic: str, ends_intent: bool = False) -> None:

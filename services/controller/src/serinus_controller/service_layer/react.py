@@ -138,17 +138,17 @@ class Reactor:
             act.cancel()
         await asyncio.gather(*acts, return_exceptions=True)
 
-    async def carry_out(self, live: LiveRun, control: Control, decision: Decision) -> bool:
+    async def carry_out(self, live: LiveRun, control: Control, decision: Decision, *, command: str = "") -> bool:
         """Begin the act, or tell what the mode keeps from being done; False if that was done before.
 
-        An abort does not wait for an advance that is under way: it takes its place. Verdicts, commands and silence
+        `command` is the id of the one that is followed by it. An abort does not wait for an advance that is under way: it takes its place. Verdicts, commands and silence
         come at the same moment, so each finds what the one before has begun.
         """
         async with self._deciding:
             self._still_leads()
-            return await self._carry_out(live, self._controls.get(live.run.id, control), decision)
+            return await self._carry_out(live, self._controls.get(live.run.id, control), decision, command)
 
-    async def _carry_out(self, live: LiveRun, control: Control, decision: Decision) -> bool:
+    async def _carry_out(self, live: LiveRun, control: Control, decision: Decision, command: str) -> bool:
         overtakes = decision.action == "abort" and control.intent is not None and control.intent.action != "abort"
         if topic_of(decision) == control.topic or (live.run.id in self._acts and not (overtakes and decision.acts)):
             return False
@@ -171,9 +171,11 @@ class Reactor:
             detail=decision.detail,
             since=self.clock(),
         )
-        topic = topic_of(decision)
-        await self.journal.begin(live.run, intent, topic)
-        self._controls[live.run.id] = replace(control, intent=intent, topic=topic)
+        topic, memory = topic_of(decision), control.memory.following(command) if command else control.memory
+        await self.journal.begin(live.run, intent, topic, memory)
+        # A verdict may have come meanwhile.
+        control = self._controls.get(live.run.id, control)
+        self._controls[live.run.id] = replace(control, intent=intent, topic=topic, memory=memory)
         self.act(live, intent)
         return True
 
@@ -252,11 +254,13 @@ class Reactor:
         self.telemetry.decisions.labels(decision.action, state).inc()
         logger.info("decision: %s at step %d: %s", decision.action, decision.step, event.detail)
 
-    async def keep(self, run: Run, memory: Memory) -> Control:
+    async def keep(self, run: Run, change: Callable[[Memory], Memory]) -> Control:
         """Remember what people asked for."""
-        await self.journal.keep(run, memory)
-        self._controls[run.id] = control = replace(await self.control(run), memory=memory)
-        return control
+        async with self._deciding:
+            memory = change((await self.control(run)).memory)
+            await self.journal.keep(run, memory)
+            self._controls[run.id] = control = replace(await self.control(run), memory=memory)
+            return control
 
     async def control(self, run: Run) -> Control:
         if run.id not in self._controls:
