@@ -30,6 +30,7 @@ from serinus_controller.adapters.watching import PodSink, RolloutSink, Sink, Wat
 from serinus_controller.domain.pods import HASH_LABEL
 from serinus_controller.service_layer.act import Actor
 from serinus_controller.service_layer.announce import AnnouncedJournal
+from serinus_controller.service_layer.batches import each, foremost
 from serinus_controller.service_layer.fleet import Fleet
 from serinus_controller.service_layer.people import People
 from serinus_controller.service_layer.policy_book import PolicyBook
@@ -198,30 +199,34 @@ class Leader:
         return SILENCE_EVERY
 
     async def _on_verdicts(self, entries: Sequence[Entry]) -> None:
-        found = await _readable(self._verdicts, VerdictReached, entries)
-        # Of several verdicts on a run an abort matters most, else the newest: a hold and a proceed do not stay.
-        found.sort(key=lambda one: (one.data.verdict == "abort", one.data.end))
-        newest = {one.data.run.id: one for one in found}
         now = await self._registry.now()
-        for verdict in sorted(newest.values(), key=lambda one: one.data.verdict != "abort"):
+
+        async def react(verdict: CloudEvent[VerdictReached]) -> None:
             with traces.span("decide", verdict.traceparent, run=verdict.data.run.id):
                 await self._reactor.on_verdict(verdict.data, now)
-        await self._verdicts.ack(*(entry.id for entry in entries))
+
+        found = await _readable(self._verdicts, VerdictReached, entries)
+        failed = await each(foremost(found.values()), react)
+        await self._verdicts.ack(*(id_ for id_, verdict in found.items() if verdict.data.run.id not in failed))
 
     async def _on_commands(self, entries: Sequence[Entry]) -> None:
         now = await self._registry.now()
-        for command in await _readable(self._commands, CommandIssued, entries):
+
+        async def follow(command: CloudEvent[CommandIssued]) -> None:
             with traces.span("command", command.traceparent, run=command.data.run.id):
                 await People(self._reactor).on_command(command.data, now)
-        await self._commands.ack(*(entry.id for entry in entries))
+
+        found = await _readable(self._commands, CommandIssued, entries)
+        failed = await each(found.values(), follow)
+        await self._commands.ack(*(id_ for id_, command in found.items() if command.data.run.id not in failed))
 
 
-async def _readable(reader: GroupReader, kind: type[E], entries: Sequence[Entry]) -> list[CloudEvent[E]]:
-    """The events of the entries; what cannot be read goes to the dead letters."""
-    found = []
+async def _readable(reader: GroupReader, kind: type[E], entries: Sequence[Entry]) -> dict[bytes, CloudEvent[E]]:
+    """The events by their entries' ids; what cannot be read goes to the dead letters, which acknowledges it."""
+    found = {}
     for entry in entries:
         try:
-            found.append(from_entry(kind, entry.fields))
+            found[entry.id] = from_entry(kind, entry.fields)
         except UnreadableEntryError as error:
             await reader.bury(entry, str(error))
     return found

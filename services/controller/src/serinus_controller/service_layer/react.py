@@ -141,8 +141,9 @@ class Reactor:
     async def carry_out(self, live: LiveRun, control: Control, decision: Decision, *, command: str = "") -> bool:
         """Begin the act, or tell what the mode keeps from being done; False if that was done before.
 
-        `command` is the id of the one that is followed by it. An abort does not wait for an advance that is under way: it takes its place. Verdicts, commands and silence
-        come at the same moment, so each finds what the one before has begun.
+        `command` is the id of the one that is followed by it. An abort does not wait for an advance that is under
+        way: it takes its place. Verdicts, commands and silence come at the same moment, so each finds what the one
+        before has begun.
         """
         async with self._deciding:
             self._still_leads()

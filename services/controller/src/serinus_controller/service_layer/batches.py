@@ -1,0 +1,38 @@
+"""A batch from a stream, run by run: what goes wrong about one run holds up no other."""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
+
+from serinus_contracts import CommandIssued, VerdictReached
+from serinus_contracts.envelope import CloudEvent
+from serinus_runtime.errors import RETRYABLE
+
+logger = logging.getLogger(__name__)
+
+S = TypeVar("S", VerdictReached, CommandIssued)
+
+
+def foremost(verdicts: Iterable[CloudEvent[VerdictReached]]) -> list[CloudEvent[VerdictReached]]:
+    """One for each run, aborts first: an abort matters most, else the newest; a hold and a proceed do not stay."""
+    ordered = sorted(verdicts, key=lambda one: (one.data.verdict == "abort", one.data.end))
+    kept = {one.data.run.id: one for one in ordered}
+    return sorted(kept.values(), key=lambda one: one.data.verdict != "abort")
+
+
+async def each(events: Iterable[CloudEvent[S]], handle: Callable[[CloudEvent[S]], Awaitable[None]]) -> set[str]:
+    """Handle the events in their order; gives the ids of the runs about which one failed for no foreseen reason, and
+    whose later ones are left too. What may be retried is about all of them, and is raised."""
+    failed = set[str]()
+    for event in events:
+        run = event.data.run.id
+        if run in failed:
+            continue
+        try:
+            await handle(event)
+        except RETRYABLE:
+            raise
+        except Exception:
+            logger.exception("%s of %s waits", type(event.data).TYPE, run)
+            failed.add(run)
+    return failed
