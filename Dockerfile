@@ -1,4 +1,4 @@
-# One target a service: docker build --target analyzer -t serinus-analyzer .
+# One target a service: docker build --target analyzer -t serinus-analyzer .  The notifier runs in the console's image.
 # Any base with Python 3.11 or newer and its venv module will do.
 ARG BASE_IMAGE=python:3.13-slim
 

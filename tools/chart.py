@@ -6,6 +6,7 @@ are otherwise told nothing of a misspelt one.
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any, get_args
 
@@ -83,10 +84,10 @@ def environment(settings: type[Settings]) -> Schema:
 
 
 def meaning(lines: list[str], key: yaml.Node) -> str:
-    """The comment above a key."""
+    """The comment above a key; a line that is set in further shows an example."""
     above = []
     for line in reversed(lines[: key.start_mark.line]):
-        if not line.startswith(" " * key.start_mark.column + "# "):
+        if not re.match(" " * key.start_mark.column + r"# (?! )", line):
             break
         above.append(line.strip(" #"))
     return " ".join(reversed(above))

@@ -1,5 +1,6 @@
 """Writes the reference pages from the models and the command: `python -m tools.reference docs/reference`."""
 
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,6 +21,8 @@ from serinus_contracts.report import Report
 from serinus_controller.settings import ControllerSettings
 from serinus_runtime.settings import PREFIX, Settings, default_text
 from typer.main import get_command
+
+from tools import chart
 
 ALERTS = Path(__file__).parents[1] / "deploy" / "monitoring" / "alerts.yaml"
 NOTICE = "<!-- Written by `make docs`. -->\n"
@@ -197,6 +200,28 @@ def errors() -> Iterator[str]:
             yield row(f"`{status}`", STATUSES[status])
 
 
+def values() -> Iterator[str]:
+    yield (
+        "# Values of the chart\n\nOf [values.yaml](../../deploy/helm/serinus/values.yaml); what is not here is "
+        "refused. How they go together: [Operating](../operating.md#the-chart).\n"
+    )
+    yield from table("value", "default", "meaning")
+    defaults = yaml.safe_load((chart.CHART / "values.yaml").read_text(encoding="utf-8"))
+    yield from _values(json.loads(chart.schema())["properties"], defaults, "")
+
+
+def _values(properties: Mapping[str, Any], defaults: Mapping[str, Any], path: str) -> Iterator[str]:
+    for name, schema in properties.items():
+        if name not in defaults:
+            continue  # Helm's own
+        if "properties" in schema:
+            yield row(f"**{path}{name}**", "", schema["description"])
+            yield from _values(schema["properties"], defaults[name], f"{path}{name}.")
+        else:
+            told = json.dumps(defaults[name]) if defaults[name] not in ("", {}, []) else ""
+            yield row(f"`{path}{name}`", f"`{told}`" if told else "", schema["description"])
+
+
 def alerts() -> Iterator[str]:
     yield (
         "# Alerts\n\nOf [deploy/monitoring/alerts.yaml](../../deploy/monitoring/alerts.yaml), in the chart by "
@@ -237,6 +262,7 @@ PAGES = {
     "commands": commands,
     "errors": errors,
     "alerts": alerts,
+    "values": values,
 }
 
 
