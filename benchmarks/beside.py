@@ -3,27 +3,30 @@
     python -m benchmarks.beside [--quick] [--runs N]
 
 One stage of an hour, 120 looks at pods whose memory differs by 5 % and walks at random; errors are 1 % everywhere.
-Prints a table and closes with one line of JSON: {"benchmark": "beside", "figures": {...}, "missed": [...]}.
+A healthy row that is held or aborted more often than its budget is a missed goal.
 """
 
 import argparse
-import json
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from serinus_analyzer.domain import beside
-from serinus_contracts.events import Gauge, Pod, Proportion, Window
+from serinus_contracts.events import Gauge, MetricsCollected, Pod, Proportion, Window
 from serinus_contracts.plan import AnalysisPlan, Gauged, PlanMetric
 from serinus_contracts.policy import Margin
 from serinus_contracts.selector import Selector
 
 from benchmarks._cost import snapshot
+from benchmarks._figures import Figures, close
 from benchmarks._plans import plan, proportion
 
 LOOKS = 120
 REQUESTS = 500
 """Of a pod in a look."""
+STARTED = 60_000
+"""When the stage began, in ms: the pods have been there for long enough to be warm."""
 
 
 @dataclass(frozen=True)
@@ -60,38 +63,39 @@ def rule(world: World) -> AnalysisPlan:
     return plan((proportion("errors", 1.25), memory), (0.25,), ("quiet",))
 
 
+def looks(world: World, random: np.random.Generator) -> Iterator[MetricsCollected]:
+    """Of one run, the canary's pods first."""
+    names = [f"{'new' if i < world.canary else 'old'}-{i}" for i in range(world.pods)]
+    canary, stable = names[: world.canary], names[world.canary :]
+    arms = [*[(name, "canary") for name in canary], *[(name, "stable") for name in stable]]
+    pods = tuple(Pod.model_validate({"name": name, "arm": arm, "started": 0, "ready": True}) for name, arm in arms)
+    own = np.arange(world.pods) < world.canary
+    logs = random.normal(0, 0.05, world.pods) + own * np.log1p(world.more)
+    logs = logs + np.cumsum(random.normal(0, world.walk, (LOOKS, world.pods)), axis=0)
+    logs += np.outer(np.arange(1, LOOKS + 1) / LOOKS, own * np.log1p(world.growth))
+    errors = random.binomial(REQUESTS, 0.01, (LOOKS, world.pods))
+    for number in range(LOOKS):
+        used = dict(zip(names, (0.4 * np.exp(logs[number])).tolist(), strict=True))
+        failed = {name: (count, REQUESTS) for name, count in zip(names, errors[number].tolist(), strict=True)}
+        memory = Gauge(
+            status="ok", canary={name: used[name] for name in canary}, stable={name: used[name] for name in stable}
+        )
+        counts = Proportion(
+            status="ok",
+            window=Window(begin=STARTED + 30_000 * number, end=STARTED + 30_000 * (number + 1)),
+            canary={name: failed[name] for name in canary},
+            stable={name: failed[name] for name in stable},
+        )
+        look = snapshot({"errors": counts, "memory": memory}, STARTED // 30_000 + number + 1, 0, STARTED, 25)
+        yield look.model_copy(update={"pods": pods})
+
+
 def found(world: World, random: np.random.Generator) -> tuple[bool, bool, bool]:
     """Whether growth and an anomaly stood in the way at any check of a run, and whether growth aborted."""
     known = rule(world)
     memory = beside.open(known)
-    names = [f"{'new' if i < world.canary else 'old'}-{i}" for i in range(world.pods)]
-    own = np.arange(world.pods) < world.canary
-    pods = tuple(
-        Pod(name=n, arm="canary" if o else "stable", started=0, ready=True) for n, o in zip(names, own, strict=True)
-    )
-    level = random.normal(0, 0.05, world.pods) + own * np.log1p(world.more)
-    walks = level + np.cumsum(random.normal(0, world.walk, (LOOKS, world.pods)), axis=0)
-    walks += np.outer(np.arange(1, LOOKS + 1) / LOOKS, own * np.log1p(world.growth))
-    errors = random.binomial(REQUESTS, 0.01, (LOOKS, world.pods))
     grown = unlike = False
-    # A pod is known for longer than it warms up.
-    for number, (logs, failed) in enumerate(zip(walks, errors, strict=True), start=3):
-        values = dict(zip(names, (0.4 * np.exp(logs)).tolist(), strict=True))
-        counts = {name: (int(x), REQUESTS) for name, x in zip(names, failed, strict=True)}
-        arms = names[: world.canary], names[world.canary :]
-        window = Window(begin=30_000 * (number - 1), end=30_000 * number)
-        canary, stable = ({name: counts[name] for name in arm} for arm in arms)
-        used, there = ({name: values[name] for name in arm} for arm in arms)
-        look = snapshot(
-            {
-                "errors": Proportion(status="ok", window=window, canary=canary, stable=stable),
-                "memory": Gauge(status="ok", canary=used, stable=there),
-            },
-            number,
-            0,
-            60_000,
-            25,
-        ).model_copy(update={"pods": pods})
+    for look in looks(world, random):
         memory, _ = beside.look(known, memory, look)
         grown |= any(row[2] <= row[5] for row in memory.growth.tolist())
         last = memory.unlike.tolist()
@@ -105,7 +109,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=300, help="of each world")
     given = parser.parse_args()
     runs = 40 if given.quick else given.runs
-    figures: dict[str, float] = {}
+    figures: Figures = {}
     missed = []
     print(f"{runs} runs each\n{'world':<42} {'growth':>8} {'anomaly':>8} {'aborted':>8}")
     for number, world in enumerate(WORLDS):
@@ -113,11 +117,11 @@ def main() -> int:
         rates = np.mean([found(world, random) for _ in range(runs)], axis=0)
         print(f"{world.name:<42} " + " ".join(f"{rate:>8.1%}" for rate in rates), flush=True)
         for what, rate in zip(("growth", "anomaly", "aborted"), rates.tolist(), strict=True):
-            figures[f"{world.name}: {what}"] = round(rate, 4)
+            figures[f"{world.name}: {what}"] = rate
             budget = rule(world).budget.false_abort
             if world.healthy and rate > budget + 2 * np.sqrt(budget * (1 - budget) / runs):
                 missed.append(f"{world.name}: {what} {rate:.3f}, budget {budget}")
-    print(json.dumps({"benchmark": "beside", "figures": figures, "missed": missed}))
+    close("beside", figures, missed)
     return 0
 
 
