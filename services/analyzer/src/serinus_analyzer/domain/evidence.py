@@ -6,8 +6,7 @@ cost more time than the space is worth). The first byte is the version; a reader
 
 import struct
 from dataclasses import dataclass
-from math import isnan, prod
-from typing import Any
+from math import isnan, nan
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from serinus_analyzer.domain.channels import PLAIN
 from serinus_analyzer.domain.folding import State
 from serinus_analyzer.domain.latency import Pair
 from serinus_analyzer.domain.layout import SLOTS
+from serinus_analyzer.domain.packing import Reader
 from serinus_analyzer.domain.tempering import Noise
 from serinus_analyzer.domain.value import Floats
 from serinus_analyzer.domain.wealth import PROCEED_ROWS
@@ -23,6 +23,7 @@ from serinus_analyzer.domain.wealth import PROCEED_ROWS
 VERSION = 1
 _HEADER = struct.Struct("<BBHHHHHIiqQdI")
 _SEEN = np.dtype([("end", "<i8"), ("series", "<i4")])
+_NO_PAIR = (nan, nan, nan, nan)
 
 
 class EvidenceError(ValueError):
@@ -74,24 +75,26 @@ class Evidence:
         if len(packed) < _HEADER.size or packed[0] != VERSION:
             raise EvidenceError(f"no evidence of version {VERSION}: {packed[:1].hex() or 'empty'}")
         _, flags, metrics, channels, abort, proceed, stages, *numbers = _HEADER.unpack_from(packed)
-        reader = _Reader(packed, _HEADER.size)
-        past, cash = reader.take("<f8", 2, channels), np.zeros(abort + proceed)
-        cash[:abort] = reader.take("<f8", abort)
-        run, stage = reader.take("<f8", 4, channels), reader.take("<f8", 4, channels)
-        rows = np.zeros((PLAIN + interval.ROWS, abort + proceed))
-        rows[:PLAIN, :abort] = reader.take("<f8", PLAIN, abort)
-        rows[:PROCEED_ROWS, abort:] = reader.take("<f8", PROCEED_ROWS, proceed)
-        share, pairs = reader.take("<f8", traffic.SIZE), reader.take("<f8", flags >> 1, SLOTS, 4)
-        clock = reader.take("<i4", 3, channels).astype(np.int64)
-        rows[PLAIN:] = reader.take("<f4", interval.ROWS, abort + proceed)
-        phi, kappa = reader.take("<f4", max(stages, 1), channels), reader.take("<f4", channels)
-        measured, seen = reader.take("|b1", channels), reader.take(_SEEN, metrics)
-        reader.done()
+        tests, rows = abort + proceed, np.zeros((PLAIN + interval.ROWS, abort + proceed))
+        reader = Reader(packed, _HEADER.size)
+        try:
+            past, cash, run, stage, to_abort, to_proceed, share, pairs = reader.arrays("<f8", [
+                (2, channels), (abort,), (4, channels), (4, channels), (PLAIN, abort), (PROCEED_ROWS, proceed),
+                (traffic.SIZE,), (flags >> 1, SLOTS, 4),
+            ])  # fmt: skip
+            clock = reader.array("<i4", 3, channels).astype(np.int64)
+            shown, phi, kappa = reader.arrays("<f4", [(interval.ROWS, tests), (max(stages, 1), channels), (channels,)])
+            measured, seen = reader.array("|b1", channels), reader.array(_SEEN, metrics)
+        except ValueError as error:
+            raise EvidenceError("evidence is cut off") from error
+        if reader.offset != len(packed):
+            raise EvidenceError(f"evidence has {len(packed) - reader.offset} bytes too many")
+        rows[:PLAIN, :abort], rows[:PROCEED_ROWS, abort:], rows[PLAIN:] = to_abort, to_proceed, shown
         looks, number, started, exposed, log_abort, missing = numbers
         return cls(
             shape=(metrics, channels, abort, proceed, stages),
-            state=State(past, clock, rows, cash, run, stage),
-            noise=Noise(phi.astype(np.float64), kappa.astype(np.float64), measured),
+            state=State(past, clock, rows, np.concatenate((cash, np.zeros(proceed))), run, stage),
+            noise=Noise(phi, kappa, measured),
             pairs=tuple(_pairs(block) for block in pairs.tolist()),
             seen=tuple(seen.tolist()),
             traffic=traffic.Share.unpacked(share.tolist()),
@@ -105,30 +108,12 @@ class Evidence:
         )
 
 
-class _Reader:
-    def __init__(self, packed: bytes, offset: int) -> None:
-        self.packed, self.offset = packed, offset
-
-    def take(self, dtype: "str | np.dtype[np.void]", *shape: int) -> Any:
-        count = prod(shape)
-        try:
-            flat = np.frombuffer(self.packed, dtype, count, self.offset)
-        except ValueError as error:
-            raise EvidenceError("evidence is cut off") from error
-        self.offset += flat.nbytes
-        return flat.reshape(shape)
-
-    def done(self) -> None:
-        if self.offset != len(self.packed):
-            raise EvidenceError(f"evidence has {len(self.packed) - self.offset} bytes too many")
-
-
 def _pairs_array(pairs: tuple[tuple[Pair, ...] | None, ...]) -> Floats:
-    table = np.full((len(pairs), SLOTS, 4), np.nan)
-    for row, known in zip(table, pairs, strict=True):
-        for slot, pair in enumerate(known or ()):
-            row[slot] = pair.quantile, pair.stable, pair.abort or np.nan, pair.proceed or np.nan
-    return table
+    table = []
+    for known in pairs:
+        rows = [(pair.quantile, pair.stable, pair.abort or nan, pair.proceed or nan) for pair in known or ()]
+        table += rows + [_NO_PAIR] * (SLOTS - len(rows))
+    return np.array(table, dtype=np.float64)
 
 
 def _pairs(block: list[list[float]]) -> tuple[Pair, ...] | None:

@@ -1,25 +1,23 @@
 """What is remembered beside a judge's evidence between two looks of a run, and how it is packed.
 
-Layout of the bytes: a header, the abort that was found if any, then each array as its shape and its values, little
-endian. Bytes of another version are not read: what is remembered here is of this stage only, and can be learnt anew.
+Layout of the bytes: a header with all lengths, the widths of the histograms, the abort that was found if any, then the
+arrays by their type, little endian. Bytes of another version are not read: what is remembered here is of this stage
+only, and can be learnt anew.
 """
 
 import struct
 from dataclasses import dataclass
-from math import prod
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from serinus_contracts.events import Reason
 
 from serinus_analyzer.domain.liveness import Trouble
+from serinus_analyzer.domain.packing import Reader
 from serinus_analyzer.domain.value import Floats
 
-VERSION = 1
-_HEADER = struct.Struct("<BiqiIhIBBHHH")
-_ARRAYS = {"pods": "<u4", "sums": "<f4", "seen": "<u2", "levels": "<f4", "times": "<f4", "rates": "<f4", "logs": "<f4",
-           "totals": "<f8"}  # fmt: skip
+VERSION = 2
+_HEADER = struct.Struct("<BiqiIhI14H")
 _TROUBLE = np.dtype([("pod", "<u4"), ("restarts", "<u2"), ("restarted", "<i8"), ("unready", "<i8")])
 _BEYOND = np.dtype([("limit", "u1"), ("pod", "<u4")])
 
@@ -99,18 +97,24 @@ class Memory:
 
     def pack(self) -> bytes:
         """As bytes, which `unpack` turns into a value that judges alike (numbers of pods in single precision)."""
-        fallen = tuple(part.encode() for part in self.fallen_parts)
+        kept, fallen = self.followed, [part.encode() for part in self.fallen_parts]
+        points, gauges, pods = kept.logs.shape
+        widths = [buckets.shape[1] for buckets in kept.buckets]
         header = _HEADER.pack(
             VERSION, self.stage, self.stage_started, self.top, self.looks, self.checks, self.stride,
-            self.followed.own, len(self.followed.buckets), *map(len, fallen),
+            kept.own, pods, len(kept.sums), gauges, len(kept.totals), points, len(widths), len(self.growth),
+            len(self.unlike), len(self.troubles), len(self.beyond), *map(len, fallen),
         )  # fmt: skip
-        arrays: list[tuple[npt.NDArray[Any], Any]] = [
-            (getattr(self.followed, name), dtype) for name, dtype in _ARRAYS.items()
-        ]
-        arrays += [(array, "<f4") for array in (*self.followed.buckets, self.growth, self.unlike)]
-        arrays.append((np.array(list(self.troubles), dtype=_TROUBLE), _TROUBLE))
-        arrays.append((np.array(sorted(self.beyond), dtype=_BEYOND), _BEYOND))
-        return header + b"".join(fallen) + b"".join(_packed(*each) for each in arrays)
+        single = (kept.sums, kept.levels, kept.times, kept.rates, kept.logs, *kept.buckets, self.growth, self.unlike)
+        return b"".join([
+            header, struct.pack(f"<{len(widths)}H", *widths), *fallen,
+            kept.totals.tobytes(),
+            np.concatenate([array.ravel() for array in single]).astype("<f4").tobytes(),
+            kept.pods.tobytes(),
+            kept.seen.astype("<u2").tobytes(),
+            np.array(list(self.troubles), dtype=_TROUBLE).tobytes() if self.troubles else b"",
+            np.array(sorted(self.beyond), dtype=_BEYOND).tobytes() if self.beyond else b"",
+        ])  # fmt: skip
 
     @property
     def fallen_parts(self) -> tuple[str, str, str]:
@@ -122,49 +126,32 @@ class Memory:
         if not packed or packed[0] != VERSION:
             return None
         try:
-            _, stage, started, top, looks, checks, stride, own, durations, *lengths = _HEADER.unpack_from(packed)
-            reader = _Reader(packed, _HEADER.size)
-            reason, blame, text = (reader.text(length) for length in lengths)
-            arrays = {name: reader.array(dtype) for name, dtype in _ARRAYS.items()}
-            buckets = tuple(reader.array("<f4") for _ in range(durations))
-            growth, unlike = reader.array("<f4"), reader.array("<f4")
-            troubles, beyond = reader.array(_TROUBLE), reader.array(_BEYOND)
+            _, stage, started, top, looks, checks, stride, *lengths = _HEADER.unpack_from(packed)
+            own, pods, features, gauges, counted, points, durations, growth, unlike, troubles, beyond = lengths[:11]
+            widths = struct.unpack_from(f"<{durations}H", packed, _HEADER.size)
+            reader = Reader(packed, _HEADER.size + 2 * durations)
+            reason, blame, text = [reader.text(length) for length in lengths[11:14]]
+            totals = reader.array("<f8", counted, 5)
+            shapes = [
+                (features, pods), (2, features), (points,), (points, counted), (points, gauges, pods),
+                *[(2, width) for width in widths], (growth, 6), (unlike,),
+            ]  # fmt: skip
+            sums, levels, times, rates, logs, *others = reader.arrays("<f4", shapes)
+            names, seen = reader.array("<u4", pods), reader.array("<u2", features, pods)
+            found = reader.array(_TROUBLE, troubles).tolist(), reader.array(_BEYOND, beyond).tolist()
         except (struct.error, ValueError) as error:
             raise ValueError(f"what is remembered beside the evidence cannot be read: {error}") from error
         return cls(
-            followed=Followed(own=own, buckets=buckets, **arrays),
-            growth=growth,
-            unlike=unlike,
+            followed=Followed(names, own, sums, seen, levels, times, rates, logs, totals, tuple(others[:durations])),
+            growth=others[-2],
+            unlike=others[-1],
             stage=stage,
             stage_started=started,
             top=top,
             looks=looks,
             checks=checks,
             stride=stride,
-            troubles=tuple(Trouble(*row) for row in troubles.tolist()),
-            beyond=frozenset(map(tuple, beyond.tolist())),
+            troubles=tuple([Trouble(*row) for row in found[0]]),
+            beyond=frozenset(found[1]),
             fallen=Fallen(reason, blame, text) if reason else None,  # type: ignore[arg-type] # written by us
         )
-
-
-def _packed(array: npt.NDArray[Any], dtype: Any) -> bytes:
-    return struct.pack(f"<B{array.ndim}H", array.ndim, *array.shape) + array.astype(dtype, copy=False).tobytes()
-
-
-class _Reader:
-    def __init__(self, packed: bytes, offset: int) -> None:
-        self.packed, self.offset = packed, offset
-
-    def text(self, length: int) -> str:
-        self.offset += length
-        return self.packed[self.offset - length : self.offset].decode()
-
-    def array(self, dtype: Any) -> Any:
-        """The next array, numbers in double precision."""
-        (dimensions,) = struct.unpack_from("<B", self.packed, self.offset)
-        shape = struct.unpack_from(f"<{dimensions}H", self.packed, self.offset + 1)
-        self.offset += 1 + 2 * dimensions
-        flat = np.frombuffer(self.packed, dtype, prod(shape), self.offset)
-        self.offset += flat.nbytes
-        found = flat.reshape(shape)
-        return found.astype(np.float64) if found.dtype.kind == "f" else found
