@@ -80,8 +80,8 @@ def read(metric: PlanMetric, measured: Measurement | None, seconds: float) -> Re
     if measured.kind != metric.source.kind:
         return Reading("error", f"measured as {measured.kind}, planned as {metric.source.kind}", measured=measured)
     if isinstance(measured, Proportion):
-        x, n = _summed(measured.canary)
-        y, m = _summed(measured.stable)
+        x, n = summed(measured.canary)
+        y, m = summed(measured.stable)
         fault = _impossible(x, n, y, m, is_rate(metric))
     elif not isinstance(measured, Distribution):
         return Reading("error", f"a {measured.kind} is not counted", measured=measured)
@@ -97,11 +97,13 @@ def read(metric: PlanMetric, measured: Measurement | None, seconds: float) -> Re
     return Reading("ok", measured.detail, seconds, counts, tails, measured)
 
 
-def _summed(pods: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
-    if len(pods) == 1:
-        return next(iter(pods.values()))
-    events, trials = zip(*pods.values(), strict=True) if pods else ((), ())
-    return sum(events), sum(trials)
+def summed(pods: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
+    """Events and trials of all pods."""
+    events = trials = 0
+    for x, n in pods.values():
+        events += x
+        trials += n
+    return events, trials
 
 
 def _impossible(x: int, n: int, y: int, m: int, rate: bool) -> str:

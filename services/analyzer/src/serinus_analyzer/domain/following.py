@@ -4,7 +4,7 @@ A stage has one split of the traffic, so only within it are pods compared; every
 many pods some are followed, chosen by a hash of their name, which knows nothing of how they fare.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
@@ -14,6 +14,7 @@ import numpy as np
 from serinus_contracts.events import Distribution, Gauge, Measurement, MetricsCollected, Proportion
 from serinus_contracts.plan import AnalysisPlan, Gauged, PlanLimit, PlanMetric
 
+from serinus_analyzer.domain.counting import summed
 from serinus_analyzer.domain.layout import ByDigest, is_rate
 from serinus_analyzer.domain.memory import Followed, Memory
 from serinus_analyzer.domain.value import Floats
@@ -206,12 +207,7 @@ def _counts(measured: Measurement | None) -> tuple[float, ...]:
     if not isinstance(measured, Proportion) or measured.status != "ok":
         return (0, 0, 0, 0, 0)
     seconds = measured.window.seconds if measured.window else 0
-    return (*_summed(measured.canary.values()), *_summed(measured.stable.values()), seconds)
-
-
-def _summed(pods: Collection[tuple[int, int]]) -> tuple[int, int]:
-    events, trials = zip(*pods, strict=True) if pods else ((), ())
-    return sum(events), sum(trials)
+    return (*summed(measured.canary), *summed(measured.stable), seconds)
 
 
 def _added(buckets: Floats, measured: Measurement | None) -> Floats:

@@ -6,7 +6,7 @@ from math import expm1, isnan, log
 
 import numpy as np
 from serinus_contracts.events import Finding, Label, MetricsCollected, MetricVerdict, Reason
-from serinus_contracts.plan import AnalysisPlan
+from serinus_contracts.plan import AnalysisPlan, Gauged
 
 from serinus_analyzer.domain import findings
 from serinus_analyzer.domain.findings import Fields
@@ -51,7 +51,8 @@ def _hourly(slope: float) -> str:
 
 def _named(plan: AnalysisPlan, i: int) -> str:
     metric = plan.metrics[i]
-    return f"{metric.name} per request" if getattr(metric.source, "rate", False) else metric.name
+    per_request = isinstance(metric.source, Gauged) and metric.source.rate
+    return f"{metric.name} per request" if per_request else metric.name
 
 
 def unlike(plan: AnalysisPlan, scheme: Scheme, memory: Memory) -> str:
@@ -140,11 +141,13 @@ def _reasons(found: Beside) -> list[Fields]:
 def _anomaly(plan: AnalysisPlan, scheme: Scheme, memory: Memory) -> Fields:
     distance, p, least, own, every, level, *_ = memory.unlike.tolist()
     values = {"distance": distance, "p": p, "least_p": least, "level": level}
-    decides, text = p <= level, unlike(plan, scheme, memory)
+    decides = p <= level
     if distance == 0:
         text = "no metric is worse on the canary's pods than pods differ and margins allow"
-    elif least > level:
-        text += f"; {own:.0f} of {every:.0f} pods can give no p below {least:.2g}, so it only describes"
+    else:
+        text = unlike(plan, scheme, memory)
+        if least > level:
+            text += f"; {own:.0f} of {every:.0f} pods can give no p below {least:.2g}, so it only describes"
     return {"kind": "anomaly", "severity": "warning" if decides else "none", "decides": decides, "text": text,
             "values": values}  # fmt: skip
 
