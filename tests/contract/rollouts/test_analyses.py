@@ -79,8 +79,8 @@ async def test_while_an_analysis_runs_there_is_no_gate_and_its_success_leads_to_
 
 
 async def test_an_analysis_that_fails_ends_the_run_as_aborted_by_argo(cluster: Cluster, asked: Endpoint) -> None:
-    asked.verdict = "abort"
     name = await at_analysis(cluster, pulls(asked))
+    asked.verdict = "abort"
     seen = await cluster.aborted(name)
     assert outcome_of(run(seen), seen) == "aborted"
     told = await act(cluster, "abort", seen)
