@@ -12,13 +12,13 @@ from serinus_contracts.streams import Stream
 class Run(Contract):
     """One attempt to release one template. A pod hash comes back on retry and rollback, hence `attempt`."""
 
-    cluster: str
-    namespace: str
-    name: str
-    uid: str
-    canary_hash: str
-    stable_hash: str
-    attempt: Annotated[int, Field(ge=1)]
+    cluster: str = Field(description="name of the cluster, as the controller is told")
+    namespace: str = Field(description="of the Rollout")
+    name: str = Field(description="of the Rollout")
+    uid: str = Field(description="of the Rollout: one that is made anew is another")
+    canary_hash: str = Field(description="pod template hash of the new version")
+    stable_hash: str = Field(description="pod template hash of the version before")
+    attempt: int = Field(ge=1, description="the same template may be tried again")
 
     @property
     def id(self) -> str:
@@ -47,9 +47,9 @@ class Event(Contract):
 class Pod(Contract):
     name: str
     arm: Arm
-    started: Millis | None = None
+    started: Millis | None = Field(None, description="Kubernetes' startTime")
     ready: bool = False
-    restarts: int = 0
+    restarts: int = Field(0, description="of its containers, in all")
 
 
 Phase = Literal["Progressing", "Paused", "Degraded", "Healthy"]
@@ -61,13 +61,13 @@ class RolloutObserved(Event):
 
     TYPE = "dev.serinus.rollout.observed.v1"
     STREAM = "rollouts"
-    resource_version: str
-    phase: Phase
+    resource_version: str = Field(description="of the Rollout as it was read")
+    phase: Phase = Field(description="Argo's")
     step: int = Field(description="index of the step that runs; equal to `steps` when all are done")
-    steps: int
+    steps: int = Field(description="how many there are")
     stage: int = Field(description="index into the plan's stages; -1 before the first change of weight")
-    set_weight: int
-    actual_weight: int
+    set_weight: int = Field(description="percent that the steps ask for")
+    actual_weight: int = Field(description="percent that Argo reports, else the canary's share of ready pods")
     steady: bool = Field(description="the set weight is in force: counts of both arms may be compared")
     stage_started: Millis = Field(description="no later than this the stage's weight was in force")
     gate_started: Millis | None = Field(None, description="since when it waits at a pause without end")
@@ -97,12 +97,12 @@ MetricStatus = Literal["ok", "settling", "waiting", "no_data", "partial", "error
 class Measured(Contract):
     """What every kind of measurement says of its quality. Only `ok` carries counts that may be judged."""
 
-    status: MetricStatus
-    window: Window | None = None
-    detail: str = ""
-    query: str = ""
-    series: int = 0
-    resets: int = 0
+    status: MetricStatus = Field(description="ok, or why nothing was counted")
+    window: Window | None = Field(None, description="time that was counted")
+    detail: str = Field("", description="what is wrong, in words")
+    query: str = Field("", description="as it was sent")
+    series: int = Field(0, description="that answered it")
+    resets: int = Field(0, description="counters that began anew in the window")
     newest: Millis | None = Field(None, description="time of the newest sample read")
 
 
@@ -161,15 +161,15 @@ class MetricsCollected(Event):
 
     TYPE = "dev.serinus.metrics.collected.v1"
     STREAM = "snapshots"
-    follows: Millis
-    end: Millis
-    step: int
-    stage: int
-    stage_started: Millis
-    weight: int
-    plan: str
+    follows: Millis = Field(description="end of the look before; 0: the first of its run")
+    end: Millis = Field(description="end of this look")
+    step: int = Field(description="index of the Rollout's step")
+    stage: int = Field(description="index into the plan's stages")
+    stage_started: Millis = Field(description="when the stage's weight was in force")
+    weight: int = Field(description="of the canary, percent")
+    plan: str = Field(description="digest of the AnalysisPlan")
     pods: tuple[Pod, ...] = ()
-    metrics: dict[str, Measurement]
+    metrics: dict[str, Measurement] = Field(description="by the names of the policy")
     history: dict[str, History] = Field({}, description="per metric; only in the first look of a run")
 
     def event_id(self) -> str:
@@ -190,8 +190,8 @@ Reason = Literal[
 
 
 class Counts(Contract):
-    events: int = 0
-    trials: int = 0
+    events: int = Field(0, description="of what is judged")
+    trials: int = Field(0, description="of what they are a share of")
 
     @property
     def rate(self) -> float | None:
@@ -206,12 +206,12 @@ class Channel(Contract):
     ln(1/p) on.
     """
 
-    canary: Counts
+    canary: Counts = Field(description="over the whole run")
     stable: Counts
     canary_edge: float | None = Field(None, description="seconds; for latency: events are slower than this")
     stable_edge: float | None = None
     quantile: float | None = None
-    margin: Margin
+    margin: Margin = Field(description="that is tested")
     log_abort: float = 0.0
     log_proceed: float | None = None
     low: float | None = Field(None, description="least the ratio of canary to margin can be (1 is the margin)")
@@ -225,18 +225,18 @@ Label = Literal["ok", "unclear", "warning", "worse", "no_data", "error", "settli
 class MetricVerdict(Contract):
     """What is known of one metric or limit, over the whole run and in this stage."""
 
-    name: str
-    label: Label
-    status: MetricStatus
+    name: str = Field(description="of the metric, or such as errors above 0.1")
+    label: Label = Field(description="what is known of it, in a word")
+    status: MetricStatus = Field(description="of its data in this look")
     better: Better = "lower"
-    limit: bool = False
-    critical: bool = False
+    limit: bool = Field(False, description="an absolute bound, not a comparison with stable")
+    critical: bool = Field(False, description="a gate of kind proof wants it shown; where none is critical, all")
     share: float = Field(description="share of the false-abort budget")
-    log_abort: float
-    log_proceed: float | None = None
+    log_abort: float = Field(description="ln M, evidence that its margin is exceeded")
+    log_proceed: float | None = Field(None, description="ln N, evidence that its margin is kept")
     run: tuple[Channel, ...] = Field(description="channels with counts over the whole run")
     stage: tuple[Counts, ...] = Field((), description="per channel canary then stable, in this stage")
-    calibrated: bool = False
+    calibrated: bool = Field(False, description="its noise was measured on history, not assumed")
     phi: float | None = Field(None, description="noise: variance over that of independent requests, in this stage")
     kappa: float | None = Field(None, description="noise: growth of that ratio with the information of a look")
     visible: float | None = Field(None, description="rate from which a worse canary is seen by the end of the stage")
@@ -280,30 +280,30 @@ class VerdictReached(Event):
 
     TYPE = "dev.serinus.verdict.reached.v1"
     STREAM = "verdicts"
-    follows: Millis
-    end: Millis
-    verdict: Verdict
-    reason: Reason
-    sentence: str
+    follows: Millis = Field(description="end of the look before; 0: the first of its run")
+    end: Millis = Field(description="end of the look that is judged")
+    verdict: Verdict = Field(description="proceed, abort or hold")
+    reason: Reason = Field(description="a code; what each means: reference/reasons")
+    sentence: str = Field(description="for people: what was seen and how sure it is")
     since: Millis = Field(description="end of the look that first gave this verdict for this reason")
     changed: bool = Field(description="verdict or reason differ from the look before")
     look: int = Field(description="number of the look in this run, from 1")
-    step: int
-    stage: int
-    stage_started: Millis
-    weight: int
+    step: int = Field(description="index of the Rollout's step")
+    stage: int = Field(description="index into the plan's stages")
+    stage_started: Millis = Field(description="when the stage's weight was in force")
+    weight: int = Field(description="of the canary, percent")
     exposed: int = Field(description="requests that the canary has served in judged windows")
     log_abort: float = Field(description="combined ln M; abort from ln(1 / false_abort) on")
     metrics: tuple[MetricVerdict, ...]
-    blame: tuple[str, ...] = ()
+    blame: tuple[str, ...] = Field((), description="metrics and limits that an abort rests on, largest first")
     quality: DataQuality = DataQuality()
     calibrated: bool = Field(False, description="every metric's noise was measured on history, none assumed")
-    traffic: Traffic | None = None
+    traffic: Traffic | None = Field(None, description="whether requests were split as the weight says")
     findings: tuple[Finding, ...] = Field((), description="beside the judgement: description, and reasons of holds")
     described: bool = Field(True, description="descriptions are among the findings, as in every tenth look at least")
     score: float | None = Field(None, description="of a judge that scores, such as scorecard or kayenta")
-    plan: str
-    judge: str
+    plan: str = Field(description="digest of the AnalysisPlan")
+    judge: str = Field(description="name of the rule")
 
     def event_id(self) -> str:
         return f"{self.run.id}:{self.end}"
@@ -325,17 +325,17 @@ class DecisionTaken(Event):
 
     TYPE = "dev.serinus.decision.taken.v1"
     STREAM = "decisions"
-    step: int
-    action: Action
+    step: int = Field(description="index of the Rollout's step")
+    action: Action = Field(description="what was decided")
     cause: str = Field(description="id of the verdict or command, or the name of a rule such as no-verdict")
-    actor: str = "serinus"
-    detail: str
-    mode: Mode
-    state: State
-    patch: tuple[dict[str, JsonValue], ...] = ()
-    before: dict[str, JsonValue] = {}
-    after: dict[str, JsonValue] = {}
-    decided: Millis
+    actor: str = Field("serinus", description="who: serinus, or the person whose command it was")
+    detail: str = Field(description="for people: why")
+    mode: Mode = Field(description="of the policy")
+    state: State = Field(description="whether it was done")
+    patch: tuple[dict[str, JsonValue], ...] = Field((), description="JSON patch that was sent, or would have been")
+    before: dict[str, JsonValue] = Field({}, description="the Rollout before: version, phase, step, weight")
+    after: dict[str, JsonValue] = Field({}, description="the same, as it was read back")
+    decided: Millis = Field(description="when")
 
     def event_id(self) -> str:
         return f"{self.run.id}:{self.step}:{self.action}:{self.cause}"
@@ -353,13 +353,13 @@ class CommandIssued(Event):
     TYPE = "dev.serinus.command.issued.v1"
     STREAM = "commands"
     id: str = Field(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$", description="ULID, drawn once by the sender")
-    verb: Verb
-    step: int
-    expires: Millis
-    actor: str
+    verb: Verb = Field(description="what is asked for")
+    step: int = Field(description="that the sender saw: approve and advance are refused at another")
+    expires: Millis = Field(description="after this it is refused")
+    actor: str = Field(description="who asks")
     verified: bool = Field(False, description="the actor was authenticated by the console")
-    groups: tuple[str, ...] = ()
-    reason: str = ""
+    groups: tuple[str, ...] = Field((), description="of the actor, where they were authenticated")
+    reason: str = Field("", description="in the person's words")
     change: dict[str, JsonValue] = Field({}, description="override: JSON merge patch of the policy's spec")
 
     def event_id(self) -> str:

@@ -41,11 +41,11 @@ class FreezeRule(Document):
     with a time (2026-12-20T18:00), and `end` is the first moment that is free again. Both by `timezone`.
     """
 
-    days: tuple[Day, ...] = ()
+    days: tuple[Day, ...] = Field((), description="every week on these; absent: once, by dates")
     begin: Moment = Field("00:00", description="HH:MM with days, else a date or a date with a time")
     end: Moment = Field("24:00", description="HH:MM with days, else a date or a date with a time")
     timezone: str = Field("UTC", description="IANA name, such as Europe/Berlin")
-    reason: str = Field(min_length=1)
+    reason: str = Field(min_length=1, description="told in the verdict")
 
     @field_validator("days", mode="before")
     @classmethod

@@ -29,9 +29,9 @@ class Match(Document):
     Where several policies match, the closest wins: by name before by labels before by namespace.
     """
 
-    namespace: str | None = None
-    name: str | None = None
-    labels: dict[str, str] = {}
+    namespace: str | None = Field(None, description="namespace of the Rollouts; absent: any")
+    name: str | None = Field(None, description="name of one Rollout")
+    labels: dict[str, str] = Field({}, description="labels that a Rollout carries, all of them")
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -43,18 +43,20 @@ class Match(Document):
 class Budget(Document):
     """Error probabilities per run: aborting a canary that meets its margins, promoting one that does not."""
 
-    false_abort: Annotated[float, Field(gt=0, le=0.5)] = 0.01
-    false_proceed: Annotated[float, Field(gt=0, le=0.5)] = 0.05
+    false_abort: float = Field(0.01, gt=0, le=0.5, description="share of healthy releases that may be aborted")
+    false_proceed: float = Field(0.05, gt=0, le=0.5, description="share of bad ones that may pass a proof stage")
 
 
 class StageRule(Document):
     """What differs for the stage of one weight. Times are counted from the start of the stage."""
 
     weight: Weight
-    minimum: Seconds | None = None
-    maximum: Seconds | None = None
+    minimum: Seconds | None = Field(None, description="no verdict opens a gate before; absent: the policy's")
+    maximum: Seconds | None = Field(None, description="then on_time_spent applies; absent: the policy's")
     gate: Gate | None = Field(None, description="quiet: minimum passed and no evidence; proof: shown not worse")
-    approval: Literal["none", "required"] = "none"
+    approval: Literal["none", "required"] = Field(
+        "none", description="required: at the last gate a person is asked too"
+    )
 
     @model_validator(mode="after")
     def _leaves_time(self) -> Self:
@@ -87,8 +89,8 @@ class SourceRule(Document):
     `canary` and `stable`, `istio` may. `ingress-nginx` takes the stable Ingress.
     """
 
-    provider: str = "main"
-    preset: SourcePreset = "pod-name"
+    provider: str = Field("main", description="name of a provider of the collector")
+    preset: SourcePreset = Field("pod-name", description="names and labels, as docs/sources.md lists them")
     label: str | None = Field(None, description="label that holds the pod's name, hash or service")
     canary: str | None = Field(None, description="the canary's service, where services tell the arms apart")
     stable: str | None = Field(None, description="stable's service, where services tell the arms apart")
@@ -116,8 +118,8 @@ class SourceRule(Document):
 class Margin(Document):
     """How much worse a canary may be: rate <= ratio * stable + absolute (>= where higher is better)."""
 
-    ratio: Annotated[float, Field(ge=0)] = 1.0
-    absolute: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    ratio: float = Field(1.0, ge=0, description="times stable's rate")
+    absolute: float = Field(0.0, ge=0, lt=1, description="share of trials on top")
 
 
 class SequentialRule(Document):
@@ -183,11 +185,11 @@ class KayentaRule(Document):
     """Kayenta's classifier and score, on rates of looks."""
 
     name: Literal["kayenta"]
-    pass_score: float = Field(95.0, ge=0, le=100)
-    marginal_score: float = Field(75.0, ge=0, le=100)
-    tolerance: float = Field(0.25, ge=0)
-    confidence: Share = 0.98
-    outliers: Literal["keep", "remove"] = "keep"
+    pass_score: float = Field(95.0, ge=0, le=100, description="proceeds from here on")
+    marginal_score: float = Field(75.0, ge=0, le=100, description="holds from here on, aborts below")
+    tolerance: float = Field(0.25, ge=0, description="an interval beyond this share of the estimated shift fails")
+    confidence: Share = Field(0.98, description="of the Mann-Whitney interval")
+    outliers: Literal["keep", "remove"] = Field("keep", description="looks far from the others, of both arms")
 
 
 JudgeRule = Annotated[
@@ -204,20 +206,20 @@ class Conditions(Document):
     other is its negation; where neither holds a measurement is inconclusive.
     """
 
-    success: ExpressionText | None = None
-    failure: ExpressionText | None = None
+    success: ExpressionText | None = Field(None, description="true: the measurement is good")
+    failure: ExpressionText | None = Field(None, description="true: it is bad")
     over: Literal["stage", "run"] = Field(
         "stage", description="stage: measured anew in each, which waits for it; run: through all, nothing waits for it"
     )
     weights: tuple[Weight, ...] | None = Field(None, description="measured at these weights only")
     interval: Seconds | None = Field(None, description="between two measurements; absent: one only")
-    initial_delay: Seconds = 0.0
-    count: int | None = Field(None, ge=1)
+    initial_delay: Seconds = Field(0.0, description="before the first measurement")
+    count: int | None = Field(None, ge=1, description="measurements in all")
     failure_limit: int = Field(0, ge=-1, description="-1: any number, where consecutive_success_limit decides")
-    inconclusive_limit: int = Field(0, ge=0)
-    consecutive_error_limit: int = Field(4, ge=0)
-    consecutive_success_limit: int | None = Field(None, ge=1)
-    dry_run: bool = False
+    inconclusive_limit: int = Field(0, ge=0, description="one more is Inconclusive")
+    consecutive_error_limit: int = Field(4, ge=0, description="one more in a row is Error")
+    consecutive_success_limit: int | None = Field(None, ge=1, description="so many in a row are Successful")
+    dry_run: bool = Field(False, description="measured and told, decides nothing")
 
     @model_validator(mode="after")
     def _can_end(self) -> Self:
@@ -238,23 +240,27 @@ class Conditions(Document):
 class MetricRule(Document):
     """One metric: a preset, or a source of one's own: `events` of `trials`, a `histogram`, a `gauge`, a `query`."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$", description="by which verdicts and limits call it")
     source: SourceRule | None = Field(None, description="where this metric comes from, if not from the policy's source")
-    preset: MetricPreset | None = None
+    preset: MetricPreset | None = Field(None, description="what it is; the source's preset says how it is called")
     metric: str | None = Field(None, description="the preset's metric name, where it differs")
-    events: SelectorText | None = None
-    trials: SelectorText | None = None
+    events: SelectorText | None = Field(None, description="counter of what is judged, such as failed requests")
+    trials: SelectorText | None = Field(None, description="counter of what they are a share of, such as requests")
     histogram: SelectorText | None = Field(None, description="classic histogram: its _bucket series")
     gauge: SelectorText | None = Field(None, description="a value per pod, such as bytes of memory")
     of: SelectorText | None = Field(None, description="what the gauge is divided by, such as its limit")
     query: str | None = Field(
         None, description="PromQL whose values are compared by conditions; arms are its own affair"
     )
-    conditions: Conditions | None = None
+    conditions: Conditions | None = Field(
+        None, description="when a query's values are good or bad, for judge threshold"
+    )
     unit: Literal["s", "ms"] = Field("s", description="unit of the histogram's edges")
-    better: Better = "lower"
-    margin: Margin | None = None
-    critical: bool = False
+    better: Better = Field("lower", description="lower: events are bad; higher: they are good, such as conversions")
+    margin: Margin | None = Field(
+        None, description="absent: 1.25 and 0.001; of latency 1.2; where higher is better 0.95"
+    )
+    critical: bool = Field(False, description="a gate of kind proof wants it shown; where none is critical, all")
     weight: PositiveFloat = Field(1.0, description="share of the false-abort budget, relative to the others")
     count: Literal["share", "rate"] = Field("share", description="rate: more events than trials are possible")
     lag: Seconds = Field(0.0, description="how long an event may follow its trial")
@@ -308,11 +314,11 @@ class LimitRule(Document):
     row beyond it on the same pod.
     """
 
-    metric: str
+    metric: str = Field(description="name of a metric")
     above: Seconds | None = Field(None, description="a share, or with quantile a duration")
-    below: Share | None = None
-    quantile: Share | None = None
-    weight: PositiveFloat = 0.1
+    below: Share | None = Field(None, description="a share, where higher is better")
+    quantile: Share | None = Field(None, description="of a latency, such as 0.95")
+    weight: PositiveFloat = Field(0.1, description="share of the false-abort budget, relative to the metrics")
 
     @model_validator(mode="after")
     def _is_one_bound(self) -> Self:
@@ -324,21 +330,23 @@ class LimitRule(Document):
 
 
 class PolicySpec(Document):
-    match: Match
-    mode: Mode = "shadow"
-    interval: Annotated[Seconds, Field(gt=0)] = 30.0
+    match: Match = Field(description="which Rollouts")
+    mode: Mode = Field("shadow", description="shadow: only tells; guard: may abort; enforce: also advances")
+    interval: Seconds = Field(30.0, gt=0, description="between two looks")
     settle: Seconds = Field(30.0, description="left out after a change of weight, at least two scrapes")
     warmup: Seconds = Field(60.0, description="a younger pod is left out of gauges and latency")
-    budget: Budget = Budget()
+    budget: Budget = Field(Budget(), description="how often it may be wrong, per run")
     minimum: Seconds = Field(300.0, description="for stages that do not say")
     maximum: Seconds = Field(3600.0, description="for stages that do not say")
-    stages: tuple[StageRule, ...] = ()
-    on_time_spent: Literal["hold", "abort", "proceed"] = "hold"
-    on_no_data: Literal["hold", "abort"] = "hold"
-    source: SourceRule = SourceRule()
-    judge: JudgeRule = SequentialRule()
-    metrics: tuple[MetricRule, ...] = Field(min_length=1)
-    limits: tuple[LimitRule, ...] = ()
+    stages: tuple[StageRule, ...] = Field((), description="by weight, where a stage differs")
+    on_time_spent: Literal["hold", "abort", "proceed"] = Field(
+        "hold", description="at a stage's maximum without a decision"
+    )
+    on_no_data: Literal["hold", "abort"] = Field("hold", description="after three looks in a row without counts")
+    source: SourceRule = Field(SourceRule(), description="where counts come from")
+    judge: JudgeRule = Field(SequentialRule(), description="the rule by which verdicts are reached")
+    metrics: tuple[MetricRule, ...] = Field(min_length=1, description="what is judged")
+    limits: tuple[LimitRule, ...] = Field((), description="absolute bounds on them")
     freeze: tuple[FreezeRule, ...] = Field((), description="when no verdict advances a run")
 
     @model_validator(mode="after")
