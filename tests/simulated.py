@@ -84,7 +84,7 @@ class World:
         headers = {"content-type": f"application/{kind}+json"}
         return httpx.patch(self.url + path, content=json.dumps(patch), headers=headers).status_code
 
-    def wait_for_pause(self, step: int, name: str = "checkout", seconds: float = 20) -> None:
+    def wait_for_pause(self, step: int, name: str = "checkout", seconds: float = 60) -> None:
         def paused() -> bool:
             status = self.status(name)
             return status.get("currentStepIndex") == step and bool(status.get("pauseConditions"))

@@ -2,6 +2,7 @@
 
 Memory is read every two seconds. The first third is left out (caches fill). Growth is the median slope between all
 pairs of readings (Theil and Sen), which a single peak does not move; a quarter of a megabyte a minute counts as none.
+Streams, which are trimmed now and then, and stories, which keep ever fewer looks, are held to their greatest length.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from typing import Any
 
 import httpx
 from serinus_contracts import Keys
+from serinus_contracts.streams import STREAMS
 from serinus_runtime.redis import connected
 
 from tests.chaos.run import MAXLEN, all_ready, name_of, policies, wanted_rollouts
@@ -26,6 +28,11 @@ from tests.topologies import started
 
 MOST_GROWTH_MB = 0.25
 READ_EVERY = 2.0
+# A stream is trimmed when it is a thousand beyond its length, and then by whole nodes.
+LONGEST_STREAM = MAXLEN + 1_200
+# 128 looks, 64 of each doubling after that, and decisions.
+LONGEST_STORY = 1_000
+LIMITED = {*STREAMS, "story"}
 Readings = dict[str, list[tuple[float, float]]]
 
 
@@ -36,8 +43,8 @@ def resident_mb(pid: int) -> float:
 
 
 async def held_mb(client: Any, keys: Keys) -> dict[str, float]:
-    """Memory of Redis in all (MB), and of each kind of our keys: what grows is to be named."""
-    held = {"in all": float((await client.info("memory"))["used_memory"])}
+    """Memory of each kind of our keys (MB), and of Redis but for those that have a length: what grows is to be named."""
+    held = {"but for those": float((await client.info("memory"))["used_memory"])}
     found = [key async for key in client.scan_iter(match=f"{{{keys.tag}}}:*", count=1000)]
     async with client.pipeline(transaction=False) as pipe:
         for key in found:
@@ -45,7 +52,10 @@ async def held_mb(client: Any, keys: Keys) -> dict[str, float]:
         sizes = await pipe.execute()
     for key, size in zip(found, sizes, strict=True):
         kind = key.decode().split(":")[1]
-        held[kind] = held.get(kind, 0.0) + (size or 0)
+        if kind in LIMITED:
+            held["but for those"] -= size or 0
+        else:
+            held[kind] = held.get(kind, 0.0) + (size or 0)
     return {kind: size / 2**20 for kind, size in held.items()}
 
 
@@ -83,6 +93,10 @@ async def soak(runs: int, minutes: float) -> Readings:
                 await asyncio.sleep(READ_EVERY)
             live = await client.zcard(keys.due)
             assert live == runs, f"{live} of {runs} runs are live"
+            for name in STREAMS:
+                assert await client.xlen(keys.stream(name)) <= LONGEST_STREAM, f"{name} is longer than it may be"
+            async for story in client.scan_iter(match=keys.story("*")):
+                assert await client.llen(story) <= LONGEST_STORY, f"{story} is longer than it may be"
             assert not any(child.dead for child in services.values())
     return readings
 

@@ -80,7 +80,7 @@ class Team:
         run = next(look.run for look in reversed(await self.looks()) if look.run.name == name)
         return await check(self.client, self.keys, run.id, self.world.truth)
 
-    async def until(self, condition: Callable[[], Any], what: str, seconds: float = 30) -> None:
+    async def until(self, condition: Callable[[], Any], what: str, seconds: float = 90) -> None:
         """Wait for a state; the condition may be a coroutine function. Services that died are started again."""
         try:
             async with asyncio.timeout(seconds):

@@ -50,6 +50,13 @@ def read(text: str, file: str, model: type[M], context: Mapping[str, Any] | None
     Raises DocumentError.
     """
     try:
+        return _read(text, file, model, context)
+    except RecursionError:
+        raise DocumentError.about(file, "is nested too deeply, or refers to itself") from None
+
+
+def _read(text: str, file: str, model: type[M], context: Mapping[str, Any] | None) -> list[M]:
+    try:
         nodes = [node for node in yaml.compose_all(text, Loader=yaml.SafeLoader) if node is not None]
         loader = yaml.SafeLoader("")
         documents = [loader.construct_document(node) for node in nodes]

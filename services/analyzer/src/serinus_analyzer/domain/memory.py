@@ -126,21 +126,25 @@ class Memory:
         if not packed or packed[0] != VERSION:
             return None
         try:
-            _, stage, started, top, looks, checks, stride, *lengths = _HEADER.unpack_from(packed)
-            own, pods, features, gauges, counted, points, durations, growth, unlike, troubles, beyond = lengths[:11]
-            widths = struct.unpack_from(f"<{durations}H", packed, _HEADER.size)
-            reader = Reader(packed, _HEADER.size + 2 * durations)
-            reason, blame, text = [reader.text(length) for length in lengths[11:14]]
-            totals = reader.array("<f8", counted, 5)
-            shapes = [
-                (features, pods), (2, features), (points,), (points, counted), (points, gauges, pods),
-                *[(2, width) for width in widths], (growth, 6), (unlike,),
-            ]  # fmt: skip
-            sums, levels, times, rates, logs, *others = reader.arrays("<f4", shapes)
-            names, seen = reader.array("<u4", pods), reader.array("<u2", features, pods)
-            found = reader.array(_TROUBLE, troubles).tolist(), reader.array(_BEYOND, beyond).tolist()
-        except (struct.error, ValueError) as error:
+            return cls._unpacked(packed)
+        except (struct.error, ValueError, TypeError, OverflowError) as error:
             raise ValueError(f"what is remembered beside the evidence cannot be read: {error}") from error
+
+    @classmethod
+    def _unpacked(cls, packed: bytes) -> "Memory":
+        _, stage, started, top, looks, checks, stride, *lengths = _HEADER.unpack_from(packed)
+        own, pods, features, gauges, counted, points, durations, growth, unlike, troubles, beyond = lengths[:11]
+        widths = struct.unpack_from(f"<{durations}H", packed, _HEADER.size)
+        reader = Reader(packed, _HEADER.size + 2 * durations)
+        reason, blame, text = [reader.text(length) for length in lengths[11:14]]
+        totals = reader.array("<f8", counted, 5)
+        shapes = [
+            (features, pods), (2, features), (points,), (points, counted), (points, gauges, pods),
+            *[(2, width) for width in widths], (growth, 6), (unlike,),
+        ]  # fmt: skip
+        sums, levels, times, rates, logs, *others = reader.arrays("<f4", shapes)
+        names, seen = reader.array("<u4", pods), reader.array("<u2", features, pods)
+        found = reader.array(_TROUBLE, troubles).tolist(), reader.array(_BEYOND, beyond).tolist()
         return cls(
             followed=Followed(names, own, sums, seen, levels, times, rates, logs, totals, tuple(others[:durations])),
             growth=others[-2],
