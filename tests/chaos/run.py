@@ -21,7 +21,7 @@ from tests.chaos.recorder import Recorder
 from tests.chaos.schedule import EACH, Schedule
 from tests.chaos.troubles import Troubles
 from tests.clocks import stepped_clock
-from tests.servers import RedisServer, redis_binary
+from tests.servers import RedisServer, redis_binary, valkey_binary
 from tests.simulated import World, rollout, scenario, simulated, start_services
 from tests.topologies import started
 
@@ -66,14 +66,15 @@ async def chaos(schedule: Schedule, *, limit: float, say: Callable[[str], None],
     world = simulated(folder / "world", scenario(*wanted, prometheus={"scrape_interval": f"{interval / 2}s"}))
     (folder / "redis").mkdir(parents=True, exist_ok=True)
     keys = Keys()
-    with world as made, started(RedisServer(redis_binary(), folder / "redis")) as server:
+    clocks = {name: clock for name in ("redis", *EACH) if (clock := stepped_clock(folder / f"{name}.clock"))}
+    if not clocks:
+        say("libfaketime is not installed: all clocks stay right")
+    binary = clocks["redis"].wrapped(valkey_binary()) if clocks else redis_binary()
+    with world as made, started(RedisServer(binary, folder / "redis")) as server:
         async with connected(server.url) as client, Proxy(server.port) as proxy:
             environment = made.settings(proxy.url, keys, policies(folder, interval))
             environment["SERINUS_STREAM_MAXLEN"] = str(MAXLEN)
             environment["SERINUS_LEASE_DURATION"] = str(3 + runs // 50)
-            clocks = {name: clock for name in EACH if (clock := stepped_clock(folder / f"{name}.clock"))}
-            if not clocks:
-                say("libfaketime is not installed: the clocks of services stay right")
             services = {
                 name: start_services(made, environment | (clocks[name].environment if clocks else {}), name)[name]
                 for name in EACH

@@ -21,7 +21,7 @@ ARGO = ("lose_promotes", "lose_aborts", "repause")
 WEIGHTS = {
     "kill": 6, "stop": 4, "redis-killed": 2, "redis-full": 2, "cut": 5, "prometheus": 5, "kubernetes": 4, "argo": 1,
     "scrapes": 3, "pod-restarts": 4, "pod-deleted": 3, "duplicate": 6, "garble": 4, "hold": 2,
-    "clock": 3,
+    "clock": 3, "redis-clock": 2,
 }  # fmt: skip
 
 
@@ -82,6 +82,9 @@ def _trouble(rng: random.Random, kind: str, at: float) -> Trouble:
     elif kind == "clock":
         # A host whose time was wrong, or is corrected; it stays so.
         target, fault = rng.choice(EACH), {"seconds": rng.choice((-1, 1)) * round(rng.uniform(5, 1800), 1)}
+    elif kind == "redis-clock":
+        # Where it is ahead, or goes back, everybody waits for so long.
+        fault = {"seconds": rng.choice((-1, 1)) * round(rng.uniform(2, 20), 1)}
     elif kind == "scrapes":
         fault = {"probability": rng.choice((0.2, 1.0))}
     return Trouble(at, kind, lasts, rng.randrange(2**32), target, tuple(fault.items()))

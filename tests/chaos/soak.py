@@ -43,7 +43,7 @@ def resident_mb(pid: int) -> float:
 
 
 async def held_mb(client: Any, keys: Keys) -> dict[str, float]:
-    """Memory of each kind of our keys (MB), and of Redis but for those that have a length: what grows is to be named."""
+    """Memory (MB) of each kind of our keys, and of Redis but for those that have a length: names what grows."""
     held = {"but for those": float((await client.info("memory"))["used_memory"])}
     found = [key async for key in client.scan_iter(match=f"{{{keys.tag}}}:*", count=1000)]
     async with client.pipeline(transaction=False) as pipe:

@@ -71,6 +71,13 @@ class Troubles:
         if clock := self.clocks.get(trouble.target):
             clock.step(float(str(dict(trouble.fault)["seconds"])))
 
+    async def _redis_clock(self, trouble: Trouble, _: random.Random) -> None:
+        """The clock that all go by steps, and back."""
+        if clock := self.clocks.get("redis"):
+            clock.step(float(str(dict(trouble.fault)["seconds"])))
+            await asyncio.sleep(trouble.lasts)
+            clock.step(0)
+
     async def _redis_killed(self, trouble: Trouble, _: random.Random) -> None:
         async with self.redis:
             self.server.kill()
