@@ -14,6 +14,9 @@ from benchmarks._plans import six_metrics
 from tests.servers import RedisServer
 
 RATE = 3333
+OPENING = 2
+"""Looks of each run that are not timed: they open evidence and plans, and the verdict changes at each of them. Of the
+ten that follow one is described, as of any that go on."""
 
 
 async def evidence_bytes(server: RedisServer) -> Figures:
@@ -38,11 +41,11 @@ async def several(server: RedisServer, total: int, folder: Path) -> Figures:
         for count in (1, 2):
             keys = Keys(f"several-{count}")
             with processes("serinus_analyzer", count, folder, **_settings(server, keys)) as made:
-                await publish(client, keys, looks, 1000, 1)
-                await _verdicts(client, keys, 1000)
+                await publish(client, keys, looks, 100, OPENING)
+                await _verdicts(client, keys, 100 * OPENING)
                 before, began = sum(one.cpu for one in made), time.perf_counter()
-                sent = await publish(client, keys, looks, 1000, max(1, total // 1000), first=2)
-                await _verdicts(client, keys, 1000 + sent)
+                sent = await publish(client, keys, looks, 100, total // 100, first=OPENING + 1)
+                await _verdicts(client, keys, 100 * OPENING + sent)
                 found[f"{count} analyzers, CPU per look, us"] = (sum(one.cpu for one in made) - before) / sent * 1e6
                 found[f"{count} analyzers, looks a second"] = sent / (time.perf_counter() - began)
             await client.flushall()
@@ -56,17 +59,18 @@ async def _verdicts(client: Client, keys: Keys, total: int, seconds: float = 300
 
 
 async def sustained(server: RedisServer, folder: Path, *, seconds: int, runs: int) -> Figures:
-    """Two analyzers under looks that come at the rate of 100,000 runs at 30 s, Redis and the sender beside them."""
+    """Two analyzers under as many looks a second as 100,000 runs at 30 s give, Redis and the sender beside them.
+
+    They are of fewer runs, so that each has some looks in this time; what a look costs does not depend on that.
+    """
     keys, looks = Keys("sustained"), Looks(six_metrics())
     async with connected(server.url) as client:
         with processes("serinus_analyzer", 2, folder, **_settings(server, keys)) as made:
-            await publish(client, keys, looks, 100, 1)
-            await _verdicts(client, keys, 100)
+            opened = await publish(client, keys, looks, runs, OPENING)
+            await _verdicts(client, keys, opened)
             before, redis = sum(one.cpu for one in made), cpu_of(server.pid)
             began, sent, backlog = time.perf_counter(), 0, 0
-            entries = looks.all(runs, 1 + RATE * seconds // runs + 1, first=1)
-            for _ in range(100):
-                next(entries)
+            entries = looks.all(runs, RATE * seconds // runs + 1, first=OPENING + 1)
             while (passed := time.perf_counter() - began) < seconds:
                 pipe = client.pipeline(transaction=False)
                 while sent < RATE * passed:
@@ -74,7 +78,7 @@ async def sustained(server: RedisServer, folder: Path, *, seconds: int, runs: in
                     sent += 1
                 await pipe.execute()
                 await asyncio.sleep(0.02)
-            done = await client.xlen(keys.stream("verdicts")) - 100
+            done = await client.xlen(keys.stream("verdicts")) - opened
             backlog, wall = sent - done, time.perf_counter() - began
             cpu, redis = sum(one.cpu for one in made) - before, cpu_of(server.pid) - redis
             memory = (await client.info("memory"))["used_memory"]

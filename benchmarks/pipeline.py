@@ -20,7 +20,7 @@ from benchmarks._delivering import delivering
 from benchmarks._figures import Figures, Goals, close, missed, table
 from benchmarks._looks import Looks, publish
 from benchmarks._plans import six_metrics
-from benchmarks._scale import evidence_bytes, several, sustained
+from benchmarks._scale import OPENING, evidence_bytes, several, sustained
 from tests.servers import RedisServer, redis_binary
 from tests.topologies import started
 
@@ -37,15 +37,19 @@ GOALS: Goals = {
 
 
 async def throughput(server: RedisServer, total: int) -> Figures:
-    """The service against a bare loop on the same looks: the better of two rounds each, in turn."""
-    looks, runs = Looks(six_metrics()), 1000
+    """The service against a bare loop on the same looks: the better of two rounds each, in turn.
+
+    Twenty looks a run, of which four are described: as they change at the first, the second and the tenth, which
+    reaches the stage's minimum, and at the twentieth.
+    """
+    looks, runs = Looks(six_metrics()), total // 20
     rates: dict[str, list[float]] = {"service": [], "bare loop": []}
     work: dict[str, Callable[[str, Keys, int], Awaitable[Spent]]] = {"service": by_service, "bare loop": by_bare_loop}
     async with connected(server.url) as client:
         for number in range(2):
             for name, run in work.items():
                 keys = Keys(f"{name.partition(' ')[0]}-{number}")
-                sent = await publish(client, keys, looks, runs, max(1, total // runs))
+                sent = await publish(client, keys, looks, runs, 20)
                 spent = await run(server.url, keys, sent)
                 rates[name].append(sent / spent.cpu)
                 await client.flushall()
@@ -63,12 +67,11 @@ async def growth(server: RedisServer, total: int, sizes: Sequence[int]) -> Figur
     async with connected(server.url) as client:
         for runs in sizes:
             keys = Keys(f"runs-{runs}")
-            # A first look of each run is not timed: it opens evidence and plans.
-            await publish(client, keys, looks, runs, 1)
-            await by_service(server.url, keys, runs)
-            count = max(1, total // runs)
-            await publish(client, keys, looks, runs, count, first=2)
-            spent = await by_service(server.url, keys, runs * (count + 1))
+            await publish(client, keys, looks, runs, OPENING)
+            await by_service(server.url, keys, runs * OPENING)
+            count = max(10, total // runs)
+            await publish(client, keys, looks, runs, count, first=OPENING + 1)
+            spent = await by_service(server.url, keys, runs * (OPENING + count))
             found[f"CPU per look at {runs} runs, us"] = spent.cpu / (runs * count) * 1e6
             await client.flushall()
     ratio = max(found.values()) / min(found.values())
@@ -83,10 +86,10 @@ async def measure(quick: bool) -> Figures:
     with started(RedisServer(redis_binary(), folder)) as server:
         parts = [
             throughput(server, total),
-            growth(server, total, (10, 1_000) if quick else (10, 1_000, 10_000)),
+            growth(server, total, (10, 300) if quick else (10, 1_000, 10_000)),
             evidence_bytes(server),
             several(server, total, folder),
-            sustained(server, folder, seconds=5 if quick else 60, runs=10_000 if quick else 100_000),
+            sustained(server, folder, seconds=5 if quick else 60, runs=1_000 if quick else 10_000),
         ]
         if not quick:
             parts += [collecting(server, folder, runs=1000, seconds=60), delivering(server, folder, runs=1000)]

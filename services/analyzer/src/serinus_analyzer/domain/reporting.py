@@ -66,18 +66,23 @@ class Row(NamedTuple):
 
 
 class _Numbers(NamedTuple):
-    """State, noise and findings as plain lists: reading single numbers out of arrays is slow. Per channel run, stage
-    (x, n, y, m), past (events, trials), look (x, n, y, m), phi of the stage, kappa, measured; per test total, bound."""
+    """Counts and findings as plain lists: reading single numbers out of arrays is slow. Per channel run and stage
+    (x, n, y, m), per test total and bound."""
 
     run: list[list[int]]
     stage: list[list[int]]
+    total: list[float]
+    bound: list[float | None]
+
+
+class _Known(NamedTuple):
+    """Likewise what no sentence needs, per channel: past (events, trials), look (x, n, y, m) and the stage's noise."""
+
     past: list[list[float]]
     look: list[list[float]]
     phi: list[float]
     kappa: list[float]
     measured: list[bool]
-    total: list[float]
-    bound: list[float | None]
 
 
 class Report:
@@ -213,28 +218,34 @@ class Report:
 
     @cached_property
     def _numbers(self) -> _Numbers:
-        state, noise, found = self.evidence.state, self.evidence.noise, self.found
+        state, found = self.evidence.state, self.found
         return _Numbers(
             run=state.run.T.astype(np.int64).tolist(),
             stage=state.stage.T.astype(np.int64).tolist(),
-            past=state.past.T.tolist(),
-            look=self.counted.counts.T.tolist(),
-            phi=noise.phi[self.stage].tolist(),
-            kappa=noise.kappa.tolist(),
-            measured=noise.measured.tolist(),
             total=found.log_total.tolist(),
             bound=[None if isnan(v) else v for v in found.bound.tolist()],
         )
 
+    @cached_property
+    def _known(self) -> _Known:
+        noise = self.evidence.noise
+        return _Known(
+            past=self.evidence.state.past.T.tolist(),
+            look=self.counted.counts.T.tolist(),
+            phi=noise.phi[self.stage].tolist(),
+            kappa=noise.kappa.tolist(),
+            measured=noise.measured.tolist(),
+        )
+
     def visible(self, group: int) -> float | None:
         """From which rate on the first channel of a group would be found worse by the end of the stage."""
-        layout, numbers, first = self.layout, self._numbers, self.layout.starts[group]
+        layout, known, first = self.layout, self._known, self.layout.starts[group]
         ratio, absolute, falling, rate = layout.channels.constants[first]
-        events, trials = numbers.past[first]
+        events, trials = known.past[first]
         alpha = self.plan.budget.false_abort * layout.shares[group] / layout.size[group]
-        _, n, _, m = numbers.look[first]
+        _, n, _, m = known.look[first]
         b = (events + 0.5) / (trials + 1)
-        phi, kappa = numbers.phi[first], numbers.kappa[first]
+        phi, kappa = known.phi[first], known.kappa[first]
         return power.visible(n, m, b, ratio, absolute, rate, falling, self.looks, phi, kappa, alpha)
 
     def models(self) -> tuple[MetricVerdict, ...]:
@@ -258,7 +269,7 @@ class Report:
 
     def _group(self, group: int) -> Fields:
         """What metrics and limits have in common."""
-        rows, numbers, first = self.rows(group), self._numbers, self.layout.starts[group]
+        rows, known, first = self.rows(group), self._known, self.layout.starts[group]
         return {
             "label": self.label(group),
             "status": self.reading(group).status,
@@ -270,9 +281,9 @@ class Report:
                 for row in rows
                 for events, trials in (row.canary_now, row.stable_now)
             ],
-            "calibrated": numbers.measured[first],
-            "phi": numbers.phi[first],
-            "kappa": numbers.kappa[first],
+            "calibrated": known.measured[first],
+            "phi": known.phi[first],
+            "kappa": known.kappa[first],
             "visible": self.visible(group),
         }
 
