@@ -58,6 +58,15 @@ async def test_a_commit_writes_evidence_verdicts_and_acknowledges_in_one(
     assert await client.ttl(keys.evidence(RUN.id)) > 0
 
 
+async def test_gaps_are_kept_from_the_first_on(evidence: RedisEvidence, client: Any, keys: Keys) -> None:
+    first, second = await delivered(client, keys, 2)
+    await evidence.commit([Fold(RUN.id, Standing(), AFTER, [verdict()], [first])])
+    assert not await client.hexists(keys.evidence(RUN.id), "gaps")
+    after = replace(AFTER, through=1_040_000, gaps=2)
+    await evidence.commit([Fold(RUN.id, AFTER, after, [verdict(end=1_040_000)], [second])])
+    assert await evidence.load([RUN.id]) == {RUN.id: after}
+
+
 async def test_who_comes_second_changes_nothing_at_all(evidence: RedisEvidence, client: Any, keys: Keys) -> None:
     first, second = await delivered(client, keys, 2)
     await evidence.commit([Fold(RUN.id, Standing(), AFTER, [verdict()], [first])])

@@ -40,10 +40,8 @@ class RedisEvidence:
         return [self._keys.evidence(fold.run), self._keys.stream("verdicts"), self._keys.stream("snapshots")]
 
     def _arguments(self, fold: Fold) -> list[Any]:
-        state: list[Any] = []
-        for name in _FIELDS:
-            value = getattr(fold.after, name)
-            state += [name, "" if value is None else value]
+        # What says nothing, as no gaps do, is not kept: none of it is ever taken back.
+        state = [part for name in _FIELDS if (value := getattr(fold.after, name)) for part in (name, value)]
         arguments = [fold.before.through, ANALYZER_GROUP, self._most_entries, KEPT_SECONDS, len(state), *state]
         arguments += [len(fold.entries), *fold.entries]
         now = self._clock()
@@ -59,11 +57,11 @@ def _standing(values: Sequence[bytes | None]) -> Standing:
     through, looks, gaps, verdict, reason, since, plan, evidence, beside = (value or b"" for value in values)
     return Standing(
         through=int(through),
-        looks=int(looks),
-        gaps=int(gaps),
+        looks=int(looks or 0),
+        gaps=int(gaps or 0),
         verdict=verdict.decode() or None,  # type: ignore[arg-type] # written by us
         reason=reason.decode() or None,  # type: ignore[arg-type]
-        since=int(since),
+        since=int(since or 0),
         plan=plan.decode(),
         evidence=evidence,
         beside=beside,
