@@ -66,7 +66,8 @@ def errors(label: Any = "worse", status: Any = "ok", detail: str = "") -> Metric
 
 async def test_a_run_says_what_it_saw_how_sure_it_is_and_what_happens_next(start: Start, teller: Teller) -> None:
     now = await teller.now()
-    await teller.live(stage_started=now - 60_000)
+    images = {"canary": ("example.com/shop/checkout:v2",), "stable": ("example.com/shop/checkout:v1",)}
+    await teller.live(stage_started=now - 60_000, images=images, revision=7)
     console = await start()
     sentence = "abort: errors 0.61 % against 0.20 % on stable"
     said = verdict(
@@ -83,7 +84,8 @@ async def test_a_run_says_what_it_saw_how_sure_it_is_and_what_happens_next(start
         "+0.41 pp",
         "between 1.2× and 5× the margin · ≤ 1.25 × stable + 0.1 %",
         "worse: blamed",
-        "Canary new , attempt 1",
+        "Canary checkout:v2 new , revision 7, attempt 1",
+        "Stable checkout:v1 old",
         "kubectl argo rollouts get rollout checkout -n shop --watch",
         'http_requests_total{namespace="shop",pod=~"checkout-(new|old)-.*"}',
     ):

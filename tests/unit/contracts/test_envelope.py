@@ -83,6 +83,14 @@ def test_a_field_that_only_a_newer_writer_knows_is_passed_over() -> None:
     assert from_entry(VerdictReached, {"ce": json.dumps(document)}).data == verdict()
 
 
+def test_an_event_of_a_writer_that_knew_no_images_is_read() -> None:
+    document = json.loads(to_entry(seal(observed(), source="/s", now=0))["ce"])
+    for later in ("images", "revision"):
+        document["data"].pop(later, None)
+    read = from_entry(RolloutObserved, {"ce": json.dumps(document)}).data
+    assert (read.images, read.revision) == ({}, None)
+
+
 def test_numbers_that_json_does_not_have_are_refused_before_they_are_sent() -> None:
     with pytest.raises(ValueError, match="finite number"):
         verdict(log_abort=float("nan"))

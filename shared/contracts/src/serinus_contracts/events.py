@@ -72,6 +72,8 @@ class RolloutObserved(Event):
     stage_started: Millis = Field(description="no later than this the stage's weight was in force")
     gate_started: Millis | None = Field(None, description="since when it waits at a pause without end")
     pods: tuple[Pod, ...] = ()
+    images: dict[Arm, tuple[str, ...]] = Field({}, description="what an arm's pods run, by container")
+    revision: int | None = Field(None, description="Argo's number of the canary's template")
     plan: str = Field(description="digest of the AnalysisPlan")
     outcome: Outcome | None = Field(None, description="how the run ended; absent while it lives")
 

@@ -1,6 +1,7 @@
 from typing import Any
 
 from serinus_contracts import Pod, RolloutObserved
+from serinus_contracts.base import Arm
 from serinus_controller.domain.observe import Observation, observe, outcome_of
 from serinus_controller.domain.rollout import RolloutView
 
@@ -12,7 +13,8 @@ PODS = [Pod(name="checkout-new-1", arm="canary", ready=True), Pod(name="checkout
 
 def seen(view: RolloutView, before: RolloutObserved | None = None, at_ms: int = 1_000_500, **how: Any) -> Observation:
     consistent = how.pop("consistent", at_ms)
-    return observe(view, RUN, plan(), how.pop("pods", PODS), "7", before, seen=at_ms, consistent=consistent)
+    pods = how.pop("pods", PODS)
+    return observe(view, RUN, plan(), pods, "7", before, seen=at_ms, consistent=consistent, **how)
 
 
 def test_a_weight_in_force_is_known_up_to_the_start_of_a_consistent_read() -> None:
@@ -83,3 +85,10 @@ def test_a_run_ends_promoted_aborted_or_superseded() -> None:
     assert outcome_of(RUN, at(status=ABORTED)) == "aborted"
     assert outcome_of(RUN, at(status={"currentPodHash": "newer"})) == "superseded"
     assert outcome_of(RUN, at(status={"currentPodHash": "old"})) == "superseded"
+
+
+def test_what_an_arm_runs_is_known_also_while_it_has_no_pods() -> None:
+    both: dict[Arm, tuple[str, ...]] = {"canary": ("shop:v2",), "stable": ("shop:v1",)}
+    first = seen(at(), images=both).event
+    assert first.images == both
+    assert seen(at(), first, images={"stable": ("shop:v1",)}).event.images == both

@@ -40,6 +40,12 @@ def test_a_pause_had_begun_a_second_after_its_whole_second_at_the_latest() -> No
     assert at().pauses[0].started_ms == 1_000_000
 
 
+def test_the_revision_is_argos_annotation() -> None:
+    assert at().revision is None
+    metadata = {"annotations": {"rollout.argoproj.io/revision": "12"}}
+    assert view(document(metadata=metadata)).revision == 12
+
+
 def test_a_rollout_of_which_argo_has_written_nothing_yet_is_not_releasing() -> None:
     fresh = {**document(), "status": {}}
     seen = view(fresh)

@@ -21,7 +21,7 @@ class Line(NamedTuple):
 
 
 def lines(cards: Iterable[Card], now: Millis, wanted: str = "") -> list[Line]:
-    """Live runs by urgency, then ended ones by time; `wanted` is part of a namespace, name, cluster or hash."""
+    """Live runs by urgency, then ended ones by time; `wanted` is part of a namespace, name, cluster, hash or image."""
     wanted = wanted.strip().lower()
     found = [Line(card, state_of(card, now), now) for card in cards if not wanted or wanted in _text(card)]
     found.sort(key=lambda line: (line.state.urgency, -line.card.observed.stage_started, line.card.id))
@@ -30,4 +30,4 @@ def lines(cards: Iterable[Card], now: Millis, wanted: str = "") -> list[Line]:
 
 def _text(card: Card) -> str:
     run = card.observed.run
-    return f"{run.rollout} {run.cluster} {run.canary_hash}".lower()
+    return " ".join((run.rollout, run.cluster, run.canary_hash, *card.observed.images.get("canary", ()))).lower()

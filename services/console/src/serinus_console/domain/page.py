@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from serinus_contracts import DecisionTaken, Finding, Pod
-from serinus_contracts.base import Millis
+from serinus_contracts.base import Arm, Millis
 from serinus_contracts.events import Verb
 from ulid import ULID
 
@@ -116,6 +116,33 @@ def health(card: Card, stale: bool) -> tuple[bool, Sequence[str]]:
     if quality.newest:
         notes.append(f"newest sample {duration((said.end - quality.newest) / 1000)} before the look's end")
     return not faults, (*faults, *notes)
+
+
+class Version(NamedTuple):
+    """What an arm runs. `images` as short as tells them apart, each with its whole name."""
+
+    arm: Arm
+    hash: str
+    images: Sequence[tuple[str, str]]
+
+
+def versions(card: Card) -> tuple[Version, Version]:
+    """Canary and stable; of several containers those that differ, a sidecar does not."""
+    run, images = card.observed.run, card.observed.images
+    canary, stable = images.get("canary", ()), images.get("stable", ())
+    alike = set(canary) & set(stable)
+
+    def version(arm: Arm, hash_: str, found: Sequence[str]) -> Version:
+        told = [image for image in found if image not in alike] or found[:1]
+        return Version(arm, hash_, [(short(image), image) for image in told])
+
+    return version("canary", run.canary_hash, canary), version("stable", run.stable_hash, stable)
+
+
+def short(image: str) -> str:
+    """An image without registry and folders; of a digest that stands alone the first twelve digits."""
+    name, at, digest = image.rpartition("/")[2].partition("@")
+    return name if ":" in name or not at else f"{name}@{digest.removeprefix('sha256:')[:12]}"
 
 
 class PodLine(NamedTuple):

@@ -1,10 +1,11 @@
 """From a Rollout and its pods to what the others are told: where the run stands, and since when its weight holds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from serinus_contracts import AnalysisPlan, Pod, RolloutObserved, Run
-from serinus_contracts.base import Millis
+from serinus_contracts.base import Arm, Millis
 from serinus_contracts.events import Outcome
 
 from serinus_controller.domain.rollout import RolloutView
@@ -27,13 +28,14 @@ def observe(
     version: str,
     before: RolloutObserved | None,
     *,
+    images: Mapping[Arm, tuple[str, ...]] = MappingProxyType({}),
     seen: Millis,
     consistent: Millis | None,
 ) -> Observation:
     """What to tell of a live run.
 
     `seen`: when the view had been received. `consistent`: when the read that gave it was started, if it was one
-    that shows the newest state. `before`: what was told last of this run.
+    that shows the newest state. `before`: what was told last of this run, whose images count for arms without pods.
     """
     found = stages(view.steps)
     ready = {arm: sum(pod.ready for pod in pods if pod.arm == arm) for arm in ("canary", "stable")}
@@ -53,6 +55,8 @@ def observe(
         stage_started=started,
         gate_started=gate,
         pods=tuple(pods),
+        images={**(before.images if before else {}), **images},
+        revision=view.revision,
         plan=plan.digest,
     )
     return Observation(event, consistent if steady else None)

@@ -22,6 +22,7 @@ class PodView:
     ready: bool
     restarts: int
     version: int
+    images: tuple[str, ...] = ()
 
 
 def pod_view(document: Mapping[str, Any]) -> PodView:
@@ -34,6 +35,7 @@ def pod_view(document: Mapping[str, Any]) -> PodView:
         containers = status.get("containerStatuses") or ()
         conditions = {one.get("type"): one.get("status") for one in status.get("conditions") or ()}
         restarts = sum(int(container.get("restartCount", 0)) for container in containers)
+        images = [str(one.get("image") or "") for one in (document.get("spec") or {}).get("containers") or ()]
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"a Pod of unknown form: {type(error).__name__}: {error}") from None
     return PodView(
@@ -44,4 +46,5 @@ def pod_view(document: Mapping[str, Any]) -> PodView:
         ready=conditions.get("Ready") == "True" and "deletionTimestamp" not in metadata,
         restarts=restarts,
         version=int(version) if str(version).isdigit() else 0,
+        images=tuple(images),
     )

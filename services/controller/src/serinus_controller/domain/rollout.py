@@ -53,6 +53,7 @@ class RolloutView:
     uid: str
     labels: Mapping[str, str]
     generation: int
+    revision: int | None
     resource_version: str
     observed: bool
     phase: Phase
@@ -134,6 +135,7 @@ def view(document: Json) -> RolloutView:
         uid=uid,
         labels={str(k): str(v) for k, v in _map(metadata.get("labels")).items()},
         generation=generation,
+        revision=_int(_map(metadata.get("annotations")).get("rollout.argoproj.io/revision")) or None,
         resource_version=resource_version,
         observed=_int(status.get("observedGeneration")) == generation and _workload_observed(document),
         phase=cast("Phase", phase) if phase in _PHASES else "Progressing",

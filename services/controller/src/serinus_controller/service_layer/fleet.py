@@ -186,10 +186,17 @@ class Fleet:
             # Edited steps, of which the status knows nothing yet.
             self.runs[view.uid] = replace(live, view=view)
             return
-        pods, versions = self._pods_of(view, live.run)
-        version = str(max([version_of(view), *versions]))
+        found_pods = self._pods_of(view, live.run)
+        pods = [
+            Pod(name=pod.name, arm=arm, started=pod.started, ready=pod.ready, restarts=pod.restarts)
+            for arm, pod in found_pods
+        ]
+        images = {arm: pod.images for arm, pod in found_pods}
+        version = str(max([version_of(view), *(pod.version for _, pod in found_pods)]))
         before = live.told if live.told.resource_version else None
-        found = observe(view, live.run, live.plan, pods, version, before, seen=seen, consistent=consistent)
+        found = observe(
+            view, live.run, live.plan, pods, version, before, images=images, seen=seen, consistent=consistent
+        )
         changed = before is None or _content(before) != _content(found.event)
         if changed or found.constant_until is not None:
             event = found.event if changed or before is None else before
@@ -233,18 +240,13 @@ class Fleet:
             self._complained[run.uid] = text
             logger.warning("%s", text, extra={"fields": {"run": run.id}})
 
-    def _pods_of(self, view: RolloutView, run: Run) -> tuple[list[Pod], list[int]]:
+    def _pods_of(self, view: RolloutView, run: Run) -> list[tuple[Arm, PodView]]:
         arms: Mapping[Arm, str] = {"canary": run.canary_hash, "stable": run.stable_hash}
-        found = [
+        return [
             (arm, self._pods[key])
             for arm, hash_ in arms.items()
             for key in sorted(self._by_owner.get((view.namespace, f"{view.name}-{hash_}"), ()))
         ]
-        pods = [
-            Pod(name=pod.name, arm=arm, started=pod.started, ready=pod.ready, restarts=pod.restarts)
-            for arm, pod in found
-        ]
-        return pods, [pod.version for _, pod in found]
 
     async def _end(self, live: LiveRun, outcome: Outcome, version: str, view: RolloutView | None) -> None:
         with logs.about(run=live.run.id):

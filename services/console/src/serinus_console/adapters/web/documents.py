@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, JsonValue
 from serinus_contracts import CommandIssued, DecisionTaken, RolloutObserved, Run, VerdictReached
-from serinus_contracts.base import Document, Millis
+from serinus_contracts.base import Arm, Document, Millis
 from serinus_contracts.events import Outcome, Phase, Verb
 
 from serinus_console.domain.next_step import next_step
@@ -24,6 +24,8 @@ class RunSummary(BaseModel):
     verdict: Literal["proceed", "abort", "hold"] | None = None
     reason: str | None = None
     sentence: str | None = None
+    images: dict[Arm, tuple[str, ...]] = Field({}, description="what each arm's pods run, by container")
+    revision: int | None = Field(None, description="Argo's number of the canary's template")
     since: Millis | None = None
     end: Millis | None = Field(None, description="end of the look that the verdict rests on")
     exposed: int = 0
@@ -99,6 +101,8 @@ def summary(story: Story) -> RunSummary:
         verdict=said.verdict if said else None,
         reason=said.reason if said else None,
         sentence=said.sentence if said else None,
+        images=seen.images,
+        revision=seen.revision,
         since=said.since if said else None,
         end=said.end if said else None,
         exposed=said.exposed if said else 0,

@@ -93,6 +93,7 @@ async def show_run(request: Request, site: Here, story: Of) -> Response:
         stages=page.stages(story),
         audit=page.audit(story, now),
         pods=page.pods(card),
+        versions=page.versions(card),
         findings=page.findings(card),
         commands=_commands(story),
     )

@@ -13,6 +13,7 @@ from serinus_console.adapters.web.guard import Asker
 from serinus_console.adapters.web.problems import Refused
 from serinus_console.adapters.web.site import Site
 from serinus_console.domain import wording
+from serinus_console.domain.page import versions
 
 _templates = Environment(
     loader=PackageLoader(__package__),
@@ -48,6 +49,7 @@ _templates.globals |= {
     "path": Site.path,
     "static": _static,
     "sentence": _sentence,
+    "versions": versions,
     **{name: getattr(wording, name) for name in ("clock", "iso", "moment", "percent", "words")},
 }
 for _name in _templates.list_templates():
