@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.servers import wait_until
@@ -74,6 +76,19 @@ def test_the_demo_ends_as_it_must_in_under_two_minutes_though_each_service_is_ki
     }
     assert all(one["ledger_faults"] == [] and one["windows_checked"] > 0 for one in result["releases"])
     assert printed.count("had died and was started again") == 3
+
+
+def test_the_page_whose_address_is_printed_answers_at_once_and_shows_the_runs_with_their_stages() -> None:
+    with demo() as process:
+        assert process.stdout is not None
+        address = next(found[0] for line in process.stdout if (found := re.search(r"http://127\.0\.0\.1:\d+", line)))
+
+        def shown() -> bool:
+            page = httpx.get(address).raise_for_status().text
+            names = [f'<span class="ns">shop/</span>{name}</a>' in page for name in ("checkout", "payments", "search")]
+            return all(names) and page.count('<ol class="stages"') == page.count('<li data-when="now"') == 3
+
+        wait_until(shown, 30, "three runs, each with its stages")
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=lambda how: how.name)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 
+import httpx
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from rich.console import Console
@@ -58,10 +59,11 @@ async def demo(options: Options, console: Console) -> Result:
     with server(options.redis_url) as url, family() as children, as_file(files(__package__)) as data:
         # In a Redis that others use too, the demo keeps to itself.
         tag = "serinus" if options.redis_url is None else f"serinus-demo-{os.getpid()}"
+        seen, page, token = start_console(children, url, tag)
         world = start_world(children, data / "world.yaml", options.seed)
         for name in SERVICES:
             start_service(children, name, url, tag, world, data / "policies")
-        page, token = start_console(children, url, tag)
+        wait_for_page(seen, page)
         async with Redis.from_url(url, socket_timeout=10) as client:
             board = Board(client, Keys(tag))
             console.print(
@@ -127,12 +129,12 @@ def start_service(children: Family, name: str, url: str, tag: str, world: dict[s
     )
 
 
-def start_console(children: Family, url: str, tag: str) -> tuple[str, str]:
-    """The operator's page on this machine alone; its address, and the token by which one may act."""
+def start_console(children: Family, url: str, tag: str) -> tuple[Child, str, str]:
+    """The operator's page on this machine alone, its address, and the token by which one may act."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]  # kept over a restart, which a free one at every start would not be
     token = secrets.token_urlsafe(18)
-    children.start(
+    child = children.start(
         "console",
         "serinus_console",
         SERINUS_REDIS_URL=url,
@@ -141,7 +143,21 @@ def start_console(children: Family, url: str, tag: str) -> tuple[str, str]:
         SERINUS_AUTH="token",
         SERINUS_TOKEN=token,
     )
-    return f"http://127.0.0.1:{port}", token
+    return child, f"http://127.0.0.1:{port}", token
+
+
+def wait_for_page(child: Child, page: str) -> None:
+    """Until the page answers, so that the address is one that can be opened when it is printed."""
+    end = time.monotonic() + READY_SECONDS
+    while True:
+        try:
+            httpx.get(page, timeout=READY_SECONDS).raise_for_status()
+        except httpx.HTTPError:
+            if child.dead or time.monotonic() > end:
+                raise DemoError(f"the console did not start:\n{child.last_words()}") from None
+            time.sleep(0.02)
+        else:
+            return
 
 
 class DemoError(Exception):
