@@ -69,7 +69,8 @@ async def demo(options: Options, console: Console) -> Result:
             console.print(
                 Text.assemble("Three releases of a simulated shop begin. ", ("Logs in ", "dim"), str(children.folder))
             )
-            console.print(Text.assemble(("See them at ", "bold"), page, ("; to act, sign in with ", "dim"), token))
+            told = Text.assemble(("See them at ", "bold"), page, ("; to act, sign in with ", "dim"), token)
+            console.print(told, soft_wrap=True)
             stage = _Stage(board, children, console, options, time.monotonic() + options.limit)
             await stage.play()
             result = await judge_demo(EXPECTED, board, children.folder / "truth.jsonl", world["url"])

@@ -5,6 +5,7 @@ from serinus_contracts.base import Millis
 from serinus_contracts.frozen import frozen
 
 from serinus_console.domain.card import Card
+from serinus_console.domain.state import is_stale
 from serinus_console.domain.wording import duration
 
 _OUTCOMES = {
@@ -22,6 +23,8 @@ def next_step(card: Card, now: Millis) -> str:
         return _OUTCOMES[observed.outcome]
     if plan is None or card.stage is None:
         return "waits for Argo to set the first weight"
+    if is_stale(card, now) and (verdict is None or verdict.verdict != "abort"):
+        return "stays where it is until verdicts come again"
     if verdict is None:
         return f"counting at {observed.set_weight} % begins when the traffic has settled"
     if card.awaits_person:

@@ -101,7 +101,7 @@ def health(card: Card, stale: bool) -> tuple[bool, Sequence[str]]:
     """Whether the data can be judged, and what there is to say about them."""
     said = card.verdict
     if said is None:
-        return True, ("no look yet",)
+        return not stale, ("no look yet",)
     quality, faults, notes = said.quality, [], []
     if stale:
         faults.append("looks have stopped: is a collector or an analyzer missing?")

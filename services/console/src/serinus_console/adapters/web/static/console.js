@@ -63,12 +63,14 @@
     const lines = evidence
       ? [{ label: "evidence", stroke: colour("--canary"), width: 2 }, { label: "aborts at", stroke: colour("--bad"), width: 1, dash: [4, 4] }]
       : [{ label: "canary", stroke: colour("--canary"), width: 2 }, { label: "stable", stroke: colour("--muted"), width: 1.5 }];
-    const value = (_, shown) => shown == null ? "–" : evidence ? shown.toFixed(2) : `${Number((100 * shown).toPrecision(3))} %`;
+    // Nothing is pointed at: the legend tells the last look.
+    const told = (write) => (chart, shown, series, at) => write(at == null ? chart.data[series].at(-1) : shown);
+    const value = told((shown) => shown == null ? "–" : evidence ? shown.toFixed(2) : `${Number((100 * shown).toPrecision(3))} %`);
     return {
       width, height: 150, legend: { live: true }, cursor: { y: false, points: { size: 6 } }, padding: [8, 28, 0, 0],
       scales: { y: { range: (_, low, high) => evidence ? [Math.min(-2, low), Math.max(high, -Math.log(alpha || 0.01)) + 0.5] : [0, high > 0 ? 1.15 * high : 1] } },
       axes: [axis({ size: 24, space: 70, values: (_, all, __, ___, step) => all.map((at) => clock(at, step < 60 ? 8 : 5)) }), axis({ size: 52, values: (_, all) => all.map((one) => evidence ? one : `${Number((100 * one).toPrecision(3))} %`) })],
-      series: [{ label: "UTC", value: (_, at) => at == null ? "–" : clock(at, 8) }, ...lines.map((line) => ({ points: { show: false }, spanGaps: false, value, ...line }))],
+      series: [{ label: "UTC", value: told((at) => clock(at, 8)) }, ...lines.map((line) => ({ points: { show: false }, spanGaps: false, value, ...line }))],
       tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
     };
   };
