@@ -1,10 +1,12 @@
-"""The one factory of Redis connections, as a FastStream broker whose client everything else shares."""
+"""The one factory of Redis connections, as a FastStream broker whose client everything else shares.
+
+FastStream is imported where a broker is made: it takes longer than most commands, which need a client only.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from faststream.redis import RedisBroker, RedisClusterBroker, RedisSentinelBroker
 from redis.asyncio import Redis
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
@@ -12,7 +14,11 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import BusyLoadingError, ConnectionError, ReadOnlyError, TimeoutError  # noqa: A004
 
 from serinus_runtime.address import Address, parse
-from serinus_runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from faststream.redis import RedisBroker
+
+    from serinus_runtime.settings import Settings
 
 # Longer than any blocking read below, so that a read that waits is not taken for a dead server.
 SOCKET_TIMEOUT = 10.0
@@ -28,7 +34,7 @@ STORY_SECONDS = 30 * 86_400
 Client = Redis
 
 
-def make_broker(settings: Settings) -> RedisBroker:
+def make_broker(settings: "Settings") -> "RedisBroker":
     """A broker for the Redis of the settings, not yet connected."""
     return broker_of(settings.redis_url, settings.stop_timeout)
 
@@ -36,6 +42,11 @@ def make_broker(settings: Settings) -> RedisBroker:
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[Client]:
     """The client of an address, for who needs no broker. Raises ValueError for what is no address."""
+    address = parse(url)
+    if address.kind == "server":
+        async with Redis.from_url(address.url, **_options()) as client:
+            yield client
+        return
     broker = broker_of(url)
     try:
         yield await broker.connect()
@@ -43,19 +54,25 @@ async def connected(url: str) -> AsyncIterator[Client]:
         await broker.stop()
 
 
-def broker_of(url: str, stop_timeout: float = 10.0) -> RedisBroker:
-    """A broker of an address, not yet connected.
-
-    Calls are retried three times within about a second: a script compares before it writes, so that a call
-    that was carried out and lost its answer changes nothing when it is repeated.
-    """
-    address = parse(url)
-    options: dict[str, Any] = {
+def _options() -> dict[str, Any]:
+    """Calls are retried three times within about a second: a script compares before it writes, so that a call
+    that was carried out and lost its answer changes nothing when it is repeated."""
+    return {
         "socket_timeout": SOCKET_TIMEOUT,
         "socket_connect_timeout": CONNECT_TIMEOUT,
         "health_check_interval": 15,
         "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), retries=3),
         "retry_on_error": [BusyLoadingError, ConnectionError, ReadOnlyError, TimeoutError],
+    }
+
+
+def broker_of(url: str, stop_timeout: float = 10.0) -> "RedisBroker":
+    """A broker of an address, not yet connected."""
+    from faststream.redis import RedisBroker, RedisClusterBroker
+
+    address = parse(url)
+    options: dict[str, Any] = {
+        **_options(),
         "apply_types": False,
         "graceful_timeout": stop_timeout,
         # It would print tracebacks of its own; readers log what went wrong (`streams.py`).
@@ -68,7 +85,9 @@ def broker_of(url: str, stop_timeout: float = 10.0) -> RedisBroker:
     return RedisBroker(address.url, **options)
 
 
-def _of_sentinels(address: Address, options: dict[str, Any]) -> RedisBroker:
+def _of_sentinels(address: Address, options: dict[str, Any]) -> "RedisBroker":
+    from faststream.redis import RedisSentinelBroker
+
     # To a Sentinel pool, TLS is an option and not a class of connections, so it cannot come with the address.
     found: dict[str, Any] = dict(parse_url(address.url))
     tls = {"ssl": True, **{name: found[name] for name in found if name.startswith("ssl_")}}

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from serinus_contracts import Keys, RolloutObserved, VerdictReached
 from serinus_contracts.base import Millis
 from serinus_contracts.report import Report, make_report, read_chapter
 
-from serinus_runtime.redis import Client
+if TYPE_CHECKING:
+    from serinus_runtime.redis import Client
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Told:
 
 
 class Stories:
-    def __init__(self, client: Client, keys: Keys) -> None:
+    def __init__(self, client: "Client", keys: Keys) -> None:
         self._client, self._keys = client, keys
 
     async def ended(self, since: Millis = 0, until: Millis | None = None) -> Sequence[Told]:
