@@ -4,7 +4,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from serinus_contracts import AnalysisPlan, DecisionTaken, Event, PlanStage, RolloutObserved, VerdictReached
+from serinus_contracts import AnalysisPlan, DecisionTaken, Event, Finding, PlanStage, RolloutObserved, VerdictReached
+
+# Kinds of findings that decide nothing and are told only now and then (ADR 46); all others stand in every verdict.
+DESCRIPTIONS = ("statistics", "comparison", "trend", "business", "outlier")
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class Card:
     verdict: VerdictReached | None = None
     decision: DecisionTaken | None = None
     asked: Asked = Asked()
+    described: VerdictReached | None = None
+    """The newest verdict with descriptions among its findings."""
 
     @property
     def id(self) -> str:
@@ -50,10 +55,26 @@ class Card:
         return said
 
     @property
+    def findings(self) -> tuple[Finding, ...]:
+        return findings(self.verdict, self.described) if self.verdict else ()
+
+    @property
     def awaits_person(self) -> bool:
         """Whether a verdict to proceed waits for an approval."""
         said = self.decision
         return said is not None and said.action == "await_approval" and said.step == self.observed.step
+
+
+def findings(said: VerdictReached, described: VerdictReached | None) -> tuple[Finding, ...]:
+    """What a verdict found; where it has no descriptions itself, with the newest ones of its stage."""
+    if said.described or described is None or described.stage_started != said.stage_started:
+        return said.findings
+    known = {(one.kind, one.metric) for one in said.findings}
+    return said.findings + tuple(
+        one
+        for one in described.findings
+        if one.kind in DESCRIPTIONS and not one.decides and (one.kind, one.metric) not in known
+    )
 
 
 def told(card: Card | None, event: Event) -> Card | None:
@@ -62,8 +83,10 @@ def told(card: Card | None, event: Event) -> Card | None:
         return replace(card, observed=event) if card else Card(event)
     if card is None:
         return None
-    if isinstance(event, VerdictReached) and (card.verdict is None or event.end >= card.verdict.end):
-        return replace(card, verdict=event)
+    if isinstance(event, VerdictReached):
+        if event.described and (card.described is None or event.end >= card.described.end):
+            card = replace(card, described=event)
+        return replace(card, verdict=event) if card.verdict is None or event.end >= card.verdict.end else card
     if isinstance(event, DecisionTaken):
         return replace(card, decision=event)
     return card

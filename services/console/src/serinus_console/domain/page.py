@@ -155,8 +155,7 @@ class PodLine(NamedTuple):
 
 def pods(card: Card) -> list[PodLine]:
     """The canary's pods first; of stable's only how many, and those that stand out."""
-    findings = card.verdict.findings if card.verdict else ()
-    notes = {pod: finding.text for finding in findings for pod in finding.pods}
+    notes = {pod: finding.text for finding in card.findings for pod in finding.pods}
 
     def line(pod: Pod) -> PodLine:
         return PodLine(pod.name, pod.arm, pod.ready, pod.restarts, notes.get(pod.name, ""))
@@ -167,7 +166,7 @@ def pods(card: Card) -> list[PodLine]:
 
 
 def findings(card: Card) -> Sequence[Finding]:
-    return [one for one in card.verdict.findings if one.severity != "none"] if card.verdict else ()
+    return [one for one in card.findings if one.severity != "none"]
 
 
 class AuditLine(NamedTuple):

@@ -40,6 +40,9 @@ class RunDocument(RunSummary):
     approvals: dict[int, str] = Field(description="who approved, by step")
     observed: RolloutObserved
     last_verdict: VerdictReached | None = None
+    last_described: VerdictReached | None = Field(
+        None, description="the newest verdict with descriptions among its findings"
+    )
     last_decision: DecisionTaken | None = None
 
 
@@ -119,6 +122,7 @@ def document(story: Story, now: Millis) -> RunDocument:
         approvals=dict(card.asked.approvals),
         observed=card.observed,
         last_verdict=card.verdict,
+        last_described=card.described,
         last_decision=card.decision,
     )
 
