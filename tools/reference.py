@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-import click
 import yaml
 from pydantic import BaseModel
-from serinus.app import app
+from serinus.app import ENTRIES, load
 from serinus_collector.settings import CollectorSettings
 from serinus_console.adapters.web.application import described
 from serinus_console.notify_settings import NotifierSettings
@@ -20,7 +19,6 @@ from serinus_contracts.events import Event, Reason
 from serinus_contracts.report import Report
 from serinus_controller.settings import ControllerSettings
 from serinus_runtime.settings import PREFIX, Settings, default_text
-from typer.main import get_command
 
 from tools import chart
 
@@ -236,12 +234,11 @@ def alerts() -> Iterator[str]:
 
 def commands() -> Iterator[str]:
     yield (
-        "# Commands\n\nExit codes: 0 pass, 1 error, 2 usage, 3 aborted, 4 inconclusive or timeout. `-o json` where "
-        "there is one is for programs."
+        "# Commands\n\nExit codes: 0 pass, 1 error, 2 usage, 3 aborted, 4 inconclusive or timeout. `-o json` and "
+        "`-o yaml` are for programs. Installed as `kubectl-serinus` too, for `kubectl serinus`."
     )
-    group = get_command(app)
-    assert isinstance(group, click.Group) or hasattr(group, "commands")
-    for name, command in sorted(group.commands.items()):
+    for name in sorted(ENTRIES):
+        command = load(name)
         yield from ("", f"## serinus {name}", "", (command.help or "").strip(), "", f"`{command.epilog}`", "")
         yield from table("argument or option", "default", "meaning")
         for one in command.params:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from jsonschema import Draft7Validator
-from serinus.app import app
+from serinus.app import ENTRIES, app, load
 from typer.testing import CliRunner
 
 from tools.chart import SCHEMA
@@ -79,6 +79,7 @@ def test_python_that_is_shown_compiles(text: str) -> None:
 
 def test_every_variable_that_is_named_is_a_setting() -> None:
     known = {f"SERINUS_{field.upper()}" for kind in SETTINGS.values() for field in kind.model_fields}
+    known |= {str(one.envvar) for name in ENTRIES for one in load(name).params}
     for path in TEXTS:
         named = set(re.findall(r"SERINUS_[A-Z_]*[A-Z]\b(?!_)", path.read_text()))
         assert {one for one in named - known - set(OTHER_VARIABLES) if not one.startswith("SERINUS_TEST")} == set(), (

@@ -15,13 +15,12 @@ from typing import Any
 
 import pytest
 import yaml
-from serinus.app import app
-from typer.main import get_command
+from serinus.app import ENTRIES, load
 
 from tests.contract.test_documentation import FENCE, ROOT, TEXTS, blocks, each, name
 from tools.chart import SCHEMA, SERVICES
 
-COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS = {name: load(name) for name in ENTRIES}
 SPAN = re.compile(r"`([^`\n]+)`")
 TOOLS = ("serinus", "make", "docker", "helm", "kubectl", "python", "pytest")
 OPTIONS = {

@@ -1,148 +1,202 @@
-"""The command line. Exit codes: 0 pass, 1 error, 2 usage, 3 aborted, 4 inconclusive or timeout."""
+"""The command line. Exit codes: 0 pass, 1 error, 2 usage, 3 aborted, 4 inconclusive or timeout.
 
-import asyncio
-import sys
-from importlib.metadata import version as installed
-from typing import Annotated, Any
+Nothing is imported here that a command needs: a command's module is when the command is called.
+"""
+
+from importlib import import_module
+from inspect import getdoc
+from typing import Annotated, Any, NamedTuple
 
 import typer
-from rich.console import Console
-from rich.live import Live
-from serinus_console.domain.card import Card
-from serinus_console.domain.next_step import next_step
-from serinus_runtime.clock import now_ms
+from typer.core import TyperGroup
+from typer.main import get_command
 
-from serinus import people, show
-from serinus.archive import archive
-from serinus.board import Board
-from serinus.doctor.command import doctor, init
-from serinus.explain import explain
-from serinus.import_.command import import_
-from serinus.options import (
-    INTERRUPTED,
-    LOCAL,
-    Output,
-    OutputOption,
-    RedisTag,
-    RedisUrl,
-    fail,
-    print_json,
-    with_board,
-    without_password,
-)
-from serinus.power import power
-from serinus.replay.command import replay
-from serinus.reports import history, report
-from serinus.rollout import rollout
-from serinus.validate import validate
+
+class Entry(NamedTuple):
+    """A command: where its function is, what it does in one line, and how it is called."""
+
+    function: str
+    help: str
+    example: str
+
+
+SECTIONS: dict[str, dict[str, Entry]] = {
+    "Begin": {
+        "demo": Entry(
+            "demo.command:demo",
+            "Judge three simulated releases: one good, one bad, one without metrics.",
+            "serinus demo --keep",
+        ),
+        "doctor": Entry(
+            "doctor.command:doctor",
+            "Check Redis, Prometheus, rights, policy and metrics.",
+            "serinus doctor shop/checkout --prometheus http://prometheus:9090",
+        ),
+        "init": Entry(
+            "doctor.command:init",
+            "Write a first policy for a Rollout, in shadow mode.",
+            "serinus init shop/checkout > policies/checkout.yaml",
+        ),
+        "import": Entry(
+            "import_.command:import_",
+            "Make a policy of a Rollout and its AnalysisTemplates.",
+            "serinus import rollout.yaml templates.yaml > policy.yaml",
+        ),
+        "version": Entry("app:version", "Print the version.", "serinus version"),
+    },
+    "Policies": {
+        "validate": Entry(
+            "validate:validate",
+            "Check policies as the controller does.",
+            "serinus validate policies/*.yaml --rollout rollout.yaml",
+        ),
+        "power": Entry(
+            "power:power",
+            "Show what regression your traffic can show, and when a gate opens.",
+            "serinus power policy.yaml -r rollout.yaml --rate 50/s --baseline errors=0.002",
+        ),
+        "replay": Entry(
+            "replay.command:replay",
+            "Run any policy over recorded looks.",
+            "serinus replay policy.yaml shop/checkout --judge sequential --save looks.jsonl",
+        ),
+    },
+    "Runs": {
+        "status": Entry(
+            "status:status",
+            "Show every run: verdict, counts, weight, and what happens next.",
+            "serinus status -o json | jq '.[].verdict.sentence'",
+        ),
+        "watch": Entry("status:watch", "Show the runs as they change.", "serinus watch"),
+        "explain": Entry(
+            "explain:explain",
+            "Show the evidence behind a run's verdicts over time.",
+            "serinus explain shop/checkout",
+        ),
+        "report": Entry(
+            "reports:report",
+            "Tell the whole story of a run: how it ended and why.",
+            "serinus report shop/checkout --html report.html",
+        ),
+        "history": Entry(
+            "reports:history",
+            "List the runs that have ended, the newest first.",
+            "serinus history checkout --outcome aborted",
+        ),
+        "archive": Entry(
+            "archive:archive",
+            "Write the reports of ended runs as JSON Lines; for a cron job.",
+            "serinus archive --to s3://bucket/serinus",
+        ),
+    },
+    "Acting on a run": {
+        "rollout": Entry(
+            "rollout:rollout",
+            "Set a Rollout's image, and with --wait follow the release to its end.",
+            "serinus rollout checkout registry.example.com/checkout:v2 -n shop --wait",
+        ),
+        "approve": Entry(
+            "people:approve",
+            "Approve the step that the run waits at.",
+            "serinus approve shop/checkout",
+        ),
+        "hold": Entry(
+            "people:hold",
+            "Hold the run: no verdict advances it. An abort still may.",
+            "serinus hold shop/checkout",
+        ),
+        "resume": Entry("people:resume", "Take a hold back.", "serinus resume shop/checkout"),
+        "advance": Entry(
+            "people:advance",
+            "Open the gate that the run waits at, whatever the verdict.",
+            "serinus advance shop/checkout",
+        ),
+        "abort": Entry(
+            "people:abort",
+            "Abort the run: all traffic goes back to stable.",
+            'serinus abort shop/checkout -m "known issue"',
+        ),
+        "retry": Entry("people:retry", "Try an aborted run again, from its first step.", "serinus retry shop/checkout"),
+        "override": Entry(
+            "people:override",
+            "Change the policy for this run, which begins anew.",
+            "serinus override shop/checkout --set '{interval: 10s}' -m \"noisy neighbour\"",
+        ),
+    },
+}
+ENTRIES = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
+
+
+class Commands(TyperGroup):
+    """Lists what is known of the commands here, and imports the one that is called."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, load(name) if name and listed else listed, rest
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        for title, entries in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, entry.help) for name, entry in entries.items()])
+
 
 app = typer.Typer(
     name="serinus",
-    help="Continuous canary judgement for Argo Rollouts.",
+    cls=Commands,
     no_args_is_help=True,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Begin with: serinus demo",
 )
 
 
-@app.command(epilog="Example: serinus demo --keep")
-def demo(
-    redis_url: Annotated[str | None, typer.Option(help="Use this Redis instead of an embedded Valkey.")] = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running until Ctrl-C.")] = False,
-    limit: Annotated[float, typer.Option(help="Seconds after which it gives up.")] = 150,
-    seed: Annotated[int | None, typer.Option(help="Draw other traffic.")] = None,
-    output: OutputOption = Output.text,
+def load(name: str) -> Any:
+    """A command with its options, for click."""
+    from serinus.options import spread
+
+    entry = ENTRIES[name]
+    module, _, function = entry.function.partition(":")
+    found = getattr(import_module(f"serinus.{module}"), function)
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    alone.command(name, help=getdoc(found) or entry.help, epilog=f"Example: {entry.example}")(spread(found))
+    return get_command(alone)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        version()
+        raise typer.Exit
+
+
+@app.callback()
+def serinus(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
-    """Judge three simulated releases: a good one, a bad one, and one whose metrics vanish."""
-    from serinus.demo.run import DemoError, Options
-    from serinus.demo.run import demo as play
-
-    console = Console(highlight=False)
-    options = Options(redis_url=redis_url, keep=keep, limit=limit, seed=seed, json=output is Output.json)
-    try:
-        result = asyncio.run(play(options, console))
-    except KeyboardInterrupt:
-        console.print("ended, all processes with it")
-        raise typer.Exit(INTERRUPTED) from None
-    except DemoError as error:
-        fail(str(error))
-    raise typer.Exit(0 if result.passed else 1)
+    """Continuous canary judgement for Argo Rollouts."""
 
 
-@app.command(epilog="Example: serinus status -o json | jq '.[].verdict.sentence'")
-def status(redis_url: RedisUrl = LOCAL, redis_tag: RedisTag = "serinus", output: OutputOption = Output.text) -> None:
-    """Show every run: its verdict, counts, weight, and what happens next."""
-
-    async def look(board: Board) -> None:
-        await board.load()
-        if output is Output.json:
-            print_json([document(card) for card in board.cards.values()])
-        else:
-            Console(highlight=False).print(show.board(board.cards.values(), now_ms()))
-            if not board.cards:
-                where = f"{without_password(redis_url)} under the tag {redis_tag}"
-                hint = f"A controller makes runs known to {where}: is one running?"
-                Console(stderr=True, highlight=False).print(hint, soft_wrap=True)
-
-    with_board(redis_url, redis_tag, look)
+def _listed() -> None:
+    """Stands in the list for a command that is not imported yet."""
 
 
-@app.command(epilog="Example: serinus watch")
-def watch(redis_url: RedisUrl = LOCAL, redis_tag: RedisTag = "serinus", output: OutputOption = Output.text) -> None:
-    """Show the runs as they change. With -o json, one event a line; without a terminal, one change a line."""
-
-    async def follow(board: Board) -> None:
-        await board.load()
-        console = Console(highlight=False)
-        if output is Output.json:
-            async for events in board.changes():
-                for event in events:
-                    sys.stdout.write(event.model_dump_json(exclude_none=True) + "\n")
-                sys.stdout.flush()
-        elif console.is_terminal:
-            with Live(show.board(board.cards.values(), now_ms()), console=console, refresh_per_second=4) as live:
-                async for _ in board.changes():
-                    live.update(show.board(board.cards.values(), now_ms()))
-        else:
-            async for events in board.changes():
-                for run in dict.fromkeys(event.run.id for event in events):
-                    if run in board.cards:
-                        console.print(show.line(board.cards[run], now_ms()), soft_wrap=True)
-
-    with_board(redis_url, redis_tag, follow)
+for _name, _entry in ENTRIES.items():
+    app.command(_name, help=_entry.help)(_listed)
 
 
-@app.command(epilog="Example: serinus version")
 def version() -> None:
     """Print the version."""
-    sys.stdout.write(f"serinus {installed('serinus')}\n")
+    from importlib.metadata import version as installed
 
-
-def document(card: Card) -> dict[str, Any]:
-    """A run for a program."""
-    return {
-        "run": card.id,
-        "next": next_step(card, now_ms()),
-        "observed": card.observed.model_dump(mode="json", exclude_none=True),
-        "verdict": card.verdict.model_dump(mode="json", exclude_none=True) if card.verdict else None,
-        "decision": card.decision.model_dump(mode="json", exclude_none=True) if card.decision else None,
-    }
-
-
-app.command(epilog="Example: serinus validate policies/*.yaml --rollout rollout.yaml")(validate)
-app.command(epilog="Example: serinus explain shop/checkout")(explain)
-app.command(epilog="Example: serinus power policy.yaml -r rollout.yaml --rate 50/s --baseline errors=0.002")(power)
-app.command(epilog="Example: serinus replay policy.yaml shop/checkout --judge sequential --save looks.jsonl")(replay)
-app.command("import", epilog="Example: serinus import rollout.yaml templates.yaml > policy.yaml")(import_)
-app.command(epilog="Example: serinus report shop/checkout --html report.html")(report)
-app.command(epilog="Example: serinus history checkout --outcome aborted")(history)
-app.command(epilog="Example: serinus doctor shop/checkout --prometheus http://prometheus:9090")(doctor)
-app.command(epilog="Example: serinus init shop/checkout > policies/checkout.yaml")(init)
-app.command(epilog="Example: serinus rollout checkout registry.example.com/checkout:v2 -n shop --wait")(rollout)
-app.command(epilog="Example: serinus archive --to s3://bucket/serinus")(archive)
-people.register(app)
+    typer.echo(f"serinus {installed('serinus')}")
 
 
 def main() -> None:
-    app()
+    app(prog_name="serinus")
+
+
+def kubectl() -> None:
+    """As a plugin, `kubectl serinus`."""
+    app(prog_name="kubectl serinus")

@@ -14,8 +14,10 @@ import typer
 from serinus_contracts.base import Millis
 from serinus_runtime.stories import Stories
 
-from serinus.board import Board
-from serinus.options import LOCAL, Output, OutputOption, RedisTag, RedisUrl, fail, print_json, with_board
+from serinus.adapters.streams import Streams, streams
+from serinus.board import finish
+from serinus.options import Output, fail
+from serinus.options import Streams as Source
 
 # What is told after the end of a run, such as that its abort is confirmed, is told within this time.
 SETTLED_MS = 60_000
@@ -24,34 +26,34 @@ MOST_IN_A_FILE = 1_000
 To = Annotated[str, typer.Option("--to", help="Folder, or an address that fsspec knows: s3://bucket/path, gs://...")]
 
 
-def archive(
-    to: To, redis_url: RedisUrl = LOCAL, redis_tag: RedisTag = "serinus", output: OutputOption = Output.text
-) -> None:
-    """Write the reports of runs that have ended since the last time as JSON Lines; made for a cron job.
+def archive(to: To, source: Source, output: Output) -> None:
+    """Write the reports of ended runs as JSON Lines; for a cron job.
 
-    s3:// needs the package s3fs, gs:// gcsfs, abfs:// adlfs. Runs are archived a minute after their end.
+    Of the runs that have ended since the last time, a minute after their end. s3:// needs the package s3fs, gs://
+    gcsfs, abfs:// adlfs.
     """
 
-    async def write(board: Board) -> None:
+    async def write() -> None:
         files: list[str] = []
         runs = 0
-        while True:
-            found, name = await _next(board, to)
-            if not name:
-                break
-            files.append(name)
-            runs += found
-        if output is Output.json:
-            print_json({"runs": runs, "files": files})
+        async with streams(source) as board:
+            while True:
+                found, name = await _next(board, to)
+                if not name:
+                    break
+                files.append(name)
+                runs += found
+        if output.data:
+            output.document({"runs": runs, "files": files})
         else:
             typer.echo(
                 "nothing has ended since the last time" if not files else f"wrote {runs} runs to {', '.join(files)}"
             )
 
-    with_board(redis_url, redis_tag, write)
+    finish(write())
 
 
-async def _next(board: Board, to: str) -> tuple[int, str]:
+async def _next(board: Streams, to: str) -> tuple[int, str]:
     """Write the next file; how many runs it holds, and its name, empty if there was nothing to write."""
     stories = Stories(board.client, board.keys)
     kept: Any = await board.client.hget(board.keys.archived, to)
@@ -78,7 +80,7 @@ async def _next(board: Board, to: str) -> tuple[int, str]:
     return len(lines), name
 
 
-async def _settled(board: Board) -> Millis:
+async def _settled(board: Streams) -> Millis:
     """Up to when runs must have ended, by the clock that their ends were written with."""
     seconds, _ = await board.client.time()
     return 1000 * int(seconds) - SETTLED_MS

@@ -6,19 +6,15 @@ import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from serinus_controller.adapters.kubernetes import ROLLOUTS, Api, connect
 from serinus_controller.service_layer.ports import ClusterError
 
-from serinus.options import INTERRUPTED, fail
+from serinus.options import INTERRUPTED, Access, fail
 
 TIMEOUT = 10.0
-
-Namespace = Annotated[str | None, typer.Option("--namespace", "-n", help="Else the context's namespace, else default.")]
-Context = Annotated[str, typer.Option("--context", help="Context of the kubeconfig; else its current one.")]
-Kubeconfig = Annotated[str, typer.Option("--kubeconfig", envvar="KUBECONFIG", help="Else ~/.kube/config.")]
 
 
 @dataclass(frozen=True)
@@ -47,11 +43,12 @@ def path(namespace: str, name: str) -> str:
     return f"{ROLLOUTS}/namespaces/{namespace}/rollouts/{name}"
 
 
-async def with_cluster(kubeconfig: str, context: str, use: Callable[[Cluster], Awaitable[None]]) -> None:
+async def with_cluster(access: Access, use: Callable[[Cluster], Awaitable[None]]) -> None:
     """Run `use` on a cluster. Raises ValueError where no access is configured, ClusterError where it is refused."""
     from kubernetes_asyncio.config import list_kube_config_contexts
 
-    file = kubeconfig or str(Path.home() / ".kube" / "config")
+    context = access.context
+    file = access.kubeconfig or str(Path.home() / ".kube" / "config")
     if not any(Path(part).expanduser().exists() for part in file.split(os.pathsep)):
         raise ValueError(f"no kubeconfig at {file}: give --kubeconfig, or set KUBECONFIG")
     try:

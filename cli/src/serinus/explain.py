@@ -1,17 +1,17 @@
 """`serinus explain`: what a run's verdicts rest on, look by look."""
 
+from collections.abc import Sequence
 from math import log
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.text import Text
 from serinus_contracts import AnalysisPlan, VerdictReached
 
 from serinus import timeline
-from serinus.board import Board
-from serinus.options import LOCAL, Output, OutputOption, RedisTag, RedisUrl, fail, print_json, with_board
-from serinus.runs import events_of, find_run
+from serinus.board import Board, with_board
+from serinus.options import Source, WideOutput, fail
+from serinus.runs import find_run
 
 RunName = Annotated[str, typer.Argument(help="namespace/name, the name alone, or the id of a run.")]
 AllLooks = Annotated[bool, typer.Option("--all", help="Show every look, not only what changed.")]
@@ -19,29 +19,31 @@ AllLooks = Annotated[bool, typer.Option("--all", help="Show every look, not only
 
 def explain(
     run: RunName,
+    source: Source,
+    output: WideOutput,
     all_looks: AllLooks = False,
-    redis_url: RedisUrl = LOCAL,
-    redis_tag: RedisTag = "serinus",
-    output: OutputOption = Output.text,
 ) -> None:
-    """Show the evidence of a run over time: counts, e-values and intervals behind every verdict."""
+    """Show the evidence behind a run's verdicts over time.
+
+    Counts, e-values and intervals of every metric; with -o wide every channel of a latency.
+    """
 
     async def show(board: Board) -> None:
         found = await find_run(board, run)
-        verdicts = await events_of(board, VerdictReached, found, lambda one: one.look == 1)
+        verdicts = await board.verdicts(found)
         if not verdicts:
-            fail(f"no verdict of run {found} is left in Redis")
-        plan = await board.plan(verdicts[-1].plan)
-        if output is Output.json:
-            print_json(document(verdicts, plan))
+            fail(f"no verdict of run {found} is kept any more")
+        plan = await board.plan(verdicts[-1])
+        if output.data:
+            output.document(document(verdicts, plan))
             return
-        console = Console(highlight=False)
+        console = output.terminal
         card = board.cards.get(found)
         outcome = card.observed.outcome if card else None
         console.print(_title(verdicts, plan, outcome), soft_wrap=True)
-        console.print(timeline.evidence(verdicts, bar_of(plan), None if all_looks else timeline.MOST_ROWS))
+        console.print(timeline.evidence(verdicts, bar_of(plan), None if all_looks else timeline.MOST_ROWS, output.wide))
 
-    with_board(redis_url, redis_tag, show)
+    with_board(source, show)
 
 
 def bar_of(plan: AnalysisPlan | None) -> float | None:
@@ -49,7 +51,7 @@ def bar_of(plan: AnalysisPlan | None) -> float | None:
     return -log(plan.budget.false_abort) if plan and plan.judge.name == "sequential" else None
 
 
-def document(verdicts: list[VerdictReached], plan: AnalysisPlan | None) -> dict[str, Any]:
+def document(verdicts: Sequence[VerdictReached], plan: AnalysisPlan | None) -> dict[str, Any]:
     """For -o json."""
     last = verdicts[-1]
     return {
@@ -62,13 +64,13 @@ def document(verdicts: list[VerdictReached], plan: AnalysisPlan | None) -> dict[
     }
 
 
-def _title(verdicts: list[VerdictReached], plan: AnalysisPlan | None, outcome: str | None) -> Text:
+def _title(verdicts: Sequence[VerdictReached], plan: AnalysisPlan | None, outcome: str | None) -> Text:
     first, last = verdicts[0], verdicts[-1]
     run = last.run
     lines = [f"{run.canary_hash} against {run.stable_hash}, attempt {run.attempt}: {outcome or 'under way'}"]
     about = f"policy {plan.policy} ({plan.mode}), " if plan else ""
     lines.append(f"{about}judge {last.judge}, looks {first.look} to {last.look}")
     if first.look > 1:
-        lines.append(f"the verdicts before look {first.look} are no longer in Redis")
+        lines.append(f"the verdicts before look {first.look} are not kept any more")
     lines.append(last.sentence)
     return Text.assemble((run.rollout, "bold"), " ", "\n".join(lines), "\n")

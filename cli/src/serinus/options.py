@@ -1,49 +1,154 @@
-"""What the commands share: options, the connection to Redis, printing, and the end with an exit code."""
+"""What the commands share: groups of options, printing, and the end with an exit code."""
 
-import asyncio
+import inspect
 import json
+import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
-from typing import Annotated, Any, NoReturn
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_type_hints
 
 import typer
-from redis.exceptions import RedisError
-from rich.console import Console
-from serinus_contracts import Keys
-from serinus_runtime.redis import connected
 
-from serinus.board import Board
+if TYPE_CHECKING:
+    from rich.console import Console
 
-ERROR, ABORTED, INCONCLUSIVE, INTERRUPTED = 1, 3, 4, 130
+ERROR, USAGE, ABORTED, INCONCLUSIVE, INTERRUPTED = 1, 2, 3, 4, 130
 LOCAL = "redis://127.0.0.1:6379/0"
+# What a table of -o wide needs at most: it is not folded, as kubectl's is not.
+WIDE = 250
 
 
-class Output(StrEnum):
+@dataclass(frozen=True, kw_only=True)
+class Streams:
+    """The Redis that the services use."""
+
+    redis_url: Annotated[
+        str, typer.Option(envvar="SERINUS_REDIS_URL", help="Address of the Redis that the services use.")
+    ] = LOCAL
+    redis_tag: Annotated[str, typer.Option(envvar="SERINUS_REDIS_TAG", help="Hash tag of its keys.")] = "serinus"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source(Streams):
+    """Where runs are read and asked for: a console, where one is given, else the streams."""
+
+    console: Annotated[
+        str,
+        typer.Option(
+            envvar="SERINUS_CONSOLE", help="Address of a console to ask instead of Redis; a token: SERINUS_TOKEN."
+        ),
+    ] = ""
+    token_file: Annotated[
+        Path | None,
+        typer.Option(envvar="SERINUS_TOKEN_FILE", help="File with the bearer token for the console."),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """The user's own access to a cluster, as kubectl has it."""
+
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="Else the context's namespace, else default.")
+    ] = None
+    context: Annotated[str, typer.Option(help="Context of the kubeconfig; else its current one.")] = ""
+    kubeconfig: Annotated[str, typer.Option(envvar="KUBECONFIG", help="Else ~/.kube/config.")] = ""
+
+
+class Format(StrEnum):
     text = "text"
     json = "json"
+    yaml = "yaml"
 
 
-RedisUrl = Annotated[
-    str, typer.Option("--redis-url", envvar="SERINUS_REDIS_URL", help="Address of the Redis that the services use.")
-]
-RedisTag = Annotated[str, typer.Option("--redis-tag", envvar="SERINUS_REDIS_TAG", help="Hash tag of its keys.")]
-OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How to print.")]
+class Wider(StrEnum):
+    text = "text"
+    wide = "wide"
+    json = "json"
+    yaml = "yaml"
 
 
-def with_board(redis_url: str, redis_tag: str, use: Callable[[Board], Awaitable[None]]) -> None:
-    """Run `use` on the board of a Redis; an address that does not answer ends with a word on what to do."""
+def _without_color(wanted: bool) -> None:
+    if wanted:
+        os.environ["NO_COLOR"] = "1"
 
-    async def run() -> None:
-        async with connected(redis_url) as client:
-            await use(Board(client, Keys(redis_tag)))
 
-    try:
-        asyncio.run(run())
-    except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
-    except (RedisError, OSError, ValueError) as error:
-        fail(f"Redis at {without_password(redis_url)}: {error}\nGive its address by --redis-url or SERINUS_REDIS_URL.")
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """How to print."""
+
+    output: Annotated[Format, typer.Option("--output", "-o", help="json and yaml are for programs.")] = Format.text
+    no_color: Annotated[
+        bool, typer.Option("--no-color", callback=_without_color, help="As with NO_COLOR in the environment.")
+    ] = False
+
+    @property
+    def data(self) -> bool:
+        """Whether a program reads it."""
+        return self.output in ("json", "yaml")
+
+    @property
+    def wide(self) -> bool:
+        return self.output == "wide"
+
+    @property
+    def terminal(self) -> "Console":
+        """Where text is printed."""
+        from rich.console import Console
+
+        return Console(highlight=False, width=WIDE if self.wide else None)
+
+    def document(self, value: Any, *, stream: bool = False) -> None:
+        """Print a document of plain values for a program; `stream`: as one of several."""
+        if self.output == "yaml":
+            import yaml
+
+            text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=110, explicit_start=stream)
+        else:
+            text = json.dumps(value, indent=None if stream else 2, ensure_ascii=False) + "\n"
+        sys.stdout.write(text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WideOutput(Output):
+    """How to print what has more columns than fit on a terminal."""
+
+    output: Annotated[
+        Wider, typer.Option("--output", "-o", help="wide shows more columns; json and yaml are for programs.")
+    ] = Wider.text  # type: ignore[assignment] # one value more
+
+
+def spread(command: Callable[..., None]) -> Callable[..., None]:
+    """The command for Typer: a parameter that is a group of options stands for one option for each of its fields."""
+    groups: dict[str, Any] = {}
+    own: list[inspect.Parameter] = []
+    shared: list[inspect.Parameter] = []
+    for one in inspect.signature(command, eval_str=True).parameters.values():
+        if is_dataclass(one.annotation):
+            groups[one.name] = one.annotation
+            hints = get_type_hints(one.annotation, include_extras=True)
+            shared += [
+                inspect.Parameter(field.name, one.KEYWORD_ONLY, default=field.default, annotation=hints[field.name])
+                for field in fields(one.annotation)
+            ]
+        else:
+            own.append(one.replace(kind=one.KEYWORD_ONLY))
+
+    @wraps(command)
+    def spreading(**given: Any) -> None:
+        made = {
+            name: group(**{field.name: given.pop(field.name) for field in fields(group)})
+            for name, group in groups.items()
+        }
+        command(**given, **made)
+
+    spreading.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
+    spreading.__annotations__ = {one.name: one.annotation for one in (*own, *shared)}
+    return spreading
 
 
 def without_password(url: str) -> str:
@@ -52,11 +157,10 @@ def without_password(url: str) -> str:
     return scheme + separator + rest.rpartition("@")[2]
 
 
-def print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-
-
 def fail(message: str, code: int = ERROR) -> NoReturn:
     """End with an error for the person at the terminal."""
-    Console(stderr=True, highlight=False).print(f"[red]error:[/red] {message}", soft_wrap=True)
+    from rich.console import Console
+    from rich.text import Text
+
+    Console(stderr=True, highlight=False).print(Text.assemble(("error:", "red"), f" {message}"), soft_wrap=True)
     raise typer.Exit(code)

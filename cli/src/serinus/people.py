@@ -1,167 +1,107 @@
 """approve, hold, resume, advance, abort, retry, override: a command to the controller, and its answer.
 
-The actor is who the operating system says, and marked unverified: whoever can write to the command stream can act, so
-that right is given out by Redis' access rules. The console verifies who asks.
+By the streams the actor is who the operating system says, and marked unverified: whoever can write to the command
+stream can act, so that right is given out by Redis' access rules. A console verifies who asks.
 """
 
-import getpass
 import json
-import socket
 import time
-from collections.abc import Sequence
-from typing import Annotated, Any, get_args
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from typing import Annotated, Any
 
 import typer
 import yaml
-from pydantic import ValidationError
-from rich.console import Console
 from serinus_console.domain.card import Card
-from serinus_contracts import CommandIssued, DecisionTaken, seal, to_entry
-from serinus_contracts.base import Millis
+from serinus_contracts import DecisionTaken
 from serinus_contracts.events import Verb
-from ulid import ULID
 
-from serinus.board import Board
-from serinus.options import (
-    INCONCLUSIVE,
-    LOCAL,
-    Output,
-    OutputOption,
-    RedisTag,
-    RedisUrl,
-    fail,
-    print_json,
-    with_board,
-)
-
-SOURCE = "/serinus/cli"
-VALID_MS = 120_000
-
-_HELP: dict[str, str] = {
-    "approve": "Approve the step that the run waits at; with a verdict to proceed it advances.",
-    "hold": "Hold the run: no verdict advances it until it is resumed. An abort still may.",
-    "resume": "Take a hold back.",
-    "advance": "Open the gate that the run waits at, without waiting for a verdict.",
-    "abort": "Abort the run: all traffic goes back to stable.",
-    "retry": "Try an aborted run again, from its first step.",
-    "override": "Change the policy for this run; the run begins anew as another attempt.",
-}
+from serinus.board import Board, with_board
+from serinus.options import INCONCLUSIVE, USAGE, Output, Source, fail
 
 Rollout = Annotated[str, typer.Argument(help="namespace/name of the Rollout; the name alone where it is the only one.")]
 Reason = Annotated[str, typer.Option("--reason", "-m", help="Why: kept in the audit trail.")]
-Cluster = Annotated[str | None, typer.Option("--cluster", help="Which cluster, where several share this Redis.")]
+Cluster = Annotated[str | None, typer.Option("--cluster", help="Which cluster, where runs of several are known.")]
 Patience = Annotated[float, typer.Option("--timeout", help="Seconds to wait for the controller's answer.")]
 Change = Annotated[
     str, typer.Option("--set", help="Change of the policy's spec: YAML or JSON, merged as RFC 7386 says.")
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    for verb in get_args(Verb):
-        example = f"Example: serinus {verb} shop/checkout"
-        example += (
-            " --set '{interval: 10s}' -m \"noisy neighbour\""
-            if verb == "override"
-            else ' -m "known issue"'
-            if verb == "abort"
-            else ""
-        )
-        app.command(verb, help=_HELP[verb], epilog=example)(_override if verb == "override" else _command(verb))
-
-
-def _command(verb: Verb) -> Any:
+def _command(verb: Verb) -> Callable[..., None]:
     def run(
         rollout: Rollout,
+        source: Source,
+        output: Output,
         reason: Reason = "",
         cluster: Cluster = None,
         timeout: Patience = 20.0,
-        redis_url: RedisUrl = LOCAL,
-        redis_tag: RedisTag = "serinus",
-        output: OutputOption = Output.text,
     ) -> None:
-        ask(verb, rollout, reason, {}, cluster, timeout, redis_url, redis_tag, output)
+        with_board(source, lambda board: ask(board, verb, rollout, reason, {}, cluster, timeout, output))
 
     return run
 
 
-def _override(
+approve, hold, resume = _command("approve"), _command("hold"), _command("resume")
+advance, abort, retry = _command("advance"), _command("abort"), _command("retry")
+
+
+def override(
     rollout: Rollout,
     change: Change,
     reason: Annotated[str, typer.Option("--reason", "-m", help="Why: kept in the audit trail. Required.")],
+    source: Source,
+    output: Output,
     cluster: Cluster = None,
     timeout: Patience = 20.0,
-    redis_url: RedisUrl = LOCAL,
-    redis_tag: RedisTag = "serinus",
-    output: OutputOption = Output.text,
 ) -> None:
+    """Change the policy for this run, which begins anew.
+
+    As another attempt, from its first step.
+    """
     try:
         parsed = yaml.safe_load(change)
-    except yaml.YAMLError as error:
-        fail(f"--set is no YAML: {error}", 2)
+        # A date is YAML and no JSON.
+        json.dumps(parsed)
+    except (yaml.YAMLError, TypeError) as error:
+        fail(f"--set is no YAML of plain values: {error}", USAGE)
     if not isinstance(parsed, dict):
-        fail("--set wants a mapping, such as '{interval: 10s}'", 2)
-    ask("override", rollout, reason, parsed, cluster, timeout, redis_url, redis_tag, output)
+        fail("--set wants a mapping, such as '{interval: 10s}'", USAGE)
+    with_board(source, lambda board: ask(board, "override", rollout, reason, parsed, cluster, timeout, output))
 
 
-def ask(
+async def ask(
+    board: Board,
     verb: Verb,
     rollout: str,
     reason: str,
     change: dict[str, Any],
     cluster: str | None,
     timeout: float,
-    redis_url: str,
-    redis_tag: str,
     output: Output,
 ) -> None:
     """Send a command and wait for the decision that answers it.
 
     Exit codes: 0 done, 1 refused or failed, 4 no answer.
     """
-
-    async def send(board: Board) -> None:
-        await board.load()
-        card = find(board, rollout, cluster, aborted=verb == "retry")
-        now = await board.now()
-        command = make(verb, card, reason, change, now)
-        entry: dict[Any, Any] = dict(to_entry(seal(command, source=SOURCE, now=now)))
-        await board.client.xadd(board.keys.stream("commands"), entry, maxlen=10_000, approximate=True)
-        answer = await _answer(board, command, timeout)
-        if answer is None:
-            where = card.observed.run.cluster
-            fail(f"no answer within {timeout:g} s: is a controller running for cluster {where}?", INCONCLUSIVE)
-        if output is Output.json:
-            print_json(answer.model_dump(mode="json", exclude_none=True))
-        else:
-            Console(highlight=False).print(f"{_word(answer)}: {answer.detail}", soft_wrap=True)
-        if answer.action == "refused" or answer.state == "failed":
-            raise typer.Exit(1)
-
-    with_board(redis_url, redis_tag, send)
+    await board.load()
+    card = find(board, rollout, cluster, aborted=verb == "retry")
+    answer = await _answer(board, await board.send(card, verb, reason, change), timeout)
+    if answer is None:
+        where = card.observed.run.cluster
+        fail(f"no answer within {timeout:g} s: is a controller running for cluster {where}?", INCONCLUSIVE)
+    if output.data:
+        output.document(answer.model_dump(mode="json", exclude_none=True))
+    else:
+        typer.echo(f"{_word(answer)}: {answer.detail}")
+    if answer.action == "refused" or answer.state == "failed":
+        raise typer.Exit(1)
 
 
 def _word(answer: DecisionTaken) -> str:
     if answer.action == "refused":
         return "refused"
     return "done" if answer.state == "confirmed" else answer.state
-
-
-def make(verb: Verb, card: Card, reason: str, change: dict[str, Any], now: Millis) -> CommandIssued:
-    """The command, drawn once; `now` is by the controller's clock, which is Redis'."""
-    try:
-        return CommandIssued(
-            run=card.observed.run,
-            id=str(ULID()),
-            verb=verb,
-            step=card.observed.step,
-            expires=now + VALID_MS,
-            actor=f"{getpass.getuser()}@{socket.gethostname()}",
-            reason=reason,
-            change=json.loads(json.dumps(change)),
-        )
-    except (ValidationError, TypeError, ValueError) as error:
-        fail(str(error), 2)
 
 
 def find(board: Board, rollout: str, cluster: str | None, *, aborted: bool = False) -> Card:
@@ -195,12 +135,14 @@ def _not_one(board: Board, rollout: str, matching: Sequence[Card], found: Sequen
     return f"no run of {rollout} is known; known: {known}"
 
 
-async def _answer(board: Board, command: CommandIssued, timeout: float) -> DecisionTaken | None:
+async def _answer(board: Board, command: str, timeout: float) -> DecisionTaken | None:
+    """The decision that answers a command; None if there was none in time (seconds)."""
     end = time.monotonic() + timeout
-    async for events in board.changes(block_ms=200):
-        for event in events:
-            if isinstance(event, DecisionTaken) and event.cause == command.id:
-                return event
-        if time.monotonic() > end:
-            break
+    async with aclosing(board.changes(block_ms=200)) as changes:
+        async for events in changes:
+            for event in events:
+                if isinstance(event, DecisionTaken) and event.cause == command:
+                    return event
+            if time.monotonic() > end:
+                break
     return None

@@ -16,19 +16,9 @@ from serinus_analyzer.domain.tempering import ASSUMED_KAPPA, ASSUMED_PHI
 from serinus_contracts import AnalysisPlan, PlanStage, VerdictReached
 
 from serinus import plans
-from serinus.board import Board
-from serinus.options import (
-    INCONCLUSIVE,
-    LOCAL,
-    Output,
-    OutputOption,
-    RedisTag,
-    RedisUrl,
-    fail,
-    print_json,
-    with_board,
-)
-from serinus.runs import events_of, find_run
+from serinus.board import Board, with_board
+from serinus.options import INCONCLUSIVE, USAGE, Output, Source, fail
+from serinus.runs import find_run
 
 _PER = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _RATE = re.compile(r"([0-9]*\.?[0-9]+(?:e[0-9]+)?)(?:/([smhd]))?")
@@ -44,6 +34,8 @@ class Traffic:
 
 
 def power(
+    source: Source,
+    output: Output,
     policy: Annotated[
         Path | None, typer.Argument(help="The policy's file; with --run that run's own by default.")
     ] = None,
@@ -55,19 +47,16 @@ def power(
         float | None, typer.Option(min=1, help="Noise, as a verdict tells it; else what is assumed.")
     ] = None,
     kappa: Annotated[float | None, typer.Option(min=0, help="Its growth, as a verdict tells it.")] = None,
-    redis_url: RedisUrl = LOCAL,
-    redis_tag: RedisTag = "serinus",
-    output: OutputOption = Output.text,
 ) -> None:
-    """Show per stage the smallest regression that is seen, and when a gate opens.
+    """Show what regression your traffic can show, and when a gate opens.
 
-    Seen means: aborted by the stage's maximum with 80 % probability. Exit code 4 where a proof gate that a healthy
-    canary must pass is out of reach.
+    Per stage. Seen means: aborted by the stage's maximum with 80 % probability. Exit code 4 where a proof gate that a
+    healthy canary must pass is out of reach.
     """
     given = _given(rate, baseline or [])
     plan: AnalysisPlan | None = None
     if run is not None:
-        plan, known = _of_run(run, redis_url, redis_tag)
+        plan, known = _of_run(run, source)
         pace = known.pace if given.pace == 0 else given.pace
         given = Traffic(pace, known.rates | given.rates, known.noise)
     if policy is not None:
@@ -75,14 +64,14 @@ def power(
         recorded = plans.of_plan(plan.stages) if plan else plans.of_policy(rule) if rollout is None else ()
         plan = plans.plan_for(rule, plans.NOBODY, plans.of_manifest(rollout) if rollout else recorded)
     if plan is None:
-        fail("give a policy's file, or a run by --run", 2)
+        fail("give a policy's file, or a run by --run", USAGE)
     _complete(plan, given)
     found = _forecasts(plan, given, phi, kappa)
     unreachable = unreachable_gates(plan, found)
-    if output is Output.json:
-        print_json(document(plan, given, found, unreachable))
+    if output.data:
+        output.document(document(plan, given, found, unreachable))
     else:
-        _print(plan, given, found, unreachable)
+        _print(output.terminal, plan, given, found, unreachable)
     if unreachable:
         raise typer.Exit(INCONCLUSIVE)
 
@@ -116,24 +105,24 @@ def _complete(plan: AnalysisPlan, given: Traffic) -> None:
     if unknown:
         fail(f"--baseline of {', '.join(unknown)}: the policy's metrics of events and trials are {', '.join(names)}", 2)
     if not given.pace:
-        fail("how much traffic is there? Give it as --rate 50/s, or a run by --run", 2)
+        fail("how much traffic is there? Give it as --rate 50/s, or a run by --run", USAGE)
     if not any(name in given.rates for name in names):
-        fail(f"how often does it happen on stable? Give --baseline {names[0]}=0.002, or a run by --run", 2)
+        fail(f"how often does it happen on stable? Give --baseline {names[0]}=0.002, or a run by --run", USAGE)
 
 
-def _of_run(run: str, redis_url: str, redis_tag: str) -> tuple[AnalysisPlan, Traffic]:
+def _of_run(run: str, source: Source) -> tuple[AnalysisPlan, Traffic]:
     found: list[tuple[AnalysisPlan, Traffic]] = []
 
     async def read(board: Board) -> None:
         name = await find_run(board, run)
-        verdicts = await events_of(board, VerdictReached, name, lambda one: one.look == 1)
+        verdicts = await board.verdicts(name)
         counted = [one for one in verdicts if any(metric.run for metric in one.metrics)]
-        plan = await board.plan(verdicts[-1].plan) if verdicts else None
+        plan = await board.plan(verdicts[-1]) if verdicts else None
         if not counted or plan is None:
             fail(f"run {name} has no counts yet: give --rate and --baseline instead")
         found.append((plan, traffic(counted, plan)))
 
-    with_board(redis_url, redis_tag, read)
+    with_board(source, read)
     return found[0]
 
 
@@ -212,8 +201,9 @@ def _stage_of(plan: AnalysisPlan, one: Forecast) -> PlanStage:
     return next(stage for stage in plan.stages if stage.weight == one.weight)
 
 
-def _print(plan: AnalysisPlan, given: Traffic, found: Sequence[Forecast], unreachable: Sequence[str]) -> None:
-    console = Console(highlight=False)
+def _print(
+    console: Console, plan: AnalysisPlan, given: Traffic, found: Sequence[Forecast], unreachable: Sequence[str]
+) -> None:
     about = f"policy {plan.policy}: {given.pace:,.6g} requests a second, a look each {plan.interval:g} s\n"
     console.print(Text(about))
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")

@@ -5,16 +5,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from serinus_contracts.events import Outcome
 from serinus_contracts.report import Report
 from serinus_runtime.clock import now_ms
-from serinus_runtime.stories import Stories, Told
+from serinus_runtime.stories import Told
 
-from serinus.board import Board
-from serinus.options import LOCAL, Output, OutputOption, RedisTag, RedisUrl, fail, print_json, with_board
+from serinus.board import Board, with_board
+from serinus.options import USAGE, Source, WideOutput, fail
 from serinus.report import words
 from serinus.report.markdown import markdown
 from serinus.report.page import page
@@ -30,66 +29,65 @@ Name = Annotated[str | None, typer.Argument(help="Only runs of this Rollout: nam
 
 def report(
     run: RunName,
+    source: Source,
+    output: WideOutput,
     html: Html = None,
     md: Markdown = False,
-    redis_url: RedisUrl = LOCAL,
-    redis_tag: RedisTag = "serinus",
-    output: OutputOption = Output.text,
 ) -> None:
-    """Tell the whole story of a run: how it ended and why, counts, stages, verdicts, decisions, people.
+    """Tell the whole story of a run: how it ended and why.
 
-    At any time, while the run goes on too. Reports are kept for 30 days after the end; see archive.
+    Counts, stages, verdicts, decisions and people; with -o wide the plan too. At any time, while the run goes on too.
+    Reports are kept for 30 days after the end; see archive.
     """
 
     async def show(board: Board) -> None:
-        stories = Stories(board.client, board.keys)
-        found = await _find(stories, run)
+        found = await _find(board, run)
         if html:
             try:
                 html.write_text(page(found, now_ms()), encoding="utf-8")
             except OSError as error:
                 fail(f"--html: {error}")
-        if output is Output.json:
-            print_json(found.model_dump(mode="json", exclude_none=True))
+        if output.data:
+            output.document(found.model_dump(mode="json", exclude_none=True))
         elif md:
             typer.echo(markdown(found, now_ms()), nl=False)
         elif html:
             typer.echo(f"wrote {html}")
         else:
-            Console(highlight=False).print(text(found, now_ms()))
+            output.terminal.print(text(found, now_ms(), wide=output.wide))
 
-    with_board(redis_url, redis_tag, show)
+    with_board(source, show)
 
 
 def history(
+    source: Source,
+    output: WideOutput,
     rollout: Name = None,
     outcome: Ended = None,
     limit: Limit = 20,
-    redis_url: RedisUrl = LOCAL,
-    redis_tag: RedisTag = "serinus",
-    output: OutputOption = Output.text,
 ) -> None:
     """List the runs that have ended, the newest first."""
     if outcome is not None and outcome not in Outcome.__args__:  # type: ignore[attr-defined] # a Literal's values
-        fail(f"--outcome {outcome}: it is promoted, aborted, superseded or deleted", 2)
+        fail(f"--outcome {outcome}: it is promoted, aborted, superseded or deleted", USAGE)
 
     async def show(board: Board) -> None:
-        stories = Stories(board.client, board.keys)
         found: list[Report] = []
-        for told in reversed(await stories.ended()):
+        for told in await board.kept():
             if len(found) == limit:
                 break
-            one = await stories.report(told.run) if rollout is None or _is(told, rollout) else None
+            wanted = told.ended is not None and (rollout is None or _is(told, rollout))
+            one = await board.report(told.run) if wanted else None
             if one and outcome in (None, one.outcome):
                 found.append(one)
-        if output is Output.json:
-            print_json([summary(one) for one in found])
+        if output.data:
+            output.document([summary(one) for one in found])
         elif found:
-            Console(highlight=False).print(_table(found))
+            output.terminal.print(_table(found, wide=output.wide))
         else:
-            typer.echo("no run has ended yet, or none is kept any more")
+            what = "such run" if rollout or outcome else "run"
+            typer.echo(f"no {what} has ended yet, or none is kept any more")
 
-    with_board(redis_url, redis_tag, show)
+    with_board(source, show)
 
 
 def summary(one: Report) -> dict[str, Any]:
@@ -108,20 +106,25 @@ def summary(one: Report) -> dict[str, Any]:
     }
 
 
-def _table(found: Sequence[Report]) -> Table:
+def _table(found: Sequence[Report], *, wide: bool) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
-    for name in ("ended (UTC)", "rollout", "outcome", "took", "why"):
-        table.add_column(name, no_wrap=name != "why")
+    more = ("looks", "exposed", "policy", "people", "run") if wide else ()
+    for name in ("ended (UTC)", "rollout", "outcome", "took", *more, "why"):
+        table.add_column(name, no_wrap=name != "why", justify="right" if name in ("looks", "exposed") else "left")
     for one in found:
         cells = [words.day(one.ended or 0)[5:-3], one.run.rollout, f"{words.MARKS[one.outcome]} {one.outcome}"]
         why = Text(one.why, no_wrap=True, overflow="ellipsis")
-        table.add_row(*map(Text, cells), words.span((one.ended or 0) - one.began), why)
+        cells.append(words.span((one.ended or 0) - one.began))
+        if wide:
+            people = ", ".join(sorted({decision.actor for decision in one.people}))
+            cells += [str(one.looks), f"{one.exposed:,}", one.policy, people, one.run.id]
+        table.add_row(*map(Text, cells), why)
     return table
 
 
-async def _find(stories: Stories, wanted: str) -> Report:
+async def _find(board: Board, wanted: str) -> Report:
     """The report of a run by its Rollout's name (the live run, else the one that ended last) or its id's beginning."""
-    newest = [*await stories.live(), *reversed(await stories.ended())]
+    newest = await board.kept()
     found = [told for told in newest if _is(told, wanted)]
     rollouts = {told.rollout for told in found}
     if not found:
@@ -132,7 +135,7 @@ async def _find(stories: Stories, wanted: str) -> Report:
         fail(f"{wanted} is not the only one: give {' or '.join(sorted(rollouts))}")
     for told in found:
         try:
-            made = await stories.report(told.run)
+            made = await board.report(told.run)
         except ValueError as error:
             fail(f"the story of {told.run} cannot be read: {error}")
         if made:

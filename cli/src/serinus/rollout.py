@@ -11,29 +11,17 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from rich.console import Console
 from serinus_contracts import DecisionTaken, Event, Keys, UnreadableEntryError, VerdictReached, from_entry
 from serinus_contracts.base import parse_duration
 from serinus_controller.domain.rollout import RolloutView, view
 from serinus_controller.service_layer.ports import ClusterError
-from serinus_runtime.redis import Client
+from serinus_runtime.redis import Client, connected
 from serinus_runtime.stories import Stories
 
-from serinus.cluster import Cluster, Context, Kubeconfig, Namespace, path, run, with_cluster
-from serinus.options import (
-    ABORTED,
-    ERROR,
-    INCONCLUSIVE,
-    LOCAL,
-    Output,
-    OutputOption,
-    RedisTag,
-    RedisUrl,
-    fail,
-    print_json,
-)
+from serinus.cluster import Cluster, path, run, with_cluster
+from serinus.options import ABORTED, ERROR, INCONCLUSIVE, USAGE, Access, Output, Streams, fail
 
 POLL = 0.5
 
@@ -47,43 +35,41 @@ Timeout = Annotated[str, typer.Option("--timeout", help="How long to wait, such 
 def rollout(
     name: Name,
     image: Image,
+    access: Access,
+    source: Streams,
+    output: Output,
     wait: Wait = False,
     container: Container = "",
     timeout: Timeout = "2h",
-    namespace: Namespace = None,
-    context: Context = "",
-    kubeconfig: Kubeconfig = "",
-    redis_url: RedisUrl = LOCAL,
-    redis_tag: RedisTag = "serinus",
-    output: OutputOption = Output.text,
 ) -> None:
-    """Set a Rollout's image with your own rights, and with --wait follow it: promoted 0, aborted 3, timeout 4.
+    """Set a Rollout's image, and with --wait follow the release to its end.
 
+    With your own rights. Exit codes: promoted 0, aborted 3, timeout 4.
     Shows verdicts where Redis can be reached, else the Rollout's status alone. Ctrl-C ends the command only.
     """
     try:
         seconds = float(parse_duration(timeout))  # type: ignore[arg-type] # a duration gives a number
     except (ValueError, TypeError) as error:
-        fail(f"--timeout: {error}", 2)
-    quiet = output is not Output.text
+        fail(f"--timeout: {error}", USAGE)
+    quiet = output.data
     console = Console(stderr=quiet, highlight=False, soft_wrap=True)
 
     async def release(cluster: Cluster) -> None:
-        place = cluster.place(name, namespace)
+        place = cluster.place(name, access.namespace)
         hash_before, generation = await set_image(cluster, place, image, container, console)
         end = End("set", 0, "")
         if wait:
             follower = Follower(cluster, place, generation, hash_before, console)
-            end = await follower.follow(redis_url, redis_tag, seconds)
+            end = await follower.follow(source, seconds)
             console.print(f"{end.outcome}: {end.why}")
         if quiet:
-            print_json({"rollout": "/".join(place), "image": image, "outcome": end.outcome, "why": end.why})
+            output.document({"rollout": "/".join(place), "image": image, "outcome": end.outcome, "why": end.why})
         raise typer.Exit(end.code)
 
     def interrupted() -> None:
         console.print(f"\nstopped watching; the release of {name} goes on. To end it: serinus abort {name}")
 
-    run(with_cluster(kubeconfig, context, release), interrupted)
+    run(with_cluster(access, release), interrupted)
 
 
 async def set_image(
@@ -166,11 +152,11 @@ class Follower:
     _uid: str = ""
     _said: str = ""
 
-    async def follow(self, redis_url: str, redis_tag: str, seconds: float) -> End:
+    async def follow(self, source: Streams, seconds: float) -> End:
         last = time.monotonic() + seconds
         end: End | None = None
-        async with Redis.from_url(redis_url, socket_timeout=10, socket_connect_timeout=2) as client:
-            keys = Keys(redis_tag)
+        async with connected(source.redis_url) as client:
+            keys = Keys(source.redis_tag)
             reading = await self._begin(client, keys)
             try:
                 while end is None:

@@ -1,15 +1,7 @@
-"""Finding the run that a person means, and all that was told of it."""
-
-from collections.abc import Callable
-from typing import Any, TypeVar
-
-from serinus_contracts import Event, UnreadableEntryError, from_entry
+"""Finding the run that a person means."""
 
 from serinus.board import Board
 from serinus.options import fail
-
-PAGE = 500
-E = TypeVar("E", bound=Event)
 
 
 async def find_run(board: Board, text: str) -> str:
@@ -30,24 +22,3 @@ async def find_run(board: Board, text: str) -> str:
         known = ", ".join(sorted({card.observed.run.rollout for card in board.cards.values()})) or "none"
         fail(f"no run of {text} is known; known: {known}")
     return max(matching, key=lambda one: (one.outcome is None, one.stage_started, one.run.attempt)).run.id
-
-
-async def events_of(board: Board, kind: type[E], run: str, is_first: Callable[[E], bool]) -> list[E]:
-    """What was told of a run, oldest first: the stream is read from its end back to the run's first event."""
-    found: list[E] = []
-    top = "+"
-    while True:
-        entries: Any = await board.client.xrevrange(board.keys.stream(kind.STREAM), max=top, count=PAGE)
-        for position, fields in entries:
-            top = f"({position.decode()}"
-            if fields.get(b"run") != run.encode():
-                continue
-            try:
-                event = from_entry(kind, fields).data
-            except UnreadableEntryError:
-                continue  # reported by the services, as dead letters
-            found.append(event)
-            if is_first(event):
-                return found[::-1]
-        if not entries:
-            return found[::-1]

@@ -1,27 +1,32 @@
 """Runs on a terminal: shape and words carry the meaning, colour only repeats it."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 from serinus_console.domain.card import Card
+from serinus_console.domain.metrics import Arm, Row, rows
 from serinus_console.domain.next_step import next_step
-from serinus_contracts import Counts, MetricVerdict
+from serinus_contracts import AnalysisPlan, VerdictReached
 from serinus_contracts.base import Millis
 
+from serinus.found import found
+
 _STYLES = {"proceed": "green", "hold": "yellow", "abort": "red", "promoted": "green", "aborted": "red"}
+WIDER = ("difference", "margin", "canary's rate is", "ln M")
 _MARKS = {"proceed": "▲", "hold": "■", "abort": "▼", "promoted": "✔", "aborted": "✖"}
 
 
-def board(cards: Iterable[Card], now: Millis) -> RenderableType:
+def board(cards: Iterable[Card], now: Millis, *, wide: bool = False) -> RenderableType:
     """One panel a run."""
-    shown = [panel(card, now) for card in cards]
+    shown = [panel(card, now, wide=wide) for card in cards]
     return Group(*shown) if shown else Text("no runs yet", style="dim")
 
 
-def panel(card: Card, now: Millis) -> RenderableType:
+def panel(card: Card, now: Millis, *, wide: bool = False) -> RenderableType:
     observed, verdict = card.observed, card.verdict
     state = observed.outcome or (verdict.verdict if verdict else "hold")
     style = _STYLES.get(state, "white")
@@ -29,16 +34,16 @@ def panel(card: Card, now: Millis) -> RenderableType:
     lines: list[RenderableType] = []
     if verdict:
         lines.append(Text(verdict.sentence, style=style if state in ("abort", "aborted", "hold") else ""))
-        lines.append(counts(verdict.metrics))
+        lines.append(counts(verdict, card.plan, wide=wide))
+        lines += [Text(line) for line in found(verdict.metrics, card.findings)]
     lines.append(Text.assemble(("next  ", "dim"), next_step(card, now)))
+    if verdict:
+        lines.append(Text.assemble(("seen  ", "dim"), f"{verdict.look:,} looks, {verdict.exposed:,} requests exposed"))
     about = f"{observed.run.canary_hash} against {observed.run.stable_hash}, attempt {observed.run.attempt}"
     if card.plan:
         about += f" · policy {card.plan.policy} ({card.plan.mode})"
-    if verdict:
-        about += f" · look {verdict.look} · {verdict.exposed:,} requests exposed"
-    return Panel(
-        Group(*lines), title=title, title_align="left", subtitle=about, subtitle_align="left", border_style=style
-    )
+    lines.append(Text.assemble(("run   ", "dim"), about, f" · {card.id}" if wide else ""))
+    return Panel(Group(*lines), title=title, title_align="left", border_style=style, expand=not wide)
 
 
 def stage_bar(card: Card) -> str:
@@ -51,33 +56,26 @@ def stage_bar(card: Card) -> str:
     return f"{done}{'╌' * (len(weights) - observed.stage - 1)} {observed.set_weight} %"
 
 
-def counts(metrics: Iterable[MetricVerdict]) -> RenderableType:
-    """Canary against stable in this stage, per metric; of a latency its middle edge."""
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=True, header_style="dim")
-    for name in ("metric", "canary", "stable", "state"):
+def counts(said: VerdictReached, plan: AnalysisPlan | None, *, wide: bool = False) -> RenderableType:
+    """Canary against stable in this stage, per metric: of a latency at the edge that tells most."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+    for name in ("metric", "canary", "stable", *(WIDER if wide else ()), "state"):
         table.add_column(name)
-    for metric in metrics:
-        if metric.limit or not metric.run:
-            continue
-        middle = len(metric.run) // 2
-        channel = metric.run[middle]
-        canary, stable = channel.canary, channel.stable
-        if len(metric.stage) >= 2 * len(metric.run):
-            canary, stable = metric.stage[2 * middle], metric.stage[2 * middle + 1]
-        table.add_row(
-            metric.name,
-            _count(canary, channel.canary_edge),
-            _count(stable, channel.stable_edge),
-            metric.label.replace("_", " "),
-        )
+    shown = [metric for metric in said.metrics if wide or not metric.limit]
+    for metric, row in zip(said.metrics, rows(said, plan), strict=True):
+        if metric in shown:
+            edge = row.about.partition(": ")[2] or row.about
+            cells = [f"{row.name} {edge}".rstrip(), _arm(row, row.canary), _arm(row, row.stable)]
+            bound = row.bar.text if row.bar else ""
+            more = [row.difference, row.margin, bound, f"{metric.log_abort:.2f}" if metric.run else ""]
+            table.add_row(*cells, *(more if wide else ()), metric.label.replace("_", " "))
     return table
 
 
-def _count(counts: Counts, edge: float | None) -> str:
-    if counts.rate is None:
-        return "no requests"
-    over = "" if edge is None else f" over {1000 * edge:.0f} ms"
-    return f"{100 * counts.rate:.3g} %{over}  {counts.events:,} of {counts.trials:,}"
+def _arm(row: Row, arm: Arm | None) -> str:
+    if arm is None:
+        return "no requests" if row.margin and not row.limit else ""
+    return f"{arm.rate} {arm.counts}"
 
 
 def line(card: Card, now: Millis) -> str:
@@ -85,3 +83,20 @@ def line(card: Card, now: Millis) -> str:
     observed = card.observed
     said = card.verdict.sentence if card.verdict else "no verdict yet"
     return f"{observed.run.rollout:<24} {stage_bar(card):<14} {said} -> {next_step(card, now)}"
+
+
+@dataclass
+class Changes:
+    """Tells of each run when its step, verdict, reason or end is another than when it was told last."""
+
+    told: dict[str, tuple[object, ...]] = field(default_factory=dict)
+
+    def lines(self, cards: Iterable[Card], now: Millis) -> list[str]:
+        found = []
+        for card in cards:
+            said, seen = card.verdict, card.observed
+            gist = (seen.outcome, seen.step, said and (said.verdict, said.reason), card.asked.held)
+            if self.told.get(card.id) != gist:
+                self.told[card.id] = gist
+                found.append(line(card, now))
+        return found

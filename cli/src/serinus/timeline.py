@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+from serinus_console.domain.wording import edge
 from serinus_contracts import Channel, Counts, MetricVerdict, VerdictReached
 from serinus_contracts.base import Millis
 
@@ -44,8 +45,11 @@ def in_stage(metric: MetricVerdict, index: int) -> tuple[Counts, Counts]:
     return metric.run[index].canary, metric.run[index].stable
 
 
-def evidence(verdicts: Sequence[VerdictReached], bar: float | None, most: int | None = MOST_ROWS) -> RenderableType:
-    """The chart of all metrics together, the verdicts, and each metric by itself; bar: from where on it aborts."""
+def evidence(
+    verdicts: Sequence[VerdictReached], bar: float | None, most: int | None = MOST_ROWS, wide: bool = False
+) -> RenderableType:
+    """The chart of all metrics together, the verdicts, and each metric by itself; bar: from where on it aborts; wide:
+    every channel of a metric, not only the strongest."""
     parts: list[RenderableType] = []
     if bar is not None:
         marks = [
@@ -57,9 +61,12 @@ def evidence(verdicts: Sequence[VerdictReached], bar: float | None, most: int | 
     rows = picked(verdicts, most)
     parts.append(_verdicts(rows))
     for metric in verdicts[-1].metrics:
-        of_metric = [(one, found) for one in rows if (found := named(one, metric.name)) and counted(found)]
-        if metric.run and of_metric:
-            parts += [Text(), _heading(metric), *_sparks(verdicts, metric.name, bar), _numbers(of_metric, bar)]
+        told = [(one, found) for one in rows if (found := named(one, metric.name))]
+        of_metric = [(one, found) for one, found in told if counted(found)]
+        if not metric.run and any(found.detail for _, found in told):
+            parts += [Text(), Text(metric.name, style="bold"), _states(told)]
+        elif of_metric:
+            parts += [Text(), _heading(metric), *_sparks(verdicts, metric.name, bar), _numbers(of_metric, bar, wide)]
     if len(rows) < len(verdicts):
         parts.append(Text(f"\n{len(rows)} of {len(verdicts)} looks; --all shows every one", style="dim"))
     return Group(*parts)
@@ -120,14 +127,27 @@ def _sparks(verdicts: Sequence[VerdictReached], name: str, bar: float | None) ->
         yield Text(f"ln N {spark(proceeds, -2.0, 3.0, WIDTH)}")
 
 
-def _numbers(rows: Sequence[tuple[VerdictReached, MetricVerdict]], bar: float | None) -> Table:
-    table = _table("time", "canary", "stable", *(["ln M", "ln N", "of the margin"] if bar else []), "state")
+def _numbers(rows: Sequence[tuple[VerdictReached, MetricVerdict]], bar: float | None, wide: bool) -> Table:
+    several = wide and any(len(metric.run) > 1 for _, metric in rows)
+    law = ["ln M", "ln N", "of the margin"] if bar else []
+    table = _table("time", *(["over"] if several else []), "canary", "stable", *law, "state")
     for verdict, metric in rows:
-        index = strongest(metric)
-        log_n = "" if metric.log_proceed is None else f"{metric.log_proceed:.2f}"
-        known = [f"{metric.log_abort:.2f}", log_n, interval(metric.run[index])] if bar else []
-        counts = map(_count, in_stage(metric, index))
-        table.add_row(clock(verdict.end), *counts, *known, metric.label.replace("_", " "))
+        for index in range(len(metric.run)) if several else [strongest(metric)]:
+            channel = metric.run[index]
+            over = [] if not several else ["" if channel.canary_edge is None else edge(channel.canary_edge)]
+            of = channel if several else metric
+            log_n = "" if of.log_proceed is None else f"{of.log_proceed:.2f}"
+            known = [f"{of.log_abort:.2f}", log_n, interval(channel)] if bar else []
+            counts = map(_count, in_stage(metric, index))
+            table.add_row(clock(verdict.end), *over, *counts, *known, metric.label.replace("_", " "))
+    return table
+
+
+def _states(rows: Sequence[tuple[VerdictReached, MetricVerdict]]) -> Table:
+    """A metric that counts nothing: a gauge, or a rule."""
+    table = _table("time", "state", "")
+    for verdict, metric in rows:
+        table.add_row(clock(verdict.end), metric.label.replace("_", " "), Text(metric.detail, overflow="fold"))
     return table
 
 

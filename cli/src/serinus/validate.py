@@ -5,14 +5,14 @@ from typing import Annotated, Any
 
 import typer
 import yaml
-from rich.console import Console
+from rich.text import Text
 from serinus_contracts import CanaryPolicy, Run
 from serinus_controller.adapters.policies import PolicyError, load_text
 from serinus_controller.domain.resolve import UnfitPolicyError, resolve, warnings
 from serinus_controller.domain.rollout import RolloutView, view
 from serinus_controller.domain.stages import stages
 
-from serinus.options import Output, OutputOption, fail, print_json
+from serinus.options import Output, fail
 
 Files = Annotated[list[Path], typer.Argument(help="Policy files.")]
 RolloutFile = Annotated[
@@ -20,8 +20,11 @@ RolloutFile = Annotated[
 ]
 
 
-def validate(files: Files, rollout: RolloutFile = None, output: OutputOption = Output.text) -> None:
-    """Check policies as the controller does: with file, line, column, and what was probably meant."""
+def validate(files: Files, output: Output, rollout: RolloutFile = None) -> None:
+    """Check policies as the controller does.
+
+    With file, line, column, and what was probably meant.
+    """
     seen = read_rollout(rollout) if rollout else None
     problems: list[str] = []
     hints: list[str] = []
@@ -39,16 +42,15 @@ def validate(files: Files, rollout: RolloutFile = None, output: OutputOption = O
                 told, fits = against(policy, seen)
                 hints += told
                 problems += fits
-    if output is Output.json:
-        print_json({"policies": good, "errors": problems, "warnings": hints})
+    if output.data:
+        output.document({"policies": good, "errors": problems, "warnings": hints})
     else:
-        console = Console(highlight=False, soft_wrap=True)
         for problem in problems:
-            console.print(f"[red]error:[/red] {problem}")
+            output.terminal.print(Text.assemble(("error:", "red"), f" {problem}"), soft_wrap=True)
         for hint in hints:
-            console.print(f"[yellow]warning:[/yellow] {hint}")
+            output.terminal.print(Text.assemble(("warning:", "yellow"), f" {hint}"), soft_wrap=True)
         if not problems:
-            console.print(f"{good} polic{'y is' if good == 1 else 'ies are'} right")
+            typer.echo(f"{good} polic{'y is' if good == 1 else 'ies are'} right")
     if problems:
         raise typer.Exit(1)
 

@@ -10,7 +10,7 @@ from shutil import which
 from typing import Any
 
 import pytest
-from serinus.people import VALID_MS
+from serinus.adapters.streams import VALID_MS
 from serinus_contracts import CommandIssued, Keys, from_entry, seal, to_entry
 from serinus_controller.adapters.journal import RedisJournal
 from serinus_controller.adapters.registry import RedisRegistry

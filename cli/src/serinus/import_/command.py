@@ -12,12 +12,7 @@ from serinus_controller.adapters.policies import PolicyError
 
 from serinus.import_.convert import Imported, convert
 from serinus.import_.manifests import read
-from serinus.options import INCONCLUSIVE, fail, print_json
-
-
-class Format(StrEnum):
-    yaml = "yaml"
-    json = "json"
+from serinus.options import INCONCLUSIVE, Output, fail
 
 
 class Mode(StrEnum):
@@ -28,12 +23,12 @@ class Mode(StrEnum):
 
 Files = Annotated[list[Path], typer.Argument(help="The Rollout's manifest and those of its AnalysisTemplates.")]
 ModeOption = Annotated[Mode, typer.Option(help="guard fits the Rollout as it is; enforce needs the gates of the diff.")]
-FormatOption = Annotated[Format, typer.Option("--output", "-o", help="How to print the policy.")]
 
 
-def import_(files: Files, mode: ModeOption = Mode.guard, output: FormatOption = Format.yaml) -> None:
-    """Make a CanaryPolicy of a Rollout and its AnalysisTemplates, judged by Argo's rules with every number kept.
+def import_(files: Files, output: Output, mode: ModeOption = Mode.guard) -> None:
+    """Make a policy of a Rollout and its AnalysisTemplates.
 
+    It is judged by Argo's rules, with every number kept, and printed as YAML, with -o json beside what is told of it.
     Tells how the steps would change so that verdicts advance the weight, and what a policy cannot express.
     Exit codes: 0 all is expressed, 1 no policy comes of it, 4 something that Argo judges is left out.
     """
@@ -41,10 +36,10 @@ def import_(files: Files, mode: ModeOption = Mode.guard, output: FormatOption = 
         made = convert(read(files), mode.value)
     except PolicyError as error:
         fail(str(error))
-    if output is Format.json:
+    if output.output == "json":
         lost = [str(problem) for problem in made.told.lost]
         document = {"policy": made.policy, "steps": made.steps, "diff": made.diff}
-        print_json(document | {"not_expressed": lost, "notes": made.told.notes})
+        output.document(document | {"not_expressed": lost, "notes": made.told.notes})
     else:
         sys.stdout.write(yaml.dump(made.policy, Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True))
         sys.stdout.flush()

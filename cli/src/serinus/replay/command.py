@@ -21,17 +21,7 @@ from serinus_runtime.clock import now_ms
 
 from serinus import plans, timeline
 from serinus.explain import bar_of
-from serinus.options import (
-    ABORTED,
-    INCONCLUSIVE,
-    LOCAL,
-    Output,
-    OutputOption,
-    RedisTag,
-    RedisUrl,
-    fail,
-    print_json,
-)
+from serinus.options import ABORTED, INCONCLUSIVE, Output, Streams, fail
 from serinus.power import duration
 from serinus.replay import judging, past
 from serinus.replay.looks import Recorded, from_file, from_redis, save
@@ -43,6 +33,8 @@ Told = dict[str, list[VerdictReached]]
 
 def replay(
     policy: Annotated[Path, typer.Argument(help="The policy's file.")],
+    source: Streams,
+    output: Output,
     run: Annotated[str | None, typer.Argument(help="namespace/name, the name alone, or the id of a run.")] = None,
     looks: Annotated[Path | None, typer.Option(help="Recorded looks, one JSON a line.")] = None,
     prometheus: Annotated[str | None, typer.Option(help="Take the looks anew from this Prometheus' past.")] = None,
@@ -56,15 +48,12 @@ def replay(
     save_to: Annotated[Path | None, typer.Option("--save", help="Write the looks to this file, for --looks.")] = None,
     details: Annotated[bool, typer.Option("--details", help="Show every judge's evidence over time.")] = False,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that one query may take.")] = 10.0,
-    redis_url: RedisUrl = LOCAL,
-    redis_tag: RedisTag = "serinus",
-    output: OutputOption = Output.text,
 ) -> None:
-    """Run any policy over recorded looks: what would each judge have decided, and when?
+    """Run any policy over recorded looks.
 
-    The looks come from a file (--looks), from a run in Redis (RUN), or from the past of a Prometheus (--prometheus,
-    with RUN or --rollout, --from, --to, --canary-hash, --stable-hash and the weights as --stage).
-    Exit codes by the first judge: 0 it passes every stage, 3 it aborts, 4 it holds.
+    What would each judge have decided, and when? The looks come from a file (--looks), from a run in Redis (RUN), or
+    from the past of a Prometheus (--prometheus, with RUN or --rollout, --from, --to, --canary-hash, --stable-hash and
+    the weights as --stage). Exit codes by the first judge: 0 it passes every stage, 3 it aborts, 4 it holds.
     """
     rule = plans.read_policy(policy)
     rules = judging.judges(rule, judge or [])
@@ -79,7 +68,7 @@ def replay(
     elif looks is not None:
         recorded = from_file(looks, run)
     elif run is not None:
-        recorded = from_redis(run, redis_url, redis_tag)
+        recorded = from_redis(run, source)
     else:
         fail("give looks: --looks FILE, a RUN in Redis, or --prometheus URL", 2)
     if save_to is not None:
@@ -87,10 +76,10 @@ def replay(
     made = _plans(rules, recorded, rollout)
     with _bar("judging", len(made) * len(recorded.looks)) as step:
         told = {name: judging.rejudged(plan, recorded.looks, step) for name, plan in made.items()}
-    if output is Output.json:
-        print_json(document(recorded.looks, made, told))
+    if output.data:
+        output.document(document(recorded.looks, made, told))
     else:
-        _print(recorded.looks, made, told, details)
+        _print(output.terminal, recorded.looks, made, told, details)
     ending = _ending(next(iter(made.values())), next(iter(told.values())))
     if ending != "proceed":
         raise typer.Exit(ABORTED if ending == "abort" else INCONCLUSIVE)
@@ -237,8 +226,9 @@ def document(looks: Sequence[MetricsCollected], made: dict[str, AnalysisPlan], t
     }
 
 
-def _print(looks: Sequence[MetricsCollected], made: dict[str, AnalysisPlan], told: Told, details: bool) -> None:
-    console = Console(highlight=False)
+def _print(
+    console: Console, looks: Sequence[MetricsCollected], made: dict[str, AnalysisPlan], told: Told, details: bool
+) -> None:
     run, first, last = looks[0].run, looks[0], looks[-1]
     day = datetime.fromtimestamp(first.end / 1000, UTC).date()
     console.print(f"[bold]{run.rollout}[/bold] {run.canary_hash} against {run.stable_hash}")

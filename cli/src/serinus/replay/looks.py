@@ -10,9 +10,10 @@ from serinus_contracts import MetricsCollected
 from serinus_controller.domain.stages import Stage
 
 from serinus import plans
-from serinus.board import Board
-from serinus.options import fail, with_board
-from serinus.runs import events_of, find_run
+from serinus.adapters.streams import streams
+from serinus.board import finish
+from serinus.options import Streams, fail
+from serinus.runs import find_run
 
 
 @dataclass(frozen=True)
@@ -61,19 +62,20 @@ def _names(look: MetricsCollected) -> tuple[str, ...]:
     return (look.run.id, look.run.rollout, look.run.name)
 
 
-def from_redis(run: str, redis_url: str, redis_tag: str) -> Recorded:
+def from_redis(run: str, source: Streams) -> Recorded:
     """The looks of a run that the stream still has."""
     found: list[Recorded] = []
 
-    async def read(board: Board) -> None:
-        name = await find_run(board, run)
-        looks = await events_of(board, MetricsCollected, name, lambda look: look.follows == 0)
-        if not looks:
-            fail(f"no look of run {name} is left in Redis")
-        plan = await board.plan(looks[-1].plan)
-        found.append(Recorded(looks, plans.of_plan(plan.stages) if plan else ()))
+    async def read() -> None:
+        async with streams(source) as board:
+            name = await find_run(board, run)
+            looks = await board.events(MetricsCollected, name, lambda look: look.follows == 0)
+            if not looks:
+                fail(f"no look of run {name} is left in Redis")
+            plan = await board.plan(looks[-1])
+            found.append(Recorded(looks, plans.of_plan(plan.stages) if plan else ()))
 
-    with_board(redis_url, redis_tag, read)
+    finish(read())
     return found[0]
 
 

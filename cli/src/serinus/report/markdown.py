@@ -7,12 +7,15 @@ from serinus_contracts.report import Report
 
 from serinus.report import words
 
+_MARKUP = {ord(char): f"&#{ord(char)};" for char in "\\`*_[]<>|#@&"}
+
 
 def markdown(report: Report, now: Millis) -> str:
     lines = [f"### {_plain(words.title(report))}", ""]
     lines += [f"**{name}:** {_plain(value)}  " for name, value in words.facts(report, now)]
     if report.verdict:
         lines += _table(("metric", "canary", "stable", "state"), words.metrics(report.verdict.metrics))
+    lines += _table(("", "found beside them"), words.findings(report))
     lines += _table(("stage began", "weight", "lasted"), words.stages(report))
     lines += _table(("time", "by hand", "who", "why"), map(words.decision, report.people))
     overrides = (row for one in report.people for row in words.changed(one))
@@ -30,6 +33,4 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 def _plain(text: str) -> str:
     """Text in which nothing is markup: what people write as a reason must not change the comment."""
-    for char in "\\`*_[]<>|#@":
-        text = text.replace(char, f"&#{ord(char)};")
-    return " ".join(text.split())
+    return " ".join(text.translate(_MARKUP).split())

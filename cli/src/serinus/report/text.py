@@ -13,7 +13,7 @@ from serinus.report import words
 _STYLES = {"promoted": "green", "aborted": "red"}
 
 
-def text(report: Report, now: Millis) -> RenderableType:
+def text(report: Report, now: Millis, *, wide: bool = False) -> RenderableType:
     parts: list[RenderableType] = [Text(words.title(report), style=f"bold {_STYLES.get(report.outcome or '', '')}")]
     parts.append(_table(words.facts(report, now)))
     parts += _section("Stages", words.stages(report))
@@ -21,10 +21,12 @@ def text(report: Report, now: Millis) -> RenderableType:
         parts += _section(
             "Counts of the whole run", words.metrics(report.verdict.metrics), "metric canary stable state"
         )
+    parts += _section("Found beside them", words.findings(report))
     parts += _section("Verdicts", words.verdicts(report))
     parts += _section("Decisions", words.decisions(report))
     overrides = [row for one in report.people for row in words.changed(one)]
     parts += _section("Overridden", overrides, "rule before after")
+    parts += _section("Plan", words.rules(report)) if wide else []
     return Group(*parts)
 
 

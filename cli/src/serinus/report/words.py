@@ -8,6 +8,8 @@ from serinus_contracts import Counts, DecisionTaken, MetricVerdict
 from serinus_contracts.base import Millis
 from serinus_contracts.report import Report
 
+from serinus.found import found
+
 MARKS = {"promoted": "✔", "aborted": "✖", "superseded": "↷", "deleted": "–", None: "●"}
 
 
@@ -53,13 +55,23 @@ def stages(report: Report) -> Iterator[tuple[str, str, str]]:
         yield clock(one.at), f"{one.weight} %", span(end - one.at) if end else "now"
 
 
-def metrics(found: Sequence[MetricVerdict]) -> Iterator[tuple[str, str, str, str]]:
+def metrics(judged: Sequence[MetricVerdict]) -> Iterator[tuple[str, str, str, str]]:
     """Metric, canary, stable, state: counts of the whole run, of a latency those above its middle edge."""
-    for metric in found:
-        if metric.run and not metric.limit:
+    for metric in judged:
+        if metric.limit:
+            continue
+        canary = stable = ""
+        if metric.run:
             channel = metric.run[len(metric.run) // 2]
-            canary = _count(channel.canary, channel.canary_edge)
-            yield metric.name, canary, _count(channel.stable, channel.stable_edge), metric.label.replace("_", " ")
+            canary, stable = _count(channel.canary, channel.canary_edge), _count(channel.stable, channel.stable_edge)
+        yield metric.name, canary, stable, metric.label.replace("_", " ")
+
+
+def findings(report: Report) -> Iterator[tuple[str, str]]:
+    """Mark and text of what was found beside the counts."""
+    for line in found(report.verdict.metrics, report.verdict.findings) if report.verdict else ():
+        mark, _, text = line.partition(" ")
+        yield mark, text
 
 
 def _count(counts: Counts, edge: float | None) -> str:

@@ -12,10 +12,11 @@ from serinus.report.page import page
 from serinus.report.plot import svg
 from serinus.report.text import text
 from serinus.report.words import span
-from serinus_contracts.report import Report, make_report
+from serinus_contracts import Finding, MetricVerdict
+from serinus_contracts.report import Concluded, Report, make_report
 
 from tests.support import RUN, plan
-from tests.unit.cli.report.stories import ABORT, CHAPTERS, aborted, at, decided, going_on
+from tests.unit.cli.report.stories import ABORT, CHAPTERS, LAST, aborted, at, decided, going_on
 
 EVIL = "<script>alert(1)</script> | `x` [a](http://b) @team #1"
 
@@ -83,8 +84,20 @@ def test_a_comment_for_a_pull_request() -> None:
 
 def test_a_reason_that_holds_markup_changes_neither_comment_nor_page() -> None:
     report = make_report([*CHAPTERS, decided(80, "refused", EVIL, actor=EVIL)])
-    assert not re.search(r"<script|`x`|\[a\]|@team|#1", markdown(report, at(100)))
+    assert not re.search(r"<script|`x`|\[a\]|@team|(?<!&)#1", markdown(report, at(100)))
+    assert "&#91;a&#93;(http://b) &#64;team &#35;1" in markdown(report, at(100)), "each sign once"
     assert "<script" not in page(report, at(100))
+
+
+def test_a_gauge_and_what_is_known_of_it_stand_in_every_form() -> None:
+    grows = Finding(kind="trend", metric="memory", severity="warning", text="memory grows 42 % an hour")
+    gauge = MetricVerdict(name="memory", label="warning", status="ok", share=0.1, log_abort=0, run=())
+    rule = gauge.model_copy(update={"name": "success", "label": "ok", "detail": "3 of 5 measured"})
+    last = LAST.model_copy(update={"metrics": (*LAST.metrics, gauge, rule), "findings": (grows,)})
+    report = make_report([*CHAPTERS[:-3], Concluded(verdict=last)])
+    for form in (shown(report), markdown(report, at(100)), page(report, at(100))):
+        assert "memory grows 42 % an hour" in form
+        assert "success: 3 of 5 measured" in form
 
 
 class Tags(HTMLParser):

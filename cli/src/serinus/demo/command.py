@@ -1,0 +1,33 @@
+"""The command `serinus demo`."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from serinus.demo.run import DemoError, Options
+from serinus.demo.run import demo as play
+from serinus.options import INTERRUPTED, Output, fail
+
+Redis = Annotated[str | None, typer.Option("--redis-url", help="Use this Redis instead of an embedded Valkey.")]
+
+
+def demo(
+    output: Output,
+    redis_url: Redis = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running until Ctrl-C.")] = False,
+    limit: Annotated[float, typer.Option(help="Seconds after which it gives up.")] = 150,
+    seed: Annotated[int | None, typer.Option(help="Draw other traffic.")] = None,
+) -> None:
+    """Judge three simulated releases: one good, one bad, one without metrics."""
+    console = Console(stderr=output.data, highlight=False)
+    options = Options(redis_url, keep, limit, seed)
+    try:
+        result = asyncio.run(play(options, console, output))
+    except KeyboardInterrupt:
+        console.print("ended, all processes with it")
+        raise typer.Exit(INTERRUPTED) from None
+    except DemoError as error:
+        fail(str(error))
+    raise typer.Exit(0 if result.passed else 1)
