@@ -64,6 +64,13 @@ async def told(board: Board, kind: type[Event]) -> Event:
     raise AssertionError
 
 
+async def sent(client: Client, keys: Keys) -> CommandIssued:
+    """The one command that was sent."""
+    entries: Any = await client.xrange(keys.stream("commands"))
+    ((_, fields),) = entries
+    return from_entry(CommandIssued, fields).data
+
+
 def decided(run: Run, cause: str) -> DecisionTaken:
     fields: dict[str, Any] = {"step": 1, "action": "hold", "cause": cause, "detail": "held", "mode": "enforce"}
     return DecisionTaken(run=run, state="confirmed", decided=5, **fields)
@@ -171,8 +178,7 @@ async def test_what_a_person_asks_for_is_a_command_and_its_answer_is_not_missed(
     await loaded(board, one, RUN)
     name = await board.send(board.cards[RUN.id], "hold", "lunch", {})
     await teller.tell(decided(RUN, name))
-    ((_, fields),) = await client.xrange(keys.stream("commands"))
-    command = from_entry(CommandIssued, fields).data
+    command = await sent(client, keys)
     assert (command.id, command.run, command.step, command.verb, command.reason) == (name, RUN, 1, "hold", "lunch")
     assert await told(board, DecisionTaken) == decided(RUN, name)
 
@@ -201,5 +207,4 @@ async def test_who_asks_a_console_is_verified_or_refused(
         with pytest.raises(BoardError, match="only an aborted run can be tried again"):
             await board.send(board.cards[RUN.id], "retry", "", {})
         await board.send(board.cards[RUN.id], "hold", "", {})
-    ((_, fields),) = await client.xrange(keys.stream("commands"))
-    assert from_entry(CommandIssued, fields).data.verified
+    assert (await sent(client, keys)).verified

@@ -202,12 +202,14 @@ def test_an_empty_redis_is_told_from_a_wrong_one(redis_url: str) -> None:
 
 
 def test_a_redis_user_without_rights_is_told_which_one_lacks(redis_url: str, keys: Keys) -> None:
-    in_redis(redis_url, lambda client: client.execute_command("ACL", "SETUSER", "guest", "on", ">secret", "+ping"))
+    in_redis(
+        redis_url, lambda client: client.acl_setuser("guest", enabled=True, passwords=["+secret"], commands=["+ping"])
+    )
     guest = redis_url.replace("redis://", "redis://guest:secret@")
     try:
         shown = [run(guest, keys.tag, *command) for command in (["status"], ["hold", "checkout"])]
     finally:
-        in_redis(redis_url, lambda client: client.execute_command("ACL", "DELUSER", "guest"))
+        in_redis(redis_url, lambda client: client.acl_deluser("guest"))
     for one in shown:
         assert one.exit_code == 1
         assert "no permission" in one.stderr
