@@ -160,18 +160,18 @@ class Controller:
     def _made(self) -> Reactor:
         hand = self.hand
         fleet = Fleet(hand.registry, "c", lambda: [POLICY])
-        actor = Actor(self, hand.journal, hand.now, hand.world.clock.now, PATIENCE)
+        actor = Actor(self, hand.journal, hand.now, hand.world.clock.now, PATIENCE, fleet.sightings)
         return Reactor(fleet, hand.journal, actor, Telemetry(CollectorRegistry()), hand.now)
 
     async def get(self, namespace: str, name: str) -> RolloutView | None:
         found: RolloutView = await self._call(self.hand.latest)
         return found
 
-    async def patch_status(self, namespace: str, name: str, patch: Patch | dict[str, Any]) -> bool:
-        taken: bool = await self._call(lambda: self._patched(patch))
+    async def patch_status(self, namespace: str, name: str, patch: Patch | dict[str, Any]) -> RolloutView | None:
+        taken: RolloutView | None = await self._call(lambda: self._patched(patch))
         return taken
 
-    def _patched(self, patch: Patch | dict[str, Any]) -> bool:
+    def _patched(self, patch: Patch | dict[str, Any]) -> RolloutView | None:
         store = self.hand.world.world.store
         apply = apply_json_patch if isinstance(patch, list) else apply_merge_patch
 
@@ -181,10 +181,9 @@ class Controller:
             return changed
 
         try:
-            store.modify(ROLLOUTS, "shop", "checkout", change, "status")
+            return view(store.modify(ROLLOUTS, "shop", "checkout", change, "status"))
         except ApiError:
-            return False
-        return True
+            return None
 
     async def _call(self, carry_out: Callable[[], Any]) -> Any:
         """A request that is on its way until the hand says what becomes of it."""

@@ -63,8 +63,8 @@ def test_patches_without_their_tests_are_found(
 def test_a_promotion_that_opens_whatever_gate_it_comes_to_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     original = progress.progress
 
-    def lenient(intent: progress.Intent, *where: Any) -> progress.Progress:
-        return original(intent.model_copy(update={"gate": ""}), *where)
+    def lenient(intent: progress.Intent, *where: Any, **known: Any) -> progress.Progress:
+        return original(intent.model_copy(update={"gate": ""}), *where, **known)
 
     monkeypatch.setattr(act, "progress", lenient)
     assert "gate" in first_broken(3)

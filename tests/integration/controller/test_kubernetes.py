@@ -51,8 +51,8 @@ async def test_a_guarded_promotion_is_taken_once_and_its_repeat_is_refused(api: 
     rollouts = KubernetesRollouts(api)
     seen = await rollouts.get("shop", "payments")
     assert seen is not None
-    assert await rollouts.patch_status("shop", "payments", patches.promote(seen)) is True
-    assert await rollouts.patch_status("shop", "payments", patches.promote(seen)) is False
+    assert await rollouts.patch_status("shop", "payments", patches.promote(seen))
+    assert await rollouts.patch_status("shop", "payments", patches.promote(seen)) is None
     await asyncio.to_thread(world.wait_for_pause, 3, "payments")
 
 
@@ -62,7 +62,7 @@ async def test_a_merge_patch_changes_the_message_only(api: Api, world: World) ->
 
 
 async def test_a_patch_of_a_rollout_that_is_gone_is_refused_not_an_error(api: Api) -> None:
-    assert await KubernetesRollouts(api).patch_status("shop", "nothing", patches.nudge("x")) is False
+    assert await KubernetesRollouts(api).patch_status("shop", "nothing", patches.nudge("x")) is None
 
 
 @pytest.mark.parametrize("code", [403, 429, 500, 503])

@@ -141,7 +141,7 @@ class Leader:
         settings, service = self._settings, self._service
         fleet = Fleet(self._registry, settings.cluster, self._book.current, settings.namespaces)
         journal = AnnouncedJournal(self._journal, KubernetesEvents(self._api))
-        actor = Actor(KubernetesRollouts(self._api), journal, service.clock, time.monotonic)
+        actor = Actor(KubernetesRollouts(self._api), journal, service.clock, time.monotonic, sightings=fleet.sightings)
         self._reactor = Reactor(fleet, journal, actor, self._telemetry, service.clock)
 
         def keep(name: str, step: Callable[[], Awaitable[float]]) -> Coroutine[None, None, None]:

@@ -34,25 +34,27 @@ class FakeRollout:
         self._fail()
         return view(self.state) if self.state else None
 
-    async def patch_status(self, namespace: str, name: str, patch: Patch | dict[str, Any]) -> bool:
+    async def patch_status(self, namespace: str, name: str, patch: Patch | dict[str, Any]) -> RolloutView | None:
         self._fail()
         if self.before_patch:
             self.before_patch(self)
         if self.state is None:
-            return False
+            return None
         before = copy.deepcopy(self.state)
         if isinstance(patch, list):
             try:
                 self.state = jsonpatch.apply_patch(self.state, patch)
             except (jsonpatch.JsonPatchTestFailed, jsonpatch.JsonPatchConflict):
-                return False
+                return None
         else:
             self.state["status"].update(patch["status"])
         self.patches.append(patch)
-        if self.state != before:
-            self._bump()
-            self.argo()
-        return True
+        if self.state == before:
+            return view(self.state)
+        self._bump()
+        taken = view(self.state)
+        self.argo()
+        return taken
 
     def argo(self) -> None:
         """Reconcile once, unless Argo overlooks this change."""

@@ -1,8 +1,11 @@
+import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from serinus_controller.domain.progress import Intent
+from serinus_controller.domain.rollout import RolloutView, view
 from serinus_controller.service_layer.act import Actor, Patience
 from serinus_controller.service_layer.ports import ClusterError
 
@@ -72,7 +75,7 @@ async def test_an_abort_that_is_taken_back_before_it_was_read_back_is_not_sent_a
     rollout, journal = FakeRollout(), FakeJournal()
     original = rollout.patch_status
 
-    async def patched(namespace: str, name: str, patch: Any) -> bool:
+    async def patched(namespace: str, name: str, patch: Any) -> RolloutView | None:
         done = await original(namespace, name, patch)
         assert rollout.state is not None
         rollout.state = document(status={"abort": False})
@@ -95,7 +98,7 @@ async def test_a_pause_that_argo_set_again_from_a_stale_cache_is_ended_again_wit
     original = rollout.patch_status
     sent = 0
 
-    async def patched(namespace: str, name: str, patch: object) -> bool:
+    async def patched(namespace: str, name: str, patch: object) -> RolloutView | None:
         nonlocal sent
         sent += 1
         done = await original(namespace, name, patch)  # type: ignore[arg-type]
@@ -194,3 +197,33 @@ async def test_an_act_that_is_taken_up_by_another_controller_is_done_once() -> N
     assert await first.carry_out(RUN, intent(), "enforce")
     assert await second.carry_out(RUN, intent(), "enforce")
     assert rollout.weights == [25]
+
+
+async def test_what_the_watch_shows_of_a_promotion_is_read_by_nobody_again() -> None:
+    rollout, journal = FakeRollout(), FakeJournal()
+    one = actor(rollout, journal, Patience(first=60.0))
+    assert rollout.state is not None
+    seen = view(rollout.state)
+    acting = asyncio.create_task(one.carry_out(RUN, intent(), "enforce", seen))
+    await until(lambda: bool(rollout.patches))
+    rollout.get = never  # type: ignore[method-assign]
+    one.sightings.show(seen)  # it comes late, and shows the gate as it was
+    one.sightings.show(view(rollout.state))
+    assert await acting
+    assert (rollout.weights, journal.told[0].after["step"]) == ([25], 3)
+
+
+async def test_an_abort_is_not_sent_on_what_the_watch_has_shown_before_a_person_retried() -> None:
+    rollout, journal = FakeRollout(document(status={"abort": False})), FakeJournal()
+    assert not await actor(rollout, journal).carry_out(RUN, intent("abort"), "enforce", view(document()))
+    assert rollout.patches == []
+
+
+async def never(namespace: str, name: str) -> RolloutView | None:
+    raise AssertionError("nothing is read")
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0)

@@ -124,10 +124,13 @@ async def test_a_failed_act_may_be_decided_again_by_the_next_verdict() -> None:
     reactor = world.reactor()
     assert world.rollout.state is not None
     world.rollout.state["spec"]["paused"] = True
+    world.rollout.state["metadata"]["generation"] = 4
     await reactor.on_verdict(verdict(), NOW)
     await world.done(reactor)
     assert world.journal.actions() == [("advance", "failed")]
     world.rollout.state["spec"]["paused"] = False
+    world.rollout.state["metadata"]["generation"] = 5
+    world.rollout.state["status"]["observedGeneration"] = "5"
     reactor.fleet.runs[RUN.uid] = world.live()
     await reactor.on_verdict(verdict(end=1_011_000), NOW)
     await world.done(reactor)

@@ -148,14 +148,15 @@ class KubernetesRollouts:
         except ValueError as error:
             raise ClusterError(f"Rollout {namespace}/{name}: {error}") from error
 
-    async def patch_status(self, namespace: str, name: str, patch: Patch | dict[str, Any]) -> bool:
+    async def patch_status(self, namespace: str, name: str, patch: Patch | dict[str, Any]) -> RolloutView | None:
         kind = "application/json-patch+json" if isinstance(patch, list) else "application/merge-patch+json"
         path = f"{ROLLOUTS}/namespaces/{namespace}/rollouts/{name}/status"
         try:
             with traces.span("patch", rollout=f"{namespace}/{name}"):
-                await self._api.request("PATCH", path, body=patch, content_type=kind)
+                return view(await self._api.request("PATCH", path, body=patch, content_type=kind))
         except ClusterError as error:
             if error.status in (404, 409, 422):
-                return False
+                return None
             raise
-        return True
+        except ValueError as error:
+            raise ClusterError(f"Rollout {namespace}/{name}: {error}") from error

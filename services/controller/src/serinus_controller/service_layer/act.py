@@ -23,6 +23,7 @@ from serinus_controller.domain.decide import topic_of
 from serinus_controller.domain.progress import Intent, progress
 from serinus_controller.domain.rollout import RolloutView
 from serinus_controller.service_layer.ports import DeposedError, Journal, Rollouts
+from serinus_controller.service_layer.sightings import Sightings
 
 logger = logging.getLogger(__name__)
 
@@ -55,13 +56,19 @@ class Actor:
     clock: Clock
     monotonic: Callable[[], float]
     patience: Patience = field(default_factory=Patience)
+    sightings: Sightings = field(default_factory=Sightings)
 
-    async def carry_out(self, run: Run, intent: Intent, mode: Mode) -> RolloutView | None:
+    async def carry_out(
+        self, run: Run, intent: Intent, mode: Mode, seen: RolloutView | None = None
+    ) -> RolloutView | None:
         """Bring the intent to its end and tell it; gives the Rollout in which it was seen to be done, None if it
-        was not. Survives an API server that is away."""
+        was not. Survives an API server that is away.
+
+        `seen` is what the intent was decided on; without, it is begun by reading.
+        """
         with logs.about(run=run.id, cause=intent.cause), traces.span("act", run=run.id, action=intent.action):
             attempt = _Attempt(self, run, intent)
-            done = await attempt.finish()
+            done = await attempt.finish(seen)
             state: State = "confirmed" if done else "failed"
             detail = intent.detail if done else f"{intent.action} not done: {attempt.why}"
             logger.info("%s at step %d %s%s", intent.action, intent.step, state, "" if done else f": {attempt.why}")
@@ -110,24 +117,38 @@ class _Attempt:
         self.sent: Sequence[dict[str, Any]] = ()
         self.why = ""
 
-    async def finish(self) -> bool:
+    async def finish(self, seen: RolloutView | None) -> bool:
+        # A promotion's patch tests all that it was decided on; that of an abort knows of no retry.
+        known = seen if self._intent.action in ("advance", "promote") else None
         pause = self._actor.patience.first
         while True:
             try:
-                ended = await self._step()
+                ended = await self._step(known)
             except RETRYABLE as error:
+                known = None
                 self.why = f"{type(error).__name__}: {error}"
                 logger.warning("%s waits: %s", self._intent.action, self.why)
                 ended = None
                 pause = max(self._actor.patience.longest, getattr(error, "retry_after", 0.0))
+                latest = None
+            else:
+                latest = self.after
             heed_cancellation()
             if ended is not None:
                 return ended
             if self._intent.action != "abort" and self._elapsed() > self._actor.patience.give_up:
                 self.why = f"no effect within {self._actor.patience.give_up:g} s: {self.why}"
                 return False
-            await asyncio.sleep(pause)
-            pause = min(pause * 1.5, self._actor.patience.longest)
+            known = await self._next(latest, pause)
+            if known is None:
+                pause = min(pause * 1.5, self._actor.patience.longest)
+
+    async def _next(self, latest: RolloutView | None, pause: float) -> RolloutView | None:
+        """What the watch shows after the latest view; None when the pause is over, and it is time to read."""
+        if latest is not None:
+            return await self._actor.sightings.after(latest, pause)
+        await asyncio.sleep(pause)
+        return None
 
     def _old(self) -> bool:
         """An abort is never given up, however long the API server is away; a promotion would rest on an old verdict,
@@ -138,10 +159,10 @@ class _Attempt:
     def _elapsed(self) -> float:
         return self._actor.monotonic() - self._began
 
-    async def _step(self) -> bool | None:
-        """Read, then do what is next; True or False when it has ended."""
+    async def _step(self, known: RolloutView | None) -> bool | None:
+        """Read, unless it is known where the Rollout stands, then do what is next; True or False when it has ended."""
         run, intent = self._run, self._intent
-        view = await self._actor.rollouts.get(run.namespace, run.name)
+        view = known or await self._actor.rollouts.get(run.namespace, run.name)
         taken = bool(self.sent) or (self.after is not None and self.after.aborted)
         self.before = self.before or view
         self.after = view
@@ -156,8 +177,10 @@ class _Attempt:
                 self.why = f"it was decided more than {self._actor.patience.give_up:g} s ago"
                 return False
             patch = _PATCHES[intent.action](view)
-            if await self._actor.rollouts.patch_status(run.namespace, run.name, patch):
-                self.before, self.sent = view, patch
+            patched = await self._actor.rollouts.patch_status(run.namespace, run.name, patch)
+            if patched:
+                # What the watch shows next may be older than this, and would look as if it had been undone.
+                self.before, self.sent, self.after = view, patch, patched
             else:
                 self.why = "the Rollout changed while it was patched"
             self._touched = self._actor.monotonic()

@@ -19,6 +19,7 @@ from serinus_controller.domain.rollout import RolloutView
 from serinus_controller.domain.runs import run_of, version_of
 from serinus_controller.domain.stages import fits, stages
 from serinus_controller.service_layer.ports import Registry
+from serinus_controller.service_layer.sightings import Sightings
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class Fleet:
     ) -> None:
         self._registry, self._cluster, self._policies, self._namespaces = registry, cluster, policies, namespaces
         self.runs: dict[str, LiveRun] = {}
+        self.sightings = Sightings()
         self._pods: dict[tuple[str, str], PodView] = {}
         self._by_owner: dict[tuple[str, str], set[tuple[str, str]]] = {}
         self._complained: dict[str, str] = {}
@@ -67,6 +69,8 @@ class Fleet:
 
     async def see_all(self, views: Sequence[RolloutView], *, asked: Millis, namespace: str) -> None:
         """A full and consistent list of the Rollouts of a namespace (of all if it is empty), asked for at `asked`."""
+        for view in views:
+            self.sightings.show(view)
         seen = await self._registry.now()
         for view in views:
             async with self._changing:
@@ -79,6 +83,7 @@ class Fleet:
 
     async def see(self, view: RolloutView) -> None:
         """One change of a Rollout."""
+        self.sightings.show(view)
         seen = await self._registry.now()
         async with self._changing:
             await self._see(view, seen=seen, consistent=None)

@@ -34,9 +34,9 @@ class Rollouts(Protocol):
         """The newest state, None if there is no such Rollout. Raises ClusterError."""
         ...
 
-    async def patch_status(self, namespace: str, name: str, patch: Patch | dict[str, Any]) -> bool:
-        """JSON patch (a list) or merge patch (a dict) of the status; False if a test in it failed or the Rollout is
-        gone. Raises ClusterError."""
+    async def patch_status(self, namespace: str, name: str, patch: Patch | dict[str, Any]) -> RolloutView | None:
+        """JSON patch (a list) or merge patch (a dict) of the status; what it has made of the Rollout, None if a test
+        in it failed or the Rollout is gone. Raises ClusterError."""
         ...
 
 

@@ -213,7 +213,7 @@ class Reactor:
         self._still_leads()
 
         async def act() -> None:
-            done = await self.actor.carry_out(live.run, intent, live.plan.mode)
+            done = await self.actor.carry_out(live.run, intent, live.plan.mode, live.view)
             if done:
                 self._done[live.run.id] = (intent.action, version_of(done))
             self.telemetry.decisions.labels(intent.action, "confirmed" if done else "failed").inc()
