@@ -52,6 +52,12 @@ def test_a_rollout_without_stages_leaves_nothing_to_judge() -> None:
         resolve(policy(), RUN, ())
 
 
+@pytest.mark.parametrize("weight", [-1, 101, 500])
+def test_a_rollout_whose_weights_are_no_percentages_is_refused_in_words(weight: int) -> None:
+    with pytest.raises(UnfitPolicyError, match=f"Rollout shop/checkout sets a weight of {weight}, which is no percent"):
+        resolve(policy(), RUN, [*GATED, Stage(weight=weight, first_step=4, gates=(), timed=False)])
+
+
 def test_by_default_pod_names_tell_the_arms_apart_and_need_no_set_up() -> None:
     plan = resolve(policy(), RUN, GATED)
     assert str(plan.metrics[0].source.query) == (

@@ -38,11 +38,16 @@ async def test_edited_steps_end_the_run_and_begin_another_attempt_with_its_own_p
     assert second.told.stage == 0
 
 
-async def test_while_argo_has_not_taken_up_edited_steps_nothing_is_told_of_them() -> None:
+@pytest.mark.parametrize(
+    ("added", "status"), [({"setWeight": 1}, {"observedGeneration": "2"}), ({"setWeight": 500}, {"phase": "Degraded"})]
+)
+async def test_while_argo_has_not_taken_up_edited_steps_nothing_is_told_of_them(
+    added: dict[str, int], status: dict[str, str]
+) -> None:
     world = World()
     await world.fleet.see(later(100))
-    edited = {"spec": {"strategy": {"canary": {"steps": [{"setWeight": 1}, *STEPS]}}}}
-    view = later(101, **edited, status={"observedGeneration": "2"})
+    edited = {"spec": {"strategy": {"canary": {"steps": [added, *STEPS]}}}}
+    view = later(101, **edited, status=status)
     await world.fleet.see_all([view], asked=1, namespace="")
     assert len(world.registry.observed) == 1
     assert world.fleet.runs["u-1"].view == view

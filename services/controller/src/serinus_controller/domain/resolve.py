@@ -33,6 +33,9 @@ def resolve(policy: CanaryPolicy, run: Run, found: Sequence[Stage]) -> AnalysisP
     spec = policy.spec
     if not found:
         raise UnfitPolicyError(f"Rollout {run.rollout} has no setWeight step: there is no stage to judge")
+    beyond = [stage.weight for stage in found if not 0 <= stage.weight <= 100]
+    if beyond:
+        raise UnfitPolicyError(f"Rollout {run.rollout} sets a weight of {beyond[0]}, which is no percentage")
     found_by = counts(spec.source, run)
     # A proxy's series are told apart metric by metric; the run's pods are told apart in any case.
     arms = containers(run).arms if found_by.past is None else found_by.arms

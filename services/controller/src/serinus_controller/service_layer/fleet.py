@@ -187,8 +187,8 @@ class Fleet:
         live = live or await self._begin(view)
         if live is None:
             return
-        if not view.observed and not fits(live.plan, stages(view.steps)):
-            # Edited steps, of which the status knows nothing yet.
+        if not fits(live.plan, stages(view.steps)):
+            # Edited steps, which Argo has not taken up yet, or never will because they are invalid.
             self.runs[view.uid] = replace(live, view=view)
             return
         found_pods = self._pods_of(view, live.run)
