@@ -385,7 +385,7 @@ async def test_a_hold_that_comes_while_an_advance_is_written_down_is_kept() -> N
             await asyncio.sleep(0)
         await begin(*args)
 
-    world.journal.begin = slowly  # type: ignore[method-assign]
+    world.journal.begin = slowly  # type: ignore[method-assign, assignment]
     await world.reactor.on_verdict(verdict(), NOW)
     await holding[0]
     assert (await world.reactor.control(RUN)).memory.held == "alice"
