@@ -14,8 +14,8 @@ import yaml
 from serinus_contracts import AnalysisPlan, Keys, PlanMetric, RolloutObserved, Selector
 from serinus_contracts.base import Arm
 from serinus_contracts.events import Pod, Run
+from serinus_contracts.metric import Margin
 from serinus_contracts.plan import ArmRule, Counted
-from serinus_contracts.policy import Margin
 from serinus_contracts.selector import Matcher
 from serinus_controller.adapters.registry import RedisRegistry
 from serinus_runtime.clock import now_ms

@@ -12,7 +12,7 @@ import numpy as np
 from serinus_analyzer.domain import classical
 from serinus_analyzer.domain.judges.kayenta import MOST_LOOKS, Direction, classify
 from serinus_analyzer.domain.judges.scorecard import RISING
-from serinus_contracts.policy import KayentaRule, RecommendationRule, ScorecardRule
+from serinus_contracts.judge import KayentaRule, RecommendationRule, ScorecardRule
 
 from benchmarks._serinus import ALPHA, Outcome
 from benchmarks._worlds import SECONDS, Bools, Drawn, Floats, quantile

@@ -1,7 +1,9 @@
 """Plans for the worlds of the benchmark: what a policy would resolve to."""
 
+from serinus_contracts.judge import SequentialRule
+from serinus_contracts.metric import Better, Margin
 from serinus_contracts.plan import AnalysisPlan, ArmRule, Bucketed, Counted, PlanLimit, PlanMetric, PlanStage
-from serinus_contracts.policy import Better, Budget, Gate, Margin, SequentialRule
+from serinus_contracts.policy import Budget, Gate
 from serinus_contracts.selector import Selector
 
 from benchmarks._worlds import SECONDS, World

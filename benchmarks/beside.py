@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from serinus_analyzer.domain import beside
 from serinus_contracts.events import Gauge, MetricsCollected, Pod, Proportion, Window
+from serinus_contracts.metric import Margin
 from serinus_contracts.plan import AnalysisPlan, Gauged, PlanMetric
-from serinus_contracts.policy import Margin
 from serinus_contracts.selector import Selector
 
 from benchmarks._cost import snapshot

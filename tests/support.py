@@ -20,7 +20,8 @@ from serinus_contracts import (
     VerdictReached,
     Window,
 )
-from serinus_contracts.policy import Budget, SequentialRule
+from serinus_contracts.judge import SequentialRule
+from serinus_contracts.policy import Budget
 
 RUN = Run(cluster="test", namespace="shop", name="checkout", uid="u-1", canary_hash="new", stable_hash="old", attempt=1)
 ERRORS = PlanMetric(

@@ -10,8 +10,8 @@ from serinus_collector.domain.measure import measure
 from serinus_collector.domain.series import Series, with_pods
 from serinus_collector.providers import read_providers
 from serinus_contracts import AnalysisPlan, Distribution, Measurement, PlanMetric, Proportion, Selector
+from serinus_contracts.metric import SourcePreset
 from serinus_contracts.plan import Queried
-from serinus_contracts.policy import SourcePreset
 from serinus_controller.adapters.policies import PolicyError, load_text
 from serinus_controller.domain.resolve import resolve
 from serinus_controller.domain.stages import Stage

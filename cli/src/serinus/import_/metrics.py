@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
-from serinus_contracts.policy import Conditions
+from serinus_contracts.metric import Conditions
 from serinus_controller.adapters.policies import Location, PolicyError, Problem
 
 from serinus.import_.arguments import NotExpressibleError, left_open, put_in, values

@@ -9,7 +9,8 @@ from serinus_analyzer.domain.judges import JUDGES
 from serinus_analyzer.service_layer.chain import Look, Step, bridged, fold_all
 from serinus_analyzer.service_layer.ports import Standing
 from serinus_contracts import AnalysisPlan, CanaryPolicy, MetricsCollected, VerdictReached
-from serinus_contracts.policy import JudgeRule, PolicySpec
+from serinus_contracts.judge import JudgeRule
+from serinus_contracts.policy import PolicySpec
 from serinus_controller.domain.stages import Stage
 
 from serinus.options import fail

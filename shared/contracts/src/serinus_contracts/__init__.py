@@ -23,6 +23,7 @@ from serinus_contracts.events import (
     VerdictReached,
     Window,
 )
+from serinus_contracts.metric import Margin
 from serinus_contracts.plan import (
     AnalysisPlan,
     ArmRule,
@@ -34,7 +35,7 @@ from serinus_contracts.plan import (
     PlanStage,
     Queried,
 )
-from serinus_contracts.policy import CanaryPolicy, Margin
+from serinus_contracts.policy import CanaryPolicy
 from serinus_contracts.selector import Matcher, Selector
 from serinus_contracts.streams import STREAMS, Keys
 

@@ -5,7 +5,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, JsonValue
 
 from serinus_contracts.base import Arm, Contract, Millis
-from serinus_contracts.policy import Better, Margin, Mode
+from serinus_contracts.metric import Better, Margin
+from serinus_contracts.policy import Mode
 from serinus_contracts.streams import Stream
 
 

@@ -12,9 +12,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from serinus_contracts.base import Arm, Contract, Seconds
+from serinus_contracts.base import Arm, Contract, Seconds, Weight
 from serinus_contracts.freeze import FreezeRule
-from serinus_contracts.policy import Better, Budget, Conditions, Gate, JudgeRule, Margin, Mode, Weight
+from serinus_contracts.judge import JudgeRule
+from serinus_contracts.metric import Better, Conditions, Margin
+from serinus_contracts.policy import Budget, Gate, Mode
 from serinus_contracts.selector import Labels, Matcher, Selector
 
 AnyOf = tuple[tuple[Matcher, ...], ...]

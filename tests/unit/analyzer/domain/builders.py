@@ -14,8 +14,10 @@ from serinus_contracts.events import (
     Run,
     Window,
 )
+from serinus_contracts.judge import JudgeRule, SequentialRule
+from serinus_contracts.metric import Better, Margin
 from serinus_contracts.plan import AnalysisPlan, ArmRule, Bucketed, Counted, Gauged, PlanLimit, PlanMetric, PlanStage
-from serinus_contracts.policy import Better, Budget, Gate, JudgeRule, Margin, SequentialRule
+from serinus_contracts.policy import Budget, Gate
 from serinus_contracts.selector import Selector
 
 RUN = Run(cluster="test", namespace="shop", name="cart", uid="u1", canary_hash="new", stable_hash="old", attempt=1)

@@ -7,8 +7,8 @@ from serinus_analyzer.domain.assessment import Assessment
 from serinus_analyzer.domain.judges import sequential
 from serinus_analyzer.domain.memory import Memory
 from serinus_contracts.events import Gauge, Measurement, MetricsCollected, MetricStatus, Pod, Proportion
+from serinus_contracts.metric import Better, Margin
 from serinus_contracts.plan import AnalysisPlan, Gauged, PlanLimit, PlanMetric
-from serinus_contracts.policy import Better, Margin
 
 from tests.unit.analyzer.domain.builders import QUERY, START, snapshot
 

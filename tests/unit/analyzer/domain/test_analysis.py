@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from serinus_analyzer.domain.analysis import Outcome, Phase, Tally, added, due, outcome, phase, wanted
-from serinus_contracts.policy import Conditions
+from serinus_contracts.metric import Conditions
 
 OUTCOMES: dict[str, Outcome] = {"s": "Successful", "f": "Failed", "i": "Inconclusive", "e": "Error"}
 

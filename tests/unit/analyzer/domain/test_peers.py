@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from serinus_analyzer.domain.judges import JUDGES
 from serinus_contracts.events import Distribution, Measurement, Proportion, Window
-from serinus_contracts.policy import JudgeRule, KayentaRule, RecommendationRule, ScorecardRule
+from serinus_contracts.judge import JudgeRule, KayentaRule, RecommendationRule, ScorecardRule
 
 from benchmarks._cost import snapshot
 from benchmarks._peers import decided_at, kayenta, recommendation, scorecard

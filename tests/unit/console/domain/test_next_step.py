@@ -5,7 +5,7 @@ from serinus_console.domain.card import Asked, Card
 from serinus_console.domain.next_step import next_step
 from serinus_contracts import AnalysisPlan, DecisionTaken
 from serinus_contracts.freeze import FreezeRule
-from serinus_contracts.policy import ThresholdRule
+from serinus_contracts.judge import ThresholdRule
 
 from tests.support import RUN, observed, plan, stage, verdict
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from serinus_contracts.base import Millis
 from serinus_contracts.expression import ExpressionError, parse
-from serinus_contracts.policy import Conditions
+from serinus_contracts.metric import Conditions
 
 Outcome = Literal["Successful", "Inconclusive", "Error", "Failed"]
 Phase = Literal["Running", "Successful", "Inconclusive", "Error", "Failed"]

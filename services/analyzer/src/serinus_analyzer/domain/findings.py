@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 from serinus_contracts.events import Finding
-from serinus_contracts.policy import Better, RecommendationRule
+from serinus_contracts.judge import RecommendationRule
+from serinus_contracts.metric import Better
 
 from serinus_analyzer.domain import classical
 from serinus_analyzer.domain.wording import edge, percent, plain

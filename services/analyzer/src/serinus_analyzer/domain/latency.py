@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
-from serinus_contracts.policy import QUANTILES
+from serinus_contracts.metric import QUANTILES
 
 COARSE = 1.25
 """The canary's edge may lie this factor beyond ratio times stable's; a wider gap could not show the margin."""

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
+from serinus_contracts.metric import QUANTILES
 from serinus_contracts.plan import AnalysisPlan, PlanMetric
-from serinus_contracts.policy import QUANTILES
 
 from serinus_analyzer.domain.channels import Channels, Index
 from serinus_analyzer.domain.latency import COARSE_ABSOLUTE, COARSE_RATIO, Pair

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydantic import TypeAdapter
 from serinus_contracts.events import Label, MetricsCollected, MetricStatus, MetricVerdict, Traffic
+from serinus_contracts.metric import Margin
 from serinus_contracts.plan import AnalysisPlan, PlanLimit, PlanMetric
-from serinus_contracts.policy import Margin
 
 from serinus_analyzer.domain import power
 from serinus_analyzer.domain.counting import Counted, Reading

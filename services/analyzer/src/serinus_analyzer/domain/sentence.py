@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from math import inf, sqrt
 
 from serinus_contracts.events import MetricsCollected, Reason, Scalar, Verdict
+from serinus_contracts.metric import Margin
 from serinus_contracts.plan import AnalysisPlan, PlanLimit, PlanMetric, PlanStage
-from serinus_contracts.policy import Margin
 
 from serinus_analyzer.domain.counting import Reading
 from serinus_analyzer.domain.evidence import Evidence

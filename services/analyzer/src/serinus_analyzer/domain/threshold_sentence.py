@@ -6,8 +6,8 @@ from typing import Any
 
 from serinus_contracts.base import Millis
 from serinus_contracts.events import MetricsCollected, Reason, Verdict
+from serinus_contracts.metric import Conditions
 from serinus_contracts.plan import AnalysisPlan
-from serinus_contracts.policy import Conditions
 
 from serinus_analyzer.domain.analysis import Phase, Tally, wanted
 from serinus_analyzer.domain.wording import duration, names

@@ -12,8 +12,8 @@ from zlib import crc32
 
 from serinus_contracts import AnalysisPlan, Bucketed, Counted, History, PlanMetric, Selector
 from serinus_contracts.base import Millis
+from serinus_contracts.metric import QUANTILES
 from serinus_contracts.plan import any_of
-from serinus_contracts.policy import QUANTILES
 
 from serinus_collector.domain.series import Series
 

@@ -5,7 +5,7 @@ from math import log10
 from typing import NamedTuple
 
 from serinus_contracts import AnalysisPlan, Counts, MetricVerdict, VerdictReached
-from serinus_contracts.policy import Margin
+from serinus_contracts.metric import Margin
 
 from serinus_console.domain.channels import Shown, channels, telling
 from serinus_console.domain.wording import edge, percent, plain, times

@@ -15,7 +15,8 @@ from serinus_contracts import (
     Queried,
     Run,
 )
-from serinus_contracts.policy import CanaryPolicy, LimitRule, Margin, MetricRule, PolicySpec
+from serinus_contracts.metric import LimitRule, Margin, MetricRule
+from serinus_contracts.policy import CanaryPolicy, PolicySpec
 from serinus_contracts.selector import Matcher, Selector
 
 from serinus_controller.domain.sources import Matchers, Naming, Way, containers, counts, gauges, naming

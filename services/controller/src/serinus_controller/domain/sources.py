@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass, replace
 
 from serinus_contracts import ArmRule, Run
+from serinus_contracts.metric import SourceRule
 from serinus_contracts.plan import AnyOf
-from serinus_contracts.policy import SourceRule
 from serinus_contracts.selector import Matcher
 
 Matchers = tuple[Matcher, ...]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from serinus_analyzer.domain.judges.kayenta import Points, classify, group_score, score, without_outliers
 from serinus_contracts.events import Measurement
-from serinus_contracts.policy import KayentaRule
+from serinus_contracts.judge import KayentaRule
 
 from tests.unit.analyzer.domain.builders import gauge, latency, metric, missing, plan, proportion, snapshot, values
 from tests.unit.analyzer.domain.ruled_runs import alike, ruled, within

@@ -4,8 +4,8 @@ import pytest
 from serinus_analyzer.domain.evidence import EvidenceError
 from serinus_analyzer.domain.judges import JUDGES
 from serinus_contracts.events import MetricStatus, Pod
+from serinus_contracts.judge import JudgeRule, KayentaRule, RecommendationRule, ScorecardRule
 from serinus_contracts.plan import AnalysisPlan
-from serinus_contracts.policy import JudgeRule, KayentaRule, RecommendationRule, ScorecardRule
 
 from tests.unit.analyzer.domain.builders import (
     START,

@@ -2,7 +2,7 @@
 
 import pytest
 from serinus_contracts.events import Measurement
-from serinus_contracts.policy import ScorecardRule
+from serinus_contracts.judge import ScorecardRule
 
 from tests.unit.analyzer.domain.builders import gauge, latency, metric, plan, proportion, snapshot, values
 from tests.unit.analyzer.domain.ruled_runs import alike, fired, ruled, within

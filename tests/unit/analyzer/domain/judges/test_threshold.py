@@ -13,7 +13,8 @@ from serinus_analyzer.domain.evidence import EvidenceError
 from serinus_analyzer.domain.judges import JUDGES
 from serinus_analyzer.domain.judges.threshold import Evidence, look
 from serinus_contracts import AnalysisPlan, MetricsCollected, PlanMetric, Queried, Scalar
-from serinus_contracts.policy import Conditions, Margin, ThresholdRule
+from serinus_contracts.judge import ThresholdRule
+from serinus_contracts.metric import Conditions, Margin
 
 from tests.contract.simulator.recordings import recording
 from tests.support import plan as any_plan

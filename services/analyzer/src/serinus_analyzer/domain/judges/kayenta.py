@@ -11,8 +11,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from pydantic import ConfigDict
 from serinus_contracts.events import Finding, Gauge, Verdict
+from serinus_contracts.judge import KayentaRule
 from serinus_contracts.plan import AnalysisPlan, PlanMetric
-from serinus_contracts.policy import KayentaRule
 
 from serinus_analyzer.domain import classical
 from serinus_analyzer.domain.counting import Reading

@@ -5,8 +5,8 @@ The analysis engine of the deployment guide that Serinus grew from (docs/adr/001
 """
 
 from serinus_contracts.events import Finding
+from serinus_contracts.judge import RecommendationRule
 from serinus_contracts.plan import AnalysisPlan, PlanMetric
-from serinus_contracts.policy import RecommendationRule
 
 from serinus_analyzer.domain import classical, course
 from serinus_analyzer.domain.course import Look, Seen, Tallied, Tally

@@ -8,8 +8,8 @@ probabilities are nobody's promise: docs/judging.md has them measured.
 from typing import NamedTuple
 
 from serinus_contracts.events import Finding, Gauge
+from serinus_contracts.judge import ScorecardRule
 from serinus_contracts.plan import AnalysisPlan, PlanMetric
-from serinus_contracts.policy import ScorecardRule
 
 from serinus_analyzer.domain import course, histogram
 from serinus_analyzer.domain.counting import Reading

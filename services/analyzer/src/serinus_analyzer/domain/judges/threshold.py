@@ -13,8 +13,8 @@ from typing import Any
 
 from serinus_contracts.base import Millis
 from serinus_contracts.events import Label, MetricsCollected, MetricVerdict, Reason, Scalar, Verdict
+from serinus_contracts.metric import Conditions
 from serinus_contracts.plan import AnalysisPlan
-from serinus_contracts.policy import Conditions
 
 from serinus_analyzer.domain import analysis, threshold_sentence
 from serinus_analyzer.domain.analysis import Phase, Tally
