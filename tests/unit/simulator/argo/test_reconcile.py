@@ -178,3 +178,18 @@ def test_promotes_are_lost_as_often_as_is_set(probability: float) -> None:
             handled.advance(2)
         assert handled.status["currentStepIndex"] == before + 1
     assert lost == pytest.approx(50 * probability, abs=10 * (0 < probability < 1))
+
+
+def test_a_broken_canary_after_an_aborted_one_that_has_ended_never_comes_to_its_deadline() -> None:
+    """As in Argo: the deadline of the aborted ReplicaSet stays on it, and is waited for."""
+    handled = Handled(spec={"progressDeadlineSeconds": 20})
+    handled.advance(2)
+    handled.release()
+    handled.set_status(abort=True)
+    handled.advance(60)
+    handled.release("v3-never-ready", 600)
+    assert handled.status["phase"] == "Progressing"
+    fresh = Handled(spec={"progressDeadlineSeconds": 20})
+    fresh.advance(2)
+    fresh.release("v3-never-ready", 600)
+    assert fresh.status["phase"] == "Degraded"
