@@ -21,6 +21,7 @@ from tests.contract.test_documentation import FENCE, ROOT, TEXTS, blocks, each, 
 from tools.chart import SCHEMA, SERVICES
 
 COMMANDS = {name: load(name) for name in ENTRIES}
+GLOBAL = ("--help", "--version", "--install-completion", "--show-completion")
 SPAN = re.compile(r"`([^`\n]+)`")
 TOOLS = ("serinus", "make", "docker", "helm", "kubectl", "python", "pytest")
 OPTIONS = {
@@ -75,7 +76,7 @@ def wrong(shell: str, *, whole: bool = True) -> Iterator[str]:
 
 def _serinus(words: Sequence[str], whole: bool) -> Iterator[str]:
     verb, *rest = words or ["--help"]
-    if verb == "--help" or (not rest and verb in COMMANDS and not whole):
+    if verb in GLOBAL or (not rest and verb in COMMANDS and not whole):
         return
     if verb not in COMMANDS:
         yield f"serinus {verb}"

@@ -151,13 +151,15 @@ class Follower:
     _hash: str = ""
     _uid: str = ""
     _said: str = ""
+    _reads: bool = False
 
     async def follow(self, source: Streams, seconds: float) -> End:
         last = time.monotonic() + seconds
         end: End | None = None
         async with connected(source.redis_url) as client:
             keys = Keys(source.redis_tag)
-            reading = await self._begin(client, keys)
+            # Beside the looks: while Redis is tried again, the first one could miss this revision.
+            reading = asyncio.create_task(self._read(client, keys))
             try:
                 while end is None:
                     end = await self._look()
@@ -166,13 +168,12 @@ class Follower:
                     if end is None:
                         await asyncio.sleep(POLL)
             finally:
-                if reading:
-                    reading.cancel()
-                    await asyncio.gather(reading, return_exceptions=True)
-            return await self._explained(Stories(client, keys), end) if reading else end
+                reading.cancel()
+                await asyncio.gather(reading, return_exceptions=True)
+            return await self._explained(Stories(client, keys), end) if self._reads else end
 
-    async def _begin(self, client: Client, keys: Keys) -> asyncio.Task[None] | None:
-        """Begin to say what is told of this release, if Redis answers."""
+    async def _read(self, client: Client, keys: Keys) -> None:
+        """Say what is told of this release, until cancelled or Redis is lost; without it, say so."""
         try:
             places: dict[Any, Any] = {}
             for stream in (keys.stream("verdicts"), keys.stream("decisions")):
@@ -180,8 +181,17 @@ class Follower:
                 places[stream] = newest[0][0] if newest else "0"
         except (RedisError, OSError) as error:
             self.console.print(f"without verdicts, Redis does not answer ({error}): shows the Rollout's status alone")
-            return None
-        return asyncio.create_task(self._read(client, places))
+            return
+        self._reads = True
+        with suppress(RedisError, OSError):
+            while True:
+                answer: Any = await client.xread(places, count=100, block=1000)
+                for stream, entries in answer:
+                    for place, fields in entries:
+                        places[stream.decode()] = place
+                        with suppress(UnreadableEntryError):
+                            kind = VerdictReached if stream.endswith(b"verdicts") else DecisionTaken
+                            self._tell(from_entry(kind, fields).data)
 
     async def _look(self) -> End | None:
         """One look at the Rollout; how it ended, if it has."""
@@ -216,18 +226,6 @@ class Follower:
         if text != self._said:
             self._said = text
             self.console.print(f"{_now()}  {text}")
-
-    async def _read(self, client: Client, places: dict[Any, Any]) -> None:
-        """Say what is told of this release, until cancelled or Redis is lost."""
-        with suppress(RedisError, OSError):
-            while True:
-                answer: Any = await client.xread(places, count=100, block=1000)
-                for stream, entries in answer:
-                    for place, fields in entries:
-                        places[stream.decode()] = place
-                        with suppress(UnreadableEntryError):
-                            kind = VerdictReached if stream.endswith(b"verdicts") else DecisionTaken
-                            self._tell(from_entry(kind, fields).data)
 
     def _tell(self, event: Event) -> None:
         if (event.run.uid, event.run.canary_hash) != (self._uid, self._hash):
