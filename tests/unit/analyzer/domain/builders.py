@@ -10,6 +10,7 @@ from serinus_contracts.events import (
     Measurement,
     MetricsCollected,
     MetricStatus,
+    MetricVerdict,
     Proportion,
     Run,
     Window,
@@ -159,3 +160,7 @@ def snapshot(
         },
         history=dict(history or {}),
     )
+
+
+def only(metrics: tuple[MetricVerdict, ...], name: str = "errors") -> MetricVerdict:
+    return next(metric for metric in metrics if metric.name == name)

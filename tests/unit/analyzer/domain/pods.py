@@ -6,11 +6,11 @@ from serinus_analyzer.domain import beside
 from serinus_analyzer.domain.assessment import Assessment
 from serinus_analyzer.domain.judges import sequential
 from serinus_analyzer.domain.memory import Memory
-from serinus_contracts.events import Gauge, Measurement, MetricsCollected, MetricStatus, Pod, Proportion
+from serinus_contracts.events import Finding, Gauge, Measurement, MetricsCollected, MetricStatus, Pod, Proportion
 from serinus_contracts.metric import Better, Margin
 from serinus_contracts.plan import AnalysisPlan, Gauged, PlanLimit, PlanMetric
 
-from tests.unit.analyzer.domain.builders import QUERY, START, snapshot
+from tests.unit.analyzer.domain.builders import QUERY, START, metric, plan, snapshot
 
 OVER = PlanLimit(name="memory above 0.95", metric="memory", share=0.95)
 
@@ -98,3 +98,10 @@ def run(
 ) -> list[MetricsCollected]:
     """So many looks of one stage; metrics by number from 1."""
     return [seen(number, metrics(number), of) for number in range(1, looks + 1)]
+
+
+def of_kind(found: tuple[Finding, ...], kind: str) -> list[Finding]:
+    return [one for one in found if one.kind == kind]
+
+
+QUIET = plan(metric(ratio=1.25, absolute=0.01), memory(), gate="quiet", limits=[OVER])

@@ -7,7 +7,7 @@ from serinus_analyzer.domain.assessment import Assessment
 from serinus_analyzer.domain.evidence import Evidence
 from serinus_analyzer.domain.judges import sequential
 from serinus_contracts.events import Measurement, MetricsCollected
-from serinus_contracts.plan import AnalysisPlan
+from serinus_contracts.plan import AnalysisPlan, PlanLimit
 
 from tests.unit.analyzer.domain.builders import distribution, proportion, snapshot
 
@@ -47,3 +47,7 @@ def durations(median: float, count: int, seed: int = 0) -> list[int]:
 def slow(canary: float, stable: float = 0.2, n: int = 1000, m: int = 1000, seed: int = 0) -> Measurement:
     """Durations of both arms with these medians."""
     return distribution(EDGES, durations(canary, n, seed), durations(stable, m, seed + 1))
+
+
+GOOD, BAD = errors(2, 1000, 2, 1000), errors(40, 1000, 2, 1000)
+LIMIT = PlanLimit(name="errors above 0.1", metric="errors", share=0.1)

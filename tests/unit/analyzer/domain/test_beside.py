@@ -4,26 +4,33 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from serinus_analyzer.domain import beside
-from serinus_analyzer.domain.evidence import Evidence
-from serinus_analyzer.domain.judges import sequential
-from serinus_analyzer.domain.memory import Memory
-from serinus_contracts.events import Finding, Gauge, Measurement, MetricsCollected, Proportion
+from serinus_contracts.events import Gauge, Measurement, MetricsCollected, Proportion
 from serinus_contracts.plan import PlanLimit
 
 from tests.unit.analyzer.domain.builders import START, distribution, latency, metric, missing, plan
 from tests.unit.analyzer.domain.laws import lawful
-from tests.unit.analyzer.domain.pods import OVER, gauge, memory, others, own, pods, run, seen, settled, shares
+from tests.unit.analyzer.domain.pods import (
+    QUIET,
+    gauge,
+    memory,
+    of_kind,
+    others,
+    own,
+    pods,
+    run,
+    seen,
+    settled,
+    shares,
+)
 from tests.unit.analyzer.domain.runs import EDGES
 
-QUIET = plan(metric(ratio=1.25, absolute=0.01), memory(), gate="quiet", limits=[OVER])
 COUNTS = plan(metric(ratio=1.25, absolute=0.01), gate="quiet")
+
+
 MAY = plan(metric(ratio=1.25, absolute=0.01), memory(may_abort=True), gate="quiet")
+
+
 BAD = shares([(40, 500)] * 2, [(1, 500)] * 4)
-
-
-def of_kind(found: tuple[Finding, ...], kind: str) -> list[Finding]:
-    return [one for one in found if one.kind == kind]
 
 
 def growing(per_look: float, stable: float = 0.0) -> list[MetricsCollected]:
@@ -36,17 +43,6 @@ def growing(per_look: float, stable: float = 0.0) -> list[MetricsCollected]:
         return {"memory": gauge(canary, others)}
 
     return run(metrics, 20, pods(3, 9))
-
-
-def unlike(canary: float, stable: float = 0.4, count: int = 5) -> list[MetricsCollected]:
-    """Ten looks at pods whose memory differs by a tenth; the canary's use more."""
-    random = np.random.default_rng(0)
-    own = canary * random.lognormal(0, 0.05, count)
-    there = stable * random.lognormal(0, 0.05, 10)
-    return run(lambda _: {"memory": gauge([*own], [*there])}, 10, pods(count, 10))
-
-
-# Limits on gauges.
 
 
 def test_a_pod_beyond_a_limit_at_two_looks_in_a_row_aborts() -> None:
@@ -254,63 +250,6 @@ def test_a_canary_of_young_pods_alone_is_settling() -> None:
 # Anomalies.
 
 
-def test_pods_unlike_the_others_hold_what_would_proceed() -> None:
-    _, found = settled(QUIET, unlike(0.8))
-    assert (found.verdict, found.reason) == ("hold", "anomaly")
-    assert found.sentence.startswith(
-        "hold: the canary's pods are unlike stable's, mostly in memory (5 of 15 pods, distance "
-    )
-    (finding,) = of_kind(found.findings, "anomaly")
-    assert finding.decides
-    assert finding.values["p"] <= finding.values["level"]
-
-
-def test_a_little_more_memory_is_no_anomaly() -> None:
-    assert settled(QUIET, unlike(0.45))[1].verdict == "proceed"
-    _, found = settled(QUIET, unlike(0.2))
-    assert found.verdict == "proceed"
-    assert of_kind(found.findings, "anomaly")[0].text.startswith("no metric is worse")
-
-
-def test_too_few_pods_for_a_p_value_are_said_and_do_not_hold() -> None:
-    _, found = settled(QUIET, unlike(0.8, count=1))
-    assert found.verdict == "proceed"
-    (finding,) = of_kind(found.findings, "anomaly")
-    assert not finding.decides
-    assert finding.text.endswith("1 of 11 pods can give no p below 0.091, so it only describes")
-
-
-def test_anomalies_never_abort() -> None:
-    rule = plan(metric(ratio=5.0), memory(), gate="quiet", maximum=240, on_time_spent="proceed")
-    assert settled(rule, unlike(5.0))[1].verdict == "hold"
-
-
-def test_cpu_is_compared_per_request() -> None:
-    """The canary's two pods serve three times as many requests each, and use three times the CPU."""
-    rule = plan(metric(ratio=2.0), memory(name="cpu", rate=True), gate="quiet")
-    random = np.random.default_rng(0)
-    canary, stable = 0.6 * random.lognormal(0, 0.02, 5), 0.2 * random.lognormal(0, 0.02, 10)
-    cpu, errors = gauge([*canary], [*stable]), shares([(3, 1500)] * 5, [(1, 500)] * 10)
-    looks = run(lambda _: {"cpu": cpu, "errors": errors}, 8, pods(5, 10))
-    assert settled(rule, looks)[1].verdict == "proceed"
-    fewer: dict[str, Measurement] = {"cpu": cpu, "errors": shares([(1, 500)] * 5, [(1, 500)] * 10)}
-    assert settled(rule, run(lambda _: fewer, 8, pods(5, 10)))[1].reason == "anomaly"
-
-
-def test_a_stage_that_is_entered_again_gets_no_more_checks() -> None:
-    rule = plan(metric(ratio=1.25, absolute=0.01), memory(), weights=(50, 60), gate="quiet")
-    steady = {"memory": gauge([0.5, 0.5])}
-    first = [seen(n, steady) for n in range(1, 9)]
-    second = [seen(n, steady, stage=1, started=START + 240_000) for n in range(9, 17)]
-    again = [seen(n, steady, stage=0, started=START + 480_000) for n in range(17, 25)]
-    assert settled(rule, first)[0].checks == 2
-    assert settled(rule, [*first, *second])[0].checks == 2
-    assert settled(rule, [*first, *second, *again])[0].checks == -1
-
-
-# Descriptions.
-
-
 def test_every_metric_is_described_and_no_description_decides() -> None:
     rule = plan(metric(ratio=1.25, absolute=0.01), metric("conversion", 0.9, better="higher"), latency(), gate="quiet")
     buckets = [10] * (len(EDGES) + 1)
@@ -376,76 +315,6 @@ def test_of_impossible_counts_nothing_is_described(odd: Proportion) -> None:
     _, found = settled(plan(), [seen(n, {"errors": odd}) for n in range(1, 4)])
     assert found.verdict == "hold"
     assert found.findings == ()
-
-
-def test_of_five_hundred_pods_some_are_followed() -> None:
-    random = np.random.default_rng(0)
-    canary, stable = 0.8 * random.lognormal(0, 0.05, 250), 0.4 * random.lognormal(0, 0.05, 250)
-    looks = run(lambda _: {"memory": gauge([*canary], [*stable])}, 8, pods(250, 250))
-    kept, found = settled(QUIET, looks)
-    assert (kept.followed.own, len(kept.followed.pods)) == (6, 16)
-    assert found.reason == "anomaly"
-
-
-def test_a_pod_that_is_gone_makes_room_for_another() -> None:
-    looks = [seen(n, {"memory": gauge([0.5] * (8 if n < 4 else 2), [0.5] * 12)}, pods(8, 12)) for n in range(1, 6)]
-    before, _ = settled(QUIET, looks[:3])
-    after, _ = settled(QUIET, looks)
-    assert before.followed.own == 6
-    assert after.followed.own == 2
-    assert len(after.followed.pods) == 14
-    assert set(after.followed.pods[2:].tolist()) >= set(before.followed.pods[6:].tolist())
-
-
-# The state.
-
-
-def six_metrics_and_pods() -> tuple[Evidence, Memory]:
-    """Five proportions, latency with 60 buckets; 30 pods, many looks."""
-    names = ("errors", "timeouts", "retries", "rejections")
-    rule = plan(*(metric(name) for name in names), metric("conversion", 0.9, better="higher"), latency())
-    edges = [0.01 * 1.1**i for i in range(60)]
-    buckets = [10] * 61
-    each = shares([(1, 500)] * 10, [(2, 500)] * 20)
-    everything = dict.fromkeys((*names, "conversion"), each)
-    looks = run(lambda _: {**everything, "latency": distribution(edges, buckets, buckets)}, 40, pods(10, 20))
-    evidence, kept = sequential.open(rule), beside.open(rule)
-    for look in looks:
-        evidence, _ = sequential.look(rule, evidence, look)
-        kept, _ = beside.look(rule, kept, look)
-    return evidence, kept
-
-
-def test_evidence_and_memory_of_six_metrics_fit_into_eight_kibibytes() -> None:
-    evidence, kept = six_metrics_and_pods()
-    assert len(evidence.pack()) + len(kept.pack()) <= 8192
-
-
-def test_with_a_gauge_among_six_metrics_they_fit_too() -> None:
-    names = ("errors", "timeouts", "retries")
-    rule = plan(*(metric(name) for name in names), metric("conversion", 0.9, better="higher"), latency(), memory())
-    each = shares([(1, 500)] * 10, [(2, 500)] * 20)
-    buckets = [10] * (len(EDGES) + 1)
-    everything: dict[str, Measurement] = dict.fromkeys((*names, "conversion"), each)
-    everything |= {"latency": distribution(EDGES, buckets, buckets), "memory": gauge([0.5] * 10, [0.5] * 20)}
-    evidence, kept = sequential.open(rule), beside.open(rule)
-    for look in run(lambda _: everything, 40, pods(10, 20)):
-        evidence, _ = sequential.look(rule, evidence, look)
-        kept, _ = beside.look(rule, kept, look)
-    assert len(evidence.pack()) + len(kept.pack()) <= 8192
-
-
-def test_memory_of_another_version_is_learnt_anew() -> None:
-    kept, _ = settled(QUIET, run(lambda _: {"memory": gauge([0.5])}, 2))
-    assert Memory.unpack(b"") is None
-    assert Memory.unpack(b"\x63" + kept.pack()[1:]) is None
-
-
-@pytest.mark.parametrize("length", [1, 20, 60, -1])
-def test_memory_that_is_cut_off_is_an_error(length: int) -> None:
-    kept, _ = settled(QUIET, run(lambda _: {"memory": gauge([0.5])}, 2))
-    with pytest.raises(ValueError, match="cannot be read"):
-        Memory.unpack(kept.pack()[:length])
 
 
 def test_names_of_the_builders_are_those_of_the_pods() -> None:
