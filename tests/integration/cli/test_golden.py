@@ -145,7 +145,7 @@ def test_help_fits_80_columns_and_is_as_it_was(command: str) -> None:
 
 
 READING = {
-    "status": ("status", "status -o wide", "status -o yaml"),
+    "status": ("status", "status -o wide"),
     "explain-run": ("explain checkout", "explain checkout -o wide"),
     "report": ("report payments", "report payments -o wide", "report checkout --md"),
     "history": ("history", "history -o wide", "history -o yaml", "history nothing"),
