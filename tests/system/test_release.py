@@ -27,9 +27,9 @@ async def test_services_that_are_killed_again_and_again_change_no_outcome_and_no
         kills = 0
 
         async def ended() -> bool:
-            """Kill the next service after every fifth look."""
+            """Kill the next service after every fourth look."""
             nonlocal kills
-            if len(await team.looks()) >= 5 * (kills + 1):
+            if len(await team.looks()) >= 4 * (kills + 1):
                 kills += 1
                 victim = next(victims)
                 victim.kill()

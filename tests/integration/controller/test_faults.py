@@ -20,8 +20,8 @@ PATCHES = {"target": "kubernetes", "verbs": ["patch"], "resources": ["rollouts/s
 READS = {"target": "kubernetes", "verbs": ["get"], "resources": ["rollouts"]}
 WATCHES = {"target": "kubernetes", "verbs": ["list", "watch"], "resources": ["rollouts", "pods"]}
 LEASES = {"target": "kubernetes", "resources": ["leases"]}
-# Faults that hit one Rollout, by what a test is called.
-HITTING: dict[str, dict[str, Any]] = {
+# Faults that hit the patch of one Rollout, by what a test is called.
+PATCHING: dict[str, dict[str, Any]] = {
     "a conflict": {**PATCHES, "effect": "status", "code": 409, "calls": 3},
     "a refused patch": {**PATCHES, "effect": "status", "code": 422, "calls": 3},
     "throttling": {**PATCHES, "effect": "status", "code": 429, "calls": 2},
@@ -31,6 +31,9 @@ HITTING: dict[str, dict[str, Any]] = {
     "a patch whose answer is an error": {**PATCHES, "effect": "status", "code": 500, "when": "after", "calls": 1},
     "a patch slower than our patience": {**PATCHES, "effect": "slow", "seconds": 2.5, "calls": 1},
     "a patch whose answer is slower": {**PATCHES, "effect": "slow", "seconds": 2.5, "when": "after", "calls": 1},
+}
+# Faults that hit the reading of one Rollout, which is the first thing that an abort does.
+READING: dict[str, dict[str, Any]] = {
     "throttled reads": {**READS, "effect": "status", "code": 429, "calls": 2},
     "failing reads": {**READS, "effect": "status", "code": 500, "calls": 5},
     "slow reads": {**READS, "effect": "slow", "seconds": 2.5, "calls": 2},
@@ -58,7 +61,7 @@ def named(kind: str) -> str:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     light = {"requests_per_second": 10}
-    names = [named(kind) for kind in (*HITTING, *BLINDING, "the api is away")]
+    names = [named(kind) for kind in (*PATCHING, *READING, *BLINDING, "the api is away")]
     made = scenario(*(rollout(name, traffic=light, replicas=1) for name in names))
     with simulated(tmp_path_factory.mktemp("world"), made | {"prometheus": {"scrape_interval": "60s"}}) as world:
         yield world
@@ -95,15 +98,29 @@ async def steps(led: Led, name: str) -> list[int]:
     return [step for index, step in enumerate(gates) if index == 0 or gates[index - 1] != step]
 
 
-@pytest.mark.parametrize("kind", HITTING)
+@pytest.mark.parametrize("kind", PATCHING)
 async def test_a_verdict_is_one_step_despite(led: Led, kind: str) -> None:
     name = named(kind)
     led.world.release(name)
     before = await led.at_gate(name, 1)
-    led.world.fault(name=name, **HITTING[kind])
+    led.world.fault(name=name, **PATCHING[kind])
     began = time.monotonic()
     await one_step_for_one_verdict(led, before)
-    if HITTING[kind].get("code") == 429:
+    if PATCHING[kind].get("code") == 429:
+        assert time.monotonic() - began >= 2, "two answers said: retry after a second"
+
+
+@pytest.mark.parametrize("kind", READING)
+async def test_a_verdict_is_one_abort_despite(led: Led, kind: str) -> None:
+    name = named(kind)
+    led.world.release(name)
+    before = await led.at_gate(name, 1)
+    led.world.fault(name=name, **READING[kind])
+    began = time.monotonic()
+    decision = await led.decided(await led.say(before, "abort"), name)
+    assert decision.state == "confirmed", decision.detail
+    assert (await led.seen(name, lambda event: bool(event.outcome), "the end")).outcome == "aborted"
+    if READING[kind].get("code") == 429:
         assert time.monotonic() - began >= 2, "two answers said: retry after a second"
 
 
