@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ROLLOUTS = "/apis/argoproj.io/v1alpha1"
 PODS = "/api/v1"
-PAGE = 500
+PAGE = 100
 
 
 async def connect(kubeconfig: str, context: str) -> ApiClient:

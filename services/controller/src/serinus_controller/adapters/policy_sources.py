@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,7 +76,7 @@ class PolicySink:
     namespace: str
     clock: Clock
 
-    async def listed(self, documents: Iterable[Json], asked: int) -> None:
+    async def listed(self, documents: Sequence[Json], asked: int) -> None:
         present = set()
         for document in documents:
             present.add(_origin(document))

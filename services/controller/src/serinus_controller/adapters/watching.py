@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from serinus_controller.adapters.kubernetes import PAGE
 from serinus_controller.adapters.mirror import Json, Mirror
 from serinus_controller.domain.pods import PodView, pod_view
 from serinus_controller.domain.rollout import RolloutView, view
@@ -18,7 +19,7 @@ logger = logging.getLogger(__name__)
 class Sink(Protocol):
     """What becomes of the objects of one kind."""
 
-    async def listed(self, documents: Iterable[Json], asked: int) -> None: ...
+    async def listed(self, documents: Sequence[Json], asked: int) -> None: ...
 
     async def changed(self, document: Json) -> None: ...
 
@@ -69,13 +70,22 @@ def _read(documents: Iterable[Json], parse: Any) -> Iterator[Any]:
             logger.warning("left out: %s", error)
 
 
+async def _read_all(documents: Sequence[Json], parse: Any) -> list[Any]:
+    """As `_read`, a page at a time: acts that are under way do not wait for a thousand objects."""
+    found: list[Any] = []
+    for first in range(0, len(documents), PAGE):
+        found += _read(documents[first : first + PAGE], parse)
+        await asyncio.sleep(0)
+    return found
+
+
 @dataclass(frozen=True)
 class RolloutSink:
     fleet: Fleet
     namespace: str
 
-    async def listed(self, documents: Iterable[Json], asked: int) -> None:
-        views: list[RolloutView] = list(_read(documents, view))
+    async def listed(self, documents: Sequence[Json], asked: int) -> None:
+        views: list[RolloutView] = await _read_all(documents, view)
         await self.fleet.see_all(views, asked=asked, namespace=self.namespace)
 
     async def changed(self, document: Json) -> None:
@@ -92,8 +102,8 @@ class PodSink:
     fleet: Fleet
     namespace: str
 
-    async def listed(self, documents: Iterable[Json], asked: int) -> None:
-        pods: list[PodView] = list(_read(documents, pod_view))
+    async def listed(self, documents: Sequence[Json], asked: int) -> None:
+        pods: list[PodView] = await _read_all(documents, pod_view)
         self.fleet.pods_are(pods, namespace=self.namespace)
 
     async def changed(self, document: Json) -> None:
