@@ -200,3 +200,28 @@ async def test_an_observation_and_an_end_whose_telling_is_repeated_are_told_once
         await controller.retire(observed(outcome=outcome))
     assert await client.xlen(keys.stream("rollouts")) == 2
     assert await client.hget(keys.run(RUN.id), "outcome") == b"aborted"
+
+
+async def test_what_has_not_changed_is_known_to_have_been_constant_a_while_longer_but_no_shorter(
+    controller: ControllersRegistry, client: Any, keys: Keys, registry: RedisRegistry
+) -> None:
+    await make_known(controller, client, keys, constant=1_500_000)
+    for until in (1_700_000, 1_600_000):
+        assert not await controller.constant([observed()], until)
+    assert (await loaded(registry)).weight_constant_until == 1_700_000
+    assert await client.xlen(keys.stream("rollouts")) == 1
+
+
+@pytest.mark.parametrize("lost", ["run", "due", "plan", "version", "stage"])
+async def test_a_run_that_the_registry_has_lost_or_knows_otherwise_has_to_be_observed(
+    controller: ControllersRegistry, client: Any, keys: Keys, lost: str
+) -> None:
+    await make_known(controller, client, keys, constant=1_500_000, resource_version="20")
+    told = observed(
+        resource_version="19" if lost == "version" else "20", stage_started=STARTED + (7 if lost == "stage" else 0)
+    )
+    gone = {"run": keys.run(RUN.id), "due": keys.due, "plan": keys.plan(plan().digest)}.get(lost)
+    if gone:
+        await client.delete(gone)
+    assert await controller.constant([told], 1_700_000) == {RUN.uid}
+    assert await client.hget(keys.run(RUN.id), "weight_constant_until") in (b"1500000", None)

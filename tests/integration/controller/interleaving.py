@@ -9,7 +9,7 @@ likes. The clock is the hand's, too.
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,6 +79,9 @@ class MemoryRegistry:
         self.runs[event.run.id], self.plans[event.plan] = event, plan
         if publish:
             self.told.append(event)
+
+    async def constant(self, told: Sequence[RolloutObserved], until: Millis) -> Collection[str]:
+        return {event.run.uid for event in told if self.runs.get(event.run.id) != event}
 
     async def retire(self, event: RolloutObserved) -> None:
         self.runs[event.run.id] = event

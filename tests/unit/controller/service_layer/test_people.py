@@ -1,5 +1,6 @@
 import asyncio
 import time
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -48,6 +49,9 @@ class FakeRegistry:
 
     async def now(self) -> int:
         return NOW
+
+    async def constant(self, told: Sequence[RolloutObserved], until: int) -> Collection[str]:
+        return {event.run.uid for event in told}
 
     async def live(self, cluster: str) -> list[RolloutObserved]:
         over = {event.run.id for event in self.retired}

@@ -1,7 +1,7 @@
 """The registry of runs in Redis, as the controller keeps it."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from serinus_contracts import AnalysisPlan, Keys, RolloutObserved, seal, to_entry
@@ -28,6 +28,7 @@ class RedisRegistry:
         self._kept, self._counted = round(kept), max(KEPT_SECONDS, round(kept))
         self._plans = Plans(client, keys)
         self._observe = scripts.load(client, __package__, "observe")
+        self._constant = scripts.load(client, __package__, "constant")
         self._attempt = scripts.load(client, __package__, "attempt")
         self._retire = scripts.load(client, __package__, "retire")
         self.now = RedisClock(client, keys)
@@ -84,6 +85,22 @@ class RedisRegistry:
                 *(part for pair in entry.items() for part in pair),
             ],
         )
+
+    async def constant(self, told: Sequence[RolloutObserved], until: Millis) -> Collection[str]:
+        calls = [
+            scripts.Call(
+                [
+                    self._keys.run(event.run.id),
+                    self._keys.due,
+                    self._keys.plan(event.plan),
+                    self._keys.attempt(event.run.cluster, event.run.uid),
+                ],
+                [event.run.id, event.resource_version, event.stage_started, until, KEPT_SECONDS, self._counted],
+            )
+            for event in told
+        ]
+        known = await self._constant.run(calls) if calls else []
+        return {event.run.uid for event, is_known in zip(told, known, strict=True) if not is_known}
 
     async def retire(self, event: RolloutObserved) -> None:
         run = event.run.id

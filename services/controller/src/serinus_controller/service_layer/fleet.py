@@ -22,6 +22,7 @@ from serinus_controller.service_layer.ports import Registry
 from serinus_controller.service_layer.sightings import Sightings
 
 logger = logging.getLogger(__name__)
+TOGETHER = 100
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,10 @@ class Fleet:
         for view in views:
             self.sightings.show(view)
         seen = await self._registry.now()
-        for view in views:
+        for first in range(0, len(views), TOGETHER):
             async with self._changing:
-                await self._see(view, seen=seen, consistent=asked)
+                found = [await self._see(view, seen, asked) for view in views[first : first + TOGETHER]]
+                await self._constant([live for live in found if live], asked)
         present = {view.uid for view in views}
         async with self._changing:
             for uid, live in list(self.runs.items()):
@@ -86,7 +88,7 @@ class Fleet:
         self.sightings.show(view)
         seen = await self._registry.now()
         async with self._changing:
-            await self._see(view, seen=seen, consistent=None)
+            await self._see(view, seen, None)
 
     async def gone(self, view: RolloutView) -> None:
         """A Rollout was deleted."""
@@ -157,14 +159,21 @@ class Fleet:
         await self._observe(live.view, fresh, await self._registry.now(), None)
         return fresh
 
-    async def _see(self, view: RolloutView, *, seen: Millis, consistent: Millis | None) -> None:
+    async def _constant(self, unchanged: Sequence[LiveRun], until: Millis) -> None:
+        unknown = await self._registry.constant([live.told for live in unchanged], until)
+        for live in unchanged:
+            if live.run.uid in unknown:
+                await self._registry.observe(live.told, live.plan, until, publish=False)
+
+    async def _see(self, view: RolloutView, seen: Millis, consistent: Millis | None) -> LiveRun | None:
+        """The run if nothing of it has changed, and its weight is known to have been constant until `consistent`."""
         if view.aborted and view.releasing:
             self._aborted[view.uid] = view
         else:
             self._aborted.pop(view.uid, None)
         live = self.runs.get(view.uid)
         if live and live.view and version_of(view) < version_of(live.view):
-            return
+            return None
         if live:
             still = await self._still(live, view)
             outcome = outcome_of(live.run, view) or (None if still else "superseded")
@@ -172,7 +181,8 @@ class Fleet:
                 await self._end(live, outcome, view.resource_version, view)
                 live = None
         if view.releasing and not view.aborted:
-            await self._observe(view, live, seen, consistent)
+            return await self._observe(view, live, seen, consistent)
+        return None
 
     async def _still(self, live: LiveRun, view: RolloutView) -> bool:
         """Whether it is the same attempt as before, which only the registry knows for sure."""
@@ -183,14 +193,16 @@ class Fleet:
         attempt = await self._registry.attempt(self._cluster, view, another=back)
         return attempt.number == live.run.attempt
 
-    async def _observe(self, view: RolloutView, live: LiveRun | None, seen: Millis, consistent: Millis | None) -> None:
+    async def _observe(
+        self, view: RolloutView, live: LiveRun | None, seen: Millis, consistent: Millis | None
+    ) -> LiveRun | None:
         live = live or await self._begin(view)
         if live is None:
-            return
+            return None
         if not fits(live.plan, stages(view.steps)):
             # Edited steps, which Argo has not taken up yet, or never will because they are invalid.
             self.runs[view.uid] = replace(live, view=view)
-            return
+            return None
         found_pods = self._pods_of(view, live.run)
         pods = [
             Pod(name=pod.name, arm=arm, started=pod.started, ready=pod.ready, restarts=pod.restarts)
@@ -203,12 +215,12 @@ class Fleet:
             view, live.run, live.plan, pods, version, before, images=images, seen=seen, consistent=consistent
         )
         changed = before is None or _content(before) != _content(found.event)
-        if changed or found.constant_until is not None:
-            event = found.event if changed or before is None else before
+        if changed:
             with logs.about(run=live.run.id):
-                await self._registry.observe(event, live.plan, found.constant_until, publish=changed)
-            live = replace(live, told=event)
-        self.runs[view.uid] = replace(live, view=view)
+                await self._registry.observe(found.event, live.plan, found.constant_until, publish=True)
+            live = replace(live, told=found.event)
+        self.runs[view.uid] = live = replace(live, view=view)
+        return None if changed or found.constant_until is None else live
 
     async def _begin(self, view: RolloutView) -> LiveRun | None:
         attempt = await self._registry.attempt(self._cluster, view)

@@ -1,6 +1,6 @@
 """What the controller needs from outside."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -69,6 +69,11 @@ class Registry(Protocol):
         self, event: RolloutObserved, plan: AnalysisPlan, constant_until: Millis | None, *, publish: bool
     ) -> None:
         """Make the run known, or what changed of it; an older observation than the last changes nothing."""
+        ...
+
+    async def constant(self, told: Sequence[RolloutObserved], until: Millis) -> Collection[str]:
+        """Runs stand as was told last of each, `until` then at least; gives the uids of those that are known
+        otherwise, or not at all, and have to be observed."""
         ...
 
     async def retire(self, event: RolloutObserved) -> None:
