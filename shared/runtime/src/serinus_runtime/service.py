@@ -108,9 +108,12 @@ async def _work(service: Service, settings: Settings, work: Work) -> None:
 
 def _listen(settings: Settings) -> socket.socket:
     try:
-        return socket.create_server((settings.http_host, settings.http_port), backlog=64)
+        listener = socket.create_server((settings.http_host, settings.http_port), backlog=64)
     except OSError as error:
         refuse(
             f"cannot listen on {settings.http_host}:{settings.http_port}: {error.strerror}\n"
             "  set SERINUS_HTTP_PORT to another port, or to 0 for a free one"
         )
+    # Inherited by what it accepts: asyncio sets it only on sockets that it has made, and bodies come 40 ms late without.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
