@@ -61,7 +61,7 @@ def listen(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
     """A bound socket; port 0 takes a free one. Raises OSError."""
     bound = socket.socket()
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # Inherited by what it accepts: asyncio sets it only on sockets that it has made, and bodies come 40 ms late without.
+    # Inherited by what it accepts: asyncio sets it only on its own, and without it bodies come 40 ms late.
     bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     bound.bind((host, port))
     return bound

@@ -114,6 +114,6 @@ def _listen(settings: Settings) -> socket.socket:
             f"cannot listen on {settings.http_host}:{settings.http_port}: {error.strerror}\n"
             "  set SERINUS_HTTP_PORT to another port, or to 0 for a free one"
         )
-    # Inherited by what it accepts: asyncio sets it only on sockets that it has made, and bodies come 40 ms late without.
+    # Inherited by what it accepts: asyncio sets it only on its own, and without it bodies come 40 ms late.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener

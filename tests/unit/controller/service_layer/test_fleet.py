@@ -1,6 +1,9 @@
 """Which run a Rollout is in, and what is told of it, while it changes and while nobody looks."""
 
+from dataclasses import replace
+
 import pytest
+from serinus_controller.domain.pods import PodView
 from serinus_controller.domain.rollout import RolloutView
 from serinus_controller.service_layer.fleet import Fleet
 
@@ -58,6 +61,21 @@ async def test_a_rollout_that_is_scaled_is_followed_all_the_while() -> None:
     await world.fleet.see(later(100))
     await world.fleet.see_all([later(101, status={"observedGeneration": "2"})], asked=1, namespace="")
     assert len(world.registry.observed) == 2
+
+
+async def test_a_list_that_shows_nothing_new_says_so_until_a_pod_changes_or_is_gone() -> None:
+    world = World()
+    pod = PodView("shop", "checkout-new-1", "checkout-new", 1, ready=True, restarts=0, version=90)
+    await world.fleet.see_all([later(100)], asked=1, namespace="")
+    told = world.registry.observed
+    for asked, (pods, ready) in enumerate([([], 0), ([pod], 1), ([pod], 1), ([replace(pod, ready=False)], 0), ([], 0)]):
+        before, constant = len(told), len(world.registry.said_constant)
+        changed = [one.ready for one in told[-1].pods] != [one.ready for one in pods]
+        world.fleet.pods_are([replace(one, version=90 + asked) for one in pods], namespace="")
+        await world.fleet.see_all([later(100)], asked=10 + asked, namespace="")
+        assert len(told) - before == int(changed)
+        assert world.registry.said_constant[constant:] == ([] if changed else [("u-1", 10 + asked)])
+        assert sum(one.ready for one in told[-1].pods) == ready
 
 
 async def test_an_abort_and_a_retry_while_nobody_led_begin_another_attempt() -> None:

@@ -41,6 +41,7 @@ class FakeRegistry:
     observed: list[RolloutObserved] = field(default_factory=list)
     plans: dict[str, AnalysisPlan] = field(default_factory=dict)
     retired: list[RolloutObserved] = field(default_factory=list)
+    said_constant: list[tuple[str, int]] = field(default_factory=list)
 
     async def attempt(self, cluster: str, seen: RolloutView, *, another: bool = False) -> Attempt:
         known = self.attempts.get(seen.uid)
@@ -51,7 +52,8 @@ class FakeRegistry:
         return NOW
 
     async def constant(self, told: Sequence[RolloutObserved], until: int) -> Collection[str]:
-        return {event.run.uid for event in told}
+        self.said_constant += [(event.run.uid, until) for event in told]
+        return ()
 
     async def live(self, cluster: str) -> list[RolloutObserved]:
         over = {event.run.id for event in self.retired}

@@ -22,17 +22,21 @@ from serinus_controller.service_layer.ports import Registry
 from serinus_controller.service_layer.sightings import Sightings
 
 logger = logging.getLogger(__name__)
-TOGETHER = 100
+TOGETHER = 50
 
 
 @dataclass(frozen=True)
 class LiveRun:
-    """A run under way. `view` is None until its Rollout has been seen since this controller leads."""
+    """A run under way. `view` is None until its Rollout has been seen since this controller leads.
+
+    `basis`: the versions of the objects that `told` rests on, () if they are not known.
+    """
 
     run: Run
     plan: AnalysisPlan
     told: RolloutObserved
     view: RolloutView | None = None
+    basis: tuple[object, ...] = ()
 
 
 class Fleet:
@@ -204,6 +208,9 @@ class Fleet:
             self.runs[view.uid] = replace(live, view=view)
             return None
         found_pods = self._pods_of(view, live.run)
+        basis = version_of(view), *((arm, pod.name, pod.version) for arm, pod in found_pods)
+        if live.basis == basis:
+            return live if live.told.steady and consistent is not None else None
         pods = [
             Pod(name=pod.name, arm=arm, started=pod.started, ready=pod.ready, restarts=pod.restarts)
             for arm, pod in found_pods
@@ -219,7 +226,7 @@ class Fleet:
             with logs.about(run=live.run.id):
                 await self._registry.observe(found.event, live.plan, found.constant_until, publish=True)
             live = replace(live, told=found.event)
-        self.runs[view.uid] = live = replace(live, view=view)
+        self.runs[view.uid] = live = replace(live, view=view, basis=basis)
         return None if changed or found.constant_until is None else live
 
     async def _begin(self, view: RolloutView) -> LiveRun | None:
