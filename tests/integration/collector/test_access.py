@@ -51,6 +51,9 @@ class Gate:
             return Response("no entry", 401)
         return JSONResponse(EMPTY)
 
+    async def proxied(self, request: Request, _: Exception) -> Response:
+        return await self.query(request)
+
     async def token(self, request: Request) -> Response:
         form = dict(parse_qsl((await request.body()).decode()))
         by = "body" if "client_secret" in form else "header"
@@ -65,7 +68,10 @@ class Gate:
 def serving(gate: Gate, **tls: Any) -> Iterator[Gate]:
     routes = [Route("/api/v1/query", gate.query, methods=["POST"]), Route("/token", gate.token, methods=["POST"])]
     port = free_port()
-    config = uvicorn.Config(Starlette(routes=routes), host="127.0.0.1", port=port, log_config=None, **tls)
+    app = Starlette(routes=routes)
+    # A proxy is asked for a whole address, for which there are no routes.
+    app.add_exception_handler(404, gate.proxied)
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, **tls)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -128,6 +134,17 @@ async def test_credentials_and_headers_are_sent_as_prometheus_sends_them(
     await ask(reached(gate.url, authorization={"credentials_file": "token"}, http_headers=headers))
     gate.wanted = {"authorization": "Api-Key abc"}
     await ask(reached(gate.url, authorization={"type": "Api-Key", "credentials": "abc"}))
+
+
+async def test_a_proxy_of_the_environment_is_gone_by_but_not_to_hosts_that_it_is_not_for(
+    gate: Gate, reached: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", gate.url)
+    monkeypatch.setenv("no_proxy", "direct.example.com")
+    await ask(reached("http://prometheus.example.com"))
+    assert gate.asked[-1]["host"] == "prometheus.example.com"
+    with pytest.raises(ProviderError, match="is not reachable"):
+        await ask(reached("http://direct.example.com:9"))
 
 
 @pytest.mark.parametrize("tokens_by", ["header", "body"])

@@ -1,7 +1,6 @@
 """Wires the analyzer: one reader of the snapshots' group, one folder."""
 
 import asyncio
-import gc
 from collections.abc import Sequence
 
 from serinus_contracts.streams import ANALYZER_GROUP
@@ -20,8 +19,6 @@ BATCH = 100
 
 async def analyze(service: Service, settings: Settings) -> None:
     """Fold looks until the service stops."""
-    # Looks make many short-lived objects and no cycles; the default thresholds would look for cycles all the time.
-    gc.set_threshold(100_000, 50, 50)
     broker = make_broker(settings)
     client = await broker.connect()
     service.health.require("redis", lambda: unreachable(client))

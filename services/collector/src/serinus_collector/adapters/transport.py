@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx
@@ -41,6 +42,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     def __init__(self, context: ssl.SSLContext, limits: httpx.Limits, *, trust_env: bool = False) -> None:
         self._context, self._limits, self._trust_env = context, limits, trust_env
         self._session: aiohttp.ClientSession | None = None
+        self._proxies: dict[tuple[str, str], str | None] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         asked = request.extensions["timeout"]
@@ -53,9 +55,18 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 data=await request.aread() or None,
                 timeout=timeout,
                 allow_redirects=False,
+                proxy=self._proxy(request.url) if self._trust_env else None,
                 server_hostname=request.extensions.get("sni_hostname"),
             )
         return httpx.Response(response.status, headers=list(response.raw_headers), stream=_Body(response))
+
+    def _proxy(self, url: httpx.URL) -> str | None:
+        # aiohttp would ask the environment at every request, and look for a .netrc in a thread.
+        asked = url.scheme, url.netloc.decode()
+        if asked not in self._proxies:
+            known = getproxies()
+            self._proxies[asked] = None if proxy_bypass(asked[1]) else known.get(url.scheme, known.get("all"))
+        return self._proxies[asked]
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -68,7 +79,6 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
-                trust_env=self._trust_env,
             )
         return self._session
 
