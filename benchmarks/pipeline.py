@@ -13,6 +13,7 @@ from pathlib import Path
 
 from serinus_contracts import Keys
 from serinus_runtime.redis import connected
+from serinus_runtime.service import collect_garbage_rarely
 
 from benchmarks._analyzing import Spent, by_bare_loop, by_service
 from benchmarks._collecting import collecting
@@ -80,6 +81,7 @@ async def growth(server: RedisServer, total: int, sizes: Sequence[int]) -> Figur
 
 async def measure(quick: bool) -> Figures:
     """Part by part; each is printed when it is done."""
+    collect_garbage_rarely()  # as every service does; some parts run in this process
     folder = Path(tempfile.mkdtemp(prefix="serinus-pipeline-"))
     total = 1_000 if quick else 20_000
     found = Figures()
