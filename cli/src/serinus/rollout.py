@@ -56,10 +56,10 @@ def rollout(
 
     async def release(cluster: Cluster) -> None:
         place = cluster.place(name, access.namespace)
-        hash_before, generation = await set_image(cluster, place, image, container, console)
+        change = await set_image(cluster, place, image, container, console)
         end = End("set", 0, "")
         if wait:
-            follower = Follower(cluster, place, generation, hash_before, console)
+            follower = Follower(cluster, place, change, console)
             end = await follower.follow(source, seconds)
             console.print(f"{end.outcome}: {end.why}")
         if quiet:
@@ -72,10 +72,26 @@ def rollout(
     run(with_cluster(access, release), interrupted)
 
 
-async def set_image(
-    cluster: Cluster, place: tuple[str, str], image: str, container: str, console: Console
-) -> tuple[str, int]:
-    """Patch the image; gives the pod hash before, and the generation after. Raises ClusterError."""
+@dataclass(frozen=True)
+class Change:
+    """The image that a container was given.
+
+    `before`: the pod hash that was there, empty if the image was set already; `generation`: the Rollout's, after.
+    """
+
+    container: str
+    image: str
+    before: str
+    generation: int
+
+    def stands(self, rollout: Any) -> bool:
+        """Whether nobody has set another image since."""
+        containers = rollout["spec"].get("template", {}).get("spec", {}).get("containers", ())
+        return any((one["name"], one.get("image")) == (self.container, self.image) for one in containers)
+
+
+async def set_image(cluster: Cluster, place: tuple[str, str], image: str, container: str, console: Console) -> Change:
+    """Patch the image. Raises ClusterError."""
     for _ in range(5):
         found = await cluster.rollout(*place)
         if found is None:
@@ -91,7 +107,7 @@ async def set_image(
             if before.aborted:
                 fail(f"{image} was tried and aborted: serinus retry {'/'.join(place)} tries it again", ABORTED)
             console.print(f"{'/'.join(place)} has the image {image} already")
-            return "", before.generation
+            return Change(name, image, "", before.generation)
         where = f"/spec/template/spec/containers/{index}"
         patch = [
             {"op": "test", "path": f"{where}/name", "value": name},
@@ -107,7 +123,7 @@ async def set_image(
                 raise
             continue  # somebody changed the containers in between
         console.print(f"{'/'.join(place)}: image of {name} set to {image}, was {current}")
-        return before.current_hash, view(changed).generation
+        return Change(name, image, before.current_hash, view(changed).generation)
     return fail(f"{'/'.join(place)} is being changed by somebody else again and again")
 
 
@@ -141,12 +157,11 @@ class End:
 
 @dataclass
 class Follower:
-    """Follows one release. `before` is the pod hash that was there, empty if the image was set already."""
+    """Follows one release to its end."""
 
     cluster: Cluster
     place: tuple[str, str]
-    generation: int
-    before: str
+    change: Change
     console: Console
     _hash: str = ""
     _uid: str = ""
@@ -205,10 +220,12 @@ class Follower:
         if found is None:
             return End("deleted", ERROR, "the Rollout was deleted")
         seen = view(found)
+        if seen.generation >= self.change.generation and not self.change.stands(found):
+            return End("superseded", ERROR, "another revision took its place")
         if (
             not seen.observed
-            or seen.generation < self.generation
-            or (seen.current_hash == self.before and not self._hash)
+            or seen.generation < self.change.generation
+            or (seen.current_hash == self.change.before and not self._hash)
         ):
             return self._invalid(seen)
         if not self._hash:
