@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
-from serinus_contracts import AnalysisPlan, CanaryPolicy, VerdictReached, from_entry, seal, to_entry
+from serinus_contracts import (
+    AnalysisPlan,
+    CanaryPolicy,
+    DecisionTaken,
+    MetricsCollected,
+    RolloutObserved,
+    VerdictReached,
+    from_entry,
+    seal,
+    to_entry,
+)
 from serinus_contracts.crd import custom_resource_definition
 from serinus_contracts.envelope import EVENTS
 from serinus_contracts.events import Event
@@ -17,6 +27,7 @@ from serinus_contracts.schemas import schemas
 ROOT = Path(__file__).parents[2]
 SCHEMAS = ROOT / "docs" / "schemas"
 EXAMPLES = ROOT / "docs" / "examples"
+WRITTEN = Path(__file__).parent / "written"
 
 
 def example(kind: type[Event]) -> dict[str, Any]:
@@ -54,6 +65,26 @@ def test_an_event_of_an_earlier_version_is_written_back_with_nothing_lost(kind: 
     event = from_entry(kind, {"ce": json.dumps(document)}).data
     written = json.loads(to_entry(seal(event, source=document["source"], now=0))["ce"])
     assert lost(document["data"], written["data"]) == []
+
+
+STREAMS: dict[str, type[Event]] = {
+    "decisions": DecisionTaken,
+    "rollouts": RolloutObserved,
+    "snapshots": MetricsCollected,
+    "verdicts": VerdictReached,
+}
+
+
+@pytest.mark.parametrize("file", sorted(WRITTEN.rglob("*.jsonl")), ids=lambda file: f"{file.parent.name}-{file.stem}")
+def test_entries_that_an_earlier_version_wrote_are_read_with_nothing_lost(file: Path) -> None:
+    """Entries of streams as a demo left them; 1 was written at commit 1d0408f, 2 at 138ede8. A release adds a folder."""
+    kind = STREAMS[file.stem]
+    for line in file.read_text().splitlines():
+        fields = json.loads(line)
+        envelope = from_entry(kind, fields)
+        written = to_entry(seal(envelope.data, source=envelope.source, now=0))
+        assert lost(json.loads(fields["ce"])["data"], json.loads(written["ce"])["data"]) == []
+        assert envelope.data.event_id() == json.loads(fields["ce"])["id"]
 
 
 def lost(before: Any, after: Any, path: str = "data") -> list[str]:

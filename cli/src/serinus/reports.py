@@ -113,12 +113,11 @@ def _table(found: Sequence[Report], *, wide: bool) -> Table:
         table.add_column(name, no_wrap=name != "why", justify="right" if name in ("looks", "exposed") else "left")
     for one in found:
         cells = [words.day(one.ended or 0)[5:-3], one.run.rollout, f"{words.MARKS[one.outcome]} {one.outcome}"]
-        why = Text(one.why, no_wrap=True, overflow="ellipsis")
         cells.append(words.span((one.ended or 0) - one.began))
         if wide:
             people = ", ".join(sorted({decision.actor for decision in one.people}))
             cells += [str(one.looks), f"{one.exposed:,}", one.policy, people, one.run.id]
-        table.add_row(*map(Text, cells), why)
+        table.add_row(*map(Text, [*cells, one.why]))
     return table
 
 
