@@ -77,7 +77,7 @@ STREAMS: dict[str, type[Event]] = {
 
 @pytest.mark.parametrize("file", sorted(WRITTEN.rglob("*.jsonl")), ids=lambda file: f"{file.parent.name}-{file.stem}")
 def test_entries_that_an_earlier_version_wrote_are_read_with_nothing_lost(file: Path) -> None:
-    """Entries of streams as a demo left them; 1 was written at commit 1d0408f, 2 at 138ede8. A release adds a folder."""
+    """Entries of streams as a demo left them: 1 written at 1d0408f, 2 at 138ede8. Releases add folders."""
     kind = STREAMS[file.stem]
     for line in file.read_text().splitlines():
         fields = json.loads(line)
