@@ -35,7 +35,7 @@ test: install  ## all tests that this machine can run in some minutes
 	@$(BIN)/pytest -n 3 --dist worksteal -m 'not long'
 
 test-long: install  ## whole releases under faults, kills and failovers
-	@$(BIN)/pytest -n 3 --dist worksteal -m long
+	@$(BIN)/pytest -n 2 --dist worksteal -m long
 
 check: install  ## lint, format, types, import rules
 	@$(BIN)/ruff check .
