@@ -98,8 +98,8 @@ class SampleStore:
         return made
 
     def forget_before(self, time: int) -> None:
-        """Drop samples, and targets that have none left."""
-        for number, target in list(self._targets.items()):
+        """Drop samples, and targets that have none left; one that waits for its first scrape stays."""
+        for number, target in [(number, target) for number, target in self._targets.items() if target.times]:
             target.forget_before(time)
             if not target.times:
                 del self._targets[number]

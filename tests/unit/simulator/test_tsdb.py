@@ -103,6 +103,14 @@ def test_what_is_older_than_the_retention_is_forgotten_with_its_target() -> None
     assert [list(one.times) for one in samples.range(parse('requests{pod=~"old|new"}[1h]'), 5000)] == [[2000]]
 
 
+def test_a_target_that_waits_for_its_first_scrape_is_not_forgotten() -> None:
+    samples = store()
+    waiting = samples.target({"pod": "a"}, [OK])
+    samples.forget_before(9000)
+    waiting.append(9500, 1.0, row(1))
+    assert [list(one.times) for one in samples.range(parse("requests[1h]"), 9500)] == [[9500]]
+
+
 def test_a_target_that_comes_back_under_the_same_labels_is_one_series() -> None:
     samples = store()
     samples.target({"pod": "a"}, [OK]).append(1000, 1.0, row(1))

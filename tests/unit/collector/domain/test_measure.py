@@ -4,7 +4,7 @@ import pytest
 from serinus_collector.domain.counting import Span
 from serinus_collector.domain.measure import measure
 from serinus_collector.domain.series import Series, scrape_interval
-from serinus_contracts import Distribution, Proportion
+from serinus_contracts import Distribution, PlanMetric, Proportion, Window
 
 from tests.support import ERRORS, LATENCY, plan
 
@@ -75,6 +75,17 @@ def test_a_window_beyond_what_was_scraped_waits_for_it_so_that_no_count_is_lost(
     assert one.detail.startswith("the newest sample is 26 s older than the look: scrapes are overdue, or the clocks")
     still = measure(plan(), ERRORS, found, Span(floor=0, begin=20_000, end=65_000), PODS, 10_000)
     assert still.status == "ok", "between two scrapes, or after one that failed"
+
+
+@pytest.mark.parametrize("metric", [ERRORS, LATENCY])
+def test_a_window_ends_with_its_newest_sample_so_that_one_scraped_later_is_in_the_next(metric: PlanMetric) -> None:
+    label = {"code": "200"} if metric is ERRORS else {"le": INF}
+    canary, stable = series("checkout-new-1", 0, 9, **label), series("checkout-old-1", 0, 9, **label)
+    early = Series(stable.labels, stable.times[:2], stable.values[:2])
+    buckets = [Series({**one.labels, "le": "0.1"}, one.times, one.values) for one in (canary, early)]
+    found = [canary, early, *buckets] if metric is LATENCY else [canary, early]
+    one = measure(plan(metrics=(metric,)), metric, found, Span(floor=0, begin=20_000, end=47_000), PODS, 10_000)
+    assert one.window == Window(begin=20_000, end=40_000), "the newest of both arms"
 
 
 def test_a_source_whose_series_cannot_be_told_good_from_bad_is_an_error_not_a_pass() -> None:

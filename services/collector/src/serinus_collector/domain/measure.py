@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from serinus_contracts import (
@@ -79,6 +80,8 @@ def measure(
         return blank(metric, "no_data", overdue, **facts)
     if isinstance(metric.source, Gauged):
         return gauge(metric.source, by_arm, span, scrape_ms, facts)
+    # What is scraped after the last sample seen belongs to the next window, whatever the clocks say (docs/adr/0062).
+    span = replace(span, end=min(span.end, _newest(ours)))
     if isinstance(metric.source, Bucketed):
         by_arm, left_out = _warm(plan, by_arm, pods, span)
         if left_out:
