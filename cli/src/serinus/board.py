@@ -32,8 +32,8 @@ class Board(Protocol):
         ...
 
     def changes(self, block_ms: int = 500) -> AsyncGenerator[Sequence[Event], None]:
-        """What is told after `load`, in batches, and known in `cards`; an empty one each time nothing was told for
-        `block_ms`."""
+        """What is told after `load`, or from now on without one, in batches, and known in `cards`; an empty one each
+        time nothing was told for `block_ms`."""
         ...
 
     async def verdicts(self, run: str) -> Sequence[VerdictReached]:

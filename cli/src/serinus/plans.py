@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from serinus_contracts import AnalysisPlan, CanaryPolicy, PlanStage, Run
-from serinus_controller.adapters.policies import PolicyError, load_text
+from serinus_controller.adapters.policies import PolicyError, load_file
 from serinus_controller.domain.resolve import UnfitPolicyError, resolve
 from serinus_controller.domain.stages import Stage, stages
 
@@ -20,8 +20,8 @@ NOBODY = Run(
 def read_policy(file: Path) -> CanaryPolicy:
     """The one policy of a file."""
     try:
-        found = load_text(file.read_text(encoding="utf-8"), str(file))
-    except (PolicyError, OSError, UnicodeDecodeError) as error:
+        found = load_file(file)
+    except PolicyError as error:
         fail(str(error))
     if len(found) != 1:
         names = ", ".join(policy.metadata.name for policy in found) or "none"

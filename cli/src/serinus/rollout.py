@@ -6,22 +6,20 @@ Exit codes: 0 promoted (or set, without --wait), 1 error, 3 aborted, 4 inconclus
 import asyncio
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
-from redis.exceptions import RedisError
 from rich.console import Console
-from serinus_contracts import DecisionTaken, Event, Keys, UnreadableEntryError, VerdictReached, from_entry
+from serinus_contracts import DecisionTaken, Event, VerdictReached
 from serinus_contracts.base import parse_duration
 from serinus_controller.domain.rollout import RolloutView, view
 from serinus_controller.service_layer.ports import ClusterError
-from serinus_runtime.redis import Client, connected
-from serinus_runtime.stories import Stories
 
+from serinus.board import BoardError, opened
 from serinus.cluster import Cluster, path, run, with_cluster
-from serinus.options import ABORTED, ERROR, INCONCLUSIVE, USAGE, Access, Output, Streams, fail
+from serinus.options import ABORTED, ERROR, INCONCLUSIVE, USAGE, Access, Output, Source, fail
 
 POLL = 0.5
 
@@ -36,7 +34,7 @@ def rollout(
     name: Name,
     image: Image,
     access: Access,
-    source: Streams,
+    source: Source,
     output: Output,
     wait: Wait = False,
     container: Container = "",
@@ -45,7 +43,7 @@ def rollout(
     """Set a Rollout's image, and with --wait follow the release to its end.
 
     With your own rights. Exit codes: promoted 0, aborted 3, timeout 4.
-    Shows verdicts where Redis can be reached, else the Rollout's status alone. Ctrl-C ends the command only.
+    Shows verdicts where Redis or the console answers, else the Rollout's status alone. Ctrl-C ends the command only.
     """
     try:
         seconds = float(parse_duration(timeout))  # type: ignore[arg-type] # a duration gives a number
@@ -168,45 +166,35 @@ class Follower:
     _said: str = ""
     _reads: bool = False
 
-    async def follow(self, source: Streams, seconds: float) -> End:
+    async def follow(self, source: Source, seconds: float) -> End:
         last = time.monotonic() + seconds
         end: End | None = None
-        async with connected(source.redis_url) as client:
-            keys = Keys(source.redis_tag)
-            # Beside the looks: while Redis is tried again, the first one could miss this revision.
-            reading = asyncio.create_task(self._read(client, keys))
-            try:
-                while end is None:
-                    end = await self._look()
-                    if end is None and time.monotonic() > last:
-                        end = End("timeout", INCONCLUSIVE, f"not ended within {seconds:g} s; it goes on. {self._said}")
-                    if end is None:
-                        await asyncio.sleep(POLL)
-            finally:
-                reading.cancel()
-                await asyncio.gather(reading, return_exceptions=True)
-            return await self._explained(Stories(client, keys), end) if self._reads else end
-
-    async def _read(self, client: Client, keys: Keys) -> None:
-        """Say what is told of this release, until cancelled or Redis is lost; without it, say so."""
+        # Beside the looks: while Redis is tried again, the first one could miss this revision.
+        reading = asyncio.create_task(self._read(source))
         try:
-            places: dict[Any, Any] = {}
-            for stream in (keys.stream("verdicts"), keys.stream("decisions")):
-                newest: Any = await client.xrevrange(stream, count=1)
-                places[stream] = newest[0][0] if newest else "0"
-        except (RedisError, OSError) as error:
-            self.console.print(f"without verdicts, Redis does not answer ({error}): shows the Rollout's status alone")
-            return
-        self._reads = True
-        with suppress(RedisError, OSError):
-            while True:
-                answer: Any = await client.xread(places, count=100, block=1000)
-                for stream, entries in answer:
-                    for place, fields in entries:
-                        places[stream.decode()] = place
-                        with suppress(UnreadableEntryError):
-                            kind = VerdictReached if stream.endswith(b"verdicts") else DecisionTaken
-                            self._tell(from_entry(kind, fields).data)
+            while end is None:
+                end = await self._look()
+                if end is None and time.monotonic() > last:
+                    end = End("timeout", INCONCLUSIVE, f"not ended within {seconds:g} s; it goes on. {self._said}")
+                if end is None:
+                    await asyncio.sleep(POLL)
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+        return await self._explained(source, end) if self._reads else end
+
+    async def _read(self, source: Source) -> None:
+        """Say what is told of this release, until cancelled or lost; where nobody tells, say so."""
+        try:
+            async with opened(source) as board, aclosing(board.changes()) as changes:
+                async for events in changes:
+                    self._reads = True
+                    for event in events:
+                        self._tell(event)
+        except BoardError as error:
+            without = "verdicts come no more" if self._reads else "without verdicts"
+            why = str(error).partition("\n")[0]
+            self.console.print(f"{_now()}  {without}: {why}; shows the Rollout's status alone")
 
     async def _look(self) -> End | None:
         """One look at the Rollout; how it ended, if it has."""
@@ -252,14 +240,15 @@ class Follower:
         elif isinstance(event, DecisionTaken) and event.actor != "serinus":
             self.console.print(f"{_now()}  {event.detail}")
 
-    async def _explained(self, stories: Stories, end: End) -> End:
+    async def _explained(self, source: Source, end: End) -> End:
         """The end with its reason as Serinus knows it."""
         if end.outcome in ("promoted", "aborted"):
-            with suppress(RedisError, OSError, ValueError):
-                for told in reversed(await stories.ended()):
-                    if f"/{self._uid}/{self._hash}/" in told.run:
-                        report = await stories.report(told.run)
-                        return End(end.outcome, end.code, report.why) if report else end
+            with suppress(BoardError):
+                async with opened(source) as board:
+                    for told in await board.kept():
+                        if told.ended is not None and f"/{self._uid}/{self._hash}/" in told.run:
+                            report = await board.report(told.run)
+                            return End(end.outcome, end.code, report.why) if report else end
         return end
 
 

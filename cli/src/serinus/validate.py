@@ -7,7 +7,7 @@ import typer
 import yaml
 from rich.text import Text
 from serinus_contracts import CanaryPolicy, Run
-from serinus_controller.adapters.policies import PolicyError, load_text
+from serinus_controller.adapters.policies import PolicyError, load_file
 from serinus_controller.domain.resolve import UnfitPolicyError, resolve, warnings
 from serinus_controller.domain.rollout import RolloutView, view
 from serinus_controller.domain.stages import stages
@@ -31,8 +31,8 @@ def validate(files: Files, output: Output, rollout: RolloutFile = None) -> None:
     good = 0
     for file in files:
         try:
-            policies = load_text(file.read_text(encoding="utf-8"), str(file))
-        except (PolicyError, OSError, UnicodeDecodeError) as error:
+            policies = load_file(file)
+        except PolicyError as error:
             problems += str(error).splitlines()
             continue
         good += len(policies)

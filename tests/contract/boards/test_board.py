@@ -1,7 +1,7 @@
 """What every board must do: that of the streams, and that of a console on the same Redis."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from typing import Any
@@ -105,6 +105,24 @@ async def test_what_is_told_after_loading_is_told_and_known(board: Board, teller
     await teller.live(PAYMENTS)
     assert isinstance(await told(board, RolloutObserved), RolloutObserved)
     assert board.cards[PAYMENTS.id].plan == plan()
+
+
+async def test_without_loading_what_is_told_from_now_on_is_told(board: Board, teller: Teller, one: Served) -> None:
+    await teller.live()
+    await teller.tell(verdict(look=1))
+    await one.until(f"/v1/runs/{RUN.id}", '"look":1')
+    async with asyncio.timeout(10), aclosing(board.changes(block_ms=50)) as changes:
+        assert not await anext(changes)
+        await teller.tell(verdict(look=2))
+        found = [event async for events in until_told(changes) for event in events]
+    assert found == [verdict(look=2)]
+
+
+async def until_told(changes: Any) -> AsyncIterator[Sequence[Event]]:
+    async for events in changes:
+        yield events
+        if events:
+            return
 
 
 async def test_that_nothing_is_told_is_told_too(board: Board, teller: Teller, one: Served) -> None:

@@ -163,6 +163,28 @@ def test_yaml_says_what_json_does(known: None, redis_url: str, keys: Keys, comma
     assert json.loads(shown[0]) == yaml.safe_load(shown[1])
 
 
+SUNDAY = Path(__file__).parents[3] / "examples" / "sunday"
+
+
+def test_files_that_people_write_are_checked_and_imported_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for file in ("as-it-is/rollout.yaml", "as-it-is/templates.yaml", "gated/policy.yaml"):
+        (tmp_path / Path(file).name).write_text((SUNDAY / file).read_text())
+    gated = (SUNDAY / "gated" / "policy.yaml").read_text()
+    (tmp_path / "wrong.yaml").write_text(gated.replace("interval:", "intervall:"))
+    monkeypatch.chdir(tmp_path)
+    checked = (
+        "validate policy.yaml", "validate policy.yaml --rollout rollout.yaml", "validate policy.yaml wrong.yaml",
+        "validate policy.yaml wrong.yaml -o yaml", "validate rollout.yaml", "validate nothing.yaml",
+    )  # fmt: skip
+    assert_golden("validate", transcript("redis://nowhere", "no-such-tag", checked))
+    imported = (
+        "import rollout.yaml templates.yaml", "import rollout.yaml", "import policy.yaml", "import nothing.yaml",
+    )  # fmt: skip
+    assert_golden("import", transcript("redis://nowhere", "no-such-tag", imported))
+
+
 def test_what_needs_80_columns_keeps_to_them(known: None, redis_url: str, keys: Keys) -> None:
     for command in ("status", "report payments", "history"):
         assert max(map(len, run(redis_url, keys.tag, *command.split()).stdout.splitlines())) <= 80

@@ -1,17 +1,24 @@
 """`serinus rollout` against a simulated cluster over HTTP, as the deployment script that it replaces was called."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from signal import SIGINT
 
+import httpx
 import pytest
+from redis import Redis
+from serinus.demo.processes import family
+from serinus_contracts import Keys, seal, to_entry
 
 from tests.integration.cli.command import serinus
-from tests.servers import free_port
+from tests.servers import free_port, wait_until
 from tests.simulated import World, rollout, scenario, simulated
+from tests.support import RUN, verdict
 
 pytestmark = pytest.mark.timeout(300)  # each starts a process or two, which load takes seconds for
 IMAGE = "registry.example.com/shop/checkout:v2"
@@ -73,6 +80,53 @@ def test_an_api_server_that_fails_for_a_while_is_waited_for(world: World) -> Non
     world.fault(target="kubernetes", effect="status", code=503, resources=["rollouts"], verbs=["get"], calls=3)
     world.patch({"status": {"pauseConditions": None}}, part="/status")
     assert running.result(90).returncode == 0
+
+
+@pytest.fixture(params=["streams", "console"])
+def where(request: pytest.FixtureRequest, redis_url: str, keys: Keys, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Settings by which the command hears of verdicts: from Redis itself, or from a console alone."""
+    redis = {"SERINUS_REDIS_URL": redis_url, "SERINUS_REDIS_TAG": keys.tag}
+    if request.param == "streams":
+        yield redis
+        return
+    port = free_port()
+    with family(tmp_path) as children:
+        children.start("console", "serinus_console", SERINUS_HTTP_PORT=str(port), **redis)
+        wait_until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), 60, "the console to answer")
+        yield {"SERINUS_CONSOLE": f"http://127.0.0.1:{port}"}
+
+
+def answers(url: str) -> bool:
+    with suppress(httpx.TransportError):
+        return httpx.get(url).is_success
+    return False
+
+
+def test_verdicts_are_told_as_they_come_by_redis_and_by_a_console(
+    world: World, where: dict[str, str], redis_url: str, keys: Keys, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    code = "from serinus.app import main; main()"
+    arguments = ["rollout", "shop/checkout", IMAGE, "--wait", "--kubeconfig", str(world.kubeconfig)]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", **where}
+    with (
+        out.open("w") as file,
+        Redis.from_url(redis_url) as redis,
+        subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=file, env=environment) as process,
+    ):
+        world.wait_for_pause(1, seconds=90)
+        seen = world.rollout()
+        changes = {"uid": seen["metadata"]["uid"], "canary_hash": seen["status"]["currentPodHash"]}
+        told = verdict(run=RUN.model_copy(update=changes))
+
+        def heard() -> bool:
+            redis.xadd(keys.stream("verdicts"), dict(to_entry(seal(told, source="/test", now=0))))
+            return told.sentence in out.read_text()
+
+        wait_until(heard, 60, "the verdict to be told")
+        assert world.patch({"status": {"pauseConditions": None}}, part="/status") == 200
+        assert process.wait(90) == 0
+    assert "without verdicts" not in out.read_text()
 
 
 def test_ctrl_c_leaves_the_release_running_and_says_so(world: World) -> None:

@@ -82,9 +82,8 @@ class ConsoleBoard:
     _position: str = ""
 
     async def load(self) -> None:
-        # Where the streams are now comes first: what is told while the runs are read is told again, not missed.
-        async with aclosing(self._events("")) as events:
-            await anext(events, None)
+        # First, so that what is told while the runs are read is told again, not missed.
+        await self._begin()
         few = asyncio.Semaphore(AT_ONCE)
 
         async def read(run: str) -> None:
@@ -96,7 +95,14 @@ class ConsoleBoard:
         await asyncio.gather(*map(read, runs))
         self.cards = {run: self.cards[run] for run in runs}
 
+    async def _begin(self) -> None:
+        """Where the streams are now: what comes later is news."""
+        async with aclosing(self._events("")) as events:
+            await anext(events, None)
+
     async def changes(self, block_ms: int = 500) -> AsyncGenerator[Sequence[Event], None]:
+        if not self._position:
+            await self._begin()
         waiting: asyncio.Queue[Event] = asyncio.Queue()
         following = asyncio.create_task(self._follow(waiting))
         try:

@@ -71,9 +71,7 @@ class Streams:
 
     async def load(self) -> None:
         """What the newest entries tell, then the live runs by the registry."""
-        for name in KINDS:
-            last: Any = await self.client.xrevrange(self.keys.stream(name), count=1)  # type: ignore[arg-type]
-            self._positions[name] = last[0][0].decode() if last else "0"
+        await self._begin()
         for name, kind in KINDS.items():
             entries: Any = await self.client.xrevrange(self.keys.stream(name), count=RECENT)  # type: ignore[arg-type]
             known: set[bytes | None] = set()
@@ -86,7 +84,15 @@ class Streams:
         for run in live:
             await self._load_live(run.decode())
 
+    async def _begin(self) -> None:
+        """Where the streams are now: what comes later is news."""
+        for name in KINDS:
+            last: Any = await self.client.xrevrange(self.keys.stream(name), count=1)  # type: ignore[arg-type]
+            self._positions[name] = last[0][0].decode() if last else "0"
+
     async def changes(self, block_ms: int = 500) -> AsyncGenerator[Sequence[Event], None]:
+        if not self._positions:
+            await self._begin()
         while True:
             streams: dict[Any, Any] = {self.keys.stream(name): at for name, at in self._positions.items()}  # type: ignore[arg-type]
             answer: Any = await self.client.xread(streams, count=500, block=block_ms)

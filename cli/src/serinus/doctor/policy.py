@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from serinus_contracts import AnalysisPlan, CanaryPolicy, Run
 from serinus_contracts.crd import GROUP, PLURAL, VERSION
 from serinus_controller.adapters.kubernetes import Api
-from serinus_controller.adapters.policies import PolicyError, load_text
+from serinus_controller.adapters.policies import PolicyError, load_file
 from serinus_controller.domain.policies import choose
 from serinus_controller.domain.resolve import UnfitPolicyError, resolve, warnings
 from serinus_controller.domain.rollout import RolloutView
@@ -26,8 +26,8 @@ def from_files(place: Path) -> tuple[list[CanaryPolicy], list[Check]]:
     wrong = []
     for file in files:
         try:
-            found += load_text(file.read_text(encoding="utf-8"), str(file))
-        except (PolicyError, OSError, UnicodeDecodeError) as error:
+            found += load_file(file)
+        except PolicyError as error:
             wrong.append(Check("policy", "failed", str(error), f"serinus validate {file}"))
     return found, wrong
 

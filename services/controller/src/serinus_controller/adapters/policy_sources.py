@@ -15,7 +15,7 @@ from serinus_runtime.clock import Clock
 
 from serinus_controller.adapters.kubernetes import Api
 from serinus_controller.adapters.mirror import Json
-from serinus_controller.adapters.policies import PolicyError, load_text
+from serinus_controller.adapters.policies import PolicyError, load_file
 from serinus_controller.service_layer.policy_book import PolicyBook
 from serinus_controller.service_layer.ports import ClusterError
 
@@ -41,12 +41,11 @@ class PolicyFolder:
         files = sorted(path for path in self.folder.iterdir() if path.suffix in (".yaml", ".yml"))
         for file in files:
             try:
-                policies = load_text(file.read_text(encoding="utf-8"), str(file))
+                policies = load_file(file)
                 _check_names(policies, str(file), names)
-            except (PolicyError, OSError, UnicodeDecodeError) as error:
-                problem = str(error) if isinstance(error, PolicyError) else f"{file}: {error}"
-                self.book.refuse(str(file), problem)
-                problems.append(problem)
+            except PolicyError as error:
+                self.book.refuse(str(file), str(error))
+                problems.append(str(error))
             else:
                 self.book.accept(str(file), policies)
         ours = {origin for origin in self.book.origins if origin.startswith(f"{self.folder}/")}
