@@ -3,6 +3,18 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def assert_golden(name: str, text: str) -> None:
+    """With SERINUS_WRITE_GOLDEN=1 what is printed now is written down instead, to be looked at."""
+    file = GOLDEN / f"{name}.txt"
+    if os.environ.get("SERINUS_WRITE_GOLDEN"):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    assert text == file.read_text(encoding="utf-8")
 
 
 def serinus(*arguments: str, before: str = "", **environment: str) -> subprocess.CompletedProcess[str]:

@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ import pytest
 import yaml
 from serinus_controller.adapters.policies import load_text
 
-from tests.integration.cli.command import serinus
+from tests.integration.cli.command import assert_golden, serinus
 from tests.servers import free_port, sampled, wait_until
 from tests.simulated import World, rollout, scenario, simulated
 
@@ -58,6 +59,22 @@ def test_where_all_is_well_each_metric_is_shown_with_the_counts_of_both_arms(wor
     assert "canary " in said
     assert "scraped every 0.5 s" in said
     assert "errors: worse is seen from " in found["power at 50 %"][1]
+
+
+def test_what_doctor_and_init_print_is_as_it_was_but_for_the_numbers(world: World, redis_url: str) -> None:
+    where = {"KUBECONFIG": str(world.kubeconfig), "SERINUS_REDIS_URL": redis_url, "COLUMNS": "80"}
+    prometheus = ("--prometheus", f"{world.url}/prometheus")
+    policies = ("--policies", str(world.children.folder / "shop.yaml"))
+    text = ""
+    for command in (["doctor", "shop/checkout", *policies], ["doctor", "-n", "nowhere"], ["init", "shop/checkout"]):
+        shown = serinus(*command, *prometheus, **where)
+        assert command[0] == "init" or max(map(len, shown.stdout.splitlines())) <= 80
+        text += f"$ serinus {' '.join(command)}\n{shown.stdout}{shown.stderr}\n"
+    text = text.replace(str(world.children.folder), "FOLDER").replace("Valkey", "Redis")
+    # Where lines are broken, and how far they are filled, is up to the numbers.
+    text = re.sub(r" +$", "", re.sub(r" *\n {20} *", " ", text), flags=re.MULTILINE)
+    text = re.sub(r"[0-9]+([.,][0-9]+)*", "N", text)
+    assert_golden("doctor", re.sub(r"(?<=after|ithin)( N [hms])+", " TIME", text))
 
 
 def test_a_redis_that_is_not_there_is_a_failure_with_the_way_out(world: World) -> None:

@@ -1,7 +1,7 @@
 """What every command prints, word for word: help, tables, YAML, and errors, piped and at 80 columns.
 
 A golden file is what a terminal would show: the command, what it printed, lines of stderr behind `!`, and the exit code
-where it is not 0. With SERINUS_WRITE_GOLDEN=1 what they print now is written down instead, to be looked at.
+where it is not 0 (`command.assert_golden`).
 """
 
 import asyncio
@@ -21,10 +21,10 @@ from serinus_runtime.redis import connected
 from typer.testing import CliRunner, Result
 
 from tests.consoles import Teller, another
+from tests.integration.cli.command import assert_golden
 from tests.support import RUN, observed, verdict
 from tests.unit.cli.report.stories import CHAPTERS, at
 
-GOLDEN = Path(__file__).parent / "golden"
 NOW = 1_012_000
 PAYMENTS = another("payments")
 HOLD = "hold: 10 s of at least 20 s, no sign of harm; errors 0.33 % against 0.22 % on stable (3 of 900; 70 of 32,202)"
@@ -127,14 +127,6 @@ def transcript(redis_url: str, tag: str, commands: Sequence[str]) -> str:
         lines.append("")
     text = "\n".join(line.rstrip() for line in lines)
     return text.replace(redis_url, "redis://REDIS").replace(tag, "TAG")
-
-
-def assert_golden(name: str, text: str) -> None:
-    file = GOLDEN / f"{name}.txt"
-    if os.environ.get("SERINUS_WRITE_GOLDEN"):
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-    assert text == file.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("command", ["", *ENTRIES])
