@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 from playwright.async_api import Browser, Page, async_playwright
 
@@ -13,8 +14,17 @@ DEMO = [sys.executable, "-u", "-c", "from serinus.app import main; main()", "dem
 PATIENT = 180_000
 
 
-async def shown(browser: Browser, address: str, *, width: int = 1280, height: int = 880) -> Page:
-    page = await browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=1.5)
+async def shown(
+    browser: Browser,
+    address: str,
+    *,
+    width: int = 1280,
+    height: int = 880,
+    scheme: Literal["light", "dark"] = "light",
+) -> Page:
+    page = await browser.new_page(
+        viewport={"width": width, "height": height}, device_scale_factor=1.5, color_scheme=scheme
+    )
     page.set_default_timeout(PATIENT)
     await page.goto(address)
     await page.locator("#stream[data-state=live]").wait_for()
@@ -41,11 +51,13 @@ async def take(browser: Browser, address: str, token: str, folder: Path) -> None
     await wide.screenshot(path=folder / "console-runs.png")
 
     payments, search = [await run_of(wide, address, name) for name in ("payments", "search")]
-    page = await shown(browser, payments, height=1180)
-    await page.locator(".chart canvas").first.wait_for()
-    await page.screenshot(path=folder / "console-run.png")
-    phone = await shown(browser, payments, width=360, height=780)
-    await phone.screenshot(path=folder / "console-phone.png")
+    schemes: dict[str, Literal["light", "dark"]] = {"": "light", "-dark": "dark"}
+    for ending, scheme in schemes.items():
+        page = await shown(browser, payments, height=1180, scheme=scheme)
+        await page.locator(".chart canvas").first.wait_for()
+        await page.screenshot(path=folder / f"console-run{ending}.png")
+        phone = await shown(browser, payments, width=360, height=780, scheme=scheme)
+        await phone.screenshot(path=folder / f"console-phone{ending}.png")
 
     await sign_in(wide, address, token)
     await wide.goto(search)
@@ -62,9 +74,9 @@ async def pictures(address: str, token: str, folder: Path) -> None:
 
 
 def main(folder: Path) -> None:
-    with subprocess.Popen(DEMO, stdout=subprocess.PIPE, text=True) as demo:  # noqa: S603 - our own demo
+    with subprocess.Popen(DEMO, stderr=subprocess.PIPE, text=True) as demo:  # noqa: S603 - our own demo
         try:
-            lines = (re.search(r"(http://127\.0\.0\.1:\d+).* sign in with (\S+)", line) for line in demo.stdout or ())
+            lines = (re.search(r"(http://127\.0\.0\.1:\d+).* sign in with (\S+)", line) for line in demo.stderr or ())
             address, token = next(found.groups() for found in lines if found)
             asyncio.run(pictures(address, token, folder))
         finally:
