@@ -1,5 +1,7 @@
 from dataclasses import replace
 
+from hypothesis import given
+from hypothesis import strategies as st
 from serinus_collector.domain.counting import Span
 from serinus_collector.domain.look import LONGEST_WINDOW_MS, RunState, look_end, next_due, reach_ms, span
 
@@ -64,14 +66,26 @@ def test_a_metric_that_failed_for_hours_gives_up_the_oldest_part() -> None:
     assert found.begin == end - LONGEST_WINDOW_MS
 
 
-def test_a_run_keeps_its_phase_and_does_not_hurry_after_what_was_missed() -> None:
-    assert next_due(100_000, 100_300, plan(interval=30.0), None) == 130_000
-    assert next_due(100_000, 191_000, plan(interval=30.0), None) == 220_000
+@given(st.text(), st.integers(0, 10**13), st.sampled_from([0.5, 1.0, 30.0]), st.sampled_from([None, 15_000]))
+def test_a_run_has_a_phase_of_its_own_and_does_not_hurry_after_what_was_missed(
+    run: str, now: int, seconds: float, scrape: int | None
+) -> None:
+    interval = max(round(seconds * 1000), scrape or 0)
+    due = next_due(run, now, plan(interval=seconds), scrape)
+    assert interval // 2 <= due - now < interval // 2 + interval
+    assert next_due(run, due + interval // 3, plan(interval=seconds), scrape) == due + interval
+
+
+def test_runs_that_waited_together_are_spread_over_the_interval() -> None:
+    dues = {next_due(f"run {i}", 5_000, plan(interval=30.0), None) // 3_000 for i in range(200)}
+    assert len(dues) >= 10
 
 
 def test_looks_are_never_closer_than_scrapes_and_rarer_while_the_provider_fails() -> None:
-    assert next_due(0, 0, plan(interval=1.0), 15_000) == 15_000
-    assert next_due(0, 0, plan(interval=30.0), None, slower=4) == 120_000
+    first = next_due("run", 0, plan(interval=1.0), 15_000)
+    assert next_due("run", first, plan(interval=1.0), 15_000) == first + 15_000
+    slow = next_due("run", 0, plan(interval=30.0), None, slower=4)
+    assert next_due("run", slow, plan(interval=30.0), None, slower=4) == slow + 120_000
 
 
 def test_a_query_reaches_back_far_enough_for_a_base() -> None:

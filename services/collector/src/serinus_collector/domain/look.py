@@ -5,6 +5,7 @@ ends where the weight is not known, none begins before its stage has settled.
 """
 
 import math
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -64,14 +65,15 @@ def span(state: RunState, plan: AnalysisPlan, metric: PlanMetric, end: Millis) -
     return Span(floor, max(before, end - LONGEST_WINDOW_MS), end)
 
 
-def next_due(due: Millis, now: Millis, plan: AnalysisPlan, scrape_ms: int | None, *, slower: int = 1) -> Millis:
-    """Keeps a run's phase, so that runs stay spread; what was missed is not caught up by looks in a hurry.
+def next_due(run: str, now: Millis, plan: AnalysisPlan, scrape_ms: int | None, *, slower: int = 1) -> Millis:
+    """The first moment of the run's own phase that is half an interval away or more.
 
-    `slower` stretches the interval while the provider fails.
+    So runs stay spread, those that began or waited together too, and what was missed is not caught up by looks in a
+    hurry. `slower` stretches the interval while the provider fails.
     """
     interval = max(math.ceil(plan.interval * 1000), scrape_ms or 0) * slower
-    behind = max(0, now - due) // interval
-    return due + (behind + 1) * interval
+    soonest = now + interval // 2
+    return soonest + (zlib.crc32(run.encode()) - soonest) % interval
 
 
 def reach_ms(window: Span, scrape_ms: int | None) -> int:

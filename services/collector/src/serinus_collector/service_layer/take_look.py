@@ -125,7 +125,7 @@ class LookTaker:
             scrape_ms=scrape_ms,
             failures=state.failures + 1 if failed else 0,
         )
-        due = next_due(lease.due, lease.now, plan, scrape_ms, slower=min(2**after.failures, MOST_BACKOFF))
+        due = next_due(lease.run, lease.now, plan, scrape_ms, slower=min(2**after.failures, MOST_BACKOFF))
         return await self.registry.commit(lease, state, after, snapshot, due)
 
     async def _measure(
