@@ -234,8 +234,9 @@ def test_a_closed_watch_simply_ends(tmp_path: Path) -> None:
                 return [event["type"] async for event in stream]
 
         task = asyncio.create_task(watched())
-        await asyncio.sleep(0.3)
-        async with httpx.AsyncClient(base_url=cluster.url) as plain:
+        async with httpx.AsyncClient(base_url=cluster.url) as plain, asyncio.timeout(10):
+            while '"watch"' not in (await plain.get("/world/calls")).text:
+                await asyncio.sleep(0.02)
             closed = await plain.post(
                 "/world/faults", json={"target": "kubernetes", "effect": "close_watches", "calls": 1}
             )

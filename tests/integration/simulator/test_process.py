@@ -21,6 +21,8 @@ from serinus_simulator.scenario import Scenario
 from serinus_simulator.server import serve
 from serinus_simulator.world import World
 
+from tests.servers import wait_until
+
 SCENARIO = """
 prometheus: {scrape_interval: 100ms}
 rollouts:
@@ -76,11 +78,15 @@ def test_a_release_is_promoted_and_its_counts_are_answered_as_prometheus_would(t
         wait_for_phase(client, "Healthy")
         client.post("/world/release", json={"namespace": "shop", "name": "checkout", "image": "x:v2"})
         paused = wait_for_phase(client, "Paused")
-        time.sleep(0.5)
-        query = f'http_requests_total{{rollouts_pod_template_hash="{paused["canary_hash"]}"}}[5s]'
-        answer = httpx.post(f"{address['prometheus']}/api/v1/query", data={"query": query}).json()
-        assert answer["data"]["resultType"] == "matrix"
-        assert all(len(one["values"]) >= 2 for one in answer["data"]["result"])
+        query = f'http_requests_total{{rollouts_pod_template_hash="{paused["canary_hash"]}"}}[1m]'
+
+        def scraped_twice() -> bool:
+            answer = httpx.post(f"{address['prometheus']}/api/v1/query", data={"query": query}).json()
+            assert answer["data"]["resultType"] == "matrix"
+            result = answer["data"]["result"]
+            return bool(result) and all(len(one["values"]) >= 2 for one in result)
+
+        wait_until(scraped_twice, 30, "two samples of each of the canary's series")
         page = client.get(f"/pods/shop/{paused['pods'][0]['name']}/metrics").text
         names = {family.name for family in text_string_to_metric_families(page)}
         assert names == {"http_requests", "http_request_duration_seconds"}
@@ -132,8 +138,8 @@ def test_a_world_whose_time_stops_ends_its_server_with_the_cause() -> None:
     async def use() -> None:
         world = World(Scenario())
         world.agenda.after(0.05, lambda: 1 // 0)
-        async with asyncio.timeout(5), serve(world):
-            await asyncio.sleep(0.5)
+        async with asyncio.timeout(30), serve(world):
+            await asyncio.Event().wait()
 
     with pytest.raises(ZeroDivisionError):
         asyncio.run(use())
