@@ -77,7 +77,14 @@ class Team:
         return ended[-1] if ended else None
 
     async def ledger(self, name: str = "checkout") -> Ledger:
+        """Of the last run, once all its looks are judged: what a killed analyzer had taken up is claimed later."""
         run = next(look.run for look in reversed(await self.looks()) if look.run.name == name)
+
+        async def judged() -> bool:
+            looks = {look.end for look in await self.looks() if look.run == run}
+            return looks <= {verdict.end for verdict in await self.verdicts() if verdict.run == run}
+
+        await self.until(judged, "every look to be judged")
         return await check(self.client, self.keys, run.id, self.world.truth)
 
     async def until(self, condition: Callable[[], Any], what: str, seconds: float = 90) -> None:

@@ -77,6 +77,13 @@ def test_no_sample_from_before_the_stage_serves_as_base() -> None:
     assert count([series], Span(floor=20, begin=50, end=70)) == [30]
 
 
+def test_a_series_that_a_restart_hid_since_the_stage_began_counts_from_zero_when_it_returns() -> None:
+    ok = one([10, 30, 60, 70], [100, 3, 9, 20], code="200")
+    failed = one([10, 70], [5, 2], code="500")
+    assert count([ok, failed], Span(floor=20, begin=50, end=70)) == [17, 2]
+    assert count([ok, failed], Span(floor=20, begin=50, end=70), own=False) == [17, 0], "it may have been dropped alone"
+
+
 def test_a_series_without_a_sample_in_the_stage_counts_nothing() -> None:
     assert count([one([10], [100])], Span(floor=20, begin=50, end=70)) == [0]
 
@@ -122,6 +129,19 @@ def test_a_window_counts_exactly_what_its_scrapes_have_shown(counters: list[Coun
         if found[member.target].scrapes[0] <= begin:
             shown = counter.shown_until(end) - counter.shown_until(begin)
             assert increase(member, found[member.target], Span(0, begin, end)) == shown
+
+
+@given(histories(), st.integers(0, 150), st.integers(0, 150), st.integers(151, 320))
+def test_a_window_is_as_exact_where_its_stage_began_before_it(
+    counters: list[Counter], one_edge: int, another: int, end: int
+) -> None:
+    floor, begin = sorted((one_edge, another))
+    series = [counter.series() for counter in counters]
+    found = processes(series, {POD: None})
+    for counter, member in zip(counters, series, strict=True):
+        if any(floor <= scrape <= begin for scrape in found[member.target].scrapes):
+            shown = counter.shown_until(end) - counter.shown_until(begin)
+            assert increase(member, found[member.target], Span(floor, begin, end)) == shown
 
 
 @given(histories(), st.lists(st.integers(1, 320), min_size=2, max_size=8, unique=True))

@@ -70,13 +70,16 @@ def knows_base(series: Series, process: Process, span: Span) -> bool:
     """Whether what was fetched settles from which value to count; if not, samples from further back are needed."""
     if not series.times or series.times[0] <= span.begin:
         return True
-    return _counts_from_zero(series, process, span)
+    return _counts_from_zero(series, process, span, 0)
 
 
-def _counts_from_zero(series: Series, process: Process, span: Span) -> bool:
-    """A series with no sample up to `begin`: was it born inside the window?"""
-    first = series.times[0]
-    seen_without = bisect_left(process.scrapes, first) > bisect_left(process.scrapes, span.floor)
+def _counts_from_zero(series: Series, process: Process, span: Span, first: int) -> bool:
+    """A series with no sample from the floor to `begin`: was it born after the floor, before its sample `first`?"""
+    time = series.times[first]
+    seen_without = bisect_left(process.scrapes, time) > bisect_left(process.scrapes, span.floor)
+    if first:
+        # It was there before the floor: a restart hid it, or a process that counts for others dropped it alone.
+        return seen_without and process.own
     return seen_without or (process.started is not None and process.started >= span.begin)
 
 
@@ -84,22 +87,21 @@ def increase(series: Series, process: Process, span: Span) -> float:
     """What the series counted in the window; 0 where no base is known (the first sample only sets it)."""
     times, values = series.times, series.values
     stop = bisect_right(times, span.end)
-    base = bisect_right(times, span.begin) - 1
+    start = bisect_right(times, span.begin)
     if stop == 0:
         return 0.0
-    if base >= 0 and times[base] < span.floor:
-        base += 1
-    elif base < 0 and not _counts_from_zero(series, process, span):
-        base = 0
-    if base >= stop:
+    previous, last = 0.0, None
+    if start and times[start - 1] >= span.floor:
+        previous, last = values[start - 1], times[start - 1]
+    elif start < stop and not _counts_from_zero(series, process, span, start):
+        previous, last = values[start], times[start]
+        start += 1
+    if start >= stop:
         return 0.0
-    previous = values[base] if base >= 0 else 0.0
-    rest = slice(base + 1, stop)
     if not process.restarts and len(times) == len(process.scrapes):
-        return values[stop - 1] - previous if stop > base + 1 else 0.0
+        return values[stop - 1] - previous
     total = 0.0
-    last = times[base] if base >= 0 else None
-    for time, value in zip(times[rest], values[rest], strict=True):
+    for time, value in zip(times[start:stop], values[start:stop], strict=True):
         total += value if _restarted(process, last, time, value < previous) else value - previous
         previous, last = value, time
     return total
