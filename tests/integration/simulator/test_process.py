@@ -51,13 +51,14 @@ def process(tmp_path: Path, *options: str) -> Iterator[tuple[subprocess.Popen[st
 
 
 def wait_for_phase(client: httpx.Client, phase: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        rollout: dict[str, Any] = client.get("/world/rollouts").json()["rollouts"][0]
-        if rollout.get("phase") == phase:
-            return rollout
-        time.sleep(0.02)
-    raise AssertionError(f"never {phase}")
+    rollout: dict[str, Any] = {}
+
+    def reached() -> bool:
+        rollout.update(client.get("/world/rollouts").json()["rollouts"][0])
+        return rollout.get("phase") == phase
+
+    wait_until(reached, 10, f"the phase {phase}")
+    return rollout
 
 
 def test_a_release_is_promoted_and_its_counts_are_answered_as_prometheus_would(tmp_path: Path) -> None:

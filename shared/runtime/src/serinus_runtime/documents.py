@@ -99,7 +99,7 @@ def given_twice(node: yaml.Node, file: str) -> Iterator[Problem]:
 def _problems(error: ValidationError, node: yaml.Node, file: str, model: type[BaseModel]) -> Iterator[Problem]:
     items = error.errors(include_url=False)
     # A document of another kind is wrong everywhere.
-    items = [item for item in items if item["loc"] == ("kind",)] or items
+    items = [item for item in items if item["loc"] == ("kind",) and item["type"] == "literal_error"] or items
     for item in items:
         # A validator of a whole knows better which part it is about.
         location = (*item["loc"], *item.get("ctx", {}).get("at", ()))

@@ -49,6 +49,16 @@ def test_a_mistake_is_named_with_file_line_column_and_the_way_out(before: str, a
     assert not any("Tuple" in one for one in told)
 
 
+def test_a_document_of_another_kind_is_told_so_alone_and_one_without_a_kind_with_all_that_is_wrong() -> None:
+    wrong = GOOD.replace("metrics:", "metrcs:")
+    assert complaints(wrong.replace("CanaryPolicy", "Rollout")) == [
+        "shop.yaml:2:7: kind: Input should be 'CanaryPolicy'"
+    ]
+    told = complaints(wrong.replace("kind: CanaryPolicy\n", ""))
+    assert "shop.yaml:1:1: kind: is missing" in told
+    assert "shop.yaml:5:3: spec.metrcs: unknown key: did you mean metrics?" in told
+
+
 def test_a_rule_between_fields_points_at_the_part_it_is_about() -> None:
     text = GOOD.replace("spec:\n", "spec:\n  minimum: 2h\n")
     assert complaints(text) == [
