@@ -76,6 +76,7 @@ class RolloutObserved(Event):
     images: dict[Arm, tuple[str, ...]] = Field({}, description="what an arm's pods run, by container")
     revision: int | None = Field(None, description="Argo's number of the canary's template")
     plan: str = Field(description="digest of the AnalysisPlan")
+    trouble: str = Field("", description="what Argo says is wrong, such as InvalidSpec, in its words")
     outcome: Outcome | None = Field(None, description="how the run ended; absent while it lives")
 
     def event_id(self) -> str:

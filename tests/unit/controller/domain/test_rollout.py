@@ -46,6 +46,28 @@ def test_the_revision_is_argos_annotation() -> None:
     assert view(document(metadata=metadata)).revision == 12
 
 
+INVALID = {"type": "InvalidSpec", "status": "True", "reason": "InvalidSpec", "message": "weight is 150"}
+BEHIND = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out"}
+
+
+@pytest.mark.parametrize(
+    ("conditions", "trouble"),
+    [
+        ([], ""),
+        ([{"type": "Available", "status": "True", "reason": "AvailableReason", "message": "enough"}], ""),
+        ([BEHIND], "ProgressDeadlineExceeded: timed out"),
+        ([BEHIND, INVALID], "InvalidSpec: weight is 150"),
+        ([BEHIND | {"reason": "RolloutAborted"}], "RolloutAborted: timed out"),
+    ],
+)
+def test_what_argo_says_is_wrong_is_read_from_its_conditions_which_no_reminder_overwrites(
+    conditions: list[object], trouble: str
+) -> None:
+    seen = at(status={"conditions": conditions, "message": "abort by Serinus, reminder 3"})
+    assert seen.trouble == trouble
+    assert seen.invalid is (INVALID in conditions)
+
+
 def test_a_rollout_of_which_argo_has_written_nothing_yet_is_not_releasing() -> None:
     fresh = {**document(), "status": {}}
     seen = view(fresh)

@@ -57,6 +57,7 @@ def observe(
         pods=tuple(pods),
         images={**(before.images if before else {}), **images},
         revision=view.revision,
+        trouble=view.trouble,
         plan=plan.digest,
     )
     return Observation(event, consistent if steady else None)
@@ -90,7 +91,8 @@ def ended(before: RolloutObserved, outcome: Outcome, version: str, view: Rollout
     """The last that is told of a run."""
     update: dict[str, object] = {"outcome": outcome, "resource_version": version, "steady": False, "gate_started": None}
     if view is not None:
-        update |= {"phase": view.phase, "actual_weight": 100 if outcome == "promoted" else view.canary_weight or 0}
+        weight = 100 if outcome == "promoted" else view.canary_weight or 0
+        update |= {"phase": view.phase, "trouble": view.trouble, "actual_weight": weight}
     return before.model_copy(update=update)
 
 

@@ -17,6 +17,8 @@ from serinus_contracts.events import Phase
 
 Json = Mapping[str, Any]
 
+LONGEST_TROUBLE = 1_000
+_TROUBLE = ("RolloutAborted", "ProgressDeadlineExceeded")
 _PHASES = ("Progressing", "Paused", "Degraded", "Healthy")
 
 
@@ -42,6 +44,16 @@ class Pause:
     def started_ms(self) -> Millis:
         """No later than this the pause had begun: Argo writes whole seconds, rounded down."""
         return parse_time(self.started) + 1000
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One of Argo's conditions. `status` is True, False or Unknown, as text."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
 
 
 @dataclass(frozen=True)
@@ -71,10 +83,28 @@ class RolloutView:
     routed: bool
     canary_weight: int | None
     weight_hash: str
+    conditions: Sequence[Condition] = ()
 
     @property
     def key(self) -> str:
         return f"{self.namespace}/{self.name}"
+
+    @property
+    def invalid(self) -> bool:
+        """Argo does nothing at all, and heeds neither an abort nor a promotion, until its spec is mended."""
+        return any(condition.type == "InvalidSpec" for condition in self.conditions)
+
+    @property
+    def trouble(self) -> str:
+        """What Argo says is wrong, in its words; empty if nothing is.
+
+        Its own message will not do: a reminder takes its place.
+        """
+        # What keeps Argo from doing anything comes first.
+        for condition in sorted(self.conditions, key=lambda one: one.type != "InvalidSpec"):
+            if condition.type == "InvalidSpec" or condition.reason in _TROUBLE:
+                return f"{condition.reason}: {condition.message}"[:LONGEST_TROUBLE]
+        return ""
 
     @property
     def releasing(self) -> bool:
@@ -156,6 +186,10 @@ def view(document: Json) -> RolloutView:
         routed=bool(canary.get("trafficRouting")),
         canary_weight=_int(weights["weight"]) if "weight" in weights else None,
         weight_hash=str(weights.get("podTemplateHash", "")),
+        conditions=[
+            Condition(*(str(condition.get(key, "")) for key in ("type", "status", "reason", "message")))
+            for condition in map(_map, _list(status.get("conditions")))
+        ],
     )
 
 
