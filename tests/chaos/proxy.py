@@ -2,20 +2,25 @@
 
 import asyncio
 import contextlib
+import ssl
 
 
 class Proxy:
-    """Passes bytes on until somebody cuts. `url` is where clients connect; `port` is the server's."""
+    """Passes bytes on until somebody cuts. `url` is where clients connect, over TLS if there is such a context."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, server_port: int, tls: ssl.SSLContext | None = None) -> None:
+        self._server_port, self._tls = server_port, tls
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
-        self.url = ""
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"redis{'s' if self._tls else ''}://127.0.0.1:{self.port}/0"
 
     async def __aenter__(self) -> "Proxy":
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = f"redis://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/0"
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
+        self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -32,7 +37,7 @@ class Proxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            there, back = await asyncio.open_connection("127.0.0.1", self._port)
+            there, back = await asyncio.open_connection("127.0.0.1", self._server_port)
         except OSError:
             writer.transport.abort()
             return
@@ -47,4 +52,4 @@ async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         while data := await reader.read(65_536):
             writer.write(data)
             await writer.drain()
-    writer.transport.abort()
+    writer.close()  # what was written before the end is still passed on

@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import ssl
-import subprocess
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from tests.certificates import write_certificates
 from tests.servers import free_port, wait_until
 
 pytestmark = pytest.mark.anyio
@@ -183,27 +183,19 @@ async def test_a_token_is_renewed_shortly_before_it_ends(gate: Gate) -> None:
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two authorities, each with a server's and a client's certificate, for the name prometheus.test."""
+    """Two authorities in folders of their own, each with a server's and a client's certificate for prometheus.test."""
     folder = tmp_path_factory.mktemp("certificates")
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True, timeout=30)
-
-    (folder / "names").write_text("subjectAltName=DNS:prometheus.test")
-    new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
     for number in ("1", "2"):
-        ca = f"ca{number}"
-        openssl("req", "-x509", *new, "-subj", f"/CN={ca}", "-keyout", f"{ca}.key", "-out", f"{ca}.crt")
-        openssl("req", *new, "-subj", "/CN=x", "-keyout", f"{number}.key", "-out", "request")
-        signed = ("-CA", f"{ca}.crt", "-CAkey", f"{ca}.key", "-CAcreateserial", "-extfile", "names")
-        openssl("x509", "-req", "-in", "request", *signed, "-out", f"{number}.crt")
+        (folder / number).mkdir()
+        write_certificates(folder / number, "prometheus.test")
     return folder
 
 
 @contextlib.contextmanager
 def serving_tls(folder: Path, number: str) -> Iterator[Gate]:
-    own = {"ssl_certfile": str(folder / f"{number}.crt"), "ssl_keyfile": str(folder / f"{number}.key")}
-    with serving(Gate(), **own, ssl_ca_certs=str(folder / f"ca{number}.crt"), ssl_cert_reqs=ssl.CERT_REQUIRED) as gate:
+    files = {"ssl_certfile": "server.crt", "ssl_keyfile": "server.key", "ssl_ca_certs": "ca.crt"}
+    own = {option: str(folder / number / file) for option, file in files.items()}
+    with serving(Gate(), **own, ssl_cert_reqs=ssl.CERT_REQUIRED) as gate:
         yield gate
 
 
@@ -211,8 +203,8 @@ async def test_a_server_and_a_client_know_each_other_by_certificates_that_rotate
     certificates: Path, reached: Made, tmp_path: Path
 ) -> None:
     def put(number: str) -> None:
-        for name, source in (("ca", f"ca{number}.crt"), ("crt", f"{number}.crt"), ("key", f"{number}.key")):
-            (tmp_path / f"{name}.new").write_bytes((certificates / source).read_bytes())
+        for name, source in (("ca", "ca.crt"), ("crt", "client.crt"), ("key", "client.key")):
+            (tmp_path / f"{name}.new").write_bytes((certificates / number / source).read_bytes())
             (tmp_path / f"{name}.new").replace(tmp_path / name)
 
     put("1")
@@ -225,7 +217,7 @@ async def test_a_server_and_a_client_know_each_other_by_certificates_that_rotate
             await ask(provider)
         put("1")
         await ask(provider)
-        (tmp_path / "key").write_bytes((certificates / "2.key").read_bytes())
+        (tmp_path / "key").write_bytes((certificates / "2/client.key").read_bytes())
         with pytest.raises(ProviderError, match="tls_config cannot be used: KEY_VALUES_MISMATCH"):
             await ask(provider)
 
@@ -234,8 +226,8 @@ async def test_a_server_and_a_client_know_each_other_by_certificates_that_rotate
     ("tls", "sentence"),
     [
         ({}, "certificate"),
-        ({"ca_file": "ca1.crt"}, "IP address mismatch"),
-        ({"ca_file": "ca2.crt", "server_name": "prometheus.test"}, "certificate"),
+        ({"ca_file": "1/ca.crt"}, "IP address mismatch"),
+        ({"ca_file": "2/ca.crt", "server_name": "prometheus.test"}, "certificate"),
         ({"insecure_skip_verify": True}, None),
     ],
 )
@@ -243,7 +235,7 @@ async def test_a_server_that_cannot_be_trusted_gets_no_query(
     certificates: Path, reached: Made, tls: dict[str, Any], sentence: str | None
 ) -> None:
     found = tls | ({"ca_file": str(certificates / tls["ca_file"])} if "ca_file" in tls else {})
-    with serving(Gate(), ssl_certfile=certificates / "1.crt", ssl_keyfile=certificates / "1.key") as gate:
+    with serving(Gate(), ssl_certfile=certificates / "1/server.crt", ssl_keyfile=certificates / "1/server.key") as gate:
         provider = reached(gate.url, tls_config=found)
         if sentence is None:
             await ask(provider)
