@@ -50,7 +50,7 @@ def test_expressions_are_anchored_and_an_absent_label_is_empty_as_in_prometheus(
 
 
 def test_an_expression_that_does_not_compile_is_refused_and_the_same_text_as_value_is_not() -> None:
-    with pytest.raises(ValidationError, match="no regular expression"):
+    with pytest.raises(ValidationError, match="not a valid regular expression"):
         Matcher(label="code", op="=~", value="5(")
     assert Matcher(label="code", op="=", value="5(").matches({"code": "5("})
 
@@ -58,3 +58,24 @@ def test_an_expression_that_does_not_compile_is_refused_and_the_same_text_as_val
 def test_narrowing_does_not_repeat_a_matcher() -> None:
     one = Matcher(label="namespace", value="shop")
     assert Selector.parse('up{namespace="shop"}').where(one) == Selector.parse('up{namespace="shop"}')
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("(?=x)", "RE2, as in Prometheus"),
+        ("(x)\\1", "RE2, as in Prometheus"),
+        ("x" * 2_001, "at most 2000 characters, this one 2001"),
+    ],
+)
+def test_an_expression_that_prometheus_would_refuse_or_that_is_too_long_is_refused(value: str, why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        Matcher(label="path", op="=~", value=value)
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "matches"),
+    [("a.b", "a\nb", True), ("[[:digit:]]+", "42", True), (r"\d+", "٣", False), ("(?i)get", "GET", True)],
+)
+def test_an_expression_matches_what_it_matches_in_prometheus(value: str, text: str, matches: bool) -> None:
+    assert Matcher(label="path", op="=~", value=value).matches({"path": text}) is matches

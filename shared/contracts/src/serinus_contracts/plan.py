@@ -6,7 +6,6 @@ verdict can be replayed.
 
 import hashlib
 import json
-import re
 from functools import cached_property, lru_cache
 from typing import Annotated, Literal
 
@@ -17,6 +16,7 @@ from serinus_contracts.freeze import FreezeRule
 from serinus_contracts.judge import JudgeRule
 from serinus_contracts.metric import Better, Conditions, Margin
 from serinus_contracts.policy import Budget, Gate, Mode
+from serinus_contracts.regex import full_match
 from serinus_contracts.selector import Labels, Matcher, Selector
 
 AnyOf = tuple[tuple[Matcher, ...], ...]
@@ -51,9 +51,9 @@ class ArmRule(Contract):
 @lru_cache(maxsize=16_384)
 def _arm(canary: str, stable: str, value: str) -> Arm | None:
     """Kept, since all series of a pod ask the same."""
-    if re.fullmatch(canary, value):
+    if full_match(canary, value):
         return "canary"
-    return "stable" if re.fullmatch(stable, value) else None
+    return "stable" if full_match(stable, value) else None
 
 
 PastSelector = Annotated[

@@ -4,11 +4,11 @@ A selector is never glued together from text, so a label value cannot break out 
 """
 
 import re
-from functools import lru_cache
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from serinus_contracts import regex
 from serinus_contracts.base import Document
 
 Labels = dict[str, str]
@@ -21,13 +21,8 @@ _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n"}
 _UNESCAPES = {escaped[1]: plain for plain, escaped in _ESCAPES.items()}
 
 
-@lru_cache(maxsize=4096)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
-
-
 class Matcher(Document):
-    """One label matcher. Regular expressions are anchored at both ends, as in Prometheus."""
+    """One label matcher. Regular expressions are RE2, anchored at both ends, as in Prometheus."""
 
     label: str = Field(pattern=rf"^{_LABEL.pattern}$")
     op: Operator = "="
@@ -36,10 +31,7 @@ class Matcher(Document):
     @model_validator(mode="after")
     def _expression_compiles(self) -> Self:
         if self.op in ("=~", "!~"):
-            try:
-                re.compile(self.value)
-            except re.error as error:
-                raise ValueError(f"{self.value!r} is no regular expression: {error}") from None
+            regex.check(self.value)
         return self
 
     def matches(self, labels: Labels) -> bool:
@@ -49,7 +41,7 @@ class Matcher(Document):
             return actual == self.value
         if self.op == "!=":
             return actual != self.value
-        return (_compiled(self.value).fullmatch(actual) is not None) == (self.op == "=~")
+        return regex.full_match(self.value, actual) == (self.op == "=~")
 
     def __str__(self) -> str:
         escaped = "".join(_ESCAPES.get(char, char) for char in self.value)

@@ -9,7 +9,7 @@ from typing import Any
 from serinus_contracts.expression.grammar import PREDICATES, ExpressionError, Node
 from serinus_contracts.expression.kinds import given, kind_of
 
-MOST_STEPS = 100_000
+MAX_OPERATIONS = 100_000
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?(?:inf(?:inity)?|nan)", re.IGNORECASE)
 
@@ -25,9 +25,7 @@ class Scope:
 
 def value_of(node: Node, scope: Scope) -> Any:
     """Raises ExpressionError where there is no value."""
-    scope.steps[0] += 1
-    if scope.steps[0] > MOST_STEPS:
-        raise ExpressionError(f"needs more than {MOST_STEPS:,} operations")
+    _charge(scope, 1)
     op, parts = node.op, node.parts
     if op == "literal":
         return node.value
@@ -41,13 +39,37 @@ def value_of(node: Node, scope: Scope) -> Any:
     rest = [value_of(part, scope) for part in parts[1:]]
     if op == "list":
         return [first, *rest] if parts else []
-    if op not in _ANY_KINDS:
+    if op in _ANY_KINDS:
+        # These walk the whole right side, so in a predicate over a list they would cost its square.
+        _charge(scope, _size(rest[0]))
+    else:
         given(op, kind_of(first), *map(kind_of, rest))
     if op in ("isNil", "default"):
         # Argo binds both to what was measured: what they are given makes no difference.
         nil = scope.result is None
         return nil if op == "isNil" else rest[0] if nil else scope.result
     return _STRICT[op](first, *rest)
+
+
+def _charge(scope: Scope, operations: int) -> None:
+    scope.steps[0] += operations
+    if scope.steps[0] > MAX_OPERATIONS:
+        raise ExpressionError(f"needs more than {MAX_OPERATIONS:,} operations")
+
+
+def _size(value: Any) -> int:
+    """How many values a comparison with this one may look at; counted no further than is allowed."""
+    pending, size = [value], 0
+    while pending and size <= MAX_OPERATIONS:
+        one = pending.pop()
+        size += 1
+        if isinstance(one, list):
+            pending += one
+        elif isinstance(one, tuple):
+            size += len(one)
+        elif isinstance(one, Mapping):
+            pending += one.values()
+    return size
 
 
 def _lazy(node: Node, first: Any, scope: Scope) -> Any:
