@@ -46,7 +46,7 @@ def rows(url: str, scrapes: int = 3) -> list[dict[str, Any]]:
 @pytest.fixture
 async def provider(place: Place) -> AsyncIterator[Prometheus]:
     async with httpx.AsyncClient() as http:
-        yield Prometheus(http, place.url, timeout=5, concurrency=2)
+        yield Prometheus(http, place.url, timeout=5)
 
 
 REQUESTS = Selector.parse('http_requests_total{namespace="shop"}')
@@ -111,7 +111,7 @@ async def test_sums_of_several_series_are_added_up_and_names_may_tell_them_apart
 
 async def test_a_sum_that_takes_too_long_is_a_provider_error(place: Place) -> None:
     async with httpx.AsyncClient() as http:
-        provider = Prometheus(http, place.url, timeout=0.000_1, concurrency=1)
+        provider = Prometheus(http, place.url, timeout=0.000_1)
         with pytest.raises(ProviderError, match="did not answer within"):
             await provider.sums(REQUESTS, ("pod",), now_ms(), 2_000, 1_000)
 
@@ -127,6 +127,6 @@ async def test_a_value_with_quotes_stays_a_value(provider: Prometheus) -> None:
 
 async def test_an_address_where_nobody_listens_is_a_provider_error() -> None:
     async with httpx.AsyncClient() as http:
-        provider = Prometheus(http, f"http://127.0.0.1:{free_port()}", timeout=2, concurrency=1)
+        provider = Prometheus(http, f"http://127.0.0.1:{free_port()}", timeout=2)
         with pytest.raises(ProviderError, match="Prometheus is not reachable"):
             await provider.samples(REQUESTS, now_ms(), 5_000)

@@ -101,7 +101,7 @@ async def reached(tmp_path: Path) -> AsyncIterator[Made]:
             provider = read_providers(file)["main"]
             http = client(provider, connections=4, timeout=5)
             stack.push_async_callback(http.aclose)
-            return Prometheus(http, str(provider.url), timeout=5, concurrency=4)
+            return Prometheus(http, str(provider.url), timeout=5)
 
         yield make
 

@@ -31,7 +31,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.fixture
 async def provider(world: World) -> AsyncIterator[Prometheus]:
     async with httpx.AsyncClient() as http:
-        yield Prometheus(http, f"{world.url}/prometheus", timeout=0.5, concurrency=1)
+        yield Prometheus(http, f"{world.url}/prometheus", timeout=0.5)
     world.heal()
 
 
@@ -57,7 +57,7 @@ async def test_a_provider_that_never_answers_is_not_waited_for_longer_than_its_t
     server = await asyncio.start_server(lambda reader, writer: asyncio.sleep(60), "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()
     async with server, httpx.AsyncClient() as http:
-        provider = Prometheus(http, f"http://{host}:{port}", timeout=0.2, concurrency=1)
+        provider = Prometheus(http, f"http://{host}:{port}", timeout=0.2)
         with pytest.raises(ProviderError, match=r"did not answer within 0\.2 s"):
             await provider.samples(REQUESTS, now_ms(), 2_000)
         server.close()
@@ -106,7 +106,7 @@ async def test_values_that_are_no_numbers_are_not_counted() -> None:
 
 async def test_the_password_in_a_providers_address_is_in_no_sentence() -> None:
     async with httpx.AsyncClient() as http:
-        away = Prometheus(http, f"http://reader:planted@127.0.0.1:{free_port()}", timeout=1, concurrency=1)
+        away = Prometheus(http, f"http://reader:planted@127.0.0.1:{free_port()}", timeout=1)
         with pytest.raises(ProviderError, match="not reachable") as refused:
             await away.samples(Selector.parse("up"), 1, 1)
     assert "planted" not in str(refused.value)

@@ -110,7 +110,7 @@ async def test_looks_at_the_past_tile_each_stage_as_a_collector_would_have_done(
     rule = plan(metrics=(ERRORS,), stages=(stage(5, 0), stage(50, 2)), interval=5.0)
     spans = [Span(5, BEGIN, BEGIN + 60_000), Span(50, BEGIN + 60_000, BEGIN + 100_000)]
     moments: list[int] = []
-    found = await taken(rule, RUN, spans, Past(), moments.append)
+    found = await taken(rule, RUN, spans, Past(), 10.0, moments.append)
     assert moments[-1] == BEGIN + 100_000
     assert [look.follows for look in found] == [0, *(look.end for look in found[:-1])]
     assert {pod.name: pod.arm for pod in found[0].pods} == {"checkout-new-1": "canary", "checkout-old-1": "stable"}

@@ -111,7 +111,7 @@ def provider_of(http: httpx.AsyncClient, text: str) -> Prometheus:
     """By an address, or the first of name=address,..."""
     first = text.split(",")[0]
     name, equals, url = first.partition("=")
-    return Prometheus(http, url if equals and "://" not in name else first, timeout=10.0, concurrency=4)
+    return Prometheus(http, url if equals and "://" not in name else first, timeout=10.0)
 
 
 def _table(found: Sequence[Check]) -> Table:

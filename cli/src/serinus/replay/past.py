@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 
 import httpx
 from prometheus_client import CollectorRegistry
-from serinus_collector.adapters.prometheus import Prometheus
+from serinus_collector.adapters.prometheus import GRACE_SECONDS, Prometheus
 from serinus_collector.domain.look import RunState
 from serinus_collector.domain.series import scrape_interval
+from serinus_collector.service_layer.fair_slots import FairSlots
 from serinus_collector.service_layer.ports import Commit, Lease, Provider
 from serinus_collector.service_layer.take_look import LookTaker, Telemetry
 from serinus_contracts import (
@@ -22,6 +23,7 @@ from serinus_contracts import (
 )
 from serinus_contracts.base import Millis
 
+QUERIES_AT_ONCE = 8
 POD_STEP_MS = 60_000
 NEWEST_MS = 300_000
 
@@ -65,17 +67,29 @@ async def looks(
 ) -> list[MetricsCollected]:
     """The looks that a collector would have taken. Raises ProviderError if the Prometheus does not answer at all."""
     async with httpx.AsyncClient(follow_redirects=False) as http:
-        provider = Prometheus(http, url, timeout=timeout, concurrency=8)
-        return await taken(plan, run, spans, provider, tell)
+        provider = Prometheus(http, url, timeout=timeout)
+        return await taken(plan, run, spans, provider, timeout, tell)
 
 
 async def taken(
-    plan: AnalysisPlan, run: Run, spans: Sequence[Span], provider: Provider, tell: Callable[[Millis], None]
+    plan: AnalysisPlan,
+    run: Run,
+    spans: Sequence[Span],
+    provider: Provider,
+    timeout: float,
+    tell: Callable[[Millis], None],
 ) -> list[MetricsCollected]:
-    """`looks`, of any provider."""
+    """`looks`, of any provider; `timeout` in seconds is for one query."""
     pods, scrape_ms = await _known(plan, spans, provider)
     registry = OneRun(RunState(_observed(plan, run, 0, spans[0], pods), spans[0].end, scrape_ms=scrape_ms), plan)
-    taker = LookTaker(registry, {plan.provider: provider}, Telemetry(CollectorRegistry()), 0)
+    taker = LookTaker(
+        registry,
+        {plan.provider: provider},
+        {plan.provider: FairSlots(QUERIES_AT_ONCE)},
+        Telemetry(CollectorRegistry()),
+        0,
+        timeout + GRACE_SECONDS,
+    )
     interval = max(round(plan.interval * 1000), 1)
     for number, span in enumerate(spans):
         observed = _observed(plan, run, number, span, pods)

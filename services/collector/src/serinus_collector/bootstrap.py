@@ -10,9 +10,10 @@ from serinus_runtime.service import Service
 from serinus_runtime.streams import ensure_group
 
 from serinus_collector.adapters.access import client as reach
-from serinus_collector.adapters.prometheus import Prometheus
+from serinus_collector.adapters.prometheus import GRACE_SECONDS, Prometheus
 from serinus_collector.adapters.registry import RedisRegistry
 from serinus_collector.service_layer.dispatch import Dispatcher
+from serinus_collector.service_layer.fair_slots import FairSlots
 from serinus_collector.service_layer.take_look import LookTaker, Telemetry
 from serinus_collector.settings import CollectorSettings
 
@@ -28,7 +29,7 @@ async def collect(service: Service, settings: CollectorSettings) -> None:
         providers = {}
         for name, provider in settings.reached.items():
             http = await stack.enter_async_context(reach(provider, connections=most + 2, timeout=timeout))
-            providers[name] = Prometheus(http, str(provider.url), timeout=timeout, concurrency=most)
+            providers[name] = Prometheus(http, str(provider.url), timeout=timeout)
         registry = RedisRegistry(
             client,
             settings.keys,
@@ -37,7 +38,10 @@ async def collect(service: Service, settings: CollectorSettings) -> None:
             allowance_ms=allowance_ms,
             most_entries=settings.stream_maxlen,
         )
-        taker = LookTaker(registry, providers, Telemetry(service.registry), allowance_ms)
+        slots = {name: FairSlots(most) for name in providers}
+        taker = LookTaker(
+            registry, providers, slots, Telemetry(service.registry), allowance_ms, timeout + GRACE_SECONDS
+        )
         dispatcher = Dispatcher(registry, taker, settings.concurrency)
         snapshots = settings.keys.stream("snapshots")
 

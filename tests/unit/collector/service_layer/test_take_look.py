@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from serinus_collector.domain.look import RunState, next_due
 from serinus_collector.domain.native import Histogram
 from serinus_collector.domain.series import Series
+from serinus_collector.service_layer.fair_slots import FairSlots
 from serinus_collector.service_layer.ports import Answer, Commit, Lease, ProviderError, Values
 from serinus_collector.service_layer.take_look import LookTaker, Telemetry
 from serinus_contracts import AnalysisPlan, Distribution, Matcher, MetricsCollected, PlanMetric, Proportion, Selector
@@ -85,7 +86,9 @@ class FakeProvider:
 def world(provider: FakeProvider, **changes: object) -> tuple[FakeRegistry, LookTaker]:
     state = RunState(observed=observed(), weight_constant_until=STARTED + 10**9, scrape_ms=500)
     registry = FakeRegistry(replace(state, **changes), plan(metrics=(ERRORS, LATENCY)))  # type: ignore[arg-type]
-    return registry, LookTaker(registry, {"main": provider}, Telemetry(CollectorRegistry()), 0)
+    return registry, LookTaker(
+        registry, {"main": provider}, {"main": FairSlots(4)}, Telemetry(CollectorRegistry()), 0, 5.0
+    )
 
 
 def with_past(metric: PlanMetric) -> PlanMetric:

@@ -2,69 +2,73 @@
 
 import asyncio
 import math
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeVar
 
 import httpx
 import orjson
 from serinus_contracts import Selector
 from serinus_contracts.base import Millis
 
+from serinus_collector.adapters.bodies import read_body
 from serinus_collector.domain.native import Bucket, Histogram
 from serinus_collector.domain.series import Series
 from serinus_collector.service_layer.ports import Answer, ProviderError, Values
 
-MOST_BYTES = 64 * 1024 * 1024
+MAX_VALUES = 1000
+# A larger answer takes longer than other snapshots are to wait, and many times its bytes: elsewhere, and one at a time.
+SMALL_BYTES = 256 * 1024
 # For a Prometheus that gives up when we would, to say so.
 GRACE_SECONDS = 1.0
 
+A = TypeVar("A", Answer, Values)
+
 
 class Prometheus:
-    """Raw samples by instant queries on range selectors; at most `concurrency` at once, redirects not followed."""
+    """Raw samples by instant queries on range selectors; each may take `timeout` seconds; no redirects."""
 
-    def __init__(self, client: httpx.AsyncClient, url: str, *, timeout: float, concurrency: int) -> None:
+    def __init__(self, client: httpx.AsyncClient, url: str, *, timeout: float) -> None:
         self._client = client
         self._url = url.rstrip("/") + "/api/v1/query"
         self._timeout = timeout
-        self._slots = asyncio.Semaphore(concurrency)
+        self._large = asyncio.Lock()
 
     async def samples(self, selector: Selector, end: Millis, reach_ms: int) -> Answer:
-        data, warnings = await self._query(f"{selector}[{reach_ms}ms]", end)
-        return _answer(data, warnings)
+        return await self._parsed(*await self._query(f"{selector}[{reach_ms}ms]", end), _answer)
 
     async def sums(self, selector: Selector, by: Sequence[str], end: Millis, reach_ms: int, step_ms: int) -> Answer:
         # Since Prometheus 3 a range does not hold its own beginning: one millisecond more, and all versions do.
         query = f"sum by ({','.join(by)}) ({selector})[{reach_ms + 1}ms:{step_ms}ms]"
         try:
             async with asyncio.timeout(self._timeout):
-                data, warnings = await self._query(query, end)
-                return await asyncio.to_thread(_answer, data, warnings)
+                return await self._parsed(*await self._query(query, end), _answer)
         except TimeoutError:
             raise ProviderError(f"Prometheus did not answer within {self._timeout:g} s") from None
 
     async def values(self, query: str, at: Millis) -> Values:
-        data, warnings = await self._query(query, at)
-        return _values(data, warnings)
+        return await self._parsed(*await self._query(query, at), _values)
 
-    async def _query(self, query: str, at: Millis) -> tuple[Any, Sequence[str]]:
+    async def _parsed(self, status: int, body: bytes, parse: Callable[[Any, Sequence[str]], A]) -> A:
+        if len(body) <= SMALL_BYTES:
+            return parse(*read(status, body))
+        async with self._large:
+            return await asyncio.to_thread(lambda: parse(*read(status, body)))
+
+    async def _query(self, query: str, at: Millis) -> tuple[int, bytes]:
         form = {"query": query, "time": f"{at / 1000:.3f}", "timeout": f"{self._timeout:g}s"}
-        async with self._slots:
-            status, body = await self._post(form)
-        return read(status, body)
+        return await self._post(form)
 
     async def _post(self, form: dict[str, str]) -> tuple[int, bytes]:
         try:
             # httpx counts each read for itself, and its timeout knows nothing of fetching a token.
             async with (
                 asyncio.timeout(self._timeout + GRACE_SECONDS),
-                self._client.stream("POST", self._url, data=form, timeout=self._timeout) as response,
+                self._client.stream(
+                    "POST", self._url, data=form, timeout=self._timeout, headers={"Accept-Encoding": "gzip"}
+                ) as response,
             ):
-                body = bytearray()
-                async for chunk in response.aiter_bytes():
-                    body += chunk
-                    if len(body) > MOST_BYTES:
-                        raise ProviderError(f"Prometheus answered with more than {MOST_BYTES >> 20} MiB")
-                return response.status_code, bytes(body)
+                body = await read_body(response.aiter_raw(), response.headers.get("Content-Encoding", ""))
+                return response.status_code, body
         except (httpx.TimeoutException, TimeoutError):
             raise ProviderError(f"Prometheus did not answer within {self._timeout:g} s") from None
         except httpx.HTTPError as error:
@@ -110,6 +114,10 @@ def _values(data: Any, warnings: Sequence[str]) -> Values:
             return Values([_value(data["result"][1])], False, warnings)
         if data["resultType"] != "vector":
             raise ProviderError(f"the query gives a {data['resultType']}, expected a vector or a number")
+        if len(data["result"]) > MAX_VALUES:
+            raise ProviderError(
+                f"the query gives {len(data['result']):,} values, at most {MAX_VALUES:,} are compared: aggregate it"
+            )
         return Values([_value(item["value"][1]) for item in data["result"]], True, warnings)
     except (TypeError, KeyError, ValueError, IndexError) as error:
         raise ProviderError(f"Prometheus' answer has an unknown form: {type(error).__name__}: {error}") from None

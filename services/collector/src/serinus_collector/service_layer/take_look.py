@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -26,6 +26,7 @@ from serinus_collector.domain.look import RunState, far_reach_ms, look_end, next
 from serinus_collector.domain.measure import blank, measure
 from serinus_collector.domain.native import classic, counters
 from serinus_collector.domain.series import Series, scrape_interval, with_pods
+from serinus_collector.service_layer.fair_slots import FairSlots
 from serinus_collector.service_layer.ports import Answer, Commit, Lease, Provider, ProviderError, Registry
 
 logger = logging.getLogger(__name__)
@@ -62,12 +63,17 @@ class Telemetry:
 
 @dataclass(frozen=True)
 class LookTaker:
-    """Takes looks; `providers` by the name that a plan uses."""
+    """Takes looks; `providers` and the `slots` of each by the name that a plan uses.
+
+    A query may take `query_timeout_seconds`, the wait for a slot counted in.
+    """
 
     registry: Registry
     providers: Mapping[str, Provider]
+    slots: Mapping[str, FairSlots]
     telemetry: Telemetry
     allowance_ms: int
+    query_timeout_seconds: float
 
     async def take(self, lease: Lease) -> Commit | None:
         """One look at the leased run; None if there was nothing that may be looked at."""
@@ -139,7 +145,8 @@ class LookTaker:
             known = ", ".join(self.providers) or "none"
             return blank(metric, "error", f"provider {plan.provider!r} is not configured, known: {known}"), None
         if isinstance(metric.source, Queried):
-            return await self._ask(provider, plan.provider, metric.source, end), None
+            namespace = state.observed.run.namespace
+            return await self._ask(provider, plan.provider, namespace, metric.source, end), None
         assert window is not None
         pods = {pod.name: (pod.arm, pod.started) for pod in state.observed.pods}
         try:
@@ -161,16 +168,18 @@ class LookTaker:
         if state.follows or provider is None:
             return {}
         end = past.last_edge(state.observed.stage_started)
-        found = await asyncio.gather(*(self._past(provider, plan, metric, end) for metric in plan.metrics))
+        found = await asyncio.gather(*(self._past(provider, state, plan, metric, end) for metric in plan.metrics))
         return {metric.name: one for metric, one in zip(plan.metrics, found, strict=True) if one}
 
-    async def _past(self, provider: Provider, plan: AnalysisPlan, metric: PlanMetric, end: Millis) -> History | None:
+    async def _past(
+        self, provider: Provider, state: RunState, plan: AnalysisPlan, metric: PlanMetric, end: Millis
+    ) -> History | None:
         selector = past.selector(metric)
         if selector is None:
             return None
         by, reach = past.summed_by(plan, metric), past.BLOCKS * past.BLOCK_MS
         try:
-            with self.telemetry.query(plan.provider):
+            async with self._asking(plan.provider, state.observed.run.namespace):
                 answer = await provider.sums(selector, by, end, reach, past.BLOCK_MS)
         except ProviderError as error:
             logger.warning("no history of %s, its noise will be assumed: %s", metric.name, error)
@@ -181,10 +190,10 @@ class LookTaker:
         # A day of many pods takes a while to count; other looks go on meanwhile.
         return await asyncio.to_thread(past.history, plan, metric, answer.series, end)
 
-    async def _ask(self, provider: Provider, name: str, source: Queried, end: Millis) -> Scalar:
+    async def _ask(self, provider: Provider, name: str, namespace: str, source: Queried, end: Millis) -> Scalar:
         """A query that knows its arms and its window itself."""
         try:
-            with self.telemetry.query(name):
+            async with self._asking(name, namespace):
                 found = await provider.values(source.query, end)
         except ProviderError as error:
             return Scalar(status="error", detail=str(error), query=source.query)
@@ -203,22 +212,35 @@ class LookTaker:
         pods: Mapping[str, Millis | None],
     ) -> Answer:
         """One query as a rule; a second that reaches further back where a series' base lies behind a gap."""
-        answer = await self._timed(provider, plan, metric, window.end, reach_ms(window, state.scrape_ms))
+        answer = await self._timed(provider, state, plan, metric, window.end, reach_ms(window, state.scrape_ms))
         if all(one.times[0] <= window.begin for one in answer.series):
             return answer
         ours = [one for one in answer.series if plan.arm(one.labels, metric)]
         found = processes(ours, pods)
         if all(knows_base(one, found[one.target], window) for one in ours):
             return answer
-        return await self._timed(provider, plan, metric, window.end, far_reach_ms(window))
+        return await self._timed(provider, state, plan, metric, window.end, far_reach_ms(window))
 
     async def _timed(
-        self, provider: Provider, plan: AnalysisPlan, metric: PlanMetric, end: Millis, reach: int
+        self, provider: Provider, state: RunState, plan: AnalysisPlan, metric: PlanMetric, end: Millis, reach: int
     ) -> Answer:
         assert not isinstance(metric.source, Queried)
-        with self.telemetry.query(plan.provider):
+        async with self._asking(plan.provider, state.observed.run.namespace):
             answer = await provider.samples(metric.source.query, end, reach)
         return replace(answer, series=counted(plan, metric, answer))
+
+    @asynccontextmanager
+    async def _asking(self, provider: str, namespace: str) -> AsyncIterator[None]:
+        """One query of a namespace, as soon as it is its turn. Raises ProviderError when its time is over."""
+        limit, slot = self.query_timeout_seconds, False
+        try:
+            async with asyncio.timeout(limit), self.slots[provider].held(namespace):
+                slot = True
+                with self.telemetry.query(provider):
+                    yield
+        except TimeoutError:
+            why = "did not answer" if slot else f"had no query slot free for namespace {namespace}"
+            raise ProviderError(f"provider {provider} {why} within {limit:g} s") from None
 
 
 def counted(plan: AnalysisPlan, metric: PlanMetric, answer: Answer) -> Sequence[Series]:

@@ -1,0 +1,58 @@
+"""Query slots of one provider, shared between namespaces: whose queries are slow waits for itself first."""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+
+class FairSlots:
+    """At most `total` queries at once. One namespace holds at most three quarters of them, so that another finds one
+    free; where several wait, the one that holds the fewest goes first, and within it who came first."""
+
+    def __init__(self, total: int) -> None:
+        self._free = total
+        self._max_each = max(1, total - max(1, total // 4))
+        self._held: Counter[str] = Counter()
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+
+    @asynccontextmanager
+    async def held(self, namespace: str) -> AsyncIterator[None]:
+        """Hold a slot, waiting for one if need be; a caller that gives up waiting loses its place."""
+        await self._acquire(namespace)
+        try:
+            yield
+        finally:
+            self._release(namespace)
+
+    async def _acquire(self, namespace: str) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(namespace, deque()).append(turn)
+        self._serve()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._release(namespace)
+            raise
+
+    def _release(self, namespace: str) -> None:
+        self._free += 1
+        self._held[namespace] -= 1
+        if not self._held[namespace]:
+            del self._held[namespace]
+        self._serve()
+
+    def _serve(self) -> None:
+        while self._free:
+            for queue in self._waiting.values():
+                while queue and queue[0].done():  # gave up
+                    queue.popleft()
+            self._waiting = {name: queue for name, queue in self._waiting.items() if queue}
+            ready = [name for name in self._waiting if self._held[name] < self._max_each]
+            if not ready:
+                return
+            name = min(ready, key=self._held.__getitem__)
+            self._waiting[name].popleft().set_result(None)
+            self._held[name] += 1
+            self._free -= 1
