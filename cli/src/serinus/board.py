@@ -52,7 +52,7 @@ class Board(Protocol):
         """None if nothing is kept of the run; its verdict has the newest descriptions."""
         ...
 
-    async def send(self, card: Card, verb: Verb, reason: str, change: Mapping[str, Any]) -> str:
+    async def send(self, card: Card, verb: Verb, reason: str, change: Mapping[str, Any], *, force: bool = False) -> str:
         """Ask for something; the decision whose cause is the id that this gives answers it."""
         ...
 

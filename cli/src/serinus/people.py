@@ -43,7 +43,19 @@ def _command(verb: Verb) -> Callable[..., None]:
 
 
 approve, hold, resume = _command("approve"), _command("hold"), _command("resume")
-advance, abort, retry = _command("advance"), _command("abort"), _command("retry")
+abort, retry = _command("abort"), _command("retry")
+
+
+def advance(
+    rollout: Rollout,
+    source: Source,
+    output: Output,
+    reason: Reason = "",
+    cluster: Cluster = None,
+    timeout: Patience = 20.0,
+    force: Annotated[bool, typer.Option("--force", help="Also before anything was evaluated at this weight.")] = False,
+) -> None:
+    with_board(source, lambda board: ask(board, "advance", rollout, reason, {}, cluster, timeout, output, force=force))
 
 
 def override(
@@ -79,6 +91,8 @@ async def ask(
     cluster: str | None,
     timeout: float,
     output: Output,
+    *,
+    force: bool = False,
 ) -> None:
     """Send a command and wait for the decision that answers it.
 
@@ -86,22 +100,23 @@ async def ask(
     """
     await board.load()
     card = find(board, rollout, cluster, aborted=verb == "retry")
-    answer = await _answer(board, await board.send(card, verb, reason, change), timeout)
+    answer = await _answer(board, await board.send(card, verb, reason, change, force=force), timeout)
     if answer is None:
         where = card.observed.run.cluster
         fail(f"no answer within {timeout:g} s: is a controller running for cluster {where}?", INCONCLUSIVE)
     if output.data:
         output.document(answer.model_dump(mode="json", exclude_none=True))
     else:
-        typer.echo(f"{_word(answer)}: {answer.detail}")
+        typer.echo(f"{card.observed.run.rollout}: {_said(answer)}")
     if answer.action == "refused" or answer.state == "failed":
         raise typer.Exit(1)
 
 
-def _word(answer: DecisionTaken) -> str:
+def _said(answer: DecisionTaken) -> str:
+    """What came of it."""
     if answer.action == "refused":
-        return "refused"
-    return "done" if answer.state == "confirmed" else answer.state
+        return f"{answer.asked or 'command'} refused: {answer.detail}"
+    return answer.detail if answer.state == "confirmed" else f"{answer.state}: {answer.detail}"
 
 
 def find(board: Board, rollout: str, cluster: str | None, *, aborted: bool = False) -> Card:

@@ -201,6 +201,15 @@ async def test_what_a_person_asks_for_is_a_command_and_its_answer_is_not_missed(
     assert await told(board, DecisionTaken) == decided(RUN, name)
 
 
+async def test_an_advance_is_forced_where_that_is_said(
+    board: Board, teller: Teller, one: Served, client: Client, keys: Keys
+) -> None:
+    await teller.live(stage_started=await teller.now())
+    await loaded(board, one, RUN)
+    await board.send(board.cards[RUN.id], "advance", "", {}, force=True)
+    assert (await sent(client, keys)).force
+
+
 async def test_who_asks_a_console_is_verified_or_refused(
     teller: Teller, one: Served, redis_url: str, keys: Keys, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

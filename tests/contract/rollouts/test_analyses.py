@@ -100,7 +100,7 @@ async def test_an_inconclusive_analysis_is_no_gate_so_neither_verdict_nor_person
     """Ending that pause would only repeat the analysis."""
     name, seen = await inconclusive(cluster, asked)
     assert (seen.step, seen.phase, seen.at_gate) == (1, "Paused", False)
-    assert forced(situation(seen), "c", "alice", "") is None
+    assert forced(situation(seen), "c", "alice") is None
     asked.verdict = "proceed"
     await cluster.promote_by_hand(name)
     assert (await cluster.at_gate(name, 2)).step == 2

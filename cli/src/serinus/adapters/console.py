@@ -147,9 +147,11 @@ class ConsoleBoard:
         seen = await self._get(f"/v1/runs/{run}", missing=True)
         return with_descriptions(found, _read(RunDocument, seen).last_described if seen else None)
 
-    async def send(self, card: Card, verb: Verb, reason: str, change: Mapping[str, Any]) -> str:
+    async def send(self, card: Card, verb: Verb, reason: str, change: Mapping[str, Any], *, force: bool = False) -> str:
         """The actor is who the console finds the token to belong to."""
         body: dict[str, Any] = {"verb": verb, "step": card.observed.step, "reason": reason, "change": dict(change)}
+        # Left out where it says nothing: an older console refuses what it does not know.
+        body |= {"force": True} if force else {}
         answer = await self._checked(await self.http.post(f"/v1/runs/{card.id}/commands", json=body))
         return str(answer["command"]["id"])
 

@@ -146,7 +146,7 @@ class Streams:
         told = await self.events(VerdictReached, run, lambda one: one.described, since=found.began)
         return with_descriptions(found, told[0] if told and told[0].described else None)
 
-    async def send(self, card: Card, verb: Verb, reason: str, change: Mapping[str, Any]) -> str:
+    async def send(self, card: Card, verb: Verb, reason: str, change: Mapping[str, Any], *, force: bool = False) -> str:
         """The actor is who the operating system says, and marked unverified."""
         now = await self._clock()
         command = CommandIssued(
@@ -158,6 +158,7 @@ class Streams:
             actor=f"{getpass.getuser()}@{socket.gethostname()}",
             reason=reason,
             change=dict(change),
+            force=force,
         )
         entry: dict[Any, Any] = dict(to_entry(seal(command, source=SOURCE, now=now)))
         await self.client.xadd(self.keys.stream("commands"), entry, maxlen=MOST_COMMANDS, approximate=True)

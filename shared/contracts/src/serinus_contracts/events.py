@@ -316,7 +316,9 @@ class VerdictReached(Event):
         return super().flat() | {"end": str(self.end), "verdict": self.verdict, "reason": self.reason}
 
 
-Action = Literal["advance", "promote", "abort", "hold", "await_approval", "retry", "override", "refused"]
+Action = Literal["advance", "promote", "abort", "hold", "await_approval", "retry", "override", "recorded", "refused"]
+"""recorded: what a person asked for was written down, and nothing followed from it yet."""
+Verb = Literal["approve", "advance", "abort", "hold", "resume", "retry", "override"]
 State = Literal["intended", "confirmed", "failed"]
 
 
@@ -333,13 +335,25 @@ class DecisionTaken(Event):
     action: Action = Field(description="what was decided")
     cause: str = Field(description="id of the verdict or command, or the name of a rule such as no-verdict")
     actor: str = Field("serinus", description="who: serinus, or the person whose command it was")
-    detail: str = Field(description="for people: why")
+    asked: Verb | None = Field(None, description="what a person asked for, if this answers a command")
+    reason: str = Field("", description="of the command, in the person's words")
+    detail: str = Field(description="for people: what came of it, or why it was decided")
     mode: Mode = Field(description="of the policy")
     state: State = Field(description="whether it was done")
     patch: tuple[dict[str, JsonValue], ...] = Field((), description="JSON patch that was sent, or would have been")
     before: dict[str, JsonValue] = Field({}, description="the Rollout before: version, phase, step, weight")
     after: dict[str, JsonValue] = Field({}, description="the same, as it was read back")
     decided: Millis = Field(description="when")
+
+    @property
+    def request(self) -> str:
+        """Such as: abort by alice (customers complain). Empty if nobody asked."""
+        return requested(self.asked, self.actor, self.reason) if self.asked else ""
+
+    @property
+    def sentence(self) -> str:
+        """Who asked for what and why, and what came of it."""
+        return f"{self.request}: {self.detail}" if self.request else self.detail
 
     def event_id(self) -> str:
         return f"{self.run.id}:{self.step}:{self.action}:{self.cause}"
@@ -348,7 +362,9 @@ class DecisionTaken(Event):
         return super().flat() | {"action": self.action, "state": self.state}
 
 
-Verb = Literal["approve", "advance", "abort", "hold", "resume", "retry", "override"]
+def requested(verb: Verb, actor: str, reason: str) -> str:
+    """What a person asked for, in a few words."""
+    return f"{verb} by {actor}" + (f" ({reason})" if reason else "")
 
 
 class CommandIssued(Event):
@@ -365,6 +381,7 @@ class CommandIssued(Event):
     groups: tuple[str, ...] = Field((), description="of the actor, where they were authenticated")
     reason: str = Field("", description="in the person's words")
     change: dict[str, JsonValue] = Field({}, description="override: JSON merge patch of the policy's spec")
+    force: bool = Field(False, description="advance: also before anything was evaluated at the present weight")
 
     def event_id(self) -> str:
         return self.id

@@ -153,7 +153,7 @@ def _why(outcome: Outcome | None, decisions: Sequence[DecisionTaken], last: Verd
         return last.sentence if last else "not judged yet"
     if outcome in _ACTS:
         done = [one for one in decisions if one.action == _ACTS[outcome] and one.state == "confirmed"]
-        return done[-1].detail if done else f"{outcome} by somebody else, not by Serinus"
+        return done[-1].sentence if done else f"{outcome} by somebody else, not by Serinus"
     if outcome == "deleted":
         return "the Rollout was deleted, or is not watched any more"
     return "another revision or attempt took its place"

@@ -40,6 +40,7 @@ def one(event: Event) -> Cause:
         (decision(action="await_approval"), ["approval_needed"]),
         (decision(action="hold", detail="settling"), []),
         (decision(action="hold", detail="held by alice: look at the logs first"), ["held"]),
+        (decision(action="recorded", detail="recorded; the gate stays closed: no data"), []),
         (decision(action="hold", cause="no-verdict since 5", detail="no verdict for 3 looks"), ["cannot_judge"]),
         (observed(outcome="promoted"), ["promoted"]),
         (observed(outcome="aborted"), ["aborted"]),

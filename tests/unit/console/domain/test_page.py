@@ -136,15 +136,33 @@ def test_the_audit_trail_names_who_asked_and_what_nobody_has_answered() -> None:
     asked = command("abort", actor="alice", verified=True, reason="bad")
     story.take(asked)
     pending, *_ = page.audit(story, NOW)
-    assert (pending.who, pending.what, pending.detail, pending.pending) == ("alice", "abort asked for", "bad", True)
+    assert (pending.who, pending.what, pending.reason, pending.pending) == ("alice", "abort asked for", "bad", True)
     story.take(decided("abort", asked.id))
     story.take(decided("hold", detail="before_minimum", decided=8))
     done, routine = page.audit(story, NOW)
     assert (done.who, done.verified, done.what, done.pending) == ("alice", True, "abort", False)
-    assert (routine.routine, routine.detail) == (True, "before minimum")
+    assert (routine.routine, routine.effect) == (True, "before minimum")
 
 
 def test_a_command_that_expired_unanswered_says_so() -> None:
     story = Story(CARD)
     story.take(command("abort"))
-    assert page.audit(story, 3_000_000)[0].detail == "expired: nobody answered"
+    assert page.audit(story, 3_000_000)[0].effect == "expired: nobody answered"
+
+
+@pytest.mark.parametrize(
+    ("verb", "action", "detail", "effect"),
+    [
+        ("approve", "recorded", "recorded; the gate stays closed: no data", "recorded; the gate stays closed: no data"),
+        ("resume", "recorded", "resumed; the gate stays closed: no data", "resumed; the gate stays closed: no data"),
+        ("advance", "refused", "nothing was evaluated yet", "refused: nothing was evaluated yet"),
+        ("advance", "advance", "5 % to 25 %", "5 % to 25 %"),
+    ],
+)
+def test_the_audit_trail_has_the_verb_that_was_asked_and_its_effect_apart(
+    verb: Any, action: Action, detail: str, effect: str
+) -> None:
+    story = Story(CARD)
+    story.take(decided(action, asked=verb, actor="alice", reason="looks good", detail=detail))
+    (line,) = page.audit(story, NOW)
+    assert (line.what, line.who, line.reason, line.effect) == (verb, "alice", "looks good", effect)

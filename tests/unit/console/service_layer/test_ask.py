@@ -1,12 +1,22 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from serinus_console.domain.card import Card
+from serinus_console.domain.state import unevaluated
 from serinus_console.service_layer.ask import NotNowError, command, sendable
 from serinus_console.service_layer.ports import Person
+from serinus_contracts import VerdictReached
 from serinus_contracts.events import Verb
+from serinus_controller.domain.decide import Situation
+from serinus_controller.domain.decide import unevaluated as controllers
+from serinus_controller.domain.rollout import view
 
-from tests.support import observed, plan
+from tests.support import RUN, observed, plan, verdict
+from tests.unit.controller.rollouts import document
+
+NOW = 1_012_000
 
 
 @pytest.mark.parametrize(
@@ -24,12 +34,36 @@ def test_what_the_controller_would_refuse_is_not_sent(
     verb: Verb, seen: dict[str, Any], step: int | None, change: dict[str, Any], why: str
 ) -> None:
     with pytest.raises(NotNowError, match=why):
-        sendable(Card(observed(**seen), plan()), verb, step, change)
+        sendable(Card(observed(**seen), plan(), verdict()), verb, step, change, NOW)
 
 
 @pytest.mark.parametrize(("verb", "seen"), [("abort", {}), ("advance", {}), ("retry", {"outcome": "aborted"})])
 def test_what_can_be_done_is_sent(verb: Verb, seen: dict[str, Any]) -> None:
-    sendable(Card(observed(**seen), plan()), verb, 1, {})
+    sendable(Card(observed(**seen), plan(), verdict()), verb, 1, {}, NOW)
+
+
+def test_an_advance_before_the_first_verdict_at_the_weight_must_be_forced() -> None:
+    fresh = Card(observed(stage=1, set_weight=25), plan(), verdict())
+    with pytest.raises(NotNowError, match="nothing was evaluated at 25 % yet"):
+        sendable(fresh, "advance", 1, {}, NOW)
+    sendable(fresh, "advance", 1, {}, NOW, force=True)
+
+
+@given(
+    st.none()
+    | st.builds(
+        lambda reason, stage, started, end: verdict(reason=reason, stage=stage, stage_started=started, end=end),
+        st.sampled_from(["settling", "quiet", "no_data"]),
+        st.integers(0, 1),
+        st.sampled_from([1_000_000, 900_000]),
+        st.integers(900_000, 1_100_000),
+    ),
+    st.integers(1_000_000, 1_200_000),
+)
+def test_what_is_not_evaluated_yet_is_what_the_controller_calls_so(said: VerdictReached | None, now: int) -> None:
+    one = plan()
+    there = Situation(view(document()), RUN, one, 1_000_000)
+    assert unevaluated(Card(observed(), one, said), now) == controllers(there, said, now)
 
 
 def test_a_command_names_its_run_and_step_expires_and_carries_who_was_verified() -> None:

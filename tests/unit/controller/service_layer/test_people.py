@@ -9,11 +9,12 @@ from prometheus_client import CollectorRegistry
 from serinus_contracts import AnalysisPlan, CanaryPolicy, RolloutObserved
 from serinus_contracts.events import Verb
 from serinus_contracts.freeze import DAYS, FreezeRule
+from serinus_controller.domain.decide import Memory
 from serinus_controller.domain.rollout import RolloutView, view
 from serinus_controller.domain.runs import Attempt
 from serinus_controller.service_layer.act import Actor
 from serinus_controller.service_layer.fleet import Fleet, LiveRun
-from serinus_controller.service_layer.people import People, overridden
+from serinus_controller.service_layer.people import FORCE, People, overridden
 from serinus_controller.service_layer.ports import ClusterError
 from serinus_controller.service_layer.react import Reactor, Telemetry
 
@@ -114,7 +115,9 @@ async def test_an_approval_that_comes_before_the_verdict_is_kept_and_says_what_i
     waiting = verdict(verdict="hold", reason="before_minimum", sentence="hold: 10 s of at least 30 s at 5 %")
     await world.reactor.on_verdict(waiting, NOW)
     await world.say("approve", reason="looks good")
-    assert world.told()[-1][2] == "approve by alice (looks good): not yet, 10 s of at least 30 s at 5 %"
+    told = world.journal.told[-1]
+    assert (told.action, told.asked, told.reason) == ("recorded", "approve", "looks good")
+    assert told.detail == "recorded; the gate stays closed: 10 s of at least 30 s at 5 %"
     await world.reactor.on_verdict(verdict(end=1_011_000), NOW)
     await world.say("resume")
     assert world.rollout.weights == [25]
@@ -132,9 +135,52 @@ async def test_a_person_holds_and_resumes_a_run() -> None:
 
 async def test_a_person_advances_without_waiting_for_a_verdict_even_where_the_mode_would_not() -> None:
     world = World(plan(mode="shadow"))
-    await world.say("advance", reason="known issue")
+    await world.say("advance", reason="known issue", force=True)
     assert world.rollout.weights == [25]
-    assert world.told() == [("advance", "confirmed", "advance by alice (known issue)")]
+    assert world.told() == [("advance", "confirmed", "5 % to 25 %")]
+    assert world.journal.told[-1].sentence == "advance by alice (known issue): 5 % to 25 %"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [None, verdict(verdict="hold", reason="settling"), verdict(stage_started=900_000), verdict(stage=1)],
+)
+async def test_an_advance_before_anything_was_evaluated_at_the_weight_is_refused_unless_forced(said: Any) -> None:
+    world = World(plan(mode="shadow"))
+    if said:
+        await world.journal.remember(RUN, verdict=said)
+    await world.say("advance")
+    assert world.told() == [("refused", "confirmed", f"nothing was evaluated at 5 % yet: {FORCE}")]
+    await world.say("advance", force=True)
+    assert world.rollout.weights == [25]
+
+
+async def test_a_second_advance_a_moment_later_leads_no_further() -> None:
+    world = World()
+    await world.journal.remember(RUN, verdict=verdict(verdict="hold", reason="before_minimum"))
+    await world.say("advance")
+    assert world.rollout.state is not None
+    step = world.rollout.state["status"]["currentStepIndex"]
+    await world.say("advance", step=step)
+    assert world.rollout.weights == [25]
+    assert world.told()[-1][:2] == ("refused", "confirmed")
+
+
+async def test_where_evaluations_have_stopped_an_advance_need_not_be_forced() -> None:
+    world = World(plan(mode="shadow"))
+    await People(world.reactor).on_command(command("advance"), NOW + 60_000)
+    await asyncio.gather(*world.reactor._acts.values())
+    assert world.rollout.weights == [25]
+
+
+@pytest.mark.parametrize(("held", "done"), [("alice (lunch)", "resumed"), ("", "it was not on hold")])
+async def test_a_resume_that_opens_nothing_says_what_it_did(held: str, done: str) -> None:
+    world = World()
+    await world.journal.remember(RUN, verdict=verdict(verdict="hold", reason="no_data", sentence="hold: no data"))
+    await world.journal.keep(RUN, Memory(held=held))
+    await world.say("resume")
+    (told,) = world.journal.told
+    assert (told.action, told.asked, told.detail) == ("recorded", "resume", f"{done}; the gate stays closed: no data")
 
 
 FROZEN = plan(freeze=(FreezeRule(days=DAYS, reason="incident 7"),))
@@ -146,7 +192,7 @@ async def test_in_a_freeze_a_person_who_advances_must_say_why() -> None:
     ((action, _, detail),) = world.told()
     assert action == "refused"
     assert "incident 7; to go on all the same, say why" in detail
-    await world.say("advance", reason="fixes incident 7", id="01J0000000000000000000000B")
+    await world.say("advance", reason="fixes incident 7", id="01J0000000000000000000000B", force=True)
     assert world.rollout.weights == [25]
 
 
@@ -155,7 +201,7 @@ async def test_in_a_freeze_an_approval_is_kept_and_says_what_it_waits_for() -> N
     await world.reactor.on_verdict(verdict(), NOW)
     await world.say("approve")
     assert world.rollout.weights == []
-    assert "approve by alice: not yet, frozen until" in world.told()[-1][2]
+    assert "recorded; the gate stays closed: frozen until" in world.told()[-1][2]
 
 
 async def test_a_hold_that_comes_while_a_verdict_is_written_down_holds() -> None:
@@ -200,14 +246,15 @@ async def test_a_freeze_never_keeps_a_person_from_aborting() -> None:
 async def test_an_advance_of_a_rollout_that_does_not_wait_is_refused() -> None:
     world = World(state=document(status={"phase": "Progressing", "pauseConditions": None, "controllerPause": None}))
     await world.say("advance")
-    assert world.told() == [("refused", "confirmed", "advance by alice: the Rollout does not wait at a gate")]
+    assert world.told() == [("refused", "confirmed", "the Rollout does not wait at a gate")]
 
 
 async def test_a_person_may_abort_in_any_mode() -> None:
     world = World(plan(mode="shadow"))
     await world.say("abort", reason="customers complain")
     assert world.rollout.weights == [0]
-    assert world.told() == [("abort", "confirmed", "abort by alice (customers complain)")]
+    assert world.told() == [("abort", "confirmed", "5 % back to stable")]
+    assert world.journal.told[-1].sentence == "abort by alice (customers complain): 5 % back to stable"
 
 
 @pytest.mark.parametrize(("verb", "said", "weights"), [("abort", "abort", [0]), ("advance", "proceed", [25])])
@@ -240,7 +287,7 @@ async def test_a_hold_ends_an_advance_that_is_not_yet_carried_out() -> None:
     assert world.rollout.patches == []
     assert world.told() == [
         ("advance", "failed", "advance given up for hold by alice"),
-        ("hold", "confirmed", "hold by alice"),
+        ("hold", "confirmed", "on hold at 5 % until it is resumed"),
     ]
 
 
@@ -249,7 +296,7 @@ async def test_a_command_that_finds_another_act_under_way_is_answered() -> None:
     world.rollout.deaf = 10**6
     await world.reactor.on_verdict(verdict(), NOW)
     await People(world.reactor).on_command(command("advance"), NOW)
-    assert world.told() == [("refused", "confirmed", "advance by alice: advance by serinus is under way")]
+    assert world.told() == [("refused", "confirmed", "advance by serinus is under way")]
     await world.reactor.stop()
 
 
@@ -260,7 +307,7 @@ async def test_an_aborted_run_is_tried_again_once_however_often_the_command_come
     await world.fleet.see(view(world.rollout.state))
     await world.say("retry")
     assert world.rollout.state["status"]["abort"] is False
-    assert world.told() == [("retry", "confirmed", "retry by alice")]
+    assert world.told() == [("retry", "confirmed", "tried again, from its first step")]
     # Aborted once more: this is another attempt now, and the old command is not about it.
     world.rollout.state["status"].update(ABORTED)
     world.rollout.state["metadata"]["resourceVersion"] = "900"
@@ -339,9 +386,9 @@ def test_a_merge_patch_changes_what_it_names_and_removes_what_it_gives_as_null()
 @pytest.mark.parametrize(
     ("verb", "given", "why"),
     [
-        ("approve", {"expires": NOW - 1}, "approve by alice has expired"),
-        ("approve", {"step": 3}, "approve by alice is for step 3, the run is at 1"),
-        ("advance", {"step": 3}, "advance by alice is for step 3, the run is at 1"),
+        ("approve", {"expires": NOW - 1}, "it has expired"),
+        ("approve", {"step": 3}, "it is for step 3, the run is at 1"),
+        ("advance", {"step": 3}, "it is for step 3, the run is at 1"),
     ],
 )
 async def test_a_command_that_does_not_fit_is_refused_in_words(verb: Verb, given: dict[str, Any], why: str) -> None:
@@ -370,14 +417,14 @@ async def test_a_copy_of_a_hold_that_comes_after_the_resume_changes_nothing() ->
 @pytest.mark.parametrize("verb", ["advance", "abort"])
 async def test_a_copy_of_a_command_that_was_carried_out_is_not_answered_again(verb: Verb) -> None:
     world = World()
-    asked = command(verb, id="01J0000000000000000000000C")
+    asked = command(verb, id="01J0000000000000000000000C", force=True)
     await People(world.reactor).on_command(asked, NOW)
     await asyncio.gather(*world.reactor._acts.values())
     world.look()
     following = World(state=world.rollout.state)
     following.journal = following.reactor.journal = world.journal  # it comes again to the next leader
     await People(following.reactor).on_command(asked, NOW)
-    assert world.told() == [(verb, "confirmed", f"{verb} by alice")]
+    assert [(action, state) for action, state, _ in world.told()] == [(verb, "confirmed")]
 
 
 async def test_a_hold_that_comes_while_an_advance_is_written_down_is_kept() -> None:

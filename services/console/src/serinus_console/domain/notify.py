@@ -136,9 +136,9 @@ _UNJUDGED = "{}:metrics".format
 def _of_decision(event: DecisionTaken) -> Iterator[Cause]:
     step, when, said = event.step, event.decided, event.detail
     if event.action in ACTS and event.state == "failed":
-        yield _cause(event, "not_done", f"{step}:{event.action}", step, when, said)
+        yield _cause(event, "not_done", f"{step}:{event.action}", step, when, event.sentence)
     elif event.action == "abort" and event.state == "confirmed":
-        yield _cause(event, "aborted", "", step, when, f"{said} (by {event.actor})")
+        yield _cause(event, "aborted", "", step, when, event.request or f"{said} (by {event.actor})")
     elif event.action == "abort":
         yield _cause(event, "would_abort", "", step, when, said)
     elif event.action == "await_approval":
@@ -146,7 +146,7 @@ def _of_decision(event: DecisionTaken) -> Iterator[Cause]:
     elif event.action == "hold" and event.cause.startswith("no-verdict"):
         yield _cause(event, "cannot_judge", f"{step}:{event.cause}", step, when, said, by="controller")
     elif event.action == "hold" and said not in get_args(Reason):
-        yield _cause(event, "held", f"{step}:{said}", step, when, said, by="controller")
+        yield _cause(event, "held", f"{step}:{said}", step, when, event.sentence, by="controller")
 
 
 def _cause(

@@ -170,14 +170,16 @@ def findings(card: Card) -> Sequence[Finding]:
 
 
 class AuditLine(NamedTuple):
-    """Who did what, and why. `pending`: asked for, and not answered yet; `routine`: a hold by Serinus itself."""
+    """Who did or asked what, in whose words, and what came of it. `pending`: not answered yet; `routine`: a hold by
+    Serinus itself."""
 
     when: Millis
     who: str
     verified: bool
     what: str
     tone: str
-    detail: str
+    reason: str
+    effect: str
     pending: bool = False
     routine: bool = False
 
@@ -193,9 +195,9 @@ def audit(story: Story, now: Millis) -> list[AuditLine]:
         command = asked.get(one.cause)
         who = command.actor if command else one.actor
         verified = command.verified if command else one.actor == "serinus"
-        routine = one.action == "hold" and command is None
-        detail = words(one.detail) if routine else one.detail
-        lines.append(AuditLine(one.decided, who, verified, _what(one), _tone(one), detail, routine=routine))
+        routine = one.action == "hold" and command is None and one.asked is None
+        effect = words(one.detail) if routine else _effect(one)
+        lines.append(AuditLine(one.decided, who, verified, _what(one), _tone(one), one.reason, effect, routine=routine))
     waiting = [
         AuditLine(
             ULID.from_str(command.id).milliseconds,
@@ -203,7 +205,8 @@ def audit(story: Story, now: Millis) -> list[AuditLine]:
             command.verified,
             f"{command.verb} asked for",
             "warn",
-            command.reason or "waits for the controller" if command.expires > now else "expired: nobody answered",
+            command.reason,
+            "waits for the controller" if command.expires > now else "expired: nobody answered",
             True,
         )
         for command in reversed(story.pending)
@@ -212,8 +215,16 @@ def audit(story: Story, now: Millis) -> list[AuditLine]:
 
 
 def _what(one: DecisionTaken) -> str:
+    if one.asked:
+        return one.asked
     verb = words(one.action)
     return {"intended": f"would {verb}", "failed": f"{verb} failed"}.get(one.state, verb)
+
+
+def _effect(one: DecisionTaken) -> str:
+    """What came of it; a refusal, and what another verb led to, say so first."""
+    refused = one.asked and one.action == "refused"
+    return f"refused: {one.detail}" if refused else one.detail
 
 
 def _tone(one: DecisionTaken) -> str:

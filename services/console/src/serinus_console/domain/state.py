@@ -50,6 +50,16 @@ def state_of(card: Card, now: Millis) -> State:
     return State("hold", "■", "calm", 3)
 
 
+def unevaluated(card: Card, now: Millis) -> bool:
+    """Whether the first verdict at the present weight is still to come: the controller refuses an advance until then,
+    unless it is forced. Not where verdicts have stopped."""
+    seen, said = card.observed, card.verdict
+    if card.plan is None or seen.outcome:
+        return False
+    told = said is not None and (said.stage, said.stage_started) == (seen.stage, seen.stage_started)
+    return not (told and said and said.reason != "settling") and not is_stale(card, now)
+
+
 def is_stale(card: Card, now: Millis) -> bool:
     """Whether looks have stopped: the last verdict, or the start where there was none, is too old."""
     if card.observed.outcome or card.plan is None or card.observed.stage < 0:

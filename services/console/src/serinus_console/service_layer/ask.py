@@ -9,6 +9,7 @@ from serinus_contracts.events import Verb
 from ulid import ULID
 
 from serinus_console.domain.card import Card
+from serinus_console.domain.state import unevaluated
 from serinus_console.service_layer.ports import Person
 
 VALID_MS = 120_000
@@ -18,7 +19,9 @@ class NotNowError(ValueError):
     """The run is not where this could be done."""
 
 
-def sendable(card: Card, verb: Verb, step: int | None, change: Mapping[str, Any]) -> None:
+def sendable(
+    card: Card, verb: Verb, step: int | None, change: Mapping[str, Any], now: Millis, *, force: bool = False
+) -> None:
     """Raises NotNowError for what the controller would refuse or nobody would answer."""
     seen = card.observed
     if verb == "retry" and seen.outcome != "aborted":
@@ -29,12 +32,25 @@ def sendable(card: Card, verb: Verb, step: int | None, change: Mapping[str, Any]
         raise NotNowError(f"the run is at step {seen.step}, not {step} any more")
     if verb == "advance" and seen.gate_started is None:
         raise NotNowError("the Rollout does not wait at a gate")
+    if verb == "advance" and not force and unevaluated(card, now):
+        raise NotNowError(
+            f"nothing was evaluated at {seen.set_weight} % yet: wait for the first verdict, or force it (--force)"
+        )
+    if force and verb != "advance":
+        raise NotNowError("only advance can be forced")
     if (verb == "override") != bool(change):
         raise NotNowError("a change is given with override, and only there")
 
 
 def command(
-    card: Card, verb: Verb, person: Person, reason: str, change: Mapping[str, Any], now: Millis
+    card: Card,
+    verb: Verb,
+    person: Person,
+    reason: str,
+    change: Mapping[str, Any],
+    now: Millis,
+    *,
+    force: bool = False,
 ) -> CommandIssued:
     """The command of a verified person, drawn once."""
     return CommandIssued(
@@ -48,4 +64,5 @@ def command(
         groups=person.groups,
         reason=reason,
         change=dict(change),
+        force=force,
     )

@@ -23,7 +23,7 @@ class KubernetesEvents:
 
     async def announce(self, decision: DecisionTaken) -> None:
         """Raises ClusterError."""
-        run, reason, message = decision.run, reason_of(decision), decision.detail[:LONGEST]
+        run, reason, message = decision.run, reason_of(decision), decision.sentence[:LONGEST]
         digest = hashlib.sha256(f"{run.uid}/{run.attempt}/{reason}/{message}".encode()).hexdigest()[:16]
         now = datetime.fromtimestamp(decision.decided / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         path = f"{EVENTS}/namespaces/{run.namespace}/events"

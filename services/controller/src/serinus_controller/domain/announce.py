@@ -10,6 +10,7 @@ _DONE = {
     "await_approval": "AwaitsApproval",
     "retry": "Retried",
     "override": "Overridden",
+    "recorded": "CommandRecorded",
     "refused": "CommandRefused",
 }
 # Every stage passes through these; telling them would bury what matters.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from serinus_contracts import AnalysisPlan, Run, VerdictReached
 from serinus_contracts.base import Millis
-from serinus_contracts.events import Action
+from serinus_contracts.events import Action, Verb
 from serinus_contracts.frozen import frozen
 from serinus_contracts.policy import Mode
 
@@ -56,7 +56,8 @@ class Situation:
 
 @dataclass(frozen=True)
 class Decision:
-    """`acts` is false where the mode only lets Serinus say what it would do."""
+    """`acts` is false where the mode only lets Serinus say what it would do. `asked` and `reason`: of the command that
+    it answers."""
 
     action: Action
     step: int
@@ -64,6 +65,8 @@ class Decision:
     detail: str
     acts: bool = False
     actor: str = "serinus"
+    asked: Verb | None = None
+    reason: str = ""
 
 
 def topic_of(decision: Decision | Intent) -> str:
@@ -109,13 +112,36 @@ def decide(situation: Situation, verdict: VerdictReached, now: Millis) -> Decisi
     return Decision(action, view.step, cause, verdict.sentence, acts=may(plan.mode, action), actor=actor)
 
 
-def forced(situation: Situation, cause: str, actor: str, detail: str) -> Decision | None:
+def forced(situation: Situation, cause: str, actor: str) -> Decision | None:
     """What a person asked for without waiting for a verdict; None if the Rollout does not wait at a gate."""
     view = situation.view
     if not view.at_gate:
         return None
     action: Action = "promote" if view.step == len(view.steps) - 1 else "advance"
-    return Decision(action, view.step, cause, detail, acts=True, actor=actor)
+    return Decision(action, view.step, cause, move(view), acts=True, actor=actor)
+
+
+def move(view: RolloutView) -> str:
+    """What an advance from the present step does to the weight, such as: 5 % to 25 %."""
+    found = stages(view.steps)
+    index = stage_at(found, view.step)
+    if index < 0:
+        return "on to the next step"
+    if any(gate > view.step for gate in found[index].gates):
+        return f"on to the next gate at {found[index].weight} %"
+    return f"{found[index].weight} % to {found[index + 1].weight if index + 1 < len(found) else 100} %"
+
+
+def unevaluated(situation: Situation, verdict: VerdictReached | None, now: Millis) -> bool:
+    """Whether the first evaluation at the present weight is still to come: who advances now has seen nothing of it.
+
+    Not where evaluations have stopped: then there is nothing to wait for.
+    """
+    started, stage = situation.stage_started, stage_at(stages(situation.view.steps), situation.view.step)
+    if verdict is None:
+        return not stale(started, situation.plan, now)
+    seen = (verdict.stage, verdict.stage_started) == (stage, started) and verdict.reason != "settling"
+    return not seen and not stale(max(started, verdict.end), situation.plan, now)
 
 
 def no_verdict(situation: Situation, last_look: Millis, now: Millis) -> Decision | None:

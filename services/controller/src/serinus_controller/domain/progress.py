@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from serinus_contracts.base import Contract, Millis
+from serinus_contracts.events import Verb
 
 from serinus_controller.domain.rollout import RolloutView
 
@@ -16,7 +17,7 @@ class Intent(Contract):
 
     `gate` is the start time of the pause that a promotion ends. Step and hash come back after an abort and a retry; a
     pause that began later does not open on what was decided about an earlier one. `retried`: an abort had been taken
-    back before already.
+    back before already. `asked` and `reason`: of the command that it follows.
     """
 
     action: Literal["advance", "promote", "abort", "retry"]
@@ -27,6 +28,8 @@ class Intent(Contract):
     cause: str
     actor: str
     detail: str
+    asked: Verb | None = None
+    reason: str = ""
     since: Millis
 
 

@@ -78,6 +78,8 @@ class Actor:
                 action=intent.action,
                 cause=intent.cause,
                 actor=intent.actor,
+                asked=intent.asked,
+                reason=intent.reason,
                 detail=detail,
                 mode=mode,
                 state=state,

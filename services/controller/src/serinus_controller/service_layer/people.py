@@ -12,12 +12,12 @@ from typing import Any
 from pydantic import JsonValue, ValidationError
 from serinus_contracts import CommandIssued, VerdictReached
 from serinus_contracts.base import Millis
-from serinus_contracts.events import Action
+from serinus_contracts.events import Action, requested
 from serinus_contracts.frozen import frozen
 from serinus_contracts.policy import CanaryPolicy, PolicySpec
 from serinus_runtime import logs
 
-from serinus_controller.domain.decide import Approval, Decision, Memory, decide, forced
+from serinus_controller.domain.decide import Approval, Decision, Memory, decide, forced, move, unevaluated
 from serinus_controller.domain.progress import Intent
 from serinus_controller.domain.resolve import UnfitPolicyError
 from serinus_controller.service_layer.fleet import LiveRun
@@ -26,6 +26,7 @@ from serinus_controller.service_layer.react import Reactor
 logger = logging.getLogger(__name__)
 
 Changed = dict[str, JsonValue]
+FORCE = "wait for the first verdict, or force it (--force)"
 
 
 @dataclass(frozen=True)
@@ -54,15 +55,18 @@ class People:
 
     async def _follow(self, command: CommandIssued, live: LiveRun, now: Millis) -> None:
         if command.verb == "abort":
-            decision = Decision("abort", command.step, command.id, _why(command), True, command.actor)
-            await self._begin(command, live, decision)
+            back = f"{live.told.actual_weight} % back to stable"
+            await self._begin(command, live, Decision("abort", command.step, command.id, back, acts=True))
         elif command.verb == "retry":
             await self._retry(command, live)
         elif command.verb == "advance":
             control = await self.reactor.control(live.run)
-            found = forced(self.reactor.situation(live, control), command.id, command.actor, _why(command))
+            situation = self.reactor.situation(live, control)
+            found = forced(situation, command.id, command.actor)
             if found is None:
-                await self._answer(command, live, "refused", f"{_why(command)}: the Rollout does not wait at a gate")
+                await self._answer(command, live, "refused", "the Rollout does not wait at a gate")
+            elif not command.force and unevaluated(situation, control.verdict, now):
+                await self._answer(command, live, "refused", f"nothing was evaluated at {_weight(live)} yet: {FORCE}")
             else:
                 await self._begin(command, live, found)
         elif command.verb == "override":
@@ -72,28 +76,33 @@ class People:
 
     async def _begin(self, command: CommandIssued, live: LiveRun, decision: Decision) -> None:
         control = await self.reactor.control(live.run)
+        decision = replace(decision, cause=command.id, actor=command.actor, asked=command.verb, reason=command.reason)
         if await self.reactor.carry_out(live, control, decision, command=command.id):
             return
         other = (await self.reactor.control(live.run)).intent
         if other is None:
-            await self._answer(command, live, "refused", f"{_why(command)}: {decision.action} was decided already")
+            await self._answer(command, live, "refused", f"{decision.action} was decided already")
         elif other.cause != command.id:
-            under_way = f"{other.action} by {other.actor} is under way"
-            await self._answer(command, live, "refused", f"{_why(command)}: {under_way}")
+            await self._answer(command, live, "refused", f"{other.action} by {other.actor} is under way")
 
     async def _remember(self, command: CommandIssued, live: LiveRun, now: Millis) -> None:
         """Approve, hold, resume: keep it, and decide anew on the verdict that is there."""
+        before = (await self.reactor.control(live.run)).memory
         control = await self.reactor.keep(live.run, partial(_changed, command))
         if command.verb == "hold":
             await self.reactor.give_up_advance(live, _why(command))
-        decision = None
-        if control.verdict and command.verb != "hold":
-            decision = decide(self.reactor.situation(live, control), control.verdict, now)
-        if decision and decision.action in ("advance", "promote"):
-            await self._begin(command, live, replace(decision, cause=command.id, actor=command.actor))
+            await self._answer(command, live, "hold", f"on hold at {_weight(live)} until it is resumed")
             return
-        not_yet = f": not yet, {_waits(decision, control.verdict)}" if decision and control.verdict else ""
-        await self._answer(command, live, "hold", _why(command) + not_yet)
+        said = control.verdict
+        decision = decide(self.reactor.situation(live, control), said, now) if said else None
+        if decision and decision.action in ("advance", "promote") and live.view:
+            await self._begin(command, live, replace(decision, detail=f"{move(live.view)}; {decision.detail}"))
+            return
+        done = "recorded" if command.verb == "approve" else "resumed" if before.held else "it was not on hold"
+        closed = (
+            f"the gate stays closed: {_waits(decision, said)}" if decision and said else "the gate waits for a verdict"
+        )
+        await self._answer(command, live, "recorded", f"{done}; {closed}")
 
     async def _retry(self, command: CommandIssued, live: LiveRun) -> None:
         assert live.view is not None
@@ -103,7 +112,9 @@ class People:
             step_hash=live.view.step_hash,
             cause=command.id,
             actor=command.actor,
-            detail=_why(command),
+            detail="tried again, from its first step",
+            asked=command.verb,
+            reason=command.reason,
             since=self.reactor.clock(),
         )
         self.reactor.act(live, intent)
@@ -114,10 +125,10 @@ class People:
             changed = overridden(policy, command.change)
             fresh = await self.reactor.fleet.override(live, changed)
         except (ValueError, UnfitPolicyError) as error:
-            await self._answer(command, live, "refused", f"{_why(command)}: {error}")
+            await self._answer(command, live, "refused", str(error))
             return
         before, after = (_shown(one, command.change) for one in (policy, changed))
-        detail = f"{_why(command)}: attempt {fresh.run.attempt} begins under the changed policy"
+        detail = f"attempt {fresh.run.attempt} begins under the changed policy"
         await self._answer(command, fresh, "override", detail, before, after)
 
     async def _answer(
@@ -129,7 +140,9 @@ class People:
         before: Changed | None = None,
         after: Changed | None = None,
     ) -> None:
-        decision = Decision(action, command.step, command.id, detail, actor=command.actor)
+        decision = Decision(
+            action, command.step, command.id, detail, actor=command.actor, asked=command.verb, reason=command.reason
+        )
         await self.reactor.tell(live, await self.reactor.control(live.run), decision, before or {}, after or {})
 
 
@@ -174,17 +187,21 @@ def _refusal(command: CommandIssued, live: LiveRun, now: Millis) -> str:
     """Why a command is not followed, empty if it is."""
     assert live.view is not None
     if command.expires < now:
-        return f"{command.verb} by {command.actor} has expired"
+        return "it has expired"
     if command.verb in ("approve", "advance") and command.step != live.view.step:
-        return f"{command.verb} by {command.actor} is for step {command.step}, the run is at {live.view.step}"
+        return f"it is for step {command.step}, the run is at {live.view.step}"
     ice = frozen(live.plan.freeze, now)
     if ice and command.verb in ("advance", "retry") and not command.reason:
-        return f"{command.verb} by {command.actor}: {ice}; to go on all the same, say why"
+        return f"{ice}; to go on all the same, say why"
     return ""
 
 
 def _why(command: CommandIssued) -> str:
-    return f"{command.verb} by {command.actor}" + (f" ({command.reason})" if command.reason else "")
+    return requested(command.verb, command.actor, command.reason)
+
+
+def _weight(live: LiveRun) -> str:
+    return f"{live.told.set_weight} %"
 
 
 def _waits(decision: Decision, verdict: VerdictReached) -> str:

@@ -170,6 +170,8 @@ class Reactor:
             cause=decision.cause,
             actor=decision.actor,
             detail=decision.detail,
+            asked=decision.asked,
+            reason=decision.reason,
             since=self.clock(),
         )
         topic, memory = topic_of(decision), control.memory.following(command) if command else control.memory
@@ -253,7 +255,7 @@ class Reactor:
         await self.journal.tell(event, topic=topic_of(decision))
         self._controls[live.run.id] = replace(self._controls.get(live.run.id, control), topic=topic_of(decision))
         self.telemetry.decisions.labels(decision.action, state).inc()
-        logger.info("decision: %s at step %d: %s", decision.action, decision.step, event.detail)
+        logger.info("decision: %s at step %d: %s", decision.action, decision.step, event.sentence)
 
     async def keep(self, run: Run, change: Callable[[Memory], Memory]) -> Control:
         """Remember what people asked for."""
@@ -282,6 +284,8 @@ def told(live: LiveRun, what: Decision | Intent, state: State, detail: str, now:
         action=what.action,
         cause=what.cause,
         actor=what.actor,
+        asked=what.asked,
+        reason=what.reason,
         detail=detail,
         mode=live.plan.mode,
         state=state,

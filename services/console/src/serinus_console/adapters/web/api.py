@@ -148,10 +148,10 @@ async def ask(site: Here, found: Of, body: docs.CommandBody, request: Request) -
     run = found.card.observed.run
     person = await site.guard.allow(request, run)
     try:
-        sendable(found.card, body.verb, body.step, body.change)
+        sendable(found.card, body.verb, body.step, body.change, site.now(), force=body.force)
     except NotNowError as error:
         raise Refused(409, str(error)) from error
-    wanted = command(found.card, body.verb, person, body.reason, body.change, site.now())
+    wanted = command(found.card, body.verb, person, body.reason, body.change, site.now(), force=body.force)
     await site.archive.send(wanted)
     return docs.CommandAnswer(command=wanted, decisions=f"{docs.path_of(run)}/decisions")
 

@@ -75,6 +75,7 @@ class CommandBody(Document):
     step: int | None = Field(None, description="the step it is for, as seen by who asks; else the present one")
     reason: str = Field("", max_length=1000, description="why: kept in the audit trail")
     change: dict[str, JsonValue] = Field({}, description="override: JSON merge patch of the policy's spec")
+    force: bool = Field(False, description="advance: also before anything was evaluated at the present weight")
 
 
 class CommandAnswer(BaseModel):

@@ -142,7 +142,7 @@ async def ask(
     person = await site.guard.allow(request, card.observed.run, csrf)
     try:
         # To stop or hold is about the release; to go on is about the step that the person saw.
-        sendable(card, verb, step if verb in ("approve", "advance") else None, {})
+        sendable(card, verb, step if verb in ("approve", "advance") else None, {}, site.now())
         wanted = command(card, verb, person, reason, {}, site.now())
     except (NotNowError, ValidationError) as error:
         raise Refused(409, str(error)) from error
