@@ -159,7 +159,8 @@ class Leader:
                 await fleet.restore()
                 # Before the runs are seen: one may have ended meanwhile, and what was begun must still be told.
                 await self._reactor.resume()
-                # Policies first: a run keeps the policy under which it began.
+                # Policies first: a run keeps the policy under which it began. Then pods, on which rests what is told
+                # of a Rollout.
                 for watchers in self._watchers(fleet):
                     for name, watcher in watchers.items():
                         tasks.create_task(keep(f"watch {name}", watcher.step))
@@ -175,10 +176,9 @@ class Leader:
             await self._verdicts.stop()
             await self._commands.stop()
 
-    def _watchers(self, fleet: Fleet) -> tuple[dict[str, Watcher], dict[str, Watcher]]:
-        """Those of policies, and those of pods and Rollouts."""
-        policies: dict[str, Watcher] = {}
-        others: dict[str, Watcher] = {}
+    def _watchers(self, fleet: Fleet) -> tuple[dict[str, Watcher], ...]:
+        """Those of policies, of pods and of Rollouts: all of a kind are synced before the next is read."""
+        policies, pods, rollouts = dict[str, Watcher](), dict[str, Watcher](), dict[str, Watcher]()
         for namespace in self._settings.namespaces or ("",):
 
             def watcher(resource: Resource, sink: Sink, optional: bool = False, namespace: str = namespace) -> Watcher:
@@ -187,11 +187,11 @@ class Leader:
 
             sink = PolicySink(self._api, self._book, namespace, self._service.clock)
             policies[f"policies {namespace}".strip()] = watcher(Resource(RESOURCES, PLURAL), sink, optional=True)
-            others[f"pods {namespace}".strip()] = watcher(Resource(PODS, "pods", HASH_LABEL), PodSink(fleet, namespace))
-            others[f"rollouts {namespace}".strip()] = watcher(
+            pods[f"pods {namespace}".strip()] = watcher(Resource(PODS, "pods", HASH_LABEL), PodSink(fleet, namespace))
+            rollouts[f"rollouts {namespace}".strip()] = watcher(
                 Resource(ROLLOUTS, "rollouts"), RolloutSink(fleet, namespace)
             )
-        return policies, others
+        return policies, pods, rollouts
 
     async def _watch_silence(self) -> float:
         await self._reactor.watch_silence(await self._registry.now())

@@ -1,8 +1,14 @@
 """Which run a Rollout is in, and what is told of it, while it changes and while nobody looks."""
 
-from dataclasses import replace
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from serinus_contracts.policy import Match
 from serinus_controller.domain.pods import PodView
 from serinus_controller.domain.rollout import RolloutView
 from serinus_controller.service_layer.fleet import Fleet
@@ -22,6 +28,7 @@ class World:
     def __init__(self) -> None:
         self.registry = FakeRegistry()
         self.fleet = Fleet(self.registry, "test", lambda: [POLICY])
+        self.fleet.pods_are([], namespace="")
 
     def runs(self) -> list[tuple[int, str | None]]:
         """What was told of which attempt: where it begins, and how it ended."""
@@ -83,6 +90,7 @@ async def test_an_abort_and_a_retry_while_nobody_led_begin_another_attempt() -> 
         world = World()
         await world.fleet.see(later(100))
         following = Fleet(world.registry, "test", lambda: [POLICY])
+        following.pods_are([], namespace="")
         await following.restore()
         await following.see(later(300, status=retried))
         assert world.runs() == [(1, None), (2, None), (1, "superseded")]
@@ -100,3 +108,75 @@ async def test_a_run_whose_namespace_is_watched_no_longer_ends_when_the_next_lea
     await following.restore()
     assert world.runs() == (outcomes or [(1, None)])
     assert bool(following.runs) is not bool(outcomes)
+
+
+HOME = POLICY.model_copy(update={"spec": POLICY.spec.model_copy(update={"match": Match(namespace="home")})})
+
+
+@dataclass
+class AgeingRegistry(FakeRegistry):
+    """Time goes on whenever it is asked for."""
+
+    clock: int = 1_000_000
+
+    async def now(self) -> int:
+        self.clock += 1_000
+        return self.clock
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> tuple[list[RolloutView], list[PodView]]:
+    """Releases in two namespaces at a gate or between, with and without routing, and their pods, ready or not."""
+    views, pods = [], []
+    for namespace in ("home", "shop"):
+        for name in draw(st.lists(st.sampled_from(("cart", "checkout")), min_size=1, unique=True)):
+            index = draw(st.integers(0, 5))
+            routing = {} if draw(st.booleans()) else {"trafficRouting": {"nginx": {}}}
+            weight = {"weight": draw(st.sampled_from((5, 25, 50))), "podTemplateHash": "new"}
+            status: dict[str, Any] = {"currentStepIndex": index, "canary": {"weights": {"canary": weight}}}
+            if index % 2 == 0 or draw(st.booleans()):
+                status |= {"phase": "Progressing", "pauseConditions": None}
+            metadata = {"namespace": namespace, "name": name, "uid": f"{namespace}-{name}", "resourceVersion": "100"}
+            views.append(
+                at(metadata=metadata, spec={"strategy": {"canary": {"steps": STEPS, **routing}}}, status=status)
+            )
+            for arm in ("new", "old"):
+                for number in range(draw(st.integers(0, 2))):
+                    ready, version = draw(st.booleans()), draw(st.integers(50, 150))
+                    owner = f"{name}-{arm}"
+                    pods.append(PodView(namespace, f"{owner}-{number}", owner, 1, ready, 0, version))
+    return views, pods
+
+
+@given(worlds(), st.data())
+def test_whatever_is_listed_first_a_restart_tells_nothing_new_of_a_world_that_has_not_changed(
+    world: tuple[list[RolloutView], list[PodView]], data: st.DataObject
+) -> None:
+    views, pods = world
+    everywhere = data.draw(st.booleans(), label="all namespaces by one watch")
+    places = [""] if everywhere else ["home", "shop"]
+    lists = data.draw(st.permutations([(kind, place) for kind in ("pods", "rollouts") for place in places] * 2))
+
+    def within(found: Sequence[Any], place: str) -> list[Any]:
+        return [one for one in data.draw(st.permutations(found)) if place in ("", one.namespace)]
+
+    async def check() -> None:
+        registry = AgeingRegistry()
+        before = Fleet(registry, "test", lambda: [POLICY, HOME])
+        before.pods_are(pods, namespace="")
+        await before.see_all(views, asked=1, namespace="")
+        told = list(registry.observed)
+        assert len(told) == len(views)
+        restarted = Fleet(registry, "test", lambda: [POLICY, HOME], () if everywhere else places)
+        await restarted.restore()
+        for kind, place in lists:
+            if kind == "pods":
+                restarted.pods_are(within(pods, place), namespace=place)
+            else:
+                await restarted.see_all(within(views, place), asked=2, namespace=place)
+        for one in views:
+            await restarted.see(one)
+        assert (registry.observed, registry.retired) == (told, [])
+        assert {run.told.stage_started for run in restarted.runs.values()} == {one.stage_started for one in told}
+
+    asyncio.run(check())

@@ -54,6 +54,7 @@ class Fleet:
         self.sightings = Sightings()
         self._pods: dict[tuple[str, str], PodView] = {}
         self._by_owner: dict[tuple[str, str], set[tuple[str, str]]] = {}
+        self._pods_listed: set[str] = set()
         self._complained: dict[str, str] = {}
         self._aborted: dict[str, RolloutView] = {}
         # An observation that an override overtakes would else put the run back that it has ended.
@@ -103,7 +104,8 @@ class Fleet:
                 await self._end(live, "deleted", view.resource_version, None)
 
     def pods_are(self, pods: Sequence[PodView], *, namespace: str) -> None:
-        """The full list of pods of a namespace, of all if it is empty."""
+        """The full list of pods of a namespace, of all if it is empty. Nothing is told of a run before it came."""
+        self._pods_listed.add(namespace)
         present = {(pod.namespace, pod.name) for pod in pods}
         for key, pod in list(self._pods.items()):
             if key not in present and namespace in ("", pod.namespace):
@@ -200,6 +202,11 @@ class Fleet:
     async def _observe(
         self, view: RolloutView, live: LiveRun | None, seen: Millis, consistent: Millis | None
     ) -> LiveRun | None:
+        if not self._pods_listed & {"", view.namespace}:
+            # Without its pods a run would be told as one that has lost them, and its stage begin anew.
+            if live:
+                self.runs[view.uid] = replace(live, view=view)
+            return None
         live = live or await self._begin(view)
         if live is None:
             return None
