@@ -107,15 +107,16 @@ class KubernetesApi:
             return PlainTextResponse("404 page not found\n", status_code=404)
         call = _call(request, target)
         self.calls.add(call)
-        if (broken := await self._fault("before", call)) is not None:
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if (broken := await self._fault("before", call, token)) is not None:
             return broken
         response = await self._carry_out(request, target, call.verb)
-        if (broken := await self._fault("after", call)) is not None:
+        if (broken := await self._fault("after", call, token)) is not None:
             return broken
         return response
 
-    async def _fault(self, when: str, call: Call) -> Response | None:
-        hits = self._faults.kubernetes(when, call.verb, call.rbac_resource, call.namespace, call.name)
+    async def _fault(self, when: str, call: Call, token: str) -> Response | None:
+        hits = self._faults.kubernetes(when, call.verb, call.rbac_resource, call.namespace, call.name, token)
         for fault in hits:
             if fault.effect == "slow":
                 await sleep(self._agenda, fault.seconds)

@@ -38,6 +38,8 @@ class KubernetesFault(_Fault):
     """As RBAC writes them, `rollouts` or `rollouts/status`; empty: every one."""
     namespace: str | None = None
     name: str | None = None
+    token: str | None = None
+    """Only requests that bear this one."""
 
 
 class PrometheusFault(_Fault):
@@ -125,14 +127,17 @@ class Faults:
         self._active = [active for active in self._active if number not in (None, active.id)]
         return before - len(self._active)
 
-    def kubernetes(self, when: str, verb: str, resource: str, namespace: str, name: str) -> list[KubernetesFault]:
+    def kubernetes(
+        self, when: str, verb: str, resource: str, namespace: str, name: str, token: str = ""
+    ) -> list[KubernetesFault]:
         """What hits this call, all in order."""
         hits: list[KubernetesFault] = []
         for active in self.active():
             fault = active.fault
             if not isinstance(fault, KubernetesFault) or fault.when != when or fault.effect.endswith("watches"):
                 continue
-            if _about(fault, verb, resource, namespace, name) and self._hit(active):
+            about = _about(fault, verb, resource, namespace, name) and _fits(fault.token, token)
+            if about and self._hit(active):
                 hits.append(fault)
         return hits
 

@@ -131,7 +131,7 @@ def worlds(draw: st.DrawFn) -> tuple[list[RolloutView], list[PodView]]:
     for namespace in ("home", "shop"):
         for name in draw(st.lists(st.sampled_from(("cart", "checkout")), min_size=1, unique=True)):
             index = draw(st.integers(0, 5))
-            routing = {} if draw(st.booleans()) else {"trafficRouting": {"nginx": {}}}
+            routing: dict[str, Any] = {} if draw(st.booleans()) else {"trafficRouting": {"nginx": {}}}
             weight = {"weight": draw(st.sampled_from((5, 25, 50))), "podTemplateHash": "new"}
             status: dict[str, Any] = {"currentStepIndex": index, "canary": {"weights": {"canary": weight}}}
             if index % 2 == 0 or draw(st.booleans()):

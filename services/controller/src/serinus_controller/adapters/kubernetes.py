@@ -4,47 +4,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 from serinus_runtime import traces
 
+from serinus_controller.adapters.connection import Connection
 from serinus_controller.domain.patches import Patch
 from serinus_controller.domain.rollout import RolloutView, view
 from serinus_controller.service_layer.ports import ClusterError
-
-if TYPE_CHECKING:
-    from kubernetes_asyncio.client import ApiClient
 
 ROLLOUTS = "/apis/argoproj.io/v1alpha1"
 PODS = "/api/v1"
 PAGE = 100
 
 
-async def connect(kubeconfig: str, context: str) -> ApiClient:
-    """A client by a kubeconfig file, or by the pod's service account. Raises ValueError saying what is missing."""
-    # Two seconds and 100 MB of generated models, which a command that never connects should not pay.
-    from kubernetes_asyncio import config
-    from kubernetes_asyncio.client import ApiClient, Configuration
-    from kubernetes_asyncio.config import ConfigException
-
-    configuration = Configuration()
-    # Each watch holds a connection as long as it lasts: with a limit, those of many namespaces would starve the acts.
-    configuration.connection_pool_maxsize = 0
-    try:
-        if kubeconfig:
-            await config.load_kube_config(kubeconfig, context=context or None, client_configuration=configuration)
-        else:
-            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-    except (ConfigException, OSError) as error:
-        raise ValueError(f"no access to a cluster: {error}; set SERINUS_KUBECONFIG, or run as a pod") from error
-    return ApiClient(configuration=configuration)
+async def connect(kubeconfig: str, context: str) -> Connection:
+    """A connection by a kubeconfig file, or by the pod's service account. Raises ValueError saying what is missing."""
+    made = Connection(kubeconfig, context)
+    await made.read()
+    return made
 
 
 class Api:
     """Requests with JSON answers. Every failure is a ClusterError with the status code, 0 for no answer."""
 
-    def __init__(self, client: ApiClient, timeout: float) -> None:
+    def __init__(self, client: Connection, timeout: float) -> None:
         self._client, self._timeout = client, timeout
 
     def within(self, seconds: float) -> Api:
@@ -69,6 +54,7 @@ class Api:
             document = _document(text)
             if response.status >= 400 or document is None:
                 reason = str(document.get("message", "")) if document else text[:200]
+                reason += self._refused(response)
                 raise ClusterError(f"{method} {path}: {response.status} {reason}", response.status, _asked(response))
             return document
 
@@ -80,7 +66,7 @@ class Api:
         async with response:
             try:
                 if response.status >= 400:
-                    reason = f"{response.status} {(await response.text())[:200]}"
+                    reason = f"{response.status} {(await response.text())[:200]}{self._refused(response)}"
                     raise ClusterError(f"watch {path}: {reason}", response.status, _asked(response))
                 async for line in response.content:
                     event = _document(line)
@@ -89,6 +75,14 @@ class Api:
                     yield event
             except (aiohttp.ClientError, TimeoutError, ValueError) as error:
                 raise ClusterError(f"watch {path}: {type(error).__name__}: {error}") from error
+
+    def _refused(self, response: aiohttp.ClientResponse) -> str:
+        if response.status != 401:
+            return ""
+        connection = self._client
+        return (
+            f": the credentials of {connection.place} are refused{f'; {connection.problem}' * bool(connection.problem)}"
+        )
 
     async def _send(
         self,
@@ -102,7 +96,7 @@ class Api:
         from kubernetes_asyncio.client.exceptions import OpenApiException
 
         try:
-            response: aiohttp.ClientResponse = await self._client.call_api(
+            response = await self._client.call(
                 path,
                 method,
                 query_params=list((query or {}).items()),

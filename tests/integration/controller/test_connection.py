@@ -1,0 +1,129 @@
+"""Credentials that do not last: what gives access is read again when the API server refuses it."""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from serinus_controller.adapters.kubernetes import ROLLOUTS, Api, connect
+from serinus_controller.adapters.mirror import Mirror, Resource
+from serinus_controller.service_layer.ports import ClusterError
+
+from tests.simulated import World, rollout, scenario, simulated
+
+pytestmark = pytest.mark.anyio
+PATH = f"{ROLLOUTS}/namespaces/shop/rollouts"
+# Gives the token that stands in a file, as clouds' plugins do, and notes that it was asked.
+PLUGIN = """
+import json, pathlib, sys
+folder = pathlib.Path(sys.argv[1])
+with (folder / "asked").open("a") as asked:
+    asked.write("x")
+status = {"token": (folder / "token").read_text(), "expirationTimestamp": "2099-01-01T00:00:00Z"}
+print(json.dumps({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status}))
+"""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with simulated(tmp_path_factory.mktemp("world"), scenario(rollout())) as made:
+        yield made
+
+
+class Access:
+    """A kubeconfig whose user has a token by one of the ways that there are, and how it is exchanged."""
+
+    def __init__(self, world: World, folder: Path, way: str) -> None:
+        self.kubeconfig, self._folder, self._way = folder / "kubeconfig", folder, way
+        self._config = yaml.safe_load(world.kubeconfig.read_text())
+        (folder / "plugin.py").write_text(PLUGIN)
+        self.give("old")
+
+    def give(self, token: str) -> None:
+        (self._folder / "token").write_text(token)
+        plugin = {"command": sys.executable, "args": [str(self._folder / "plugin.py"), str(self._folder)]}
+        users: dict[str, dict[str, Any]] = {
+            "token": {"token": token},
+            "tokenFile": {"tokenFile": "token"},
+            "exec": {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never", **plugin}},
+        }
+        self._config["users"] = [{"name": one["name"], "user": users[self._way]} for one in self._config["users"]]
+        self.kubeconfig.write_text(yaml.safe_dump(self._config))
+
+    @property
+    def asked(self) -> int:
+        return len((self._folder / "asked").read_text())
+
+
+@pytest.mark.parametrize("way", ["token", "tokenFile", "exec"])
+async def test_a_token_that_has_been_exchanged_is_read_again_as_soon_as_the_old_one_is_refused(
+    world: World, tmp_path: Path, way: str
+) -> None:
+    access = Access(world, tmp_path, way)
+    async with await connect(str(access.kubeconfig), "") as connection:
+        api = Api(connection, timeout=5)
+        mirror = Mirror(api, Resource(ROLLOUTS, "rollouts"), "shop")
+        await mirror.list()
+        for old, new in (("old", "newer"), ("newer", "newest")):
+            access.give(new)
+            world.fault(target="kubernetes", effect="status", code=401, token=old)
+            await until_it_passes(api)
+            assert [change async for change in mirror.watch(1)] == []
+    world.heal()
+
+
+async def until_it_passes(api: Api) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await api.request("GET", PATH)
+            except ClusterError:
+                await asyncio.sleep(0.05)
+            else:
+                return
+
+
+async def test_the_first_exchange_costs_no_request(world: World, tmp_path: Path) -> None:
+    access = Access(world, tmp_path, "token")
+    async with await connect(str(access.kubeconfig), "") as connection:
+        api = Api(connection, timeout=5)
+        access.give("new")
+        world.fault(target="kubernetes", effect="status", code=401, token="old")
+        await api.request("GET", PATH)
+    world.heal()
+
+
+async def test_a_token_that_stays_refused_is_told_with_its_file_and_a_plugin_is_not_asked_at_each_request(
+    world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    access = Access(world, tmp_path, "exec")
+    world.fault(target="kubernetes", effect="status", code=401, token="old")
+    async with await connect(str(access.kubeconfig), "") as connection:
+        api = Api(connection, timeout=5)
+        for _ in range(20):
+            with pytest.raises(ClusterError, match=f"401 .*the credentials of {access.kubeconfig} are refused") as told:
+                await api.request("GET", PATH)
+            assert told.value.status == 401
+        assert access.asked <= 3
+        assert (
+            f"the API server refuses the credentials of {access.kubeconfig}, also as they are read again" in caplog.text
+        )
+        access.give("new")
+        await until_it_passes(api)
+    world.heal()
+
+
+async def test_a_file_that_cannot_be_read_again_is_named_until_it_can(world: World, tmp_path: Path) -> None:
+    access = Access(world, tmp_path, "tokenFile")
+    world.fault(target="kubernetes", effect="status", code=401, token="old")
+    async with await connect(str(access.kubeconfig), "") as connection:
+        api = Api(connection, timeout=5)
+        access.kubeconfig.write_text("users: [")
+        with pytest.raises(ClusterError, match=r"401 .*no access to a cluster: while parsing a flow"):
+            await api.request("GET", PATH)
+        access.give("new\n")
+        await until_it_passes(api)
+    world.heal()
