@@ -34,9 +34,11 @@ async def sent(client: httpx.AsyncClient) -> str:
     return str(request.headers.get("authorization", ""))
 
 
-async def test_a_token_of_the_kubeconfig_or_of_its_file_is_sent_and_the_file_read_anew(tmp_path: Path) -> None:
+async def test_a_token_of_the_kubeconfig_or_of_its_file_is_sent_and_read_anew_each_time(tmp_path: Path) -> None:
     client = connect(config(tmp_path, {"token": "abc"}), "")
     assert (str(client.base_url), await sent(client)) == (SERVER, "Bearer abc")
+    config(tmp_path, {"token": "def"})
+    assert await sent(client) == "Bearer def"
     (tmp_path / "token").write_text("one\n")
     client = connect(config(tmp_path, {"tokenFile": "token"}), "")
     assert await sent(client) == "Bearer one"

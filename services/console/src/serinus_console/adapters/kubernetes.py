@@ -7,7 +7,7 @@ this service (docs/adr/0025).
 import base64
 import os
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,14 @@ TIMEOUT = 5.0
 POD = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
-class TokenFile(httpx.Auth):
-    """The token of a file, read anew for each request: it is exchanged long before it expires."""
+class Token(httpx.Auth):
+    """A token that is read anew for each request: it is exchanged long before it expires."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, read: Callable[[], str]) -> None:
+        self._read = read
 
     def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override] # sends nothing
-        request.headers["Authorization"] = f"Bearer {self._path.read_text().strip()}"
+        request.headers["Authorization"] = f"Bearer {self._read().strip()}"
         yield request
 
 
@@ -43,10 +43,24 @@ def connect(kubeconfig: str, context: str) -> httpx.AsyncClient:
 def _in_pod() -> httpx.AsyncClient:
     address = f"https://{os.environ['KUBERNETES_SERVICE_HOST']}:{os.environ['KUBERNETES_SERVICE_PORT']}"
     tls = ssl.create_default_context(cafile=str(POD / "ca.crt"))
-    return httpx.AsyncClient(base_url=address, verify=tls, auth=TokenFile(POD / "token"), timeout=TIMEOUT)
+    return httpx.AsyncClient(base_url=address, verify=tls, auth=Token((POD / "token").read_text), timeout=TIMEOUT)
 
 
 def _by_kubeconfig(path: Path, wanted: str) -> httpx.AsyncClient:
+    cluster, user = _chosen(path, wanted)
+    if "exec" in user or "auth-provider" in user:
+        raise ValueError(f"{path}: a user that runs a command is not supported: run as a pod, or use a token")
+    auth = None
+    if "tokenFile" in user:
+        auth = Token((path.parent / user["tokenFile"]).read_text)
+    elif "token" in user:
+        auth = Token(lambda: str(_chosen(path, wanted)[1]["token"]))
+    tls = _tls(cluster, user, path.parent) if cluster["server"].startswith("https:") else True
+    return httpx.AsyncClient(base_url=cluster["server"], verify=tls, auth=auth, timeout=TIMEOUT)
+
+
+def _chosen(path: Path, wanted: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Cluster and user of the wanted context, else of the current one."""
     config = yaml.safe_load(path.read_text())
 
     def named(kind: str, name: str) -> Mapping[str, Any]:
@@ -54,15 +68,7 @@ def _by_kubeconfig(path: Path, wanted: str) -> httpx.AsyncClient:
         return found
 
     context = named("context", wanted or config["current-context"])
-    cluster, user = named("cluster", context["cluster"]), named("user", context["user"])
-    if "exec" in user or "auth-provider" in user:
-        raise ValueError(f"{path}: a user that runs a command is not supported: run as a pod, or use a token")
-    auth = None
-    if "tokenFile" in user:
-        auth = TokenFile(path.parent / user["tokenFile"])
-    headers = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
-    tls = _tls(cluster, user, path.parent) if cluster["server"].startswith("https:") else True
-    return httpx.AsyncClient(base_url=cluster["server"], verify=tls, auth=auth, headers=headers, timeout=TIMEOUT)
+    return named("cluster", context["cluster"]), named("user", context["user"])
 
 
 def _tls(cluster: Mapping[str, Any], user: Mapping[str, Any], folder: Path) -> ssl.SSLContext:
@@ -118,6 +124,6 @@ class Kubernetes:
             answer = await self._client.post(f"/apis/{group}/v1/{kind.lower()}s", json=body)
             answer.raise_for_status()
             status: Mapping[str, Any] = answer.json()["status"]
-        except (httpx.HTTPError, OSError, ValueError, KeyError, TypeError) as error:
+        except (httpx.HTTPError, OSError, yaml.YAMLError, ValueError, LookupError, TypeError, StopIteration) as error:
             raise DirectoryError(f"{kind}: {type(error).__name__}: {error}") from error
         return status
