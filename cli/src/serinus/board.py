@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import typer
 from serinus_console.domain.card import Card, findings
-from serinus_contracts import AnalysisPlan, Event, VerdictReached
+from serinus_contracts import AnalysisPlan, ControllerStatus, Event, VerdictReached
 from serinus_contracts.events import Verb
 from serinus_contracts.report import Report
 from serinus_runtime.stories import Told
@@ -38,6 +38,10 @@ class Board(Protocol):
 
     async def verdicts(self, run: str) -> Sequence[VerdictReached]:
         """Those of a run that are kept, the oldest first."""
+        ...
+
+    async def controllers(self) -> Mapping[str, ControllerStatus]:
+        """By cluster, what its controllers say of themselves."""
         ...
 
     async def plan(self, verdict: VerdictReached) -> AnalysisPlan | None:

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.live import Live
 from serinus_console.domain.card import Card
+from serinus_console.domain.controllers import warnings
 from serinus_console.domain.next_step import next_step
 from serinus_console.domain.overview import lines
 from serinus_runtime.clock import now_ms
@@ -23,6 +24,9 @@ def status(source: Source, output: WideOutput) -> None:
     async def look(board: Board) -> None:
         await board.load()
         found = ordered(board)
+        # Beside the runs, so that a program reads nothing else on standard output.
+        for text in warnings(await board.controllers(), now_ms()):
+            Console(stderr=True, highlight=False).print(text, style="bold red", soft_wrap=True)
         if output.data:
             output.document([document(card) for card in found])
         else:

@@ -11,7 +11,17 @@ from serinus.adapters.console import console
 from serinus.adapters.streams import streams
 from serinus.board import Board, BoardError
 from serinus.options import Streams
-from serinus_contracts import CommandIssued, DecisionTaken, Event, Finding, Keys, RolloutObserved, Run, from_entry
+from serinus_contracts import (
+    CommandIssued,
+    ControllerStatus,
+    DecisionTaken,
+    Event,
+    Finding,
+    Keys,
+    RolloutObserved,
+    Run,
+    from_entry,
+)
 from serinus_contracts.report import Ended
 from serinus_controller.domain.decide import Memory
 from serinus_runtime.redis import Client
@@ -89,6 +99,15 @@ async def test_the_runs_that_are_known_are_loaded_with_plan_verdict_and_what_peo
     assert (live.observed, live.plan, live.verdict) == (observed(), plan(), verdict())
     assert (live.decision, live.asked.held) == (decided(RUN, "c"), "alice: lunch")
     assert (ended.observed.outcome, ended.verdict) == ("aborted", None)
+
+
+async def test_what_controllers_say_of_themselves_is_read_and_what_is_no_such_word_left_out(
+    board: Board, client: Client, keys: Keys, one: Served
+) -> None:
+    said = ControllerStatus(identity="a", told=5, led=5, trouble="GET /x: 403", refused=True, since=2, lasts_ms=9)
+    await client.hset(keys.controllers, mapping={"east": said.model_dump_json(), "west": "{"})
+    await one.until("/v1/controllers", "403")
+    assert await board.controllers() == {"east": said}
 
 
 async def test_no_runs_are_no_error(board: Board) -> None:

@@ -61,3 +61,21 @@ async def test_readiness_never_touches_liveness() -> None:
         assert (await http.get("/healthz")).status_code == 200
         assert (await http.get("/readyz")).status_code == 503
         assert (await http.get("/metrics/")).status_code == 200
+
+
+def test_a_loop_that_fails_is_told_once_it_has_for_long_enough_with_its_last_error_until_it_works_or_ends() -> None:
+    clock = Monotonic()
+    health = Health(clock)
+    first, last = ConnectionError("refused"), TimeoutError("slow")
+    health.fails("watch", first)
+    clock.now = 4
+    health.fails("watch", last)
+    health.fails("elect", first)
+    assert not health.failing(5)
+    clock.now = 6
+    assert {loop: (one.since, one.error) for loop, one in health.failing(2).items()} == {
+        "watch": (0, last), "elect": (4, first),
+    }  # fmt: skip
+    health.works("watch")
+    health.forget("elect")
+    assert not health.failing(0)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from serinus_console.domain.card import Asked, Card, told
 from serinus_contracts import (
     AnalysisPlan,
+    ControllerStatus,
     DecisionTaken,
     Event,
     RolloutObserved,
@@ -127,6 +128,10 @@ class ConsoleBoard:
             found += [_read(VerdictReached, one["data"]) for one in page["items"]]
             path = page["next"]
         return found[::-1]
+
+    async def controllers(self) -> Mapping[str, ControllerStatus]:
+        told = await self._get("/v1/controllers")
+        return {cluster: _read(ControllerStatus, one) for cluster, one in told.items()}
 
     async def plan(self, verdict: VerdictReached) -> AnalysisPlan | None:
         return await self._plan(verdict.run.id)

@@ -13,6 +13,7 @@ from serinus_console.domain.card import Asked, Card, told
 from serinus_contracts import (
     AnalysisPlan,
     CommandIssued,
+    ControllerStatus,
     DecisionTaken,
     Event,
     Keys,
@@ -27,6 +28,7 @@ from serinus_contracts import (
 from serinus_contracts.base import Millis
 from serinus_contracts.events import Verb
 from serinus_contracts.report import Report
+from serinus_runtime.leading import controllers
 from serinus_runtime.plans import Plans
 from serinus_runtime.redis import Client, connected
 from serinus_runtime.redis_clock import RedisClock
@@ -109,6 +111,9 @@ class Streams:
                         self.cards[event.run.id] = replace(self.cards[event.run.id], asked=Asked.read(memory))
             yield news
             await asyncio.sleep(0)
+
+    async def controllers(self) -> Mapping[str, ControllerStatus]:
+        return await controllers(self.client, self.keys)
 
     async def plan(self, verdict: VerdictReached | MetricsCollected) -> AnalysisPlan | None:
         return await self._plans.get(verdict.plan)

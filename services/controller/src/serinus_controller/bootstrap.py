@@ -15,6 +15,7 @@ from serinus_runtime import traces
 from serinus_runtime.errors import RETRYABLE, PermanentError
 from serinus_runtime.loops import forever
 from serinus_runtime.redis import make_broker, unreachable
+from serinus_runtime.redis_clock import RedisClock
 from serinus_runtime.service import Service
 from serinus_runtime.streams import Entry, GroupReader, consumer_name
 from serinus_runtime.streams import Telemetry as StreamTelemetry
@@ -26,6 +27,7 @@ from serinus_controller.adapters.kubernetes import PODS, ROLLOUTS, Api, Kubernet
 from serinus_controller.adapters.mirror import Mirror, Resource
 from serinus_controller.adapters.policy_sources import RESOURCES, PolicyFolder, PolicySink
 from serinus_controller.adapters.registry import RedisRegistry
+from serinus_controller.adapters.standing import Standing
 from serinus_controller.adapters.watching import PodSink, RolloutSink, Sink, Watcher
 from serinus_controller.domain.pods import HASH_LABEL
 from serinus_controller.service_layer.act import Actor
@@ -86,6 +88,17 @@ class Leader:
         settings, service = self._settings, self._service
         client = await self._broker.connect()
         service.health.require("redis", lambda: unreachable(client))
+        self._standing = Standing(
+            client,
+            settings.keys,
+            settings.cluster,
+            self._election.identity,
+            lasts_ms=round(2000 * settings.lease_duration),
+            health=service.health,
+            now=RedisClock(client, settings.keys),
+            monotonic=time.monotonic,
+        )
+        service.health.require("kubernetes", self._standing.unready)
         most = settings.stream_maxlen
         kept = settings.history_kept
         self._registry = RedisRegistry(client, settings.keys, clock=service.clock, most_entries=most, kept=kept)
@@ -103,12 +116,16 @@ class Leader:
         )
         self._verdicts = reader(stream=settings.keys.stream("verdicts"), handler=self._on_verdicts)
         self._commands = reader(stream=settings.keys.stream("commands"), handler=self._on_commands)
+        telling = asyncio.create_task(
+            forever("standing", self._tell_standing, health=service.health, stopping=service.stopping)
+        )
         try:
             await forever("election", self._stand, health=service.health, stopping=service.stopping)
             await self._resign()
             with suppress(*RETRYABLE):
                 await self._election.release()
         finally:
+            telling.cancel()
             await self._resign()
             await self._broker.stop()
 
@@ -116,6 +133,7 @@ class Leader:
         """One attempt at the lease, and what follows from it; also when the attempt failed."""
         try:
             await self._election.attempt()
+            self._standing.stood = True
         finally:
             if not self._election.leading:
                 await self._resign()
@@ -125,6 +143,10 @@ class Leader:
             logger.info("leads")
             self._telemetry.is_leader.set(1)
             self._term = asyncio.create_task(self._lead())
+        return self._election.pause
+
+    async def _tell_standing(self) -> float:
+        await self._standing.tell(self._election.leading)
         return self._election.pause
 
     async def _resign(self) -> None:

@@ -23,6 +23,7 @@ from serinus_contracts.events import (
     VerdictReached,
     Window,
 )
+from serinus_contracts.leading import ControllerStatus
 from serinus_contracts.metric import Margin
 from serinus_contracts.plan import (
     AnalysisPlan,
@@ -48,6 +49,7 @@ __all__ = [
     "Channel",
     "CloudEvent",
     "CommandIssued",
+    "ControllerStatus",
     "Counted",
     "Counts",
     "DataQuality",

@@ -47,6 +47,11 @@ class Keys:
         return f"{{{self.tag}}}:term:{cluster}"
 
     @property
+    def controllers(self) -> str:
+        """Hash from clusters to what their controllers say of themselves, a ControllerStatus."""
+        return f"{{{self.tag}}}:controllers"
+
+    @property
     def ended(self) -> str:
         """Sorted set of the runs that have ended and whose story is kept, `namespace/name run`, by when (ms)."""
         return f"{{{self.tag}}}:ended"

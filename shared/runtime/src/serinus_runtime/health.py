@@ -6,8 +6,9 @@ its limit hangs, and only a restart helps.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, make_asgi_app
 from starlette.applications import Starlette
@@ -22,6 +23,14 @@ Check = Callable[[], Awaitable[str | None]]
 CHECK_TIMEOUT = 2.0
 
 
+@dataclass(frozen=True)
+class Failure:
+    """`since` by the process's monotonic clock, in seconds; the error is the last one."""
+
+    since: float
+    error: Exception
+
+
 class Health:
     """Heartbeats and readiness of one process. `monotonic` gives seconds."""
 
@@ -29,6 +38,7 @@ class Health:
         self._monotonic = monotonic
         self._beats: dict[str, tuple[float, float]] = {}
         self._checks: dict[str, Check] = {}
+        self._failures: dict[str, Failure] = {}
         self.stopping = False
 
     def beat(self, loop: str, *, within: float) -> None:
@@ -38,6 +48,21 @@ class Health:
     def forget(self, loop: str) -> None:
         """The loop has ended as it should."""
         self._beats.pop(loop, None)
+        self._failures.pop(loop, None)
+
+    def fails(self, loop: str, error: Exception) -> None:
+        """The loop came round and did not do its work."""
+        known = self._failures.get(loop)
+        self._failures[loop] = Failure(known.since if known else self._monotonic(), error)
+
+    def works(self, loop: str) -> None:
+        self._failures.pop(loop, None)
+
+    def failing(self, seconds: float) -> Mapping[str, Failure]:
+        """The loops that have failed for so long, the one that has for longest first."""
+        begun = self._monotonic() - seconds
+        found = [(loop, failure) for loop, failure in self._failures.items() if failure.since <= begun]
+        return dict(sorted(found, key=lambda one: one[1].since))
 
     def require(self, name: str, check: Check) -> None:
         """Ready only while `check` gives None; else it gives the reason."""

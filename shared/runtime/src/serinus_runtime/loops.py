@@ -53,12 +53,14 @@ async def forever(
                 if failures == 0:
                     logger.warning("%s fails: %s: %s", name, type(error).__name__, error)
                 failures += 1
+                health.fails(name, error)
                 pause = min(LONGEST_PAUSE, 0.05 * 2 ** min(failures, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
                 pause = max(pause, getattr(error, "retry_after", 0.0))
             else:
                 if failures:
                     logger.info("%s works again after %d failed attempts", name, failures)
                 failures = 0
+                health.works(name)
             heed_cancellation()
             if pause > 0:
                 await sleep_until(stopping, pause)

@@ -16,6 +16,7 @@ from serinus_contracts import (
 )
 from serinus_contracts.streams import Stream
 from serinus_runtime.clock import Clock
+from serinus_runtime.leading import controllers
 from serinus_runtime.plans import Plans
 from serinus_runtime.redis import BLOCK_MS, Client
 from serinus_runtime.redis_clock import RedisClock
@@ -137,6 +138,7 @@ class Follower:
         now = await self._time()
         self._runs.heard = self._clock()
         self._runs.offset = now - self._runs.heard
+        self._runs.controllers = await controllers(self._client, self._keys)
 
 
 def _event(stream: Stream, fields: dict[bytes, bytes]) -> Event | None:

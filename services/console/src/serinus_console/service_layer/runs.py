@@ -1,10 +1,10 @@
 """All runs as they are known now, and the feeds that are told of every change."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from serinus_contracts import AnalysisPlan, Event, RolloutObserved
+from serinus_contracts import AnalysisPlan, ControllerStatus, Event, RolloutObserved
 from serinus_contracts.base import Millis
 from serinus_contracts.streams import Stream
 
@@ -67,7 +67,7 @@ class Feed:
 @dataclass
 class Runs:
     """`heard` is when Redis last answered (ms, own clock), `offset` Redis' clock minus ours; `loaded` once the present
-    is known."""
+    is known; `controllers` is what those of each cluster say of themselves."""
 
     stories: dict[str, Story] = field(default_factory=dict)
     position: dict[Stream, str] = field(default_factory=lambda: dict.fromkeys(FOLLOWED, "0-0"))
@@ -75,6 +75,7 @@ class Runs:
     loaded: bool = False
     heard: Millis = 0
     offset: int = 0
+    controllers: Mapping[str, ControllerStatus] = field(default_factory=dict)
 
     def take(self, event: Event) -> Story | None:
         """What was told of a run; None of one that was never observed."""

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
-from serinus_contracts import AnalysisPlan
+from serinus_contracts import AnalysisPlan, ControllerStatus
 from serinus_contracts.report import Report
 from starlette.responses import Response, StreamingResponse
 
@@ -87,6 +87,12 @@ async def list_runs(
         query = {"namespace": namespace, "name": name, "state": state, "limit": limit, "after": page[-1].card.id}
         more = str(site.path("/v1/runs", query))
     return docs.RunPage(items=[docs.summary(one) for one in page], next=more)
+
+
+@router.get("/controllers", tags=["runs"])
+async def list_controllers(site: Here) -> dict[str, ControllerStatus]:
+    """By cluster: when its leading controller spoke last, and whether the API server is away or refuses it."""
+    return dict(site.runs.controllers)
 
 
 @router.get(RUN, tags=["runs"], responses=_errors(404))

@@ -13,6 +13,7 @@ from serinus_console.adapters.web.guard import Asker
 from serinus_console.adapters.web.problems import Refused
 from serinus_console.adapters.web.site import Site
 from serinus_console.domain import wording
+from serinus_console.domain.controllers import warnings
 from serinus_console.domain.page import versions
 
 _templates = Environment(
@@ -73,6 +74,7 @@ def render(
         here=here,
         asker=asker,
         csrf=site.guard.form_token(asker.session) if asker else "",
+        unable=warnings(site.runs.controllers, now),
         away=(site.clock() - site.runs.heard) / 1000 if site.runs.loaded else 0,
         **fields,
     )

@@ -1,0 +1,17 @@
+"""What a cluster's controllers say of themselves, so that people see when nothing can be advanced or aborted."""
+
+from pydantic import Field
+
+from serinus_contracts.base import Contract, Millis
+
+
+class ControllerStatus(Contract):
+    """Of one cluster. Whoever leads writes it every few seconds; who stands by only while nobody does."""
+
+    identity: str = Field(description="of the controller that wrote this")
+    told: Millis = Field(description="when")
+    led: Millis = Field(0, description="when a leader wrote last; 0: never")
+    trouble: str = Field("", description="what the API server said last, if it does not answer or refuses")
+    refused: bool = Field(False, description="it answers, and refuses (401, 403)")
+    since: Millis = Field(0, description="since when it has been so")
+    lasts_ms: int = Field(description="without another word for so long nobody leads")
