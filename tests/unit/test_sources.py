@@ -1,6 +1,7 @@
 """Each policy of docs/sources.md, from its text to counts, on series as the sources' own projects show them."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -55,13 +56,15 @@ def measured(plan: AnalysisPlan, metric: PlanMetric, series: list[Series]) -> Me
 @pytest.mark.parametrize("name", [name for name in EXAMPLES if name != "selectors"])
 def test_each_example_counts_both_arms_and_nothing_else(name: str) -> None:
     plan = planned(EXAMPLES[name])
-    series = recorded(name.removesuffix("-by-service"))
+    series = recorded(re.sub("-(by-service|mirrored)$", "", name))
+    if name == "istio-mirrored":
+        series += [replace(one, labels=one.labels | {"request_mirrored": "true"}) for one in series]
     if name == "haproxy":
         series += recorded("pod-name")
     errors, latency = (measured(plan, metric, series) for metric in plan.metrics[:2])
     assert isinstance(errors, Proportion)
     assert errors.status == "ok", errors.detail
-    by_pod = name in ("pod-name", "pod-hash", "opentelemetry", "istio", "linkerd")
+    by_pod = name in ("pod-name", "pod-hash", "opentelemetry", "istio", "istio-mirrored", "linkerd")
     assert errors.canary == {"checkout-new-x2z4k" if by_pod else "": (3, 100)}
     assert errors.stable == {"checkout-old-b5dkf" if by_pod else "": (9, 900)}
     assert isinstance(latency, Distribution)

@@ -48,7 +48,7 @@ def of_policy(policy: CanaryPolicy) -> tuple[Stage, ...]:
     return of_weights([rule.weight for rule in policy.spec.stages])
 
 
-def of_weights(weights: Sequence[int]) -> tuple[Stage, ...]:
+def of_weights(weights: Sequence[float]) -> tuple[Stage, ...]:
     return tuple(Stage(weight, 2 * i, (2 * i + 1,), False) for i, weight in enumerate(weights))
 
 

@@ -14,6 +14,7 @@ from rich.text import Text
 from serinus_analyzer.domain.power import Forecast, forecast
 from serinus_analyzer.domain.tempering import ASSUMED_KAPPA, ASSUMED_PHI
 from serinus_contracts import AnalysisPlan, PlanStage, VerdictReached
+from serinus_contracts.weight import weight_text
 
 from serinus import plans
 from serinus.board import Board, with_board
@@ -157,9 +158,10 @@ def _forecasts(plan: AnalysisPlan, given: Traffic, phi: float | None, kappa: flo
 def unreachable_gates(plan: AnalysisPlan, found: Sequence[Forecast]) -> list[str]:
     """Proof gates that a canary equal to stable does not pass in time, by the metrics that are forecast."""
     critical = {metric.name for metric in plan.metrics if metric.critical}
-    weights: Mapping[int, PlanStage] = {stage.weight: stage for stage in plan.stages if stage.gate == "proof"}
+    weights: Mapping[float, PlanStage] = {stage.weight: stage for stage in plan.stages if stage.gate == "proof"}
     return [
-        f"{one.metric} is not shown within its margin at {one.weight} % in {duration(weights[one.weight].maximum)}"
+        f"{one.metric} is not shown within its margin at {weight_text(one.weight)} "
+        f"in {duration(weights[one.weight].maximum)}"
         for one in found
         if one.weight in weights and not one.reachable and (one.metric in critical or not critical)
     ]
@@ -212,7 +214,14 @@ def _print(
     for one in found:
         stage = _stage_of(plan, one)
         seen = "nothing" if one.visible is None else f"{100 * one.visible:.3g} %"
-        row = (f"{one.weight} %", one.metric, f"{100 * one.base:.3g} %", f"{100 * one.margin:.3g} %", seen, stage.gate)
+        row = (
+            weight_text(one.weight),
+            one.metric,
+            f"{100 * one.base:.3g} %",
+            f"{100 * one.margin:.3g} %",
+            seen,
+            stage.gate,
+        )
         table.add_row(*row, _opens(plan, stage, one))
     console.print(table)
     console.print("\nseen from: a canary this bad is aborted in time, four times in five")

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from serinus_contracts import DecisionTaken, Event, VerdictReached
 from serinus_contracts.base import parse_duration
+from serinus_contracts.weight import weight_text
 from serinus_controller.domain.rollout import RolloutView, view
 from serinus_controller.service_layer.ports import ClusterError
 
@@ -253,7 +254,7 @@ class Follower:
 
 
 def _status(seen: RolloutView) -> str:
-    weight = "" if seen.canary_weight is None else f", {seen.canary_weight} % canary"
+    weight = "" if seen.canary_weight is None else f", {weight_text(seen.canary_weight)} canary"
     message = f" ({seen.message})" if seen.message else ""
     return f"{seen.phase}{message}: step {min(seen.step, len(seen.steps))} of {len(seen.steps)}{weight}"
 

@@ -12,6 +12,7 @@ from serinus_console.domain.metrics import Arm, Row, rows
 from serinus_console.domain.next_step import next_step
 from serinus_contracts import AnalysisPlan, VerdictReached
 from serinus_contracts.base import Millis
+from serinus_contracts.weight import weight_text
 
 from serinus.found import found
 
@@ -53,7 +54,7 @@ def stage_bar(card: Card) -> str:
         return observed.outcome
     weights = [stage.weight for stage in card.plan.stages] if card.plan else []
     done = "━" * (observed.stage + 1)
-    return f"{done}{'╌' * (len(weights) - observed.stage - 1)} {observed.set_weight} %"
+    return f"{done}{'╌' * (len(weights) - observed.stage - 1)} {weight_text(observed.set_weight)}"
 
 
 def counts(said: VerdictReached, plan: AnalysisPlan | None, *, wide: bool = False) -> RenderableType:

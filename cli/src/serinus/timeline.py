@@ -10,6 +10,7 @@ from rich.text import Text
 from serinus_console.domain.wording import edge
 from serinus_contracts import Channel, Counts, MetricVerdict, VerdictReached
 from serinus_contracts.base import Millis
+from serinus_contracts.weight import weight_text
 
 from serinus.chart import chart, spark
 
@@ -53,7 +54,9 @@ def evidence(
     parts: list[RenderableType] = []
     if bar is not None:
         marks = [
-            (i, f"{one.weight} %") for i, one in enumerate(verdicts) if not i or one.weight != verdicts[i - 1].weight
+            (i, weight_text(one.weight))
+            for i, one in enumerate(verdicts)
+            if not i or one.weight != verdicts[i - 1].weight
         ]
         parts.append(Text(f"evidence for an abort, ln of the sum of v x M, and the bar at {bar:.2f}", style="bold"))
         parts += [Text(row) for row in chart([one.log_abort for one in verdicts], bar, marks, WIDTH, HEIGHT)]
@@ -94,7 +97,14 @@ def _verdicts(rows: Sequence[VerdictReached]) -> Table:
     table = _table("time", "look", "weight", "verdict", "ln sum vM", "exposed", *(["score"] if scored else []))
     for one in rows:
         said = f"{one.verdict}: {one.reason.replace('_', ' ')}"
-        cells = [clock(one.end), str(one.look), f"{one.weight} %", said, f"{one.log_abort:.2f}", f"{one.exposed:,}"]
+        cells = [
+            clock(one.end),
+            str(one.look),
+            weight_text(one.weight),
+            said,
+            f"{one.log_abort:.2f}",
+            f"{one.exposed:,}",
+        ]
         table.add_row(*cells, *(["" if one.score is None else f"{one.score:.0f}"] if scored else []))
     return table
 

@@ -102,7 +102,7 @@ def against(policy: CanaryPolicy, seen: RolloutView) -> tuple[list[str], list[st
     )
     found = stages(seen.steps)
     try:
-        resolve(policy, run, found)
+        resolve(policy, run, found, seen.ping_pong)
     except UnfitPolicyError as error:
         return [], [str(error)]
-    return warnings(policy, found), []
+    return warnings(policy, found, seen), []

@@ -78,7 +78,7 @@ class Application:
         return "canary" if pod_hash == rollout.current_hash else "other"
 
     @property
-    def weight(self) -> int:
+    def weight(self) -> float:
         """The share of traffic that is the canary's now, in percent: the Ingress's, or without one the steps'."""
         rollout = self.rollout
         if rollout is None:

@@ -56,7 +56,7 @@ class When(Settings):
 
     at: Seconds | None = None
     after: Seconds | None = None
-    weight: int | None = Field(default=None, ge=0, le=100)
+    weight: float | None = Field(default=None, ge=0, le=100)
 
     @model_validator(mode="after")
     def _one(self) -> When:

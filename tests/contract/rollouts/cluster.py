@@ -39,9 +39,15 @@ class Cluster:
         return KubernetesRollouts(self.api)
 
     async def make(
-        self, steps: list[dict[str, Any]] | None = None, *, name: str = "", routed: bool = True, **spec: Any
+        self,
+        steps: list[dict[str, Any]] | None = None,
+        *,
+        name: str = "",
+        routed: bool = True,
+        routing: dict[str, Any] | None = None,
+        **spec: Any,
     ) -> str:
-        """A Rollout that has been deployed and is healthy; gives its name."""
+        """A Rollout that has been deployed and is healthy; gives its name. `routing`: fields beside nginx."""
         name = name or f"r{uuid4().hex[:8]}"
         labels = {"app": name}
         if routed:
@@ -55,7 +61,7 @@ class Cluster:
             await self._create(f"/apis/{group}", "ingresses", group, "Ingress", name, rules)
         canary: dict[str, Any] = {"steps": GATED if steps is None else steps}
         if routed:
-            nginx = {"nginx": {"stableIngress": name}}
+            nginx = {"nginx": {"stableIngress": name}, **(routing or {})}
             canary |= {"stableService": f"{name}-stable", "canaryService": f"{name}-canary", "trafficRouting": nginx}
         container = {"name": "app", "image": f"{IMAGE}:latest"}
         template = {"metadata": {"labels": labels, "annotations": {"v": "1"}}, "spec": {"containers": [container]}}
@@ -113,6 +119,13 @@ class Cluster:
     async def at_gate(self, name: str, step: int) -> RolloutView:
         gate = f"the gate at step {step}"
         return await self.until(name, lambda seen: seen.at_gate and seen.step == step, gate)
+
+    async def pods(self, name: str) -> tuple[int, int]:
+        """How many pods canary and stable have."""
+        path = f"{ROLLOUTS}/namespaces/{self.namespace}/rollouts/{name}"
+        status = (await self.api.request("GET", path))["status"]
+        canary = int(status.get("updatedReplicas", 0))
+        return canary, int(status.get("replicas", 0)) - canary
 
     async def promoted(self, name: str) -> RolloutView:
         done = "the new version to be stable and healthy"

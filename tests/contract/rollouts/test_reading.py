@@ -15,7 +15,7 @@ from tests.contract.rollouts.cluster import GATED, Cluster, intent, run
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
 
-def weight(seen: RolloutView) -> tuple[int, int, bool]:
+def weight(seen: RolloutView) -> tuple[float, float, bool]:
     return weight_in_force(seen, stages(seen.steps), canary_pods=1, pods=3)
 
 
@@ -171,3 +171,27 @@ async def test_pods_that_never_become_ready_leave_the_weight_where_it_was(cluste
     assert (seen.aborted, seen.releasing, seen.step) == (False, True, 0)
     assert weight(seen)[1:] == (0, False)
     assert outcome_of(run(seen), seen) is None
+
+
+async def test_weights_are_parts_of_the_max_traffic_weight(cluster: Cluster) -> None:
+    steps: list[dict[str, Any]] = [{"setWeight": 5}, {"pause": {}}, {"setWeight": 500}, {"pause": {}}]
+    name = await cluster.released(steps, routing={"maxTrafficWeight": 1000})
+    assert weight(await cluster.see(name)) == (0.5, 0.5, True)
+    await cluster.promote_by_hand(name)
+    seen = await cluster.at_gate(name, 3)
+    assert (weight(seen), seen.split) == ((50, 50, True), 50)
+
+
+@pytest.mark.parametrize(
+    ("replicas", "counts"), [(4, [(1, 4), (1, 3), (2, 2)]), (3, [(1, 3), (1, 3), (2, 2)])], ids=["4 pods", "3 pods"]
+)
+async def test_without_traffic_routing_the_actual_weight_is_what_whole_pods_allow(
+    cluster: Cluster, replicas: int, counts: list[tuple[int, int]]
+) -> None:
+    name = await cluster.released(GATED, routed=False, replicas=replicas)
+    for step, (canary, stable) in zip((1, 3, 5), counts, strict=True):
+        seen = await cluster.at_gate(name, step)
+        assert await cluster.pods(name) == (canary, stable)
+        found = weight_in_force(seen, stages(seen.steps), canary_pods=canary, pods=canary + stable)
+        assert found == (GATED[step - 1]["setWeight"], round(100 * canary / (canary + stable), 2), True)
+        await cluster.promote_by_hand(name)

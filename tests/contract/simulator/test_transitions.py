@@ -26,6 +26,7 @@ SCENARIOS = (
     "scaled-during-pause",
     "steps-edited-during-run",
     "without-traffic-routing",
+    "max-traffic-weight",
     "workload-ref",
     "canary-never-ready",
     "canary-never-ready-abort",

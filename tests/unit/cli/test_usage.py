@@ -53,7 +53,7 @@ def test_wrong_input_says_what_to_write(arguments: str, code: int, says: str) ->
         ("--from -1h --to -2h --stage 5", "would end before it begins"),
         ("--from -2h --to -1h --stage 5 --stage 25", "say since when, as 25@"),
         ("--from -2h --to -1h --stage all", "write a weight from 0 to 100"),
-        ("--from -2h --to -1h --stage 10 -r rollout.yaml", "the Rollout goes through 5, 25, 50 %"),
+        ("--from -2h --to -1h --stage 10 -r rollout.yaml", "the Rollout goes through 5 %, 25 %, 50 %"),
     ],
 )
 def test_a_range_of_the_past_that_cannot_be_is_refused(times: str, says: str) -> None:

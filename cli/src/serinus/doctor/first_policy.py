@@ -6,6 +6,7 @@ from serinus_collector.domain.series import Series
 from serinus_collector.service_layer.ports import Provider
 from serinus_contracts import Selector
 from serinus_contracts.base import Millis
+from serinus_contracts.weight import weight_text
 from serinus_controller.domain.rollout import RolloutView
 from serinus_controller.domain.sources import STATUS_LABELS
 from serinus_controller.domain.stages import stages
@@ -77,7 +78,7 @@ async def write(provider: Provider, seen: RolloutView, services: tuple[str, str]
     found = stages(seen.steps)
     if not any(stage.gates for stage in found):
         notes.append("the Rollout has no `pause: {}`: verdicts could only abort, never advance")
-    weights = ", ".join(f"{stage.weight} %" for stage in found)
+    weights = ", ".join(weight_text(stage.weight) for stage in found)
     lines = [
         "apiVersion: serinus.dev/v1",
         "kind: CanaryPolicy",

@@ -13,6 +13,7 @@ from serinus_collector.service_layer.take_look import counted
 from serinus_contracts import AnalysisPlan, Counted, PlanMetric, Queried, Selector
 from serinus_contracts.base import Millis
 from serinus_contracts.plan import any_of
+from serinus_contracts.weight import weight_text
 
 from serinus.doctor.checks import Check
 from serinus.report.words import span
@@ -132,4 +133,4 @@ def power(plan: AnalysisPlan, seen: Sequence[Seen]) -> Iterator[Check]:
         enough = found.visible is not None and (found.reachable or stage.gate == "quiet")
         said = f"{found.metric}: {small} within {span(1000 * stage.maximum)} ({base}); {shown}"
         mend = "" if enough else "more traffic at this weight, a wider margin, or a longer maximum"
-        yield Check(f"power at {found.weight} %", "ok" if enough else "warning", said, mend)
+        yield Check(f"power at {weight_text(found.weight)}", "ok" if enough else "warning", said, mend)

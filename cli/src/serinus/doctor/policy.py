@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 from serinus_contracts import AnalysisPlan, CanaryPolicy, Run
 from serinus_contracts.crd import GROUP, PLURAL, VERSION
+from serinus_contracts.weight import weight_text
 from serinus_controller.adapters.kubernetes import Api
 from serinus_controller.adapters.policies import PolicyError, load_file
 from serinus_controller.domain.policies import choose
@@ -70,8 +71,8 @@ def rollout(seen: RolloutView) -> Iterator[Check]:
         mend = "give it canary steps: setWeight, then `pause: {}`"
         yield Check(name, "failed", f"{seen.key} has no setWeight step: there is nothing to judge", mend)
         return
-    gates = [f"{stage.weight} %" for stage in found if stage.gates]
-    open_ended = [f"{stage.weight} %" for stage in found if not stage.gates]
+    gates = [weight_text(stage.weight) for stage in found if stage.gates]
+    open_ended = [weight_text(stage.weight) for stage in found if not stage.gates]
     state = "releasing" if seen.releasing else "stable"
     said = f"{seen.key} is {state}, gates at {', '.join(gates) or 'no weight'}"
     if open_ended:
@@ -105,10 +106,11 @@ def chosen(policies: list[CanaryPolicy], seen: RolloutView) -> tuple[AnalysisPla
     policy = matching[0]
     found = stages(seen.steps)
     try:
-        plan = resolve(policy, run_of(seen), found)
+        plan = resolve(policy, run_of(seen), found, seen.ping_pong)
     except UnfitPolicyError as error:
         return None, [Check("policy", "failed", str(error), f"change policy {policy.metadata.name}")]
     told = [
-        Check("policy", "warning", text, f"change policy {policy.metadata.name}") for text in warnings(policy, found)
+        Check("policy", "warning", text, f"change policy {policy.metadata.name}")
+        for text in warnings(policy, found, seen)
     ]
     return plan, [Check("policy", "ok", f"{policy.metadata.name} ({policy.spec.mode}) is for {seen.key}"), *told]

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 from serinus_contracts import CanaryPolicy
+from serinus_contracts.weight import weight_text
 from serinus_controller.adapters.policies import PolicyError
 
 from serinus.import_.manifests import Manifests
@@ -34,7 +35,7 @@ def convert(manifests: Manifests, mode: Literal["shadow", "guard", "enforce"]) -
     """Raises PolicyError if no policy comes of it."""
     rollout, told = manifests.rollout, Told()
     canary, steps = read_canary(rollout)
-    stages = stages_of(steps)
+    stages = stages_of(steps, canary.max_weight)
     if not stages:
         raise PolicyError([rollout.problem(STEPS, "no setWeight among the steps: there is no stage to judge")])
     used = list(_used(manifests, canary, stages, told))
@@ -66,7 +67,7 @@ def convert(manifests: Manifests, mode: Literal["shadow", "guard", "enforce"]) -
 
 def _used(
     manifests: Manifests, canary: Canary, stages: Sequence[Stage], told: Told
-) -> Iterator[tuple[Rule, tuple[int, ...]]]:
+) -> Iterator[tuple[Rule, tuple[float, ...]]]:
     """Every metric of every analysis, with the weights at which it is measured."""
     for stage in stages:
         for index, analysis in stage.analyses:
@@ -80,9 +81,11 @@ def _used(
             yield rule, tuple(weights)
 
 
-def _metrics(used: Sequence[tuple[Rule, tuple[int, ...]]], stages: Sequence[Stage], told: Told) -> list[dict[str, Any]]:
+def _metrics(
+    used: Sequence[tuple[Rule, tuple[float, ...]]], stages: Sequence[Stage], told: Told
+) -> list[dict[str, Any]]:
     """One metric for what is asked alike, wherever it is asked."""
-    alike: dict[tuple[Any, ...], tuple[Rule, list[int]]] = {}
+    alike: dict[tuple[Any, ...], tuple[Rule, list[float]]] = {}
     address = next((rule.address for rule, _ in used), "")
     for rule, weights in used:
         if rule.address != address:
@@ -132,10 +135,11 @@ def _aside(manifests: Manifests, canary: Canary, stages: Sequence[Stage], told: 
                 told.note(f"{rollout.file}: steps[{index}].{kind} stays in the Rollout as it is")
     weights = [stage.weight for stage in stages]
     for stage in stages:
+        weight = weight_text(stage.weight)
         if weights.count(stage.weight) > 1:
-            told.note(f"{rollout.file}: weight {stage.weight} is set twice: a policy has one stage rule for a weight")
+            told.note(f"{rollout.file}: weight {weight} is set twice: a policy has one stage rule for a weight")
         if stage.after_gate:
-            told.note(f"{rollout.file}: at {stage.weight} % a person is asked last, after the verdict, not before it")
+            told.note(f"{rollout.file}: at {weight} a person is asked last, after the verdict, not before it")
     for (kind, name), manifest in manifests.templates.items():
         if name not in told.used:
             told.note(f"{manifest.file}: {kind} {name} is not referred to by the Rollout and was left out")

@@ -71,14 +71,24 @@ class Pause(Part):
     duration: Seconds | None = None
 
 
+class TrafficRouting(Part):
+    maxTrafficWeight: int | None = Field(None, ge=1)  # noqa: N815
+
+
 class Canary(Part):
+    trafficRouting: TrafficRouting | None = None  # noqa: N815
     steps: tuple[Any, ...] = ()
     analysis: Analysis | None = None
+
+    @property
+    def max_weight(self) -> int:
+        """The parts of all traffic that setWeight counts in."""
+        return (self.trafficRouting and self.trafficRouting.maxTrafficWeight) or 100
 
 
 class Step(Part):
     """One step of a canary; the other kinds stay with Argo."""
 
-    setWeight: Annotated[int, Field(ge=0, le=100)] | None = None  # noqa: N815
+    setWeight: Annotated[int, Field(ge=0)] | None = None  # noqa: N815
     pause: Pause | None = None
     analysis: Analysis | None = None

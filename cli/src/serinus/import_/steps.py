@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
+from serinus_contracts.weight import percent_of
 from serinus_controller.adapters.policies import Location, PolicyError
 
 from serinus.import_.manifests import Manifest
@@ -19,7 +20,7 @@ STEPS: Location = (*CANARY, "steps")
 class Stage:
     """From one setWeight to the next: seconds of timed pauses, analyses with the index of their step, gates."""
 
-    weight: int
+    weight: float
     first: int
     pause: float = 0.0
     analyses: list[tuple[int, Analysis]] = field(default_factory=list)
@@ -42,16 +43,21 @@ def read_canary(rollout: Manifest) -> tuple[Canary, list[Step]]:
         # A `pause` without anything in it is null in YAML, and a pause without end for Argo.
         if isinstance(step, dict) and "pause" in step and step["pause"] is None:
             step = step | {"pause": {}}
-        steps.append(rollout.checked(Step, step, (*STEPS, index)))
+        found = rollout.checked(Step, step, (*STEPS, index))
+        if (found.setWeight or 0) > canary.max_weight:
+            place: Location = (*STEPS, index, "setWeight")
+            text = f"{'.'.join(map(str, place))}: {found.setWeight} is more than all traffic, {canary.max_weight}"
+            raise PolicyError([rollout.problem(place, text)])
+        steps.append(found)
     return canary, steps
 
 
-def stages_of(steps: Sequence[Step]) -> list[Stage]:
-    """The stages in order; what comes before the first setWeight belongs to none."""
+def stages_of(steps: Sequence[Step], max_weight: int) -> list[Stage]:
+    """The stages in order, setWeight being parts of `max_weight`; what comes before the first belongs to none."""
     found: list[Stage] = []
     for index, step in enumerate(steps):
         if step.setWeight is not None:
-            found.append(Stage(step.setWeight, index))
+            found.append(Stage(percent_of(step.setWeight, max_weight), index))
         elif found and step.pause is not None and step.pause.duration is None:
             found[-1].gates += 1
         elif found and step.pause is not None:

@@ -16,6 +16,7 @@ from rich.text import Text
 from serinus_collector.service_layer.ports import ProviderError
 from serinus_contracts import AnalysisPlan, CanaryPolicy, MetricsCollected, Run, VerdictReached
 from serinus_contracts.base import Millis, parse_duration
+from serinus_contracts.weight import rounded, weight_text
 from serinus_controller.domain.stages import Stage
 from serinus_runtime.clock import now_ms
 
@@ -27,7 +28,7 @@ from serinus.replay import judging, past
 from serinus.replay.looks import Recorded, from_file, from_redis, save
 from serinus.validate import read_rollout
 
-_STAGE = re.compile(r"(\d+)(?:@(.+))?")
+_STAGE = re.compile(r"(\d+(?:\.\d+)?)(?:@(.+))?")
 Told = dict[str, list[VerdictReached]]
 
 
@@ -127,15 +128,16 @@ def _spans(stages: Sequence[str], begin: str | None, end: str | None) -> list[pa
     spans = [past.Span(weight, since, until) for (weight, since), until in zip(starts, ends, strict=True)]
     for span in spans:
         if span.begin >= span.end:
-            fail(f"the stage of {span.weight} % would end before it begins: times must grow from --from to --to", 2)
+            what = f"the stage of {weight_text(span.weight)} would end before it begins"
+            fail(f"{what}: times must grow from --from to --to", 2)
     return spans
 
 
-def _weight(text: str) -> int:
+def _weight(text: str) -> float:
     found = _STAGE.fullmatch(text)
-    if found is None or int(found[1]) > 100:
-        fail(f"--stage {text}: write a weight from 0 to 100, as 5 or 25@TIME", 2)
-    return int(found[1])
+    if found is None or float(found[1]) > 100:
+        fail(f"--stage {text}: write a weight from 0 to 100, as 5, 0.5 or 25@TIME", 2)
+    return rounded(float(found[1]))
 
 
 def _moment(text: str, now: Millis, option: str) -> Millis:
@@ -158,7 +160,7 @@ def _stages(rollout: Path | None, spans: Sequence[past.Span]) -> tuple[Stage, ..
     found = plans.of_manifest(rollout)
     known = [stage.weight for stage in found]
     if known[: len(weights)] != weights:
-        fail(f"the Rollout goes through {', '.join(map(str, known))} %: --stage must follow it from the first", 2)
+        fail(f"the Rollout goes through {', '.join(map(weight_text, known))}: --stage must follow it from the first", 2)
     return found
 
 
@@ -242,7 +244,8 @@ def _print(
         if ending == "hold":
             held = [one for one in judging.passed(verdicts) if one.verdict.verdict == "hold"]
             final = held[-1].verdict
-        words = {"abort": "aborts", "proceed": "passes every stage", "hold": f"holds at {final.weight} %"}[ending]
+        holds = f"holds at {weight_text(final.weight)}"
+        words = {"abort": "aborts", "proceed": "passes every stage", "hold": holds}[ending]
         console.print(Text.assemble((f"{name} {words}", "bold"), f" at {timeline.clock(final.end)}, look {final.look}"))
         console.print(Text(f"  {final.sentence}"))
     note = "The looks are of the run as it was: what an earlier advance had shown is not there."
@@ -260,7 +263,7 @@ def _stages_table(made: dict[str, AnalysisPlan], told: Told) -> Table:
     found = {name: {one.stage: one for one in judging.passed(verdicts)} for name, verdicts in told.items()}
     for stage in sorted({stage for stages in found.values() for stage in stages if stage >= 0}):
         weight = next(stages[stage].weight for stages in found.values() if stage in stages)
-        table.add_row(f"{weight} %", *(_cell(stages.get(stage)) for stages in found.values()))
+        table.add_row(weight_text(weight), *(_cell(stages.get(stage)) for stages in found.values()))
     return table
 
 

@@ -89,7 +89,7 @@ class Passed:
     """What a judge said in one stage: the first look that would have opened its gate or aborted, or how it was left."""
 
     stage: int
-    weight: int
+    weight: float
     verdict: VerdictReached
 
 

@@ -32,7 +32,7 @@ NEWEST_MS = 300_000
 class Span:
     """One stage of the past: its weight was in force from `begin` on, until `end`."""
 
-    weight: int
+    weight: float
     begin: Millis
     end: Millis
 

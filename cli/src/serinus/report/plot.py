@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from math import exp, log
 
 from serinus_contracts.report import Report
+from serinus_contracts.weight import weight_text
 
 from serinus.report import words
 
@@ -34,7 +35,7 @@ def svg(report: Report) -> str:
     for one in report.stages:
         at = x(one.at)
         parts.append(f'<line class="stage" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
-        parts.append(f'<text x="{at + 3:.1f}" y="{TOP - 5}">{one.weight} %</text>')
+        parts.append(f'<text x="{at + 3:.1f}" y="{TOP - 5}">{weight_text(one.weight)}</text>')
     for value, label in _ticks(top):
         parts.append(f'<text x="{LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{label}</text>')
     parts += [

@@ -7,6 +7,7 @@ from math import log
 from serinus_contracts import Counts, DecisionTaken, MetricVerdict
 from serinus_contracts.base import Millis
 from serinus_contracts.report import Report
+from serinus_contracts.weight import weight_text
 
 from serinus.found import found
 
@@ -37,7 +38,7 @@ def rules(report: Report) -> Iterator[tuple[str, str]]:
     for stage in plan.stages:
         asks = ", a person approves" if stage.approval else ""
         yield (
-            f"{stage.weight} %",
+            weight_text(stage.weight),
             f"{stage.gate} after {span(1000 * stage.minimum)} to {span(1000 * stage.maximum)}{asks}",
         )
     for metric in plan.metrics:
@@ -52,7 +53,7 @@ def stages(report: Report) -> Iterator[tuple[str, str, str]]:
     """When each stage began, its weight, how long it lasted."""
     ends = [one.at for one in report.stages[1:]] + [report.ended]
     for one, end in zip(report.stages, ends, strict=False):
-        yield clock(one.at), f"{one.weight} %", span(end - one.at) if end else "now"
+        yield clock(one.at), weight_text(one.weight), span(end - one.at) if end else "now"
 
 
 def metrics(judged: Sequence[MetricVerdict]) -> Iterator[tuple[str, str, str, str]]:

@@ -11,7 +11,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 Arm = Literal["canary", "stable"]
 Millis = Annotated[int, Field(ge=0, description="Unix time in milliseconds")]
-Weight = Annotated[int, Field(ge=0, le=100, description="share of traffic in percent")]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}

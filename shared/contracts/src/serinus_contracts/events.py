@@ -8,6 +8,7 @@ from serinus_contracts.base import Arm, Contract, Millis
 from serinus_contracts.metric import Better, Margin
 from serinus_contracts.policy import Mode
 from serinus_contracts.streams import Stream
+from serinus_contracts.weight import Percent
 
 
 class Run(Contract):
@@ -55,6 +56,8 @@ class Pod(Contract):
 
 Phase = Literal["Progressing", "Paused", "Degraded", "Healthy"]
 Outcome = Literal["promoted", "aborted", "superseded", "deleted"]
+Route = Literal["mirror", "header"]
+"""What `setMirrorRoute` and `setHeaderRoute` do: the canary gets requests that its weight does not tell of."""
 
 
 class RolloutObserved(Event):
@@ -67,8 +70,11 @@ class RolloutObserved(Event):
     step: int = Field(description="index of the step that runs; equal to `steps` when all are done")
     steps: int = Field(description="how many there are")
     stage: int = Field(description="index into the plan's stages; -1 before the first change of weight")
-    set_weight: int = Field(description="percent that the steps ask for")
-    actual_weight: int = Field(description="percent that Argo reports, else the canary's share of ready pods")
+    set_weight: Percent = Field(description="percent that the steps ask for")
+    actual_weight: Percent = Field(description="percent that Argo reports, else the canary's share of ready pods")
+    split: Percent | None = Field(None, description="percent of both arms' requests; absent: the actual weight")
+    split_since: Millis | None = Field(None, description="no later it was so; absent: since the stage began")
+    routes: tuple[Route, ...] = Field((), description="ways to the canary beside the weight that steps have set")
     steady: bool = Field(description="the set weight is in force: counts of both arms may be compared")
     stage_started: Millis = Field(description="no later than this the stage's weight was in force")
     gate_started: Millis | None = Field(None, description="since when it waits at a pause without end")
@@ -170,7 +176,10 @@ class MetricsCollected(Event):
     step: int = Field(description="index of the Rollout's step")
     stage: int = Field(description="index into the plan's stages")
     stage_started: Millis = Field(description="when the stage's weight was in force")
-    weight: int = Field(description="of the canary, percent")
+    weight: Percent = Field(description="of the canary, percent, as the steps ask for it")
+    split: Percent | None = Field(None, description="percent of both arms' requests that it gets; absent: the weight")
+    split_changed: bool = Field(False, description="the split was another for a part of the windows")
+    routes: tuple[Route, ...] = Field((), description="ways to the canary beside the weight")
     plan: str = Field(description="digest of the AnalysisPlan")
     pods: tuple[Pod, ...] = ()
     metrics: dict[str, Measurement] = Field(description="by the names of the policy")
@@ -251,7 +260,16 @@ class Finding(Contract):
     """Something that was found beside the judgement. Unless it `decides`, it describes and changes no verdict."""
 
     kind: Literal[
-        "threshold", "statistics", "comparison", "trend", "business", "liveness", "anomaly", "outlier", "rule"
+        "threshold",
+        "statistics",
+        "comparison",
+        "trend",
+        "business",
+        "liveness",
+        "anomaly",
+        "outlier",
+        "rule",
+        "traffic",
     ]
     metric: str = ""
     severity: Literal["none", "info", "warning", "critical"] = "info"
@@ -275,7 +293,7 @@ class Traffic(Contract):
 
     canary: int
     stable: int
-    expected: float = Field(description="the canary's share by weight")
+    expected: float = Field(description="the canary's share by its actual weights, over these requests")
     log_mismatch: float = Field(description="evidence that the share is beyond its tolerance")
 
 
@@ -295,7 +313,7 @@ class VerdictReached(Event):
     step: int = Field(description="index of the Rollout's step")
     stage: int = Field(description="index into the plan's stages")
     stage_started: Millis = Field(description="when the stage's weight was in force")
-    weight: int = Field(description="of the canary, percent")
+    weight: Percent = Field(description="of the canary, percent, as the steps ask for it")
     exposed: int = Field(description="requests that the canary has served in judged windows")
     log_abort: float = Field(description="combined ln M; abort from ln(1 / false_abort) on")
     metrics: tuple[MetricVerdict, ...]

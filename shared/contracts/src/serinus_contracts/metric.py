@@ -4,9 +4,10 @@ from typing import Literal, Self
 
 from pydantic import Field, PositiveFloat, model_validator
 
-from serinus_contracts.base import Document, Seconds, Share, Weight
+from serinus_contracts.base import Document, Seconds, Share
 from serinus_contracts.expression import ExpressionText
 from serinus_contracts.selector import SelectorText
+from serinus_contracts.weight import Weight
 
 Better = Literal["lower", "higher"]
 
@@ -43,6 +44,9 @@ class SourceRule(Document):
     stable: str | None = Field(None, description="stable's service, where services tell the arms apart")
     ingress: str | None = Field(None, description="ingress-nginx: the stable Ingress")
     namespace_label: str | None = Field(None, description="label of the namespace; empty where there is none")
+    exclude: SelectorText | None = Field(
+        None, description="series left out: requests that are mirrored, or routed by a header; each matcher leaves out"
+    )
 
     @model_validator(mode="after")
     def _tells_arms_apart(self) -> Self:
@@ -59,6 +63,8 @@ class SourceRule(Document):
             raise ValueError("ingress is given with preset ingress-nginx, and only there")
         if self.preset == "ingress-nginx" and self.label is not None:
             raise ValueError("preset ingress-nginx tells the arms apart by its label canary: leave label out")
+        if self.exclude is not None and (self.exclude.name or not self.exclude.matchers):
+            raise ValueError('exclude is labels alone, such as {mirrored="true"}')
         return self
 
 

@@ -11,13 +11,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from serinus_contracts.base import Arm, Contract, Seconds, Weight
+from serinus_contracts.base import Arm, Contract, Seconds
 from serinus_contracts.freeze import FreezeRule
 from serinus_contracts.judge import JudgeRule
 from serinus_contracts.metric import Better, Conditions, Margin
 from serinus_contracts.policy import Budget, Gate, Mode
 from serinus_contracts.regex import full_match
 from serinus_contracts.selector import Labels, Matcher, Selector
+from serinus_contracts.weight import Weight
 
 AnyOf = tuple[tuple[Matcher, ...], ...]
 
@@ -115,6 +116,9 @@ class PlanMetric(Contract):
     weight: float = 1.0
     count: Literal["share", "rate"] = "share"
     lag: Seconds = 0.0
+    excluding: bool = Field(
+        False, description="requests that come beside the weight are not counted", exclude_if=lambda value: not value
+    )
     may_abort: bool = False
 
 

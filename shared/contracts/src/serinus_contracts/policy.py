@@ -9,10 +9,11 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from serinus_contracts.base import Document, Seconds, Weight
+from serinus_contracts.base import Document, Seconds
 from serinus_contracts.freeze import FreezeRule
 from serinus_contracts.judge import JudgeRule, SequentialRule
 from serinus_contracts.metric import LimitRule, MetricRule, SourceRule
+from serinus_contracts.weight import Weight, weight_text
 
 Mode = Literal["shadow", "guard", "enforce"]
 Gate = Literal["quiet", "proof"]
@@ -86,7 +87,7 @@ class PolicySpec(Document):
             raise ValueError("minimum must be shorter than maximum, else no time is left to judge")
         for what, names in (
             ("metric", [metric.name for metric in self.metrics]),
-            ("weight", [str(stage.weight) for stage in self.stages]),
+            ("weight", [weight_text(stage.weight) for stage in self.stages]),
         ):
             twice = {name for name in names if names.count(name) > 1}
             if twice:

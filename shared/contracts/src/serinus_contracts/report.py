@@ -12,6 +12,7 @@ from pydantic import Field, TypeAdapter
 from serinus_contracts.base import Contract, Millis
 from serinus_contracts.events import DecisionTaken, Outcome, Reason, Run, Verdict, VerdictReached
 from serinus_contracts.plan import AnalysisPlan
+from serinus_contracts.weight import Percent
 
 
 class Planned(Contract):
@@ -29,7 +30,7 @@ class Staged(Contract):
     kind: Literal["staged"] = "staged"
     at: Millis
     stage: int
-    weight: int
+    weight: Percent
 
 
 class Judged(Contract):
@@ -39,7 +40,7 @@ class Judged(Contract):
     at: Millis
     look: int
     stage: int
-    weight: int
+    weight: Percent
     verdict: Verdict
     reason: Reason
     log_abort: float = Field(description="combined ln M; abort from ln(1 / false_abort) on")

@@ -43,6 +43,12 @@ class Matcher(Document):
             return actual != self.value
         return regex.full_match(self.value, actual) == (self.op == "=~")
 
+    @property
+    def negated(self) -> "Matcher":
+        """What matches all other series."""
+        other: dict[Operator, Operator] = {"=": "!=", "!=": "=", "=~": "!~", "!~": "=~"}
+        return self.model_copy(update={"op": other[self.op]})
+
     def __str__(self) -> str:
         escaped = "".join(_ESCAPES.get(char, char) for char in self.value)
         return f'{self.label}{self.op}"{escaped}"'

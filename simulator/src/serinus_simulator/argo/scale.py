@@ -6,13 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from serinus_simulator.argo.view import MAX_WEIGHT, ReplicaSetView, RolloutView
+from serinus_simulator.argo.view import ReplicaSetView, RolloutView
 
 
 def canary_weight(rollout: RolloutView) -> int:
-    """The share of the canary's pods that is wanted, in percent."""
+    """The share of the canary's pods that is wanted, in parts of `max_weight`."""
     if rollout.status.get("promoteFull") or not rollout.stable_hash or rollout.fully_promoted:
-        return MAX_WEIGHT
+        return rollout.max_weight
     return rollout.set_weight
 
 
@@ -25,7 +25,7 @@ def counts(
     """The pods that the new and the stable ReplicaSet should have now."""
     if rollout.routing is not None:
         weight = canary_weight(rollout)
-        return math.ceil(weight * rollout.replicas / MAX_WEIGHT), rollout.replicas
+        return math.ceil(weight * rollout.replicas / rollout.max_weight), rollout.replicas
     return _basic_counts(rollout, new, stable, others)
 
 
@@ -131,17 +131,17 @@ def _nearest_split(replicas: int, weight: int, surge: int) -> tuple[int, int]:
     """The canary's and stable's pods that come nearest to a weight; one pod of each between 1 % and 99 %."""
     if replicas == 0:
         return 0, 0
-    exact = replicas * weight / MAX_WEIGHT
+    exact = replicas * weight / 100
     upper, lower = math.ceil(exact), math.floor(exact)
-    none_allowed = weight in (0, MAX_WEIGHT) or (replicas == 1 and surge == 0)
+    none_allowed = weight in (0, 100) or (replicas == 1 and surge == 0)
     options: list[tuple[int, int]] = []
     for total in (replicas, replicas + 1) if surge else (replicas,):
-        tied = math.modf(total * weight / MAX_WEIGHT)[0] == 0.5
+        tied = math.modf(total * weight / 100)[0] == 0.5
         if total > replicas or upper < replicas or none_allowed:
             options.append((upper, total))
         if not tied and (lower != 0 or none_allowed):
             options.append((lower, total))
     if not options:
         return 0, replicas
-    canary, total = min(options, key=lambda option: abs(option[0] * MAX_WEIGHT / option[1] - weight))
+    canary, total = min(options, key=lambda option: abs(option[0] * 100 / option[1] - weight))
     return canary, total - canary

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from serinus_simulator.argo import scale
-from serinus_simulator.argo.view import HASH_LABEL, MANAGED_BY, MAX_WEIGHT, ReplicaSetView, RolloutView, owner_reference
+from serinus_simulator.argo.view import HASH_LABEL, MANAGED_BY, ReplicaSetView, RolloutView, owner_reference
 from serinus_simulator.kinds import INGRESSES, SERVICES, Object
 
 if TYPE_CHECKING:
     from serinus_simulator.argo.reconcile import Reconciliation, Writing
 
 DEFAULT_PREFIX = "nginx.ingress.kubernetes.io"
+_TOTAL = "canary-weight-total"
 
 
 def point_services(pass_: Reconciliation) -> Writing:
@@ -33,12 +34,12 @@ def set_weight(pass_: Reconciliation) -> Writing:
     if pass_.aborted and not rollout.fully_promoted:
         yield from _point(pass_, rollout.canary_service, stable, only_if_available=False)
     weight = _wanted(pass_)
-    if stable is None or stable.available < (MAX_WEIGHT - weight) * rollout.replicas // MAX_WEIGHT:
+    if stable is None or stable.available < (rollout.max_weight - weight) * rollout.replicas // rollout.max_weight:
         return
     yield from _write_ingress(pass_, weight)
     weights = {
         "canary": _side(weight, new.hash if new else "", rollout.canary_service),
-        "stable": _side(MAX_WEIGHT - weight, stable.hash, rollout.stable_service),
+        "stable": _side(rollout.max_weight - weight, stable.hash, rollout.stable_service),
     }
     if weights != rollout.weights:
         before = rollout.weights["canary"]["weight"] if rollout.weights else None
@@ -51,9 +52,10 @@ def canary_ingress_name(rollout: RolloutView) -> str:
     return f"{rollout.name}-{_stable_ingress(rollout)}-canary"
 
 
-def ingress_weight(rollout: RolloutView, ingress: Object) -> int:
+def ingress_weight(rollout: RolloutView, ingress: Object) -> float:
     """The share of traffic that a canary Ingress asks for, in percent."""
-    return int(ingress["metadata"]["annotations"].get(f"{_prefix(rollout)}/canary-weight", 0))
+    annotations, prefix = ingress["metadata"]["annotations"], _prefix(rollout)
+    return 100 * int(annotations.get(f"{prefix}/canary-weight", 0)) / int(annotations.get(f"{prefix}/{_TOTAL}", 100))
 
 
 def _prefix(rollout: RolloutView) -> str:
@@ -64,7 +66,9 @@ def _annotations(rollout: RolloutView, weight: int) -> dict[str, str]:
     prefix = _prefix(rollout)
     added = (rollout.routing or {}).get("nginx", {}).get("additionalIngressAnnotations") or {}
     annotations = {key if key.startswith(prefix) else f"{prefix}/{key}": value for key, value in added.items()}
-    return annotations | {f"{prefix}/canary": "true", f"{prefix}/canary-weight": str(weight)}
+    annotations |= {f"{prefix}/canary": "true", f"{prefix}/canary-weight": str(weight)}
+    counted = "maxTrafficWeight" in (rollout.routing or {})
+    return annotations | ({f"{prefix}/{_TOTAL}": str(rollout.max_weight)} if counted else {})
 
 
 def _stable_ingress(rollout: RolloutView) -> str:

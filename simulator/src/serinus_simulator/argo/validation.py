@@ -37,6 +37,9 @@ def complaint(rollout: RolloutView, store: ObjectStore) -> str:
         unknown = [name for name in step if name not in SUPPORTED_STEPS]
         if unknown or len(step) != 1:
             return f"spec.strategy.canary.steps[{index}]: the simulator knows {', '.join(SUPPORTED_STEPS)} only"
+        if not 0 <= int(step.get("setWeight", 0)) <= rollout.max_weight:
+            place = f"spec.strategy.canary.steps[{index}].setWeight: Invalid value: {step['setWeight']}"
+            return f"{place}: SetWeight needs to be between 0 and {rollout.max_weight}"
     for where, service in (("stableService", rollout.stable_service), ("canaryService", rollout.canary_service)):
         named = bool(service) or rollout.routing is not None
         if named and store.peek(SERVICES, rollout.namespace, service) is None:
@@ -47,7 +50,7 @@ def complaint(rollout: RolloutView, store: ObjectStore) -> str:
 
 def _routing_complaint(rollout: RolloutView, store: ObjectStore) -> str:
     routing: Object = rollout.routing or {}
-    if list(routing) != ["nginx"]:
+    if routing.keys() - {"maxTrafficWeight"} != {"nginx"}:
         return "spec.strategy.canary.trafficRouting: the simulator knows nginx only"
     ingress = routing["nginx"].get("stableIngress", "")
     if store.peek(INGRESSES, rollout.namespace, ingress) is None:

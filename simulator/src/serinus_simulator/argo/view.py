@@ -16,7 +16,6 @@ DESIRED_REPLICAS = "rollout.argoproj.io/desired-replicas"
 WORKLOAD_GENERATION = "rollout.argoproj.io/workload-generation"
 SCALE_DOWN_DEADLINE = "scale-down-deadline"
 MANAGED_BY = "argo-rollouts.argoproj.io/managed-by-rollouts"
-MAX_WEIGHT = 100
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -78,6 +77,11 @@ class RolloutView:
     @property
     def routing(self) -> Object | None:
         return self.canary.get("trafficRouting") or None
+
+    @property
+    def max_weight(self) -> int:
+        """The parts of all traffic, which weights are counted in."""
+        return int((self.routing or {}).get("maxTrafficWeight") or 100)
 
     @property
     def stable_service(self) -> str:
@@ -143,7 +147,7 @@ class RolloutView:
         """The weight that the steps ask for now."""
         if self.status.get("abort"):
             return 0
-        return MAX_WEIGHT if self.step is None else self.weight_at(self.index)
+        return self.max_weight if self.step is None else self.weight_at(self.index)
 
 
 class ReplicaSetView:

@@ -1,7 +1,7 @@
 """Plans and snapshots for tests of the judge, with defaults for all that a test does not speak of."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from serinus_contracts.events import (
     Distribution,
@@ -138,9 +138,10 @@ def snapshot(
     number: int,
     stage: int = 0,
     stage_started: int = START,
-    weight: int = 50,
+    weight: float = 50,
     interval: int = 30_000,
     history: Mapping[str, History] | None = None,
+    **other: Any,
 ) -> MetricsCollected:
     """The look of that number (from 1) of a run that began at START."""
     end = START + number * interval
@@ -159,6 +160,7 @@ def snapshot(
             for name, measured in metrics.items()
         },
         history=dict(history or {}),
+        **other,
     )
 
 

@@ -230,3 +230,20 @@ def test_a_file_that_cannot_be_read_is_refused_with_line_and_column(tmp_path: Pa
     with pytest.raises(PolicyError) as refused:
         read([file])
     assert complaint in str(refused.value)
+
+
+@pytest.mark.parametrize(("set_weight", "percent"), [(50, 5), (500, 50), (5, 0.5), (1000, 100)])
+def test_a_weight_of_parts_of_a_max_traffic_weight_becomes_its_percent(
+    tmp_path: Path, set_weight: int, percent: float
+) -> None:
+    steps: list[dict[str, Any]] = [{"setWeight": set_weight}, {"pause": {"duration": "1m"}}, {"analysis": ANALYSIS}]
+    routing = {"maxTrafficWeight": 1000, "nginx": {"stableIngress": "loom"}}
+    made = imported(tmp_path, rollout(*steps, trafficRouting=routing), template())
+    assert [stage.weight for stage in spec_of(made).stages] == [percent]
+    assert made.steps == [{"setWeight": set_weight}, {"pause": {}}]
+
+
+def test_a_weight_above_the_max_traffic_weight_is_refused_at_its_place(tmp_path: Path) -> None:
+    steps: list[dict[str, Any]] = [{"setWeight": 60}, {"analysis": ANALYSIS}]
+    said = refusal(tmp_path, rollout(*steps, trafficRouting={"maxTrafficWeight": 50, "nginx": {}}), template())
+    assert "steps.0.setWeight: 60 is more than all traffic, 50" in said

@@ -267,3 +267,15 @@ async def test_native_histograms_are_counted_by_their_buckets_and_by_their_obser
     latency = snapshot.metrics["latency"]
     assert isinstance(latency, Distribution)
     assert (latency.edges, latency.canary) == ((0.1, 0.2), (10, 10, 0))
+
+
+@pytest.mark.parametrize(("since", "changed"), [(None, False), (STARTED + 2_000, False), (STARTED + 6_000, True)])
+async def test_a_look_tells_the_split_of_the_requests_and_whether_it_was_so_in_its_windows(
+    since: int | None, changed: bool
+) -> None:
+    told = observed(actual_weight=20, split_since=since, routes=("mirror",))
+    ends = {"errors": STARTED + 5_000, "latency": STARTED + 5_000}
+    registry, taker = world(FakeProvider(), observed=told, follows=STARTED + 5_000, ends_stage=STARTED, ends=ends)
+    await taker.take(LEASE)
+    ((_, taken, _),) = registry.committed
+    assert (taken.weight, taken.split, taken.split_changed, taken.routes) == (5, 20, changed, ("mirror",))

@@ -92,3 +92,44 @@ def test_what_an_arm_runs_is_known_also_while_it_has_no_pods() -> None:
     first = seen(at(), images=both).event
     assert first.images == both
     assert seen(at(), first, images={"stable": ("shop:v1",)}).event.images == both
+
+
+BARE = at(spec={"strategy": {"canary": {"steps": [{"setWeight": 5}, {"pause": {}}]}}}, status={"canary": {}})
+
+
+def bare_pods(canary: int, stable: int) -> list[Pod]:
+    arms: list[tuple[Arm, int]] = [("canary", canary), ("stable", stable)]
+    return [Pod(name=f"{arm}-{i}", arm=arm, ready=True) for arm, count in arms for i in range(count)]
+
+
+def test_a_pod_more_in_the_same_stage_is_another_split_since_then() -> None:
+    first = seen(BARE, pods=bare_pods(1, 4)).event
+    assert (first.set_weight, first.actual_weight, first.split_since) == (5, 20, None)
+    still = seen(BARE, first, 1_020_000, pods=bare_pods(1, 4)).event
+    scaled = seen(BARE, still, 1_050_000, pods=bare_pods(1, 7)).event
+    later = seen(BARE, scaled, 1_090_000, pods=bare_pods(1, 7)).event
+    assert (still.split_since, scaled.actual_weight, scaled.split_since) == (None, 12.5, 1_050_000)
+    assert (later.stage_started, later.split_since) == (first.stage_started, 1_050_000)
+
+
+def test_a_mirror_that_ends_in_a_stage_is_another_split_since_then() -> None:
+    match = [{"method": {"exact": "GET"}}]
+    steps: list[dict[str, Any]] = [
+        {"setMirrorRoute": {"name": "m", "match": match}}, {"setWeight": 5}, {"pause": {}},
+        {"setMirrorRoute": {"name": "m"}}, {"pause": {}},
+    ]  # fmt: skip
+    spec = {"strategy": {"canary": {"steps": steps, "trafficRouting": {"istio": {}}}}}
+    mirrored = seen(at(spec=spec, status={"currentStepIndex": 2})).event
+    after = seen(at(spec=spec, status={"currentStepIndex": 4}), mirrored, 1_050_000).event
+    assert (mirrored.routes, mirrored.steady, mirrored.split_since) == (("mirror",), True, None)
+    assert (after.routes, after.split_since) == ((), 1_050_000)
+
+
+def test_while_an_experiment_gets_traffic_the_split_is_of_what_is_left() -> None:
+    weights = {
+        "canary": {"weight": 5, "podTemplateHash": "new"},
+        "stable": {"weight": 45},
+        "additional": [{"weight": 50}],
+    }
+    found = seen(at(status={"canary": {"weights": weights}})).event
+    assert (found.actual_weight, found.split, found.steady) == (5, 10, True)

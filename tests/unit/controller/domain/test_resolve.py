@@ -5,10 +5,12 @@ import pytest
 from serinus_contracts import Bucketed, CanaryPolicy, Counted, Matcher
 from serinus_contracts.selector import Labels
 from serinus_controller.domain.resolve import UnfitPolicyError, resolve, warnings
-from serinus_controller.domain.rollout import Step
+from serinus_controller.domain.rollout import PingPong, Step
 from serinus_controller.domain.stages import Stage, stage_at, stages
 
 from tests.support import RUN
+from tests.unit.controller.domain.test_rollout import MIRROR
+from tests.unit.controller.rollouts import at
 
 GATED = (Stage(5, 0, (1,), False), Stage(50, 2, (3, 4), False))
 
@@ -54,7 +56,9 @@ def test_a_rollout_without_stages_leaves_nothing_to_judge() -> None:
 
 @pytest.mark.parametrize("weight", [-1, 101, 500])
 def test_a_rollout_whose_weights_are_no_percentages_is_refused_in_words(weight: int) -> None:
-    with pytest.raises(UnfitPolicyError, match=f"Rollout shop/checkout sets a weight of {weight}, which is no percent"):
+    with pytest.raises(
+        UnfitPolicyError, match=f"Rollout shop/checkout sets a weight of {weight} %, which is no percent"
+    ):
         resolve(policy(), RUN, [*GATED, Stage(weight=weight, first_step=4, gates=(), timed=False)])
 
 
@@ -123,7 +127,7 @@ def test_enforcing_on_timed_pauses_is_pointed_out() -> None:
 
 def test_a_stage_that_the_rollout_does_not_have_is_pointed_out() -> None:
     (told,) = warnings(policy(stages=[{"weight": 33}]), GATED)
-    assert told == "policy shop has stages that the Rollout does not: 33 %"
+    assert told == "policy shop has stages that the Rollout does not: 33 %; it has 5 %, 50 %"
 
 
 @pytest.mark.parametrize(
@@ -167,3 +171,60 @@ def test_a_metric_of_a_weight_that_the_rollout_does_not_have_is_pointed_out() ->
     asked = {"name": "success", "query": "up", "conditions": {"success": "result[0] > 0.9", "weights": [33]}}
     (told,) = warnings(policy(judge={"name": "threshold"}, metrics=[asked]), GATED)
     assert "metric success: the Rollout does not have the weight 33 %" in told
+
+
+def test_the_weights_of_a_rollout_are_named_in_both_forms() -> None:
+    steps = [{"setWeight": 5}, {"pause": {}}, {"setWeight": 250}, {"pause": {}}]
+    routing = {"nginx": {}, "maxTrafficWeight": 1000}
+    seen = at(spec={"strategy": {"canary": {"steps": steps, "trafficRouting": routing}}})
+    found = stages(seen.steps)
+    (told,) = warnings(policy(stages=[{"weight": 5}, {"weight": 0.5}]), found, seen)
+    assert told == "policy shop has stages that the Rollout does not: 5 %; it has 0.5 % (5 of 1000), 25 % (250 of 1000)"
+    assert [stage.weight for stage in resolve(policy(), RUN, found).stages] == [0.5, 25]
+
+
+def test_what_argo_refuses_and_what_is_not_tested_is_said_beforehand() -> None:
+    steps = [MIRROR, {"setWeight": 5}, {"pause": {}}]
+    routing = {"istio": {}, "maxTrafficWeight": 1000}
+    seen = at(spec={"strategy": {"canary": {"steps": steps, "trafficRouting": routing}}})
+    refused, untested = warnings(policy(), stages(seen.steps), seen)
+    assert "InvalidSpec: Argo takes a maxTrafficWeight with nginx and plugins only" in refused
+    assert "the split of the traffic is not tested" in untested
+    assert len(warnings(policy(source={"exclude": '{mirrored="true"}'}), stages(seen.steps), seen)) == 1
+
+
+def test_what_a_source_excludes_is_left_out_of_every_count_and_of_the_past() -> None:
+    plan = resolve(policy(source={"exclude": '{mirrored="true",route=~"in.*"}'}), RUN, GATED)
+    (metric,) = plan.metrics
+    assert isinstance(metric.source, Counted)
+    for query in (metric.source.query, metric.source.history):
+        assert 'mirrored!="true",route!~"in.*"' in str(query)
+    assert metric.excluding
+    assert "excluding" not in resolve(policy(), RUN, GATED).canonical.decode()
+
+
+PING_PONG = PingPong(canary="reed-pong", stable="reed-ping", fixed=("reed-canary", "reed-stable"))
+
+
+@pytest.mark.parametrize("named", [("reed-ping", "reed-pong"), ("reed-pong", "reed-ping")])
+def test_a_source_by_services_follows_their_roles(named: tuple[str, str]) -> None:
+    source = {"preset": "istio", "canary": named[0], "stable": named[1]}
+    plan = resolve(policy(source=source), RUN, GATED, PING_PONG)
+    (metric,) = plan.metrics
+    arms = [plan.arm({"destination_service_name": name}, metric) for name in ("reed-pong", "reed-ping")]
+    assert arms == ["canary", "stable"]
+
+
+def test_a_source_by_services_whose_roles_cannot_be_followed_is_refused_and_says_why() -> None:
+    source = {"preset": "envoy", "canary": "cluster-a", "stable": "cluster-b"}
+    with pytest.raises(UnfitPolicyError, match="Argo exchanges the Services of pingPong, reed-pong and reed-ping"):
+        resolve(policy(source=source), RUN, GATED, PING_PONG)
+    metric = {"name": "errors", "preset": "http-errors", "source": source}
+    with pytest.raises(UnfitPolicyError, match="name these two, or use a source by pod"):
+        resolve(policy(metrics=[metric]), RUN, GATED, PING_PONG)
+
+
+def test_services_whose_roles_stay_and_sources_by_pod_are_as_they_are() -> None:
+    fixed = {"preset": "istio", "canary": "reed-canary", "stable": "reed-stable"}
+    for source in (fixed, {"preset": "istio"}):
+        assert resolve(policy(source=source), RUN, GATED, PING_PONG) == resolve(policy(source=source), RUN, GATED)

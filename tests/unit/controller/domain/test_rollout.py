@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from serinus_controller.domain.rollout import parse_time, view
+from serinus_controller.domain.rollout import RolloutView, parse_time, view
 
 from tests.unit.controller.rollouts import PAUSED_AT, UNPAUSING, at, document
 
@@ -103,3 +103,64 @@ def test_whatever_stands_in_an_object_it_is_read_or_refused_but_never_trusted_to
 @given(st.text(max_size=30))
 def test_a_time_that_is_none_is_zero(text: str) -> None:
     assert parse_time(text) >= 0
+
+
+def of_parts(max_weight: object, set_weight: int, canary: int, stable: int) -> RolloutView:
+    routing = {"nginx": {}, "maxTrafficWeight": max_weight}
+    steps = [{"setWeight": set_weight}, {"pause": {}}]
+    weights = {"canary": {"weight": canary, "podTemplateHash": "new"}, "stable": {"weight": stable}}
+    return at(
+        spec={"strategy": {"canary": {"steps": steps, "trafficRouting": routing}}},
+        status={"canary": {"weights": weights}},
+    )
+
+
+@pytest.mark.parametrize(
+    ("max_weight", "set_weight", "percent"),
+    [(1000, 50, 5), (1000, 500, 50), (1000, 5, 0.5), (50, 5, 10), (3, 1, 33.3333), (None, 50, 50), (100, 50, 50)],
+)
+def test_weights_are_parts_of_the_max_traffic_weight(max_weight: int | None, set_weight: int, percent: float) -> None:
+    whole = max_weight or 100
+    seen = of_parts(max_weight, set_weight, set_weight, whole - set_weight)
+    assert (seen.steps[0].weight, seen.canary_weight, seen.split, seen.max_weight) == (percent, percent, percent, whole)
+
+
+def test_what_an_experiment_gets_is_no_part_of_the_split_between_the_arms() -> None:
+    seen = of_parts(100, 10, 10, 60)
+    assert (seen.canary_weight, seen.split) == (10, 14.2857)
+
+
+MIRROR = {"setMirrorRoute": {"name": "m", "percentage": 30, "match": [{"method": {"exact": "GET"}}]}}
+HEADER = {"setHeaderRoute": {"name": "h", "match": [{"headerName": "x", "headerValue": {"exact": "1"}}]}}
+NO_MIRROR = {"setMirrorRoute": {"name": "m"}}
+
+
+@pytest.mark.parametrize(
+    ("steps", "index", "routes"),
+    [
+        ([MIRROR, {"setWeight": 5}, {"pause": {}}], 2, ("mirror",)),
+        ([{"setWeight": 5}, {"pause": {}}, MIRROR], 1, ()),
+        ([HEADER, MIRROR, {"setWeight": 5}, {"pause": {}}], 3, ("header", "mirror")),
+        ([MIRROR, NO_MIRROR, {"setWeight": 5}], 2, ()),
+        ([MIRROR, {"setWeight": 5}, NO_MIRROR, {"pause": {}}], 2, ("mirror",)),
+        ([MIRROR, {"setMirrorRoute": {"name": "other"}}, {"setWeight": 5}], 2, ("mirror",)),
+        ([HEADER, {"setMirrorRoute": {"name": "h"}}, {"setWeight": 5}], 2, ("header",)),
+    ],
+)
+def test_a_route_is_in_force_from_its_step_until_one_of_its_name_without_match_is_done(
+    steps: list[dict[str, Any]], index: int, routes: tuple[str, ...]
+) -> None:
+    strategy = {"canary": {"steps": steps, "trafficRouting": {"istio": {}}}}
+    assert at(spec={"strategy": strategy}, status={"currentStepIndex": index}).routes == routes
+
+
+@pytest.mark.parametrize(
+    ("said", "stable"),
+    [({"stablePingPong": "ping"}, "reed-ping"), ({"stablePingPong": "pong"}, "reed-pong"), ({}, "reed-pong")],
+)
+def test_ping_pong_services_have_the_roles_of_the_status(said: dict[str, str], stable: str) -> None:
+    names = {"pingService": "reed-ping", "pongService": "reed-pong"}
+    services = at(spec={"strategy": {"canary": {"pingPong": names}}}, status={"canary": said}).ping_pong
+    assert services is not None
+    assert services.stable == stable
+    assert {services.canary, services.stable} == {"reed-ping", "reed-pong"}

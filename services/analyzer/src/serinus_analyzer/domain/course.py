@@ -10,11 +10,10 @@ from serinus_contracts.base import Contract
 from serinus_contracts.events import Gauge, MetricsCollected
 from serinus_contracts.plan import AnalysisPlan, PlanMetric
 
-from serinus_analyzer.domain import classical, counting, latency, roles
+from serinus_analyzer.domain import classical, counting, latency, roles, traffic
 from serinus_analyzer.domain.counting import NOTHING, Quad, Reading
 from serinus_analyzer.domain.evidence import EvidenceError
 from serinus_analyzer.domain.traffic import Share
-from serinus_analyzer.domain.traffic import after as after_requests
 
 
 class Seen(Contract):
@@ -123,7 +122,9 @@ def advanced(plan: AnalysisPlan, course: C, look: Look) -> C:
     requests = readings[roles.requests(plan)]
     if requests.status == "ok" or requests.without_requests:
         _, exposed, _, stable = requests.quad
-        share = after_requests(share, exposed, stable, snapshot.weight, requests.seconds)
+        split = traffic.tested(plan, snapshot)
+        if split is not None:
+            share = traffic.after(share, exposed, stable, split, requests.seconds)
     lacks = any(readings[i].status == "no_data" and not readings[i].without_requests for i in roles.gating(plan))
     seen = tuple(_seen(old, reading, look.fresh) for old, reading in zip(course.seen, readings, strict=True))
     return course.model_copy(

@@ -20,7 +20,7 @@ from serinus_analyzer.domain.tempering import Noise
 from serinus_analyzer.domain.value import Floats
 from serinus_analyzer.domain.wealth import PROCEED_ROWS
 
-VERSION = 1
+VERSION = 2
 _HEADER = struct.Struct("<BBHHHHHIiqQdI")
 _SEEN = np.dtype([("end", "<i8"), ("series", "<i4")])
 _NO_PAIR = (nan, nan, nan, nan)

@@ -33,7 +33,7 @@ class Forecast:
     whether that is before the stage's maximum.
     """
 
-    weight: int
+    weight: float
     metric: str
     base: float
     margin: float

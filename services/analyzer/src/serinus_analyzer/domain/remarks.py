@@ -8,7 +8,7 @@ import numpy as np
 from serinus_contracts.events import Finding, Label, MetricsCollected, MetricVerdict, Reason
 from serinus_contracts.plan import AnalysisPlan, Gauged
 
-from serinus_analyzer.domain import findings
+from serinus_analyzer.domain import findings, traffic
 from serinus_analyzer.domain.findings import Fields
 from serinus_analyzer.domain.following import Scheme, scheme_of
 from serinus_analyzer.domain.layout import GAUGE_SHARE
@@ -120,6 +120,9 @@ def _reasons(found: Beside) -> list[Fields]:
     if found.liveness.text:
         told.append({"kind": "liveness", "severity": "critical", "decides": True, "text": found.liveness.text,
                      "pods": found.liveness.pods})  # fmt: skip
+    if 0 < found.snapshot.weight < 100 and (why := traffic.untested(plan, found.snapshot)):
+        told.append({"kind": "traffic", "severity": "info", "text": f"the split of the traffic is not tested: {why}; "
+                     "a source that excludes them lets it be (docs/sources.md)"})  # fmt: skip
     for i, row in zip(scheme.gauges, memory.growth.tolist(), strict=False):
         if not isnan(row[2]):
             grown = row[2] <= row[5]

@@ -13,14 +13,16 @@ from pydantic import TypeAdapter
 from serinus_contracts.events import Label, MetricsCollected, MetricStatus, MetricVerdict, Traffic
 from serinus_contracts.metric import Margin
 from serinus_contracts.plan import AnalysisPlan, PlanLimit, PlanMetric
+from serinus_contracts.weight import weight_text
 
 from serinus_analyzer.domain import power
 from serinus_analyzer.domain.counting import Counted, Reading
 from serinus_analyzer.domain.evidence import Evidence
 from serinus_analyzer.domain.latency import COARSE_ABSOLUTE, COARSE_RATIO, Pair
 from serinus_analyzer.domain.layout import Layout, is_rate
-from serinus_analyzer.domain.traffic import Share
+from serinus_analyzer.domain.traffic import Share, untested
 from serinus_analyzer.domain.weighing import Weighed
+from serinus_analyzer.domain.wording import percent
 
 Fields = dict[str, Any]
 Edges = tuple[float | None, float | None, float | None]
@@ -309,13 +311,22 @@ def _fields(row: Row) -> Fields:
     return fields
 
 
-def traffic(snapshot: MetricsCollected, share: Share) -> Traffic | None:
-    """How the requests of this stage were split; None where the weight gives one arm nothing."""
-    if not 0 < snapshot.weight < 100:
+def traffic(plan: AnalysisPlan, snapshot: MetricsCollected, share: Share) -> Traffic | None:
+    """How the requests of this stage were split; None where the weight gives one arm nothing, or does not tell."""
+    split, total = snapshot.weight if snapshot.split is None else snapshot.split, share.canary + share.stable
+    if not 0 < split < 100 or untested(plan, snapshot):
         return None
     return Traffic(
         canary=share.canary,
         stable=share.stable,
-        expected=snapshot.weight / 100,
+        expected=share.expected / total if total else split / 100,
         log_mismatch=share.log_mismatch,
     )
+
+
+def mismatch(share: Share) -> str:
+    """the canary gets 30 % of the requests, not 20 % (300 of 1,000 in this stage)."""
+    total = max(share.canary + share.stable, 1)
+    expected = weight_text(float(f"{100 * share.expected / total:.3g}"))
+    got = f"the canary gets {percent(share.canary / total)} of the requests, not {expected}"
+    return f"{got} ({share.canary:,} of {total:,} in this stage)"

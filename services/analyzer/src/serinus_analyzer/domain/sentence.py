@@ -11,7 +11,9 @@ from math import inf, sqrt
 from serinus_contracts.events import MetricsCollected, Reason, Scalar, Verdict
 from serinus_contracts.metric import Margin
 from serinus_contracts.plan import AnalysisPlan, PlanLimit, PlanMetric, PlanStage
+from serinus_contracts.weight import weight_text
 
+from serinus_analyzer.domain import reporting
 from serinus_analyzer.domain.counting import Reading
 from serinus_analyzer.domain.evidence import Evidence
 from serinus_analyzer.domain.reporting import Counts, Report, Row
@@ -58,7 +60,7 @@ class Context:
 
     @property
     def weight(self) -> str:
-        return f"{self.snapshot.weight} %"
+        return weight_text(self.snapshot.weight)
 
     def phrase(self, i: int) -> Phrase:
         """How the rate of a metric is written: a share in percent, a rate as a number."""
@@ -315,10 +317,7 @@ def _error(context: Context, _: Verdict) -> str:
 
 
 def _traffic(context: Context, _: Verdict) -> str:
-    share = context.evidence.traffic
-    total = share.canary + share.stable
-    counts = f"{share.canary:,} of {total:,} in this stage"
-    return f"the canary gets {percent(share.canary / max(total, 1))} of the requests, not {context.weight} ({counts})"
+    return reporting.mismatch(context.evidence.traffic)
 
 
 _SAYS: Mapping[Reason, Callable[[Context, Verdict], str]] = {

@@ -8,6 +8,7 @@ from serinus_contracts.base import Millis
 from serinus_contracts.events import MetricsCollected, Reason, Verdict
 from serinus_contracts.metric import Conditions
 from serinus_contracts.plan import AnalysisPlan
+from serinus_contracts.weight import weight_text
 
 from serinus_analyzer.domain.analysis import Phase, Tally, wanted
 from serinus_analyzer.domain.wording import duration, names
@@ -47,7 +48,7 @@ def say(verdict: Verdict, reason: Reason, context: Context) -> str:
     """The sentence, without the verdict before it."""
     if context.worst in ("Failed", "Error", "Inconclusive"):
         return _ended(context, context.first(context.worst))
-    at = f"{context.snapshot.weight} %"
+    at = weight_text(context.snapshot.weight)
     if reason == "settling":
         return "waits for the first stage"
     if reason == "before_minimum":

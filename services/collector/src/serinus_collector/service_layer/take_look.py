@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
@@ -115,6 +116,9 @@ class LookTaker:
             stage=observed.stage,
             stage_started=observed.stage_started,
             weight=observed.set_weight,
+            split=observed.actual_weight if observed.split is None else observed.split,
+            split_changed=_split_changed(state, plan, metrics),
+            routes=observed.routes,
             plan=observed.plan,
             pods=observed.pods,
             metrics=metrics,
@@ -247,6 +251,13 @@ def counted(plan: AnalysisPlan, metric: PlanMetric, answer: Answer) -> Sequence[
     """The series that a metric is counted by: native histograms as classic ones, and each with its pod as `pod`."""
     native = classic if isinstance(metric.source, Bucketed) else counters
     return with_pods([*answer.series, *native(answer.histograms)], plan.pod_label(metric))
+
+
+def _split_changed(state: RunState, plan: AnalysisPlan, metrics: Mapping[str, Measurement]) -> bool:
+    """Whether a window reaches back to before the requests were split as they are now, or had not settled so."""
+    since = state.observed.split_since
+    settled = 0 if since is None else since + math.ceil(max(plan.settle * 1000, 2 * (state.scrape_ms or 0)))
+    return any(one.window is not None and one.window.begin < settled for one in metrics.values())
 
 
 def _retry_ms(plan: AnalysisPlan) -> int:

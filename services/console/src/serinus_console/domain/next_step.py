@@ -3,6 +3,7 @@
 from serinus_contracts import AnalysisPlan, RolloutObserved, VerdictReached
 from serinus_contracts.base import Millis
 from serinus_contracts.frozen import frozen
+from serinus_contracts.weight import weight_text
 
 from serinus_console.domain.card import Card
 from serinus_console.domain.state import is_stale
@@ -26,7 +27,7 @@ def next_step(card: Card, now: Millis) -> str:
     if is_stale(card, now) and (verdict is None or verdict.verdict != "abort"):
         return "stays where it is until verdicts come again"
     if verdict is None:
-        return f"counting at {observed.set_weight} % begins when the traffic has settled"
+        return f"counting at {weight_text(observed.set_weight)} begins when the traffic has settled"
     if card.awaits_person:
         return f"waits for a person: serinus approve {observed.run.rollout}"
     if verdict.verdict == "abort":
@@ -43,7 +44,7 @@ def next_step(card: Card, now: Millis) -> str:
 
 def _after_proceed(plan: AnalysisPlan, observed: RolloutObserved) -> str:
     following = [stage.weight for stage in plan.stages[observed.stage + 1 :]]
-    target = f"{following[0]} %" if following else "100 %"
+    target = weight_text(following[0]) if following else "100 %"
     if plan.mode != "enforce":
         return f"nothing: {plan.mode} mode leaves it to you to advance to {target}"
     if observed.gate_started is None:
@@ -65,4 +66,4 @@ def _while_held(plan: AnalysisPlan, observed: RolloutObserved, verdict: VerdictR
     goal = "it is shown to be within its margins" if stage.gate == "proof" else "nothing speaks against it"
     if plan.judge.name == "threshold":
         goal = "its analysis has succeeded"
-    return f"stays at {observed.set_weight} % until {goal}{until}"
+    return f"stays at {weight_text(observed.set_weight)} until {goal}{until}"

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from serinus_contracts import DecisionTaken, Finding, Pod
 from serinus_contracts.base import Arm, Millis
 from serinus_contracts.events import Verb
+from serinus_contracts.weight import weight_text
 from ulid import ULID
 
 from serinus_console.domain.card import Card
@@ -16,7 +17,7 @@ from serinus_console.domain.wording import duration, percent, words
 class StageLine(NamedTuple):
     """`when` is done, now or next."""
 
-    weight: int
+    weight: float
     when: str
     gate: str
     changes: Sequence[Change]
@@ -51,7 +52,7 @@ def offers(card: Card) -> list[Offer]:
         text = "Argo starts the same version again, from its first step, as a new attempt."
         return [Offer("retry", "Retry", text)] if seen.outcome == "aborted" else []
     following = [stage.weight for stage in plan.stages[seen.stage + 1 :]] if plan else []
-    target = f"{following[0]} % of the traffic" if following else "all traffic"
+    target = f"{weight_text(following[0])} of the traffic" if following else "all traffic"
     found = []
     if card.awaits_person or (card.stage and card.stage.approval and seen.step not in card.asked.approvals):
         text = (
@@ -75,8 +76,8 @@ def offers(card: Card) -> list[Offer]:
 class Exposure(NamedTuple):
     """`share` is what the canary really got in this stage, in percent; None where it was not counted."""
 
-    set_weight: int
-    actual_weight: int
+    set_weight: float
+    actual_weight: float
     requests: int
     share: str | None
     expected: str
@@ -92,8 +93,8 @@ def exposure(card: Card) -> Exposure:
         seen.actual_weight,
         said.exposed if said else 0,
         percent(traffic.canary / total) if traffic and total else None,
-        percent(traffic.expected) if traffic else f"{seen.set_weight} %",
-        bool(said and said.reason == "traffic_mismatch") or (seen.steady and seen.set_weight != seen.actual_weight),
+        percent(traffic.expected) if traffic else weight_text(seen.actual_weight),
+        bool(said and said.reason == "traffic_mismatch"),
     )
 
 

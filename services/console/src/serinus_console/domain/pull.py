@@ -11,6 +11,7 @@ from pydantic import Field
 from serinus_contracts import AnalysisPlan
 from serinus_contracts.base import Contract, Millis
 from serinus_contracts.frozen import frozen
+from serinus_contracts.weight import Percent
 
 from serinus_console.domain.card import Card
 
@@ -31,7 +32,7 @@ class PullVerdict(Contract):
     run: str | None = None
     hash: str | None = None
     step: int | None = None
-    weight: int | None = None
+    weight: Percent | None = None
     age: float | None = Field(None, description="seconds since the end of the look that the verdict rests on")
 
 

@@ -25,7 +25,7 @@ class MetricPoint(NamedTuple):
 
 class Point(NamedTuple):
     end: Millis
-    weight: int
+    weight: float
     verdict: str
     log_abort: float
     metrics: dict[str, MetricPoint]
@@ -37,7 +37,7 @@ class Series:
     def __init__(self) -> None:
         self.names: list[str] = []
         self._ends = array("q")
-        self._heads: list[tuple[int, str, float]] = []
+        self._heads: list[tuple[float, str, float]] = []
         self._rows: list[array[float]] = []
         self._stride, self._skipped = 1, 0
 

@@ -24,7 +24,7 @@ class Change(Contract):
     sentence: str
     stage: int
     step: int
-    weight: int
+    weight: float
     look: int
 
 

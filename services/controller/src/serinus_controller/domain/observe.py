@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from serinus_contracts import AnalysisPlan, Pod, RolloutObserved, Run
 from serinus_contracts.base import Arm, Millis
-from serinus_contracts.events import Outcome
+from serinus_contracts.events import Outcome, Route
 
 from serinus_controller.domain.rollout import RolloutView
 from serinus_controller.domain.stages import stage_at, stages, weight_in_force
@@ -42,6 +42,8 @@ def observe(
     wanted, actual, steady = weight_in_force(view, found, ready["canary"], sum(ready.values()))
     gate = view.pauses[0].started_ms if view.at_gate else None
     started = _stage_started(view, before, stage_at(found, view.step), wanted, steady, gate, seen)
+    split = view.split if view.routed and view.split is not None and steady else actual
+    split_since = _split_since(before, started, split, view.routes, seen)
     event = RolloutObserved(
         run=run,
         resource_version=version,
@@ -51,6 +53,9 @@ def observe(
         stage=stage_at(found, view.step),
         set_weight=wanted,
         actual_weight=actual,
+        split=None if split == actual else split,
+        split_since=split_since,
+        routes=view.routes,
         steady=steady,
         stage_started=started,
         gate_started=gate,
@@ -67,7 +72,7 @@ def _stage_started(
     view: RolloutView,
     before: RolloutObserved | None,
     stage: int,
-    weight: int,
+    weight: float,
     steady: bool,
     gate: Millis | None,
     seen: Millis,
@@ -80,6 +85,16 @@ def _stage_started(
         return before.stage_started
     # The pause begins after the weight is in force, so a controller that was away learns from it when that was.
     return min(seen, gate) if gate is not None else seen
+
+
+def _split_since(
+    before: RolloutObserved | None, started: Millis, split: float, routes: tuple[Route, ...], seen: Millis
+) -> Millis | None:
+    """Since when both arms share their requests so; None: since the stage began."""
+    if before is None or not before.steady or before.stage_started != started:
+        return None
+    was = before.actual_weight if before.split is None else before.split
+    return before.split_since if (was, before.routes) == (split, routes) else seen
 
 
 def _paused_anew(before: RolloutObserved, view: RolloutView, gate: Millis | None) -> bool:

@@ -1,7 +1,7 @@
 """Resolving a policy against one run: what the presets mean, which stages there are, and what does not fit."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from serinus_contracts import (
     AnalysisPlan,
@@ -18,8 +18,10 @@ from serinus_contracts import (
 from serinus_contracts.metric import LimitRule, Margin, MetricRule
 from serinus_contracts.policy import CanaryPolicy, PolicySpec
 from serinus_contracts.selector import Matcher, Selector
+from serinus_contracts.weight import weight_text
 
-from serinus_controller.domain.sources import Matchers, Naming, Way, containers, counts, gauges, naming
+from serinus_controller.domain.rollout import PingPong, RolloutView
+from serinus_controller.domain.sources import Matchers, Naming, Way, containers, counts, gauges, in_their_roles, naming
 from serinus_controller.domain.stages import Stage
 
 _MARGINS = {"proportion": Margin(ratio=1.25, absolute=0.001), "distribution": Margin(ratio=1.2)}
@@ -29,14 +31,19 @@ class UnfitPolicyError(ValueError):
     """The policy cannot be applied to this Rollout; the message says why and what to change."""
 
 
-def resolve(policy: CanaryPolicy, run: Run, found: Sequence[Stage]) -> AnalysisPlan:
-    """The plan of one run. Raises UnfitPolicyError if the Rollout's steps leave nothing to judge."""
-    spec = policy.spec
+def resolve(policy: CanaryPolicy, run: Run, found: Sequence[Stage], services: PingPong | None = None) -> AnalysisPlan:
+    """The plan of one run; `services` are those whose roles Argo exchanges after each release.
+
+    Raises UnfitPolicyError if the Rollout's steps leave nothing to judge, or its arms cannot be told apart.
+    """
+    spec = _following(policy.spec, services)
     if not found:
         raise UnfitPolicyError(f"Rollout {run.rollout} has no setWeight step: there is no stage to judge")
     beyond = [stage.weight for stage in found if not 0 <= stage.weight <= 100]
     if beyond:
-        raise UnfitPolicyError(f"Rollout {run.rollout} sets a weight of {beyond[0]}, which is no percentage")
+        raise UnfitPolicyError(
+            f"Rollout {run.rollout} sets a weight of {weight_text(beyond[0])}, which is no percentage of the traffic"
+        )
     found_by = counts(spec.source, run)
     # A proxy's series are told apart metric by metric; the run's pods are told apart in any case.
     arms = containers(run).arms if found_by.past is None else found_by.arms
@@ -60,33 +67,70 @@ def resolve(policy: CanaryPolicy, run: Run, found: Sequence[Stage]) -> AnalysisP
     )
 
 
-def warnings(policy: CanaryPolicy, found: Sequence[Stage]) -> list[str]:
+def _following(spec: PolicySpec, services: PingPong | None) -> PolicySpec:
+    """The policy with every source by Services in their present roles."""
+    if services is None:
+        return spec
+    try:
+        metrics = [
+            metric.model_copy(update={"source": metric.source and in_their_roles(metric.source, services)})
+            for metric in spec.metrics
+        ]
+        used = any(metric.source is None and metric.kind != "gauge" for metric in spec.metrics)
+        source = in_their_roles(spec.source, services) if used else spec.source
+    except ValueError as error:
+        raise UnfitPolicyError(str(error)) from None
+    return spec.model_copy(update={"source": source, "metrics": tuple(metrics)})
+
+
+def warnings(policy: CanaryPolicy, found: Sequence[Stage], view: RolloutView | None = None) -> list[str]:
     """What a team should know of this policy on this Rollout, though it can be applied."""
+    max_weight = view.max_weight if view else 100
     spec, name = policy.spec, policy.metadata.name
     told = []
-    timed = [str(stage.weight) for stage in found if stage.timed and not stage.gates]
+    timed = [weight_text(stage.weight) for stage in found if stage.timed and not stage.gates]
     if spec.mode == "enforce" and timed:
         told.append(
-            f"policy {name} enforces, but Argo goes on by itself after the timed pauses at {', '.join(timed)} %: "
+            f"policy {name} enforces, but Argo goes on by itself after the timed pauses at {', '.join(timed)}: "
             "there only an abort is possible; write `pause: {}` to let verdicts advance the weight"
         )
-    without = [str(stage.weight) for stage in found if not stage.timed and not stage.gates]
+    without = [weight_text(stage.weight) for stage in found if not stage.timed and not stage.gates]
     if spec.mode == "enforce" and without:
         told.append(
-            f"policy {name} enforces, but no pause follows the weight {', '.join(without)} %: it is not waited for"
+            f"policy {name} enforces, but no pause follows the weight {', '.join(without)}: it is not waited for"
         )
     weights = {stage.weight for stage in found}
-    unknown = [str(stage.weight) for stage in spec.stages if stage.weight not in weights]
+    known = ", ".join(_both_forms(weight, max_weight) for weight in sorted(weights))
+    unknown = [weight_text(stage.weight) for stage in spec.stages if stage.weight not in weights]
     if unknown:
-        told.append(f"policy {name} has stages that the Rollout does not: {', '.join(unknown)} %")
+        told.append(f"policy {name} has stages that the Rollout does not: {', '.join(unknown)}; it has {known}")
     for metric in spec.metrics:
         never = sorted(set(metric.conditions.weights or ()) - weights) if metric.conditions else []
         if never:
             told.append(
                 f"policy {name}, metric {metric.name}: the Rollout does not have the weight "
-                f"{', '.join(map(str, never))} % at which it is to be measured"
+                f"{', '.join(map(weight_text, never))} at which it is to be measured; it has {known}"
             )
-    return told
+    return told if view is None else [*told, *_of_traffic(policy, view)]
+
+
+def _of_traffic(policy: CanaryPolicy, view: RolloutView) -> Iterator[str]:
+    """What the Rollout does with its traffic that a team may not expect."""
+    if view.max_weight != 100 and not {"nginx", "plugins"} & {*view.routers}:
+        yield f"Rollout {view.key} is InvalidSpec: Argo takes a maxTrafficWeight with nginx and plugins only"
+    if policy.spec.source.exclude is None and any(step.route and not step.removes for step in view.steps):
+        yield (
+            f"Rollout {view.key} sends the canary requests beside its weight (setMirrorRoute, setHeaderRoute): "
+            f"while it does the split of the traffic is not tested, unless policy {policy.metadata.name} has a "
+            "source.exclude that leaves them out"
+        )
+
+
+def _both_forms(weight: float, max_weight: int) -> str:
+    """5 %, or 5 % (50 of 1000) where the Rollout does not count in percent."""
+    if max_weight == 100:
+        return weight_text(weight)
+    return f"{weight_text(weight)} ({round(weight * max_weight / 100)} of {max_weight})"
 
 
 def _stages(spec: PolicySpec, found: Sequence[Stage]) -> tuple[PlanStage, ...]:
@@ -127,6 +171,7 @@ def _metric(rule: MetricRule, spec: PolicySpec, run: Run, arms: tuple[ArmRule, .
         weight=rule.weight,
         count=rule.count,
         lag=rule.lag,
+        excluding=source.exclude is not None,
         may_abort=rule.may_abort,
     )
 

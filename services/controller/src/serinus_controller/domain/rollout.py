@@ -2,7 +2,8 @@
 
 Rules of reading, learnt from Argo Rollouts 1.9 and later: `observedGeneration` is a string; `controllerPause`
 without pause conditions means that a promotion is under way; an abort sets the index to 0; `abort: false` is what a
-retry leaves behind; the weights carry the hash that they were set for, and lag behind a new revision.
+retry leaves behind; the weights carry the hash that they were set for, and lag behind a new revision. Weights are
+parts of `maxTrafficWeight`, here percent.
 """
 
 import math
@@ -13,7 +14,8 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from serinus_contracts.base import Millis
-from serinus_contracts.events import Phase
+from serinus_contracts.events import Phase, Route
+from serinus_contracts.weight import percent_of
 
 Json = Mapping[str, Any]
 
@@ -24,11 +26,16 @@ _PHASES = ("Progressing", "Paused", "Degraded", "Healthy")
 
 @dataclass(frozen=True)
 class Step:
-    """One canary step: a change of weight, a pause (without end, or timed), or something else that Argo runs."""
+    """One canary step: a change of weight, a pause (without end, or timed), or something else that Argo runs.
+
+    `route` is what a setMirrorRoute or setHeaderRoute sets by its name, `removes` tells that it takes it away.
+    """
 
     kind: str
-    weight: int | None = None
+    weight: float | None = None
     timed: bool = False
+    route: str = ""
+    removes: bool = False
 
     @property
     def gate(self) -> bool:
@@ -57,8 +64,24 @@ class Condition:
 
 
 @dataclass(frozen=True)
+class PingPong:
+    """The Services of a Rollout with `pingPong`, whose roles Argo exchanges when a release is promoted.
+
+    `fixed` are its canaryService and stableService, if it has them: their roles stay.
+    """
+
+    canary: str
+    stable: str
+    fixed: tuple[str, str] = ("", "")
+
+
+@dataclass(frozen=True)
 class RolloutView:
-    """What Serinus reads of a Rollout."""
+    """What Serinus reads of a Rollout.
+
+    `canary_weight` and the weights of steps are percent of all traffic, Argo's `max_weight` parts are 100 of them;
+    `split` is the canary's percent of what it and stable get, less than all where an experiment gets some too.
+    """
 
     namespace: str
     name: str
@@ -81,9 +104,13 @@ class RolloutView:
     aborted: bool
     retried: bool
     routed: bool
-    canary_weight: int | None
+    canary_weight: float | None
     weight_hash: str
     conditions: Sequence[Condition] = ()
+    max_weight: int = 100
+    split: float | None = None
+    routers: tuple[str, ...] = ()
+    ping_pong: PingPong | None = None
 
     @property
     def key(self) -> str:
@@ -131,6 +158,19 @@ class RolloutView:
         )
 
     @property
+    def routes(self) -> tuple[Route, ...]:
+        """What steps up to this one have set beside the weight and none before it has taken away."""
+        kinds: dict[tuple[str, str], Route] = {}
+        for index, step in enumerate(self.steps[: self.step + 1]):
+            if step.kind not in _ROUTES:
+                continue
+            if not step.removes:
+                kinds[step.kind, step.route] = _ROUTES[step.kind]
+            elif index < self.step:
+                kinds.pop((step.kind, step.route), None)
+        return tuple(sorted(set(kinds.values())))
+
+    @property
     def unpausing(self) -> bool:
         """A promotion was taken and not yet carried out."""
         return self.controller_pause and not self.pauses
@@ -156,7 +196,12 @@ def view(document: Json) -> RolloutView:
     except KeyError as error:
         raise ValueError(f"a Rollout without metadata.{error.args[0]}") from None
     canary = _map(_map(spec.get("strategy")).get("canary"))
-    weights = _map(_map(_map(status.get("canary")).get("weights")).get("canary"))
+    routing = _map(canary.get("trafficRouting"))
+    # Argo takes 100 where it is absent, and refuses what is no whole number from 1 on.
+    max_weight = max(0, _int(routing.get("maxTrafficWeight"))) or 100
+    both = _map(_map(status.get("canary")).get("weights"))
+    weights, stable_parts = _map(both.get("canary")), _int(_map(both.get("stable")).get("weight"))
+    canary_parts = _int(weights.get("weight"))
     generation = _int(metadata.get("generation"))
     phase = status.get("phase")
     return RolloutView(
@@ -174,7 +219,7 @@ def view(document: Json) -> RolloutView:
         stable_hash=str(status.get("stableRS", "")),
         step=_int(status.get("currentStepIndex")),
         step_hash=str(status.get("currentStepHash", "")),
-        steps=[_step(_map(step)) for step in _list(canary.get("steps"))],
+        steps=[_step(_map(step), max_weight) for step in _list(canary.get("steps"))],
         pauses=[
             Pause(str(pause.get("reason", "")), str(pause.get("startTime", "")))
             for pause in map(_map, _list(status.get("pauseConditions")))
@@ -183,13 +228,17 @@ def view(document: Json) -> RolloutView:
         spec_paused=spec.get("paused") is True,
         aborted=status.get("abort") is True,
         retried=status.get("abort") is False,
-        routed=bool(canary.get("trafficRouting")),
-        canary_weight=_int(weights["weight"]) if "weight" in weights else None,
+        routed=bool(routing),
+        canary_weight=percent_of(canary_parts, max_weight) if "weight" in weights else None,
         weight_hash=str(weights.get("podTemplateHash", "")),
         conditions=[
             Condition(*(str(condition.get(key, "")) for key in ("type", "status", "reason", "message")))
             for condition in map(_map, _list(status.get("conditions")))
         ],
+        max_weight=max_weight,
+        split=percent_of(canary_parts, canary_parts + stable_parts) if canary_parts + stable_parts > 0 else None,
+        routers=tuple(sorted(set(map(str, routing)) - {"managedRoutes", "maxTrafficWeight"})),
+        ping_pong=_ping_pong(canary, _map(status.get("canary"))),
     )
 
 
@@ -202,9 +251,26 @@ def _workload_observed(document: Json) -> bool:
     return str(_map(document.get("status")).get("workloadObservedGeneration", "")) == str(wanted)
 
 
-def _step(step: Json) -> Step:
+_ROUTES: Mapping[str, Route] = {"setMirrorRoute": "mirror", "setHeaderRoute": "header"}
+
+
+def _ping_pong(canary: Json, status: Json) -> PingPong | None:
+    names = _map(canary.get("pingPong"))
+    if not names:
+        return None
+    ping, pong = str(names.get("pingService", "")), str(names.get("pongService", ""))
+    fixed = str(canary.get("canaryService", "")), str(canary.get("stableService", ""))
+    # Until the first deploy it is absent, and pong serves stable.
+    return PingPong(pong, ping, fixed) if status.get("stablePingPong") == "ping" else PingPong(ping, pong, fixed)
+
+
+def _step(step: Json, max_weight: int) -> Step:
     if "setWeight" in step:
-        return Step("setWeight", weight=_int(step["setWeight"]))
+        return Step("setWeight", weight=percent_of(_int(step["setWeight"]), max_weight))
+    for kind in _ROUTES:
+        if kind in step:
+            asked = _map(step[kind])
+            return Step(kind, route=str(asked.get("name", "")), removes=asked.get("match") is None)
     if "pause" in step:
         return Step("pause", timed=_map(step["pause"]).get("duration") is not None)
     return Step(next(iter(step), "unknown"))

@@ -12,6 +12,8 @@ from serinus_contracts.metric import SourceRule
 from serinus_contracts.plan import AnyOf
 from serinus_contracts.selector import Matcher
 
+from serinus_controller.domain.rollout import PingPong
+
 Matchers = tuple[Matcher, ...]
 
 STATUS_LABELS = ("code", "status", "status_code", "http_response_status_code")
@@ -130,6 +132,27 @@ def naming(source: SourceRule) -> Naming:
 
 def counts(source: SourceRule, run: Run) -> Way:
     """How series of counts are found."""
+    way = _counts(source, run)
+    if source.exclude is None:
+        return way
+    kept = tuple(matcher.negated for matcher in source.exclude.matchers)
+    return replace(way, among=(*way.among, *kept), past=None if way.past is None else (*way.past, *kept))
+
+
+def in_their_roles(source: SourceRule, services: PingPong | None) -> SourceRule:
+    """The source with the Services as they serve canary and stable now. Raises ValueError if that is not known."""
+    named = source.canary, source.stable
+    if services is None or source.canary is None or named == services.fixed:
+        return source
+    if {*named} != {services.canary, services.stable}:
+        raise ValueError(
+            f"source tells the arms apart by {source.canary} and {source.stable}, but Argo exchanges the Services of "
+            f"pingPong, {services.canary} and {services.stable}: name these two, or use a source by pod"
+        )
+    return source.model_copy(update={"canary": services.canary, "stable": services.stable})
+
+
+def _counts(source: SourceRule, run: Run) -> Way:
     if source.preset == "ingress-nginx":
         return _by_ingress(source, run)
     if source.preset == "service-label":

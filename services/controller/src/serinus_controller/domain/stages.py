@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from serinus_contracts import AnalysisPlan
+from serinus_contracts.weight import percent_of
 
 from serinus_controller.domain.rollout import RolloutView, Step
 
@@ -12,7 +13,7 @@ from serinus_controller.domain.rollout import RolloutView, Step
 class Stage:
     """`first_step` is the index of the setWeight; `gates` are the indexes of the pauses without end after it."""
 
-    weight: int
+    weight: float
     first_step: int
     gates: tuple[int, ...]
     timed: bool
@@ -46,7 +47,9 @@ def stage_at(found: Sequence[Stage], step: int) -> int:
     return sum(stage.first_step <= step for stage in found) - 1
 
 
-def weight_in_force(view: RolloutView, found: Sequence[Stage], canary_pods: int, pods: int) -> tuple[int, int, bool]:
+def weight_in_force(
+    view: RolloutView, found: Sequence[Stage], canary_pods: int, pods: int
+) -> tuple[float, float, bool]:
     """Set weight, actual weight (percent), and whether the set one is in force, so that counts may be compared.
 
     With traffic routing Argo reports the weight, and for which hash it was set. Without, the share of the pods is
@@ -59,5 +62,5 @@ def weight_in_force(view: RolloutView, found: Sequence[Stage], canary_pods: int,
     if view.routed:
         actual = (view.canary_weight or 0) if view.weight_hash == view.current_hash else 0
         return wanted, actual, running and actual == wanted
-    actual = round(100 * canary_pods / pods) if pods else 0
+    actual = round(percent_of(canary_pods, pods), 2) if pods else 0
     return wanted, actual, running and canary_pods > 0

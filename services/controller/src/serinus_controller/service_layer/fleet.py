@@ -156,10 +156,10 @@ class Fleet:
     async def _override(self, live: LiveRun, policy: CanaryPolicy) -> LiveRun:
         assert live.view is not None
         following = live.run.model_copy(update={"attempt": live.run.attempt + 1})
-        resolve(policy, following, stages(live.view.steps))
+        resolve(policy, following, stages(live.view.steps), live.view.ping_pong)
         attempt = await self._registry.attempt(self._cluster, live.view, another=True)
         run = run_of(self._cluster, live.view, attempt)
-        plan = resolve(policy, run, stages(live.view.steps))
+        plan = resolve(policy, run, stages(live.view.steps), live.view.ping_pong)
         await self._end(live, "superseded", live.told.resource_version, live.view)
         fresh = LiveRun(run, plan, _nothing_told(run, plan), live.view)
         await self._observe(live.view, fresh, await self._registry.now(), None)
@@ -258,11 +258,11 @@ class Fleet:
             return None
         found = stages(view.steps)
         try:
-            plan = resolve(policies[0], run, found)
+            plan = resolve(policies[0], run, found, view.ping_pong)
         except UnfitPolicyError as error:
             self._complain(run, str(error))
             return None
-        for text in warnings(policies[0], found):
+        for text in warnings(policies[0], found, view):
             self._complain(run, text)
         return LiveRun(run, plan, _nothing_told(run, plan))
 

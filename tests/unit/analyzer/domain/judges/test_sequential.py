@@ -279,3 +279,31 @@ def test_the_weight_of_a_metric_is_its_share_of_the_budget() -> None:
     assert [one.share for one in found.metrics] == [0.75, 0.25]
     rule = plan(metric("errors"), limits=[LIMIT])
     assert [one.share for one in judged(rule, steady(GOOD, 1))[1].metrics] == pytest.approx([1 / 1.1, 0.1 / 1.1])
+
+
+def test_requests_are_held_against_the_actual_share_not_the_one_that_is_asked_for() -> None:
+    """Without traffic routing one pod of two gets half of the requests, whatever the steps say."""
+    rule = plan(weights=(10,))
+    _, found = judged(rule, [snapshot(GOOD(), number, weight=10, split=50) for number in range(1, 20)])
+    assert found.reason != "traffic_mismatch"
+    assert found.traffic is not None
+    assert (found.traffic.expected, found.traffic.canary, found.traffic.stable) == (0.5, 19_000, 19_000)
+    _, wrong = judged(rule, [snapshot(GOOD(), number, weight=50, split=20) for number in range(1, 20)])
+    assert wrong.reason == "traffic_mismatch"
+    assert "the canary gets 50 % of the requests, not 20 % (" in wrong.sentence
+
+
+def test_windows_in_which_the_share_changed_are_no_evidence_against_it() -> None:
+    looks = [snapshot(GOOD(), number, weight=10, split=10, split_changed=True) for number in range(1, 20)]
+    _, found = judged(plan(weights=(10,)), looks)
+    assert found.reason != "traffic_mismatch"
+
+
+@pytest.mark.parametrize("route", ["mirror", "header"])
+def test_requests_that_come_beside_the_weight_are_not_tested_unless_the_source_leaves_them_out(route: str) -> None:
+    looks = [snapshot(GOOD(), number, weight=10, routes=(route,)) for number in range(1, 20)]
+    _, found = judged(plan(weights=(10,)), looks)
+    assert (found.reason != "traffic_mismatch", found.traffic) == (True, None)
+    without = metric().model_copy(update={"excluding": True})
+    _, tested = judged(plan(without, weights=(10,)), looks)
+    assert tested.reason == "traffic_mismatch"

@@ -11,6 +11,7 @@ from typing import Generic, NamedTuple
 
 from serinus_contracts.events import Channel, Counts, Finding, Label, MetricsCollected, MetricVerdict, Reason, Verdict
 from serinus_contracts.plan import AnalysisPlan, PlanMetric
+from serinus_contracts.weight import weight_text
 
 from serinus_analyzer.domain import course, ledger, reporting
 from serinus_analyzer.domain.assessment import Assessment
@@ -94,7 +95,7 @@ def _decide(plan: AnalysisPlan, evidence: Course, look: Look, opinion: Opinion, 
         return Decision("hold", "settling", "waiting for the first change of weight")
     if alarmed:
         return _abort(evidence, opinion)
-    stage, where = plan.stages[snapshot.stage], f"at {snapshot.weight} %"
+    stage, where = plan.stages[snapshot.stage], f"at {weight_text(snapshot.weight)}"
     fault = _fault(plan, evidence, look)
     waited = look.elapsed >= stage.minimum
     if plan.on_no_data == "abort" and evidence.missing >= PATIENCE and waited:
@@ -128,13 +129,11 @@ def _fault(plan: AnalysisPlan, evidence: Course, look: Look) -> tuple[Reason, st
         return "no_data", _lacking(plan, look)
     share = evidence.traffic
     if share.log_mismatch >= ledger.bar(plan.budget.false_abort):
-        total = share.canary + share.stable
-        got = f"the canary gets {percent(share.canary / max(total, 1))} of the requests, not {look.snapshot.weight} %"
-        return "traffic_mismatch", f"{got} ({share.canary:,} of {total:,} in this stage)"
+        return "traffic_mismatch", reporting.mismatch(share)
     # between two scrapes: no fault, unless nothing was counted in this stage yet
     nothing = [status == "waiting" and not seen.good for status, seen in zip(statuses, evidence.seen, strict=True)]
     if "settling" in statuses or any(nothing):
-        started = f"the change to {look.snapshot.weight} % at {clock(look.snapshot.stage_started)}"
+        started = f"the change to {weight_text(look.snapshot.weight)} at {clock(look.snapshot.stage_started)}"
         return "settling", f"waiting for counts to settle after {started}"
     return None
 
@@ -168,7 +167,7 @@ def _assessed(plan: AnalysisPlan, evidence: Course, look: Look, opinion: Opinion
         exposed=evidence.exposed,
         calibrated=False,
         report=partial(_metrics, plan, evidence, look, opinion.findings),
-        share=partial(reporting.traffic, look.snapshot, evidence.traffic),
+        share=partial(reporting.traffic, plan, look.snapshot, evidence.traffic),
         found=lambda: opinion.findings,
         score=opinion.score,
     )

@@ -168,7 +168,7 @@ def _judged(case: _Case, state: State, found: weighing.Weighed) -> tuple[Evidenc
         exposed=evidence.exposed,
         calibrated=report.calibrated,
         report=report.models,
-        share=partial(reporting.traffic, snapshot, evidence.traffic),
+        share=partial(reporting.traffic, plan, snapshot, evidence.traffic),
     )
 
 
@@ -221,7 +221,9 @@ def _remembered(case: _Case, state: State, log_abort: float) -> Evidence:
         requests = counted.readings[roles.requests(plan)]
         if requests.status == "ok" or requests.without_requests:
             _, exposed, _, stable = requests.quad
-            share = traffic.after(share, exposed, stable, snapshot.weight, requests.seconds)
+            split = traffic.tested(plan, snapshot)
+            if split is not None:
+                share = traffic.after(share, exposed, stable, split, requests.seconds)
     gating = [counted.readings[i] for i in roles.gating(plan)]
     missing = any(reading.status == "no_data" and not reading.without_requests for reading in gating)
     return Evidence(

@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field, JsonValue
 from serinus_contracts import CommandIssued, DecisionTaken, RolloutObserved, Run, VerdictReached
 from serinus_contracts.base import Arm, Document, Millis
 from serinus_contracts.events import Outcome, Phase, Verb
+from serinus_contracts.weight import Percent
 
 from serinus_console.domain.next_step import next_step
 from serinus_console.domain.story import Change, Story
@@ -19,8 +20,8 @@ class RunSummary(BaseModel):
     state: Literal["live"] | Outcome
     phase: Phase
     stage: int
-    set_weight: int
-    actual_weight: int
+    set_weight: Percent
+    actual_weight: Percent
     verdict: Literal["proceed", "abort", "hold"] | None = None
     reason: str | None = None
     sentence: str | None = None

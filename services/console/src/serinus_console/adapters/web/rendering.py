@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import Request
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
+from serinus_contracts.weight import weight_text
 from starlette.responses import HTMLResponse, Response
 
 from serinus_console.adapters.web.guard import Asker
@@ -52,6 +53,7 @@ _templates.globals |= {
     "sentence": _sentence,
     "versions": versions,
     **{name: getattr(wording, name) for name in ("clock", "iso", "moment", "percent", "words")},
+    "weight_text": weight_text,
 }
 for _name in _templates.list_templates():
     _templates.get_template(_name)  # compiled now: half a second that the first who looks would wait

@@ -1,0 +1,85 @@
+"""What `serinus validate` says of a policy on the Rollout it is for."""
+
+from pathlib import Path
+
+import pytest
+from serinus.app import app
+from typer.testing import CliRunner, Result
+
+RUNNER = CliRunner(env={"COLUMNS": "200"})
+PING_PONG = """
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: reed, namespace: mill}
+spec:
+  strategy:
+    canary:
+      pingPong: {pingService: reed-ping, pongService: reed-pong}
+      trafficRouting: {istio: {virtualService: {name: reed}}}
+      steps: [{setWeight: 50}, {pause: {}}]
+status: {canary: {stablePingPong: ping}}
+"""
+BY_SERVICE = """
+apiVersion: serinus.dev/v1
+kind: CanaryPolicy
+metadata: {name: reed}
+spec:
+  match: {namespace: mill, name: reed}
+  mode: enforce
+  source: {preset: istio, canary: CANARY, stable: reed-pong}
+  metrics: [{name: errors, preset: http-errors}]
+"""
+MAX_WEIGHT = """
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: loom, namespace: mill}
+spec:
+  strategy:
+    canary:
+      trafficRouting: {maxTrafficWeight: 1000, nginx: {stableIngress: loom}}
+      steps:
+      - setWeight: SET
+      - pause: {}
+"""
+AT_WEIGHT = """
+apiVersion: serinus.dev/v1
+kind: CanaryPolicy
+metadata: {name: loom}
+spec:
+  match: {namespace: mill, name: loom}
+  mode: enforce
+  stages: [{weight: STAGE, minimum: 5m}]
+  metrics: [{name: errors, preset: http-errors}]
+"""
+
+
+def validated(folder: Path, policy: str, rollout: str) -> Result:
+    (folder / "policy.yaml").write_text(policy)
+    (folder / "rollout.yaml").write_text(rollout)
+    return RUNNER.invoke(app, ["validate", str(folder / "policy.yaml"), "-r", str(folder / "rollout.yaml")])
+
+
+@pytest.mark.parametrize(("set_weight", "percent"), [(50, "5"), (500, "50"), (5, "0.5"), (5, "0.50")])
+def test_the_weights_of_a_policy_are_percent_whatever_the_rollout_counts_in(
+    tmp_path: Path, set_weight: int, percent: str
+) -> None:
+    told = validated(tmp_path, AT_WEIGHT.replace("STAGE", percent), MAX_WEIGHT.replace("SET", str(set_weight)))
+    assert (told.exit_code, told.output) == (0, "1 policy is right\n")
+
+
+def test_a_stage_that_is_none_is_told_with_those_that_are_in_both_forms(tmp_path: Path) -> None:
+    told = validated(tmp_path, AT_WEIGHT.replace("STAGE", "50"), MAX_WEIGHT.replace("SET", "50"))
+    assert "has stages that the Rollout does not: 50 %; it has 5 % (50 of 1000)" in told.output
+
+
+def test_more_than_all_traffic_is_an_error(tmp_path: Path) -> None:
+    told = validated(tmp_path, AT_WEIGHT.replace("STAGE", "50"), MAX_WEIGHT.replace("SET", "1500"))
+    assert (told.exit_code, "sets a weight of 150 %, which is no percentage" in told.output) == (1, True)
+
+
+def test_services_of_ping_pong_are_taken_in_their_present_roles_and_others_refused(tmp_path: Path) -> None:
+    told = validated(tmp_path, BY_SERVICE.replace("CANARY", "reed-ping"), PING_PONG)
+    assert (told.exit_code, told.output) == (0, "1 policy is right\n")
+    refused = validated(tmp_path, BY_SERVICE.replace("CANARY", "reed-canary"), PING_PONG)
+    assert refused.exit_code == 1
+    assert "Argo exchanges the Services of pingPong, reed-pong and reed-ping" in refused.output.replace("\n", " ")
