@@ -10,6 +10,7 @@ from rich.text import Text
 from serinus_console.domain.card import Card
 from serinus_console.domain.metrics import Arm, Row, rows
 from serinus_console.domain.next_step import next_step
+from serinus_console.domain.outcome import headline, outcome
 from serinus_contracts import AnalysisPlan, VerdictReached
 from serinus_contracts.base import Millis
 from serinus_contracts.weight import weight_text
@@ -33,8 +34,12 @@ def panel(card: Card, now: Millis, *, wide: bool = False) -> RenderableType:
     style = _STYLES.get(state, "white")
     title = Text.assemble((f"{_MARKS.get(state, '·')} {observed.run.rollout}", "bold"), ("  " + stage_bar(card), style))
     lines: list[RenderableType] = []
+    ended = outcome(card)
+    if ended:
+        lines.append(Text(ended.text, style=style))
     if verdict:
-        lines.append(Text(verdict.sentence, style=style if state in ("abort", "aborted", "hold") else ""))
+        last = Text.assemble(("last  ", "dim"), verdict.sentence)
+        lines.append(last if ended else Text(verdict.sentence, style=style if state in ("abort", "hold") else ""))
         lines.append(counts(verdict, card.plan, wide=wide))
         lines += [Text(line) for line in found(verdict.metrics, card.findings)]
     lines.append(Text.assemble(("next  ", "dim"), next_step(card, now)))
@@ -82,7 +87,7 @@ def _arm(row: Row, arm: Arm | None) -> str:
 def line(card: Card, now: Millis) -> str:
     """One line a run, for where no terminal is."""
     observed = card.observed
-    said = card.verdict.sentence if card.verdict else "no verdict yet"
+    said = headline(card) or "no verdict yet"
     return f"{observed.run.rollout:<24} {stage_bar(card):<14} {said} -> {next_step(card, now)}"
 
 

@@ -10,6 +10,7 @@ from rich.live import Live
 from serinus_console.domain.card import Card
 from serinus_console.domain.controllers import warnings
 from serinus_console.domain.next_step import next_step
+from serinus_console.domain.outcome import headline
 from serinus_console.domain.overview import lines
 from serinus_runtime.clock import now_ms
 
@@ -81,6 +82,7 @@ def document(card: Card) -> dict[str, Any]:
     said = card.verdict and card.verdict.model_copy(update={"findings": card.findings})
     return {
         "run": card.id,
+        "headline": headline(card),
         "next": next_step(card, now_ms()),
         "observed": card.observed.model_dump(mode="json", exclude_none=True),
         "verdict": said.model_dump(mode="json", exclude_none=True) if said else None,

@@ -16,7 +16,17 @@ import yaml
 from redis.asyncio import Redis
 from serinus.adapters.streams import Streams
 from serinus.app import ENTRIES, app
-from serinus_contracts import Channel, Counts, Event, Finding, Keys, Margin, MetricVerdict, VerdictReached
+from serinus_contracts import (
+    Channel,
+    Counts,
+    DecisionTaken,
+    Event,
+    Finding,
+    Keys,
+    Margin,
+    MetricVerdict,
+    VerdictReached,
+)
 from serinus_runtime.redis import connected
 from typer.testing import CliRunner, Result
 
@@ -94,6 +104,9 @@ def known(redis_url: str, keys: Keys) -> None:
             await teller.tell(look)
         await teller.journal.remember(RUN, verdict=looks()[-1])
         await teller.ended(PAYMENTS, "aborted")
+        act = {"run": PAYMENTS, "step": 1, "action": "abort", "cause": "c", "mode": "enforce", "state": "confirmed"}
+        act |= {"actor": "alice", "asked": "abort", "reason": "known issue", "detail": "5 % back to stable"}
+        await teller.tell(DecisionTaken.model_validate(act | {"decided": at(75)}))
         await client.delete(keys.ended, keys.story(PAYMENTS.id))
         story = [chapter.model_dump_json().replace('"u-1"', '"u-payments"') for chapter in CHAPTERS]
         await client.rpush(keys.story(PAYMENTS.id), *(one.replace('"checkout"', '"payments"') for one in story))

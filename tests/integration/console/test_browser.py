@@ -1,19 +1,27 @@
 """The pages in a real browser: live, by keyboard, in the dark, on a phone, and for a screen reader."""
 
+import asyncio
+import os
 import re
+import signal
+import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, expect
+from redis.asyncio import Redis
 from serinus_contracts import CommandIssued, DecisionTaken, Finding, Keys, Pod, from_entry
 
 from tests.browsers import chromium
 from tests.consoles import TOKEN, Served, Teller, another, served
 from tests.integration.console.test_pages import errors
-from tests.servers import free_port
-from tests.support import RUN, verdict
+from tests.servers import free_port, redis_server
+from tests.support import RUN, observed, verdict
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
 PATH = f"/runs/{RUN.id}"
@@ -185,3 +193,102 @@ async def test_the_age_of_a_verdict_counts_on_by_itself(page: Page, console: Ser
     await page.goto(console.url + PATH)
     age = page.locator(".age time")
     await expect(age).to_have_text(re.compile(r"^[3-9] s ago$"), timeout=PATIENT)
+
+
+LOST_WITHIN = 15_000
+"""Twelve seconds, and some for a browser on a machine that is busy (ms)."""
+
+
+async def lost(page: Page) -> None:
+    """It says so, counts up, and nothing looks live."""
+    banner = page.locator("#lost")
+    await expect(banner).to_have_text(re.compile(r"Connection lost, data is \d+ s old\."), timeout=LOST_WITHIN)
+    first = await banner.inner_text()
+    await expect(banner).not_to_have_text(first, timeout=PATIENT)
+    await expect(page.locator("#stream")).to_contain_text("Connection lost")
+    greyed = "getComputedStyle(document.querySelector('.verdict, .runs')).filter"
+    assert "grayscale(1)" in await page.evaluate(greyed)
+
+
+async def is_live(page: Page) -> None:
+    await expect(page.locator("#stream")).to_have_text("Live", timeout=PATIENT)
+    await expect(page.locator("#lost")).to_be_hidden(timeout=PATIENT)
+
+
+@pytest.mark.parametrize("path", ["/", PATH])
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP])
+async def test_a_redis_that_is_gone_is_told_within_seconds_and_its_return_too(
+    page: Page, tmp_path: Path, keys: Keys, path: str, end: signal.Signals
+) -> None:
+    with redis_server(tmp_path) as server:
+        async with Redis.from_url(server.url) as client, served(server.url, keys, auth="token") as console:
+            teller = Teller(client, keys)
+            await teller.live(stage_started=await teller.now())
+            await say(teller, "proceed: all is well")
+            await console.until("/", "all is well")
+            await sign_in(page, console)
+            await page.goto(console.url + path)
+            await is_live(page)
+            os.kill(server.pid, end)
+            await lost(page)
+            if path == PATH:
+                again = await page.context.new_page()
+                await again.goto(console.url + path)
+                await expect(again.locator("#lost")).to_be_visible(timeout=PATIENT)
+                await expect(again.locator(".sentence")).to_have_text("proceed: all is well")
+                await again.close()
+            if end == signal.SIGKILL:
+                server.start()
+            else:
+                os.kill(server.pid, signal.SIGCONT)
+            await is_live(page)
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP])
+async def test_a_console_that_is_gone_is_told_within_seconds(
+    page: Page, redis_url: str, keys: Keys, teller: Teller, end: signal.Signals
+) -> None:
+    await teller.live(stage_started=await teller.now())
+    await say(teller, "proceed: all is well")
+    port = free_port()
+    settings = {"SERINUS_REDIS_URL": redis_url, "SERINUS_REDIS_TAG": keys.tag, "SERINUS_HTTP_PORT": str(port)}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "serinus_console", env={**os.environ, **settings}, stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http, asyncio.timeout(30):
+            while True:
+                with suppress(httpx.TransportError):
+                    if "all is well" in (await http.get("/")).text:
+                        break
+                await asyncio.sleep(0.1)
+        await page.goto(f"http://127.0.0.1:{port}{PATH}")
+        await is_live(page)
+        process.send_signal(end)
+        await lost(page)
+        await expect(page.locator("#lost")).to_contain_text("The console does not answer.")
+        if end == signal.SIGSTOP:
+            process.send_signal(signal.SIGCONT)
+            await is_live(page)
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+async def test_a_run_that_a_person_aborted_says_so_first_and_its_last_verdict_below(
+    page: Page, console: Served, teller: Teller
+) -> None:
+    await say(teller, "hold: waiting for counts to settle", verdict="hold", reason="settling")
+    await page.goto(console.url + PATH)
+    await expect(page.locator(".sentence")).to_have_text("hold: waiting for counts to settle", timeout=PATIENT)
+    await teller.registry.retire(observed(outcome="aborted", set_weight=50, actual_weight=0))
+    act = {"run": RUN, "step": 1, "action": "abort", "cause": "01J0000000000000000000000A", "mode": "enforce"}
+    act |= {"actor": "root@vm", "asked": "abort", "reason": "known issue", "detail": "50 % back to stable"}
+    await teller.tell(DecisionTaken(**act, state="confirmed", decided=await teller.now()))
+    first = re.compile(r"^Aborted by root@vm at \d\d:\d\d: known issue$")
+    await expect(page.locator(".sentence")).to_have_text(first, timeout=PATIENT)
+    await expect(page.locator(".verdict .last")).to_have_text("Last verdict: hold: waiting for counts to settle")
+    await expect(page.locator(".actions summary")).to_have_text(["Retry"])
+    await page.goto(console.url)
+    await expect(page.locator(".why p").first).to_have_text(first, timeout=PATIENT)

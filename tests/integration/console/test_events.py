@@ -38,6 +38,8 @@ async def _events(answer: httpx.Response) -> AsyncIterator[Told]:
         if line:
             name, _, value = line.partition(": ")
             fields[name] = value
+        elif fields.get("event") == "heartbeat":
+            fields = {}
         elif "event" in fields:
             yield Told(fields["event"], fields.get("id", ""), json.loads(fields["data"]))
             fields = {}
@@ -122,6 +124,24 @@ async def test_a_listener_that_leaves_is_forgotten(start: Start, teller: Teller)
         await console.until("/metrics/", "serinus_console_feeds 1.0")
     await teller.live()
     await console.until("/metrics/", "serinus_console_feeds 0.0")
+
+
+async def test_a_beat_every_few_seconds_says_how_fresh_what_is_known_is(
+    start: Start, teller: Teller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serinus_console.adapters.web.events.HEARTBEAT", 0.05)
+    now = await teller.now()
+    await teller.live()
+    console = await start()
+    async with console.http.stream("GET", "/v1/events") as answer:
+        await teller.tell(verdict(end=now))
+        async with asyncio.timeout(10):
+            async for line in answer.aiter_lines():
+                beat = json.loads(line.removeprefix("data: ")) if '"as_of"' in line else {}
+                if beat.get("verdict") == now:
+                    break
+    assert beat["redis"] is True
+    assert beat["now"] - 5_000 < beat["as_of"] <= beat["now"]
 
 
 async def test_the_end_of_the_console_ends_the_streams(start: Start) -> None:

@@ -47,6 +47,7 @@ class RunDocument(Contract):
     last_verdict: VerdictReached | None = None
     last_described: VerdictReached | None = None
     last_decision: DecisionTaken | None = None
+    ending: DecisionTaken | None = None
 
 
 @asynccontextmanager
@@ -179,6 +180,7 @@ class ConsoleBoard:
             plan=known or await self._plan(run),
             verdict=seen.last_verdict,
             decision=seen.last_decision,
+            ending=seen.ending,
             asked=Asked(seen.held, seen.approvals),
             described=seen.last_described,
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from redis.exceptions import RedisError
-from serinus_console.domain.card import Asked, Card, told
+from serinus_console.domain.card import ENDINGS, Asked, Card, told
 from serinus_contracts import (
     AnalysisPlan,
     CommandIssued,
@@ -59,6 +59,13 @@ async def streams(source: options.Streams) -> AsyncIterator["Streams"]:
         raise BoardError(f"{where}: {error}\nGive its address by --redis-url or SERINUS_REDIS_URL.") from error
 
 
+def _says_all(event: Event) -> bool:
+    """Whether older events of its run and kind add nothing to it."""
+    if isinstance(event, DecisionTaken):
+        return event.state == "confirmed" and event.action in ENDINGS
+    return not isinstance(event, VerdictReached) or event.described
+
+
 @dataclass
 class Streams:
     client: Client
@@ -80,7 +87,7 @@ class Streams:
             for _, fields in entries:
                 run = fields.get(b"run")
                 event = None if run in known else await self._take(kind, fields)
-                if event and getattr(event, "described", True):
+                if event and _says_all(event):
                     known.add(run)
         live: Any = await self.client.zrange(self.keys.due, 0, -1)
         for run in live:

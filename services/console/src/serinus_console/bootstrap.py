@@ -25,17 +25,19 @@ from serinus_console.service_layer.runs import Runs
 from serinus_console.settings import ConsoleSettings
 
 LOGINS_A_MINUTE = 10
+# Longer than a read that waits for news; a Redis that hangs is soon told to be away.
+REDIS_TIMEOUT = 3.0
 
 
 async def console(service: Service, settings: ConsoleSettings) -> None:
     """Follow the streams and answer, until the service stops."""
     async with AsyncExitStack() as stack:
         directory = Remembered(await _directory(settings, stack), settings.review_seconds, time.monotonic)
-        broker = make_broker(settings)
+        broker = make_broker(settings, socket_timeout=REDIS_TIMEOUT)
         client = await broker.connect()
         stack.push_async_callback(broker.stop)
         service.health.require("redis", lambda: unreachable(client))
-        runs = Runs()
+        runs = Runs(heard=service.clock())
         guard = Guard(
             auth=settings.auth,
             cluster=settings.cluster,

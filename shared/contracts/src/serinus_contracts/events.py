@@ -84,6 +84,7 @@ class RolloutObserved(Event):
     plan: str = Field(description="digest of the AnalysisPlan")
     trouble: str = Field("", description="what Argo says is wrong, such as InvalidSpec, in its words")
     outcome: Outcome | None = Field(None, description="how the run ended; absent while it lives")
+    ended: Millis | None = Field(None, description="when it ended; absent while it lives")
 
     def event_id(self) -> str:
         return f"{self.run.id}:{self.resource_version}"

@@ -34,9 +34,9 @@ STORY_SECONDS = 30 * 86_400
 Client = Redis
 
 
-def make_broker(settings: "Settings") -> "RedisBroker":
+def make_broker(settings: "Settings", socket_timeout: float = SOCKET_TIMEOUT) -> "RedisBroker":
     """A broker for the Redis of the settings, not yet connected."""
-    return broker_of(settings.redis_url, settings.stop_timeout)
+    return broker_of(settings.redis_url, settings.stop_timeout, socket_timeout)
 
 
 @asynccontextmanager
@@ -54,11 +54,11 @@ async def connected(url: str) -> AsyncIterator[Client]:
         await broker.stop()
 
 
-def _options() -> dict[str, Any]:
+def _options(socket_timeout: float = SOCKET_TIMEOUT) -> dict[str, Any]:
     """Calls are retried three times within about a second: a script compares before it writes, so that a call
     that was carried out and lost its answer changes nothing when it is repeated."""
     return {
-        "socket_timeout": SOCKET_TIMEOUT,
+        "socket_timeout": socket_timeout,
         "socket_connect_timeout": CONNECT_TIMEOUT,
         "health_check_interval": 15,
         "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), retries=3),
@@ -66,13 +66,13 @@ def _options() -> dict[str, Any]:
     }
 
 
-def broker_of(url: str, stop_timeout: float = 10.0) -> "RedisBroker":
+def broker_of(url: str, stop_timeout: float = 10.0, socket_timeout: float = SOCKET_TIMEOUT) -> "RedisBroker":
     """A broker of an address, not yet connected."""
     from faststream.redis import RedisBroker, RedisClusterBroker
 
     address = parse(url)
     options: dict[str, Any] = {
-        **_options(),
+        **_options(socket_timeout),
         "apply_types": False,
         "graceful_timeout": stop_timeout,
         # It would print tracebacks of its own; readers log what went wrong (`streams.py`).

@@ -4,11 +4,14 @@ So neither the cookie nor Redis alone tells the token, every replica of the cons
 ends it.
 """
 
+import asyncio
 import hashlib
 
 from cryptography.fernet import Fernet, InvalidToken
 from serinus_contracts import Keys
 from serinus_runtime.redis import Client
+
+PATIENCE = 2.0
 
 
 class Sessions:
@@ -23,7 +26,8 @@ class Sessions:
 
     async def token(self, cookie: str) -> str | None:
         """The token of a session, None if there is none (any more)."""
-        sealed = await self._client.get(self._key(cookie.encode()))
+        async with asyncio.timeout(PATIENCE):  # a page is shown without, rather than not at all
+            sealed = await self._client.get(self._key(cookie.encode()))
         try:
             return None if sealed is None else Fernet(cookie).decrypt(sealed).decode()
         except (InvalidToken, ValueError):

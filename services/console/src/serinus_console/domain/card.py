@@ -9,6 +9,8 @@ from serinus_contracts import AnalysisPlan, DecisionTaken, Event, Finding, PlanS
 # Kinds of findings that decide nothing and are told only now and then (ADR 46); all others stand in every verdict.
 DESCRIPTIONS = ("statistics", "comparison", "trend", "business", "outlier")
 
+ENDINGS = ("promote", "abort")
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -34,6 +36,8 @@ class Card:
     asked: Asked = Asked()
     described: VerdictReached | None = None
     """The newest verdict with descriptions among its findings."""
+    ending: DecisionTaken | None = None
+    """The act that ended it, as far as Serinus did it."""
 
     @property
     def id(self) -> str:
@@ -78,7 +82,8 @@ def findings(said: VerdictReached, described: VerdictReached | None) -> tuple[Fi
 
 
 def told(card: Card | None, event: Event) -> Card | None:
-    """The run after an event. What is told of a run before it was observed is dropped; a verdict never goes back."""
+    """The run after an event. What is told of a run before it was observed is dropped; neither a verdict nor a
+    decision goes back."""
     if isinstance(event, RolloutObserved):
         return replace(card, observed=event) if card else Card(event)
     if card is None:
@@ -88,5 +93,9 @@ def told(card: Card | None, event: Event) -> Card | None:
             card = replace(card, described=event)
         return replace(card, verdict=event) if card.verdict is None or event.end >= card.verdict.end else card
     if isinstance(event, DecisionTaken):
-        return replace(card, decision=event)
+        if event.state == "confirmed" and event.action in ENDINGS:
+            card = replace(card, ending=event)
+        return (
+            replace(card, decision=event) if card.decision is None or event.decided >= card.decision.decided else card
+        )
     return card

@@ -49,7 +49,7 @@ class Story:
                 _keep(self.changes, _change(event), lambda change: change.end)
         elif isinstance(event, DecisionTaken):
             _keep(self.decisions, event, lambda decision: decision.decided)
-            self.card = told(self.card, self.decisions[-1]) or card
+            self.card = card
         elif isinstance(event, CommandIssued):
             _keep(self.commands, event, lambda command: command.expires)
         else:

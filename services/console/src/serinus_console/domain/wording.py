@@ -41,6 +41,10 @@ def clock(then: Millis) -> str:
     return datetime.fromtimestamp(then / 1000, UTC).strftime("%H:%M:%S")
 
 
+def minute(then: Millis) -> str:
+    return datetime.fromtimestamp(then / 1000, UTC).strftime("%H:%M")
+
+
 def moment(then: Millis) -> str:
     return datetime.fromtimestamp(then / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 

@@ -66,8 +66,8 @@ class Feed:
 
 @dataclass
 class Runs:
-    """`heard` is when Redis last answered (ms, own clock), `offset` Redis' clock minus ours; `loaded` once the present
-    is known; `controllers` is what those of each cluster say of themselves."""
+    """`heard` is when Redis last answered, at first when it was first asked (ms, own clock), `offset` Redis' clock
+    minus ours; `loaded` once the present is known; `controllers` is what those of each cluster say of themselves."""
 
     stories: dict[str, Story] = field(default_factory=dict)
     position: dict[Stream, str] = field(default_factory=lambda: dict.fromkeys(FOLLOWED, "0-0"))

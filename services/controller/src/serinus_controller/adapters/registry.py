@@ -105,8 +105,9 @@ class RedisRegistry:
     async def retire(self, event: RolloutObserved) -> None:
         run = event.run.id
         keys = self._keys
-        entry = to_entry(seal(event, source=SOURCE, now=self._clock()))
         now = await self.now()
+        event = event.model_copy(update={"ended": now})
+        entry = to_entry(seal(event, source=SOURCE, now=self._clock()))
         await self._retire(
             keys=[
                 keys.run(run),

@@ -181,7 +181,7 @@ def events_of(site: Site, run: str | None, last_event_id: str, data: Detail) -> 
         after = position.read(last_event_id) if last_event_id else None
     except ValueError as error:
         raise Refused(422, str(error)) from error
-    chunks: AsyncIterator[bytes] = stream(site.client, site.keys, site.runs, run, after, data)
+    chunks: AsyncIterator[bytes] = stream(site.client, site.keys, site.runs, site.clock, run, after, data)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(chunks, media_type="text/event-stream", headers=headers)
 
@@ -189,7 +189,9 @@ def events_of(site: Site, run: str | None, last_event_id: str, data: Detail) -> 
 sse: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "server-sent events: `rollouts`, `verdicts`, `decisions`, `commands` with a CloudEvent as "
-        "data (with `data=brief` only the run), `gap` where entries were trimmed before they could be resent",
+        "data (with `data=brief` only the run), `gap` where entries were trimmed before they could be resent; `open` "
+        "first and `heartbeat` every 5 s say whether Redis answers (`redis`), when it last did (`as_of`), `now`, and "
+        "the end of the newest verdict (`verdict`); times in ms by Redis' clock",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
 }

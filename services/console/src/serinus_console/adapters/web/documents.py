@@ -9,6 +9,7 @@ from serinus_contracts.events import Outcome, Phase, Verb
 from serinus_contracts.weight import Percent
 
 from serinus_console.domain.next_step import next_step
+from serinus_console.domain.outcome import headline
 from serinus_console.domain.story import Change, Story
 
 
@@ -25,6 +26,7 @@ class RunSummary(BaseModel):
     verdict: Literal["proceed", "abort", "hold"] | None = None
     reason: str | None = None
     sentence: str | None = None
+    headline: str = Field("", description="what to read first: how it ended, by whom and why, else the last verdict")
     images: dict[Arm, tuple[str, ...]] = Field({}, description="what each arm's pods run, by container")
     revision: int | None = Field(None, description="Argo's number of the canary's template")
     since: Millis | None = None
@@ -45,6 +47,7 @@ class RunDocument(RunSummary):
         None, description="the newest verdict with descriptions among its findings"
     )
     last_decision: DecisionTaken | None = None
+    ending: DecisionTaken | None = Field(None, description="the act that ended it, as far as Serinus did it")
 
 
 class RunPage(BaseModel):
@@ -106,6 +109,7 @@ def summary(story: Story) -> RunSummary:
         verdict=said.verdict if said else None,
         reason=said.reason if said else None,
         sentence=said.sentence if said else None,
+        headline=headline(card),
         images=seen.images,
         revision=seen.revision,
         since=said.since if said else None,
@@ -126,6 +130,7 @@ def document(story: Story, now: Millis) -> RunDocument:
         last_verdict=card.verdict,
         last_described=card.described,
         last_decision=card.decision,
+        ending=card.ending,
     )
 
 

@@ -7,7 +7,9 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from serinus_contracts import Keys
+from serinus_contracts.base import Millis
 from serinus_contracts.streams import Stream
+from serinus_runtime.clock import Clock
 from serinus_runtime.errors import RETRYABLE
 from serinus_runtime.redis import Client
 
@@ -15,35 +17,57 @@ from serinus_console.adapters.follower import KINDS
 from serinus_console.domain.position import FOLLOWED, Position, written
 from serinus_console.service_layer.runs import Feed, News, Runs
 
-KEEPALIVE = 15.0
+HEARTBEAT = 5.0
 RETRY_MS = 1_000
 BATCH = 200
 MOST_FEEDS = 1_000
 BRIEF_PACE = 0.4
+# Redis is asked at least once a second.
+AWAY_MS = 5_000
 Detail = Literal["full", "brief"]
 
 
 async def stream(
-    client: Client, keys: Keys, runs: Runs, run: str | None, after: Position | None, detail: Detail
+    client: Client, keys: Keys, runs: Runs, clock: Clock, run: str | None, after: Position | None, detail: Detail
 ) -> AsyncIterator[bytes]:
-    """What is told from now on, or from a position on. Ends when the console does, or the listener is too slow."""
+    """What is told from now on, or from a position on, and a heartbeat between. Ends when the console does, or the
+    listener is too slow."""
     feed = Feed(run)
     runs.feeds.add(feed)
     try:
         now = dict(runs.position)
-        yield f"retry: {RETRY_MS}\nid: {written(after or now)}\nevent: open\ndata: {{}}\n\n".encode()
+        opening = f"retry: {RETRY_MS}\nid: {written(after or now)}\nevent: open"
+        yield f"{opening}\ndata: {_beat(runs, clock(), run)}\n\n".encode()
         if after is not None:
             async for chunk in _missed(client, keys, run, after, now, detail):
                 yield chunk
+        seconds = asyncio.get_running_loop().time
+        due = seconds() + HEARTBEAT
         while not feed.closed or not feed.empty:
-            told = await feed.next(KEEPALIVE)
-            yield b"".join(_written(news, detail) for news in told) or b": still here\n\n"
+            told = await feed.next(max(0.0, due - seconds()))
+            if told:
+                yield b"".join(_written(news, detail) for news in told)
+            if seconds() >= due:
+                yield f"event: heartbeat\ndata: {_beat(runs, clock(), run)}\n\n".encode()
+                due = seconds() + HEARTBEAT
             if detail == "brief":
                 await asyncio.sleep(BRIEF_PACE)  # a page fetches itself no faster, so what comes meanwhile is one write
     except RETRYABLE:
         return  # the listener comes back and resumes where it is
     finally:
         runs.feeds.discard(feed)
+
+
+def _beat(runs: Runs, now: Millis, run: str | None) -> str:
+    """How fresh what the console knows is. All times are by Redis' clock."""
+    cards = runs.cards() if run is None else [story.card for story in [runs.stories.get(run)] if story]
+    document = {
+        "redis": now - runs.heard < AWAY_MS,
+        "as_of": runs.heard + runs.offset,
+        "now": now + runs.offset,
+        "verdict": max((card.verdict.end for card in cards if card.verdict), default=None),
+    }
+    return json.dumps(document)
 
 
 async def _missed(

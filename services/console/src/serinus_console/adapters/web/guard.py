@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Request
 from serinus_contracts import Run
+from serinus_runtime.errors import RETRYABLE
 
 from serinus_console.adapters.sessions import Sessions
 from serinus_console.adapters.web.problems import Refused
@@ -21,6 +22,8 @@ from serinus_console.service_layer.ports import Directory, DirectoryError, Perso
 from serinus_console.settings import Auth
 
 COOKIE = "serinus_session"
+# What keeps us from knowing who looks: then the page is shown as to nobody.
+NOT_KNOWN: tuple[type[Exception], ...] = (Refused, *RETRYABLE)
 
 
 class Asker(NamedTuple):
@@ -113,7 +116,7 @@ class Guard:
                 return asker, f"the run is in cluster {run.cluster}, rights are asked of {self.cluster}"
             if not await self.directory.may_act(asker.person, run.namespace, run.name):
                 return asker, f"{asker.person.name} may not patch rollouts/status in {run.namespace}"
-        except (Refused, DirectoryError) as error:
+        except NOT_KNOWN as error:
             return None, error.detail if isinstance(error, Refused) else "rights cannot be reviewed now"
         return asker, ""
 

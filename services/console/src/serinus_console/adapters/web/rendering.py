@@ -10,11 +10,11 @@ from markupsafe import Markup, escape
 from serinus_contracts.weight import weight_text
 from starlette.responses import HTMLResponse, Response
 
-from serinus_console.adapters.web.guard import Asker
-from serinus_console.adapters.web.problems import Refused
+from serinus_console.adapters.web.guard import NOT_KNOWN, Asker
 from serinus_console.adapters.web.site import Site
 from serinus_console.domain import wording
 from serinus_console.domain.controllers import warnings
+from serinus_console.domain.outcome import outcome
 from serinus_console.domain.page import versions
 
 _templates = Environment(
@@ -52,7 +52,8 @@ _templates.globals |= {
     "static": _static,
     "sentence": _sentence,
     "versions": versions,
-    **{name: getattr(wording, name) for name in ("clock", "iso", "moment", "percent", "words")},
+    "outcome": outcome,
+    **{name: getattr(wording, name) for name in ("clock", "duration", "iso", "minute", "moment", "percent", "words")},
     "weight_text": weight_text,
 }
 for _name in _templates.list_templates():
@@ -77,7 +78,8 @@ def render(
         asker=asker,
         csrf=site.guard.form_token(asker.session) if asker else "",
         unable=warnings(site.runs.controllers, now),
-        away=(site.clock() - site.runs.heard) / 1000 if site.runs.loaded else 0,
+        as_of=site.runs.heard + site.runs.offset,
+        away=(site.clock() - site.runs.heard) / 1000,
         **fields,
     )
     return HTMLResponse(html, status)
@@ -87,5 +89,5 @@ async def asker_of(request: Request, site: Site) -> Asker | None:
     """Who looks; a token that is no good any more looks like nobody."""
     try:
         return await site.guard.asker(request)
-    except Refused:
+    except NOT_KNOWN:
         return None

@@ -1,9 +1,13 @@
 "use strict";
-// Keeps the page live: the stream says that something changed, htmx fetches the page again and morphs it.
+// Keeps the page live: the stream says that something changed, htmx fetches the page again and morphs it. Beats of the
+// stream say how old what the console knows is; where they stop, or say that it is old, the page says so.
 (() => {
   const live = () => document.getElementById("live");
   const light = document.getElementById("stream");
-  const offset = Number(document.body.dataset.now) - Date.now();
+  const banner = document.getElementById("lost");
+  const OLD_MS = 10500, AGAIN_MS = 15000;
+  let offset = Number(document.body.dataset.now) - Date.now(), asOf = Number(document.body.dataset.asOf);
+  let answers = true;
   const charts = new Map();
   let source, fetched = 0, waiting = false;
 
@@ -20,6 +24,39 @@
       const text = `${duration((Date.now() + offset - Date.parse(time.dateTime)) / 1000)} ago`;
       if (time.textContent !== text) time.textContent = text;
     }
+    watch();
+  };
+
+  const local = () => {
+    for (const time of document.querySelectorAll("time[data-local]")) {
+      const at = new Date(time.dateTime), today = at.toDateString() === new Date().toDateString();
+      const day = today ? {} : { day: "numeric", month: "short" };
+      time.textContent = at.toLocaleString([], { ...day, hour: "2-digit", minute: "2-digit", hour12: false });
+    }
+  };
+
+  // Nothing that is shown is older than what the console knew then.
+  const watch = () => {
+    const age = Date.now() + offset - asOf, lost = age > OLD_MS;
+    if (lost) say("lost", "Connection lost");
+    document.body.toggleAttribute("data-lost", lost);
+    banner.hidden = !lost;
+    if (!lost) return;
+    const [old, cause] = banner.querySelectorAll("span");
+    old.textContent = `, data is ${duration(age / 1000)} old. `;
+    const why = answers ? "The console does not answer." : banner.dataset.redis;
+    if (cause.textContent !== why) cause.textContent = why;
+  };
+
+  const beat = (event) => {
+    const said = JSON.parse(event.data);
+    offset = said.now - Date.now();
+    asOf = said.as_of;
+    answers = said.redis;
+    const missed = light.dataset.state === "lost";
+    if (answers) say("live", "Live");
+    watch();
+    if (answers && missed) refresh();
   };
 
   const refresh = () => {
@@ -44,8 +81,10 @@
     const path = live().dataset.stream;
     if (!path || source) return;
     source = new EventSource(path);
-    source.addEventListener("open", () => { say("live", "Live"); refresh(); });
+    source.addEventListener("open", (event) => { if (event.data) beat(event); refresh(); });
+    source.addEventListener("heartbeat", beat);
     source.addEventListener("error", () => {
+      answers = true;
       say("lost", "Connection lost, trying again");
       if (source.readyState === EventSource.CLOSED) { source = undefined; setTimeout(listen, 2000); }
     });
@@ -107,10 +146,11 @@
     button.textContent = "Copied";
     setTimeout(() => { button.textContent = "Copy"; }, 1500);
   });
-  document.addEventListener("htmx:after:swap", () => { draw(); copying(); tick(); });
+  document.addEventListener("htmx:after:swap", () => { draw(); copying(); local(); tick(); });
   document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   addEventListener("resize", () => { clearTimeout(redraw.timer); redraw.timer = setTimeout(draw, 150); });
   setInterval(tick, 1000);
-  draw(); copying(); tick(); listen();
+  setInterval(refresh, AGAIN_MS);
+  draw(); copying(); local(); tick(); listen();
 })();
