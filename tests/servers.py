@@ -35,13 +35,13 @@ class RedisServer:
         self.binary, self.folder, self.port = binary, folder, free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.over_tls: dict[str, str] = {}
-        self._sentinel, self._options = sentinel, options
+        self._sentinel, self.options = sentinel, options
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         data = {"appendonly": "yes", "save": ""} if self._sentinel is None else {}
         ports = {"port": "0", "tls-port": str(self.port)} if self.over_tls else {"port": str(self.port)}
-        wanted = {**ports, "bind": "127.0.0.1", "dir": str(self.folder), **data, **self._options}
+        wanted = {**ports, "bind": "127.0.0.1", "dir": str(self.folder), **data, **self.options}
         options = [part for name, value in wanted.items() for part in (f"--{name}", value)]
         if self._sentinel is not None:
             options = [str(self.folder / self._sentinel), *options, "--sentinel"]

@@ -3,11 +3,10 @@
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import orjson
@@ -16,12 +15,12 @@ from redis import Redis
 from serinus.demo.processes import Child
 from serinus_contracts import DecisionTaken, Keys, seal, to_entry
 
-from tests.servers import RedisServer, redis_binary, wait_until
+from tests.guarded import guarded
+from tests.servers import RedisServer, wait_until
 from tests.support import RUN
-from tests.topologies import started
 
 pytestmark = pytest.mark.timeout(120)
-ACL = Path(__file__).parents[2] / "deploy" / "redis" / "users.acl"
+__all__ = ["guarded"]
 CAUSES = [f"checkout-{number}" for number in range(100)]
 AT_ONCE = 4
 
@@ -85,21 +84,15 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """A Redis that lets the notifier in by its own user; everybody else may do all."""
-    folder = tmp_path / "redis"
-    folder.mkdir()
-    users = [line for line in ACL.read_text().splitlines() if line.startswith("user serinus-notifier")]
-    text = Template("\n".join(users)).substitute(NOTIFIER_PASSWORD="secret")
-    (folder / "users.acl").write_text(f"user default on nopass ~* &* +@all\n{text}\n")
-    with started(RedisServer(redis_binary(), folder, aclfile=str(folder / "users.acl"))) as server:
-        yield server
+def redis(guarded: tuple[RedisServer, Mapping[str, str]]) -> Mapping[str, str]:
+    """Addresses at a Redis that lets the notifier in by its own user."""
+    return guarded[1]
 
 
 @pytest.fixture
-def notifier(redis: RedisServer, tmp_path: Path) -> Iterator[Child]:
+def notifier(redis: Mapping[str, str], tmp_path: Path) -> Iterator[Child]:
     environment = {
-        "SERINUS_REDIS_URL": redis.url.replace("//", "//serinus-notifier:secret@"),
+        "SERINUS_REDIS_URL": redis["notifier"],
         "SERINUS_HTTP_PORT": "0",
         "SERINUS_LOG_LEVEL": "DEBUG",
         "SERINUS_NOTIFICATIONS": str(tmp_path / "notifications.yaml"),
@@ -142,9 +135,9 @@ def begins(client: Any, child: Child) -> None:
 
 
 def test_a_notifier_killed_in_the_midst_of_100_causes_loses_none_and_repeats_none_that_was_answered(
-    redis: RedisServer, notifier: Child, tmp_path: Path
+    redis: Mapping[str, str], notifier: Child, tmp_path: Path
 ) -> None:
-    with receiver() as told, Redis.from_url(redis.url) as client:
+    with receiver() as told, Redis.from_url(redis["admin"]) as client:
         configure(tmp_path, told.server_address[1])
         told.unclear = set(CAUSES[::10])
         begins(client, notifier)
@@ -171,8 +164,10 @@ def test_a_notifier_killed_in_the_midst_of_100_causes_loses_none_and_repeats_non
         assert "h00k-t0ken" not in log
 
 
-def test_a_receiver_that_was_away_is_told_when_it_is_back(redis: RedisServer, notifier: Child, tmp_path: Path) -> None:
-    with receiver() as told, Redis.from_url(redis.url) as client:
+def test_a_receiver_that_was_away_is_told_when_it_is_back(
+    redis: Mapping[str, str], notifier: Child, tmp_path: Path
+) -> None:
+    with receiver() as told, Redis.from_url(redis["admin"]) as client:
         configure(tmp_path, told.server_address[1])
         told.away = True
         begins(client, notifier)
@@ -188,7 +183,7 @@ def test_a_receiver_that_was_away_is_told_when_it_is_back(redis: RedisServer, no
 
 
 def test_a_wrong_file_ends_the_notifier_with_its_line_and_code_2(
-    redis: RedisServer, notifier: Child, tmp_path: Path
+    redis: Mapping[str, str], notifier: Child, tmp_path: Path
 ) -> None:
     text = "channels: {team: 'json://h'}\nrules:\n- {kinds: [held], to: [boss]}\n"
     (tmp_path / "notifications.yaml").write_text(text)

@@ -1,9 +1,8 @@
 """Whole releases on Redis as people run it: behind Sentinels that replace the master, and with a user per service."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import pytest
@@ -11,15 +10,15 @@ from redis.exceptions import NoPermissionError
 from serinus_contracts import Keys
 from serinus_runtime.redis import connected
 
-from tests.servers import RedisServer, redis_binary, wait_until
+from tests.guarded import SERVICES, guarded
+from tests.servers import RedisServer, wait_until
 from tests.simulated import rollout, scenario, simulated
 from tests.system.conftest import Team
-from tests.topologies import replicated, started
+from tests.topologies import replicated
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
-ACL = Path(__file__).parents[2] / "deploy" / "redis" / "users.acl"
+__all__ = ["guarded"]
 BAD = {"canary": [{"from": {"weight": 25}, "error_rate": 0.02}]}
-USERS = ("collector", "analyzer", "controller", "notifier", "reader", "operator")
 
 
 async def test_a_failover_in_the_midst_of_two_releases_changes_no_outcome_and_no_count(
@@ -51,28 +50,8 @@ async def test_a_failover_in_the_midst_of_two_releases_changes_no_outcome_and_no
                 assert (await team.ledger(name)).faults == []
 
 
-@pytest.fixture
-def guarded(tmp_path: Path) -> Iterator[tuple[RedisServer, dict[str, str]]]:
-    """A Redis that lets in nobody but the users of the ACL file; their addresses by name."""
-    folder = tmp_path / "guarded"
-    folder.mkdir()
-    passwords = {f"{name.upper()}_PASSWORD": f"{name}-secret" for name in USERS}
-    nobody = "user default off resetpass"
-    users = Template(ACL.read_text()).substitute(passwords)
-    assert nobody in users, "who brings no name has no right"
-    (folder / "users.acl").write_text(users.replace(nobody, "user default on >admin ~* &* +@all"))
-    with started(RedisServer(redis_binary(), folder, aclfile=str(folder / "users.acl"))) as server:
-        yield (
-            server,
-            {
-                **{name: server.url.replace("//", f"//serinus-{name}:{name}-secret@") for name in USERS},
-                "admin": server.url.replace("//", "//default:admin@"),
-            },
-        )
-
-
 async def test_each_service_does_its_work_with_its_own_rights_alone(
-    make_team: Callable[..., Team], guarded: tuple[RedisServer, dict[str, str]], tmp_path: Path
+    make_team: Callable[..., Team], guarded: tuple[RedisServer, Mapping[str, str]], tmp_path: Path
 ) -> None:
     _, urls = guarded
     with simulated(tmp_path / "world", scenario(rollout("checkout"), rollout("payments", **BAD))) as made:
@@ -102,15 +81,15 @@ FORBIDDEN = [
     ("controller", "XADD", "{serinus}:verdicts"), ("controller", "XADD", "{serinus}:snapshots"),
     ("controller", "HSET", "{serinus}:evidence:r"), ("controller", "HGET", "{other}:run:r"),
     ("reader", "XADD", "{serinus}:commands"), ("operator", "XADD", "{serinus}:verdicts"),
-    *((user, "FLUSHALL", "") for user in USERS), *((user, "DEL", "{serinus}:due") for user in USERS),
-    *((user, "CONFIG", "GET") for user in USERS), *((user, "EVAL", "return 1") for user in USERS),
+    *((user, "FLUSHALL", "") for user in SERVICES), *((user, "DEL", "{serinus}:due") for user in SERVICES),
+    *((user, "CONFIG", "GET") for user in SERVICES), *((user, "EVAL", "return 1") for user in SERVICES),
 ]  # fmt: skip
 
 
-async def test_no_user_writes_what_belongs_to_another(guarded: tuple[RedisServer, dict[str, str]]) -> None:
+async def test_no_user_writes_what_belongs_to_another(guarded: tuple[RedisServer, Mapping[str, str]]) -> None:
     _, urls = guarded
     async with AsyncExitStack() as stack:
-        clients: dict[str, Any] = {user: await stack.enter_async_context(connected(urls[user])) for user in USERS}
+        clients: dict[str, Any] = {user: await stack.enter_async_context(connected(urls[user])) for user in SERVICES}
         for user, command, key in FORBIDDEN:
             fields = {"XADD": ("*", "a", "b"), "HSET": ("a", "b"), "SET": ("v",), "HGET": ("a",), "EVAL": ("0",)}
             rest = fields.get(command, ("maxmemory",) if command == "CONFIG" else ())

@@ -1,5 +1,6 @@
 """The console with the rights of its Redis user alone."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -7,16 +8,16 @@ from redis.asyncio import Redis
 from serinus_contracts import Keys
 
 from tests.consoles import TOKEN, Teller, served
+from tests.guarded import guarded
 from tests.servers import RedisServer
 from tests.support import RUN, verdict
-from tests.system.test_redis import guarded
 
 pytestmark = pytest.mark.anyio
 __all__ = ["guarded"]
 
 
 async def test_reading_signing_in_and_sending_commands_need_no_more_than_the_operators_rights(
-    guarded: tuple[RedisServer, dict[str, str]],
+    guarded: tuple[RedisServer, Mapping[str, str]],
 ) -> None:
     _, urls = guarded
     async with Redis.from_url(urls["admin"]) as admin, served(urls["operator"], Keys(), auth="token") as console:
