@@ -55,6 +55,8 @@ EXITS = {
     2: "the command line is wrong; of a service, a setting or a file that it begins with",
     3: "the release was aborted",
     4: "inconclusive, or the time was up",
+    130: "interrupted by Ctrl-C",
+    141: "whoever read its output has gone, as `head` does",
 }
 STATUSES = {
     400: "the body cannot be read",
@@ -234,8 +236,8 @@ def alerts() -> Iterator[str]:
 
 def commands() -> Iterator[str]:
     yield (
-        "# Commands\n\nExit codes: 0 pass, 1 error, 2 usage, 3 aborted, 4 inconclusive or timeout. `-o json` and "
-        "`-o yaml` are for programs. Installed as `kubectl-serinus` too, for `kubectl serinus`."
+        "# Commands\n\nExit codes: 0 pass, 1 error, 2 usage, 3 aborted, 4 inconclusive or timeout "
+        "([all](errors.md#exit-codes)). `-o json` and `-o yaml` are for programs. Installed as `kubectl-serinus` too, for `kubectl serinus`."
     )
     for name in sorted(ENTRIES):
         command = load(name)

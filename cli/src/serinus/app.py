@@ -1,8 +1,10 @@
-"""The command line. Exit codes: 0 pass, 1 error, 2 usage, 3 aborted, 4 inconclusive or timeout.
+"""The command line. Exit codes: 0 pass, 1 error, 2 usage, 3 aborted, 4 inconclusive or timeout, 130 interrupted,
+141 nobody reads on.
 
 Nothing is imported here that a command needs: a command's module is when the command is called.
 """
 
+import sys
 from importlib import import_module
 from inspect import getdoc
 from typing import Annotated, Any, NamedTuple
@@ -10,6 +12,8 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
+
+from serinus.stdout import guard
 
 
 class Entry(NamedTuple):
@@ -194,9 +198,19 @@ def version() -> None:
 
 
 def main() -> None:
-    app(prog_name="serinus")
+    run("serinus")
 
 
 def kubectl() -> None:
     """As a plugin, `kubectl serinus`."""
-    app(prog_name="kubectl serinus")
+    run("kubectl serinus")
+
+
+def run(name: str) -> None:
+    """The command, called by this name."""
+    guard()
+    try:
+        app(prog_name=name)
+    finally:
+        # At the interpreter's end a failure would be another exit code.
+        sys.stdout.flush()

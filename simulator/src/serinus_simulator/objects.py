@@ -46,7 +46,11 @@ class _Shelf:
 
 
 class ObjectStore:
-    """All objects of the world. `history` is how many changes per kind a watch can go back."""
+    """All objects of the world. `history` is how many changes per kind a watch can go back.
+
+    Names come of the seed alone. An object's uid comes of the time too at which the store was made: whoever remembers
+    another world of the same seed, as a kept Redis does, must not take its objects for these.
+    """
 
     def __init__(
         self,
@@ -61,6 +65,7 @@ class ObjectStore:
         self.revision = FIRST_REVISION
         self._now = now
         self._random = random.Random(seed)
+        self._born = random.Random(now()).getrandbits(128)
         self._shelves = {kind: _Shelf() for kind in self.kinds}
         self._by_path = {(kind.group, kind.version, kind.plural): kind for kind in self.kinds}
 
@@ -270,7 +275,7 @@ class ObjectStore:
         return "".join(self._random.choices("bcdfghjklmnpqrstvwxz2456789", k=5))
 
     def _uuid(self) -> uuid.UUID:
-        return uuid.UUID(int=self._random.getrandbits(128), version=4)
+        return uuid.UUID(int=self._random.getrandbits(128) ^ self._born, version=4)
 
 
 def _key(obj: Object) -> tuple[str, str]:

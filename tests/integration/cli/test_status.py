@@ -120,6 +120,28 @@ async def test_a_subscriber_that_knows_only_redis_cli_reads_the_verdicts(
     assert "verdict\nproceed\n" in await first_lines(redis_url, keys, "sh", str(script), until="reason\n")
 
 
+@pytest.mark.parametrize("command", [("status", "-o", "json"), ("watch",), ("watch", "-o", "yaml")])
+async def test_a_reader_that_goes_is_not_taken_for_a_fault_of_redis(
+    told: None, client: Client, redis_url: str, keys: Keys, command: tuple[str, ...]
+) -> None:
+    environment = {**os.environ, "SERINUS_REDIS_URL": redis_url, "SERINUS_REDIS_TAG": keys.tag}
+    reading, writing = os.pipe()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "from serinus.app import main; main()", *command), env=environment, stdout=writing, stderr=asyncio.subprocess.PIPE
+    )
+    os.close(writing)
+    os.close(reading)
+    async with asyncio.timeout(50):
+        while process.returncode is None:
+            # What is told again, a watch prints.
+            ((_, verdict),) = await client.xrevrange(keys.stream("verdicts"), count=1)
+            await client.xadd(keys.stream("verdicts"), verdict)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), 0.2)
+    assert process.stderr is not None
+    assert (process.returncode, await process.stderr.read()) == (141, b"")
+
+
 async def test_a_command_expires_by_redis_clock_whatever_the_senders_says(
     told: None, client: Client, redis_url: str, keys: Keys
 ) -> None:

@@ -29,6 +29,14 @@ def test_a_created_object_gets_uid_generation_time_and_revision() -> None:
     assert len(metadata["uid"]) == 36
 
 
+def test_a_world_made_later_has_the_same_names_and_none_of_the_uids_of_one_before() -> None:
+    worlds = [ObjectStore(lambda start=start: start, seed=7) for start in (1_800_000_000.0, 1_800_000_000.001)]
+    made = [[world.create(PODS, "shop", {"metadata": {"generateName": "a-"}}) for _ in range(5)] for world in worlds]
+    (before, after) = ([one["metadata"] for one in objects] for objects in made)
+    assert [one["name"] for one in before] == [one["name"] for one in after]
+    assert len({one["uid"] for one in (*before, *after)}) == 10
+
+
 def test_a_name_is_needed_once_and_may_be_generated() -> None:
     objects = store()
     objects.create(ROLLOUTS, "shop", named("checkout"))

@@ -28,6 +28,7 @@ from serinus_contracts import (
 from serinus_contracts.base import Millis
 from serinus_contracts.events import Verb
 from serinus_contracts.report import Report
+from serinus_runtime.address import parse
 from serinus_runtime.leading import controllers
 from serinus_runtime.plans import Plans
 from serinus_runtime.redis import Client, connected
@@ -50,13 +51,18 @@ E = TypeVar("E", bound=Event)
 
 @asynccontextmanager
 async def streams(source: options.Streams) -> AsyncIterator["Streams"]:
-    """Raises BoardError, also for what fails in its use."""
+    """Raises BoardError, also for what Redis refuses in its use."""
+    where = f"Redis at {options.without_password(source.redis_url)}"
+    mend = "Give its address by --redis-url or SERINUS_REDIS_URL."
+    try:
+        parse(source.redis_url)
+    except ValueError as error:
+        raise BoardError(f"{where}: {error}\n{mend}") from error
     try:
         async with connected(source.redis_url) as client:
             yield Streams(client, Keys(source.redis_tag))
-    except (RedisError, OSError, ValueError) as error:
-        where = f"Redis at {options.without_password(source.redis_url)}"
-        raise BoardError(f"{where}: {error}\nGive its address by --redis-url or SERINUS_REDIS_URL.") from error
+    except RedisError as error:
+        raise BoardError(f"{where}: {error}\n{mend}") from error
 
 
 def _says_all(event: Event) -> bool:
