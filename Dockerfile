@@ -37,6 +37,8 @@ FROM build AS simulator-build
 RUN install-wheels /wheels/serinus_simulator-*.whl
 
 FROM ${BASE_IMAGE} AS base
+LABEL org.opencontainers.image.title="Serinus" org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.licenses="Apache-2.0"
 ENV PATH=/opt/serinus/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /
 USER 65532:65532
@@ -44,8 +46,10 @@ USER 65532:65532
 FROM base AS service
 ENV SERINUS_HTTP_HOST=0.0.0.0 SERINUS_HTTP_PORT=8080
 EXPOSE 8080
-HEALTHCHECK --interval=5s --timeout=10s --start-period=60s --retries=5 CMD \
-  ["python3", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8080/healthz', timeout=8)"]
+# Docker restarts nothing by it: it is what a person sees, so it is ready, with what is missing, and not only alive.
+HEALTHCHECK --interval=5s --timeout=10s --start-period=60s --retries=5 CMD ["python3", "-c", \
+  "import http.client as h; c = h.HTTPConnection('127.0.0.1', 8080, timeout=8); c.request('GET', '/readyz'); \
+  r = c.getresponse(); print(r.read().decode()); exit(r.status != 200)"]
 
 FROM service AS collector
 COPY --from=collector-build /opt/serinus /opt/serinus

@@ -237,7 +237,8 @@ def alerts() -> Iterator[str]:
 def commands() -> Iterator[str]:
     yield (
         "# Commands\n\nExit codes: 0 pass, 1 error, 2 usage, 3 aborted, 4 inconclusive or timeout "
-        "([all](errors.md#exit-codes)). `-o json` and `-o yaml` are for programs. Installed as `kubectl-serinus` too, for `kubectl serinus`."
+        "([all](errors.md#exit-codes)). `-o json` and `-o yaml` are for programs. Installed as `kubectl-serinus` too, "
+        "for `kubectl serinus`."
     )
     for name in sorted(ENTRIES):
         command = load(name)

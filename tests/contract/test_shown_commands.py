@@ -29,7 +29,7 @@ OPTIONS = {
     "docker push": set(),
     "docker history": set(),
     "docker run": {"--entrypoint"},
-    "docker compose": {"--profile", "-d", "-v", "--build", "--force-recreate"},
+    "docker compose": {"--profile", "-d", "-v", "--wait"},
     "helm install": {"-n", "--create-namespace", "--set", "-f", "--version"},
     "helm upgrade": {"-n", "--set", "-f", "--version", "--reset-then-reuse-values"},
 }
@@ -100,7 +100,7 @@ def _options(command: str, words: Sequence[str]) -> Iterator[str]:
     profiles = {profile for one in compose.values() for profile in one.get("profiles", ())}
     targets = set(re.findall(r"^FROM \w+ AS (\w+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
     for option, value in after:
-        if option == "--profile" and value not in profiles:
+        if option == "--profile" and value not in {*profiles, "*"}:
             yield f"{command} --profile {value}"
         if option == "--target" and not value.startswith("$") and value not in targets:
             yield f"{command} --target {value}"
@@ -110,7 +110,9 @@ def _options(command: str, words: Sequence[str]) -> Iterator[str]:
     yield from (f"{command} {one}" for one in named if not (ROOT / one).exists())
     if command == "docker compose":
         plain = [word for before, word in [("", words[0]), *after] if before != "--profile" and word[0] != "-"]
-        yield from (f"{command} {one}" for one in plain if one not in {"up", "down", "build", "pull", "logs", *compose})
+        yield from (
+            f"{command} {one}" for one in plain if one not in {"up", "down", "build", "logs", "restart", *compose}
+        )
 
 
 def _is_value(assignment: str, values: dict[str, Any]) -> bool:

@@ -27,9 +27,20 @@ class Streams:
     """The Redis that the services use."""
 
     redis_url: Annotated[
-        str, typer.Option(envvar="SERINUS_REDIS_URL", help="Address of the Redis that the services use.")
+        str,
+        typer.Option(
+            envvar="SERINUS_REDIS_URL",
+            help="Address of the Redis that the services use; its password too: SERINUS_REDIS_PASSWORD.",
+        ),
     ] = LOCAL
     redis_tag: Annotated[str, typer.Option(envvar="SERINUS_REDIS_TAG", help="Hash tag of its keys.")] = "serinus"
+
+    @property
+    def redis(self) -> str:
+        """The address with its password."""
+        from serinus_runtime.address import with_password
+
+        return with_password(self.redis_url, os.environ.get("SERINUS_REDIS_PASSWORD", ""))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,7 +34,7 @@ def status(source: Source, output: WideOutput) -> None:
             output.terminal.print(show.board(found, now_ms(), wide=output.wide))
             if not found:
                 where = source.console or f"{without_password(source.redis_url)} under the tag {source.redis_tag}"
-                hint = f"A controller makes runs known to {where}: is one running?"
+                hint = f"A controller makes runs known to {where}: is one running? Its log says if it has no policy."
                 Console(stderr=True, highlight=False).print(hint, soft_wrap=True)
 
     with_board(source, look)

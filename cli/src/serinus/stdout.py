@@ -35,5 +35,4 @@ def guard() -> None:
         encoding=old.encoding,
         errors=old.errors,
         line_buffering=old.line_buffering,
-        write_through=old.write_through,
     )

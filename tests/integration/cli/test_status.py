@@ -127,14 +127,17 @@ async def test_a_reader_that_goes_is_not_taken_for_a_fault_of_redis(
     environment = {**os.environ, "SERINUS_REDIS_URL": redis_url, "SERINUS_REDIS_TAG": keys.tag}
     reading, writing = os.pipe()
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", "from serinus.app import main; main()", *command), env=environment, stdout=writing, stderr=asyncio.subprocess.PIPE
+        *(sys.executable, "-c", "from serinus.app import main; main()", *command),
+        env=environment,
+        stdout=writing,
+        stderr=asyncio.subprocess.PIPE,
     )
     os.close(writing)
     os.close(reading)
     async with asyncio.timeout(50):
         while process.returncode is None:
             # What is told again, a watch prints.
-            ((_, verdict),) = await client.xrevrange(keys.stream("verdicts"), count=1)
+            verdict: Any = (await client.xrevrange(keys.stream("verdicts"), count=1))[0][1]  # type: ignore[index]
             await client.xadd(keys.stream("verdicts"), verdict)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), 0.2)

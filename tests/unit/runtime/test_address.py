@@ -1,5 +1,8 @@
 import pytest
-from serinus_runtime.address import parse
+from hypothesis import given
+from hypothesis import strategies as st
+from redis.asyncio.connection import parse_url
+from serinus_runtime.address import parse, with_password
 
 
 def test_one_server_is_as_redis_py_reads_it() -> None:
@@ -36,9 +39,30 @@ def test_a_cluster_is_found_by_any_of_its_nodes() -> None:
         ("redis://", "name:port"),
         ("redis://a:99999", "name:port"),
         ("redis://u:planted@a:b", "name:port"),
+        ("redis://u:1/planted@a:1", "in a password are written"),
+        ("redis://u:1#planted@a:1", "in a password are written"),
+        ("redis://u:1?planted@a:1", "in a password are written"),
     ],
 )
 def test_what_is_no_address_is_refused_with_what_to_write_and_without_the_password(text: str, told: str) -> None:
     with pytest.raises(ValueError, match=told) as refused:
         parse(text)
     assert "planted" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "address", ["redis://me@cache:6380/2", "rediss+sentinel://me@a,b/mymaster", "redis+cluster://me@a"]
+)
+@given(password=st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1))
+def test_a_password_beside_the_address_reaches_redis_as_it_is(address: str, password: str) -> None:
+    found = parse_url(parse(with_password(address, password)).url)
+    assert (found["username"], found["password"]) == ("me", password)
+
+
+def test_a_password_in_the_address_goes_before_one_beside_it() -> None:
+    assert with_password("redis://me:mine@cache", "other") == "redis://me:mine@cache"
+    assert with_password("redis://cache", "") == "redis://cache"
+
+
+def test_a_password_without_a_user_is_the_default_users() -> None:
+    assert parse_url(parse(with_password("redis://cache", "a@b")).url)["password"] == "a@b"

@@ -48,6 +48,7 @@ async def test_a_loop_that_has_ended_is_not_waited_for() -> None:
 
 async def test_readiness_says_what_is_missing_and_goes_when_stopping() -> None:
     health = Health(Monotonic())
+    assert await health.missing() == {"service": "starting"}
     health.require("redis", away)
     assert await health.missing() == {"redis": "ConnectionError: refused"}
     health.stopping = True

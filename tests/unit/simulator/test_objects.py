@@ -30,7 +30,7 @@ def test_a_created_object_gets_uid_generation_time_and_revision() -> None:
 
 
 def test_a_world_made_later_has_the_same_names_and_none_of_the_uids_of_one_before() -> None:
-    worlds = [ObjectStore(lambda start=start: start, seed=7) for start in (1_800_000_000.0, 1_800_000_000.001)]
+    worlds = [ObjectStore(partial(float, start), seed=7) for start in (1_800_000_000.0, 1_800_000_000.001)]
     made = [[world.create(PODS, "shop", {"metadata": {"generateName": "a-"}}) for _ in range(5)] for world in worlds]
     (before, after) = ([one["metadata"] for one in objects] for objects in made)
     assert [one["name"] for one in before] == [one["name"] for one in after]

@@ -55,11 +55,11 @@ async def streams(source: options.Streams) -> AsyncIterator["Streams"]:
     where = f"Redis at {options.without_password(source.redis_url)}"
     mend = "Give its address by --redis-url or SERINUS_REDIS_URL."
     try:
-        parse(source.redis_url)
+        parse(address := source.redis)
     except ValueError as error:
         raise BoardError(f"{where}: {error}\n{mend}") from error
     try:
-        async with connected(source.redis_url) as client:
+        async with connected(address) as client:
             yield Streams(client, Keys(source.redis_tag))
     except RedisError as error:
         raise BoardError(f"{where}: {error}\n{mend}") from error

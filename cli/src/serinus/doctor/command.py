@@ -53,7 +53,7 @@ def doctor(
 
     async def examine() -> None:
         keys, where = Keys(source.redis_tag), without_password(source.redis_url)
-        async with connected(source.redis_url) as client:
+        async with connected(source.redis) as client:
             found.extend([check async for check in checks.redis(client, keys, where)])
         async with httpx.AsyncClient() as http:
             provider = provider_of(http, prometheus)

@@ -25,7 +25,7 @@ from serinus_controller.adapters.events import KubernetesEvents
 from serinus_controller.adapters.journal import RedisJournal
 from serinus_controller.adapters.kubernetes import PODS, ROLLOUTS, Api, KubernetesRollouts, connect
 from serinus_controller.adapters.mirror import Mirror, Resource
-from serinus_controller.adapters.policy_sources import RESOURCES, PolicyFolder, PolicySink
+from serinus_controller.adapters.policy_sources import EVERY, RESOURCES, PolicyFolder, PolicySink
 from serinus_controller.adapters.registry import RedisRegistry
 from serinus_controller.adapters.standing import Standing
 from serinus_controller.adapters.watching import PodSink, RolloutSink, Sink, Watcher
@@ -188,6 +188,7 @@ class Leader:
                         tasks.create_task(keep(f"watch {name}", watcher.step))
                     for watcher in watchers.values():
                         await watcher.synced.wait()
+                tasks.create_task(keep("policies in force", self._watch_policies))
                 for name, reader in (("verdicts", self._verdicts), ("commands", self._commands)):
                     await reader.start()
                     tasks.create_task(keep(f"tend {name}", reader.tend))
@@ -214,6 +215,10 @@ class Leader:
                 Resource(ROLLOUTS, "rollouts"), RolloutSink(fleet, namespace)
             )
         return policies, pods, rollouts
+
+    async def _watch_policies(self) -> float:
+        self._book.warn_of_none(f"put one into {self._settings.policies.absolute()}, or create a CanaryPolicy")
+        return EVERY
 
     async def _watch_silence(self) -> float:
         await self._reactor.watch_silence(await self._registry.now())

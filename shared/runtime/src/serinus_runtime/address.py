@@ -8,18 +8,20 @@
 
 `rediss` in place of `redis` is TLS. Options of redis-py stand behind `?`, as `ssl_ca_certs=/etc/redis/ca.pem`,
 `ssl_certfile` and `ssl_keyfile`; `sentinel_username` and `sentinel_password` are for the Sentinels themselves.
+In an address, characters such as `/` in a password are written as in any: `%2F`. Given apart, it is taken as it is.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
-from urllib.parse import parse_qsl, unquote, urlencode
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from pydantic import AfterValidator
 from redis.asyncio.connection import parse_url
 
 Kind = Literal["server", "sentinel", "cluster"]
 FORMS = "redis://host:6379/0, redis+sentinel://host:26379/mymaster or redis+cluster://host:6379, rediss for TLS"
+ENCODED = "characters such as / # ? in a password are written %2F %23 %3F, or give it by SERINUS_REDIS_PASSWORD"
 _PORTS: Mapping[Kind, int] = {"server": 6379, "sentinel": 26379, "cluster": 6379}
 _KINDS: Mapping[str, Kind] = {"": "server", "sentinel": "sentinel", "cluster": "cluster"}
 
@@ -35,6 +37,15 @@ class Address:
     sentinel: Mapping[str, str]
 
 
+def with_password(text: str, password: str) -> str:
+    """The address with this password, of any characters, where it has none itself."""
+    scheme, separator, rest = text.partition("://")
+    user, _, place = rest.rpartition("@")
+    if not password or ":" in user:
+        return text
+    return f"{scheme}{separator}{user}:{quote(password, safe='')}@{place}"
+
+
 def parse(text: str) -> Address:
     """Raises ValueError saying what is wrong, without the password."""
     scheme, separator, rest = text.partition("://")
@@ -44,6 +55,8 @@ def parse(text: str) -> Address:
     kind = _KINDS[suffix]
     place, _, query = rest.partition("?")
     authority, _, path = place.partition("/")
+    if "#" in rest or "@" in path or (query and "=" not in query.partition("@")[0]):
+        raise ValueError(f"a host is name:port; {ENCODED}")
     user, at, names = authority.rpartition("@")
     hosts = tuple(_host(name, _PORTS[kind]) for name in names.split(","))
     master, _, database = path.partition("/") if kind == "sentinel" else ("", "", path)
@@ -70,7 +83,7 @@ def _host(text: str, port: int) -> tuple[str, int]:
     host, _, number = after.partition(":")
     host = name.removeprefix("[") if bracket else host
     if not host or (number and not (number.isdecimal() and 0 < int(number) < 65536)):
-        raise ValueError("a host is name:port or [address]:port")
+        raise ValueError(f"a host is name:port or [address]:port; {ENCODED}")
     return host, int(number or port)
 
 

@@ -81,6 +81,8 @@ class Health:
         """What keeps the service from being ready, each with its reason."""
         if self.stopping:
             return {"service": "stopping"}
+        if not self._checks:
+            return {"service": "starting"}
         reasons = {}
         for name, check in self._checks.items():
             try:

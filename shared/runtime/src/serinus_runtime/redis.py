@@ -36,7 +36,7 @@ Client = Redis
 
 def make_broker(settings: "Settings", socket_timeout: float = SOCKET_TIMEOUT) -> "RedisBroker":
     """A broker for the Redis of the settings, not yet connected."""
-    return broker_of(settings.redis_url, settings.stop_timeout, socket_timeout)
+    return broker_of(settings.redis, settings.stop_timeout, socket_timeout)
 
 
 @asynccontextmanager

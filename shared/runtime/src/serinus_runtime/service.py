@@ -5,6 +5,7 @@ import gc
 import logging
 import signal
 import socket
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from serinus_runtime import logs, traces
 from serinus_runtime.clock import Clock, now_ms
 from serinus_runtime.errors import PermanentError
 from serinus_runtime.health import Health, pages
-from serinus_runtime.settings import Settings, refuse, version_of
+from serinus_runtime.settings import USAGE_ERROR, Settings, refuse, version_of
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ def collect_garbage_rarely() -> None:
 def run(name: str, settings: Settings, work: Work) -> None:
     """Run `work` until SIGTERM or SIGINT.
 
-    A PermanentError ends the process with its message and exit code 2, any other with a traceback and 1.
+    A PermanentError ends the process with its message in the log and exit code 2, any other with a traceback and 1.
     """
     collect_garbage_rarely()
     logs.configure(f"serinus-{name}", settings.log_level)
@@ -71,7 +72,8 @@ def run(name: str, settings: Settings, work: Work) -> None:
     try:
         asyncio.run(_run(Service(name), settings, work))
     except PermanentError as error:
-        refuse(f"serinus-{name} cannot start: {error}")
+        logger.error("serinus-%s cannot start: %s", name, error)
+        sys.exit(USAGE_ERROR)
 
 
 async def _run(service: Service, settings: Settings, work: Work) -> None:
@@ -91,7 +93,9 @@ async def _run(service: Service, settings: Settings, work: Work) -> None:
         )
     )
     host, port = listener.getsockname()[:2]
-    logger.info("serinus-%s started, pages on http://%s:%d", service.name, host, port, extra={"fields": {"port": port}})
+    logger.info(
+        "serinus-%s starting, pages on http://%s:%d", service.name, host, port, extra={"fields": {"port": port}}
+    )
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         await _work(service, settings, work)

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Literal, NoReturn, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from serinus_contracts.streams import Keys
 
-from serinus_runtime.address import FORMS, RedisAddress
+from serinus_runtime.address import FORMS, RedisAddress, with_password
 
 PREFIX = "SERINUS_"
 USAGE_ERROR = 2
@@ -27,6 +27,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     redis_url: RedisAddress = Field("redis://127.0.0.1:6379/0", description=f"address of Redis: {FORMS}")
+    redis_password: SecretStr = Field(
+        SecretStr(""), description="password for it, of any characters, where its address has none"
+    )
     redis_tag: str = Field(
         "serinus", pattern=r"^[A-Za-z0-9_.-]+$", description="hash tag of all keys; another tag is another deployment"
     )
@@ -39,6 +42,11 @@ class Settings(BaseSettings):
     stop_timeout: Annotated[float, Field(gt=0)] = Field(
         10.0, description="seconds that work under way may take to finish after SIGTERM"
     )
+
+    @property
+    def redis(self) -> str:
+        """The address with its password."""
+        return with_password(self.redis_url, self.redis_password.get_secret_value())
 
     @property
     def keys(self) -> Keys:

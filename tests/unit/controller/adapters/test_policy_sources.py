@@ -96,3 +96,17 @@ def test_a_wrong_resource_is_refused_by_its_name(spec: dict[str, Any], complaint
         read_resource(resource(**spec))
     assert str(refused.value).startswith("CanaryPolicy shop/shop: ")
     assert complaint in str(refused.value)
+
+
+def test_that_there_is_no_policy_is_said_once_until_there_was_one(
+    book: PolicyBook, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = PolicyFolder(tmp_path, book)
+    for text in (None, None, GOOD, None):
+        (tmp_path / "a.yaml").unlink(missing_ok=True)
+        if text:
+            (tmp_path / "a.yaml").write_text(text)
+        folder.read()
+        book.warn_of_none("put one into /policies")
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert said == ["no policy: nothing will be judged; put one into /policies"] * 2

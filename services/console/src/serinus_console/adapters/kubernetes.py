@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import yaml
+from serinus_runtime.files import unreadable
 
 from serinus_console.service_layer.ports import DirectoryError, Person
 
@@ -37,6 +38,9 @@ def connect(kubeconfig: str, context: str) -> httpx.AsyncClient:
         return _by_kubeconfig(Path(kubeconfig), context) if kubeconfig else _in_pod()
     except (OSError, yaml.YAMLError, KeyError, TypeError, StopIteration) as error:
         why = f"{type(error).__name__}: {error}"
+        if kubeconfig:
+            why = unreadable(Path(kubeconfig)) or f"{kubeconfig}: {why}"
+            raise ValueError(f"no access to a cluster: kubeconfig {why}") from error
         raise ValueError(f"no access to a cluster: {why}; set SERINUS_KUBECONFIG, or run as a pod") from error
 
 

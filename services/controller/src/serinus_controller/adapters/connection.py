@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import aiohttp
+from serinus_runtime.files import unreadable
 
 if TYPE_CHECKING:
     from kubernetes_asyncio.client import ApiClient, Configuration
@@ -53,7 +56,11 @@ class Connection:
                 fresh = ApiClient(configuration=await _configuration(self._kubeconfig, self._context))
         except Exception as error:  # the library's parser and plugins raise what they meet
             text = f"{type(error).__name__}: {error}" if type(error).__module__ == "builtins" else str(error)
-            raise ValueError(f"no access to a cluster: {text}; set SERINUS_KUBECONFIG, or run as a pod") from error
+            if not self._kubeconfig:
+                raise ValueError(f"no access to a cluster: {text}; set SERINUS_KUBECONFIG, or run as a pod") from error
+            reasons = (unreadable(Path(part).expanduser()) for part in self._kubeconfig.split(os.pathsep))
+            why = next(filter(None, reasons), f"{self._kubeconfig}: {text}")
+            raise ValueError(f"no access to a cluster: kubeconfig {why}") from error
         # Watches that are under way go on by what opened them; by the next time they have ended.
         if self._former:
             await self._former.close()

@@ -22,6 +22,7 @@ class PolicyBook:
     telemetry: Telemetry
     _good: dict[str, Sequence[CanaryPolicy]] = field(default_factory=dict)
     _faults: dict[str, str] = field(default_factory=dict)
+    _warned: bool = False
 
     def accept(self, origin: str, policies: Sequence[CanaryPolicy]) -> None:
         """The origin can be read, and says this. A changed policy takes effect at the next run."""
@@ -49,6 +50,13 @@ class PolicyBook:
     @property
     def origins(self) -> set[str]:
         return set(self._good) | set(self._faults)
+
+    def warn_of_none(self, mend: str) -> None:
+        """Say once, and again after there was one, that there is no policy. `mend`: where one may be put."""
+        none = not any(self._good.values())
+        if none and not self._warned:
+            logger.warning("no policy: nothing will be judged; %s", mend)
+        self._warned = none
 
     def current(self) -> list[CanaryPolicy]:
         """All policies in force."""
