@@ -122,7 +122,7 @@ async def test_a_file_that_cannot_be_read_again_is_named_until_it_can(world: Wor
     async with await connect(str(access.kubeconfig), "") as connection:
         api = Api(connection, timeout=5)
         access.kubeconfig.write_text("users: [")
-        with pytest.raises(ClusterError, match=r"401 .*no access to a cluster: while parsing a flow"):
+        with pytest.raises(ClusterError, match=r"401 .*no access to a cluster: kubeconfig .*: while parsing a flow"):
             await api.request("GET", PATH)
         access.give("new\n")
         await until_it_passes(api)
