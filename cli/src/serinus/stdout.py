@@ -34,5 +34,5 @@ def guard() -> None:
         io.BufferedWriter(_File(old.fileno(), "wb", closefd=False)),
         encoding=old.encoding,
         errors=old.errors,
-        line_buffering=old.line_buffering,
+        line_buffering=bool(old.line_buffering),
     )
