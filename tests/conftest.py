@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 from serinus_contracts import Keys
 from serinus_runtime.redis import Client, connected
 
+from tests.lacking import closing_table
 from tests.servers import configured_redis
 from tests.topologies import TOPOLOGIES
 
@@ -61,3 +62,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         path = item.path.as_posix()
         if any(part in path for part in LONG) and not path.endswith(SHORT):
             item.add_marker(pytest.mark.long)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = [(one.nodeid, one.longrepr[2]) for one in terminalreporter.stats.get("skipped", [])]
+    if skipped:
+        terminalreporter.section("what was left out, and how to get it")
+        for line in closing_table(skipped):
+            terminalreporter.write_line(line)

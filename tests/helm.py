@@ -1,12 +1,13 @@
-"""What the chart becomes, for tests; they are skipped where there is no helm."""
+"""What the chart becomes, for tests."""
 
 import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
+
+from tests.lacking import lacking
 
 CHART = Path(__file__).parents[1] / "deploy" / "helm" / "serinus"
 
@@ -15,7 +16,7 @@ def rendered(*arguments: str) -> list[dict[str, Any]]:
     """The objects that `helm template` gives for the release `serinus` in the namespace `serinus`."""
     helm = shutil.which("helm")
     if helm is None:
-        pytest.skip("helm is not here")
+        lacking("helm", "https://helm.sh/docs/intro/install/, or run .ci/chart, which takes it from Go's modules")
     command = [helm, "template", "serinus", str(CHART), "--namespace", "serinus", "--kube-version", "1.31"]
     told = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=60, check=False)
     assert told.returncode == 0, told.stderr

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 from docker.errors import DockerException
 from testcontainers.community.k3s import K3SContainer
+
+from tests.lacking import lacking
 
 IMAGE = "rancher/k3s:v1.34.1-k3s1"
 ARGO = "https://github.com/argoproj/argo-rollouts/releases/download/v1.10.2/install.yaml"
@@ -30,7 +31,7 @@ def k3s(folder: Path) -> Iterator[K3s]:
     try:
         container = K3SContainer(IMAGE).start()
     except DockerException as error:
-        pytest.skip(f"no Docker that can pull {IMAGE}: {error}")
+        lacking(f"a Docker that can pull {IMAGE}", str(error).splitlines()[0][:200], in_ci=True)
     try:
         for command in (
             "kubectl create namespace argo-rollouts",
@@ -39,7 +40,7 @@ def k3s(folder: Path) -> Iterator[K3s]:
         ):
             code, output = container.exec(command)
             if code != 0:
-                pytest.skip(f"no Argo Rollouts in K3s: {command}: {output.decode(errors='replace')[-300:]}")
+                lacking("Argo Rollouts in K3s", f"{command}: {output.decode(errors='replace')[-300:]}", in_ci=True)
         path = folder / "kubeconfig"
         path.write_text(container.config_yaml())
         networks = container.get_wrapped_container().attrs["NetworkSettings"]["Networks"]

@@ -5,6 +5,7 @@ Written anew by `python -m tests.metrics`.
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,6 +41,7 @@ class Metric(NamedTuple):
         return tuple(self.name + end for end in ends)
 
 
+@cache
 def declared() -> list[Metric]:
     """All metrics, by service and name."""
     found = set()

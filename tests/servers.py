@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError, RedisError
+
+from tests.lacking import lacking
 
 
 def free_port() -> int:
@@ -121,12 +122,10 @@ def configured_redis() -> str | None:
 
 
 def prometheus_binary() -> str:
-    """The configured Prometheus, or the one on PATH; without one the test is skipped, but not in CI."""
+    """The configured Prometheus, or the one on PATH."""
     found = os.environ.get("SERINUS_TEST_PROMETHEUS") or shutil.which("prometheus")
     if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI must have a Prometheus: install it, or set SERINUS_TEST_PROMETHEUS")
-        pytest.skip("no prometheus on PATH and SERINUS_TEST_PROMETHEUS is not set")
+        lacking("prometheus", "apt-get install prometheus, or name one by SERINUS_TEST_PROMETHEUS")
     return found
 
 

@@ -85,11 +85,15 @@ def table(*heads: str) -> Iterator[str]:
     yield "|" + "---|" * len(heads)
 
 
-def shown(schema: Mapping[str, Any]) -> str:
+Definitions = Mapping[str, Mapping[str, Any]]
+
+
+def shown(schema: Mapping[str, Any], definitions: Definitions) -> str:
     """The type that a JSON Schema stands for, in a reader's words; a model becomes a link to its heading."""
     if "$ref" in schema:
         name = schema["$ref"]
-        return f"[{name}](#{name.lower()})"
+        definition = definitions[name]
+        return f"[{name}](#{name.lower()})" if "properties" in definition else shown(definition, definitions)
     if "enum" in schema:
         return " or ".join(f"`{value}`" for value in schema["enum"])
     if "const" in schema:
@@ -98,13 +102,14 @@ def shown(schema: Mapping[str, Any]) -> str:
     if several:
         if any("(ms|s|m|h|d)" in one.get("pattern", "") for one in several):
             return "duration"
-        return " or ".join(shown(one) for one in several if one.get("type") != "null")
+        return " or ".join(shown(one, definitions) for one in several if one.get("type") != "null")
     if schema.get("type") == "array":
-        items = schema.get("prefixItems")
-        return f"({', '.join(shown(one) for one in items)})" if items else f"list of {shown(schema.get('items', {}))}"
+        if items := schema.get("prefixItems"):
+            return f"({', '.join(shown(one, definitions) for one in items)})"
+        return f"list of {shown(schema.get('items', {}), definitions)}"
     if schema.get("type") == "object":
         inner = schema.get("additionalProperties")
-        return f"map to {shown(inner)}" if isinstance(inner, dict) else "map"
+        return f"map to {shown(inner, definitions)}" if isinstance(inner, dict) else "map"
     bounds = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     words = [f"{sign} {schema[name]:g}" for name, sign in bounds.items() if name in schema]
     return " ".join([str(schema.get("type", "any")), *words])
@@ -118,11 +123,11 @@ def default(name: str, schema: Mapping[str, Any], owner: Mapping[str, Any]) -> s
     return f"`{str(value).lower() if isinstance(value, bool) else value}`" if simple else ""
 
 
-def fields(schema: Mapping[str, Any]) -> Iterator[str]:
+def fields(schema: Mapping[str, Any], definitions: Definitions) -> Iterator[str]:
     yield from table("field", "type", "default", "meaning")
     for name, one in schema["properties"].items():
         meaning = one.get("description", "")
-        yield row(f"`{name}`", shown(one), default(name, one, schema), "" if meaning in UNITS else meaning)
+        yield row(f"`{name}`", shown(one, definitions), default(name, one, schema), "" if meaning in UNITS else meaning)
 
 
 def models(*kinds: type[BaseModel]) -> Iterator[str]:
@@ -134,26 +139,35 @@ def models(*kinds: type[BaseModel]) -> Iterator[str]:
         yield from ("", f"## {kind.__name__}", "", schema.get("description", ""), "")
         if issubclass(kind, Event):
             yield from (f"Type `{kind.TYPE}`, stream `{kind.STREAM}`.", "")
-        yield from fields(schema)
-    for name, schema in referred.items():
+        yield from fields(schema, referred)
+    yield from described_below(referred)
+
+
+def described_below(definitions: Definitions) -> Iterator[str]:
+    """A heading, for links, and the fields of every model among these."""
+    for name, schema in definitions.items():
         if "properties" in schema:
-            yield from ("", f"### {name}", "", schema.get("description", ""), "", *fields(schema))
+            yield from ("", f"### {name}", "", schema.get("description", ""), "", *fields(schema, definitions))
 
 
 def settings() -> Iterator[str]:
     yield "# Settings\n\nRead from the environment; a wrong one stops the start. Services list theirs with `--help`."
     known = Settings.model_fields
     for title, kind in SETTINGS.items():
-        schema = kind.model_json_schema()["properties"]
+        schema = kind.model_json_schema(ref_template="{model}")
+        definitions = schema.get("$defs", {})
         yield from ("", f"## {title}", "", *table("variable", "type", "default", "meaning"))
         for name, field in kind.model_fields.items():
             if kind is Settings or name not in known:
                 yield row(
                     f"`{PREFIX}{name.upper()}`",
-                    shown(schema[name]).replace("map to string", "list of name=url").replace("list of string", "list"),
+                    shown(schema["properties"][name], definitions)
+                    .replace("map to string", "list of name=url")
+                    .replace("list of string", "list"),
                     f"`{default_text(field)}`" if default_text(field) else "",
                     field.description or "",
                 )
+        yield from described_below(definitions)
     yield "\nThe analyzer has those of every service and none of its own."
 
 

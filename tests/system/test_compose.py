@@ -18,6 +18,7 @@ from serinus_contracts import Keys, RolloutObserved, VerdictReached, from_entry
 from serinus_runtime.redis import connected
 from testcontainers.compose import DockerCompose
 
+from tests.lacking import lacking
 from tests.servers import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -41,12 +42,12 @@ async def eventually(condition: Callable[[], Awaitable[bool]], what: str, second
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[tuple[DockerCompose, str]]:
     if shutil.which("docker") is None or docker("info").returncode:
-        pytest.skip("no Docker daemon answers here")
+        lacking("a Docker daemon", "https://docs.docker.com/engine/install/", in_ci=True)
     if docker("compose", "version").returncode:
-        pytest.skip("docker has no compose plugin here")
+        lacking("docker compose", "https://docs.docker.com/compose/install/", in_ci=True)
     missing = [image for image in IMAGES if docker("image", "inspect", image).returncode]
     if missing:
-        pytest.skip(f"images are not built (docker compose --profile demo build): {', '.join(missing)}")
+        lacking(", ".join(missing), "docker compose --profile demo build", in_ci=True)
     ports = {name: str(free_port()) for name in ("CONSOLE_PORT", "REDIS_PORT", "PROMETHEUS_PORT", "SIMULATOR_PORT")}
     notifications = tmp_path / "notifications.yaml"
     notifications.write_text(

@@ -16,6 +16,7 @@ from serinus_controller.service_layer.ports import ClusterError
 
 from tests.contract.rollouts.cluster import Cluster
 from tests.k3s import k3s
+from tests.lacking import lacking
 from tests.simulated import scenario, simulated
 
 NAMESPACE = "serinus-contract"
@@ -41,7 +42,7 @@ def access(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     elif named := os.environ.get("SERINUS_TEST_KUBECONFIG"):
         yield Access(Path(named), os.environ.get("SERINUS_TEST_ADDRESS", "127.0.0.1"))
     else:
-        pytest.skip("SERINUS_TEST_KUBECONFIG names no cluster with Argo Rollouts")
+        lacking("a cluster with Argo Rollouts", "name one by SERINUS_TEST_KUBECONFIG", in_ci=True)
 
 
 @pytest.fixture
