@@ -1,5 +1,6 @@
 """`serinus validate`: is a policy right, and does it fit its Rollout?"""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,11 +9,14 @@ import yaml
 from rich.text import Text
 from serinus_contracts import CanaryPolicy, Run
 from serinus_controller.adapters.policies import PolicyError, load_file
+from serinus_controller.domain.policies import matches
 from serinus_controller.domain.resolve import UnfitPolicyError, resolve, warnings
 from serinus_controller.domain.rollout import RolloutView, view
 from serinus_controller.domain.stages import stages
 
 from serinus.options import Output, fail
+
+Manifest = dict[str, Any]
 
 Files = Annotated[list[Path], typer.Argument(help="Policy files.")]
 RolloutFile = Annotated[
@@ -25,7 +29,7 @@ def validate(files: Files, output: Output, rollout: RolloutFile = None) -> None:
 
     With file, line, column, and what was probably meant.
     """
-    seen = read_rollout(rollout) if rollout else None
+    manifests = _rollouts(rollout) if rollout else []
     problems: list[str] = []
     hints: list[str] = []
     good = 0
@@ -38,7 +42,10 @@ def validate(files: Files, output: Output, rollout: RolloutFile = None) -> None:
         good += len(policies)
         for policy in policies:
             hints += advice(policy)
-            if seen:
+            meant = meant_by(policy, manifests)
+            if manifests and not meant:
+                hints.append(f"policy {policy.metadata.name} matches no Rollout of {rollout}")
+            for seen in meant:
                 told, fits = against(policy, seen)
                 hints += told
                 problems += fits
@@ -57,19 +64,30 @@ def validate(files: Files, output: Output, rollout: RolloutFile = None) -> None:
 
 def read_rollout(file: Path) -> RolloutView:
     """The first Rollout of a manifest."""
+    return _viewed(_rollouts(file)[0], "default")
+
+
+def meant_by(policy: CanaryPolicy, manifests: Sequence[Manifest]) -> list[RolloutView]:
+    """The Rollouts of a manifest that a policy is for; one alone is meant by whoever names it."""
+    namespace = policy.spec.match.namespace or policy.metadata.namespace or "default"
+    found = [_viewed(one, namespace) for one in manifests]
+    return found if len(found) == 1 else [seen for seen in found if matches(policy, seen)]
+
+
+def _rollouts(file: Path) -> list[Manifest]:
     try:
         documents = list(yaml.safe_load_all(file.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         fail(f"{file}: {error}")
-    found: Any = next((one for one in documents if isinstance(one, dict) and one.get("kind") == "Rollout"), None)
-    if found is None:
-        fail(f"{file}: holds no Rollout")
+    found = [one for one in documents if isinstance(one, dict) and one.get("kind") == "Rollout"]
+    return found or fail(f"{file}: holds no Rollout")
+
+
+def _viewed(manifest: Manifest, namespace: str) -> RolloutView:
     # A manifest has not been stored yet: what the server would add is made up.
-    metadata = {"namespace": "default", "uid": "manifest", "resourceVersion": "0", **(found.get("metadata") or {})}
-    try:
-        return view({**found, "metadata": metadata})
-    except ValueError as error:
-        fail(f"{file}: {error}")
+    made_up = {"name": "unnamed", "namespace": namespace, "uid": "manifest", "resourceVersion": "0"}
+    given = manifest.get("metadata")
+    return view({**manifest, "metadata": {**made_up, **(given if isinstance(given, dict) else {})}})
 
 
 def advice(policy: CanaryPolicy) -> list[str]:

@@ -53,6 +53,21 @@ def threshold(**conditions: Any) -> dict[str, Any]:
         ({"source": {"preset": "service-label"}}, "tells the arms apart by their services: give canary and stable"),
         ({"source": {"preset": "service-label", "canary": "a", "stable": "a"}}, "could not be told apart"),
         ({"budget": {"false_abort": 0}}, "greater than 0"),
+        ({"interval": "9" * 400 + "s"}, "finite number"),
+        ({"maximum": 1e308}, "less than or equal to 315360000"),
+        ({"metrics": [ERRORS | {"metric": 'http_requests_total{method="GET"}'}]}, "write events and trials, histogram"),
+        ({"metrics": [ERRORS | {"metric": "rate(http_requests_total[5m])"}]}, "a metric's name alone"),
+        ({"metrics": [ERRORS | {"metric": "http.requests.total"}]}, "quoted UTF-8 names are not supported yet"),
+        ({"metrics": [ERRORS | {"metric": "requests\n"}]}, "is no metric name"),
+        ({"metrics": [ERRORS | {"metric": ""}]}, "is no metric name"),
+        ({"source": {"label": "k8s.pod.name"}}, "such as k8s_pod_name; quoted UTF-8 names"),
+        ({"source": {"label": ""}}, "is no label name"),
+        ({"source": {"namespace_label": "k8s.namespace.name"}}, "is no label name"),
+        ({"metrics": [ERRORS | {"source": {"label": "1pod"}}]}, "no digit first"),
+        (
+            {"metrics": [LATENCY], "limits": [{"metric": "latency", "quantile": 1 - 1e-15, "above": 1}]},
+            "at most 0.9999",
+        ),
         (threshold(success="result[0] => 1"), "column 11: unexpected '=': write == to compare"),
         (threshold(interval="30s"), "it would never end"),
         (threshold(count=2), "a count above 1 needs an interval"),
@@ -66,6 +81,13 @@ def test_what_could_not_work_is_refused_with_the_reason(spec: dict[str, Any], co
     with pytest.raises(ValidationError) as refused:
         policy(**spec)
     assert complaint in str(refused.value)
+
+
+def test_names_of_prometheus_and_no_label_for_the_namespace_are_taken() -> None:
+    spec = policy(
+        source={"label": "k8s_pod_name", "namespace_label": ""}, metrics=[ERRORS | {"metric": "job:http_requests:sum"}]
+    ).spec
+    assert (spec.source.namespace_label, spec.metrics[0].metric) == ("", "job:http_requests:sum")
 
 
 def test_a_limit_on_latency_is_a_duration_at_a_quantile() -> None:

@@ -6,10 +6,11 @@ from serinus_collector.domain.series import Series
 from serinus_collector.service_layer.ports import Provider
 from serinus_contracts import Selector
 from serinus_contracts.base import Millis
+from serinus_contracts.selector import is_label_name
 from serinus_contracts.weight import weight_text
 from serinus_controller.domain.rollout import RolloutView
 from serinus_controller.domain.sources import STATUS_LABELS
-from serinus_controller.domain.stages import stages
+from serinus_controller.domain.stages import ADD_STEPS, NOTHING_TO_JUDGE, stages
 
 REACH_MS = 300_000
 COUNTERS = "http_requests_total"
@@ -31,7 +32,7 @@ def source(series: Sequence[Series], seen: RolloutView, services: tuple[str, str
     def label_where(wanted: str, whole: bool) -> str | None:
         for labels in ours:
             for label, value in labels.items():
-                if value == wanted if whole else value.startswith(wanted):
+                if is_label_name(label) and (value == wanted if whole else value.startswith(wanted)):
                     return label
         return None
 
@@ -50,6 +51,21 @@ def source(series: Sequence[Series], seen: RolloutView, services: tuple[str, str
     return [f"preset: {kind}", *options]
 
 
+def _unusable(series: Sequence[Series], seen: RolloutView) -> list[str]:
+    """Labels that name the pods or their hash, and that a policy cannot name."""
+    hash_ = seen.stable_hash or seen.current_hash
+    pairs = {pair for one in series for pair in one.labels.items()}
+    found = {
+        name
+        for name, value in pairs
+        if not is_label_name(name) and (value == hash_ or value.startswith(f"{seen.name}-{hash_}-"))
+    }
+    return [
+        f"the label {name} does, but quoted UTF-8 names are not supported yet: rename it as it is scraped or received"
+        for name in sorted(found)
+    ]
+
+
 async def write(provider: Provider, seen: RolloutView, services: tuple[str, str], now: Millis) -> tuple[str, list[str]]:
     """The policy as YAML, and what a person has to know or to do. Raises ProviderError."""
     notes = []
@@ -59,6 +75,7 @@ async def write(provider: Provider, seen: RolloutView, services: tuple[str, str]
     if split is None:
         adapt = "  # adapt: which label tells canary from stable?"
         notes.append(f"no series of {COUNTERS} or {HISTOGRAM} names the pods, hashes or services of {seen.key}")
+        notes += _unusable([*requests, *latency], seen)
         split = ["preset: pod-name"]
     metrics = []
     labels = {label for one in requests for label in one.labels}
@@ -76,7 +93,9 @@ async def write(provider: Provider, seen: RolloutView, services: tuple[str, str]
     if any(one.labels.get("pod", "").startswith(f"{seen.name}-") for one in memory):
         metrics.append("{name: memory, preset: container-memory}")
     found = stages(seen.steps)
-    if not any(stage.gates for stage in found):
+    if not found:
+        notes.append(f"{seen.key} {NOTHING_TO_JUDGE}; {ADD_STEPS}")
+    elif not any(stage.gates for stage in found):
         notes.append("the Rollout has no `pause: {}`: verdicts could only abort, never advance")
     weights = ", ".join(weight_text(stage.weight) for stage in found)
     lines = [

@@ -14,7 +14,7 @@ from serinus_controller.adapters.policies import PolicyError, load_file
 from serinus_controller.domain.policies import choose
 from serinus_controller.domain.resolve import UnfitPolicyError, resolve, warnings
 from serinus_controller.domain.rollout import RolloutView
-from serinus_controller.domain.stages import stages
+from serinus_controller.domain.stages import ADD_STEPS, NOTHING_TO_JUDGE, stages
 from serinus_controller.service_layer.ports import ClusterError
 
 from serinus.doctor.checks import Check
@@ -68,8 +68,7 @@ def rollout(seen: RolloutView) -> Iterator[Check]:
     found = stages(seen.steps)
     name = "rollout"
     if not found:
-        mend = "give it canary steps: setWeight, then `pause: {}`"
-        yield Check(name, "failed", f"{seen.key} has no setWeight step: there is nothing to judge", mend)
+        yield Check(name, "failed", f"{seen.key} {NOTHING_TO_JUDGE}", ADD_STEPS)
         return
     gates = [weight_text(stage.weight) for stage in found if stage.gates]
     open_ended = [weight_text(stage.weight) for stage in found if not stage.gates]

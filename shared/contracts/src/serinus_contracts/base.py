@@ -13,6 +13,8 @@ Arm = Literal["canary", "stable"]
 Millis = Annotated[int, Field(ge=0, description="Unix time in milliseconds")]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
+# Ten years. What is reckoned in milliseconds from more would leave the whole numbers.
+LONGEST_SECONDS = 315_360_000
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _DURATION = r"^(\d+(\.\d+)?(ms|s|m|h|d))+$"
@@ -33,8 +35,15 @@ def parse_duration(value: object) -> object:
 Seconds = Annotated[
     float,
     BeforeValidator(parse_duration),
-    Field(ge=0, description="a duration: seconds, or text such as 30s, 5m, 1h30m"),
-    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": _DURATION}]}),
+    Field(ge=0, le=LONGEST_SECONDS, description="a duration: seconds, or text such as 30s, 5m, 1h30m"),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0, "maximum": LONGEST_SECONDS},
+                {"type": "string", "pattern": _DURATION},
+            ]
+        }
+    ),
 ]
 
 

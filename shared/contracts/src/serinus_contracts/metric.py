@@ -6,12 +6,13 @@ from pydantic import Field, PositiveFloat, model_validator
 
 from serinus_contracts.base import Document, Seconds, Share
 from serinus_contracts.expression import ExpressionText
-from serinus_contracts.selector import SelectorText
+from serinus_contracts.selector import LabelName, LabelNameOrNone, MetricName, SelectorText
 from serinus_contracts.weight import Weight
 
 Better = Literal["lower", "higher"]
 
 QUANTILES = (0.5, 0.75, 0.9, 0.95, 0.99)
+LARGEST_QUANTILE = 0.999999
 
 SourcePreset = Literal[
     "pod-name",
@@ -39,11 +40,13 @@ class SourceRule(Document):
 
     provider: str = Field("main", description="name of a provider of the collector")
     preset: SourcePreset = Field("pod-name", description="names and labels, as docs/sources.md lists them")
-    label: str | None = Field(None, description="label that holds the pod's name, hash or service")
+    label: LabelName | None = Field(None, description="label that holds the pod's name, hash or service")
     canary: str | None = Field(None, description="the canary's service, where services tell the arms apart")
     stable: str | None = Field(None, description="stable's service, where services tell the arms apart")
     ingress: str | None = Field(None, description="ingress-nginx: the stable Ingress")
-    namespace_label: str | None = Field(None, description="label of the namespace; empty where there is none")
+    namespace_label: LabelNameOrNone | None = Field(
+        None, description="label of the namespace; empty where there is none"
+    )
     exclude: SelectorText | None = Field(
         None, description="series left out: requests that are mirrored, or routed by a header; each matcher leaves out"
     )
@@ -122,7 +125,7 @@ class MetricRule(Document):
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$", description="by which verdicts and limits call it")
     source: SourceRule | None = Field(None, description="where this metric comes from, if not from the policy's source")
     preset: MetricPreset | None = Field(None, description="what it is; the source's preset says how it is called")
-    metric: str | None = Field(None, description="the preset's metric name, where it differs")
+    metric: MetricName | None = Field(None, description="the preset's metric name, where it differs: a name alone")
     events: SelectorText | None = Field(None, description="counter of what is judged, such as failed requests")
     trials: SelectorText | None = Field(None, description="counter of what they are a share of, such as requests")
     histogram: SelectorText | None = Field(None, description="classic histogram: its _bucket series")
@@ -205,4 +208,6 @@ class LimitRule(Document):
             raise ValueError("a limit has exactly one of above and below")
         if self.quantile is None and self.above is not None and not 0 < self.above < 1:
             raise ValueError("above is a share between 0 and 1 (a duration needs quantile beside it)")
+        if self.quantile is not None and self.quantile > LARGEST_QUANTILE:
+            raise ValueError(f"quantile is at most {LARGEST_QUANTILE}: of fewer requests nothing could be shown")
         return self

@@ -6,7 +6,7 @@ A selector is never glued together from text, so a label value cannot break out 
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from serinus_contracts import regex
 from serinus_contracts.base import Document
@@ -19,6 +19,47 @@ _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _MATCHER = re.compile(r'\s*([a-zA-Z_]\w*)\s*(=~|!~|!=|=)\s*"((?:[^"\\\n]|\\.)*)"\s*')
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n"}
 _UNESCAPES = {escaped[1]: plain for plain, escaped in _ESCAPES.items()}
+
+
+def _metric_name(text: str) -> str:
+    if _NAME.fullmatch(text):
+        return text
+    if any(mark in text for mark in "{([ "):
+        raise ValueError(
+            "is a metric's name alone, without labels and functions: to choose series by labels, write events and "
+            "trials, histogram or gauge instead of preset and metric, each with its labels in braces"
+        )
+    raise ValueError(
+        "is no metric name: letters, digits, _ and : only, and no digit first; quoted UTF-8 names are not supported yet"
+    )
+
+
+def is_label_name(text: str) -> bool:
+    """Whether it is one of Prometheus' classic label names, which a policy may name."""
+    return _LABEL.fullmatch(text) is not None
+
+
+def _label_name(text: str) -> str:
+    if is_label_name(text):
+        return text
+    raise ValueError(
+        "is no label name: letters, digits and _ only, and no digit first, such as k8s_pod_name; quoted UTF-8 names "
+        "such as k8s.pod.name are not supported yet: rename the label as it is scraped or received"
+    )
+
+
+# Prometheus' classic names. What is accepted here can stand in a Selector or Matcher.
+MetricName = Annotated[
+    str, AfterValidator(_metric_name), WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"})
+]
+LabelName = Annotated[
+    str, AfterValidator(_label_name), WithJsonSchema({"type": "string", "pattern": f"^{_LABEL.pattern}$"})
+]
+LabelNameOrNone = Annotated[
+    str,
+    AfterValidator(lambda text: text and _label_name(text)),
+    WithJsonSchema({"type": "string", "pattern": f"^({_LABEL.pattern})?$"}),
+]
 
 
 class Matcher(Document):

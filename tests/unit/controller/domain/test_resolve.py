@@ -50,7 +50,7 @@ def test_the_stages_of_a_plan_are_the_rollouts_with_what_the_policy_says_of_them
 
 
 def test_a_rollout_without_stages_leaves_nothing_to_judge() -> None:
-    with pytest.raises(UnfitPolicyError, match="no setWeight step"):
+    with pytest.raises(UnfitPolicyError, match="nothing to judge"):
         resolve(policy(), RUN, ())
 
 
@@ -228,3 +228,9 @@ def test_services_whose_roles_stay_and_sources_by_pod_are_as_they_are() -> None:
     fixed = {"preset": "istio", "canary": "reed-canary", "stable": "reed-stable"}
     for source in (fixed, {"preset": "istio"}):
         assert resolve(policy(source=source), RUN, GATED, PING_PONG) == resolve(policy(source=source), RUN, GATED)
+
+
+@pytest.mark.parametrize("steps", [[], [Step("setHeaderRoute")], [Step("pause"), Step("pause", timed=True)]])
+def test_steps_without_a_weight_have_no_stage(steps: list[Step]) -> None:
+    assert stages(steps) == ()
+    assert stage_at(stages(steps), 0) == -1

@@ -9,13 +9,14 @@ from serinus_controller.domain.rollout import RolloutView
 
 def choose(policies: Sequence[CanaryPolicy], view: RolloutView) -> list[CanaryPolicy]:
     """The closest policies for a Rollout: by name, else by labels, else by namespace. Several are a conflict."""
-    matching = [policy for policy in policies if _matches(policy, view)]
+    matching = [policy for policy in policies if matches(policy, view)]
     by_name = [policy for policy in matching if policy.spec.match.name is not None]
     by_labels = [policy for policy in matching if policy.spec.match.labels]
     return by_name or by_labels or matching
 
 
-def _matches(policy: CanaryPolicy, view: RolloutView) -> bool:
+def matches(policy: CanaryPolicy, view: RolloutView) -> bool:
+    """Whether the policy is for the Rollout, be there a closer one or not."""
     match = policy.spec.match
     namespace = match.namespace or policy.metadata.namespace
     return (

@@ -22,7 +22,7 @@ from serinus_contracts.weight import weight_text
 
 from serinus_controller.domain.rollout import PingPong, RolloutView
 from serinus_controller.domain.sources import Matchers, Naming, Way, containers, counts, gauges, in_their_roles, naming
-from serinus_controller.domain.stages import Stage
+from serinus_controller.domain.stages import ADD_STEPS, NOTHING_TO_JUDGE, Stage
 
 _MARGINS = {"proportion": Margin(ratio=1.25, absolute=0.001), "distribution": Margin(ratio=1.2)}
 
@@ -38,7 +38,7 @@ def resolve(policy: CanaryPolicy, run: Run, found: Sequence[Stage], services: Pi
     """
     spec = _following(policy.spec, services)
     if not found:
-        raise UnfitPolicyError(f"Rollout {run.rollout} has no setWeight step: there is no stage to judge")
+        raise UnfitPolicyError(f"Rollout {run.rollout} {NOTHING_TO_JUDGE}; {ADD_STEPS}")
     beyond = [stage.weight for stage in found if not 0 <= stage.weight <= 100]
     if beyond:
         raise UnfitPolicyError(

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from serinus_contracts import AnalysisPlan
 from serinus_contracts.weight import percent_of
 
 from serinus_controller.domain.rollout import RolloutView, Step
+
+NOTHING_TO_JUDGE = "has nothing to judge: no step of its canary strategy sets a weight"
+ADD_STEPS = "add steps such as `setWeight: 10` and `pause: {}`"
 
 
 @dataclass(frozen=True)
@@ -20,10 +24,10 @@ class Stage:
 
 
 def stages(steps: Sequence[Step]) -> tuple[Stage, ...]:
-    """The stages, in order. Steps before the first change of weight belong to none."""
+    """The stages, in order; none without a setWeight. Steps before the first change of weight belong to none."""
     starts = [index for index, step in enumerate(steps) if step.weight is not None]
     found = []
-    for start, following in zip(starts, [*starts[1:], len(steps)], strict=True):
+    for start, following in pairwise([*starts, len(steps)]):
         inside = range(start + 1, following)
         found.append(
             Stage(
