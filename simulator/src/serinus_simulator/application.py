@@ -85,6 +85,8 @@ class Application:
             return 0
         if rollout.routing is None:
             return 0 if rollout.fully_promoted else rollout.set_weight
+        if "istio" in rollout.routing:
+            return 100 * int(rollout.weights["canary"]["weight"]) / rollout.max_weight if rollout.weights else 0
         ingress = self._store.peek(INGRESSES, rollout.namespace, canary_ingress_name(rollout))
         return ingress_weight(rollout, ingress) if ingress else 0
 

@@ -82,6 +82,9 @@ SECRETS = Kind("", "v1", "secrets", "Secret")
 EVENTS = Kind("", "v1", "events", "Event")
 REPLICA_SETS = Kind("apps", "v1", "replicasets", "ReplicaSet", status=True, versioned=True)
 DEPLOYMENTS = Kind("apps", "v1", "deployments", "Deployment", status=True, versioned=True)
+VIRTUAL_SERVICES = Kind(
+    "networking.istio.io", "v1alpha3", "virtualservices", "VirtualService", custom=True, versioned=True
+)
 INGRESSES = Kind("networking.k8s.io", "v1", "ingresses", "Ingress", status=True, versioned=True)
 LEASES = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 
@@ -100,5 +103,6 @@ KINDS = (
     REPLICA_SETS,
     DEPLOYMENTS,
     INGRESSES,
+    VIRTUAL_SERVICES,
     LEASES,
 )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from serinus_contracts import Run
 from serinus_controller.adapters.kubernetes import ROLLOUTS, Api, KubernetesRollouts
 from serinus_controller.domain.progress import Intent
@@ -45,9 +46,14 @@ class Cluster:
         name: str = "",
         routed: bool = True,
         routing: dict[str, Any] | None = None,
+        istio: bool = False,
+        ping_pong: bool = False,
         **spec: Any,
     ) -> str:
-        """A Rollout that has been deployed and is healthy; gives its name. `routing`: fields beside nginx."""
+        """A Rollout that has been deployed and is healthy; gives its name.
+
+        `routing`: fields beside the router's. Skips the test where `istio` is wanted and its resources are unknown.
+        """
         name = name or f"r{uuid4().hex[:8]}"
         labels = {"app": name}
         if routed:
@@ -61,8 +67,16 @@ class Cluster:
             await self._create(f"/apis/{group}", "ingresses", group, "Ingress", name, rules)
         canary: dict[str, Any] = {"steps": GATED if steps is None else steps}
         if routed:
-            nginx = {"nginx": {"stableIngress": name}, **(routing or {})}
-            canary |= {"stableService": f"{name}-stable", "canaryService": f"{name}-canary", "trafficRouting": nginx}
+            stable, other = f"{name}-stable", f"{name}-canary"
+            router: dict[str, Any] = {"nginx": {"stableIngress": name}}
+            if istio:
+                router = {"istio": {"virtualService": {"name": name}}}
+                await self._make_virtual_service(name, stable, other)
+            canary |= {"trafficRouting": router | (routing or {})}
+            if ping_pong:
+                canary |= {"pingPong": {"pingService": stable, "pongService": other}}
+            else:
+                canary |= {"stableService": stable, "canaryService": other}
         container = {"name": "app", "image": f"{IMAGE}:latest"}
         template = {"metadata": {"labels": labels, "annotations": {"v": "1"}}, "spec": {"containers": [container]}}
         wanted = {
@@ -187,6 +201,17 @@ class Cluster:
             with contextlib.suppress(ClusterError):
                 await self.delete(name)
         self._made.clear()
+
+    async def _make_virtual_service(self, name: str, stable: str, canary: str) -> None:
+        route = [{"destination": {"host": stable}, "weight": 100}, {"destination": {"host": canary}, "weight": 0}]
+        spec = {"hosts": [f"{name}.example.com"], "http": [{"name": "primary", "route": route}]}
+        group = "networking.istio.io/v1alpha3"
+        try:
+            await self._create(f"/apis/{group}", "virtualservices", group, "VirtualService", name, spec)
+        except ClusterError as error:
+            if error.status != 404:
+                raise
+            pytest.skip("the cluster knows no VirtualService")
 
     async def _create(self, base: str, plural: str, version: str, kind: str, name: str, spec: Any) -> None:
         body = {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec}

@@ -195,3 +195,39 @@ async def test_without_traffic_routing_the_actual_weight_is_what_whole_pods_allo
         found = weight_in_force(seen, stages(seen.steps), canary_pods=canary, pods=canary + stable)
         assert found == (GATED[step - 1]["setWeight"], round(100 * canary / (canary + stable), 2), True)
         await cluster.promote_by_hand(name)
+
+
+MIRROR = {"name": "m", "percentage": 30, "match": [{"method": {"exact": "GET"}}]}
+HEADER = {"name": "h", "match": [{"headerName": "x-canary", "headerValue": {"exact": "1"}}]}
+
+
+async def test_routes_beside_the_weight_are_in_force_until_they_are_taken_away_or_the_run_ends(
+    cluster: Cluster,
+) -> None:
+    steps: list[dict[str, Any]] = [
+        {"setMirrorRoute": MIRROR}, {"setHeaderRoute": HEADER}, {"setWeight": 10}, {"pause": {}},
+        {"setMirrorRoute": {"name": "m"}}, {"pause": {}},
+    ]  # fmt: skip
+    name = await cluster.make(steps, istio=True, routing={"managedRoutes": [{"name": "h"}, {"name": "m"}]})
+    await cluster.release(name)
+    seen = await cluster.at_gate(name, 3)
+    assert (weight(seen), seen.routes) == ((10, 10, True), ("header", "mirror"))
+    await cluster.promote_by_hand(name)
+    assert (await cluster.at_gate(name, 5)).routes == ("header",)
+    await cluster.abort_by_hand(name)
+    assert (await cluster.aborted(name)).routes == ()
+
+
+async def test_ping_pong_services_change_their_roles_when_a_release_is_promoted_and_not_before(
+    cluster: Cluster,
+) -> None:
+    name = await cluster.make([{"setWeight": 50}, {"pause": {}}], istio=True, ping_pong=True)
+    ping, pong = f"{name}-stable", f"{name}-canary"
+    await cluster.release(name)
+    services = (await cluster.at_gate(name, 1)).ping_pong
+    assert services is not None
+    assert (services.stable, services.canary) == (ping, pong)
+    await cluster.promote_by_hand(name)
+    after = (await cluster.promoted(name)).ping_pong
+    assert after is not None
+    assert (after.stable, after.canary) == (pong, ping)

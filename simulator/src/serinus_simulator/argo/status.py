@@ -8,6 +8,7 @@ from serinus_simulator.argo import conditions, experiments, scale
 from serinus_simulator.argo.analysis.runs import STEP
 from serinus_simulator.argo.conditions import find, put
 from serinus_simulator.argo.replicasets import waiting_for_scale_down
+from serinus_simulator.argo.traffic import ROUTES
 from serinus_simulator.argo.view import WORKLOAD_GENERATION, pause_end
 from serinus_simulator.clock import moment, timestamp
 from serinus_simulator.kinds import ROLLOUTS, Object
@@ -139,6 +140,8 @@ def _canary(pass_: Reconciliation) -> Status:
     canary: Status = dict(pass_.analysis)
     if pass_.weights is not None:
         canary["weights"] = pass_.weights
+    if pass_.rollout.stable_ping_pong:
+        canary["stablePingPong"] = pass_.rollout.stable_ping_pong
     if pass_.experiment is not None and experiments.runs(pass_.experiment):
         canary["currentExperiment"] = pass_.experiment["metadata"]["name"]
     return canary
@@ -164,6 +167,8 @@ def _promote(pass_: Reconciliation, status: Status, reason: str) -> None:
         revision = pass_.rollout.revision
         message = f"Rollout completed update to revision {revision} ({current}): {reason}"
         pass_.record("Normal", "RolloutCompleted", message)
+        if pass_.rollout.ping_pong:
+            status["canary"]["stablePingPong"] = "pong" if pass_.rollout.stable_ping_pong == "ping" else "ping"
     status["stableRS"] = current
 
 
@@ -180,6 +185,8 @@ def _step_completed(pass_: Reconciliation) -> bool:
         return False
     if "pause" in step:
         return _pause_completed(pass_)
+    if step.keys() & set(ROUTES):
+        return True
     if "analysis" in step:
         return ((pass_.step_run or {}).get("status") or {}).get("phase") == "Successful"
     if "experiment" in step:

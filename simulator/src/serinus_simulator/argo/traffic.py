@@ -6,18 +6,23 @@ from typing import TYPE_CHECKING
 
 from serinus_simulator.argo import scale
 from serinus_simulator.argo.view import HASH_LABEL, MANAGED_BY, ReplicaSetView, RolloutView, owner_reference
-from serinus_simulator.kinds import INGRESSES, SERVICES, Object
+from serinus_simulator.kinds import INGRESSES, SERVICES, VIRTUAL_SERVICES, Object
 
 if TYPE_CHECKING:
     from serinus_simulator.argo.reconcile import Reconciliation, Writing
 
 DEFAULT_PREFIX = "nginx.ingress.kubernetes.io"
 _TOTAL = "canary-weight-total"
+ROUTES = ("setHeaderRoute", "setMirrorRoute")
 
 
 def point_services(pass_: Reconciliation) -> Writing:
     """Each Service at its ReplicaSet, as soon as that has a pod that could answer."""
     rollout = pass_.rollout
+    if rollout.ping_pong:
+        if not rollout.fully_promoted:
+            yield from _point(pass_, rollout.canary_service, pass_.new, only_if_available=False)
+        return
     yield from _point(pass_, rollout.stable_service, pass_.stable, only_if_available=True)
     if not pass_.aborted:
         yield from _point(pass_, rollout.canary_service, pass_.new, only_if_available=True)
@@ -36,7 +41,7 @@ def set_weight(pass_: Reconciliation) -> Writing:
     weight = _wanted(pass_)
     if stable is None or stable.available < (rollout.max_weight - weight) * rollout.replicas // rollout.max_weight:
         return
-    yield from _write_ingress(pass_, weight)
+    yield from (_write_virtual_service if "istio" in rollout.routing else _write_ingress)(pass_, weight)
     weights = {
         "canary": _side(weight, new.hash if new else "", rollout.canary_service),
         "stable": _side(rollout.max_weight - weight, stable.hash, rollout.stable_service),
@@ -149,6 +154,49 @@ def _write_ingress(pass_: Reconciliation, weight: int) -> Writing:
         pass_.record("Normal", "PatchingCanaryIngress", message)
         yield
         store.modify(INGRESSES, rollout.namespace, name, change)
+
+
+def virtual_service(rollout: RolloutView) -> str:
+    return str(((rollout.routing or {}).get("istio") or {}).get("virtualService", {}).get("name", ""))
+
+
+def _write_virtual_service(pass_: Reconciliation, weight: int) -> Writing:
+    """The weights of its routes, before them the routes that steps have set by a name."""
+    rollout, store = pass_.rollout, pass_.store
+    managed = {one["name"] for one in (rollout.routing or {}).get("managedRoutes") or ()}
+    weights = {rollout.canary_service: weight, rollout.stable_service: rollout.max_weight - weight}
+
+    def change(old: Object) -> Object:
+        plain = [dict(one) for one in old["spec"].get("http", []) if one.get("name") not in managed]
+        for one in plain:
+            hosts = [route["destination"]["host"] for route in one["route"]]
+            one["route"] = [{"destination": {"host": host}, "weight": weights.get(host, 0)} for host in hosts]
+        return old | {"spec": old["spec"] | {"http": [*_managed_routes(rollout), *plain]}}
+
+    name = virtual_service(rollout)
+    present = store.get(VIRTUAL_SERVICES, rollout.namespace, name)
+    if change(present) != present:
+        yield
+        store.modify(VIRTUAL_SERVICES, rollout.namespace, name, change)
+
+
+def _managed_routes(rollout: RolloutView) -> list[Object]:
+    """What setHeaderRoute and setMirrorRoute have set so far; all go with an abort and at the end."""
+    made: dict[str, Object] = {}
+    if rollout.fully_promoted or rollout.status.get("abort"):
+        return []
+    canary, stable = {"host": rollout.canary_service}, {"host": rollout.stable_service}
+    for step in rollout.steps[: rollout.index + 1]:
+        for kind in ROUTES:
+            asked = step.get(kind) or {}
+            if asked.get("match") is not None:
+                goes_to = canary if kind == "setHeaderRoute" else stable
+                made[asked["name"]] = {"name": asked["name"], "match": asked["match"]}
+                made[asked["name"]] |= {"route": [{"destination": goes_to, "weight": 100}]}
+                made[asked["name"]] |= {"mirror": canary} if kind == "setMirrorRoute" else {}
+            elif asked:
+                made.pop(asked["name"], None)
+    return list(made.values())
 
 
 def _canary_spec(stable: Object, rollout: RolloutView) -> Object:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from serinus_simulator.argo.analysis.arguments import AnalysisError, of_rollout
 from serinus_simulator.argo.analysis.metrics import seconds
 from serinus_simulator.argo.analysis.templates import TemplateError, check, referenced, run_spec
+from serinus_simulator.argo.traffic import ROUTES, virtual_service
 from serinus_simulator.argo.view import RolloutView
-from serinus_simulator.kinds import INGRESSES, SERVICES, Object
+from serinus_simulator.kinds import INGRESSES, SERVICES, VIRTUAL_SERVICES, Object
 from serinus_simulator.objects import ObjectStore
 
-SUPPORTED_STEPS = ("setWeight", "pause", "analysis", "experiment")
+SUPPORTED_STEPS = ("setWeight", "pause", "analysis", "experiment", *ROUTES)
 """Another kind of step is a name here, its end in `status._step_completed`, and its work in `Reconciliation.run`."""
 UNSUPPORTED_EXPERIMENT = ("analyses", "dryRun")
 UNSUPPORTED_SPEC = ("rollbackWindow", "restartAt")
 UNSUPPORTED_CANARY = (
     "dynamicStableScale",
     "minPodsPerReplicaSet",
-    "pingPong",
     "replicaProgressThreshold",
     "canaryMetadata",
     "stableMetadata",
@@ -50,8 +50,25 @@ def complaint(rollout: RolloutView, store: ObjectStore) -> str:
 
 def _routing_complaint(rollout: RolloutView, store: ObjectStore) -> str:
     routing: Object = rollout.routing or {}
-    if routing.keys() - {"maxTrafficWeight"} != {"nginx"}:
-        return "spec.strategy.canary.trafficRouting: the simulator knows nginx only"
+    place = "spec.strategy.canary.trafficRouting"
+    if routing.keys() - {"maxTrafficWeight", "managedRoutes"} not in ({"nginx"}, {"istio"}):
+        return f"{place}: the simulator knows nginx and istio only"
+    if "istio" in routing:
+        if "maxTrafficWeight" in routing:
+            why = "Canary maxTrafficWeight in traffic routing only supported in Nginx and Plugins"
+            return f"{place}.maxTrafficWeight: Invalid value: {routing['maxTrafficWeight']}: {why}"
+        name = virtual_service(rollout)
+        if store.peek(VIRTUAL_SERVICES, rollout.namespace, name) is None:
+            return f'{place}.istio.virtualService.name: Invalid value: "{name}": VirtualService "{name}" not found'
+        managed = {one["name"] for one in routing.get("managedRoutes") or ()}
+        for step in rollout.steps:
+            if any(step[kind]["name"] not in managed for kind in ROUTES if kind in step):
+                return f"{place}.managedRoutes: Steps define a route that does not exist in {place}.managedRoutes"
+        return ""
+    if rollout.ping_pong:
+        return f"{place}.alb: Ping-pong feature works with the ALB, Istio, and plugin-based traffic routers only"
+    if any(kind in step for step in rollout.steps for kind in ROUTES):
+        return "spec.strategy.canary.steps: header and mirror routes need another traffic router than nginx"
     ingress = routing["nginx"].get("stableIngress", "")
     if store.peek(INGRESSES, rollout.namespace, ingress) is None:
         return f'spec.strategy.canary.trafficRouting.nginx.stableIngress: ingress "{ingress}" not found'

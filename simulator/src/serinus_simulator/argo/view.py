@@ -84,11 +84,23 @@ class RolloutView:
         return int((self.routing or {}).get("maxTrafficWeight") or 100)
 
     @property
+    def stable_ping_pong(self) -> str:
+        return str((self.status.get("canary") or {}).get("stablePingPong", ""))
+
+    @property
+    def ping_pong(self) -> Object:
+        return self.canary.get("pingPong") or {}
+
+    @property
     def stable_service(self) -> str:
+        if self.ping_pong:
+            return str(self.ping_pong["pingService" if self.stable_ping_pong == "ping" else "pongService"])
         return str(self.canary.get("stableService", ""))
 
     @property
     def canary_service(self) -> str:
+        if self.ping_pong:
+            return str(self.ping_pong["pongService" if self.stable_ping_pong == "ping" else "pingService"])
         return str(self.canary.get("canaryService", ""))
 
     @property

@@ -160,6 +160,8 @@ class RolloutView:
     @property
     def routes(self) -> tuple[Route, ...]:
         """What steps up to this one have set beside the weight and none before it has taken away."""
+        if self.aborted or not self.releasing:
+            return ()
         kinds: dict[tuple[str, str], Route] = {}
         for index, step in enumerate(self.steps[: self.step + 1]):
             if step.kind not in _ROUTES:
