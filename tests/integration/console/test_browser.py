@@ -292,3 +292,46 @@ async def test_a_run_that_a_person_aborted_says_so_first_and_its_last_verdict_be
     await expect(page.locator(".actions summary")).to_have_text(["Retry"])
     await page.goto(console.url)
     await expect(page.locator(".why p").first).to_have_text(first, timeout=PATIENT)
+
+
+async def test_buttons_do_not_move_when_one_is_opened(page: Page, console: Served, teller: Teller) -> None:
+    await say(teller, "proceed: all is well")
+    await sign_in(page, console)
+    buttons = page.locator(".actions summary")
+    await expect(buttons).to_have_text(["Abort", "Hold", "Advance: 5 % to 25 %"], timeout=PATIENT)
+    before = [await one.bounding_box() for one in await buttons.all()]
+    for one in await buttons.all():
+        await one.click()
+        assert [await other.bounding_box() for other in await buttons.all()] == before
+    await expect(page.get_by_role("button", name="Advance checkout: 5 % to 25 %")).to_be_visible(timeout=PATIENT)
+
+
+async def test_a_second_advance_finds_no_button_until_the_new_weight_was_evaluated(
+    page: Page, console: Served, teller: Teller
+) -> None:
+    await say(teller, "proceed: all is well")
+    await sign_in(page, console)
+    await page.get_by_text("Advance: 5 % to 25 %", exact=True).click()
+    await page.get_by_role("button", name="Advance checkout: 5 % to 25 %").dblclick()
+    await expect(page.locator(".audit .pending").first).to_be_visible(timeout=PATIENT)
+    now = await teller.now()
+    await teller.live(resource_version="11", step=3, stage=1, set_weight=25, stage_started=now, gate_started=now)
+    await expect(page.get_by_text("Advance: 25 % to 50 %", exact=True)).to_be_visible(timeout=PATIENT)
+    await page.get_by_text("Advance: 25 % to 50 %", exact=True).click()
+    await expect(page.locator("#do-advance")).to_contain_text("Nothing was evaluated at 25 % yet", timeout=PATIENT)
+    await expect(page.get_by_role("button", name="Advance checkout")).to_have_count(0)
+    assert {one.step for one in await commands(teller)} == {1}
+
+
+async def test_an_approval_while_data_are_missing_is_told_as_an_approval_that_opened_nothing(
+    page: Page, console: Served, teller: Teller
+) -> None:
+    await say(teller, "hold: no canary data", verdict="hold", reason="no_data")
+    act = {"run": RUN, "step": 1, "action": "recorded", "cause": "01J0000000000000000000000A", "mode": "enforce"}
+    act |= {"actor": "alice", "asked": "approve", "reason": "looks good"}
+    act |= {"detail": "recorded; the gate stays closed: no canary data"}
+    await teller.tell(DecisionTaken(**act, state="confirmed", decided=await teller.now()))
+    await page.goto(console.url + PATH)
+    line = page.locator(".audit li").first
+    await expect(line).to_contain_text("approve by alice", timeout=PATIENT)
+    await expect(line).to_contain_text("recorded; the gate stays closed: no canary data")

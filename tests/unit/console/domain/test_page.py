@@ -79,28 +79,51 @@ def test_a_verdict_that_is_old_is_told_before_what_it_said() -> None:
 
 
 def verbs(card: Card) -> list[str]:
-    return [offer.verb for offer in page.offers(card)]
+    return [offer.verb for offer in page.offers(card, NOW) if not offer.blocked]
 
 
 def test_what_is_offered_can_be_done_now() -> None:
-    assert verbs(CARD) == ["hold", "advance", "abort"]
-    assert verbs(replace(CARD, observed=observed(gate_started=None))) == ["hold", "abort"]
-    assert verbs(replace(CARD, asked=Asked("alice"))) == ["resume", "advance", "abort"]
-    assert verbs(replace(CARD, decision=decided("await_approval"))) == ["approve", "hold", "advance", "abort"]
-    assert verbs(replace(CARD, plan=plan(stages=(stage(5, 0, approval=True),)))) == [
-        "approve",
-        "hold",
-        "advance",
-        "abort",
-    ]
+    assert verbs(CARD) == ["abort", "hold", "advance"]
+    assert verbs(replace(CARD, observed=observed(gate_started=None))) == ["abort", "hold"]
+    assert verbs(replace(CARD, verdict=verdict(stage_started=1))) == ["abort", "hold"]
+    assert verbs(replace(CARD, asked=Asked("alice"))) == ["abort", "resume", "advance"]
+    assert verbs(replace(CARD, decision=decided("await_approval"))) == ["abort", "hold", "advance", "approve"]
+    asks = replace(CARD, plan=plan(stages=(stage(5, 0, approval=True),)))
+    assert verbs(asks) == ["abort", "hold", "advance", "approve"]
     assert verbs(replace(CARD, observed=observed(outcome="aborted"))) == ["retry"]
     assert verbs(replace(CARD, observed=observed(outcome="promoted"))) == []
 
 
+@given(st.booleans(), st.booleans(), st.booleans(), st.booleans())
+def test_a_button_keeps_its_place_whatever_comes_and_goes_and_only_abort_is_red(
+    gate: bool, held: bool, asked: bool, fresh: bool
+) -> None:
+    card = replace(
+        CARD,
+        observed=observed(gate_started=1 if gate else None),
+        asked=Asked("alice" if held else ""),
+        decision=decided("await_approval") if asked else None,
+        verdict=verdict(stage_started=1 if fresh else 1_000_000),
+    )
+    offers = page.offers(card, NOW)
+    assert [offer.verb for offer in offers[:3]] == ["abort", "resume" if held else "hold", "advance"]
+    assert [offer.verb for offer in offers if offer.tone == "grave"] == ["abort"]
+    assert (offers[2].tone, offers[2].text) == ("warn", "Advance: 5 % to 25 %")
+
+
 def test_an_offer_tells_its_consequence() -> None:
-    told = {offer.verb: offer.consequence for offer in page.offers(CARD)}
+    told = {offer.verb: offer.consequence for offer in page.offers(CARD, NOW)}
     assert told["abort"].startswith("All traffic goes back to stable old.")
     assert told["advance"].startswith("The canary gets 25 % of the traffic now")
+
+
+def test_no_tick_stands_beside_what_has_no_bound() -> None:
+    channel = Channel(canary=Counts(events=5, trials=900), stable=Counts(), margin=Margin(ratio=0, absolute=0.1))
+    limit = MetricVerdict(
+        name="errors above 0.1", label="ok", status="ok", limit=True, share=0, log_abort=-1, run=(channel,)
+    )
+    (row,) = metrics.rows(verdict(metrics=(limit,)), None)
+    assert (row.mark, row.said) == ("~", "below its limit so far")
 
 
 def test_a_version_is_the_image_that_differs_not_the_sidecar_that_both_arms_have() -> None:

@@ -78,12 +78,16 @@ def _row(metric: MetricVerdict, plan: AnalysisPlan | None, rate: bool) -> Row:
 def _shown(metric: MetricVerdict, shown: Shown | None, rate: bool) -> Row:
     phrase = plain if rate else percent
     channel = shown.channel if shown else None
+    label, said = metric.label, SAID[metric.label]
+    if label == "ok" and channel and channel.low is channel.high is None:
+        # Nothing is shown of it, so no tick.
+        label, said = "unclear", "below its limit so far" if metric.limit else SAID["unclear"]
     return Row(
         name=metric.name,
         about=_about(shown),
-        label=metric.label,
-        mark=MARKS[metric.label],
-        said=SAID[metric.label],
+        label=label,
+        mark=MARKS[label],
+        said=said,
         critical=metric.critical,
         limit=metric.limit,
         canary=_arm(shown.canary, rate) if shown else None,

@@ -1,7 +1,7 @@
 """What the page of a run shows beside its metrics: stages, actions with their consequence, exposure, pods, audit."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from serinus_contracts import DecisionTaken, Finding, Pod
 from serinus_contracts.base import Arm, Millis
@@ -10,6 +10,7 @@ from serinus_contracts.weight import weight_text
 from ulid import ULID
 
 from serinus_console.domain.card import Card
+from serinus_console.domain.state import unevaluated
 from serinus_console.domain.story import Change, Story
 from serinus_console.domain.wording import duration, percent, words
 
@@ -36,41 +37,62 @@ def stages(story: Story) -> list[StageLine]:
 
 
 class Offer(NamedTuple):
-    """Something a person can do now, and what follows."""
+    """Something a person can do, and what follows. `move`: what it does to the weight. `tone` is of its button: first
+    for what is waited for, warn for more traffic, grave for an abort. `blocked`: why it cannot be done now."""
 
     verb: Verb
     label: str
     consequence: str
-    grave: bool = False
-    first: bool = False
+    tone: Literal["", "first", "warn", "grave"] = ""
+    move: str = ""
+    blocked: str = ""
+
+    @property
+    def text(self) -> str:
+        return f"{self.label}: {self.move}" if self.move else self.label
 
 
-def offers(card: Card) -> list[Offer]:
-    """What can be done now, the likeliest first."""
+def offers(card: Card, now: Millis) -> list[Offer]:
+    """What can be done, always in the same places: what comes and goes stands last."""
     seen, plan = card.observed, card.plan
     if seen.outcome:
         text = "Argo starts the same version again, from its first step, as a new attempt."
         return [Offer("retry", "Retry", text)] if seen.outcome == "aborted" else []
-    following = [stage.weight for stage in plan.stages[seen.stage + 1 :]] if plan else []
-    target = f"{weight_text(following[0])} of the traffic" if following else "all traffic"
-    found = []
-    if card.awaits_person or (card.stage and card.stage.approval and seen.step not in card.asked.approvals):
-        text = (
-            f"The canary gets {target} as soon as a verdict says proceed."
-            if not card.awaits_person
-            else (f"The canary gets {target} now: the verdict is to proceed.")
-        )
-        found.append(Offer("approve", "Approve", text, first=card.awaits_person))
+    text = f"All traffic goes back to stable {seen.run.stable_hash}. Argo scales the canary down."
+    found = [Offer("abort", "Abort", text, "grave")]
     if card.asked.held:
-        found.append(Offer("resume", "Resume", "Verdicts decide again.", first=True))
+        found.append(Offer("resume", "Resume", "Verdicts decide again.", "first"))
     else:
         found.append(Offer("hold", "Hold", "No verdict advances it until somebody resumes. An abort still may."))
-    if seen.gate_started is not None:
-        found.append(
-            Offer("advance", "Advance", f"The canary gets {target} now, whatever the verdict: the gate opens.", True)
+    found.append(_advance(card, now))
+    if card.awaits_person or (card.stage and card.stage.approval and seen.step not in card.asked.approvals):
+        following = [stage.weight for stage in plan.stages[seen.stage + 1 :]] if plan else []
+        target = f"{weight_text(following[0])} of the traffic" if following else "all traffic"
+        text = f"The canary gets {target} as soon as a verdict says proceed."
+        if card.awaits_person:
+            text = f"The canary gets {target} now: the verdict is to proceed."
+        found.append(Offer("approve", "Approve", text, "first" if card.awaits_person else ""))
+    return found
+
+
+def _advance(card: Card, now: Millis) -> Offer:
+    seen, plan = card.observed, card.plan
+    weight, target, last = weight_text(seen.set_weight), "", True
+    if plan and card.stage:
+        following = [stage.weight for stage in plan.stages[seen.stage + 1 :]]
+        target = weight_text(following[0]) if following else "100 %"
+        last = not card.stage.gates or seen.step >= card.stage.gates[-1]
+    blocked = ""
+    if seen.gate_started is None:
+        blocked = "The Rollout does not wait at a gate now."
+    elif unevaluated(card, now):
+        blocked = f"Nothing was evaluated at {weight} yet: wait for the first verdict at this weight."
+    if not last or not target:
+        return Offer(
+            "advance", "Advance", f"The gate opens, whatever the verdict; it stays at {weight}.", "warn", "", blocked
         )
-    text = f"All traffic goes back to stable {seen.run.stable_hash}. Argo scales the canary down."
-    return [*found, Offer("abort", "Abort", text, True)]
+    text = f"The canary gets {target} of the traffic now, whatever the verdict: the gate opens."
+    return Offer("advance", "Advance", text, "warn", f"{weight} to {target}", blocked)
 
 
 class Exposure(NamedTuple):
@@ -115,7 +137,7 @@ def health(card: Card, stale: bool) -> tuple[bool, Sequence[str]]:
     if not said.calibrated:
         notes.append("noise is assumed, not measured: too little history of stable")
     if quality.newest:
-        notes.append(f"newest sample {duration((said.end - quality.newest) / 1000)} before the look's end")
+        notes.append(f"latest sample {duration((said.end - quality.newest) / 1000)} old")
     return not faults, (*faults, *notes)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from serinus_contracts import CommandIssued
 from serinus_contracts.base import Millis
 from serinus_contracts.events import Verb
+from serinus_contracts.weight import weight_text
 from ulid import ULID
 
 from serinus_console.domain.card import Card
@@ -34,7 +35,8 @@ def sendable(
         raise NotNowError("the Rollout does not wait at a gate")
     if verb == "advance" and not force and unevaluated(card, now):
         raise NotNowError(
-            f"nothing was evaluated at {seen.set_weight} % yet: wait for the first verdict, or force it (--force)"
+            f"nothing was evaluated at {weight_text(seen.set_weight)} yet: "
+            "wait for the first verdict, or force it (--force)"
         )
     if force and verb != "advance":
         raise NotNowError("only advance can be forced")

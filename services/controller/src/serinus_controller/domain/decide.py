@@ -12,6 +12,7 @@ from serinus_contracts.base import Millis
 from serinus_contracts.events import Action, Verb
 from serinus_contracts.frozen import frozen
 from serinus_contracts.policy import Mode
+from serinus_contracts.weight import weight_text
 
 from serinus_controller.domain.progress import Intent
 from serinus_controller.domain.rollout import RolloutView
@@ -128,8 +129,9 @@ def move(view: RolloutView) -> str:
     if index < 0:
         return "on to the next step"
     if any(gate > view.step for gate in found[index].gates):
-        return f"on to the next gate at {found[index].weight} %"
-    return f"{found[index].weight} % to {found[index + 1].weight if index + 1 < len(found) else 100} %"
+        return f"on to the next gate at {weight_text(found[index].weight)}"
+    following = found[index + 1].weight if index + 1 < len(found) else 100
+    return f"{weight_text(found[index].weight)} to {weight_text(following)}"
 
 
 def unevaluated(situation: Situation, verdict: VerdictReached | None, now: Millis) -> bool:

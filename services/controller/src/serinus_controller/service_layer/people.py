@@ -15,6 +15,7 @@ from serinus_contracts.base import Millis
 from serinus_contracts.events import Action, requested
 from serinus_contracts.frozen import frozen
 from serinus_contracts.policy import CanaryPolicy, PolicySpec
+from serinus_contracts.weight import weight_text
 from serinus_runtime import logs
 
 from serinus_controller.domain.decide import Approval, Decision, Memory, decide, forced, move, unevaluated
@@ -55,7 +56,7 @@ class People:
 
     async def _follow(self, command: CommandIssued, live: LiveRun, now: Millis) -> None:
         if command.verb == "abort":
-            back = f"{live.told.actual_weight} % back to stable"
+            back = f"{weight_text(live.told.actual_weight)} back to stable"
             await self._begin(command, live, Decision("abort", command.step, command.id, back, acts=True))
         elif command.verb == "retry":
             await self._retry(command, live)
@@ -201,7 +202,7 @@ def _why(command: CommandIssued) -> str:
 
 
 def _weight(live: LiveRun) -> str:
-    return f"{live.told.set_weight} %"
+    return weight_text(live.told.set_weight)
 
 
 def _waits(decision: Decision, verdict: VerdictReached) -> str:

@@ -82,7 +82,7 @@ async def show_run(request: Request, site: Here, story: Of) -> Response:
         next=next_step(card, now),
         stale=stale,
         later=latest.card.id if latest is not story else None,
-        offers=page.offers(card),
+        offers=page.offers(card, now),
         refusal=refusal,
         exposure=page.exposure(card),
         healthy=healthy,
@@ -102,10 +102,14 @@ async def show_run(request: Request, site: Here, story: Of) -> Response:
 
 
 def _commands(story: Story) -> list[str]:
-    run = story.card.observed.run
+    seen = story.card.observed
+    run, act = (
+        seen.run,
+        {None: f"serinus abort {seen.run.rollout} -m 'why'", "aborted": f"serinus retry {seen.run.rollout}"},
+    )
     return [
         f"kubectl argo rollouts get rollout {run.name} -n {run.namespace} --watch",
-        f"serinus abort {run.rollout} -m 'why'" if not story.card.observed.outcome else f"serinus retry {run.rollout}",
+        *([act[seen.outcome]] if seen.outcome in act else []),
         f"kubectl logs -n {run.namespace} -l rollouts-pod-template-hash={run.canary_hash} --prefix --since=10m",
     ]
 

@@ -37,6 +37,7 @@
 
   // Nothing that is shown is older than what the console knew then.
   const watch = () => {
+    if (!live().dataset.stream) return;
     const age = Date.now() + offset - asOf, lost = age > OLD_MS;
     if (lost) say("lost", "Connection lost");
     document.body.toggleAttribute("data-lost", lost);
@@ -151,6 +152,6 @@
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   addEventListener("resize", () => { clearTimeout(redraw.timer); redraw.timer = setTimeout(draw, 150); });
   setInterval(tick, 1000);
-  setInterval(refresh, AGAIN_MS);
+  setInterval(() => { if (live().dataset.stream) refresh(); }, AGAIN_MS);
   draw(); copying(); local(); tick(); listen();
 })();
