@@ -319,3 +319,14 @@ def test_of_impossible_counts_nothing_is_described(odd: Proportion) -> None:
 
 def test_names_of_the_builders_are_those_of_the_pods() -> None:
     assert {pod.name for pod in pods(2, 3)} == {*own(2), *others(3)}
+
+
+def test_why_the_split_of_the_traffic_is_not_tested_is_said_with_each_verdict() -> None:
+    mirrored = [look.model_copy(update={"routes": ("mirror",)}) for look in run(lambda _: {}, 2)]
+    (finding,) = of_kind(settled(COUNTS, mirrored)[1].findings, "traffic")
+    assert (finding.severity, finding.decides) == ("info", False)
+    assert finding.text == (
+        "the split of the traffic is not tested: requests are mirrored to the canary beside its weight; "
+        "the source's exclude can leave them out (docs/sources.md)"
+    )
+    assert of_kind(settled(COUNTS, run(lambda _: {}, 2))[1].findings, "traffic") == []

@@ -122,7 +122,7 @@ def _reasons(found: Beside) -> list[Fields]:
                      "pods": found.liveness.pods})  # fmt: skip
     if 0 < found.snapshot.weight < 100 and (why := traffic.untested(plan, found.snapshot)):
         told.append({"kind": "traffic", "severity": "info", "text": f"the split of the traffic is not tested: {why}; "
-                     "a source that excludes them lets it be (docs/sources.md)"})  # fmt: skip
+                     "the source's exclude can leave them out (docs/sources.md)"})  # fmt: skip
     for i, row in zip(scheme.gauges, memory.growth.tolist(), strict=False):
         if not isnan(row[2]):
             grown = row[2] <= row[5]
