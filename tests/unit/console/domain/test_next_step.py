@@ -25,6 +25,7 @@ def card(
     [
         (card(), "counting at 5 % begins when the traffic has settled"),
         (card({"step": 3}), "counting at 5 % begins when the traffic has settled"),
+        (card(seen={"set_weight": 0.5}), "counting at 0.5 % begins when the traffic has settled"),
         (card(seen={"stage": -1}), "waits for Argo to set the first weight"),
         (card({}), "advances to 25 %"),
         (card({}, {"gate_started": None}), "advances to 25 % at the next gate"),

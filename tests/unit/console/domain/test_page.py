@@ -189,3 +189,8 @@ def test_the_audit_trail_has_the_verb_that_was_asked_and_its_effect_apart(
     story.take(decided(action, asked=verb, actor="alice", reason="looks good", detail=detail))
     (line,) = page.audit(story, NOW)
     assert (line.what, line.who, line.reason, line.effect) == (verb, "alice", "looks good", effect)
+
+
+def test_pods_that_can_only_come_near_to_a_weight_are_shown_and_are_no_mismatch() -> None:
+    shown = page.exposure(Card(observed(set_weight=0.5, actual_weight=20), plan()))
+    assert (shown.set_weight, shown.actual_weight, shown.expected, shown.mismatch) == (0.5, 20, "20 %", False)
