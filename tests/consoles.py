@@ -55,7 +55,9 @@ async def served(redis_url: str, keys: Keys, *, port: int = 0, **settings: Any) 
     )
     app = pages(service.health, service.registry, lambda: service.site)
     server = uvicorn.Server(
-        uvicorn.Config(app, port=port, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+        uvicorn.Config(
+            app, port=port, log_config=None, lifespan="off", timeout_graceful_shutdown=1, proxy_headers=False
+        )
     )
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     serving = asyncio.create_task(server._serve())

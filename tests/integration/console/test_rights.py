@@ -7,6 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import ValidationError
+from serinus_console.settings import ConsoleSettings
 from serinus_contracts import CommandIssued, Keys, from_entry
 from serinus_simulator.configs import kubeconfig
 
@@ -175,10 +177,11 @@ async def test_the_cookie_is_for_this_site_only_and_neither_it_nor_redis_alone_t
     assert 0 < await teller.client.ttl(key) <= 8 * 3600
 
 
-async def test_behind_tls_the_cookie_is_sent_by_tls_only(console: Served) -> None:
-    headers = SAME | {"x-forwarded-proto": "https"}
-    answer = await console.post("/login", data={"token": "t-alice"}, headers=headers)
-    assert "Secure" in answer.headers["set-cookie"]
+@pytest.mark.parametrize("proxies", ["", "127.0.0.0/8"])
+async def test_behind_a_named_proxy_with_tls_the_cookie_is_sent_by_tls_only(start: Start, proxies: str) -> None:
+    console = await start(auth="token", trusted_proxies=proxies)
+    answer = await console.post("/login", data={"token": TOKEN}, headers=SAME | {"x-forwarded-proto": "https"})
+    assert ("Secure" in answer.headers["set-cookie"]) == bool(proxies)
 
 
 @pytest.mark.parametrize(
@@ -262,12 +265,68 @@ async def test_guessing_tokens_is_slow(start: Start) -> None:
     assert [answer.status_code for answer in answers] == [401] * 10 + [429]
 
 
+async def test_who_sends_many_bad_tokens_has_to_wait_whatever_it_says_of_where_it_comes_from(
+    start: Start, teller: Teller
+) -> None:
+    await teller.live()
+    console = await start(auth="token")
+    await console.until("/v1/runs", RUN.uid)
+    statuses = []
+    for number in range(31):
+        headers = bearer(f"guess-{number}") | {"x-forwarded-for": f"10.0.0.{number}"}
+        statuses.append((await console.post(COMMANDS, json={"verb": "hold"}, headers=headers)).status_code)
+    assert statuses == [401] * 30 + [429]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("x-forwarded-user", "alice"), ("x-forwarded-user", "proxied")],
+        [("x-forwarded-user", "alice"), ("x-forwarded-groups", "sre"), ("x-forwarded-groups", "none")],
+        [("x-forwarded-user", "system:admin"), ("x-forwarded-groups", "sre")],
+        [("x-forwarded-user", "alice"), ("x-forwarded-groups", "sre, system:masters")],
+    ],
+    ids=["two users", "two groups", "user of the cluster", "group of the cluster"],
+)
+async def test_what_a_proxy_did_not_replace_and_identities_of_the_cluster_are_nobodys(
+    redis_url: str, keys: Keys, teller: Teller, world: World, headers: list[tuple[str, str]]
+) -> None:
+    await teller.live()
+    async with served(redis_url, keys, **_behind_a_proxy(world, "127.0.0.1")) as console:
+        await console.until("/v1/runs", RUN.uid)
+        answer = await console.post(COMMANDS, json={"verb": "hold"}, headers=[*SAME.items(), *headers])
+    assert answer.status_code == 401
+    assert await commands(teller) == []
+
+
+async def test_who_is_no_named_proxy_says_nothing_about_who_asks(
+    redis_url: str, keys: Keys, teller: Teller, world: World
+) -> None:
+    await teller.live()
+    async with served(redis_url, keys, **_behind_a_proxy(world, "10.0.0.0/8,fd00::/8")) as console:
+        await console.until("/v1/runs", RUN.uid)
+        headers = SAME | {"x-forwarded-user": "alice", "x-forwarded-groups": "sre"}
+        assert (await console.post(COMMANDS, json={"verb": "hold"}, headers=headers)).status_code == 401
+    assert await commands(teller) == []
+
+
+def test_identity_from_a_proxy_wants_the_proxys_addresses() -> None:
+    with pytest.raises(ValidationError, match="SERINUS_TRUSTED_PROXIES"):
+        ConsoleSettings(auth="proxy")
+    with pytest.raises(ValidationError, match="does not appear to be an IPv4 or IPv6 network"):
+        ConsoleSettings(auth="proxy", trusted_proxies=("ingress",))
+
+
+def _behind_a_proxy(world: World, proxies: str) -> dict[str, Any]:
+    kubeconfig_file = str(world.kubeconfig)
+    return {"auth": "proxy", "cluster": RUN.cluster, "kubeconfig": kubeconfig_file, "trusted_proxies": proxies}
+
+
 async def test_behind_a_proxy_its_headers_say_who_asks_and_the_cluster_whether_they_may(
     redis_url: str, keys: Keys, teller: Teller, world: World
 ) -> None:
     await teller.live()
-    settings: dict[str, Any] = {"auth": "proxy", "cluster": RUN.cluster, "kubeconfig": str(world.kubeconfig)}
-    async with served(redis_url, keys, **settings) as console:
+    async with served(redis_url, keys, **_behind_a_proxy(world, "127.0.0.1")) as console:
         await console.until("/v1/runs", RUN.uid)
         alice = {"x-forwarded-user": "alice", "x-forwarded-groups": "sre, oncall"}
         assert (await console.post(PAGE, data={"verb": "hold"}, headers=SAME)).status_code == 401

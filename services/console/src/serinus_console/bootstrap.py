@@ -25,6 +25,7 @@ from serinus_console.service_layer.runs import Runs
 from serinus_console.settings import ConsoleSettings
 
 LOGINS_A_MINUTE = 10
+BAD_TOKENS_A_MINUTE = 30
 # Longer than a read that waits for news; a Redis that hangs is soon told to be away.
 REDIS_TIMEOUT = 3.0
 
@@ -45,12 +46,17 @@ async def console(service: Service, settings: ConsoleSettings) -> None:
             sessions=Sessions(client, settings.keys, round(3600 * settings.session_hours)),
             commands=Limiter(settings.command_limit, time.monotonic),
             logins=Limiter(LOGINS_A_MINUTE, time.monotonic),
+            bad_tokens=Limiter(BAD_TOKENS_A_MINUTE, time.monotonic),
             audience=settings.audience,
             user_header=settings.user_header,
             groups_header=settings.groups_header,
         )
         archive = RedisArchive(client, settings.keys, service.clock)
-        service.site = application(Site(runs, archive, guard, client, settings.keys, service.clock))
+        service.site = application(
+            Site(runs, archive, guard, client, settings.keys, service.clock),
+            settings.known_hosts,
+            settings.trusted_proxies,
+        )
         Gauge("serinus_console_feeds", "open event streams", registry=service.registry).set_function(
             lambda: len(runs.feeds)
         )

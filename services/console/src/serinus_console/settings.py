@@ -1,8 +1,10 @@
 """The console's settings."""
 
-from typing import Annotated, Literal
+from ipaddress import ip_address, ip_network
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode
 from serinus_runtime.settings import Settings
 
 Auth = Literal["none", "token", "kubernetes", "proxy"]
@@ -22,6 +24,16 @@ class ConsoleSettings(Settings):
     audience: str = Field("serinus-console", description="with auth kubernetes: audience that a token must be for")
     kubeconfig: str = Field("", description="kubeconfig file; empty uses the pod's service account")
     context: str = Field("", description="context of the kubeconfig; empty uses its current one")
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="addresses or networks of proxies, by commas, whose X-Forwarded-* and identity headers are "
+        "believed; auth proxy wants them",
+    )
+    hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="names, by commas, under which the page is asked for; empty: any, and localhost alone where it "
+        "listens on loopback",
+    )
     user_header: str = Field("X-Forwarded-User", description="with auth proxy: header with the user's name")
     groups_header: str = Field("X-Forwarded-Groups", description="with auth proxy: header with groups, by commas")
     review_seconds: Annotated[float, Field(ge=0, le=300)] = Field(
@@ -29,3 +41,35 @@ class ConsoleSettings(Settings):
     )
     session_hours: Annotated[float, Field(gt=0)] = Field(8.0, description="hours after which a browser signs in anew")
     command_limit: Annotated[int, Field(ge=1)] = Field(20, description="commands a minute that one person may send")
+
+    @field_validator("trusted_proxies", "hosts", mode="before")
+    @classmethod
+    def _by_commas(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            ip_network(one, strict=False)
+        return value
+
+    @model_validator(mode="after")
+    def _proxies_are_named(self) -> Self:
+        if self.auth == "proxy" and not self.trusted_proxies:
+            raise ValueError(
+                "SERINUS_AUTH=proxy believes the identity that a proxy sends: name the addresses or networks it comes "
+                "from in SERINUS_TRUSTED_PROXIES, such as 10.2.3.4 or 10.2.0.0/16"
+            )
+        return self
+
+    @property
+    def known_hosts(self) -> tuple[str, ...]:
+        """Names under which the page answers; empty is any."""
+        if self.hosts:
+            return self.hosts
+        try:
+            loopback = self.http_host == "localhost" or ip_address(self.http_host).is_loopback
+        except ValueError:
+            loopback = False
+        return ("localhost", "127.0.0.1", "::1", self.http_host) if loopback else ()

@@ -89,6 +89,8 @@ async def _run(service: Service, settings: Settings, work: Work) -> None:
             pages(service.health, service.registry, lambda: service.site),
             log_config=None,
             lifespan="off",
+            # Whom to believe is the console's to say: by default uvicorn believes whoever speaks from loopback.
+            proxy_headers=False,
             timeout_graceful_shutdown=1,
         )
     )

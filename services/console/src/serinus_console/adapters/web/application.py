@@ -1,10 +1,13 @@
 """The console as a web application."""
 
+from collections.abc import Sequence
+
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from serinus_console.adapters.web import api, login, pages, problems
+from serinus_console.adapters.web.boundary import Forwarded, Hosts, MaxBody
 from serinus_console.adapters.web.middleware import ETags, SecurityHeaders
 from serinus_console.adapters.web.site import Site
 
@@ -32,7 +35,9 @@ def described() -> FastAPI:
     return app
 
 
-def application(site: Site) -> ASGIApp:
+def application(site: Site, hosts: Sequence[str] = (), proxies: Sequence[str] = ()) -> ASGIApp:
+    """`hosts`: names under which it answers, any if empty. `proxies`: whose forwarded headers are believed."""
     app = described()
     app.state.site = site
-    return SecurityHeaders(ETags(app))
+    identity = (site.guard.user_header, site.guard.groups_header)
+    return SecurityHeaders(Hosts(Forwarded(MaxBody(ETags(app)), proxies, identity), hosts))

@@ -41,6 +41,7 @@ class Guard:
     sessions: Sessions
     commands: Limiter
     logins: Limiter
+    bad_tokens: Limiter
     audience: str
     user_header: str
     groups_header: str
@@ -60,20 +61,24 @@ class Guard:
         if scheme:
             if scheme.lower() != "bearer" or not token.strip():
                 raise _unauthorized("the Authorization header wants: Bearer, and a token")
-            return Asker(await self.verified(token.strip()))
+            return Asker(await self.verified(token.strip(), request))
         session = request.cookies.get(COOKIE, "")
         stored = await self.sessions.token(session) if session else None
         if stored is None:
             return None
-        return Asker(await self.verified(stored), session)
+        return Asker(await self.verified(stored, request), session)
 
-    async def verified(self, token: str) -> Person:
-        """Whose token it is. Raises 401, 503."""
+    async def verified(self, token: str, request: Request) -> Person:
+        """Whose token it is. Raises 401, 429 for a client that sent too many bad ones, 503."""
+        client = request.client.host if request.client else ""
+        if wait := self.bad_tokens.wait(client, take=False):
+            raise Refused(429, f"too many tokens that are not valid: try again in {wait} s", Retry_After=str(wait))
         try:
             person = await self.directory.person(token)
         except DirectoryError as error:
             raise Refused(503, f"the token cannot be reviewed now: {error}", Retry_After="5") from error
         if person is None:
+            self.bad_tokens.wait(client)
             raise _unauthorized("the token is not valid: forged, expired, or for another audience")
         return person
 
@@ -129,12 +134,19 @@ class Guard:
         return hmac.new(session.encode(), b"form", hashlib.sha256).hexdigest() if session else ""
 
     def knows(self, session: str, token: str) -> bool:
-        return secrets.compare_digest(self.form_token(session), token)
+        return secrets.compare_digest(self.form_token(session).encode(), token.encode())
 
     def _from_proxy(self, request: Request) -> Asker | None:
-        name = request.headers.get(self.user_header, "").strip()
-        groups = request.headers.get(self.groups_header, "")
-        return Asker(Person(name, tuple(one.strip() for one in groups.split(",") if one.strip()))) if name else None
+        names = request.headers.getlist(self.user_header)
+        groups = request.headers.getlist(self.groups_header)
+        if len(names) > 1 or len(groups) > 1:
+            # A proxy that appends leaves the client's own header first.
+            raise _unauthorized(f"{self.user_header} or {self.groups_header} came twice: the proxy must replace them")
+        name = names[0].strip() if names else ""
+        found = tuple(one.strip() for one in (groups[0] if groups else "").split(",") if one.strip())
+        if any(one.startswith("system:") and one != "system:authenticated" for one in (name, *found)):
+            raise _unauthorized("identities of the cluster itself (system:...) are not taken from a proxy")
+        return Asker(Person(name, found)) if name else None
 
 
 def same_site(request: Request) -> None:

@@ -43,11 +43,11 @@ async def login(
     if wait := site.guard.logins.wait(request.client.host if request.client else ""):
         raise Refused(429, f"too many attempts: try again in {wait} s", Retry_After=str(wait))
     try:
-        await site.guard.verified(token.strip())
+        await site.guard.verified(token.strip(), request)
     except Refused as error:
         return _form(request, site, next, str(error.detail), error.status_code)
     answer = RedirectResponse(_local(next), 303)
-    secure = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))
+    secure = request.url.scheme == "https"
     answer.set_cookie(
         COOKIE,
         await site.guard.sessions.begin(token.strip()),
