@@ -19,10 +19,13 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running until Ctrl-C.")] = False,
     limit: Annotated[float, typer.Option(help="Seconds after which it gives up.")] = 150,
     seed: Annotated[int | None, typer.Option(help="Draw other traffic.")] = None,
+    slow: Annotated[
+        bool, typer.Option("--slow", help="A fourth release, 40 % slower at p95: must be aborted.")
+    ] = False,
 ) -> None:
     """Judge three simulated releases: one good, one bad, one without metrics."""
     console = Console(stderr=output.data, highlight=False)
-    options = Options(redis_url, keep, limit, seed)
+    options = Options(redis_url, keep, limit, seed, slow)
     try:
         result = asyncio.run(play(options, console, output))
     except KeyboardInterrupt:

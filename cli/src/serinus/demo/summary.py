@@ -36,6 +36,10 @@ class Expectation:
             return False
         return verdict.end - verdict.since >= HELD_LOOKS * card.plan.interval * 1000
 
+    def decided(self, card: Card | None) -> bool:
+        """Nothing that comes can change whether it is met."""
+        return self.met(card) or bool(card and card.observed.outcome)
+
 
 @dataclass(frozen=True)
 class Ending:
@@ -117,5 +121,6 @@ def summary(result: Result) -> RenderableType:
             f"all {ending.ledger.windows}" if ending.ledger.holds else ending.ledger.faults[0],
         )
     note = Text("judged and served: requests to the canary, in judged windows and in all", style="dim")
-    words = "All three ended as they must." if result.passed else "Not all ended as they must; the logs tell more."
+    number = {3: "three", 4: "four"}[len(result.endings)]
+    words = f"All {number} ended as they must." if result.passed else "Not all ended as they must; the logs tell more."
     return Group(table, note, Text(words, style="bold green" if result.passed else "bold red"))
