@@ -123,7 +123,7 @@ class KubernetesApi:
             elif fault.effect == "drop":
                 return DroppedConnection()
             else:
-                raise _fault_error(fault.code, call)
+                raise ApiError(fault.code, fault.message) if fault.message else _fault_error(fault.code, call)
         return None
 
     def _target(self, path: str) -> Target | None:

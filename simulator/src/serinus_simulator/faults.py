@@ -31,6 +31,8 @@ class KubernetesFault(_Fault):
     target: Literal["kubernetes"]
     effect: Literal["status", "slow", "drop", "close_watches", "expire_watches"]
     code: int = Field(default=500, ge=400, le=599)
+    message: str = ""
+    """Of a refusal, as an admission policy words it; empty: the server's own of this code."""
     seconds: float = Field(default=1.0, ge=0)
     when: Literal["before", "after"] = "before"
     verbs: tuple[str, ...] = ()

@@ -84,8 +84,10 @@ class ArgoController:
         self._again: set[Key] = set()
         self._later: dict[Key, Entry] = {}
         self._writing = False
-        for kind in (REPLICA_SETS, INGRESSES, SERVICES, EXPERIMENTS):
+        for kind in (REPLICA_SETS, EXPERIMENTS):
             store.subscribe(kind, self._owned_changed)
+        for kind in (INGRESSES, SERVICES):
+            store.subscribe(kind, self._referenced_changed)
         store.subscribe(ANALYSIS_RUNS, self._run_changed)
         for kind in (ANALYSIS_TEMPLATES, CLUSTER_ANALYSIS_TEMPLATES):
             store.subscribe(kind, self._template_changed)
@@ -234,6 +236,17 @@ class ArgoController:
             owners.append(managed_by)
         for name in owners:
             self.enqueue((metadata["namespace"], name))
+
+    def _referenced_changed(self, change: Change) -> None:
+        """Of a Service or an Ingress: who names it waits for it, if it is missing."""
+        self._owned_changed(change)
+        metadata = change.last["metadata"]
+        for key, obj in self._believed.items():
+            rollout = RolloutView(obj)
+            ingress = ((rollout.routing or {}).get("nginx") or {}).get("stableIngress")
+            named = (rollout.stable_service, rollout.canary_service, ingress)
+            if change.old is None and key[0] == metadata["namespace"] and metadata["name"] in named:
+                self.enqueue(key)
 
     def _run_changed(self, change: Change) -> None:
         """A measurement alone wakes no Rollout, another phase does."""

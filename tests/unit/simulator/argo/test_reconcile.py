@@ -116,6 +116,7 @@ def test_with_no_delay_at_all_everything_still_comes_to_rest() -> None:
         ({"trafficRouting": {"istio": {}}}, "knows nginx only"),
         ({"stableService": "missing"}, 'service "missing" not found'),
         ({"trafficRouting": {"nginx": {"stableIngress": "missing"}}}, 'ingress "missing" not found'),
+        ({"steps": [{"setWeight": 150}]}, "Invalid value: 150: SetWeight needs to be between 0 and 100"),
         ({"dynamicStableScale": True}, "dynamicStableScale: the simulator does not know it"),
     ],
 )
@@ -193,3 +194,22 @@ def test_a_broken_canary_after_an_aborted_one_that_has_ended_never_comes_to_its_
     fresh.advance(2)
     fresh.release("v3-never-ready", 600)
     assert fresh.status["phase"] == "Degraded"
+
+
+def test_while_its_canary_service_is_missing_nothing_is_done_and_then_a_standing_abort_at_once() -> None:
+    handled = Handled()
+    handled.advance(2)
+    handled.release()
+    gone = handled.world.store.get(SERVICES, "shop", "checkout-canary")
+    handled.world.store.delete(SERVICES, "shop", "checkout-canary")
+    handled.advance(1)
+    handled.set_status(abort=True)
+    handled.advance(60)
+    assert handled.status["phase"] == "Degraded"
+    assert handled.status["message"].startswith("InvalidSpec: ")
+    assert (handled.status["currentStepIndex"], handled.status["abort"]) == (1, True)
+    assert handled.status["canary"]["weights"]["canary"]["weight"] == 5
+    handled.world.store.create(SERVICES, "shop", {"metadata": {"name": "checkout-canary"}, "spec": gone["spec"]})
+    handled.advance(1)
+    assert handled.status["message"].startswith("RolloutAborted: ")
+    assert handled.status["canary"]["weights"]["canary"]["weight"] == 0
