@@ -6,7 +6,7 @@ stream can act, so that right is given out by Redis' access rules. A console ver
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Annotated, Any
 
@@ -94,20 +94,25 @@ async def ask(
     *,
     force: bool = False,
 ) -> None:
-    """Send a command and wait for the decision that answers it.
+    """Send a command and wait for the decision that answers it, telling what keeps it meanwhile.
 
-    Exit codes: 0 done, 1 refused or failed, 4 no answer.
+    Exit codes: 0 done, 1 refused or failed, 4 no answer, or not done in time.
     """
     await board.load()
     card = find(board, rollout, cluster, aborted=verb == "retry")
-    answer = await _answer(board, await board.send(card, verb, reason, change, force=force), timeout)
+    answer = None
+    sent = await board.send(card, verb, reason, change, force=force)
+    async with aclosing(_answers(board, card.id, sent, timeout)) as answers:
+        async for answer in answers:
+            if not output.data:
+                typer.echo(f"{card.observed.run.rollout}: {_said(answer)}")
     if answer is None:
         where = card.observed.run.cluster
         fail(f"no answer within {timeout:g} s: is a controller running for cluster {where}?", INCONCLUSIVE)
     if output.data:
         output.document(answer.model_dump(mode="json", exclude_none=True))
-    else:
-        typer.echo(f"{card.observed.run.rollout}: {_said(answer)}")
+    if answer.state == "waiting":
+        fail(f"not done within {timeout:g} s, and goes on: serinus status {card.observed.run.rollout}", INCONCLUSIVE)
     if answer.action == "refused" or answer.state == "failed":
         raise typer.Exit(1)
 
@@ -150,14 +155,21 @@ def _not_one(board: Board, rollout: str, matching: Sequence[Card], found: Sequen
     return f"no run of {rollout} is known; known: {known}"
 
 
-async def _answer(board: Board, command: str, timeout: float) -> DecisionTaken | None:
-    """The decision that answers a command; None if there was none in time (seconds)."""
-    end = time.monotonic() + timeout
+async def _answers(board: Board, run: str, command: str, timeout: float) -> AsyncGenerator[DecisionTaken, None]:
+    """What is told of a command within so many seconds: what keeps it, and at last the decision that answers it.
+
+    Where somebody else had asked for the same before, that is the end of theirs.
+    """
+    end, joined = time.monotonic() + timeout, ""
     async with aclosing(board.changes(block_ms=200)) as changes:
         async for events in changes:
             for event in events:
-                if isinstance(event, DecisionTaken) and event.cause == command:
-                    return event
+                if not isinstance(event, DecisionTaken) or event.run.id != run:
+                    continue
+                if event.cause == command or event.action == joined:
+                    yield event
+                    if event.state != "waiting":
+                        return
+                    joined = event.action
             if time.monotonic() > end:
-                break
-    return None
+                return

@@ -4,11 +4,12 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 from serinus_contracts import Run
 from serinus_controller.adapters.kubernetes import ROLLOUTS, Api, KubernetesRollouts
@@ -25,14 +26,24 @@ GATED: list[dict[str, Any]] = [
 JSON_PATCH, MERGE_PATCH = "application/json-patch+json", "application/merge-patch+json"
 
 
+# Argo never sets an abort of itself here, and ends a pause with its controllerPause in the same write.
+UNTOUCHED = (
+    "!(has(object.status.abort) && object.status.abort && !(has(oldObject.status.abort) && oldObject.status.abort))",
+    "!(has(oldObject.status.pauseConditions) && !has(object.status.pauseConditions) &&"
+    " has(object.status.controllerPause) && object.status.controllerPause)",
+)
+
+
 @dataclass
 class Cluster:
-    """One cluster, one namespace of the test session. `host` is this machine as Argo reaches it, `patience` seconds."""
+    """One cluster, one namespace of the test session. `host` is this machine as Argo reaches it, `patience` seconds,
+    `faults` the address of a simulator's control, empty for a real cluster."""
 
     api: Api
     namespace: str
     host: str = "127.0.0.1"
     patience: float = 60.0
+    faults: str = ""
     _made: list[str] = field(default_factory=list)
 
     @property
@@ -192,6 +203,68 @@ class Cluster:
         await self._create(ROLLOUTS, "analysistemplates", "argoproj.io/v1alpha1", "AnalysisTemplate", name,
                            {"metrics": list(metrics)})  # fmt: skip
         return name
+
+    async def take_away_canary_service(self, name: str) -> None:
+        await self.api.request("DELETE", f"/api/v1/namespaces/{self.namespace}/services/{name}-canary")
+
+    async def give_back_canary_service(self, name: str) -> None:
+        service = {"selector": {"app": name}, "ports": [{"port": 80, "targetPort": 80}]}
+        await self._create("/api/v1", "services", "v1", "Service", f"{name}-canary", service)
+
+    async def weigh(self, name: str, weight: int) -> None:
+        """Edit the first step."""
+        patch = [{"op": "replace", "path": "/spec/strategy/canary/steps/0/setWeight", "value": weight}]
+        await self.patch(name, patch)
+
+    async def invalid(self, name: str) -> RolloutView:
+        return await self.until(name, lambda seen: seen.invalid, "an invalid spec")
+
+    @contextlib.asynccontextmanager
+    async def refusing(self, name: str, code: int, message: str) -> AsyncIterator[None]:
+        """While it lasts, what people and Serinus do to the Rollout's status is refused by admission; Argo is not."""
+        if self.faults:
+            fault = {"target": "kubernetes", "effect": "status", "code": code, "message": message, "verbs": ["patch"],
+                     "resources": ["rollouts/status"], "namespace": self.namespace, "name": name}  # fmt: skip
+            async with httpx.AsyncClient(base_url=self.faults) as client:
+                added = (await client.post("/world/faults", json=[fault])).raise_for_status().json()["faults"]
+                try:
+                    yield
+                finally:
+                    await client.delete("/world/faults", params={"id": added[0]["id"]})
+            return
+        group = "admissionregistration.k8s.io/v1"
+        rule = {"apiGroups": ["argoproj.io"], "apiVersions": ["*"], "operations": ["UPDATE"],
+                "resources": ["rollouts/status"], "resourceNames": [name]}  # fmt: skip
+        said = {"reason": "Forbidden"} if code == 403 else {}
+        checks = [{"expression": expression, "message": message, **said} for expression in UNTOUCHED]
+        policy = {"matchConstraints": {"resourceRules": [rule]}, "validations": checks}
+        binding = {"policyName": name, "validationActions": ["Deny"]}
+        made = {
+            "validatingadmissionpolicies": ("ValidatingAdmissionPolicy", policy),
+            "validatingadmissionpolicybindings": ("ValidatingAdmissionPolicyBinding", binding),
+        }
+        try:
+            for plural, (kind, spec) in made.items():
+                body = {"apiVersion": group, "kind": kind, "metadata": {"name": name}, "spec": spec}
+                await self.api.request("POST", f"/apis/{group}/{plural}", body=body)
+            await self._until_refused(name)
+            yield
+        finally:
+            for plural in made:
+                with contextlib.suppress(ClusterError):
+                    await self.api.request("DELETE", f"/apis/{group}/{plural}/{name}")
+
+    async def _until_refused(self, name: str) -> None:
+        """A policy is in force a while after it was made: until then a change that it forbids passes as a dry run."""
+        path = f"{ROLLOUTS}/namespaces/{self.namespace}/rollouts/{name}/status"
+        abort = [{"op": "add", "path": "/status/abort", "value": True}]
+        async with asyncio.timeout(self.patience):
+            while True:
+                try:
+                    await self.api.request("PATCH", path, query={"dryRun": "All"}, body=abort, content_type=JSON_PATCH)
+                except ClusterError:
+                    return
+                await asyncio.sleep(0.2)
 
     async def delete(self, name: str) -> None:
         await self.api.request("DELETE", f"{ROLLOUTS}/namespaces/{self.namespace}/rollouts/{name}")

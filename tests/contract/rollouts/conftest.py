@@ -24,10 +24,11 @@ NAMESPACE = "serinus-contract"
 
 @dataclass(frozen=True)
 class Access:
-    """`host` is this machine's address as Argo reaches it."""
+    """`host` is this machine's address as Argo reaches it, `faults` that of a simulator's control."""
 
     kubeconfig: Path
     host: str = "127.0.0.1"
+    faults: str = ""
 
 
 @pytest.fixture(scope="session", params=["simulator", "cluster", "k3s"])
@@ -35,7 +36,7 @@ def access(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("rollouts")
     if request.param == "simulator":
         with simulated(folder, scenario()) as world:
-            yield Access(world.kubeconfig)
+            yield Access(world.kubeconfig, faults=world.url)
     elif request.param == "k3s":
         with k3s(folder) as made:
             yield Access(made.kubeconfig, made.host)
@@ -51,6 +52,6 @@ async def cluster(access: Access) -> AsyncIterator[Cluster]:
         api = Api(client, timeout=10)
         with contextlib.suppress(ClusterError):
             await api.request("POST", "/api/v1/namespaces", body={"metadata": {"name": NAMESPACE}})
-        made = Cluster(api, NAMESPACE, access.host)
+        made = Cluster(api, NAMESPACE, access.host, faults=access.faults)
         yield made
         await made.clean()

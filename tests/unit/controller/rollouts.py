@@ -49,6 +49,12 @@ def step(index: int, weight: int, **changes: Any) -> RolloutView:
     return at(status=status, **changes)
 
 
+INVALID = {
+    "phase": "Degraded",
+    "conditions": [
+        {"type": "InvalidSpec", "status": "True", "reason": "InvalidSpec", "message": "no canary Service"}
+    ],
+}  # fmt: skip
 UNPAUSING = {"pauseConditions": None}
 ABORTED = {
     "abort": True, "phase": "Degraded", "currentStepIndex": 0, "pauseConditions": None, "controllerPause": None,

@@ -82,6 +82,7 @@ class RolloutObserved(Event):
     images: dict[Arm, tuple[str, ...]] = Field({}, description="what an arm's pods run, by container")
     revision: int | None = Field(None, description="Argo's number of the canary's template")
     plan: str = Field(description="digest of the AnalysisPlan")
+    aborting: bool = Field(False, description="an abort stands, and the traffic is not back on stable yet")
     trouble: str = Field("", description="what Argo says is wrong, such as InvalidSpec, in its words")
     outcome: Outcome | None = Field(None, description="how the run ended; absent while it lives")
     ended: Millis | None = Field(None, description="when it ended; absent while it lives")
@@ -338,14 +339,15 @@ class VerdictReached(Event):
 Action = Literal["advance", "promote", "abort", "hold", "await_approval", "retry", "override", "recorded", "refused"]
 """recorded: what a person asked for was written down, and nothing followed from it yet."""
 Verb = Literal["approve", "advance", "abort", "hold", "resume", "retry", "override"]
-State = Literal["intended", "confirmed", "failed"]
+State = Literal["intended", "waiting", "confirmed", "failed"]
 
 
 class DecisionTaken(Event):
     """What the controller did, or in a weaker mode would have done, and what caused it.
 
-    `intended`: the mode does not act, this is what would have happened. `confirmed`: acted and read back.
-    `failed`: tried and not done; `detail` says why.
+    `intended`: the mode does not act, this is what would have happened. `waiting`: under way; `detail` says what keeps
+    it, and the same decision follows as confirmed or failed. `confirmed`: acted and read back. `failed`: tried and not
+    done; `detail` says why.
     """
 
     TYPE = "dev.serinus.decision.taken.v1"
@@ -375,7 +377,8 @@ class DecisionTaken(Event):
         return f"{self.request}: {self.detail}" if self.request else self.detail
 
     def event_id(self) -> str:
-        return f"{self.run.id}:{self.step}:{self.action}:{self.cause}"
+        kept = f":waiting:{self.decided}" if self.state == "waiting" else ""
+        return f"{self.run.id}:{self.step}:{self.action}:{self.cause}{kept}"
 
     def flat(self) -> dict[str, str]:
         return super().flat() | {"action": self.action, "state": self.state}

@@ -151,6 +151,8 @@ _ACTS = {"promoted": "promote", "aborted": "abort"}
 def _why(outcome: Outcome | None, decisions: Sequence[DecisionTaken], last: VerdictReached | None) -> str:
     """Why it ended as it did, or where it stands."""
     if outcome is None:
+        if decisions and decisions[-1].state == "waiting":
+            return decisions[-1].sentence
         return last.sentence if last else "not judged yet"
     if outcome in _ACTS:
         done = [one for one in decisions if one.action == _ACTS[outcome] and one.state == "confirmed"]

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -60,6 +61,10 @@ def card(
         (card({"end": 900_000}, {"stage_started": 900_000}), "stays where it is until verdicts come again"),
         (card(seen={"stage_started": 900_000}), "stays where it is until verdicts come again"),
         (card({"end": 900_000, "verdict": "abort"}, {"stage_started": 900_000}), "abort"),
+        (
+            card({"verdict": "abort"}, {"aborting": True, "trouble": "InvalidSpec: no canary Service"}),
+            "back to stable, when Argo carries the abort out: InvalidSpec: no canary Service",
+        ),
         (card({}, {"outcome": "promoted"}), "done: the new version serves everything"),
         (card({}, {"outcome": "aborted"}), "done: all traffic is back on stable"),
     ],
@@ -79,3 +84,17 @@ def test_who_is_waited_for_is_told_with_the_command_to_type() -> None:
 def test_a_run_that_is_held_by_a_person_says_by_whom() -> None:
     held = Card(observed(), plan(), verdict(), None, Asked("alice (lunch)"))
     assert next_step(held, NOW) == "held by alice (lunch): stays until it is resumed"
+
+
+def test_what_keeps_an_act_is_said_until_it_has_ended() -> None:
+    said = "abort refused by the API server: no changes on fridays"
+    kept = DecisionTaken(
+        run=RUN, step=1, action="abort", cause="v", detail=said, mode="enforce", state="waiting", decided=1
+    )
+    shown = Card(observed(), plan(), verdict(verdict="abort", reason="evidence"), kept)
+    assert next_step(shown, NOW) == said
+    assert next_step(replace(shown, decision=kept.model_copy(update={"state": "confirmed"})), NOW) == "abort"
+    assert next_step(replace(shown, observed=observed(outcome="aborted")), NOW) == "done: all traffic is back on stable"
+    advance = replace(shown, decision=kept.model_copy(update={"action": "advance"}))
+    assert next_step(advance, NOW) == said
+    assert next_step(replace(advance, observed=observed(step=3, stage=1)), NOW) != said

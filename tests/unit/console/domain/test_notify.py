@@ -36,6 +36,7 @@ def one(event: Event) -> Cause:
         (decision(state="intended", mode="shadow"), ["would_abort"]),
         (decision(state="failed"), ["not_done"]),
         (decision(action="advance", state="failed"), ["not_done"]),
+        (decision(state="waiting"), ["not_done"]),
         (decision(action="advance"), []),
         (decision(action="await_approval"), ["approval_needed"]),
         (decision(action="hold", detail="settling"), []),
@@ -124,3 +125,12 @@ def test_a_template_that_names_anything_else_is_refused(template: str) -> None:
             rules=(Rule(kinds=("aborted",), to=("team",)),),
             templates={"aborted": template},
         )
+
+
+def test_an_act_that_waits_is_told_when_it_still_does_after_ten_seconds() -> None:
+    cause = one(decision(state="waiting", detail="abort refused by the API server: no"))
+    (due,) = dues([Rule(kinds=("not_done",), to=("oncall",))], cause)
+    assert due.at == NOW + 10_000
+    assert goes_on(cause, observed(aborting=True), verdict(end=NOW + 5_000))
+    assert not goes_on(cause, observed(outcome="aborted"), None)
+    assert cause.id == one(decision(state="failed")).id, "that it has failed by then is no other news"

@@ -40,3 +40,14 @@ def test_an_abort_needs_no_pause_and_spares_another_revision() -> None:
 def test_a_reminder_changes_nothing_that_argo_reads() -> None:
     assert patches.nudge("x") == {"status": {"message": "x"}}
     assert ABORTED["abort"] is True
+
+
+def test_the_tests_of_a_patch_hold_of_what_it_was_made_for_and_not_of_what_has_moved_on() -> None:
+    for patch in (patches.promote(at()), patches.abort(at())):
+        assert patches.holds(patch, document())
+        assert not patches.holds(patch, document(metadata={"generation": 4}))
+        assert not patches.holds(patch, document(status={"currentPodHash": None}))
+    assert not patches.holds(patches.promote(at()), document(status=UNPAUSING))
+    assert not patches.holds(patches.promote(at()), document(status={"pauseConditions": []}))
+    absent = [{"op": "test", "path": "/status/nothing/0/at", "value": None}]
+    assert patches.holds(absent, document()), "as the API server has it"

@@ -1,5 +1,6 @@
 """A Rollout that answers patches as the API server does, and Argo that may be slow, deaf or in somebody's hands."""
 
+import asyncio
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,12 +17,21 @@ from serinus_controller.service_layer.ports import ClusterError, Control
 
 from tests.unit.controller.rollouts import STEPS, document
 
-IMPATIENT = Patience(first=0.0, longest=0.0, nudge=0.0, rarest_nudge=0.0, give_up=0.5)
+IMPATIENT = Patience(
+    first=0.0, longest=0.0, nudge=0.0, rarest_nudge=0.0, give_up=0.5, after_refusal=0.0, rarest_try=0.0
+)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0)
 
 
 @dataclass
 class FakeRollout:
-    """`deaf`: how many accepted changes Argo overlooks before a later one wakes it, as 1.9.1 does."""
+    """`deaf`: how many accepted changes Argo overlooks before a later one wakes it, as 1.9.1 does. `refusal`: what
+    every patch is answered with."""
 
     state: dict[str, Any] | None = field(default_factory=document)
     deaf: int = 0
@@ -29,6 +39,8 @@ class FakeRollout:
     patches: list[Any] = field(default_factory=list)
     before_patch: Callable[["FakeRollout"], None] | None = None
     weights: list[int] = field(default_factory=list)
+    refusal: ClusterError | None = None
+    asked: int = 0
 
     async def get(self, namespace: str, name: str) -> RolloutView | None:
         self._fail()
@@ -36,6 +48,9 @@ class FakeRollout:
 
     async def patch_status(self, namespace: str, name: str, patch: Patch | dict[str, Any]) -> RolloutView | None:
         self._fail()
+        self.asked += 1
+        if self.refusal:
+            raise self.refusal
         if self.before_patch:
             self.before_patch(self)
         if self.state is None:
@@ -63,6 +78,8 @@ class FakeRollout:
             return
         assert self.state is not None
         status = self.state["status"]
+        if view(self.state).invalid:
+            return
         if status.get("abort") and status["phase"] != "Degraded":
             status.update(phase="Degraded", currentStepIndex=0)
             self._weigh(0)
@@ -75,6 +92,13 @@ class FakeRollout:
         elif status.get("controllerPause") and not status.get("pauseConditions"):
             self._go_on(status)
         self._bump()
+
+    def mend(self) -> None:
+        """The spec is valid again, and Argo takes it up."""
+        assert self.state is not None
+        self.state["status"].update(conditions=[], phase="Paused")
+        self._bump()
+        self.argo()
 
     def _go_on(self, status: dict[str, Any]) -> None:
         index = status["currentStepIndex"] + 1

@@ -1,17 +1,16 @@
 import asyncio
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from serinus_controller.domain.progress import Intent
 from serinus_controller.domain.rollout import RolloutView, view
 from serinus_controller.service_layer.act import Actor, Patience
-from serinus_controller.service_layer.ports import ClusterError
+from serinus_controller.service_layer.ports import ClusterError, RefusedError
 
 from tests.support import RUN
-from tests.unit.controller.rollouts import ABORTED, document
-from tests.unit.controller.service_layer.fakes import IMPATIENT, FakeJournal, FakeRollout
+from tests.unit.controller.rollouts import ABORTED, INVALID, document
+from tests.unit.controller.service_layer.fakes import IMPATIENT, FakeJournal, FakeRollout, until
 
 pytestmark = pytest.mark.anyio
 
@@ -174,7 +173,7 @@ async def test_an_advance_is_given_up_when_its_verdict_has_become_old_and_an_abo
     rollout = FakeRollout(failures=list(away))
     one = Actor(rollout, journal, lambda: 5, lambda: float(next(ticks)), impatient)
     assert not await one.carry_out(RUN, intent(), "enforce")
-    assert "no effect within 10 s: ClusterError: away" in journal.told[0].detail
+    assert "no effect within 10 s: ClusterError: away" in journal.told[-1].detail
     rollout.failures = list(away)
     assert await one.carry_out(RUN, intent("abort"), "enforce")
 
@@ -223,7 +222,106 @@ async def never(namespace: str, name: str) -> RolloutView | None:
     raise AssertionError("nothing is read")
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0)
+async def test_a_refusal_is_told_in_the_servers_words_and_logged_once_for_each_message(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rollout, journal = FakeRollout(), FakeJournal()
+    rollout.refusal = RefusedError("PATCH: 403", 403, said="no changes on fridays")
+    acting = asyncio.create_task(actor(rollout, journal).carry_out(RUN, intent("abort"), "enforce"))
+    await until(lambda: rollout.asked > 5)
+    rollout.refusal = RefusedError("PATCH: 422", 422, said="nor on holidays")
+    await until(lambda: rollout.asked > 10)
+    rollout.refusal = None
+    assert await acting
+    assert [(one.action, one.state, one.detail) for one in journal.told] == [
+        ("abort", "waiting", "abort refused by the API server: no changes on fridays"),
+        ("abort", "waiting", "abort refused by the API server: nor on holidays"),
+        ("abort", "confirmed", "because"),
+    ]
+    warnings = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+    assert warnings == [
+        "abort waits: refused by the API server: no changes on fridays",
+        "abort waits: refused by the API server: nor on holidays",
+    ]
+
+
+async def test_what_is_refused_is_tried_ever_more_rarely_and_not_before_the_server_wants_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    naps: list[float] = []
+    rollout = FakeRollout(refusal=RefusedError("PATCH: 403", 403, said="no"))
+
+    async def sleep(seconds: float) -> None:
+        naps.append(seconds)
+        if len(naps) == 7:
+            rollout.refusal = RefusedError("PATCH: 403", 403, 45.0, "no")
+        if len(naps) == 8:
+            rollout.refusal = None
+
+    monkeypatch.setattr("serinus_controller.service_layer.act.asyncio.sleep", sleep)
+    patience = Patience(nudge=0.0, rarest_nudge=0.0)
+    assert await actor(rollout, patience=patience).carry_out(RUN, intent("abort"), "enforce")
+    assert naps == [1, 2, 4, 8, 16, 30, 30, 45]
+
+
+async def test_an_advance_that_stays_refused_is_given_up_with_the_servers_words_and_an_abort_never_is() -> None:
+    rollout, journal = FakeRollout(), FakeJournal()
+    rollout.refusal = RefusedError("PATCH: 403", 403, said="no changes on fridays")
+    assert not await actor(rollout, journal).carry_out(RUN, intent(), "enforce")
+    assert journal.actions() == [("advance", "waiting"), ("advance", "failed")]
+    said = "refused by the API server: no changes on fridays"
+    assert journal.told[-1].detail == f"advance not done: no effect within 0.5 s: {said}"
+
+
+async def test_a_reminder_counts_when_it_was_sent() -> None:
+    rollout, journal = FakeRollout(deaf=1), FakeJournal()
+    original = rollout.patch_status
+    tried = 0
+
+    async def patched(namespace: str, name: str, patch: Any) -> RolloutView | None:
+        nonlocal tried
+        tried += isinstance(patch, dict)
+        if isinstance(patch, dict) and tried <= 3:
+            raise RefusedError("PATCH: 403", 403, said="no reminders")
+        return await original(namespace, name, patch)
+
+    rollout.patch_status = patched  # type: ignore[method-assign]
+    assert await actor(rollout, journal).carry_out(RUN, intent("abort"), "enforce")
+    texts = [patch["status"]["message"] for patch in rollout.patches if isinstance(patch, dict)]
+    assert texts == ["abort by Serinus, reminder 1"]
+    assert journal.told[0].detail == "abort reminder refused by the API server: no reminders"
+
+
+async def test_an_abort_of_an_invalid_spec_says_what_argo_waits_for_and_ends_when_the_traffic_is_back() -> None:
+    rollout, journal = FakeRollout(document(status=INVALID)), FakeJournal()
+    acting = asyncio.create_task(actor(rollout, journal).carry_out(RUN, intent("abort"), "enforce"))
+    await until(lambda: rollout.asked > 20)
+    assert not acting.done()
+    rollout.mend()
+    assert await acting
+    assert [(one.state, one.detail) for one in journal.told] == [
+        ("waiting", "abort accepted; Argo has not carried it out yet: InvalidSpec: no canary Service"),
+        ("confirmed", "because"),
+    ]
+    assert rollout.weights == [0]
+
+
+async def test_an_abort_that_is_taken_back_while_the_spec_is_invalid_was_not_done() -> None:
+    rollout, journal = FakeRollout(document(status=INVALID)), FakeJournal()
+    acting = asyncio.create_task(actor(rollout, journal).carry_out(RUN, intent("abort"), "enforce"))
+    await until(lambda: rollout.asked > 3)
+    assert rollout.state is not None
+    rollout.state["status"]["abort"] = False
+    assert not await acting
+    assert journal.told[-1].detail == "abort not done: it was taken back before Argo had carried it out"
+
+
+async def test_an_api_server_that_is_away_for_long_is_told_and_one_that_is_so_for_a_moment_is_not() -> None:
+    rollout, journal = FakeRollout(failures=[ClusterError("away", 503)] * 3), FakeJournal()
+    assert await actor(rollout, journal).carry_out(RUN, intent("abort"), "enforce")
+    assert journal.actions() == [("abort", "confirmed")]
+    ticks = iter(range(10**6))
+    rollout, journal = FakeRollout(failures=[ClusterError("away", 503)] * 100), FakeJournal()
+    one = Actor(rollout, journal, lambda: 5, lambda: float(next(ticks)), IMPATIENT)
+    assert await one.carry_out(RUN, intent("abort"), "enforce")
+    assert journal.told[0].detail == "abort waits for the API server: ClusterError: away"

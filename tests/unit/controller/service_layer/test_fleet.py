@@ -6,14 +6,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from serinus_contracts.policy import Match
 from serinus_controller.domain.pods import PodView
 from serinus_controller.domain.rollout import RolloutView
 from serinus_controller.service_layer.fleet import Fleet
 
-from tests.unit.controller.rollouts import STEPS, at
+from tests.unit.controller.rollouts import ABORTED, INVALID, STEPS, at, document
 from tests.unit.controller.service_layer.test_people import POLICY, FakeRegistry
 
 pytestmark = pytest.mark.anyio
@@ -49,18 +50,147 @@ async def test_edited_steps_end_the_run_and_begin_another_attempt_with_its_own_p
 
 
 @pytest.mark.parametrize(
-    ("added", "status"), [({"setWeight": 1}, {"observedGeneration": "2"}), ({"setWeight": 500}, {"phase": "Degraded"})]
+    ("added", "status", "trouble"),
+    [
+        ({"setWeight": 1}, {"observedGeneration": "2"}, ""),
+        ({"setWeight": 500}, INVALID, "InvalidSpec: no canary Service"),
+    ],
 )
-async def test_while_argo_has_not_taken_up_edited_steps_nothing_is_told_of_them(
-    added: dict[str, int], status: dict[str, str]
+async def test_while_argo_has_not_taken_up_edited_steps_what_was_planned_is_in_force_and_looked_at(
+    added: dict[str, int], status: dict[str, Any], trouble: str
 ) -> None:
     world = World()
     await world.fleet.see(later(100))
-    edited = {"spec": {"strategy": {"canary": {"steps": [added, *STEPS]}}}}
-    view = later(101, **edited, status=status)
-    await world.fleet.see_all([view], asked=1, namespace="")
-    assert len(world.registry.observed) == 1
-    assert world.fleet.runs["u-1"].view == view
+    edited = {"spec": {"strategy": {"canary": {"steps": [added, *STEPS], "trafficRouting": {"nginx": {}}}}}}
+    for asked in (1, 2):
+        await world.fleet.see_all([later(101, **edited, status=status)], asked=asked, namespace="")
+    told = world.registry.observed[-1]
+    assert (told.steps, told.stage, told.set_weight, told.steady, told.trouble) == (6, 0, 5, True, trouble)
+    assert told.stage_started == world.registry.observed[0].stage_started
+    assert world.registry.said_constant == [("u-1", 2)]
+    live = world.fleet.runs["u-1"].view
+    assert live is not None
+    assert [step.kind for step in live.steps] == ["setWeight", "pause"] * 3
+    assert not live.at_gate
+
+
+@pytest.mark.parametrize("status", [{"abort": True}, {"abort": True, **INVALID}, {"abort": True, "phase": "Degraded"}])
+async def test_an_abort_has_not_ended_the_run_before_the_traffic_is_back(status: dict[str, Any]) -> None:
+    world = World()
+    await world.fleet.see(later(100))
+    for index, version in ((1, 101), (0, 102)):
+        standing = later(version, status={**status, "currentStepIndex": index, "pauseConditions": None})
+        await world.fleet.see_all([standing], asked=version, namespace="")
+    told = world.registry.observed[-1]
+    assert (told.aborting, told.outcome, told.step, told.stage, told.steady) == (True, None, 1, 0, True)
+    await world.fleet.see(later(103, status=ABORTED))
+    assert world.runs() == [(1, None), (1, "aborted")]
+
+
+async def test_an_abort_that_is_taken_back_while_it_stands_ends_the_run_and_begins_another() -> None:
+    world = World()
+    await world.fleet.see(later(100))
+    await world.fleet.see(later(101, status={"abort": True, **INVALID}))
+    await world.fleet.see(later(102, status={"abort": False, **INVALID}))
+    assert world.runs() == [(1, None), (2, None), (1, "superseded")]
+
+
+async def test_a_run_that_argo_aborts_by_itself_can_be_tried_again() -> None:
+    """It sets the index to 0 in the same write, which is another attempt only after a retry."""
+    world = World()
+    await world.fleet.see(later(100))
+    run = world.fleet.runs["u-1"].run
+    await world.fleet.see(later(101, status={**ABORTED, "canary": document()["status"]["canary"]}))
+    await world.fleet.see(later(102, status=ABORTED))
+    assert world.runs() == [(1, None), (1, "aborted")]
+    assert await world.fleet.aborted(run.id)
+
+
+BARE: dict[str, Any] = {"spec": {"strategy": {"canary": {"steps": STEPS}}}}
+
+
+async def test_without_traffic_routing_an_abort_has_ended_the_run_when_no_canary_pods_are_left() -> None:
+    world = World()
+    await world.fleet.see(later(100, **BARE, status={"canary": {}, "updatedReplicas": 1}))
+    aborted = {**ABORTED, "canary": {}}
+    await world.fleet.see(later(101, **BARE, status={**aborted, "updatedReplicas": 1}))
+    assert world.registry.observed[-1].aborting
+    assert world.registry.retired == []
+    await world.fleet.see(later(102, **BARE, status=aborted))
+    assert world.runs() == [(1, None), (1, "aborted")]
+
+
+class AbortsAreSeenThrough(RuleBasedStateMachine):
+    """Whatever becomes of a Rollout, an abort ends with the traffic back, or by somebody's doing, and not otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world, self.version = World(), 100
+        self.status: dict[str, Any] = document()["status"]
+        self.uid, self.ended = "u-1", False
+        self._see()
+
+    def _see(self, **status: Any) -> None:
+        self.status = {**self.status, **status}
+        self.version += 1
+        asyncio.run(self.world.fleet.see(later(self.version, status=self.status)))
+
+    @property
+    def back(self) -> bool:
+        return self.status.get("abort") is True and self.status["phase"] == "Degraded" and not self._weight
+
+    @property
+    def _weight(self) -> int:
+        weight: int = self.status["canary"]["weights"]["canary"]["weight"]
+        return weight
+
+    @rule()
+    def abort(self) -> None:
+        self._see(abort=True)
+
+    @rule()
+    def retry(self) -> None:
+        self.ended = self.ended or self.status.get("abort") is not False
+        self._see(abort=False)
+
+    @rule(valid=st.booleans())
+    def spec(self, valid: bool) -> None:
+        good: dict[str, Any] = {"conditions": [], "phase": "Degraded" if self.status.get("abort") else "Paused"}
+        self._see(**(good if valid else INVALID))
+
+    @rule(weight=st.sampled_from((0, 5)))
+    def weigh(self, weight: int) -> None:
+        self._see(canary={"weights": {"canary": {"weight": weight, "podTemplateHash": self.status["currentPodHash"]}}})
+
+    @rule()
+    def reset_index(self) -> None:
+        if self.status.get("abort"):
+            self._see(currentStepIndex=0, pauseConditions=[])
+
+    @rule(ready=st.booleans())
+    def forget(self, ready: bool) -> None:
+        """Another controller leads."""
+        before = self.world
+        self.world = World()
+        self.world.registry = before.registry
+        self.world.fleet = Fleet(before.registry, "test", lambda: [POLICY])
+        asyncio.run(self.world.fleet.restore())
+        if ready:
+            self._see()
+
+    @invariant()
+    def a_run_is_live_until_then(self) -> None:
+        first = [one for one in self.world.registry.retired if one.run.attempt == 1]
+        self.ended = self.ended or self.back
+        assert [one.outcome for one in first] in ([], ["aborted"], ["superseded"])
+        if first and first[0].outcome == "aborted":
+            assert first[0].actual_weight == 0
+        if not self.ended:
+            assert first == []
+
+
+AbortsAreSeenThrough.TestCase.settings = settings(max_examples=40, stateful_step_count=12, deadline=None)
+TestAbortsAreSeenThrough = AbortsAreSeenThrough.TestCase
 
 
 async def test_a_rollout_that_is_scaled_is_followed_all_the_while() -> None:

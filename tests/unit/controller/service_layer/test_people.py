@@ -15,12 +15,12 @@ from serinus_controller.domain.runs import Attempt
 from serinus_controller.service_layer.act import Actor
 from serinus_controller.service_layer.fleet import Fleet, LiveRun
 from serinus_controller.service_layer.people import FORCE, People, overridden
-from serinus_controller.service_layer.ports import ClusterError
+from serinus_controller.service_layer.ports import ClusterError, RefusedError
 from serinus_controller.service_layer.react import Reactor, Telemetry
 
 from tests.support import RUN, command, observed, plan, stage, verdict
-from tests.unit.controller.rollouts import ABORTED, document
-from tests.unit.controller.service_layer.fakes import IMPATIENT, FakeJournal, FakeRollout
+from tests.unit.controller.rollouts import ABORTED, INVALID, document
+from tests.unit.controller.service_layer.fakes import IMPATIENT, FakeJournal, FakeRollout, until
 
 pytestmark = pytest.mark.anyio
 NOW = 1_012_000
@@ -297,8 +297,44 @@ async def test_a_command_that_finds_another_act_under_way_is_answered() -> None:
     world.rollout.deaf = 10**6
     await world.reactor.on_verdict(verdict(), NOW)
     await People(world.reactor).on_command(command("advance"), NOW)
-    assert world.told() == [("refused", "confirmed", "advance by serinus is under way")]
+    assert world.told() == [("advance", "waiting", "advance by serinus is under way")]
     await world.reactor.stop()
+
+
+async def test_who_asks_for_the_abort_that_is_refused_is_told_the_servers_own_message() -> None:
+    world = World()
+    world.rollout.refusal = RefusedError("PATCH: 422", 422, said="denied: no changes on fridays")
+    await world.reactor.on_verdict(verdict(verdict="abort", reason="evidence"), NOW)
+    await until(lambda: len(world.journal.told) == 1)
+    await People(world.reactor).on_command(command("abort"), NOW)
+    await People(world.reactor).on_command(command("advance", id=f"01J{1:022d}B"), NOW)
+    refused = "abort refused by the API server: denied: no changes on fridays"
+    assert world.told() == [
+        ("abort", "waiting", refused),
+        ("abort", "waiting", f"abort by serinus is under way: {refused}"),
+        ("refused", "confirmed", f"abort by serinus is under way: {refused}"),
+    ]
+    world.rollout.refusal = None
+    await asyncio.gather(*world.reactor._acts.values())
+    assert (world.told()[-1][:2], world.rollout.weights) == (("abort", "confirmed"), [0])
+
+
+async def test_who_asks_for_an_abort_is_told_at_once_what_argo_waits_for() -> None:
+    world = World(state=document(status=INVALID))
+    await People(world.reactor).on_command(command("abort"), NOW)
+    await until(lambda: bool(world.journal.told))
+    text = "abort accepted; Argo has not carried it out yet: InvalidSpec: no canary Service"
+    assert world.told() == [("abort", "waiting", text)]
+    world.rollout.mend()
+    await asyncio.gather(*world.reactor._acts.values())
+    assert [state for _, state, _ in world.told()] == ["waiting", "confirmed"]
+
+
+@pytest.mark.parametrize("verb", ["approve", "advance", "override"])
+async def test_a_run_whose_abort_stands_is_not_led_on(verb: Verb) -> None:
+    world = World(state=document(status={"abort": True}))
+    await world.say(verb, **({"change": {"interval": "9s"}} if verb == "override" else {}))
+    assert world.told() == [("refused", "confirmed", "the run is being aborted")]
 
 
 async def test_an_aborted_run_is_tried_again_once_however_often_the_command_comes() -> None:

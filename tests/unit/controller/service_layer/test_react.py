@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from prometheus_client import CollectorRegistry
 from serinus_contracts import AnalysisPlan
+from serinus_contracts.policy import Mode
 from serinus_controller.domain.progress import Intent
 from serinus_controller.domain.rollout import view
 from serinus_controller.service_layer.act import Actor
@@ -13,7 +14,8 @@ from serinus_controller.service_layer.ports import Control, DeposedError
 from serinus_controller.service_layer.react import Reactor, Telemetry
 
 from tests.support import RUN, observed, plan, verdict
-from tests.unit.controller.service_layer.fakes import IMPATIENT, FakeJournal, FakeRollout
+from tests.unit.controller.rollouts import INVALID, document
+from tests.unit.controller.service_layer.fakes import IMPATIENT, FakeJournal, FakeRollout, until
 
 pytestmark = pytest.mark.anyio
 NOW = 1_012_000
@@ -226,3 +228,34 @@ async def test_a_controller_that_leads_no_longer_begins_nothing_and_leaves_the_v
         await reactor.on_verdict(verdict(), NOW)
     await asyncio.sleep(0)
     assert (world.rollout.patches, world.journal.told) == ([], [])
+
+
+async def test_an_abort_that_already_stands_and_was_not_carried_out_is_taken_up_by_the_next_controller() -> None:
+    world = World()
+    world.rollout.state = document(status=INVALID)
+    first = world.reactor()
+    await first.on_verdict(verdict(verdict="abort", reason="evidence"), NOW)
+    await until(lambda: bool(world.rollout.patches))
+    await first.stop()
+    second = world.reactor()
+    assert second.fleet.runs[RUN.uid].view
+    await second.resume()
+    await until(lambda: len(world.rollout.patches) > 3)
+    world.rollout.mend()
+    await world.done(second)
+    assert world.rollout.weights == [0]
+    assert world.journal.actions()[-1] == ("abort", "confirmed")
+
+
+@pytest.mark.parametrize(("mode", "reminded"), [("enforce", True), ("guard", True), ("shadow", False)])
+async def test_an_abort_that_somebody_else_sent_and_argo_lost_is_seen_through(mode: Mode, reminded: bool) -> None:
+    world = World(plan(mode=mode))
+    world.rollout.state = document(status={"abort": True})
+    reactor = world.reactor()
+    await reactor.watch_silence(NOW)
+    assert reactor._acts == {}, "it may just have been sent"
+    await reactor.watch_silence(NOW)
+    await world.done(reactor)
+    assert world.rollout.weights == ([0] if reminded else [])
+    actors = [(one.action, one.state, one.actor) for one in world.journal.told]
+    assert actors == ([("abort", "confirmed", "somebody else")] if reminded else [])

@@ -68,6 +68,15 @@ class Card:
         said = self.decision
         return said is not None and said.action == "await_approval" and said.step == self.observed.step
 
+    @property
+    def waits(self) -> str:
+        """What keeps an act that is under way, empty if nothing does."""
+        said, seen = self.decision, self.observed
+        if said is None or said.state != "waiting" or seen.outcome:
+            return ""
+        # An advance leaves its step; who asked for an abort is told of by its end.
+        return said.sentence if said.action == "abort" or said.step == seen.step else ""
+
 
 def findings(said: VerdictReached, described: VerdictReached | None) -> tuple[Finding, ...]:
     """What a verdict found; where it has no descriptions itself, with the newest ones of its stage."""

@@ -22,6 +22,10 @@ def next_step(card: Card, now: Millis) -> str:
     observed, plan, verdict = card.observed, card.plan, card.current
     if observed.outcome:
         return _OUTCOMES[observed.outcome]
+    if card.waits:
+        return card.waits
+    if observed.aborting:
+        return "back to stable, when Argo carries the abort out" + (f": {observed.trouble}" if observed.trouble else "")
     if plan is None or card.stage is None:
         return "waits for Argo to set the first weight"
     if is_stale(card, now) and (verdict is None or verdict.verdict != "abort"):

@@ -18,11 +18,13 @@ ACTS = ("advance", "promote", "abort", "retry")
 CANNOT_JUDGE = ("no_data", "provider_error")
 # A decision tells who aborted and why; the Rollout alone, a moment earlier or later, only that it was.
 FOR_THE_DECISION_MS = 30_000
+# Argo's own slowness, or a moment without an API server, is no news.
+FOR_THE_ACT_MS = 10_000
 DEFAULT_AFTER: dict[Kind, float] = {"held": 3600.0, "cannot_judge": 120.0}
 HEADLINES: dict[Kind, str] = {
     "aborted": "aborted",
     "would_abort": "would have been aborted",
-    "not_done": "an act failed",
+    "not_done": "an act is not done",
     "held": "held for long",
     "approval_needed": "waits for approval",
     "promoted": "promoted",
@@ -137,6 +139,9 @@ def _of_decision(event: DecisionTaken) -> Iterator[Cause]:
     step, when, said = event.step, event.decided, event.detail
     if event.action in ACTS and event.state == "failed":
         yield _cause(event, "not_done", f"{step}:{event.action}", step, when, event.sentence)
+    elif event.action in ACTS and event.state == "waiting":
+        about = f"{step}:{event.action}"
+        yield _cause(event, "not_done", about, step, when, event.sentence, wait=FOR_THE_ACT_MS, by="controller")
     elif event.action == "abort" and event.state == "confirmed":
         yield _cause(event, "aborted", "", step, when, event.request or f"{said} (by {event.actor})")
     elif event.action == "abort":
@@ -191,7 +196,7 @@ def goes_on(cause: Cause, seen: RolloutObserved | None, said: VerdictReached | N
     if cause.by == "verdict":
         held = said is not None and said.verdict == "hold"
         return held and (cause.kind == "held" or (said is not None and said.reason in CANNOT_JUDGE))
-    return cause.kind == "held" or said is None or said.end < cause.since
+    return cause.kind in ("held", "not_done") or said is None or said.end < cause.since
 
 
 def words(config: Notifications, cause: Cause) -> tuple[str, str]:

@@ -241,7 +241,8 @@ def _what(one: DecisionTaken) -> str:
     if one.asked:
         return one.asked
     verb = words(one.action)
-    return {"intended": f"would {verb}", "failed": f"{verb} failed"}.get(one.state, verb)
+    told = {"intended": f"would {verb}", "waiting": f"{verb} waits", "failed": f"{verb} failed"}
+    return told.get(one.state, verb)
 
 
 def _effect(one: DecisionTaken) -> str:
@@ -251,4 +252,4 @@ def _effect(one: DecisionTaken) -> str:
 
 
 def _tone(one: DecisionTaken) -> str:
-    return "warn" if one.state == "failed" else _TONES.get(one.action, "calm")
+    return "warn" if one.state in ("failed", "waiting") else _TONES.get(one.action, "calm")

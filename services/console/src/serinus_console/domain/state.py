@@ -31,6 +31,8 @@ def state_of(card: Card, now: Millis) -> State:
     if card.observed.outcome:
         return _ENDED[card.observed.outcome]
     said = card.verdict
+    if card.observed.aborting:
+        return State("aborting", "▼", "bad", 0)
     if is_stale(card, now):
         return State("no fresh verdict", "◌", "warn", 1)
     if said and said.verdict == "abort":

@@ -26,6 +26,7 @@ class KubernetesEvents:
         run, reason, message = decision.run, reason_of(decision), decision.sentence[:LONGEST]
         digest = hashlib.sha256(f"{run.uid}/{run.attempt}/{reason}/{message}".encode()).hexdigest()[:16]
         now = datetime.fromtimestamp(decision.decided / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        bad = decision.action in ("abort", "refused") or decision.state in ("failed", "waiting")
         path = f"{EVENTS}/namespaces/{run.namespace}/events"
         body: dict[str, Any] = {
             "apiVersion": "v1",
@@ -38,7 +39,7 @@ class KubernetesEvents:
                 "name": run.name,
                 "uid": run.uid,
             },
-            "type": "Warning" if decision.action in ("abort", "refused") or decision.state == "failed" else "Normal",
+            "type": "Warning" if bad else "Normal",
             "reason": reason,
             "message": message,
             "source": {"component": "serinus"},

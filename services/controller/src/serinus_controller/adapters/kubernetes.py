@@ -10,13 +10,17 @@ import aiohttp
 from serinus_runtime import traces
 
 from serinus_controller.adapters.connection import Connection
+from serinus_controller.domain import patches
 from serinus_controller.domain.patches import Patch
 from serinus_controller.domain.rollout import RolloutView, view
-from serinus_controller.service_layer.ports import ClusterError
+from serinus_controller.service_layer.ports import ClusterError, RefusedError
 
 ROLLOUTS = "/apis/argoproj.io/v1alpha1"
 PODS = "/api/v1"
 PAGE = 100
+LONGEST_MESSAGE = 1_000
+# Not about what was asked: credentials that are renewed, a server that is slow or wants to be left in peace.
+_NO_REFUSAL = (401, 408, 429)
 
 
 async def connect(kubeconfig: str, context: str) -> Connection:
@@ -53,9 +57,10 @@ class Api:
                 raise ClusterError(f"{method} {path}: {type(error).__name__}: {error}") from error
             document = _document(text)
             if response.status >= 400 or document is None:
-                reason = str(document.get("message", "")) if document else text[:200]
-                reason += self._refused(response)
-                raise ClusterError(f"{method} {path}: {response.status} {reason}", response.status, _asked(response))
+                said = str(document.get("message", ""))[:LONGEST_MESSAGE] if document else text[:200]
+                said += self._refused(response)
+                message = f"{method} {path}: {response.status} {said}"
+                raise ClusterError(message, response.status, _asked(response), said)
             return document
 
     async def lines(self, path: str, query: Mapping[str, str], seconds: int) -> AsyncIterator[Mapping[str, Any]]:
@@ -144,13 +149,32 @@ class KubernetesRollouts:
 
     async def patch_status(self, namespace: str, name: str, patch: Patch | dict[str, Any]) -> RolloutView | None:
         kind = "application/json-patch+json" if isinstance(patch, list) else "application/merge-patch+json"
-        path = f"{ROLLOUTS}/namespaces/{namespace}/rollouts/{name}/status"
+        path = f"{ROLLOUTS}/namespaces/{namespace}/rollouts/{name}"
         try:
             with traces.span("patch", rollout=f"{namespace}/{name}"):
-                return view(await self._api.request("PATCH", path, body=patch, content_type=kind))
+                return view(await self._api.request("PATCH", f"{path}/status", body=patch, content_type=kind))
         except ClusterError as error:
-            if error.status in (404, 409, 422):
+            if not 400 <= error.status < 500 or error.status in _NO_REFUSAL:
+                raise
+            if await self._raced(path, patch, error):
                 return None
-            raise
+            raise RefusedError(str(error), error.status, error.retry_after, error.said) from error
         except ValueError as error:
             raise ClusterError(f"Rollout {namespace}/{name}: {error}") from error
+
+    async def _raced(self, path: str, patch: Patch | dict[str, Any], error: ClusterError) -> bool:
+        """Whether the Rollout is gone, or is not what the patch was made for.
+
+        A failed test is answered as a refusal by admission often is, so only the object tells them apart.
+        """
+        if error.status == 409 and error.said.startswith("Operation cannot be fulfilled"):
+            return True
+        if error.status not in (404, 409, 422):
+            return False
+        try:
+            document = await self._api.request("GET", path)
+        except ClusterError as missing:
+            if missing.status == 404:
+                return True
+            raise
+        return isinstance(patch, list) and not patches.holds(patch, document)

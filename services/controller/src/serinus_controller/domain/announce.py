@@ -22,9 +22,11 @@ def worth_telling(decision: DecisionTaken) -> bool:
 
 
 def reason_of(decision: DecisionTaken) -> str:
-    """The Event's reason, such as SerinusAborted, SerinusWouldAdvance, SerinusPromoteFailed."""
+    """The Event's reason, such as SerinusAborted, SerinusWouldAdvance, SerinusAbortWaits, SerinusPromoteFailed."""
     if decision.state == "intended":
         return f"SerinusWould{decision.action.capitalize()}"
+    if decision.state == "waiting":
+        return f"Serinus{decision.action.capitalize()}Waits"
     if decision.state == "failed":
         return f"Serinus{decision.action.capitalize()}Failed"
     return f"Serinus{_DONE[decision.action]}"

@@ -1,7 +1,7 @@
 """From a Rollout and its pods to what the others are told: where the run stands, and since when its weight holds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from serinus_contracts import AnalysisPlan, Pod, RolloutObserved, Run
@@ -9,7 +9,7 @@ from serinus_contracts.base import Arm, Millis
 from serinus_contracts.events import Outcome, Route
 
 from serinus_controller.domain.rollout import RolloutView
-from serinus_controller.domain.stages import stage_at, stages, weight_in_force
+from serinus_controller.domain.stages import fits, planned_steps, stage_at, stages, weight_in_force
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def observe(
     seen: Millis,
     consistent: Millis | None,
 ) -> Observation:
-    """What to tell of a live run.
+    """What to tell of a live run, of which the view is as `in_force` gives it.
 
     `seen`: when the view had been received. `consistent`: when the read that gave it was started, if it was one
     that shows the newest state. `before`: what was told last of this run, whose images count for arms without pods.
@@ -63,9 +63,23 @@ def observe(
         images={**(before.images if before else {}), **images},
         revision=view.revision,
         trouble=view.trouble,
+        aborting=view.aborted,
         plan=plan.digest,
     )
     return Observation(event, consistent if steady else None)
+
+
+def in_force(view: RolloutView, plan: AnalysisPlan, before: RolloutObserved | None) -> RolloutView:
+    """The view with the steps, and at the step, whose weight the canary has.
+
+    Edited steps are not, until Argo has taken them up, which it never does if they are invalid. And an abort sets the
+    index to 0 before the weight is back.
+    """
+    if before is None:
+        return view
+    if not fits(plan, stages(view.steps)):
+        view = replace(view, steps=planned_steps(plan, before.steps))
+    return replace(view, step=before.step) if view.aborted else view
 
 
 def _stage_started(
@@ -112,9 +126,9 @@ def ended(before: RolloutObserved, outcome: Outcome, version: str, view: Rollout
 
 
 def outcome_of(run: Run, view: RolloutView) -> Outcome | None:
-    """How a run has ended, None while it goes on."""
+    """How a run has ended, None while it goes on: an abort has not ended it before the traffic is back."""
     if view.current_hash != run.canary_hash:
         return "superseded"
-    if view.aborted:
+    if view.aborted and view.back_on_stable:
         return "aborted"
     return "promoted" if view.stable_hash == run.canary_hash else None

@@ -4,6 +4,7 @@ A failed test is answered 422, like any other misfit, so the caller reads the ob
 not fence: these tests do.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from serinus_controller.domain.rollout import RolloutView
@@ -44,6 +45,23 @@ def retry(view: RolloutView) -> Patch:
         {"op": "test", "path": "/status/abort", "value": True},
         {"op": "replace", "path": "/status/abort", "value": False},
     ]
+
+
+def holds(patch: Patch, document: Mapping[str, Any]) -> bool:
+    """Whether the tests of a patch hold of an object: as on a Kubernetes API server, what is absent equals null."""
+    return all(_at(document, one["path"]) == one["value"] for one in patch if one["op"] == "test")
+
+
+def _at(document: Any, path: str) -> Any:
+    """The value that a JSON pointer leads to, None for none."""
+    for part in path.split("/")[1:]:
+        if isinstance(document, Mapping):
+            document = document.get(part)
+        elif isinstance(document, list) and part.isdecimal() and int(part) < len(document):
+            document = document[int(part)]
+        else:
+            return None
+    return document
 
 
 def nudge(text: str) -> dict[str, Any]:

@@ -58,13 +58,15 @@ def progress(intent: Intent, canary_hash: str, uid: str, view: RolloutView | Non
 
 def _abort(intent: Intent, view: RolloutView, taken: bool) -> Progress:
     if view.aborted:
-        # Argo may show Degraded before the traffic is back on stable.
-        back = view.phase == "Degraded" and not (view.routed and view.canary_weight)
-        return Progress("done") if back else Progress("wait", "aborted, traffic not yet back on stable")
+        if view.back_on_stable:
+            return Progress("done")
+        return Progress("wait", view.trouble if view.invalid else "traffic is not yet back on stable")
     if not view.releasing:
         return Progress("lost", "fully promoted already: Argo drops an abort then")
     # A retry is a person's decision about what the abort was for: it is not undone.
     if taken:
+        if view.invalid:
+            return Progress("lost", "it was taken back before Argo had carried it out")
         return Progress("done")
     if _tried_again(intent, view):
         return Progress("lost", "it was aborted before, and is tried again")
@@ -103,4 +105,4 @@ def _promote(intent: Intent, view: RolloutView) -> Progress:
     if view.at_gate:
         same = intent.gate in ("", view.pauses[0].started)
         return Progress("send") if same else Progress("lost", "the Rollout has come to this step anew")
-    return Progress("wait", "unpausing" if view.unpausing else view.message or view.phase)
+    return Progress("wait", view.trouble or ("unpausing" if view.unpausing else view.phase))

@@ -111,6 +111,7 @@ class RolloutView:
     split: float | None = None
     routers: tuple[str, ...] = ()
     ping_pong: PingPong | None = None
+    updated_replicas: int = 0
 
     @property
     def key(self) -> str:
@@ -132,6 +133,16 @@ class RolloutView:
             if condition.type == "InvalidSpec" or condition.reason in _TROUBLE:
                 return f"{condition.reason}: {condition.message}"[:LONGEST_TROUBLE]
         return ""
+
+    @property
+    def back_on_stable(self) -> bool:
+        """An abort has been carried out: no traffic goes to the canary any more.
+
+        Argo shows Degraded before that, and does not even begin while the spec is invalid. Without traffic routing the
+        canary's pods are its traffic, the unready ones too, which may become ready.
+        """
+        there = self.canary_weight if self.routed else self.updated_replicas
+        return self.aborted and self.phase == "Degraded" and not there
 
     @property
     def releasing(self) -> bool:
@@ -241,6 +252,7 @@ def view(document: Json) -> RolloutView:
         split=percent_of(canary_parts, canary_parts + stable_parts) if canary_parts + stable_parts > 0 else None,
         routers=tuple(sorted(set(map(str, routing)) - {"managedRoutes", "maxTrafficWeight"})),
         ping_pong=_ping_pong(canary, _map(status.get("canary"))),
+        updated_replicas=_int(status.get("updatedReplicas")),
     )
 
 

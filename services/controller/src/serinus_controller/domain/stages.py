@@ -46,6 +46,16 @@ def fits(plan: AnalysisPlan, found: Sequence[Stage]) -> bool:
     return planned == [(stage.weight, stage.first_step, stage.gates) for stage in found]
 
 
+def planned_steps(plan: AnalysisPlan, count: int) -> tuple[Step, ...]:
+    """The steps that a plan was made for, as far as it tells: changes of weight, and pauses without end."""
+    steps = [Step("unknown")] * count
+    for stage in plan.stages:
+        steps[stage.first_step] = Step("setWeight", weight=stage.weight)
+        for gate in stage.gates:
+            steps[gate] = Step("pause")
+    return tuple(steps)
+
+
 def stage_at(found: Sequence[Stage], step: int) -> int:
     """Index of the stage that a step belongs to, -1 before the first."""
     return sum(stage.first_step <= step for stage in found) - 1
@@ -62,7 +72,7 @@ def weight_in_force(
     stage = stage_at(found, view.step)
     wanted = found[stage].weight if stage >= 0 else 0
     between = view.current_step is not None and view.current_step.weight is not None
-    running = view.releasing and not view.aborted and stage >= 0 and not between and view.step < len(view.steps)
+    running = view.releasing and stage >= 0 and not between and view.step < len(view.steps)
     if view.routed:
         actual = (view.canary_weight or 0) if view.weight_hash == view.current_hash else 0
         return wanted, actual, running and actual == wanted

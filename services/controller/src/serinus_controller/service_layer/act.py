@@ -22,7 +22,7 @@ from serinus_controller.domain import patches
 from serinus_controller.domain.decide import topic_of
 from serinus_controller.domain.progress import Intent, progress
 from serinus_controller.domain.rollout import RolloutView
-from serinus_controller.service_layer.ports import DeposedError, Journal, Rollouts
+from serinus_controller.service_layer.ports import DeposedError, Journal, RefusedError, Rollouts
 from serinus_controller.service_layer.sightings import Sightings
 
 logger = logging.getLogger(__name__)
@@ -38,13 +38,17 @@ _PATCHES: dict[str, Callable[[RolloutView], patches.Patch]] = {
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds: first and longest pause between reads, when to nudge (doubling), when to give up."""
+    """Seconds: first and longest pause between reads; when to nudge, and to try again what was refused (both doubling,
+    up to a rarest); when to give up; how long an API server may be away before it is told."""
 
     first: float = 0.01
     longest: float = 0.5
     nudge: float = 1.0
     rarest_nudge: float = 30.0
     give_up: float = 60.0
+    after_refusal: float = 1.0
+    rarest_try: float = 30.0
+    silence: float = 5.0
 
 
 @dataclass
@@ -57,6 +61,8 @@ class Actor:
     monotonic: Callable[[], float]
     patience: Patience = field(default_factory=Patience)
     sightings: Sightings = field(default_factory=Sightings)
+    waits: dict[str, str] = field(default_factory=dict)
+    """By run id, what keeps the act that is under way."""
 
     async def carry_out(
         self, run: Run, intent: Intent, mode: Mode, seen: RolloutView | None = None
@@ -67,29 +73,16 @@ class Actor:
         `seen` is what the intent was decided on; without, it is begun by reading.
         """
         with logs.about(run=run.id, cause=intent.cause), traces.span("act", run=run.id, action=intent.action):
-            attempt = _Attempt(self, run, intent)
-            done = await attempt.finish(seen)
+            attempt = _Attempt(self, run, intent, mode)
+            try:
+                done = await attempt.finish(seen)
+            finally:
+                self.waits.pop(run.id, None)
             state: State = "confirmed" if done else "failed"
             detail = intent.detail if done else f"{intent.action} not done: {attempt.why}"
             logger.info("%s at step %d %s%s", intent.action, intent.step, state, "" if done else f": {attempt.why}")
-            decision = DecisionTaken(
-                run=run,
-                step=intent.step,
-                action=intent.action,
-                cause=intent.cause,
-                actor=intent.actor,
-                asked=intent.asked,
-                reason=intent.reason,
-                detail=detail,
-                mode=mode,
-                state=state,
-                patch=tuple(attempt.sent),
-                before=_shown(attempt.before),
-                after=_shown(attempt.after),
-                decided=self.clock(),
-            )
             # What failed may be decided again by the next verdict; what is done is not told twice.
-            await self._persist(decision, topic_of(intent) if done else "")
+            await self._persist(attempt.told(state, detail), topic_of(intent) if done else "")
             return attempt.after if done else None
 
     async def _persist(self, decision: DecisionTaken, topic: str) -> None:
@@ -109,11 +102,14 @@ class Actor:
 class _Attempt:
     """One intent on its way."""
 
-    def __init__(self, actor: Actor, run: Run, intent: Intent) -> None:
-        self._actor, self._run, self._intent = actor, run, intent
+    def __init__(self, actor: Actor, run: Run, intent: Intent, mode: Mode) -> None:
+        self._actor, self._run, self._intent, self._mode = actor, run, intent, mode
         self._began = actor.monotonic()
         self._touched: float | None = None
         self._nudges = 0
+        self._refusals = 0
+        self._failing_since: float | None = None
+        self._logged = self._said = ""
         self.before: RolloutView | None = None
         self.after: RolloutView | None = None
         self.sent: Sequence[dict[str, Any]] = ()
@@ -127,13 +123,10 @@ class _Attempt:
             try:
                 ended = await self._step(known)
             except RETRYABLE as error:
-                known = None
-                self.why = f"{type(error).__name__}: {error}"
-                logger.warning("%s waits: %s", self._intent.action, self.why)
-                ended = None
-                pause = max(self._actor.patience.longest, getattr(error, "retry_after", 0.0))
-                latest = None
+                known, ended, latest = None, None, None
+                pause = await self._put_off(error)
             else:
+                self._failing_since = None
                 latest = self.after
             heed_cancellation()
             if ended is not None:
@@ -143,7 +136,67 @@ class _Attempt:
                 return False
             known = await self._next(latest, pause)
             if known is None:
-                pause = min(pause * 1.5, self._actor.patience.longest)
+                rarely = 10 if self._nudges > 3 else 1
+                pause = min(pause * 1.5, self._actor.patience.longest * rarely)
+
+    async def _put_off(self, error: Exception) -> float:
+        """After what failed: say so, and give the seconds until it is tried again."""
+        patience, asked = self._actor.patience, float(getattr(error, "retry_after", 0.0))
+        if isinstance(error, RefusedError):
+            self._refusals += 1
+            self._failing_since = None
+            what = "reminder refused" if self._accepted else "refused"
+            self.why = f"{what} by the API server: {error.said or error}"
+            await self._say(self.why)
+            pause = min(patience.after_refusal * 2.0 ** min(self._refusals - 1, 10), patience.rarest_try)
+        else:
+            now = self._actor.monotonic()
+            self._failing_since = now if self._failing_since is None else self._failing_since
+            self.why = f"{type(error).__name__}: {error}"
+            if now - self._failing_since >= patience.silence:
+                await self._say(f"waits for the API server: {self.why}")
+            pause = patience.longest
+        if self.why != self._logged:
+            self._logged = self.why
+            logger.warning("%s waits: %s", self._intent.action, self.why)
+        return max(pause, asked)
+
+    @property
+    def _accepted(self) -> bool:
+        return bool(self.sent) or (self.after is not None and (self.after.aborted or self.after.unpausing))
+
+    async def _say(self, what: str) -> None:
+        """Tell what keeps the act, once for each thing that does. That it is told does not matter to the act."""
+        text = f"{self._intent.action} {what}"
+        self._actor.waits[self._run.id] = text
+        if text == self._said:
+            return
+        try:
+            await self._actor.journal.tell(self.told("waiting", text), topic=topic_of(self._intent))
+        except RETRYABLE as error:
+            logger.info("what keeps the %s is not told: %s", self._intent.action, error)
+        else:
+            self._said = text
+
+    def told(self, state: State, detail: str) -> DecisionTaken:
+        """The event that tells where the act stands."""
+        intent = self._intent
+        return DecisionTaken(
+            run=self._run,
+            step=intent.step,
+            action=intent.action,
+            cause=intent.cause,
+            actor=intent.actor,
+            asked=intent.asked,
+            reason=intent.reason,
+            detail=detail,
+            mode=self._mode,
+            state=state,
+            patch=tuple(self.sent),
+            before=_shown(self.before),
+            after=_shown(self.after),
+            decided=self._actor.clock(),
+        )
 
     async def _next(self, latest: RolloutView | None, pause: float) -> RolloutView | None:
         """What the watch shows after the latest view; None when the pause is over, and it is time to read."""
@@ -176,18 +229,25 @@ class _Attempt:
             return False
         if state.next == "send":
             if self._old():
-                self.why = f"it was decided more than {self._actor.patience.give_up:g} s ago"
+                refused = f"; {self.why}" if self._refusals else ""
+                self.why = f"it was decided more than {self._actor.patience.give_up:g} s ago{refused}"
                 return False
             patch = _PATCHES[intent.action](view)
             patched = await self._actor.rollouts.patch_status(run.namespace, run.name, patch)
             if patched:
                 # What the watch shows next may be older than this, and would look as if it had been undone.
                 self.before, self.sent, self.after = view, patch, patched
+                self._refusals = 0
             else:
                 self.why = "the Rollout changed while it was patched"
             self._touched = self._actor.monotonic()
             return None
         await self._nudge()
+        self._refusals = 0
+        # Up to v1.9.1 Argo overlooks every other act, and is healed by the first reminder: that is no news.
+        if view.invalid or self._nudges > 2:
+            stands = "accepted; Argo has not carried it out yet" if self._accepted else "not sent yet"
+            await self._say(f"{stands}: {state.why}")
         return None
 
     async def _nudge(self) -> None:
@@ -196,11 +256,11 @@ class _Attempt:
         patience = min(self._actor.patience.nudge * 2 ** min(self._nudges, 10), self._actor.patience.rarest_nudge)
         if self._actor.monotonic() - self._touched < patience:
             return
-        self._nudges += 1
-        text = f"{self._intent.action} by Serinus, reminder {self._nudges}"
-        logger.info("Argo has not reacted: reminder %d", self._nudges)
-        await self._actor.rollouts.patch_status(self._run.namespace, self._run.name, patches.nudge(text))
-        self._touched = self._actor.monotonic()
+        number = self._nudges + 1
+        text = f"{self._intent.action} by Serinus, reminder {number}"
+        if await self._actor.rollouts.patch_status(self._run.namespace, self._run.name, patches.nudge(text)):
+            self._nudges, self._touched = number, self._actor.monotonic()
+            logger.info("Argo has not reacted: reminder %d", number)
 
 
 def _shown(view: RolloutView | None) -> dict[str, Any]:

@@ -11,13 +11,13 @@ from serinus_contracts.events import Outcome
 from serinus_contracts.policy import CanaryPolicy
 from serinus_runtime import logs
 
-from serinus_controller.domain.observe import ended, observe, outcome_of
+from serinus_controller.domain.observe import ended, in_force, observe, outcome_of
 from serinus_controller.domain.pods import PodView
 from serinus_controller.domain.policies import choose
 from serinus_controller.domain.resolve import UnfitPolicyError, resolve, warnings
 from serinus_controller.domain.rollout import RolloutView
 from serinus_controller.domain.runs import run_of, version_of
-from serinus_controller.domain.stages import fits, stages
+from serinus_controller.domain.stages import stages
 from serinus_controller.service_layer.ports import Registry
 from serinus_controller.service_layer.sightings import Sightings
 
@@ -186,14 +186,14 @@ class Fleet:
             if outcome:
                 await self._end(live, outcome, view.resource_version, view)
                 live = None
-        if view.releasing and not view.aborted:
+        if view.releasing and (live or not view.aborted):
             return await self._observe(view, live, seen, consistent)
         return None
 
     async def _still(self, live: LiveRun, view: RolloutView) -> bool:
         """Whether it is the same attempt as before, which only the registry knows for sure."""
         # Unless edited, steps lead back only by an abort and a retry; both may have been missed.
-        back = view.step < live.told.step
+        back = view.step < live.told.step and not view.aborted
         if live.view and not back and _turns(live.view) == _turns(view):
             return True
         attempt = await self._registry.attempt(self._cluster, view, another=back)
@@ -210,10 +210,6 @@ class Fleet:
         live = live or await self._begin(view)
         if live is None:
             return None
-        if not fits(live.plan, stages(view.steps)):
-            # Edited steps, which Argo has not taken up yet, or never will because they are invalid.
-            self.runs[view.uid] = replace(live, view=view)
-            return None
         found_pods = self._pods_of(view, live.run)
         basis = version_of(view), *((arm, pod.name, pod.version) for arm, pod in found_pods)
         if live.basis == basis:
@@ -225,6 +221,7 @@ class Fleet:
         images = {arm: pod.images for arm, pod in found_pods}
         version = str(max([version_of(view), *(pod.version for _, pod in found_pods)]))
         before = live.told if live.told.resource_version else None
+        view = in_force(view, live.plan, before)
         found = observe(
             view, live.run, live.plan, pods, version, before, images=images, seen=seen, consistent=consistent
         )

@@ -80,11 +80,19 @@ class People:
         decision = replace(decision, cause=command.id, actor=command.actor, asked=command.verb, reason=command.reason)
         if await self.reactor.carry_out(live, control, decision, command=command.id):
             return
-        other = (await self.reactor.control(live.run)).intent
+        control = await self.reactor.control(live.run)
+        other = control.intent
         if other is None:
             await self._answer(command, live, "refused", f"{decision.action} was decided already")
-        elif other.cause != command.id:
-            await self._answer(command, live, "refused", f"{other.action} by {other.actor} is under way")
+        elif other.cause == command.id:
+            return
+        else:
+            waits = self.reactor.actor.waits.get(live.run.id, "")
+            stands = f"{other.action} by {other.actor} is under way" + (f": {waits}" if waits else "")
+            if other.action == decision.action:
+                await self.reactor.tell_waiting(live, control, replace(decision, detail=stands))
+            else:
+                await self._answer(command, live, "refused", stands)
 
     async def _remember(self, command: CommandIssued, live: LiveRun, now: Millis) -> None:
         """Approve, hold, resume: keep it, and decide anew on the verdict that is there."""
@@ -191,6 +199,8 @@ def _refusal(command: CommandIssued, live: LiveRun, now: Millis) -> str:
         return "it has expired"
     if command.verb in ("approve", "advance") and command.step != live.view.step:
         return f"it is for step {command.step}, the run is at {live.view.step}"
+    if live.view.aborted and command.verb in ("approve", "advance", "override"):
+        return "the run is being aborted"
     ice = frozen(live.plan.freeze, now)
     if ice and command.verb in ("advance", "retry") and not command.reason:
         return f"{ice}; to go on all the same, say why"

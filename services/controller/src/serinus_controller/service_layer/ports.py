@@ -16,11 +16,18 @@ from serinus_controller.domain.runs import Attempt
 
 
 class ClusterError(TransientError):
-    """The API server did not do what was asked; `status` is its HTTP code, 0 if it did not answer."""
+    """The API server did not do what was asked; `status` is its HTTP code, 0 if it did not answer.
 
-    def __init__(self, message: str, status: int = 0, retry_after: float = 0.0) -> None:
+    `said` is its own message, where it gave one.
+    """
+
+    def __init__(self, message: str, status: int = 0, retry_after: float = 0.0, said: str = "") -> None:
         super().__init__(message)
-        self.status, self.retry_after = status, retry_after
+        self.status, self.retry_after, self.said = status, retry_after, said
+
+
+class RefusedError(ClusterError):
+    """The API server, or an admission policy in it, refuses what was asked, though it fits the Rollout as it stands."""
 
 
 class DeposedError(TransientError):
@@ -36,7 +43,7 @@ class Rollouts(Protocol):
 
     async def patch_status(self, namespace: str, name: str, patch: Patch | dict[str, Any]) -> RolloutView | None:
         """JSON patch (a list) or merge patch (a dict) of the status; what it has made of the Rollout, None if a test
-        in it failed or the Rollout is gone. Raises ClusterError."""
+        in it failed or the Rollout is gone. Raises RefusedError, or ClusterError for what is no answer to it."""
         ...
 
 

@@ -13,7 +13,7 @@ from serinus_contracts.base import Millis
 from serinus_contracts.events import State
 from serinus_runtime import logs
 
-from serinus_controller.domain.decide import Decision, Memory, Situation, decide, no_verdict, topic_of
+from serinus_controller.domain.decide import Decision, Memory, Situation, decide, may, no_verdict, topic_of
 from serinus_controller.domain.progress import Intent
 from serinus_controller.domain.runs import version_of
 from serinus_controller.service_layer.act import Actor
@@ -64,6 +64,7 @@ class Reactor:
     _acts: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _done: dict[str, tuple[str, int]] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _aborting: set[str] = field(default_factory=set)
     _deciding: asyncio.Lock = field(default_factory=asyncio.Lock)
     _stopped: bool = False
 
@@ -109,6 +110,21 @@ class Reactor:
                 held = max(0.0, (now - said.since) / 1000)
                 holds[live.run.namespace] = max(held, holds.get(live.run.namespace, 0.0))
         self._show(len(judged), silent, holds)
+        await self._see_aborts_through()
+
+    async def _see_aborts_through(self) -> None:
+        """An abort that nobody here carries out, such as a person's, is seen to its end: Argo up to v1.9.1 loses some.
+
+        One that still stands at the second look is no longer on its way.
+        """
+        standing = [live for live in self.fleet.runs.values() if live.view and live.view.aborted]
+        for live in standing:
+            if live.run.id in self._aborting and live.run.id not in self._acts and may(live.plan.mode, "abort"):
+                assert live.view is not None
+                text = "aborted by somebody else; Argo was reminded of it"
+                decision = Decision("abort", live.view.step, "abort stands", text, acts=True, actor="somebody else")
+                await self.carry_out(live, await self.control(live.run), decision)
+        self._aborting = {live.run.id for live in standing}
 
     def _show(self, live: int, silent: int, holds: Mapping[str, float]) -> None:
         self.telemetry.live.set(live)
@@ -256,6 +272,10 @@ class Reactor:
         self._controls[live.run.id] = replace(self._controls.get(live.run.id, control), topic=topic_of(decision))
         self.telemetry.decisions.labels(decision.action, state).inc()
         logger.info("decision: %s at step %d: %s", decision.action, decision.step, event.sentence)
+
+    async def tell_waiting(self, live: LiveRun, control: Control, decision: Decision) -> None:
+        """Tell who asks for what is being done already where that stands."""
+        await self.journal.tell(told(live, decision, "waiting", decision.detail, self.clock()), topic=control.topic)
 
     async def keep(self, run: Run, change: Callable[[Memory], Memory]) -> Control:
         """Remember what people asked for."""
