@@ -44,7 +44,9 @@ def panel(card: Card, now: Millis, *, wide: bool = False) -> RenderableType:
         lines += [Text(line) for line in found(verdict.metrics, card.findings)]
     lines.append(Text.assemble(("next  ", "dim"), next_step(card, now)))
     if verdict:
-        lines.append(Text.assemble(("seen  ", "dim"), f"{verdict.look:,} looks, {verdict.exposed:,} requests exposed"))
+        lines.append(
+            Text.assemble(("seen  ", "dim"), f"{verdict.look:,} looks, {verdict.requests_until(observed.ended or now)}")
+        )
     about = f"{observed.run.canary_hash} against {observed.run.stable_hash}, attempt {observed.run.attempt}"
     if card.plan:
         about += f" · policy {card.plan.policy} ({card.plan.mode})"

@@ -78,7 +78,7 @@ async def test_a_run_says_what_it_saw_how_sure_it_is_and_what_happens_next(start
     for words in (
         "abort : errors 0.61 % against 0.20 % on stable",
         "Next: abort",
-        "4,500 in judged windows",
+        "4,500 evaluated, number served unknown",
         "0.611 % 66 of 10,810",
         "0.201 % 41 of 20,400",
         "+0.41 pp",

@@ -28,7 +28,8 @@ def facts(report: Report, now: Millis) -> Iterator[tuple[str, str]]:
         "Began",
         f"{day(report.began)} UTC, {'took' if report.ended else 'for'} {span((report.ended or now) - report.began)}",
     )
-    yield "Exposed", f"{report.exposed:,} requests in {report.looks:,} looks"
+    told = report.verdict.requests_until(report.ended or now) if report.verdict else "none evaluated"
+    yield "Requests", f"{told}, in {report.looks:,} looks"
 
 
 def rules(report: Report) -> Iterator[tuple[str, str]]:

@@ -317,6 +317,10 @@ class VerdictReached(Event):
     stage_started: Millis = Field(description="when the stage's weight was in force")
     weight: Percent = Field(description="of the canary, percent, as the steps ask for it")
     exposed: int = Field(description="requests that the canary has served in judged windows")
+    served_requests: int | None = Field(
+        None, description="estimate of all that the canary has served up to `end`; absent while none were counted"
+    )
+    request_rate: float | None = Field(None, description="requests a second of both arms, that the estimate rests on")
     log_abort: float = Field(description="combined ln M; abort from ln(1 / false_abort) on")
     metrics: tuple[MetricVerdict, ...]
     blame: tuple[str, ...] = Field((), description="metrics and limits that an abort rests on, largest first")
@@ -328,6 +332,21 @@ class VerdictReached(Event):
     score: float | None = Field(None, description="of a judge that scores, such as scorecard or kayenta")
     plan: str = Field(description="digest of the AnalysisPlan")
     judge: str = Field(description="name of the rule")
+
+    def served_until(self, at: Millis) -> int | None:
+        """About how many requests the canary has served by then, at the weight of this verdict since its end."""
+        if self.served_requests is None or self.request_rate is None:
+            return None
+        since = max(0, at - self.end) / 1000
+        return self.served_requests + round(self.request_rate * self.weight / 100 * since)
+
+    def requests_until(self, at: Millis) -> str:
+        """Such as: 392 requests evaluated of about 17,600 served."""
+        served = self.served_until(at)
+        if served is None:
+            return f"{self.exposed:,} requests evaluated, number served unknown"
+        about = round(served, 3 - len(str(served)))
+        return f"{self.exposed:,} requests evaluated of about {max(about, self.exposed):,} served"
 
     def event_id(self) -> str:
         return f"{self.run.id}:{self.end}"

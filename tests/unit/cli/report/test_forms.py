@@ -38,7 +38,7 @@ Why       abort: errors 1.20 % against 0.20 % on stable (88 of 7,334; 47 of
 Revision  new against old, attempt 1, cluster test
 Policy    shop (enforce), judge sequential
 Began     2027-01-15 12:00:00 UTC, took 1 m 16 s
-Exposed   7,334 requests in 4 looks
+Requests  7,334 requests evaluated, number served unknown, in 4 looks
 
 Stages
 12:00:01  5 %   40 s

@@ -192,5 +192,5 @@ def test_the_audit_trail_has_the_verb_that_was_asked_and_its_effect_apart(
 
 
 def test_pods_that_can_only_come_near_to_a_weight_are_shown_and_are_no_mismatch() -> None:
-    shown = page.exposure(Card(observed(set_weight=0.5, actual_weight=20), plan()))
+    shown = page.exposure(Card(observed(set_weight=0.5, actual_weight=20), plan()), NOW)
     assert (shown.set_weight, shown.actual_weight, shown.expected, shown.mismatch) == (0.5, 20, "20 %", False)

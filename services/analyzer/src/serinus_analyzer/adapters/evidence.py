@@ -13,7 +13,7 @@ from serinus_runtime.redis import KEPT_SECONDS, Client
 from serinus_analyzer.service_layer.ports import Fold, Standing
 
 SOURCE = "/serinus/analyzer"
-_FIELDS = ("through", "looks", "gaps", "verdict", "reason", "since", "plan", "evidence", "beside")
+_FIELDS = ("through", "looks", "gaps", "verdict", "reason", "since", "plan", "evidence", "beside", "served")
 
 
 class RedisEvidence:
@@ -54,7 +54,7 @@ class RedisEvidence:
 def _standing(values: Sequence[bytes | None]) -> Standing:
     if values[0] is None:
         return Standing()
-    through, looks, gaps, verdict, reason, since, plan, evidence, beside = (value or b"" for value in values)
+    through, looks, gaps, verdict, reason, since, plan, evidence, beside, served = (value or b"" for value in values)
     return Standing(
         through=int(through),
         looks=int(looks or 0),
@@ -65,4 +65,5 @@ def _standing(values: Sequence[bytes | None]) -> Standing:
         plan=plan.decode(),
         evidence=evidence,
         beside=beside,
+        served=served,
     )

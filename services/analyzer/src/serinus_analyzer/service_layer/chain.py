@@ -10,6 +10,8 @@ from serinus_analyzer.domain import beside
 from serinus_analyzer.domain.assessment import Assessment
 from serinus_analyzer.domain.judges import JUDGES, Evidence, Judge
 from serinus_analyzer.domain.memory import Memory
+from serinus_analyzer.domain.served import Served
+from serinus_analyzer.domain.served import after as after_snapshot
 from serinus_analyzer.service_layer.ports import Standing
 
 DESCRIBED_EVERY = 10
@@ -82,6 +84,7 @@ def _memory(step: Step) -> Memory:
 def _told(step: Step, evidence: Evidence, memory: Memory, assessment: Assessment) -> tuple[Standing, VerdictReached]:
     before, snapshot = step.standing, step.snapshot
     changed = (assessment.verdict, assessment.reason) != (before.verdict, before.reason)
+    served = after_snapshot(Served.unpack(before.served), step.plan, snapshot)
     after = Standing(
         through=snapshot.end,
         looks=before.looks + 1,
@@ -92,8 +95,10 @@ def _told(step: Step, evidence: Evidence, memory: Memory, assessment: Assessment
         plan=snapshot.plan,
         evidence=evidence.pack(),
         beside=memory.pack(),
+        served=served.pack(),
     )
-    return after, _verdict(step.plan, snapshot, assessment, after, changed)
+    said = _verdict(step.plan, snapshot, assessment, after, changed)
+    return after, said.model_copy(update={"served_requests": served.total, "request_rate": served.per_second})
 
 
 def bridged(standing: Standing, look: Look) -> Standing:

@@ -27,6 +27,7 @@ class Standing:
     plan: str = ""
     evidence: bytes = b""
     beside: bytes = b""
+    served: bytes = b""
 
 
 @dataclass(frozen=True)

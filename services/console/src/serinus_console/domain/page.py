@@ -100,20 +100,20 @@ class Exposure(NamedTuple):
 
     set_weight: float
     actual_weight: float
-    requests: int
+    requests: str
     share: str | None
     expected: str
     mismatch: bool
 
 
-def exposure(card: Card) -> Exposure:
+def exposure(card: Card, now: Millis) -> Exposure:
     seen, said = card.observed, card.verdict
     traffic = said.traffic if said and card.current else None
     total = traffic.canary + traffic.stable if traffic else 0
     return Exposure(
         seen.set_weight,
         seen.actual_weight,
-        said.exposed if said else 0,
+        said.requests_until(seen.ended or now).replace(" requests", "", 1) if said else "none evaluated yet",
         percent(traffic.canary / total) if traffic and total else None,
         percent(traffic.expected) if traffic else weight_text(seen.actual_weight),
         bool(said and said.reason == "traffic_mismatch"),

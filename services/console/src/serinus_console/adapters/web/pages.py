@@ -84,7 +84,7 @@ async def show_run(request: Request, site: Here, story: Of) -> Response:
         later=latest.card.id if latest is not story else None,
         offers=page.offers(card, now),
         refusal=refusal,
-        exposure=page.exposure(card),
+        exposure=page.exposure(card, now),
         healthy=healthy,
         notes=notes,
         rows=rows,
