@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from serinus.adapters.streams import VALID_MS
-from serinus_contracts import CommandIssued, Keys, from_entry, seal, to_entry
+from serinus_contracts import CommandIssued, DecisionTaken, Keys, from_entry, seal, to_entry
 from serinus_controller.adapters.journal import RedisJournal
 from serinus_controller.adapters.registry import RedisRegistry
 from serinus_runtime.redis import Client
@@ -155,3 +155,27 @@ async def test_a_command_expires_by_redis_clock_whatever_the_senders_says(
     ((_, fields),) = entries
     left = from_entry(CommandIssued, fields).data.expires - await RedisClock(client, keys)()
     assert 0 < left <= VALID_MS
+
+
+@pytest.mark.parametrize(("ends", "code"), [(True, 0), (False, 4)])
+async def test_who_asks_for_an_abort_that_is_under_way_is_told_what_keeps_it_and_then_its_end(
+    told: None, client: Client, keys: Keys, redis_url: str, ends: bool, code: int
+) -> None:
+    journal = RedisJournal(client, keys, clock=lambda: 5, most_entries=100)
+    arguments = ["abort", "checkout", "--timeout", "10" if ends else "1", "--redis-url", redis_url]
+    shown = asyncio.create_task(asyncio.to_thread(serinus, *arguments, "--redis-tag", keys.tag))
+    entries: Any = []
+    async with asyncio.timeout(60):
+        while not entries:
+            entries = await client.xrange(keys.stream("commands"))
+            await asyncio.sleep(0.02)
+    asked = from_entry(CommandIssued, entries[0][1]).data
+    kept = "abort by serinus is under way: abort accepted; Argo has not carried it out yet: InvalidSpec: no Service"
+    fields: dict[str, Any] = {"run": RUN, "step": 1, "action": "abort", "mode": "enforce", "decided": 5}
+    await journal.tell(DecisionTaken(cause=asked.id, detail=kept, state="waiting", **fields), topic="")
+    if ends:
+        await journal.tell(DecisionTaken(cause="v", detail="errors doubled", state="confirmed", **fields), topic="")
+    done = await shown
+    assert f"shop/checkout: waiting: {kept}" in done.stdout
+    assert ("errors doubled" in done.stdout, done.returncode) == (ends, code), done.stderr
+    assert ("not done within 1 s, and goes on" in done.stderr) is not ends
