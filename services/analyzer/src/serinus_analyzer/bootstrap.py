@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from serinus_contracts.streams import ANALYZER_GROUP
+from serinus_runtime.complaints import Complaints
 from serinus_runtime.loops import forever, sleep_until
 from serinus_runtime.redis import make_broker, unreachable
 from serinus_runtime.service import Service
@@ -46,7 +47,7 @@ async def analyze(service: Service, settings: Settings) -> None:
         batch=BATCH,
         telemetry=StreamTelemetry(service.registry),
     )
-    folder = Folder(reader, evidence, Telemetry(service.registry))
+    folder = Folder(reader, evidence, Telemetry(service.registry), Complaints(service.registry, "run"))
     try:
         async with asyncio.TaskGroup() as tasks:
             for name, step in (("tend snapshots", reader.tend), ("retry", retry)):

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from serinus_contracts.streams import ANALYZER_GROUP
+from serinus_runtime.complaints import Complaints
 from serinus_runtime.loops import forever
 from serinus_runtime.redis import make_broker, unreachable
 from serinus_runtime.service import Service
@@ -42,7 +43,7 @@ async def collect(service: Service, settings: CollectorSettings) -> None:
         taker = LookTaker(
             registry, providers, slots, Telemetry(service.registry), allowance_ms, timeout + GRACE_SECONDS
         )
-        dispatcher = Dispatcher(registry, taker, settings.concurrency)
+        dispatcher = Dispatcher(registry, taker, settings.concurrency, Complaints(service.registry, "run"))
         snapshots = settings.keys.stream("snapshots")
 
         async def keep_group() -> float:

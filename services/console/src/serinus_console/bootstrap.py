@@ -5,6 +5,7 @@ import time
 from contextlib import AsyncExitStack
 
 from prometheus_client import Gauge
+from serinus_runtime.complaints import Complaints
 from serinus_runtime.errors import PermanentError
 from serinus_runtime.loops import forever
 from serinus_runtime.redis import make_broker, unreachable
@@ -60,7 +61,7 @@ async def console(service: Service, settings: ConsoleSettings) -> None:
         Gauge("serinus_console_feeds", "open event streams", registry=service.registry).set_function(
             lambda: len(runs.feeds)
         )
-        follower = Follower(client, settings.keys, runs, service.clock)
+        follower = Follower(client, settings.keys, runs, service.clock, Complaints(service.registry, "entry", "run"))
         async with asyncio.TaskGroup() as tasks:
             reading = [
                 tasks.create_task(forever(name, step, health=service.health, stopping=service.stopping))

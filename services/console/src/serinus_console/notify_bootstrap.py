@@ -7,6 +7,7 @@ from functools import partial
 from redis.exceptions import ResponseError
 from serinus_contracts import DecisionTaken, Event, RolloutObserved, UnreadableEntryError, VerdictReached, from_entry
 from serinus_contracts.streams import NOTIFIER_GROUP
+from serinus_runtime.complaints import Complaints
 from serinus_runtime.documents import DocumentError
 from serinus_runtime.errors import PermanentError
 from serinus_runtime.loops import forever
@@ -35,14 +36,15 @@ async def notify(service: Service, settings: NotifierSettings) -> None:
     client = await broker.connect()
     service.health.require("redis", lambda: unreachable(client))
     lease_ms = round(2000 * settings.send_timeout)
-    outbox = RedisOutbox(client, settings.keys, group=NOTIFIER_GROUP, lease_ms=lease_ms)
+    complaints = Complaints(service.registry, "entry", "notification")
+    outbox = RedisOutbox(client, settings.keys, group=NOTIFIER_GROUP, lease_ms=lease_ms, complaints=complaints)
     channels = Channels(config.channels, settings.send_timeout)
-    notifier = Notifier(outbox, config, channels.send, Telemetry(service.registry), settings.send_at_once)
+    notifier = Notifier(outbox, config, channels.send, Telemetry(service.registry), settings.send_at_once, complaints)
     telemetry = StreamTelemetry(service.registry)
     readers = []
     for kind in KINDS:
         stream = settings.keys.stream(kind.STREAM)
-        inbox = Inbox(outbox, config, kind)
+        inbox = Inbox(outbox, config, kind, complaints)
         inbox.reader = GroupReader(
             broker,
             client,
@@ -79,8 +81,8 @@ async def tend(client: Client, reader: GroupReader) -> float:
 class Inbox:
     """Writes down what the entries of one stream give to tell."""
 
-    def __init__(self, outbox: RedisOutbox, config: Notifications, kind: type[Event]) -> None:
-        self._outbox, self._config, self._kind = outbox, config, kind
+    def __init__(self, outbox: RedisOutbox, config: Notifications, kind: type[Event], complaints: Complaints) -> None:
+        self._outbox, self._config, self._kind, self._complaints = outbox, config, kind, complaints
         self.reader: GroupReader
 
     async def take(self, entries: Sequence[Entry]) -> None:
@@ -91,11 +93,13 @@ class Inbox:
             except UnreadableEntryError as error:
                 await self.reader.bury(entry, str(error))
                 continue
-            told = round(envelope.time.timestamp() * 1000)
-            found = [due for cause in causes(envelope.data, told) for due in dues(self._config.rules, cause)]
-            over = [f"{id_}|{channel}" for id_ in ended(envelope.data) for channel in self._config.channels]
-            if found or over:
-                await self._outbox.put(self.reader.stream, entry.id, found, over)
-            else:
-                quiet.append(entry.id)
+            # One that is left out stays unacknowledged: it is tried again, and in the end a dead letter.
+            with self._complaints.about("entry", f"{self._kind.STREAM} {entry.id.decode()}"):
+                told = round(envelope.time.timestamp() * 1000)
+                found = [due for cause in causes(envelope.data, told) for due in dues(self._config.rules, cause)]
+                over = [f"{id_}|{channel}" for id_ in ended(envelope.data) for channel in self._config.channels]
+                if found or over:
+                    await self._outbox.put(self.reader.stream, entry.id, found, over)
+                else:
+                    quiet.append(entry.id)
         await self.reader.ack(*quiet)

@@ -12,6 +12,7 @@ from serinus_contracts.crd import PLURAL
 from serinus_contracts.envelope import CloudEvent, E
 from serinus_contracts.streams import controller_group
 from serinus_runtime import traces
+from serinus_runtime.complaints import Complaints
 from serinus_runtime.errors import RETRYABLE, PermanentError
 from serinus_runtime.loops import forever
 from serinus_runtime.redis import make_broker, unreachable
@@ -25,6 +26,7 @@ from serinus_controller.adapters.events import KubernetesEvents
 from serinus_controller.adapters.journal import RedisJournal
 from serinus_controller.adapters.kubernetes import PODS, ROLLOUTS, Api, KubernetesRollouts, connect
 from serinus_controller.adapters.mirror import Mirror, Resource
+from serinus_controller.adapters.policies import PolicyError
 from serinus_controller.adapters.policy_sources import EVERY, RESOURCES, PolicyFolder, PolicySink
 from serinus_controller.adapters.registry import RedisRegistry
 from serinus_controller.adapters.standing import Standing
@@ -46,16 +48,18 @@ logger = logging.getLogger(__name__)
 # What a leader has read and not handled is taken over by the next one soon, not after the usual wait.
 RECLAIM_AFTER_MS = 3_000
 SILENCE_EVERY = 5.0
+# Of objects about which it may complain.
+KINDS = ("rollout", "pod", "run", "command", VerdictReached.TYPE)
 
 
 async def control(service: Service, settings: ControllerSettings) -> None:
     """Stand for election and lead when elected, until the service stops."""
     book = PolicyBook(PolicyTelemetry(service.registry))
     folder = PolicyFolder(settings.policies, book)
-    problems = folder.read()
-    if problems:
-        # Later a bad file keeps its last good version; at the start there is none, and a person is looking.
-        raise PermanentError("\n".join(problems))
+    try:
+        folder.read()
+    except PolicyError as error:
+        raise PermanentError(str(error)) from error
     try:
         client = await connect(settings.kubeconfig, settings.context)
     except ValueError as error:
@@ -72,6 +76,7 @@ class Leader:
         self._service, self._settings, self._api, self._book = service, settings, api, book
         self._broker = make_broker(settings)
         self._telemetry = Telemetry(service.registry)
+        self._complaints = Complaints(service.registry, *KINDS)
         self._term: asyncio.Task[None] | None = None
         self._election = Election(
             # One answer that does not come is not to cost the lease: there is time left to ask again.
@@ -101,7 +106,9 @@ class Leader:
         service.health.require("kubernetes", self._standing.unready)
         most = settings.stream_maxlen
         kept = settings.history_kept
-        self._registry = RedisRegistry(client, settings.keys, clock=service.clock, most_entries=most, kept=kept)
+        self._registry = RedisRegistry(
+            client, settings.keys, clock=service.clock, most_entries=most, kept=kept, complaints=self._complaints
+        )
         self._journal = RedisJournal(
             client, settings.keys, clock=service.clock, most_entries=most, cluster=settings.cluster, kept=kept
         )
@@ -161,10 +168,10 @@ class Leader:
     async def _lead(self) -> None:
         """One term: take up what is under way, then keep everything going until cancelled or something fails."""
         settings, service = self._settings, self._service
-        fleet = Fleet(self._registry, settings.cluster, self._book.current, settings.namespaces)
+        fleet = Fleet(self._registry, settings.cluster, self._book.current, settings.namespaces, self._complaints)
         journal = AnnouncedJournal(self._journal, KubernetesEvents(self._api))
         actor = Actor(KubernetesRollouts(self._api), journal, service.clock, time.monotonic, sightings=fleet.sightings)
-        self._reactor = Reactor(fleet, journal, actor, self._telemetry, service.clock)
+        self._reactor = Reactor(fleet, journal, actor, self._telemetry, service.clock, self._complaints)
 
         def keep(name: str, step: Callable[[], Awaitable[float]]) -> Coroutine[None, None, None]:
             return forever(name, step, health=service.health, stopping=service.stopping)
@@ -210,9 +217,11 @@ class Leader:
 
             sink = PolicySink(self._api, self._book, namespace, self._service.clock)
             policies[f"policies {namespace}".strip()] = watcher(Resource(RESOURCES, PLURAL), sink, optional=True)
-            pods[f"pods {namespace}".strip()] = watcher(Resource(PODS, "pods", HASH_LABEL), PodSink(fleet, namespace))
+            pods[f"pods {namespace}".strip()] = watcher(
+                Resource(PODS, "pods", HASH_LABEL), PodSink(fleet, namespace, self._complaints)
+            )
             rollouts[f"rollouts {namespace}".strip()] = watcher(
-                Resource(ROLLOUTS, "rollouts"), RolloutSink(fleet, namespace)
+                Resource(ROLLOUTS, "rollouts"), RolloutSink(fleet, namespace, self._complaints)
             )
         return policies, pods, rollouts
 
@@ -233,19 +242,28 @@ class Leader:
                 await self._reactor.on_verdict(verdict.data, now)
 
         found = await _readable(self._verdicts, VerdictReached, entries)
-        failed = await each(foremost(found.values()), react)
+        failed = await each(foremost(found.values()), react, self._complaints)
         await self._verdicts.ack(*(id_ for id_, verdict in found.items() if verdict.data.run.id not in failed))
 
     async def _on_commands(self, entries: Sequence[Entry]) -> None:
         now = await self._registry.now()
 
-        async def follow(command: CloudEvent[CommandIssued]) -> None:
-            with traces.span("command", command.traceparent, run=command.data.run.id):
-                await People(self._reactor).on_command(command.data, now)
-
-        found = await _readable(self._commands, CommandIssued, entries)
-        failed = await each(found.values(), follow)
-        await self._commands.ack(*(id_ for id_, command in found.items() if command.data.run.id not in failed))
+        people = People(self._reactor)
+        for entry in entries:
+            found = await _readable(self._commands, CommandIssued, [entry])
+            for command in found.values():
+                run = command.data.run.id
+                with (
+                    self._complaints.about("command", f"{command.data.id} of {run}") as outcome,
+                    traces.span("command", command.traceparent, run=run),
+                ):
+                    await people.on_command(command.data, now)
+                if outcome.problem:
+                    # Who gave it waits for an answer; what it has begun already, another try could do twice.
+                    with self._complaints.about("command", f"{command.data.id} of {run}, its answer"):
+                        await people.failed(command.data, outcome.problem)
+                    await self._commands.bury(entry, outcome.problem)
+            await self._commands.ack(*found)
 
 
 async def _readable(reader: GroupReader, kind: type[E], entries: Sequence[Entry]) -> dict[bytes, CloudEvent[E]]:

@@ -3,7 +3,9 @@ from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
-from serinus_controller.adapters.policies import PolicyError
+from serinus_contracts import CanaryPolicy
+from serinus_controller.adapters import policy_sources
+from serinus_controller.adapters.policies import PolicyError, load_file
 from serinus_controller.adapters.policy_sources import PolicyFolder, read_resource
 from serinus_controller.service_layer.policy_book import PolicyBook, Telemetry
 
@@ -53,6 +55,24 @@ def test_a_file_that_turns_bad_keeps_its_last_good_version_and_says_so(book: Pol
     assert book.telemetry.invalid._value.get() == 0
 
 
+def test_a_file_that_fails_for_no_foreseen_reason_costs_no_other_its_policies(
+    book: PolicyBook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = load_file
+
+    def load(file: Path) -> list[CanaryPolicy]:
+        if file.name == "a.yaml":
+            raise RuntimeError("a bug")
+        return read(file)
+
+    monkeypatch.setattr(policy_sources, "load_file", load)
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.yaml").write_text(named(name))
+    (told,) = PolicyFolder(tmp_path, book).read()
+    assert told.endswith("a.yaml: cannot be read: RuntimeError: a bug")
+    assert (names(book), book.telemetry.invalid._value.get()) == (["b"], 1)
+
+
 def test_every_problem_of_every_file_is_told_at_once(book: PolicyBook, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(GOOD.replace("metrics:", "metrcs:"))
     (tmp_path / "b.yml").write_text(GOOD.replace("match:", "mach:"))
@@ -69,8 +89,8 @@ def test_a_name_may_be_used_once_in_a_folder(book: PolicyBook, tmp_path: Path) -
 
 
 def test_a_folder_that_is_not_there_says_which_setting_names_it(book: PolicyBook, tmp_path: Path) -> None:
-    (told,) = PolicyFolder(tmp_path / "nowhere", book).read()
-    assert told.endswith("no such folder: SERINUS_POLICIES names it")
+    with pytest.raises(PolicyError, match="no such folder: SERINUS_POLICIES names it"):
+        PolicyFolder(tmp_path / "nowhere", book).read()
 
 
 def resource(**spec: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@ from redis.exceptions import ConnectionError as RedisAwayError
 from serinus_contracts import VerdictReached, seal
 from serinus_contracts.envelope import CloudEvent
 from serinus_controller.service_layer.batches import each, foremost
+from serinus_runtime.complaints import Complaints
 
 from tests.support import RUN, verdict
 
@@ -31,7 +32,9 @@ async def test_what_goes_wrong_about_one_run_holds_up_no_other_and_leaves_its_la
             raise RuntimeError("a bug")
         handled.append(event)
 
-    failed = await each([said("a", 1_400_000), said("b", 1_400_000), said("a", 1_500_000, "hold")], handle)
+    failed = await each(
+        [said("a", 1_400_000), said("b", 1_400_000), said("a", 1_500_000, "hold")], handle, Complaints()
+    )
     assert (failed, told(handled)) == ({said("a", 1_400_000).data.run.id}, [("b", 1_400_000, "proceed")])
 
 
@@ -40,4 +43,4 @@ async def test_what_may_be_retried_is_left_to_who_hands_the_batch_over_again() -
         raise RedisAwayError("away")
 
     with pytest.raises(RedisAwayError):
-        await each([said("a", 1_400_000)], handle)
+        await each([said("a", 1_400_000)], handle, Complaints())

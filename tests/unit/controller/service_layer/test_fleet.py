@@ -3,15 +3,20 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from redis.exceptions import ConnectionError as RedisAwayError
+from serinus_contracts import CanaryPolicy
 from serinus_contracts.policy import Match
 from serinus_controller.domain.pods import PodView
 from serinus_controller.domain.rollout import RolloutView
+from serinus_controller.domain.runs import Attempt
 from serinus_controller.service_layer.fleet import Fleet
 
 from tests.unit.controller.rollouts import ABORTED, INVALID, STEPS, at, document
@@ -310,3 +315,80 @@ def test_whatever_is_listed_first_a_restart_tells_nothing_new_of_a_world_that_ha
         assert {run.told.stage_started for run in restarted.runs.values()} == {one.stage_started for one in told}
 
     asyncio.run(check())
+
+
+CASE = Path(__file__).parents[3] / "cases" / "01-rollout-without-set-weight.yaml"
+NOTHING: list[dict[str, object]] = [
+    {"canary": {"steps": [{"pause": {}}]}},
+    {"canary": {"steps": [{"setHeaderRoute": {"name": "inner"}}, {"pause": {"duration": "1m"}}]}},
+    {"canary": {}},
+    {"blueGreen": {"activeService": "quilt"}},
+]
+
+
+@pytest.mark.parametrize("strategy", NOTHING)
+async def test_a_rollout_without_a_weight_is_passed_over_with_a_word_and_its_neighbour_is_judged(
+    strategy: dict[str, object], caplog: pytest.LogCaptureFixture
+) -> None:
+    quilt, loom, policy = yaml.safe_load_all(CASE.read_text())
+    assert quilt["spec"]["strategy"] == NOTHING[0]
+    mill = [CanaryPolicy.model_validate(policy)]
+    fleet = Fleet(FakeRegistry(), "test", lambda: mill)
+    fleet.pods_are([], namespace="")
+    where = {name: {"metadata": {"name": name, "namespace": "mill", "uid": name}} for name in ("quilt", "loom")}
+    seen = [at(**where["quilt"], spec={"strategy": strategy}), at(**where["loom"], spec=loom["spec"])]
+    for _ in range(2):
+        await fleet.see_all(seen, asked=1, namespace="")
+    assert list(fleet.runs) == ["loom"]
+    assert [line for line in caplog.messages if "nothing to judge" in line] == [
+        "Rollout mill/quilt has nothing to judge: no step of its canary strategy sets a weight; "
+        "add steps such as `setWeight: 10` and `pause: {}`"
+    ]
+
+
+class Failing(FakeRegistry):
+    """Fails about one Rollout, as a fault of ours would."""
+
+    async def attempt(self, cluster: str, seen: RolloutView, *, another: bool = False) -> Attempt:
+        if seen.uid == "bad" and seen.resource_version != "100":
+            raise RuntimeError("a bug")
+        return await super().attempt(cluster, seen, another=another)
+
+
+async def test_a_rollout_that_cannot_be_observed_is_held_and_complained_of_once_while_others_go_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    registry = Failing()
+    fleet = Fleet(registry, "test", lambda: [POLICY])
+    fleet.pods_are([], namespace="")
+    bad = {"uid": "bad", "name": "bad"}
+    await fleet.see(at(metadata=bad))
+    worse = at(metadata={**bad, "resourceVersion": "101"}, status={"currentStepIndex": 0, "currentStepHash": "s2"})
+    for _ in range(2):
+        await fleet.see_all([worse, later(100)], asked=1, namespace="")
+    assert set(fleet.runs) == {"bad", "u-1"}
+    run = fleet.runs["bad"].run
+    assert fleet.unobserved(run) == "its Rollout cannot be observed: RuntimeError: a bug"
+    assert fleet.unobserved(fleet.runs["u-1"].run) == ""
+    assert len([line for line in caplog.messages if line.startswith("rollout shop/bad is left out")]) == 1
+    assert registry.retired == []
+
+
+async def test_a_run_whose_rollout_is_there_and_unreadable_is_not_ended() -> None:
+    world = World()
+    await world.fleet.see(later(100))
+    await world.fleet.see_all([], asked=1, namespace="", unread={"u-1"})
+    assert list(world.fleet.runs) == ["u-1"]
+    await world.fleet.see_all([], asked=1, namespace="")
+    assert world.runs()[-1] == (1, "deleted")
+
+
+async def test_a_redis_that_is_away_is_about_all_and_raised() -> None:
+    class Away(FakeRegistry):
+        async def attempt(self, cluster: str, seen: RolloutView, *, another: bool = False) -> Attempt:
+            raise RedisAwayError("away")
+
+    fleet = Fleet(Away(), "test", lambda: [POLICY])
+    fleet.pods_are([], namespace="")
+    with pytest.raises(RedisAwayError):
+        await fleet.see(later(100))

@@ -15,6 +15,7 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from serinus_contracts import AnalysisPlan, MetricsCollected, UnreadableEntryError, VerdictReached, from_entry
 from serinus_runtime import traces
+from serinus_runtime.complaints import Complaints
 from serinus_runtime.streams import Entry
 
 from serinus_analyzer.service_layer.chain import Look, Step, bridged, fold_all, forks, next_look, repeats
@@ -91,6 +92,7 @@ class Folder:
     stream: Stream
     evidence: Evidence
     telemetry: Telemetry
+    complaints: Complaints = field(default_factory=Complaints)
     _waiting: dict[str, dict[bytes, Waiting]] = field(default_factory=dict)
 
     async def on_entries(self, entries: Sequence[Entry]) -> None:
@@ -125,20 +127,41 @@ class Folder:
         return sum(map(len, self._waiting.values())) > MOST_WAITING
 
     async def _fold(self, runs: set[str]) -> None:
-        standings = await self.evidence.load(sorted(runs))
-        under_way = {run: Progress(standing, standing) for run, standing in standings.items()}
+        under_way = {run: Progress(standing, standing) for run, standing in (await self._load(runs)).items()}
         for run, progress in under_way.items():
-            await self._settle_repeats(run, progress.before)
+            with self.complaints.about("run", run) as outcome:
+                await self._settle_repeats(run, progress.before)
+            progress.stuck = bool(outcome.problem)
         while steps := await self._next_steps(under_way):
             await self._judge(under_way, steps)
         for run, progress in under_way.items():
-            if not progress.entries:
-                await self._bridge_gap(run, progress)
+            if not progress.entries and not progress.stuck:
+                with self.complaints.about("run", run):
+                    await self._bridge_gap(run, progress)
         folds = [one.fold(run) for run, one in under_way.items() if one.entries]
         if folds:
             for fold, done in zip(folds, await self.evidence.commit(folds), strict=True):
                 if done:
                     self._settle(fold)
+
+    async def _load(self, runs: set[str]) -> Mapping[str, Standing]:
+        """What is kept of each run. Where that of one cannot be read, its looks wait a while, then they are buried:
+        evidence that is lost may have stood against the canary, so nothing is judged without it."""
+        try:
+            return await self.evidence.load(sorted(runs))
+        except ValueError:
+            found: dict[str, Standing] = {}
+            for run in sorted(runs):
+                with self.complaints.about("run", run) as outcome:
+                    found |= await self.evidence.load([run])
+                if outcome.problem:
+                    await self._give_up(run, f"evidence of {run} cannot be read: {outcome.problem}")
+            return found
+
+    async def _give_up(self, run: str, problem: str) -> None:
+        for waiting in [one for one in self._waiting.get(run, {}).values() if one.tries >= PATIENCE]:
+            await self.stream.bury(waiting.entry, problem)
+            self._drop(run, [waiting.entry.id])
 
     async def _drop_lost(self) -> None:
         """Forget looks whose entries are gone: their collector takes them anew, with other ends."""

@@ -4,7 +4,8 @@ import asyncio
 import logging
 from dataclasses import dataclass, field
 
-from serinus_runtime.errors import RETRYABLE, PermanentError
+from serinus_runtime.complaints import Complaints
+from serinus_runtime.errors import RETRYABLE
 
 from serinus_collector.service_layer.ports import Lease, Registry
 from serinus_collector.service_layer.take_look import LookTaker
@@ -23,6 +24,7 @@ class Dispatcher:
     registry: Registry
     taker: LookTaker
     concurrency: int
+    complaints: Complaints = field(default_factory=Complaints)
     _under_way: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def step(self) -> float:
@@ -40,16 +42,13 @@ class Dispatcher:
 
     async def _take(self, lease: Lease) -> None:
         try:
-            await self.taker.take(lease)
+            with self.complaints.about("run", lease.run) as outcome:
+                await self.taker.take(lease)
+            if outcome.problem:
+                await self._set_aside(lease, UNREADABLE_MS)
         except RETRYABLE as error:
             logger.warning("look at %s failed, nothing was moved: %s: %s", lease.run, type(error).__name__, error)
             await self._set_aside(lease, RETRY_MS)
-        except PermanentError as error:
-            logger.error("look at %s is not possible: %s", lease.run, error)
-            await self._set_aside(lease, UNREADABLE_MS)
-        except Exception:
-            logger.exception("look at %s failed", lease.run)
-            await self._set_aside(lease, UNREADABLE_MS)
 
     async def _set_aside(self, lease: Lease, milliseconds: int) -> None:
         try:

@@ -16,6 +16,7 @@ from serinus_contracts import (
 )
 from serinus_contracts.streams import Stream
 from serinus_runtime.clock import Clock
+from serinus_runtime.complaints import Complaints
 from serinus_runtime.leading import controllers
 from serinus_runtime.plans import Plans
 from serinus_runtime.redis import BLOCK_MS, Client
@@ -40,7 +41,10 @@ MOST_PAST = 20_000
 
 
 class Follower:
-    def __init__(self, client: Client, keys: Keys, runs: Runs, clock: Clock) -> None:
+    def __init__(
+        self, client: Client, keys: Keys, runs: Runs, clock: Clock, complaints: Complaints | None = None
+    ) -> None:
+        self._complaints = complaints or Complaints()
         self._client, self._keys, self._runs, self._clock = client, keys, runs, clock
         self._plans = Plans(client, keys)
         self._streams = {keys.stream(name).encode(): name for name in FOLLOWED}
@@ -56,7 +60,10 @@ class Follower:
         answer: Any = await self._client.xread(streams, count=BATCH, block=BLOCK_MS)
         for key, entries in answer:
             for entry, fields in entries:
-                await self._news(self._streams[key], entry.decode(), fields)
+                stream = self._streams[key]
+                with self._complaints.about("entry", f"{stream} {entry.decode()}"):
+                    await self._news(stream, entry.decode(), fields)
+                self._runs.position[stream] = entry.decode()
                 await asyncio.sleep(0)  # pages are answered between the entries of a long read
         await self._hear()
         return 0.0
@@ -69,12 +76,13 @@ class Follower:
             return 60.0
         name, before = self._past[0]
         entries: Any = await self._client.xrevrange(self._keys.stream(name), max=before, count=BATCH)
-        for _, fields in entries:
-            known = fields.get(b"run", b"").decode() in self._runs.stories
-            # Of where a run stood only the newest counts, and that is known of all that are.
-            if known is (name != "rollouts") and (event := _event(name, fields)):
-                await self._know(self._runs.take(event), event)
-                await asyncio.sleep(0)
+        for entry, fields in entries:
+            with self._complaints.about("entry", f"{name} {entry.decode()}"):
+                known = fields.get(b"run", b"").decode() in self._runs.stories
+                # Of where a run stood only the newest counts, and that is known of all that are.
+                if known is (name != "rollouts") and (event := _event(name, fields)):
+                    await self._know(self._runs.take(event), event)
+                    await asyncio.sleep(0)
         self._read_past += len(entries)
         if len(entries) < BATCH or self._read_past >= MOST_PAST:
             self._past.pop(0)
@@ -103,16 +111,17 @@ class Follower:
                 pipe.hget(self._keys.run(run), "observed")
                 pipe.hmget(self._keys.control(run), ("verdict", "memory"))
             answers: list[Any] = await pipe.execute()
-        for observed, (verdict, memory) in zip(answers[::2], answers[1::2], strict=True):
+        for run, observed, (verdict, memory) in zip(runs, answers[::2], answers[1::2], strict=True):
             if not observed:
                 continue
-            event = RolloutObserved.model_validate_json(observed)
-            story = self._runs.take(event)
-            await self._know(story, event)
-            if story and verdict:
-                self._runs.take(VerdictReached.model_validate_json(verdict))
-            if story:
-                self._runs.know(story, asked=Asked.read(memory))
+            with self._complaints.about("run", run):
+                event = RolloutObserved.model_validate_json(observed)
+                story = self._runs.take(event)
+                await self._know(story, event)
+                if story and verdict:
+                    self._runs.take(VerdictReached.model_validate_json(verdict))
+                if story:
+                    self._runs.know(story, asked=Asked.read(memory))
 
     async def _news(self, stream: Stream, entry: str, fields: dict[bytes, bytes]) -> None:
         event = _event(stream, fields)

@@ -6,6 +6,7 @@ from typing import Any
 from serinus_contracts import Keys, RolloutObserved, VerdictReached
 from serinus_contracts.base import Millis
 from serinus_runtime import scripts
+from serinus_runtime.complaints import Complaints
 from serinus_runtime.redis import KEPT_SECONDS, Client
 
 from serinus_console.domain.notify import Cause, Due
@@ -15,7 +16,10 @@ from serinus_console.service_layer.notify import Leased
 class RedisOutbox:
     """`lease_ms`: how long one may take to tell; who dies meanwhile is followed by another who tells it again."""
 
-    def __init__(self, client: Client, keys: Keys, *, group: str, lease_ms: int) -> None:
+    def __init__(
+        self, client: Client, keys: Keys, *, group: str, lease_ms: int, complaints: Complaints | None = None
+    ) -> None:
+        self._complaints = complaints or Complaints()
         self._client, self._keys, self._group, self._lease_ms = client, keys, group, lease_ms
         self._own = [keys.notify(part) for part in ("due", "causes", "tries")]
         self._put = scripts.load(client, __package__, "notify_put")
@@ -34,8 +38,9 @@ class RedisOutbox:
         now, following, *found = await self._lease(keys=self._own, args=[limit, self._lease_ms])
         leases = []
         for id_, at, cause, tries in zip(*(found[part::4] for part in range(4)), strict=True):
-            due = Due(Cause.model_validate_json(cause), id_.decode().rpartition("|")[2], int(float(at)))
-            leases.append(Leased(due, int(tries), int(now)))
+            with self._complaints.about("notification", id_.decode()):
+                due = Due(Cause.model_validate_json(cause), id_.decode().rpartition("|")[2], int(float(at)))
+                leases.append(Leased(due, int(tries), int(now)))
         return leases, 1.0 if float(following) < 0 else max(0.0, (float(following) - int(now)) / 1000)
 
     async def standing(self, run: str) -> tuple[RolloutObserved | None, VerdictReached | None]:

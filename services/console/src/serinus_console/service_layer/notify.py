@@ -3,12 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from serinus_contracts import RolloutObserved, VerdictReached
 from serinus_contracts.base import Millis
+from serinus_runtime.complaints import Complaints
 
 from serinus_console.domain.notify import Cause, Due, Notifications, goes_on, words
 
@@ -78,13 +79,22 @@ class Notifier:
     send: Send
     telemetry: Telemetry
     at_once: int
+    complaints: Complaints = field(default_factory=Complaints)
 
     async def step(self) -> float:
         """Tell what is due; gives the seconds until it is worth asking again. A step for `forever`."""
         leases, wait = await self.outbox.lease(self.at_once)
-        await asyncio.gather(*(self._tell(one) for one in leases))
+        await asyncio.gather(*(self._handle(one) for one in leases))
         self.telemetry.waiting.set(await self.outbox.waiting())
         return 0.0 if len(leases) == self.at_once else min(wait, LONGEST_NAP)
+
+    async def _handle(self, one: Leased) -> None:
+        """One that cannot be told comes back when its lease ends, until it is given up as any other."""
+        with self.complaints.about("notification", one.due.id) as outcome:
+            await self._tell(one)
+        if outcome.problem and one.tries >= MOST_TRIES:
+            await self.outbox.told(one)
+            self._count(one, "given_up")
 
     async def _tell(self, one: Leased) -> None:
         cause, channel = one.due.cause, one.due.channel

@@ -33,9 +33,9 @@ class PolicyFolder:
     book: PolicyBook
 
     def read(self) -> list[str]:
-        """Bring the book up to date; gives what is wrong, a line each."""
+        """Bring the book up to date; gives what is wrong, a line each. Raises PolicyError if there is no folder."""
         if not self.folder.is_dir():
-            return [f"{self.folder}: no such folder: SERINUS_POLICIES names it"]
+            raise PolicyError.about(str(self.folder), "no such folder: SERINUS_POLICIES names it")
         names: dict[str, str] = {}
         problems: list[str] = []
         files = sorted(path for path in self.folder.iterdir() if path.suffix in (".yaml", ".yml"))
@@ -46,6 +46,11 @@ class PolicyFolder:
             except PolicyError as error:
                 self.book.refuse(str(file), str(error))
                 problems.append(str(error))
+            except Exception as error:  # noqa: BLE001 - told, and logged with its traceback
+                # A fault of ours must not cost the policies of all other files.
+                problem = f"{file}: cannot be read: {type(error).__name__}: {error}"
+                self.book.refuse(str(file), problem, unforeseen=True)
+                problems.append(problem)
             else:
                 self.book.accept(str(file), policies)
         ours = {origin for origin in self.book.origins if origin.startswith(f"{self.folder}/")}
@@ -55,7 +60,12 @@ class PolicyFolder:
 
     async def step(self) -> float:
         """A step for `forever`."""
-        await asyncio.to_thread(self.read)
+        try:
+            await asyncio.to_thread(self.read)
+        except PolicyError as error:
+            self.book.refuse(str(self.folder), str(error))
+        else:
+            self.book.drop(str(self.folder))
         return EVERY
 
 
@@ -80,6 +90,7 @@ class PolicySink:
         for document in documents:
             present.add(_origin(document))
             await self.changed(document)
+            await asyncio.sleep(0)
         prefix = f"{KIND} {self.namespace}/" if self.namespace else f"{KIND} "
         for gone in {origin for origin in self.book.origins if origin.startswith(prefix)} - present:
             self.book.drop(gone)
@@ -90,6 +101,10 @@ class PolicySink:
         except PolicyError as error:
             self.book.refuse(_origin(document), str(error))
             await self._say(document, "False", "Invalid", str(error))
+        except Exception as error:  # noqa: BLE001 - as of files: one resource must not cost the others
+            problem = f"{_origin(document)}: cannot be read: {type(error).__name__}: {error}"
+            self.book.refuse(_origin(document), problem, unforeseen=True)
+            await self._say(document, "False", "Invalid", problem)
         else:
             self.book.accept(_origin(document), [policy])
             await self._say(document, "True", "Valid", "takes effect at the next run of each Rollout that it matches")

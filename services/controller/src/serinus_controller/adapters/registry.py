@@ -9,6 +9,7 @@ from serinus_contracts.base import Millis
 from serinus_contracts.report import Ended, Planned, Staged
 from serinus_runtime import scripts
 from serinus_runtime.clock import Clock
+from serinus_runtime.complaints import Complaints
 from serinus_runtime.plans import Plans
 from serinus_runtime.redis import KEPT_SECONDS, STORY_SECONDS, Client
 from serinus_runtime.redis_clock import RedisClock
@@ -21,8 +22,16 @@ SOURCE = "/serinus/controller"
 
 class RedisRegistry:
     def __init__(
-        self, client: Client, keys: Keys, *, clock: Clock, most_entries: int, kept: float = STORY_SECONDS
+        self,
+        client: Client,
+        keys: Keys,
+        *,
+        clock: Clock,
+        most_entries: int,
+        kept: float = STORY_SECONDS,
+        complaints: Complaints | None = None,
     ) -> None:
+        self._complaints = complaints or Complaints()
         self._client, self._keys, self._clock, self._most_entries = client, keys, clock, most_entries
         # A run's id is not given again while anything of the run is still there.
         self._kept, self._counted = round(kept), max(KEPT_SECONDS, round(kept))
@@ -48,7 +57,12 @@ class RedisRegistry:
             for run in ours:
                 pipe.hget(self._keys.run(run), "observed")
             documents: list[Any] = await pipe.execute()
-        return [RolloutObserved.model_validate_json(document) for document in documents if document]
+        found = []
+        for run, document in zip(ours, documents, strict=True):
+            # Its Rollout is seen again, and then it is written anew.
+            with self._complaints.about("run", run):
+                found += [RolloutObserved.model_validate_json(document)] if document else []
+        return found
 
     async def observe(
         self, event: RolloutObserved, plan: AnalysisPlan, constant_until: Millis | None, *, publish: bool

@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from serinus_runtime.complaints import Complaints
 
 from serinus_controller.adapters.kubernetes import PAGE
 from serinus_controller.adapters.mirror import Json, Mirror
@@ -61,55 +63,66 @@ class Watcher:
         return 0.0
 
 
-def _read(documents: Iterable[Json], parse: Any) -> Iterator[Any]:
-    """What can be read; an object of unknown form is named in the log and left out."""
-    for document in documents:
-        try:
-            yield parse(document)
-        except ValueError as error:
-            logger.warning("left out: %s", error)
+class _Reader:
+    """Parses objects of one kind; one of unknown form is complained of and left out."""
+
+    def __init__(self, kind: str, parse: Callable[[Json], Any], complaints: Complaints) -> None:
+        self._kind, self._parse, self._complaints = kind, parse, complaints
+
+    def read(self, documents: Iterable[Json]) -> list[Any]:
+        found = []
+        for document in documents:
+            metadata: Any = document.get("metadata") or {}
+            with self._complaints.about(self._kind, f"{metadata.get('namespace')}/{metadata.get('name')}"):
+                found.append(self._parse(document))
+        return found
+
+    async def read_all(self, documents: Sequence[Json]) -> list[Any]:
+        """A page at a time: acts that are under way do not wait for a thousand objects."""
+        found: list[Any] = []
+        for first in range(0, len(documents), PAGE):
+            found += self.read(documents[first : first + PAGE])
+            await asyncio.sleep(0)
+        return found
 
 
-async def _read_all(documents: Sequence[Json], parse: Any) -> list[Any]:
-    """As `_read`, a page at a time: acts that are under way do not wait for a thousand objects."""
-    found: list[Any] = []
-    for first in range(0, len(documents), PAGE):
-        found += _read(documents[first : first + PAGE], parse)
-        await asyncio.sleep(0)
-    return found
-
-
-@dataclass(frozen=True)
 class RolloutSink:
-    fleet: Fleet
-    namespace: str
+    def __init__(self, fleet: Fleet, namespace: str, complaints: Complaints) -> None:
+        self._fleet, self._namespace = fleet, namespace
+        self._reader = _Reader("rollout", view, complaints)
 
     async def listed(self, documents: Sequence[Json], asked: int) -> None:
-        views: list[RolloutView] = await _read_all(documents, view)
-        await self.fleet.see_all(views, asked=asked, namespace=self.namespace)
+        views: list[RolloutView] = await self._reader.read_all(documents)
+        unread = {uid for document in documents if (uid := _uid(document))} - {one.uid for one in views}
+        await self._fleet.see_all(views, asked=asked, namespace=self._namespace, unread=unread)
 
     async def changed(self, document: Json) -> None:
-        for seen in _read([document], view):
-            await self.fleet.see(seen)
+        for seen in self._reader.read([document]):
+            await self._fleet.see(seen)
 
     async def deleted(self, document: Json) -> None:
-        for seen in _read([document], view):
-            await self.fleet.gone(seen)
+        for seen in self._reader.read([document]):
+            await self._fleet.gone(seen)
 
 
-@dataclass(frozen=True)
+def _uid(document: Json) -> str:
+    metadata: Any = document.get("metadata") or {}
+    return str(metadata.get("uid") or "")
+
+
 class PodSink:
-    fleet: Fleet
-    namespace: str
+    def __init__(self, fleet: Fleet, namespace: str, complaints: Complaints) -> None:
+        self._fleet, self._namespace = fleet, namespace
+        self._reader = _Reader("pod", pod_view, complaints)
 
     async def listed(self, documents: Sequence[Json], asked: int) -> None:
-        pods: list[PodView] = await _read_all(documents, pod_view)
-        self.fleet.pods_are(pods, namespace=self.namespace)
+        pods: list[PodView] = await self._reader.read_all(documents)
+        self._fleet.pods_are(pods, namespace=self._namespace)
 
     async def changed(self, document: Json) -> None:
-        for pod in _read([document], pod_view):
-            self.fleet.pod_is(pod)
+        for pod in self._reader.read([document]):
+            self._fleet.pod_is(pod)
 
     async def deleted(self, document: Json) -> None:
-        for pod in _read([document], pod_view):
-            self.fleet.pod_gone(pod)
+        for pod in self._reader.read([document]):
+            self._fleet.pod_gone(pod)

@@ -1,14 +1,11 @@
 """A batch from a stream, run by run: what goes wrong about one run holds up no other."""
 
-import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 from serinus_contracts import CommandIssued, VerdictReached
 from serinus_contracts.envelope import CloudEvent
-from serinus_runtime.errors import RETRYABLE
-
-logger = logging.getLogger(__name__)
+from serinus_runtime.complaints import Complaints
 
 S = TypeVar("S", VerdictReached, CommandIssued)
 
@@ -20,7 +17,9 @@ def foremost(verdicts: Iterable[CloudEvent[VerdictReached]]) -> list[CloudEvent[
     return sorted(kept.values(), key=lambda one: one.data.verdict != "abort")
 
 
-async def each(events: Iterable[CloudEvent[S]], handle: Callable[[CloudEvent[S]], Awaitable[None]]) -> set[str]:
+async def each(
+    events: Iterable[CloudEvent[S]], handle: Callable[[CloudEvent[S]], Awaitable[None]], complaints: Complaints
+) -> set[str]:
     """Handle the events in their order; gives the ids of the runs about which one failed for no foreseen reason, and
     whose later ones are left too. What may be retried is about all of them, and is raised."""
     failed = set[str]()
@@ -28,11 +27,8 @@ async def each(events: Iterable[CloudEvent[S]], handle: Callable[[CloudEvent[S]]
         run = event.data.run.id
         if run in failed:
             continue
-        try:
+        with complaints.about(type(event.data).TYPE, run) as outcome:
             await handle(event)
-        except RETRYABLE:
-            raise
-        except Exception:
-            logger.exception("%s of %s waits", type(event.data).TYPE, run)
+        if outcome.problem:
             failed.add(run)
     return failed

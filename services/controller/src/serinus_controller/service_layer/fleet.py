@@ -10,6 +10,7 @@ from serinus_contracts.base import Arm, Millis
 from serinus_contracts.events import Outcome
 from serinus_contracts.policy import CanaryPolicy
 from serinus_runtime import logs
+from serinus_runtime.complaints import Complaints
 
 from serinus_controller.domain.observe import ended, in_force, observe, outcome_of
 from serinus_controller.domain.pods import PodView
@@ -48,6 +49,7 @@ class Fleet:
         cluster: str,
         policies: Callable[[], Sequence[CanaryPolicy]],
         namespaces: Collection[str] = (),
+        complaints: Complaints | None = None,
     ) -> None:
         self._registry, self._cluster, self._policies, self._namespaces = registry, cluster, policies, namespaces
         self.runs: dict[str, LiveRun] = {}
@@ -56,6 +58,8 @@ class Fleet:
         self._by_owner: dict[tuple[str, str], set[tuple[str, str]]] = {}
         self._pods_listed: set[str] = set()
         self._complained: dict[str, str] = {}
+        self._complaints = complaints or Complaints()
+        self._unobserved: dict[str, str] = {}
         self._aborted: dict[str, RolloutView] = {}
         # An observation that an override overtakes would else put the run back that it has ended.
         self._changing = asyncio.Lock()
@@ -67,41 +71,57 @@ class Fleet:
                 logger.warning("run %s ends: its namespace is not watched any more", told.run.id)
                 await self._registry.retire(ended(told, "deleted", told.resource_version, None))
                 continue
-            plan = await self._registry.plan(told.plan)
+            plan = None
+            with self._complaints.about("run", told.run.id):
+                plan = await self._registry.plan(told.plan)
             if plan is None:
                 logger.error("run %s has lost its plan: it is resolved anew", told.run.id)
                 continue
             self.runs.setdefault(told.run.uid, LiveRun(told.run, plan, told))
 
-    async def see_all(self, views: Sequence[RolloutView], *, asked: Millis, namespace: str) -> None:
-        """A full and consistent list of the Rollouts of a namespace (of all if it is empty), asked for at `asked`."""
+    async def see_all(
+        self, views: Sequence[RolloutView], *, asked: Millis, namespace: str, unread: Collection[str] = ()
+    ) -> None:
+        """A full and consistent list of the Rollouts of a namespace (of all if it is empty), asked for at `asked`.
+
+        `unread`: uids of those that are there and cannot be read.
+        """
         for view in views:
             self.sightings.show(view)
         seen = await self._registry.now()
         for first in range(0, len(views), TOGETHER):
             async with self._changing:
-                found = [await self._see(view, seen, asked) for view in views[first : first + TOGETHER]]
+                found = [await self._seen(view, seen, asked) for view in views[first : first + TOGETHER]]
                 await self._constant([live for live in found if live], asked)
-        present = {view.uid for view in views}
+        present = {view.uid for view in views} | set(unread)
         async with self._changing:
             for uid, live in list(self.runs.items()):
                 if uid not in present and namespace in ("", live.run.namespace):
-                    await self._end(live, "deleted", live.told.resource_version, None)
+                    with self._complaints.about("run", live.run.id):
+                        await self._end(live, "deleted", live.told.resource_version, None)
+            if not namespace:
+                self._unobserved = {uid: why for uid, why in self._unobserved.items() if uid in present}
 
     async def see(self, view: RolloutView) -> None:
         """One change of a Rollout."""
         self.sightings.show(view)
         seen = await self._registry.now()
         async with self._changing:
-            await self._see(view, seen, None)
+            await self._seen(view, seen, None)
 
     async def gone(self, view: RolloutView) -> None:
         """A Rollout was deleted."""
         self._aborted.pop(view.uid, None)
+        self._unobserved.pop(view.uid, None)
         async with self._changing:
             live = self.runs.get(view.uid)
             if live:
-                await self._end(live, "deleted", view.resource_version, None)
+                with self._complaints.about("run", live.run.id):
+                    await self._end(live, "deleted", view.resource_version, None)
+
+    def unobserved(self, run: Run) -> str:
+        """Why the run's Rollout cannot be observed as it stands now, empty if it can."""
+        return self._unobserved.get(run.uid, "")
 
     def pods_are(self, pods: Sequence[PodView], *, namespace: str) -> None:
         """The full list of pods of a namespace, of all if it is empty. Nothing is told of a run before it came."""
@@ -170,6 +190,16 @@ class Fleet:
         for live in unchanged:
             if live.run.uid in unknown:
                 await self._registry.observe(live.told, live.plan, until, publish=False)
+
+    async def _seen(self, view: RolloutView, seen: Millis, consistent: Millis | None) -> LiveRun | None:
+        """As `_see`; a Rollout that cannot be observed keeps its run as it stood, and holds up no other."""
+        with self._complaints.about("rollout", view.key) as outcome:
+            live = await self._see(view, seen, consistent)
+        if outcome.problem:
+            self._unobserved[view.uid] = f"its Rollout cannot be observed: {outcome.problem}"
+            return None
+        self._unobserved.pop(view.uid, None)
+        return live
 
     async def _see(self, view: RolloutView, seen: Millis, consistent: Millis | None) -> LiveRun | None:
         """The run if nothing of it has changed, and its weight is known to have been constant until `consistent`."""

@@ -54,6 +54,12 @@ class People:
             else:
                 await self._follow(command, live, now)
 
+    async def failed(self, command: CommandIssued, problem: str) -> None:
+        """Answer a command that went wrong for no foreseen reason: whoever gave it does not wait in vain."""
+        live = self.reactor.fleet.find(command.run.id)
+        if live is not None:
+            await self._answer(command, live, "refused", f"{_why(command)}: it could not be followed: {problem}")
+
     async def _follow(self, command: CommandIssued, live: LiveRun, now: Millis) -> None:
         if command.verb == "abort":
             back = f"{weight_text(live.told.actual_weight)} back to stable"

@@ -32,11 +32,11 @@ class PolicyBook:
         self._faults.pop(origin, None)
         self.telemetry.invalid.set(len(self._faults))
 
-    def refuse(self, origin: str, problem: str) -> None:
-        """The origin cannot be read: what it said before stays in force."""
+    def refuse(self, origin: str, problem: str, *, unforeseen: bool = False) -> None:
+        """The origin cannot be read: what it said before stays in force. `unforeseen`: log the exception too."""
         if self._faults.get(origin) != problem:
             kept = "its last good version stays in force" if origin in self._good else "it has no good version"
-            logger.error("policy refused, %s: %s", kept, problem)
+            logger.error("policy refused, %s: %s", kept, problem, exc_info=unforeseen)
         self._faults[origin] = problem
         self.telemetry.invalid.set(len(self._faults))
 

@@ -12,6 +12,7 @@ from serinus_contracts import DecisionTaken, Run, VerdictReached
 from serinus_contracts.base import Millis
 from serinus_contracts.events import State
 from serinus_runtime import logs
+from serinus_runtime.complaints import Complaints
 
 from serinus_controller.domain.decide import Decision, Memory, Situation, decide, may, no_verdict, topic_of
 from serinus_controller.domain.progress import Intent
@@ -60,6 +61,7 @@ class Reactor:
     actor: Actor
     telemetry: Telemetry
     clock: Callable[[], Millis]
+    complaints: Complaints = field(default_factory=Complaints)
     _controls: dict[str, Control] = field(default_factory=dict)
     _acts: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _done: dict[str, tuple[str, int]] = field(default_factory=dict)
@@ -71,10 +73,11 @@ class Reactor:
     async def resume(self) -> None:
         """Bring to an end what a controller before us had begun."""
         for live in list(self.fleet.runs.values()):
-            control = await self.control(live.run)
-            if control.intent:
-                logger.info("takes up %s of %s", control.intent.action, live.run.rollout)
-                self.act(live, control.intent)
+            with self.complaints.about("run", live.run.id):
+                control = await self.control(live.run)
+                if control.intent:
+                    logger.info("takes up %s of %s", control.intent.action, live.run.rollout)
+                    self.act(live, control.intent)
 
     async def on_verdict(self, verdict: VerdictReached, now: Millis) -> None:
         live = self.fleet.find(verdict.run.id)
@@ -93,22 +96,30 @@ class Reactor:
                 )
             decision = decide(self.situation(live, control), verdict, now)
             if decision:
-                await self.carry_out(live, control, decision)
+                await self.carry_out(live, control, self._safe(live, decision))
+
+    def _safe(self, live: LiveRun, decision: Decision) -> Decision:
+        """Nothing is advanced of a run that cannot be observed; an abort needs no more than its verdict."""
+        why = self.fleet.unobserved(live.run)
+        return (
+            replace(decision, action="hold", detail=why, acts=False) if why and decision.action != "abort" else decision
+        )
 
     async def watch_silence(self, now: Millis) -> None:
         """Hold, and say so, for every run whose verdicts have stopped."""
         judged = [live for live in self.fleet.runs.values() if live.view and live.told.stage >= 0]
         silent, holds = 0, dict[str, float]()
         for live in judged:
-            control = await self.control(live.run)
-            said = control.verdict
-            decision = no_verdict(self.situation(live, control), said.end if said else 0, now)
-            if decision:
-                silent += 1
-                await self.carry_out(live, control, decision)
-            if said and said.verdict == "hold":
-                held = max(0.0, (now - said.since) / 1000)
-                holds[live.run.namespace] = max(held, holds.get(live.run.namespace, 0.0))
+            with self.complaints.about("run", live.run.id):
+                control = await self.control(live.run)
+                said = control.verdict
+                decision = no_verdict(self.situation(live, control), said.end if said else 0, now)
+                if decision:
+                    silent += 1
+                    await self.carry_out(live, control, self._safe(live, decision))
+                if said and said.verdict == "hold":
+                    held = max(0.0, (now - said.since) / 1000)
+                    holds[live.run.namespace] = max(held, holds.get(live.run.namespace, 0.0))
         self._show(len(judged), silent, holds)
         await self._see_aborts_through()
 
