@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 from serinus_contracts import CanaryPolicy
+from serinus_contracts.crd import custom_resource_definition
 
 ERRORS: dict[str, Any] = {"name": "errors", "preset": "http-errors"}
 LATENCY: dict[str, Any] = {"name": "latency", "preset": "http-latency"}
@@ -33,7 +34,7 @@ def threshold(**conditions: Any) -> dict[str, Any]:
         ({"match": {}}, "match needs a namespace, a name or labels"),
         ({"metrics": []}, "at least 1 item"),
         ({"intervall": "30s"}, "Extra inputs are not permitted"),
-        ({"interval": "0s"}, "greater than 0"),
+        ({"interval": "0s"}, "greater than or equal to 0.5"),
         ({"minimum": "2h"}, "minimum must be shorter than maximum"),
         ({"stages": [{"weight": 5, "minimum": "10m", "maximum": "5m"}]}, "minimum must be shorter than maximum"),
         ({"stages": [{"weight": 5}, {"weight": 5}]}, "weight given twice: 5"),
@@ -93,3 +94,28 @@ def test_names_of_prometheus_and_no_label_for_the_namespace_are_taken() -> None:
 def test_a_limit_on_latency_is_a_duration_at_a_quantile() -> None:
     spec = policy(metrics=[ERRORS, LATENCY], limits=[{"metric": "latency", "quantile": 0.95, "above": "5s"}]).spec
     assert spec.limits[0].above == 5.0
+
+
+@pytest.mark.parametrize(
+    ("spec", "place"),
+    [
+        ({"metrics": [{**ERRORS, "name": f"m{number}"} for number in range(51)]}, "at most 50 items"),
+        ({"limits": [{"metric": "errors", "above": 0.1}] * 51}, "at most 50 items"),
+        ({"stages": [{"weight": weight} for weight in range(101)]}, "at most 100 items"),
+        ({"interval": "400ms"}, "greater than or equal to 0.5"),
+        ({"metrics": [{"name": "errors", "events": "e" * 4097, "trials": "t"}]}, "at most 4096 characters"),
+        ({"match": {"labels": {f"l{number}": "x" for number in range(51)}}}, "at most 50 items"),
+    ],
+)
+def test_what_would_cost_more_than_a_policys_share_is_refused(spec: dict[str, Any], place: str) -> None:
+    with pytest.raises(ValidationError, match=place):
+        policy(**spec)
+
+
+def test_the_custom_resource_refuses_what_would_cost_more_than_a_policys_share() -> None:
+    versions = custom_resource_definition()["spec"]["versions"]
+    spec = versions[0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    assert {name: spec[name]["maxItems"] for name in ("metrics", "limits", "stages", "freeze")} == {
+        "metrics": 50, "limits": 50, "stages": 100, "freeze": 50,
+    }  # fmt: skip
+    assert spec["metrics"]["items"]["properties"]["query"]["maxLength"] == 4096

@@ -11,6 +11,7 @@ from serinus_contracts.weight import Weight
 
 Better = Literal["lower", "higher"]
 
+MAX_QUERY_LENGTH = 4096
 QUANTILES = (0.5, 0.75, 0.9, 0.95, 0.99)
 LARGEST_QUANTILE = 0.999999
 
@@ -38,12 +39,14 @@ class SourceRule(Document):
     `canary` and `stable`, `istio` may. `ingress-nginx` takes the stable Ingress.
     """
 
-    provider: str = Field("main", description="name of a provider of the collector")
+    provider: str = Field("main", max_length=253, description="name of a provider of the collector")
     preset: SourcePreset = Field("pod-name", description="names and labels, as docs/sources.md lists them")
     label: LabelName | None = Field(None, description="label that holds the pod's name, hash or service")
-    canary: str | None = Field(None, description="the canary's service, where services tell the arms apart")
-    stable: str | None = Field(None, description="stable's service, where services tell the arms apart")
-    ingress: str | None = Field(None, description="ingress-nginx: the stable Ingress")
+    canary: str | None = Field(
+        None, max_length=253, description="the canary's service, where services tell the arms apart"
+    )
+    stable: str | None = Field(None, max_length=253, description="stable's service, where services tell the arms apart")
+    ingress: str | None = Field(None, max_length=253, description="ingress-nginx: the stable Ingress")
     namespace_label: LabelNameOrNone | None = Field(
         None, description="label of the namespace; empty where there is none"
     )
@@ -132,7 +135,9 @@ class MetricRule(Document):
     gauge: SelectorText | None = Field(None, description="a value per pod, such as bytes of memory")
     of: SelectorText | None = Field(None, description="what the gauge is divided by, such as its limit")
     query: str | None = Field(
-        None, description="PromQL whose values are compared by conditions; arms are its own affair"
+        None,
+        max_length=MAX_QUERY_LENGTH,
+        description="PromQL whose values are compared by conditions; arms are its own affair",
     )
     conditions: Conditions | None = Field(
         None, description="when a query's values are good or bad, for judge threshold"

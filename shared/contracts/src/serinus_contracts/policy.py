@@ -4,6 +4,7 @@ Unknown keys, unknown metrics and impossible margins are errors here; what needs
 timed pauses) is checked where a policy is resolved into a plan.
 """
 
+from collections import Counter
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -15,6 +16,9 @@ from serinus_contracts.judge import JudgeRule, SequentialRule
 from serinus_contracts.metric import LimitRule, MetricRule, SourceRule
 from serinus_contracts.weight import Weight, weight_text
 
+# Below it a tenant's run would take up collectors and its provider without being judged any sooner.
+MIN_INTERVAL_SECONDS = 0.5
+
 Mode = Literal["shadow", "guard", "enforce"]
 Gate = Literal["quiet", "proof"]
 
@@ -25,9 +29,9 @@ class Match(Document):
     Where several policies match, the closest wins: by name before by labels before by namespace.
     """
 
-    namespace: str | None = Field(None, description="namespace of the Rollouts; absent: any")
-    name: str | None = Field(None, description="name of one Rollout")
-    labels: dict[str, str] = Field({}, description="labels that a Rollout carries, all of them")
+    namespace: str | None = Field(None, max_length=253, description="namespace of the Rollouts; absent: any")
+    name: str | None = Field(None, max_length=253, description="name of one Rollout")
+    labels: dict[str, str] = Field({}, max_length=50, description="labels that a Rollout carries, all of them")
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -64,22 +68,22 @@ class StageRule(Document):
 class PolicySpec(Document):
     match: Match = Field(description="which Rollouts")
     mode: Mode = Field("shadow", description="shadow: only tells; guard: may abort; enforce: also advances")
-    interval: Seconds = Field(30.0, gt=0, description="between two looks")
+    interval: Seconds = Field(30.0, ge=MIN_INTERVAL_SECONDS, description="between two looks")
     settle: Seconds = Field(30.0, description="left out after a change of weight, at least two scrapes")
     warmup: Seconds = Field(60.0, description="a younger pod is left out of gauges and latency")
     budget: Budget = Field(Budget(), description="how often it may be wrong, per run")
     minimum: Seconds = Field(300.0, description="for stages that do not say")
     maximum: Seconds = Field(3600.0, description="for stages that do not say")
-    stages: tuple[StageRule, ...] = Field((), description="by weight, where a stage differs")
+    stages: tuple[StageRule, ...] = Field((), max_length=100, description="by weight, where a stage differs")
     on_time_spent: Literal["hold", "abort", "proceed"] = Field(
         "hold", description="at a stage's maximum without a decision"
     )
     on_no_data: Literal["hold", "abort"] = Field("hold", description="after three looks in a row without counts")
     source: SourceRule = Field(SourceRule(), description="where counts come from")
     judge: JudgeRule = Field(SequentialRule(), description="the rule by which verdicts are reached")
-    metrics: tuple[MetricRule, ...] = Field(min_length=1, description="what is judged")
-    limits: tuple[LimitRule, ...] = Field((), description="absolute bounds on them")
-    freeze: tuple[FreezeRule, ...] = Field((), description="when no verdict advances a run")
+    metrics: tuple[MetricRule, ...] = Field(min_length=1, max_length=50, description="what is judged")
+    limits: tuple[LimitRule, ...] = Field((), max_length=50, description="absolute bounds on them")
+    freeze: tuple[FreezeRule, ...] = Field((), max_length=50, description="when no verdict advances a run")
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -89,7 +93,7 @@ class PolicySpec(Document):
             ("metric", [metric.name for metric in self.metrics]),
             ("weight", [weight_text(stage.weight) for stage in self.stages]),
         ):
-            twice = {name for name in names if names.count(name) > 1}
+            twice = [name for name, count in Counter(names).items() if count > 1]
             if twice:
                 raise ValueError(f"{what} given twice: {', '.join(sorted(twice))}")
         for index, stage in enumerate(self.stages):

@@ -12,6 +12,7 @@ from serinus_contracts import regex
 from serinus_contracts.base import Document
 
 Labels = dict[str, str]
+MAX_SELECTOR_LENGTH = 4096
 Operator = Literal["=", "!=", "=~", "!~"]
 
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
@@ -104,6 +105,8 @@ class Selector(Document):
     @classmethod
     def parse(cls, text: str) -> Self:
         """The selector that `text` writes. Raises ValueError saying where it stops being one."""
+        if len(text) > MAX_SELECTOR_LENGTH:
+            raise ValueError(f"a selector has at most {MAX_SELECTOR_LENGTH} characters, this one {len(text)}")
         rest = text.strip()
         name = _NAME.match(rest)
         if name:
