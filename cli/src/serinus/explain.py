@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 from serinus_contracts import AnalysisPlan, VerdictReached
+from serinus_contracts.standstill import standstill
 
 from serinus import timeline
 from serinus.board import Board, with_board
@@ -32,7 +33,7 @@ def explain(
         found = await find_run(board, run)
         verdicts = await board.verdicts(found)
         if not verdicts:
-            fail(f"no verdict of run {found} is kept any more")
+            fail(await _silence(board, found))
         plan = await board.plan(verdicts[-1])
         if output.data:
             output.document(document(verdicts, plan))
@@ -44,6 +45,17 @@ def explain(
         console.print(timeline.evidence(verdicts, bar_of(plan), None if all_looks else timeline.MOST_ROWS, output.wide))
 
     with_board(source, show)
+
+
+async def _silence(board: Board, run: str) -> str:
+    """Why there is no verdict to explain."""
+    told = await board.report(run)
+    if told and told.looks:
+        return f"no verdict of run {run} is kept any more; serinus report tells what is"
+    card = board.cards.get(run)
+    known = standstill(card.observed) if card and not card.observed.outcome else None
+    why = known.text if known else told.why if told else "nothing is kept of it"
+    return f"there never was a verdict of run {run}: {why}"
 
 
 def bar_of(plan: AnalysisPlan | None) -> float | None:

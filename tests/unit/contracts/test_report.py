@@ -58,6 +58,28 @@ def test_what_was_only_intended_or_failed_is_not_the_reason_of_the_end() -> None
     assert ended("promoted", decided("advance")).why == "promoted by somebody else, not by Serinus"
 
 
+TIMED_OUT = 'ReplicaSet "checkout-new" has timed out progressing.'
+
+
+@pytest.mark.parametrize(
+    ("trouble", "why"),
+    [
+        (f"RolloutAborted: Rollout aborted update to revision 2: {TIMED_OUT}", f"aborted by Argo: {TIMED_OUT}"),
+        ("RolloutAborted: Rollout aborted update to revision 2", "aborted by somebody else, not by Serinus"),
+        (f"ProgressDeadlineExceeded: {TIMED_OUT}", "aborted by somebody else, not by Serinus"),
+    ],
+)
+def test_an_abort_that_argo_gives_a_reason_for_is_its_own(trouble: str, why: str) -> None:
+    end = Ended(at=1_100_000, outcome="aborted", trouble=trouble)
+    assert story(end).why == why
+    assert story(decided("abort", detail="too many errors"), end).why == "too many errors"
+
+
+def test_a_run_that_cannot_be_judged_says_what_was_told_of_the_cause() -> None:
+    held = decided("hold", cause="no-verdict since 5: pods", detail="0 of 1 canary pods ready")
+    assert story(held).why == "not judged yet: 0 of 1 canary pods ready"
+
+
 @pytest.mark.parametrize(
     ("outcome", "why"),
     [

@@ -10,7 +10,7 @@ from serinus_contracts.selector import is_label_name
 from serinus_contracts.weight import weight_text
 from serinus_controller.domain.rollout import RolloutView
 from serinus_controller.domain.sources import STATUS_LABELS
-from serinus_controller.domain.stages import ADD_STEPS, NOTHING_TO_JUDGE, stages
+from serinus_controller.domain.stages import ADD_STEPS, NOTHING_TO_JUDGE, pause_before_the_first_weight, stages
 
 REACH_MS = 300_000
 COUNTERS = "http_requests_total"
@@ -97,6 +97,8 @@ async def write(provider: Provider, seen: RolloutView, services: tuple[str, str]
         notes.append(f"{seen.key} {NOTHING_TO_JUDGE}; {ADD_STEPS}")
     elif not any(stage.gates for stage in found):
         notes.append("the Rollout has no `pause: {}`: verdicts could only abort, never advance")
+    if paused := pause_before_the_first_weight(seen):
+        notes.append(paused)
     weights = ", ".join(weight_text(stage.weight) for stage in found)
     lines = [
         "apiVersion: serinus.dev/v1",

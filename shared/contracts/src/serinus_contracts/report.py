@@ -4,6 +4,7 @@ A report is made whenever it is asked for, while the run lives and after it; wha
 has been confirmed, is in the next one.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -78,6 +79,7 @@ class Ended(Contract):
     kind: Literal["ended"] = "ended"
     at: Millis
     outcome: Outcome
+    trouble: str = Field("", description="what Argo said was wrong then, in its words")
 
 
 Chapter = Annotated[Planned | Staged | Judged | Decided | Concluded | Ended, Field(discriminator="kind")]
@@ -130,7 +132,7 @@ def make_report(chapters: Iterable[Chapter], verdict: VerdictReached | None = No
         run=plans[-1].run,
         policy=plans[-1].plan.policy,
         outcome=end.outcome if end else None,
-        why=_why(end.outcome if end else None, decisions, last),
+        why=_why(end, decisions, last),
         began=min([plans[0].at, *(one.at for one in stages)]),
         ended=end.at if end else None,
         looks=last.look if last else 0,
@@ -146,17 +148,23 @@ def make_report(chapters: Iterable[Chapter], verdict: VerdictReached | None = No
 
 
 _ACTS = {"promoted": "promote", "aborted": "abort"}
+# Of an abort that somebody else asked for Argo gives no reason.
+_BY_ARGO = re.compile(r"RolloutAborted: Rollout aborted update to revision \d+: (?P<why>.+)", re.DOTALL)
 
 
-def _why(outcome: Outcome | None, decisions: Sequence[DecisionTaken], last: VerdictReached | None) -> str:
+def _why(end: Ended | None, decisions: Sequence[DecisionTaken], last: VerdictReached | None) -> str:
     """Why it ended as it did, or where it stands."""
-    if outcome is None:
+    if end is None:
         if decisions and decisions[-1].state == "waiting":
             return decisions[-1].sentence
-        return last.sentence if last else "not judged yet"
-    if outcome in _ACTS:
-        done = [one for one in decisions if one.action == _ACTS[outcome] and one.state == "confirmed"]
-        return done[-1].sentence if done else f"{outcome} by somebody else, not by Serinus"
-    if outcome == "deleted":
+        held = [one.detail for one in decisions if one.action == "hold" and one.cause.startswith("no-verdict")]
+        return last.sentence if last else f"not judged yet: {held[-1]}" if held else "not judged yet"
+    if end.outcome in _ACTS:
+        done = [one for one in decisions if one.action == _ACTS[end.outcome] and one.state == "confirmed"]
+        by_argo = _BY_ARGO.match(end.trouble) if end.outcome == "aborted" else None
+        if by_argo and all(one.actor == "somebody else" for one in done):
+            return f"aborted by Argo: {by_argo['why']}"
+        return done[-1].sentence if done else f"{end.outcome} by somebody else, not by Serinus"
+    if end.outcome == "deleted":
         return "the Rollout was deleted, or is not watched any more"
     return "another revision or attempt took its place"

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from serinus_console.domain.card import Asked, Card
 from serinus_console.domain.next_step import next_step
-from serinus_contracts import AnalysisPlan, DecisionTaken
+from serinus_contracts import AnalysisPlan, DecisionTaken, Pod
 from serinus_contracts.freeze import FreezeRule
 from serinus_contracts.judge import ThresholdRule
 
@@ -21,13 +21,31 @@ def card(
     return Card(observed(**(seen or {})), one or plan(), spoken)
 
 
+UNREADY = {"steady": False, "gate_started": None, "step": 0, "pods": (Pod(name="new-1", arm="canary"),)}
+
+
 @pytest.mark.parametrize(
     ("shown", "expected"),
     [
         (card(), "counting at 5 % begins when the traffic has settled"),
         (card({"step": 3}), "counting at 5 % begins when the traffic has settled"),
         (card(seen={"set_weight": 0.5}), "counting at 0.5 % begins when the traffic has settled"),
-        (card(seen={"stage": -1}), "waits for Argo to set the first weight"),
+        (card(seen={"stage": -1, "gate_started": None}), "waits for Argo to set the first weight"),
+        (
+            card(seen={"stage": -1}),
+            "waits at a pause before the first setWeight, where nothing can be judged: a person opens it by "
+            "`serinus advance shop/checkout` or `kubectl argo rollouts promote checkout -n shop`",
+        ),
+        (card(seen=UNREADY), "0 of 1 canary pods ready"),
+        (
+            card(seen={**UNREADY, "trouble": "ProgressDeadlineExceeded: x"}),
+            "0 of 1 canary pods ready (ProgressDeadlineExceeded: x)",
+        ),
+        (
+            card({}, {"trouble": "InvalidSpec: x"}),
+            "Argo does nothing until the Rollout's spec is mended (InvalidSpec: x)",
+        ),
+        (card({"verdict": "abort"}, {"trouble": "InvalidSpec: x"}), "abort"),
         (card({}), "advances to 25 %"),
         (card({}, {"gate_started": None}), "advances to 25 % at the next gate"),
         (card({"stage": 2, "step": 5}, {"stage": 2, "step": 5}), "advances to 100 %"),

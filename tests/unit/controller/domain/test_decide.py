@@ -3,11 +3,21 @@ from typing import Any
 import pytest
 from serinus_contracts.freeze import DAYS, FreezeRule
 from serinus_contracts.policy import Mode
-from serinus_controller.domain.decide import Approval, Decision, Memory, Situation, decide, no_verdict, topic_of
+from serinus_contracts.standstill import Standstill
+from serinus_controller.domain.decide import (
+    Approval,
+    Decision,
+    Memory,
+    Situation,
+    decide,
+    no_verdict,
+    topic_of,
+    unevaluated,
+)
 from serinus_controller.domain.rollout import RolloutView
 
 from tests.support import RUN, plan, stage, verdict
-from tests.unit.controller.rollouts import ABORTED, UNPAUSING, at, step
+from tests.unit.controller.rollouts import ABORTED, STEPS, UNPAUSING, at, step
 
 NOW = 1_012_000
 
@@ -122,11 +132,26 @@ def test_a_hold_from_long_ago_is_silence_and_not_told_again() -> None:
 
 
 def test_silence_holds_and_says_so_but_only_after_three_looks() -> None:
-    assert no_verdict(situation(), 1_010_000, 1_010_000 + 23_000) is None
-    found = no_verdict(situation(), 1_010_000, 1_010_000 + 23_001)
+    assert no_verdict(situation(), 1_010_000, 1_010_000 + 23_000, None) is None
+    found = no_verdict(situation(), 1_010_000, 1_010_000 + 23_001, None)
     assert found is not None
     assert (found.action, found.acts) == ("hold", False)
-    assert no_verdict(situation(at(status=ABORTED)), 0, 10**9) is None
+    assert found.detail == "no verdict for 3 looks: is a collector or analyzer missing, or metrics?"
+    assert no_verdict(situation(at(status=ABORTED)), 0, 10**9, None) is None
+
+
+def test_silence_names_the_cause_that_the_rollout_shows_and_another_cause_is_another_decision() -> None:
+    pods, argo = Standstill("pods", "0 of 1 canary pods ready"), Standstill("argo", "Argo says no")
+    assert no_verdict(situation(), 1_010_000, 1_010_000 + 23_000, pods) is None
+    late = [no_verdict(situation(), 1_010_000, 1_010_000 + 23_001, known) for known in (None, pods, argo)]
+    assert [found.detail for found in late[1:] if found] == ["0 of 1 canary pods ready", "Argo says no"]
+    assert len({found.cause for found in late if found}) == 3
+
+
+def test_a_pause_before_the_first_weight_is_told_at_once() -> None:
+    found = no_verdict(situation(), 0, 1_000_001, Standstill("pause", "waits at a pause"))
+    assert found is not None
+    assert (found.action, found.detail) == ("hold", "waits at a pause")
 
 
 ALWAYS = FreezeRule(days=DAYS, reason="incident 7")
@@ -151,3 +176,9 @@ def test_in_a_freeze_an_abort_is_still_carried_out() -> None:
     found = decide(situation(freeze=(ALWAYS,)), verdict(verdict="abort", reason="evidence"), NOW)
     assert found is not None
     assert (found.action, found.acts) == ("abort", True)
+
+
+def test_an_advance_before_the_first_weight_waits_for_no_verdict() -> None:
+    first = at(spec={"strategy": {"canary": {"steps": [{"pause": {}}, *STEPS]}}}, status={"currentStepIndex": 0})
+    assert not unevaluated(situation(first), None, 1_000_001)
+    assert unevaluated(situation(), None, 1_000_001)

@@ -234,3 +234,18 @@ def test_services_whose_roles_stay_and_sources_by_pod_are_as_they_are() -> None:
 def test_steps_without_a_weight_have_no_stage(steps: list[Step]) -> None:
     assert stages(steps) == ()
     assert stage_at(stages(steps), 0) == -1
+
+
+def test_a_pause_before_the_first_weight_is_warned_of_with_who_opens_it() -> None:
+    first = [{"setCanaryScale": {"weight": 25}}, {"pause": {}}, {"setWeight": 5}, {"pause": {}}]
+    timed = [{"pause": {"duration": "1m"}}, {"setWeight": 5}, {"pause": {}}]
+    views = [at(spec={"strategy": {"canary": {"steps": steps}}}) for steps in (first, timed)]
+    told = [warnings(policy(), stages(view.steps), view) for view in views]
+    assert [[text for text in texts if "first setWeight" in text] for texts in told] == [
+        [
+            "shop/checkout: step 1 (from 0): a new version waits at a pause before the first setWeight, where nothing "
+            "can be judged: a person opens it by `serinus advance shop/checkout` or "
+            "`kubectl argo rollouts promote checkout -n shop`"
+        ],
+        [],
+    ]

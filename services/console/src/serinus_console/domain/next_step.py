@@ -3,6 +3,7 @@
 from serinus_contracts import AnalysisPlan, RolloutObserved, VerdictReached
 from serinus_contracts.base import Millis
 from serinus_contracts.frozen import frozen
+from serinus_contracts.standstill import standstill
 from serinus_contracts.weight import weight_text
 
 from serinus_console.domain.card import Card
@@ -22,10 +23,8 @@ def next_step(card: Card, now: Millis) -> str:
     observed, plan, verdict = card.observed, card.plan, card.current
     if observed.outcome:
         return _OUTCOMES[observed.outcome]
-    if card.waits:
-        return card.waits
-    if observed.aborting:
-        return "back to stable, when Argo carries the abort out" + (f": {observed.trouble}" if observed.trouble else "")
+    if stands := card.waits or _standing(card, now):
+        return stands
     if plan is None or card.stage is None:
         return "waits for Argo to set the first weight"
     if is_stale(card, now) and (verdict is None or verdict.verdict != "abort"):
@@ -44,6 +43,18 @@ def next_step(card: Card, now: Millis) -> str:
     if verdict.verdict == "proceed":
         return _after_proceed(plan, observed)
     return _while_held(plan, observed, verdict, now)
+
+
+def _standing(card: Card, now: Millis) -> str:
+    """Why it does not get on, where that comes before what its verdict says."""
+    seen = card.observed
+    if seen.aborting:
+        return "back to stable, when Argo carries the abort out" + (f": {seen.trouble}" if seen.trouble else "")
+    known, said = standstill(seen), card.current
+    if known is None or (known.kind == "invalid" and said and said.verdict == "abort"):
+        return ""
+    first = known.kind in ("pause", "invalid") or said is None or is_stale(card, now)
+    return known.text if first else ""
 
 
 def _after_proceed(plan: AnalysisPlan, observed: RolloutObserved) -> str:

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 from serinus_contracts import DecisionTaken, Finding, Pod
 from serinus_contracts.base import Arm, Millis
 from serinus_contracts.events import Verb
+from serinus_contracts.standstill import standstill
 from serinus_contracts.weight import weight_text
 from ulid import ULID
 
@@ -120,6 +121,12 @@ def exposure(card: Card, now: Millis) -> Exposure:
     )
 
 
+def cause(card: Card) -> str:
+    """Why looks have stopped or cannot begin, as far as the Rollout shows it."""
+    known = standstill(card.observed)
+    return known.text if known else ""
+
+
 def health(card: Card, stale: bool) -> tuple[bool, Sequence[str]]:
     """Whether the data can be judged, and what there is to say about them."""
     said = card.verdict
@@ -127,7 +134,7 @@ def health(card: Card, stale: bool) -> tuple[bool, Sequence[str]]:
         return not stale, ("no look yet",)
     quality, faults, notes = said.quality, [], []
     if stale:
-        faults.append("looks have stopped: is a collector or an analyzer missing?")
+        faults.append(f"looks have stopped: {cause(card) or 'is a collector or an analyzer missing?'}")
     if quality.missing:
         faults.append(f"cannot judge {', '.join(quality.missing)}: {words(said.reason)}")
     if quality.gaps:

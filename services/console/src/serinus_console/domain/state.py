@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from serinus_contracts.base import Millis
+from serinus_contracts.standstill import standstill
 
 from serinus_console.domain.card import Card
 from serinus_console.domain.pull import stale
@@ -33,6 +34,8 @@ def state_of(card: Card, now: Millis) -> State:
     said = card.verdict
     if card.observed.aborting:
         return State("aborting", "▼", "bad", 0)
+    if stands := _standing(card, now):
+        return stands
     if is_stale(card, now):
         return State("no fresh verdict", "◌", "warn", 1)
     if said and said.verdict == "abort":
@@ -52,11 +55,22 @@ def state_of(card: Card, now: Millis) -> State:
     return State("hold", "■", "calm", 3)
 
 
+def _standing(card: Card, now: Millis) -> State | None:
+    known = standstill(card.observed)
+    if known is None:
+        return None
+    if known.kind == "pause":
+        return State("waits for a person", "◆", "warn", 1)
+    if known.kind in ("invalid", "argo") or card.observed.trouble or is_stale(card, now):
+        return State("pods not ready" if known.kind == "pods" else "Argo is stuck", "◌", "warn", 1)
+    return None
+
+
 def unevaluated(card: Card, now: Millis) -> bool:
     """Whether the first verdict at the present weight is still to come: the controller refuses an advance until then,
-    unless it is forced. Not where verdicts have stopped."""
+    unless it is forced. Not where verdicts have stopped, nor before the first weight."""
     seen, said = card.observed, card.verdict
-    if card.plan is None or seen.outcome:
+    if card.plan is None or seen.outcome or seen.stage < 0:
         return False
     told = said is not None and (said.stage, said.stage_started) == (seen.stage, seen.stage_started)
     return not (told and said and said.reason != "settling") and not is_stale(card, now)

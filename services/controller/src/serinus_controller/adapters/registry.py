@@ -137,7 +137,7 @@ class RedisRegistry:
                 run,
                 str(event.outcome),
                 event.model_dump_json(),
-                Ended(at=now, outcome=event.outcome or "deleted").model_dump_json(),
+                Ended(at=now, outcome=event.outcome or "deleted", trouble=event.trouble).model_dump_json(),
                 f"{event.run.rollout} {run}",
                 now,
                 KEPT_SECONDS,

@@ -12,6 +12,7 @@ from serinus_contracts.base import Millis
 from serinus_contracts.events import Action, Verb
 from serinus_contracts.frozen import frozen
 from serinus_contracts.policy import Mode
+from serinus_contracts.standstill import Standstill
 from serinus_contracts.weight import weight_text
 
 from serinus_controller.domain.progress import Intent
@@ -137,21 +138,32 @@ def move(view: RolloutView) -> str:
 def unevaluated(situation: Situation, verdict: VerdictReached | None, now: Millis) -> bool:
     """Whether the first evaluation at the present weight is still to come: who advances now has seen nothing of it.
 
-    Not where evaluations have stopped: then there is nothing to wait for.
+    Not where evaluations have stopped, nor before the first weight: then there is nothing to wait for.
     """
     started, stage = situation.stage_started, stage_at(stages(situation.view.steps), situation.view.step)
+    if stage < 0:
+        return False
     if verdict is None:
         return not stale(started, situation.plan, now)
     seen = (verdict.stage, verdict.stage_started) == (stage, started) and verdict.reason != "settling"
     return not seen and not stale(max(started, verdict.end), situation.plan, now)
 
 
-def no_verdict(situation: Situation, last_look: Millis, now: Millis) -> Decision | None:
-    """Hold, and say so, when the looks have stopped: nothing is advanced by silence."""
-    if situation.view.aborted or not stale(max(last_look, situation.stage_started), situation.plan, now):
+def no_verdict(situation: Situation, last_look: Millis, now: Millis, known: Standstill | None) -> Decision | None:
+    """Hold, and say why, when the looks have stopped or cannot begin: nothing is advanced by silence. `known` is what
+    the Rollout shows of the cause."""
+    step = situation.view.step
+    if situation.view.aborted:
         return None
+    if known and known.kind == "pause":
+        return Decision("hold", step, f"no-verdict: {known.kind}", known.text)
+    since = max(last_look, situation.stage_started)
+    if not stale(since, situation.plan, now):
+        return None
+    if known:
+        return Decision("hold", step, f"no-verdict since {since}: {known.kind}", known.text)
     looks = f"no verdict for {FRESH_LOOKS} looks: is a collector or analyzer missing, or metrics?"
-    return Decision("hold", situation.view.step, f"no-verdict since {max(last_look, situation.stage_started)}", looks)
+    return Decision("hold", step, f"no-verdict since {since}", looks)
 
 
 def stale(end: Millis, plan: AnalysisPlan, now: Millis) -> bool:

@@ -22,7 +22,7 @@ from serinus_contracts.weight import weight_text
 
 from serinus_controller.domain.rollout import PingPong, RolloutView
 from serinus_controller.domain.sources import Matchers, Naming, Way, containers, counts, gauges, in_their_roles, naming
-from serinus_controller.domain.stages import ADD_STEPS, NOTHING_TO_JUDGE, Stage
+from serinus_controller.domain.stages import ADD_STEPS, NOTHING_TO_JUDGE, Stage, pause_before_the_first_weight
 
 _MARGINS = {"proportion": Margin(ratio=1.25, absolute=0.001), "distribution": Margin(ratio=1.2)}
 
@@ -111,11 +111,13 @@ def warnings(policy: CanaryPolicy, found: Sequence[Stage], view: RolloutView | N
                 f"policy {name}, metric {metric.name}: the Rollout does not have the weight "
                 f"{', '.join(map(weight_text, never))} at which it is to be measured; it has {known}"
             )
-    return told if view is None else [*told, *_of_traffic(policy, view)]
+    return told if view is None else [*told, *_of_rollout(policy, view)]
 
 
-def _of_traffic(policy: CanaryPolicy, view: RolloutView) -> Iterator[str]:
-    """What the Rollout does with its traffic that a team may not expect."""
+def _of_rollout(policy: CanaryPolicy, view: RolloutView) -> Iterator[str]:
+    """What the Rollout does that a team may not expect."""
+    if paused := pause_before_the_first_weight(view):
+        yield paused
     if view.max_weight != 100 and not {"nginx", "plugins"} & {*view.routers}:
         yield f"Rollout {view.key} is InvalidSpec: Argo takes a maxTrafficWeight with nginx and plugins only"
     if policy.spec.source.exclude is None and any(step.route and not step.removes for step in view.steps):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from serinus_contracts import AnalysisPlan
+from serinus_contracts.standstill import paused_before_the_first_weight
 from serinus_contracts.weight import percent_of
 
 from serinus_controller.domain.rollout import RolloutView, Step
@@ -38,6 +39,16 @@ def stages(steps: Sequence[Step]) -> tuple[Stage, ...]:
             )
         )
     return tuple(found)
+
+
+def pause_before_the_first_weight(rollout: RolloutView) -> str:
+    """What is to be said of one that only a person opens; empty if there is none."""
+    first = next((index for index, step in enumerate(rollout.steps) if step.weight is not None), 0)
+    gates = [str(index) for index, step in enumerate(rollout.steps[:first]) if step.gate]
+    if not gates:
+        return ""
+    where = f"{rollout.key}: step{'s' * (len(gates) > 1)} {', '.join(gates)} (from 0)"
+    return f"{where}: a new version {paused_before_the_first_weight(rollout.key)}"
 
 
 def fits(plan: AnalysisPlan, found: Sequence[Stage]) -> bool:

@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from serinus_contracts import DecisionTaken, Run, VerdictReached
 from serinus_contracts.base import Millis
 from serinus_contracts.events import State
+from serinus_contracts.standstill import standstill
 from serinus_runtime import logs
 from serinus_runtime.complaints import Complaints
 
@@ -107,20 +108,23 @@ class Reactor:
 
     async def watch_silence(self, now: Millis) -> None:
         """Hold, and say so, for every run whose verdicts have stopped."""
-        judged = [live for live in self.fleet.runs.values() if live.view and live.told.stage >= 0]
-        silent, holds = 0, dict[str, float]()
-        for live in judged:
+        silent, judged, holds = 0, 0, dict[str, float]()
+        for live in [live for live in self.fleet.runs.values() if live.view]:
+            begun, known = live.told.stage >= 0, standstill(live.told)
+            if not begun and not known:
+                continue
+            judged += begun
             with self.complaints.about("run", live.run.id):
                 control = await self.control(live.run)
                 said = control.verdict
-                decision = no_verdict(self.situation(live, control), said.end if said else 0, now)
+                decision = no_verdict(self.situation(live, control), said.end if said else 0, now, known)
                 if decision:
-                    silent += 1
+                    silent += begun
                     await self.carry_out(live, control, self._safe(live, decision))
                 if said and said.verdict == "hold":
                     held = max(0.0, (now - said.since) / 1000)
                     holds[live.run.namespace] = max(held, holds.get(live.run.namespace, 0.0))
-        self._show(len(judged), silent, holds)
+        self._show(judged, silent, holds)
         await self._see_aborts_through()
 
     async def _see_aborts_through(self) -> None:

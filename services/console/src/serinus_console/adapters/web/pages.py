@@ -81,6 +81,7 @@ async def show_run(request: Request, site: Here, story: Of) -> Response:
         ended=outcome(card),
         next=next_step(card, now),
         stale=stale,
+        cause=page.cause(card),
         later=latest.card.id if latest is not story else None,
         offers=page.offers(card, now),
         refusal=refusal,
