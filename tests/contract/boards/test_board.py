@@ -101,6 +101,21 @@ async def test_the_runs_that_are_known_are_loaded_with_plan_verdict_and_what_peo
     assert (ended.observed.outcome, ended.verdict) == ("aborted", None)
 
 
+async def test_an_abort_that_something_keeps_is_known_beside_what_was_decided_after_it_until_it_is_done(
+    board: Board, teller: Teller, one: Served
+) -> None:
+    await teller.live()
+    fields: dict[str, Any] = {"action": "abort", "detail": "abort refused", "decided": 4}
+    abort = decided(RUN, "v").model_copy(update=fields | {"state": "waiting"})
+    await teller.tell(abort)
+    await teller.tell(decided(RUN, "later"))
+    await loaded(board, one, RUN, text='"cause":"later"')
+    assert (board.cards[RUN.id].decision, board.cards[RUN.id].waiting) == (decided(RUN, "later"), abort)
+    await teller.tell(done := abort.model_copy(update={"state": "confirmed", "decided": 6}))
+    assert await told(board, DecisionTaken) == done
+    assert board.cards[RUN.id].waiting is None
+
+
 async def test_what_controllers_say_of_themselves_is_read_and_what_is_no_such_word_left_out(
     board: Board, client: Client, keys: Keys, one: Served
 ) -> None:

@@ -41,6 +41,12 @@ def test_a_run_that_goes_on_is_reported_by_its_newest_verdict() -> None:
     assert [one.at for one in found.evidence] == [1_010_000, 1_011_000], "the curve ends with the newest look"
 
 
+def test_what_keeps_an_act_is_why_it_stands_where_it_does_until_the_act_has_ended() -> None:
+    kept = decided("abort", state="waiting", detail="abort refused by the API server")
+    assert story(kept, decided("hold", decided=6)).why == "abort refused by the API server"
+    assert story(kept, decided("hold", decided=6), decided("abort", decided=7)).why == "not judged yet"
+
+
 def test_a_run_that_was_not_judged_says_so() -> None:
     assert story().why == "not judged yet"
 

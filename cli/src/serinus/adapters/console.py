@@ -48,6 +48,7 @@ class RunDocument(Contract):
     last_described: VerdictReached | None = None
     last_decision: DecisionTaken | None = None
     ending: DecisionTaken | None = None
+    waiting: DecisionTaken | None = None
 
 
 @asynccontextmanager
@@ -181,6 +182,7 @@ class ConsoleBoard:
             verdict=seen.last_verdict,
             decision=seen.last_decision,
             ending=seen.ending,
+            acts={seen.waiting.action: seen.waiting} if seen.waiting else {},
             asked=Asked(seen.held, seen.approvals),
             described=seen.last_described,
         )

@@ -155,8 +155,10 @@ _BY_ARGO = re.compile(r"RolloutAborted: Rollout aborted update to revision \d+: 
 def _why(end: Ended | None, decisions: Sequence[DecisionTaken], last: VerdictReached | None) -> str:
     """Why it ended as it did, or where it stands."""
     if end is None:
-        if decisions and decisions[-1].state == "waiting":
-            return decisions[-1].sentence
+        newest = {one.action: one for one in decisions}
+        waiting = [one for one in newest.values() if one.state == "waiting"]
+        if waiting:
+            return max(waiting, key=lambda one: one.decided).sentence
         held = [one.detail for one in decisions if one.action == "hold" and one.cause.startswith("no-verdict")]
         return last.sentence if last else f"not judged yet: {held[-1]}" if held else "not judged yet"
     if end.outcome in _ACTS:

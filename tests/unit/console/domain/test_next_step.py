@@ -1,10 +1,9 @@
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from serinus_console.domain.card import Asked, Card
+from serinus_console.domain.card import Asked, Card, told
 from serinus_console.domain.next_step import next_step
-from serinus_contracts import AnalysisPlan, DecisionTaken, Pod
+from serinus_contracts import AnalysisPlan, DecisionTaken, Event, Pod
 from serinus_contracts.freeze import FreezeRule
 from serinus_contracts.judge import ThresholdRule
 
@@ -109,10 +108,22 @@ def test_what_keeps_an_act_is_said_until_it_has_ended() -> None:
     kept = DecisionTaken(
         run=RUN, step=1, action="abort", cause="v", detail=said, mode="enforce", state="waiting", decided=1
     )
-    shown = Card(observed(), plan(), verdict(verdict="abort", reason="evidence"), kept)
-    assert next_step(shown, NOW) == said
-    assert next_step(replace(shown, decision=kept.model_copy(update={"state": "confirmed"})), NOW) == "abort"
-    assert next_step(replace(shown, observed=observed(outcome="aborted")), NOW) == "done: all traffic is back on stable"
-    advance = replace(shown, decision=kept.model_copy(update={"action": "advance"}))
-    assert next_step(advance, NOW) == said
-    assert next_step(replace(advance, observed=observed(step=3, stage=1)), NOW) != said
+    shown = Card(observed(), plan(), verdict(verdict="abort", reason="evidence"))
+
+    def after(*events: Event) -> str:
+        card: Card | None = shown
+        for event in events:
+            card = told(card, event)
+        assert card is not None
+        return next_step(card, NOW)
+
+    assert after(kept) == said
+    hold = kept.model_copy(update={"action": "hold", "detail": "settling", "state": "confirmed", "decided": 2})
+    refused = hold.model_copy(update={"action": "refused", "asked": "hold", "actor": "alice", "decided": 3})
+    assert after(kept, hold, refused) == said
+    done = kept.model_copy(update={"state": "confirmed"})
+    assert after(kept, hold, done) == after(done, hold, kept) == "abort"
+    assert after(kept, observed(outcome="aborted")) == "done: all traffic is back on stable"
+    advance = kept.model_copy(update={"action": "advance"})
+    assert after(advance, hold) == said
+    assert after(advance, observed(step=3, stage=1)) != said

@@ -10,6 +10,7 @@ from serinus_contracts import AnalysisPlan, DecisionTaken, Event, Finding, PlanS
 DESCRIPTIONS = ("statistics", "comparison", "trend", "business", "outlier")
 
 ENDINGS = ("promote", "abort")
+ACTS = (*ENDINGS, "advance", "retry")
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Card:
     """The newest verdict with descriptions among its findings."""
     ending: DecisionTaken | None = None
     """The act that ended it, as far as Serinus did it."""
+    acts: Mapping[str, DecisionTaken] = field(default_factory=dict)
+    """By action, what was told last of it: a hold or a refusal that is told later changes nothing in an act."""
 
     @property
     def id(self) -> str:
@@ -69,13 +72,22 @@ class Card:
         return said is not None and said.action == "await_approval" and said.step == self.observed.step
 
     @property
+    def waiting(self) -> DecisionTaken | None:
+        """The act that is under way and kept by something, until it has ended."""
+        if self.observed.outcome:
+            return None
+        # An advance leaves its step; who asked for an abort is told of by its end.
+        under_way = (
+            one
+            for one in self.acts.values()
+            if one.state == "waiting" and (one.action == "abort" or one.step == self.observed.step)
+        )
+        return max(under_way, key=lambda one: one.decided, default=None)
+
+    @property
     def waits(self) -> str:
         """What keeps an act that is under way, empty if nothing does."""
-        said, seen = self.decision, self.observed
-        if said is None or said.state != "waiting" or seen.outcome:
-            return ""
-        # An advance leaves its step; who asked for an abort is told of by its end.
-        return said.sentence if said.action == "abort" or said.step == seen.step else ""
+        return self.waiting.sentence if self.waiting else ""
 
 
 def findings(said: VerdictReached, described: VerdictReached | None) -> tuple[Finding, ...]:
@@ -88,6 +100,13 @@ def findings(said: VerdictReached, described: VerdictReached | None) -> tuple[Fi
         for one in described.findings
         if one.kind in DESCRIPTIONS and not one.decides and (one.kind, one.metric) not in known
     )
+
+
+def _follows(event: DecisionTaken, known: DecisionTaken | None) -> bool:
+    """Whether it is news of an act; of what was told in one moment, its end comes last."""
+    if known is None:
+        return True
+    return (event.decided, event.state != "waiting") >= (known.decided, known.state != "waiting")
 
 
 def told(card: Card | None, event: Event) -> Card | None:
@@ -104,6 +123,8 @@ def told(card: Card | None, event: Event) -> Card | None:
     if isinstance(event, DecisionTaken):
         if event.state == "confirmed" and event.action in ENDINGS:
             card = replace(card, ending=event)
+        if event.action in ACTS and _follows(event, card.acts.get(event.action)):
+            card = replace(card, acts={**card.acts, event.action: event})
         return (
             replace(card, decision=event) if card.decision is None or event.decided >= card.decision.decided else card
         )

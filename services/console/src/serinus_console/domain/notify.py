@@ -12,9 +12,10 @@ from serinus_contracts import DecisionTaken, Event, RolloutObserved, VerdictReac
 from serinus_contracts.base import Contract, Document, Millis, Seconds
 from serinus_contracts.events import Reason
 
+from serinus_console.domain.card import ACTS
+
 Kind = Literal["aborted", "would_abort", "not_done", "held", "approval_needed", "promoted", "cannot_judge"]
 By = Literal["", "verdict", "controller"]
-ACTS = ("advance", "promote", "abort", "retry")
 CANNOT_JUDGE = ("no_data", "provider_error")
 # A decision tells who aborted and why; the Rollout alone, a moment earlier or later, only that it was.
 FOR_THE_DECISION_MS = 30_000

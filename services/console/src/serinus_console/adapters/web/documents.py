@@ -48,6 +48,7 @@ class RunDocument(RunSummary):
     )
     last_decision: DecisionTaken | None = None
     ending: DecisionTaken | None = Field(None, description="the act that ended it, as far as Serinus did it")
+    waiting: DecisionTaken | None = Field(None, description="the act under way that something keeps")
 
 
 class RunPage(BaseModel):
@@ -131,6 +132,7 @@ def document(story: Story, now: Millis) -> RunDocument:
         last_described=card.described,
         last_decision=card.decision,
         ending=card.ending,
+        waiting=card.waiting,
     )
 
 
