@@ -4,13 +4,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from redis.exceptions import ResponseError
 from serinus_collector.adapters.registry import RedisRegistry
 from serinus_collector.domain.look import RunState
 from serinus_collector.service_layer.ports import Lease
 from serinus_contracts import Keys, MetricsCollected, RolloutObserved, from_entry
 from serinus_contracts.streams import ANALYZER_GROUP
 from serinus_controller.adapters.registry import RedisRegistry as ControllersRegistry
-from serinus_runtime.errors import PermanentError
+from serinus_runtime.errors import PermanentError, concerns_all
 from serinus_runtime.streams import ensure_group
 
 from tests.support import RUN, observed, plan, snapshot
@@ -225,3 +226,30 @@ async def test_a_run_that_the_registry_has_lost_or_knows_otherwise_has_to_be_obs
         await client.delete(gone)
     assert await controller.constant([told], 1_700_000) == {RUN.uid}
     assert await client.hget(keys.run(RUN.id), "weight_constant_until") in (b"1500000", None)
+
+
+async def test_a_key_of_the_wrong_type_costs_one_run_and_no_other(
+    controller: ControllersRegistry, client: Any, keys: Keys, registry: RedisRegistry
+) -> None:
+    await make_known(controller, client, keys)
+    other = f"{RUN.id}2"
+    await client.set(keys.run(other), "no hash")
+    await client.zadd(keys.due, {other: 2})
+    assert [told.run for told in await controller.live("test")] == [RUN]
+    with pytest.raises(ResponseError) as wrong:
+        await registry.load(other)
+    assert not concerns_all(wrong.value)
+    with pytest.raises(ResponseError) as wrong:
+        await controller.retire(observed(run=RUN.model_copy(update={"attempt": int(f"{RUN.attempt}2")})))
+    assert not concerns_all(wrong.value)
+
+
+async def test_a_member_of_the_due_queue_that_is_no_text_is_dropped_and_the_others_are_leased(
+    controller: ControllersRegistry, client: Any, keys: Keys, registry: RedisRegistry
+) -> None:
+    await make_known(controller, client, keys)
+    await client.zadd(keys.due, {b"\xff\xfe": 1})
+    assert [told.run for told in await controller.live("test")] == [RUN]
+    leases, _ = await registry.lease(10)
+    assert [lease.run for lease in leases] == [RUN.id]
+    assert await client.zscore(keys.due, b"\xff\xfe") is None

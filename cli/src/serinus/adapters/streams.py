@@ -29,6 +29,7 @@ from serinus_contracts.base import Millis
 from serinus_contracts.events import Verb
 from serinus_contracts.report import Report
 from serinus_runtime.address import parse
+from serinus_runtime.due import run_of
 from serinus_runtime.leading import controllers
 from serinus_runtime.plans import Plans
 from serinus_runtime.redis import Client, connected
@@ -96,8 +97,9 @@ class Streams:
                 if event and _says_all(event):
                     known.add(run)
         live: Any = await self.client.zrange(self.keys.due, 0, -1)
-        for run in live:
-            await self._load_live(run.decode())
+        for member in live:
+            if run := run_of(member):
+                await self._load_live(run)
 
     async def _begin(self) -> None:
         """Where the streams are now: what comes later is news."""

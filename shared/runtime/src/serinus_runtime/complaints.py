@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter
 
-from serinus_runtime.errors import RETRYABLE
+from serinus_runtime.errors import concerns_all
 
 logger = logging.getLogger(__name__)
 
@@ -39,13 +39,13 @@ class Complaints:
 
     @contextmanager
     def about(self, kind: str, name: str) -> Iterator[Outcome]:
-        """Around the handling of one object; an error that may be retried is about all, and is raised."""
+        """Around the handling of one object; an error that concerns all is raised."""
         outcome = Outcome()
         try:
             yield outcome
-        except RETRYABLE:
-            raise
-        except Exception as error:  # noqa: BLE001 - told, and logged with its traceback
+        except Exception as error:
+            if concerns_all(error):
+                raise
             outcome.problem = f"{type(error).__name__}: {error}"
             self._complain(kind, name, outcome.problem)
         else:

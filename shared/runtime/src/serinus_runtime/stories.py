@@ -8,6 +8,8 @@ from serinus_contracts import Keys, RolloutObserved, VerdictReached
 from serinus_contracts.base import Millis
 from serinus_contracts.report import Report, make_report, read_chapter
 
+from serinus_runtime.due import run_of
+
 if TYPE_CHECKING:
     from serinus_runtime.redis import Client
 
@@ -39,8 +41,8 @@ class Stories:
         """Runs that go on."""
         runs: Any = await self._client.zrange(self._keys.due, 0, -1)
         async with self._client.pipeline(transaction=False) as pipe:
-            for run in runs:
-                pipe.hget(self._keys.run(run.decode()), "observed")
+            for run in filter(None, map(run_of, runs)):
+                pipe.hget(self._keys.run(run), "observed")
             documents: list[Any] = await pipe.execute()
         seen = [RolloutObserved.model_validate_json(document) for document in documents if document]
         return [Told(one.run.rollout, one.run.id) for one in seen]

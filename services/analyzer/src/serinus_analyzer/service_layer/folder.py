@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from serinus_contracts import AnalysisPlan, MetricsCollected, UnreadableEntryError, VerdictReached, from_entry
 from serinus_runtime import traces
 from serinus_runtime.complaints import Complaints
+from serinus_runtime.errors import concerns_all
 from serinus_runtime.streams import Entry
 
 from serinus_analyzer.service_layer.chain import Look, Step, bridged, fold_all, forks, next_look, repeats
@@ -149,7 +150,9 @@ class Folder:
         evidence that is lost may have stood against the canary, so nothing is judged without it."""
         try:
             return await self.evidence.load(sorted(runs))
-        except ValueError:
+        except Exception as error:
+            if concerns_all(error):
+                raise
             found: dict[str, Standing] = {}
             for run in sorted(runs):
                 with self.complaints.about("run", run) as outcome:
@@ -236,7 +239,9 @@ class Folder:
         digest = waiting.look.snapshot.plan
         try:
             plan = await self.evidence.plan(digest)
-        except ValueError as error:
+        except Exception as error:
+            if concerns_all(error):
+                raise
             plan, problem = None, f"plan {digest} cannot be read: {error}"
         else:
             problem = f"plan {digest} is not in Redis"

@@ -10,6 +10,7 @@ from serinus_contracts.base import Millis
 from serinus_contracts.streams import ANALYZER_GROUP
 from serinus_runtime import scripts, traces
 from serinus_runtime.clock import Clock
+from serinus_runtime.due import run_of
 from serinus_runtime.errors import PermanentError
 from serinus_runtime.plans import Plans
 from serinus_runtime.redis import Client
@@ -32,9 +33,13 @@ class RedisRegistry:
 
     async def lease(self, limit: int) -> tuple[Sequence[Lease], float]:
         now, following, due = await self._lease_script(keys=[self._keys.due], args=[limit, self._lease_ms])
-        leases = [
-            Lease(run.decode(), int(float(score)), int(now)) for run, score in zip(due[::2], due[1::2], strict=True)
-        ]
+        leases = []
+        for member, score in zip(due[::2], due[1::2], strict=True):
+            run = run_of(member)
+            if run is None:
+                await self._client.zrem(self._keys.due, member)
+            else:
+                leases.append(Lease(run, int(float(score)), int(now)))
         wait = 1.0 if float(following) < 0 else max(0.0, (float(following) - now) / 1000)
         return leases, wait
 

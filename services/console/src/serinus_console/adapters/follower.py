@@ -17,6 +17,7 @@ from serinus_contracts import (
 from serinus_contracts.streams import Stream
 from serinus_runtime.clock import Clock
 from serinus_runtime.complaints import Complaints
+from serinus_runtime.due import run_of
 from serinus_runtime.leading import controllers
 from serinus_runtime.plans import Plans
 from serinus_runtime.redis import BLOCK_MS, Client
@@ -101,7 +102,7 @@ class Follower:
         self._past = [(name, self._runs.position[name]) for name in FOLLOWED if self._runs.position[name] != "0-0"]
         live: Any = await self._client.zrange(self._keys.due, 0, -1)
         for begin in range(0, len(live), BATCH):
-            await self._load_live([run.decode() for run in live[begin : begin + BATCH]])
+            await self._load_live([run for member in live[begin : begin + BATCH] if (run := run_of(member))])
         self._runs.loaded = True
         logger.info("%d live runs", len(live))
 
@@ -110,11 +111,15 @@ class Follower:
             for run in runs:
                 pipe.hget(self._keys.run(run), "observed")
                 pipe.hmget(self._keys.control(run), ("verdict", "memory"))
-            answers: list[Any] = await pipe.execute()
-        for run, observed, (verdict, memory) in zip(runs, answers[::2], answers[1::2], strict=True):
+            answers: list[Any] = await pipe.execute(raise_on_error=False)
+        for run, observed, control in zip(runs, answers[::2], answers[1::2], strict=True):
             if not observed:
                 continue
             with self._complaints.about("run", run):
+                for answer in (observed, control):
+                    if isinstance(answer, Exception):
+                        raise answer
+                verdict, memory = control
                 event = RolloutObserved.model_validate_json(observed)
                 story = self._runs.take(event)
                 await self._know(story, event)

@@ -38,7 +38,7 @@ class RedisOutbox:
         now, following, *found = await self._lease(keys=self._own, args=[limit, self._lease_ms])
         leases = []
         for id_, at, cause, tries in zip(*(found[part::4] for part in range(4)), strict=True):
-            with self._complaints.about("notification", id_.decode()):
+            with self._complaints.about("notification", id_.decode(errors="replace")):
                 due = Due(Cause.model_validate_json(cause), id_.decode().rpartition("|")[2], int(float(at)))
                 leases.append(Leased(due, int(tries), int(now)))
         return leases, 1.0 if float(following) < 0 else max(0.0, (float(following) - int(now)) / 1000)

@@ -10,6 +10,7 @@ from serinus_contracts.report import Ended, Planned, Staged
 from serinus_runtime import scripts
 from serinus_runtime.clock import Clock
 from serinus_runtime.complaints import Complaints
+from serinus_runtime.due import run_of
 from serinus_runtime.plans import Plans
 from serinus_runtime.redis import KEPT_SECONDS, STORY_SECONDS, Client
 from serinus_runtime.redis_clock import RedisClock
@@ -52,15 +53,17 @@ class RedisRegistry:
 
     async def live(self, cluster: str) -> Sequence[RolloutObserved]:
         members: Any = await self._client.zrange(self._keys.due, 0, -1)
-        ours = [run for member in members if (run := member.decode()).startswith(f"{cluster}/")]
+        ours = [run for member in members if (run := run_of(member)) and run.startswith(f"{cluster}/")]
         async with self._client.pipeline(transaction=False) as pipe:
             for run in ours:
                 pipe.hget(self._keys.run(run), "observed")
-            documents: list[Any] = await pipe.execute()
+            documents: list[Any] = await pipe.execute(raise_on_error=False)
         found = []
         for run, document in zip(ours, documents, strict=True):
             # Its Rollout is seen again, and then it is written anew.
             with self._complaints.about("run", run):
+                if isinstance(document, Exception):
+                    raise document
                 found += [RolloutObserved.model_validate_json(document)] if document else []
         return found
 

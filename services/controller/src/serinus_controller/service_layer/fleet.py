@@ -11,6 +11,7 @@ from serinus_contracts.events import Outcome
 from serinus_contracts.policy import CanaryPolicy
 from serinus_runtime import logs
 from serinus_runtime.complaints import Complaints
+from serinus_runtime.errors import concerns_all
 
 from serinus_controller.domain.observe import ended, in_force, observe, outcome_of
 from serinus_controller.domain.pods import PodView
@@ -69,7 +70,8 @@ class Fleet:
         for told in await self._registry.live(self._cluster):
             if self._namespaces and told.run.namespace not in self._namespaces:
                 logger.warning("run %s ends: its namespace is not watched any more", told.run.id)
-                await self._registry.retire(ended(told, "deleted", told.resource_version, None))
+                with self._complaints.about("run", told.run.id):
+                    await self._registry.retire(ended(told, "deleted", told.resource_version, None))
                 continue
             plan = None
             with self._complaints.about("run", told.run.id):
@@ -186,6 +188,16 @@ class Fleet:
         return fresh
 
     async def _constant(self, unchanged: Sequence[LiveRun], until: Millis) -> None:
+        try:
+            await self._say_constant(unchanged, until)
+        except Exception as error:
+            if concerns_all(error):
+                raise
+            for live in unchanged:
+                with self._complaints.about("run", live.run.id):
+                    await self._say_constant([live], until)
+
+    async def _say_constant(self, unchanged: Sequence[LiveRun], until: Millis) -> None:
         unknown = await self._registry.constant([live.told for live in unchanged], until)
         for live in unchanged:
             if live.run.uid in unknown:

@@ -138,7 +138,8 @@ class Reactor:
                 assert live.view is not None
                 text = "aborted by somebody else; Argo was reminded of it"
                 decision = Decision("abort", live.view.step, "abort stands", text, acts=True, actor="somebody else")
-                await self.carry_out(live, await self.control(live.run), decision)
+                with self.complaints.about("run", live.run.id):
+                    await self.carry_out(live, await self.control(live.run), decision)
         self._aborting = {live.run.id for live in standing}
 
     def _show(self, live: int, silent: int, holds: Mapping[str, float]) -> None:
