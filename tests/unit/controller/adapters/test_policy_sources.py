@@ -1,3 +1,6 @@
+import copy
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -6,8 +9,9 @@ from prometheus_client import CollectorRegistry
 from serinus_contracts import CanaryPolicy
 from serinus_controller.adapters import policy_sources
 from serinus_controller.adapters.policies import PolicyError, load_file
-from serinus_controller.adapters.policy_sources import PolicyFolder, read_resource
+from serinus_controller.adapters.policy_sources import PolicyFolder, PolicySink, read_resource
 from serinus_controller.service_layer.policy_book import PolicyBook, Telemetry
+from serinus_controller.service_layer.ports import ClusterError
 
 from tests.unit.controller.adapters.test_policies import GOOD
 
@@ -23,6 +27,18 @@ def names(book: PolicyBook) -> list[str]:
 
 def named(name: str) -> str:
     return GOOD.replace("name: shop}", f"name: {name}}}", 1)
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, name: str, read: Callable[[Any], Any]) -> list[Any]:
+    """What is read by the function of this name from now on."""
+    asked: list[Any] = []
+
+    def reading(what: Any) -> Any:
+        asked.append(what)
+        return read(what)
+
+    monkeypatch.setattr(policy_sources, name, reading)
+    return asked
 
 
 def test_files_are_read_again_when_they_change_come_and_go(book: PolicyBook, tmp_path: Path) -> None:
@@ -73,6 +89,22 @@ def test_a_file_that_fails_for_no_foreseen_reason_costs_no_other_its_policies(
     assert (names(book), book.telemetry.invalid._value.get()) == (["b"], 1)
 
 
+def test_a_file_that_has_not_changed_is_not_parsed_again(
+    book: PolicyBook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed = counted(monkeypatch, "load_file", load_file)
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.yaml").write_text(named(name))
+        os.utime(tmp_path / f"{name}.yaml", (1_000, 1_000))
+    folder = PolicyFolder(tmp_path, book)
+    for _ in range(3):
+        folder.read()
+    assert parsed == [tmp_path / "a.yaml", tmp_path / "b.yaml"]
+    (tmp_path / "a.yaml").write_text(named("c"))
+    folder.read()
+    assert (parsed[2:], names(book)) == ([tmp_path / "a.yaml"], ["b", "c"])
+
+
 def test_every_problem_of_every_file_is_told_at_once(book: PolicyBook, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(GOOD.replace("metrics:", "metrcs:"))
     (tmp_path / "b.yml").write_text(GOOD.replace("match:", "mach:"))
@@ -116,6 +148,55 @@ def test_a_wrong_resource_is_refused_by_its_name(spec: dict[str, Any], complaint
         read_resource(resource(**spec))
     assert str(refused.value).startswith("CanaryPolicy shop/shop: ")
     assert complaint in str(refused.value)
+
+
+class Server:
+    """Keeps the resources, and their versions, as the API server does."""
+
+    def __init__(self, *resources: dict[str, Any]) -> None:
+        self.resources = {one["metadata"]["name"]: one for one in resources}
+        self.failing = False
+
+    async def request(self, method: str, path: str, *, body: Any, **_: Any) -> Any:
+        if self.failing:
+            raise ClusterError("away")
+        name = path.split("/")[-2]
+        return self.changed(name, **body)
+
+    def changed(self, name: str, **parts: Any) -> dict[str, Any]:
+        one = copy.deepcopy(self.resources[name]) | parts
+        one["metadata"]["resourceVersion"] = str(int(one["metadata"]["resourceVersion"]) + 1)
+        one["metadata"]["generation"] = one["metadata"].get("generation", 1) + ("spec" in parts)
+        self.resources[name] = one
+        return one
+
+
+@pytest.mark.anyio
+async def test_a_resource_that_has_not_changed_is_not_validated_again(
+    book: PolicyBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    validated = counted(monkeypatch, "read_resource", read_resource)
+    server: Any = Server(resource(), resource(metrics=[]) | {"metadata": {**resource()["metadata"], "name": "bad"}})
+    sink = PolicySink(server, book, "", lambda: 5)
+    for _ in range(3):
+        await sink.listed(list(server.resources.values()), 1)
+    assert [one["metadata"]["name"] for one in validated] == ["shop", "bad"]
+    await sink.changed(server.changed("bad", spec=resource()["spec"] | {"mode": "guard"}))
+    assert len(validated) == 3
+    assert [policy.spec.mode for policy in book.current()] == ["shadow", "guard"]
+    await sink.deleted(server.resources["bad"])
+    await sink.listed(list(server.resources.values()), 2)
+    assert len(validated) == 4
+
+
+@pytest.mark.anyio
+async def test_a_condition_that_could_not_be_written_is_written_with_the_next_list(book: PolicyBook) -> None:
+    server: Any = Server(resource())
+    sink = PolicySink(server, book, "", lambda: 5)
+    for server.failing in (True, False):
+        await sink.listed(list(server.resources.values()), 1)
+    (said,) = server.resources["shop"]["status"]["conditions"]
+    assert (said["status"], names(book)) == ("True", ["shop"])
 
 
 def test_that_there_is_no_policy_is_said_once_until_there_was_one(

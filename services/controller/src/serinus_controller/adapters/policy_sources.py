@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 RESOURCES = f"/apis/{GROUP}/{VERSION}"
 EVERY = 5.0
+# A file that was written so lately may be written again within the same tick of the file system's clock.
+SETTLED_NS = 2_000_000_000
 
 
 @dataclass
@@ -31,6 +34,7 @@ class PolicyFolder:
 
     folder: Path
     book: PolicyBook
+    _read: dict[Path, tuple[object, list[CanaryPolicy]]] = field(default_factory=dict)
 
     def read(self) -> list[str]:
         """Bring the book up to date; gives what is wrong, a line each. Raises PolicyError if there is no folder."""
@@ -41,7 +45,7 @@ class PolicyFolder:
         files = sorted(path for path in self.folder.iterdir() if path.suffix in (".yaml", ".yml"))
         for file in files:
             try:
-                policies = load_file(file)
+                policies = self._load(file)
                 _check_names(policies, str(file), names)
             except PolicyError as error:
                 self.book.refuse(str(file), str(error))
@@ -56,7 +60,17 @@ class PolicyFolder:
         ours = {origin for origin in self.book.origins if origin.startswith(f"{self.folder}/")}
         for gone in ours - set(map(str, files)):
             self.book.drop(gone)
+        self._read = {file: read for file, read in self._read.items() if file in files}
         return problems
+
+    def _load(self, file: Path) -> list[CanaryPolicy]:
+        """The policies of a file, which is parsed only if it may have changed. Raises PolicyError."""
+        stamp = _stamp(file)
+        known = self._read.pop(file, None)
+        policies = known[1] if known and known[0] == stamp else load_file(file)
+        if stamp:
+            self._read[file] = stamp, policies
+        return policies
 
     async def step(self) -> float:
         """A step for `forever`."""
@@ -69,6 +83,16 @@ class PolicyFolder:
         return EVERY
 
 
+def _stamp(file: Path) -> tuple[int, ...] | None:
+    """Changes with the file's content; None where that cannot be relied on."""
+    try:
+        stat = file.stat()
+    except OSError:
+        return None
+    settled = time.time_ns() - stat.st_mtime_ns > SETTLED_NS
+    return (stat.st_ino, stat.st_size, stat.st_mtime_ns) if settled else None
+
+
 def _check_names(policies: Iterable[CanaryPolicy], file: str, names: dict[str, str]) -> None:
     for policy in policies:
         name = f"{policy.metadata.namespace or ''}/{policy.metadata.name}"
@@ -78,26 +102,32 @@ def _check_names(policies: Iterable[CanaryPolicy], file: str, names: dict[str, s
 
 @dataclass
 class PolicySink:
-    """CanaryPolicy resources of a namespace (of all, if it is empty), with their status conditions."""
+    """CanaryPolicy resources of a namespace (of all, if it is empty), with their status conditions.
+
+    One is validated, off the loop, when its resourceVersion is not the one that was handled last.
+    """
 
     api: Api
     book: PolicyBook
     namespace: str
     clock: Clock
+    _handled: dict[str, str] = field(default_factory=dict)
 
     async def listed(self, documents: Sequence[Json], asked: int) -> None:
         present = set()
         for document in documents:
             present.add(_origin(document))
             await self.changed(document)
-            await asyncio.sleep(0)
         prefix = f"{KIND} {self.namespace}/" if self.namespace else f"{KIND} "
         for gone in {origin for origin in self.book.origins if origin.startswith(prefix)} - present:
-            self.book.drop(gone)
+            self._drop(gone)
 
     async def changed(self, document: Json) -> None:
+        version = _version(document)
+        if version and self._handled.get(_origin(document)) == version:
+            return
         try:
-            policy = read_resource(document)
+            policy = await asyncio.to_thread(read_resource, document)
         except PolicyError as error:
             self.book.refuse(_origin(document), str(error))
             await self._say(document, "False", "Invalid", str(error))
@@ -110,7 +140,11 @@ class PolicySink:
             await self._say(document, "True", "Valid", "takes effect at the next run of each Rollout that it matches")
 
     async def deleted(self, document: Json) -> None:
-        self.book.drop(_origin(document))
+        self._drop(_origin(document))
+
+    def _drop(self, origin: str) -> None:
+        self._handled.pop(origin, None)
+        self.book.drop(origin)
 
     async def _say(self, document: Json, status: str, reason: str, message: str) -> None:
         """Write the condition, unless the resource says so already."""
@@ -120,6 +154,7 @@ class PolicySink:
         for condition in said.get("conditions") or ():
             known = (condition.get("status"), condition.get("message"), condition.get("observedGeneration"))
             if condition.get("type") == "Accepted" and known == (status, message, generation):
+                self._handled[_origin(document)] = _version(document)
                 return
         now = datetime.fromtimestamp(self.clock() / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         condition = {
@@ -133,7 +168,10 @@ class PolicySink:
         body = {"status": {"observedGeneration": generation, "conditions": [condition]}}
         path = f"{RESOURCES}/namespaces/{metadata.get('namespace')}/{PLURAL}/{metadata.get('name')}/status"
         try:
-            await self.api.request("PATCH", path, body=body, content_type="application/merge-patch+json")
+            written = await self.api.request("PATCH", path, body=body, content_type="application/merge-patch+json")
+            # Unless somebody has changed more meanwhile, the next list shows what this has made of it.
+            same = (written.get("metadata") or {}).get("generation", 1) == generation
+            self._handled[_origin(document)] = _version(written if same else document)
         except ClusterError as error:
             # What was decided about the policy holds without the word about it.
             logger.warning("condition of %s not written: %s", _origin(document), error)
@@ -142,6 +180,11 @@ class PolicySink:
 def _origin(document: Json) -> str:
     metadata: Any = document.get("metadata") or {}
     return f"{KIND} {metadata.get('namespace')}/{metadata.get('name')}"
+
+
+def _version(document: Json) -> str:
+    metadata: Any = document.get("metadata") or {}
+    return str(metadata.get("resourceVersion") or "")
 
 
 def read_resource(document: Json) -> CanaryPolicy:
