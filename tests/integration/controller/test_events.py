@@ -7,7 +7,9 @@ import pytest
 from serinus_contracts import DecisionTaken
 from serinus_controller.adapters.events import KubernetesEvents
 from serinus_controller.adapters.kubernetes import Api, connect
+from serinus_controller.domain.announce import Notice
 
+from tests.integration.controller.led import document
 from tests.simulated import World, rollout, scenario, simulated
 from tests.support import RUN
 
@@ -65,3 +67,19 @@ async def test_each_kind_of_decision_has_its_reason(api: Api, fields: dict[str, 
     await KubernetesEvents(api).announce(decision(detail=reason, **fields))
     found = {event["message"]: event for event in await events(api)}
     assert (found[reason]["reason"], found[reason]["type"]) == (reason, kind)
+
+
+async def test_why_a_release_is_not_judged_is_an_event_on_its_rollout_and_on_the_policies_that_are_resources(
+    api: Api,
+) -> None:
+    policy = document("own", match={"name": "checkout"})
+    made = await api.request("POST", "/apis/serinus.dev/v1/namespaces/shop/canarypolicies", body=policy)
+    notice = Notice("shop", "checkout", RUN.uid, "matched by several policies: none is applied", ("own", "of a file"))
+    for _ in range(2):
+        await KubernetesEvents(api).notify(notice)
+    found = [event for event in await events(api) if event["message"] == notice.text]
+    assert [(one["involvedObject"]["kind"], one["involvedObject"]["uid"], one["count"]) for one in found] == [
+        ("Rollout", RUN.uid, 2),
+        ("CanaryPolicy", made["metadata"]["uid"], 2),
+    ]
+    assert {(one["type"], one["reason"]) for one in found} == {("Warning", "SerinusPolicy")}

@@ -1,7 +1,11 @@
+from typing import Any
+
 import pytest
 from serinus.doctor.checks import about
 from serinus.doctor.metrics import count
+from serinus.doctor.policy import from_cluster
 from serinus_collector.domain.series import Series
+from serinus_controller.service_layer.ports import ClusterError
 
 from tests.support import ERRORS, plan
 
@@ -25,6 +29,43 @@ def states(**changes: object) -> list[str]:
 def test_what_a_redis_must_be_is_told_by_its_info(changes: dict[str, object], expected: list[str]) -> None:
     assert states(**changes) == expected
     assert all(check.mend for check in about(GOOD | changes, "r") if check.state != "ok")
+
+
+class Resources:
+    """An API server with these policies, or with this error."""
+
+    def __init__(self, *items: dict[str, Any], error: ClusterError | None = None) -> None:
+        self.items, self.error = items, error
+
+    async def request(self, method: str, path: str) -> Any:
+        if self.error:
+            raise self.error
+        return {"items": self.items}
+
+
+def resource(name: str, **spec: object) -> dict[str, Any]:
+    fields = {"match": {"name": "checkout"}, "metrics": [{"name": "errors", "preset": "http-errors"}]}
+    return {"metadata": {"name": name, "namespace": "shop", "uid": name}, "spec": fields | spec, "status": {}}
+
+
+@pytest.mark.anyio
+async def test_a_wrong_policy_resource_is_named_with_what_is_wrong_beside_those_that_are_right() -> None:
+    api: Any = Resources(resource("bad", mode="bold"), resource("good"))
+    policies, wrong = await from_cluster(api, "shop")
+    assert [one.metadata.name for one in policies] == ["good"]
+    (check,) = wrong
+    assert (check.state, check.mend) == ("failed", "kubectl edit canarypolicies.serinus.dev -n shop bad")
+    assert check.said.startswith("CanaryPolicy shop/bad: spec.mode: ")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("status", "states"), [(404, []), (403, ["warning"]), (0, ["warning"])])
+async def test_policy_resources_that_cannot_be_read_are_told_unless_the_cluster_knows_no_such_kind(
+    status: int, states: list[str]
+) -> None:
+    api: Any = Resources(error=ClusterError("no", status))
+    policies, wrong = await from_cluster(api, "shop")
+    assert (policies, [one.state for one in wrong]) == ([], states)
 
 
 def counter(pod: str, code: str, *values: float) -> Series:

@@ -67,8 +67,9 @@ def doctor(
                 place = cluster.place(rollout or "", access.namespace)
                 found.extend([check async for check in checks.cluster(cluster.api, place[0])])
                 if rollout and found[-1].name != "cluster":
-                    known = given + await policy.from_cluster(cluster.api, place[0])
-                    found.extend(await _examined(cluster, place, known, provider))
+                    resources, unfit = await policy.from_cluster(cluster.api, place[0])
+                    found.extend(unfit)
+                    found.extend(await _examined(cluster, place, given + resources, provider))
 
             try:
                 await with_cluster(access, look)

@@ -1,16 +1,15 @@
 """The Rollout and its policy: is there one, does it fit, and what becomes of the Rollout's pauses?"""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
 from serinus_contracts import AnalysisPlan, CanaryPolicy, Run
 from serinus_contracts.crd import GROUP, PLURAL, VERSION
 from serinus_contracts.weight import weight_text
 from serinus_controller.adapters.kubernetes import Api
 from serinus_controller.adapters.policies import PolicyError, load_file
+from serinus_controller.adapters.policy_sources import read_resource
 from serinus_controller.domain.policies import choose
 from serinus_controller.domain.resolve import UnfitPolicyError, resolve, warnings
 from serinus_controller.domain.rollout import RolloutView
@@ -33,20 +32,25 @@ def from_files(place: Path) -> tuple[list[CanaryPolicy], list[Check]]:
     return found, wrong
 
 
-async def from_cluster(api: Api, namespace: str) -> list[CanaryPolicy]:
-    """Those that are custom resources; none where the resource is not known. What is wrong is told in its status."""
+async def from_cluster(api: Api, namespace: str) -> tuple[list[CanaryPolicy], list[Check]]:
+    """Those that are custom resources, and what is wrong with them; none where the resource is not known."""
     path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{PLURAL}"
     try:
         items: Any = (await api.request("GET", path)).get("items") or ()
-    except ClusterError:
-        return []
-    found = []
+    except ClusterError as error:
+        if error.status == 404:
+            return [], []
+        mend = f"kubectl auth can-i list {PLURAL}.{GROUP} -n {namespace}"
+        return [], [Check("policy", "warning", f"CanaryPolicy resources were not read: {error}", mend)]
+    found: list[CanaryPolicy] = []
+    wrong = []
     for item in items:
-        metadata = {name: item["metadata"][name] for name in ("name", "namespace") if name in item["metadata"]}
-        document = {name: value for name, value in item.items() if name != "status"} | {"metadata": metadata}
-        with suppress(ValidationError):
-            found.append(CanaryPolicy.model_validate(document))
-    return found
+        try:
+            found.append(read_resource(item))
+        except PolicyError as error:
+            mend = f"kubectl edit {PLURAL}.{GROUP} -n {namespace} {item['metadata']['name']}"
+            wrong.append(Check("policy", "failed", str(error), mend))
+    return found, wrong
 
 
 def run_of(seen: RolloutView) -> Run:

@@ -168,8 +168,10 @@ class Leader:
     async def _lead(self) -> None:
         """One term: take up what is under way, then keep everything going until cancelled or something fails."""
         settings, service = self._settings, self._service
-        fleet = Fleet(self._registry, settings.cluster, self._book.current, settings.namespaces, self._complaints)
-        journal = AnnouncedJournal(self._journal, KubernetesEvents(self._api))
+        journal = AnnouncedJournal(self._journal, KubernetesEvents(self._api, service.clock))
+        fleet = Fleet(
+            self._registry, settings.cluster, self._book.current, settings.namespaces, self._complaints, journal.notify
+        )
         actor = Actor(KubernetesRollouts(self._api), journal, service.clock, time.monotonic, sightings=fleet.sightings)
         self._reactor = Reactor(fleet, journal, actor, self._telemetry, service.clock, self._complaints)
 

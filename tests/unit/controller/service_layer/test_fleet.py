@@ -1,7 +1,7 @@
 """Which run a Rollout is in, and what is told of it, while it changes and while nobody looks."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from redis.exceptions import ConnectionError as RedisAwayError
-from serinus_contracts import CanaryPolicy
+from redis.exceptions import ResponseError
+from serinus_contracts import CanaryPolicy, RolloutObserved
 from serinus_contracts.policy import Match
+from serinus_controller.domain.announce import Notice
 from serinus_controller.domain.pods import PodView
 from serinus_controller.domain.rollout import RolloutView
 from serinus_controller.domain.runs import Attempt
@@ -392,3 +394,50 @@ async def test_a_redis_that_is_away_is_about_all_and_raised() -> None:
     fleet.pods_are([], namespace="")
     with pytest.raises(RedisAwayError):
         await fleet.see(later(100))
+
+
+NAMED = POLICY.model_copy(update={"metadata": POLICY.metadata.model_copy(update={"name": "other"})})
+
+
+@pytest.mark.parametrize(
+    ("steps", "policies", "text", "named"),
+    [
+        ([{"pause": {}}], [POLICY], "has nothing to judge", ("shop",)),
+        ([{"setWeight": 500}, {"pause": {}}], [POLICY], "sets a weight of 500 %", ("shop",)),
+        (STEPS, [POLICY, NAMED], "is matched by several policies (shop, other): none is applied", ("shop", "other")),
+    ],
+)
+async def test_why_a_release_is_not_judged_is_said_once_in_the_cluster(
+    steps: list[dict[str, Any]], policies: list[CanaryPolicy], text: str, named: tuple[str, ...]
+) -> None:
+    said: list[Notice] = []
+    fleet = Fleet(FakeRegistry(), "test", lambda: policies, notify=said.append)
+    fleet.pods_are([], namespace="")
+    for asked in (1, 2):
+        await fleet.see_all([at(spec={"strategy": {"canary": {"steps": steps}}})], asked=asked, namespace="")
+    assert [(one.namespace, one.name, one.uid, one.policies) for one in said] == [("shop", "checkout", "u-1", named)]
+    assert text in said[0].text
+
+
+async def test_a_rollout_that_cannot_be_observed_is_told_of_once_in_the_cluster() -> None:
+    said: list[Notice] = []
+    fleet = Fleet(Failing(), "test", lambda: [POLICY], notify=said.append)
+    fleet.pods_are([], namespace="")
+    for _ in range(2):
+        await fleet.see(at(metadata={"uid": "bad", "resourceVersion": "101"}))
+    assert [one.text for one in said] == ["its Rollout cannot be observed: RuntimeError: a bug"]
+
+
+async def test_one_run_that_cannot_be_said_to_stand_as_it_was_costs_no_other() -> None:
+    class Wrong(FakeRegistry):
+        async def constant(self, told: Sequence[RolloutObserved], until: int) -> Collection[str]:
+            if any(one.run.uid == "bad" for one in told):
+                raise ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value")
+            return await super().constant(told, until)
+
+    registry = Wrong()
+    fleet = Fleet(registry, "test", lambda: [POLICY])
+    fleet.pods_are([], namespace="")
+    for asked in (1, 2):
+        await fleet.see_all([at(metadata={"uid": "bad", "name": "bad"}), later(100)], asked=asked, namespace="")
+    assert registry.said_constant == [("u-1", 2)]

@@ -3,15 +3,19 @@
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from serinus_contracts import DecisionTaken
+from serinus_contracts.base import Millis
+from serinus_contracts.crd import GROUP, KIND, PLURAL, VERSION
+from serinus_runtime.clock import Clock, now_ms
 
 from serinus_controller.adapters.kubernetes import Api
-from serinus_controller.domain.announce import reason_of
+from serinus_controller.domain.announce import Notice, reason_of
 from serinus_controller.service_layer.ports import ClusterError
 
 EVENTS = "/api/v1"
+POLICIES = f"/apis/{GROUP}/{VERSION}"
 LONGEST = 1024
 
 
@@ -20,26 +24,56 @@ class KubernetesEvents:
     """Writes Events; the same one again only counts up."""
 
     api: Api
+    clock: Clock = now_ms
 
     async def announce(self, decision: DecisionTaken) -> None:
         """Raises ClusterError."""
-        run, reason, message = decision.run, reason_of(decision), decision.sentence[:LONGEST]
-        digest = hashlib.sha256(f"{run.uid}/{run.attempt}/{reason}/{message}".encode()).hexdigest()[:16]
-        now = datetime.fromtimestamp(decision.decided / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        run, reason, message = decision.run, reason_of(decision), decision.sentence
         bad = decision.action in ("abort", "refused") or decision.state in ("failed", "waiting")
-        path = f"{EVENTS}/namespaces/{run.namespace}/events"
+        about = _rollout(run.namespace, run.name, run.uid)
+        await self._write(about, "Warning" if bad else "Normal", reason, message, decision.decided, str(run.attempt))
+
+    async def notify(self, notice: Notice) -> None:
+        """An Event on the Rollout, and on each policy that is a resource. Raises ClusterError."""
+        abouts = [_rollout(notice.namespace, notice.name, notice.uid), *await self._policies(notice)]
+        for about in abouts:
+            await self._write(about, "Warning", "SerinusPolicy", notice.text, self.clock())
+
+    async def _policies(self, notice: Notice) -> list[dict[str, str]]:
+        if not notice.policies:
+            return []
+        try:
+            found = await self.api.request("GET", f"{POLICIES}/namespaces/{notice.namespace}/{PLURAL}")
+        except ClusterError as error:
+            if error.status not in (403, 404):
+                raise
+            return []
+        known = [one.get("metadata") or {} for one in found.get("items") or ()]
+        return [
+            _about(f"{GROUP}/{VERSION}", KIND, notice.namespace, str(one["name"]), str(one.get("uid", "")))
+            for one in known
+            if one.get("name") in notice.policies
+        ]
+
+    async def _write(
+        self,
+        about: dict[str, str],
+        kind: Literal["Normal", "Warning"],
+        reason: str,
+        message: str,
+        at: Millis,
+        attempt: str = "",
+    ) -> None:
+        namespace, message = about["namespace"], message[:LONGEST]
+        digest = hashlib.sha256(f"{about['uid']}/{attempt}/{reason}/{message}".encode()).hexdigest()[:16]
+        now = datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        path = f"{EVENTS}/namespaces/{namespace}/events"
         body: dict[str, Any] = {
             "apiVersion": "v1",
             "kind": "Event",
-            "metadata": {"name": f"{run.name[:200]}.serinus.{digest}", "namespace": run.namespace},
-            "involvedObject": {
-                "apiVersion": "argoproj.io/v1alpha1",
-                "kind": "Rollout",
-                "namespace": run.namespace,
-                "name": run.name,
-                "uid": run.uid,
-            },
-            "type": "Warning" if bad else "Normal",
+            "metadata": {"name": f"{about['name'][:200]}.serinus.{digest}", "namespace": namespace},
+            "involvedObject": about,
+            "type": kind,
             "reason": reason,
             "message": message,
             "source": {"component": "serinus"},
@@ -56,3 +90,11 @@ class KubernetesEvents:
             known = await self.api.request("GET", f"{path}/{name}")
             again = {"count": int(known.get("count") or 1) + 1, "lastTimestamp": now}
             await self.api.request("PATCH", f"{path}/{name}", body=again, content_type="application/merge-patch+json")
+
+
+def _rollout(namespace: str, name: str, uid: str) -> dict[str, str]:
+    return _about("argoproj.io/v1alpha1", "Rollout", namespace, name, uid)
+
+
+def _about(version: str, kind: str, namespace: str, name: str, uid: str) -> dict[str, str]:
+    return {"apiVersion": version, "kind": kind, "namespace": namespace, "name": name, "uid": uid}

@@ -1,5 +1,7 @@
 """Which decisions are worth an Event in the cluster, and by what reason."""
 
+from dataclasses import dataclass
+
 from serinus_contracts import DecisionTaken
 
 _DONE = {
@@ -15,6 +17,20 @@ _DONE = {
 }
 # Every stage passes through these; telling them would bury what matters.
 _ROUTINE = ("settling", "awaiting_baseline", "before_minimum", "insufficient_evidence")
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What the team of a Rollout should know of it that is no decision: most often, why no release is judged.
+
+    `policies`: names of those that are meant.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    text: str
+    policies: tuple[str, ...] = ()
 
 
 def worth_telling(decision: DecisionTaken) -> bool:

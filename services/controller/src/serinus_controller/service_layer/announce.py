@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from serinus_contracts import DecisionTaken, Run, VerdictReached
 from serinus_runtime.errors import RETRYABLE
 
-from serinus_controller.domain.announce import worth_telling
+from serinus_controller.domain.announce import Notice, worth_telling
 from serinus_controller.domain.decide import Memory
 from serinus_controller.domain.progress import Intent
 from serinus_controller.service_layer.ports import Control, Journal
@@ -19,6 +20,10 @@ logger = logging.getLogger(__name__)
 class Announcer(Protocol):
     async def announce(self, decision: DecisionTaken) -> None:
         """May fail with a retryable error; nothing depends on it."""
+        ...
+
+    async def notify(self, notice: Notice) -> None:
+        """As `announce`."""
         ...
 
 
@@ -45,12 +50,19 @@ class AnnouncedJournal:
     async def tell(self, decision: DecisionTaken, *, topic: str, ends_intent: bool = False) -> None:
         await self.journal.tell(decision, topic=topic, ends_intent=ends_intent)
         if worth_telling(decision):
-            task = asyncio.create_task(self._announce(decision))
-            self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
+            self._begin(self.announcer.announce(decision), f"decision {decision.event_id()}")
 
-    async def _announce(self, decision: DecisionTaken) -> None:
+    def notify(self, notice: Notice) -> None:
+        """Say it in the cluster, in the background."""
+        self._begin(self.announcer.notify(notice), f"{notice.text!r} of {notice.namespace}/{notice.name}")
+
+    def _begin(self, announcing: Coroutine[Any, Any, None], what: str) -> None:
+        task = asyncio.create_task(self._announce(announcing, what))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _announce(self, announcing: Coroutine[Any, Any, None], what: str) -> None:
         try:
-            await self.announcer.announce(decision)
+            await announcing
         except RETRYABLE as error:
-            logger.warning("decision %s not announced in the cluster: %s", decision.event_id(), error)
+            logger.warning("%s not announced in the cluster: %s", what, error)

@@ -13,6 +13,7 @@ from serinus_runtime import logs
 from serinus_runtime.complaints import Complaints
 from serinus_runtime.errors import concerns_all
 
+from serinus_controller.domain.announce import Notice
 from serinus_controller.domain.observe import ended, in_force, observe, outcome_of
 from serinus_controller.domain.pods import PodView
 from serinus_controller.domain.policies import choose
@@ -42,7 +43,10 @@ class LiveRun:
 
 
 class Fleet:
-    """The runs of one cluster, by their Rollout's uid. `policies` gives those in force; no `namespaces` are all."""
+    """The runs of one cluster, by their Rollout's uid. `policies` gives those in force; no `namespaces` are all.
+
+    `notify` is given what a Rollout's team should know, once.
+    """
 
     def __init__(
         self,
@@ -51,7 +55,9 @@ class Fleet:
         policies: Callable[[], Sequence[CanaryPolicy]],
         namespaces: Collection[str] = (),
         complaints: Complaints | None = None,
+        notify: Callable[[Notice], None] = lambda notice: None,
     ) -> None:
+        self._notify = notify
         self._registry, self._cluster, self._policies, self._namespaces = registry, cluster, policies, namespaces
         self.runs: dict[str, LiveRun] = {}
         self.sightings = Sightings()
@@ -115,6 +121,7 @@ class Fleet:
         """A Rollout was deleted."""
         self._aborted.pop(view.uid, None)
         self._unobserved.pop(view.uid, None)
+        self._complained.pop(view.uid, None)
         async with self._changing:
             live = self.runs.get(view.uid)
             if live:
@@ -208,7 +215,10 @@ class Fleet:
         with self._complaints.about("rollout", view.key) as outcome:
             live = await self._see(view, seen, consistent)
         if outcome.problem:
-            self._unobserved[view.uid] = f"its Rollout cannot be observed: {outcome.problem}"
+            problem = f"its Rollout cannot be observed: {outcome.problem}"
+            if self._unobserved.get(view.uid) != problem:
+                self._notify(Notice(view.namespace, view.name, view.uid, problem))
+            self._unobserved[view.uid] = problem
             return None
         self._unobserved.pop(view.uid, None)
         return live
@@ -293,22 +303,24 @@ class Fleet:
             return None
         if len(policies) > 1:
             names = ", ".join(policy.metadata.name for policy in policies)
-            self._complain(run, f"{view.key} is matched by several policies ({names}): none is applied")
+            self._complain(run, policies, f"{view.key} is matched by several policies ({names}): none is applied")
             return None
         found = stages(view.steps)
         try:
             plan = resolve(policies[0], run, found, view.ping_pong)
         except UnfitPolicyError as error:
-            self._complain(run, str(error))
+            self._complain(run, policies, str(error))
             return None
         for text in warnings(policies[0], found, view):
-            self._complain(run, text)
+            self._complain(run, policies, text)
         return LiveRun(run, plan, _nothing_told(run, plan))
 
-    def _complain(self, run: Run, text: str) -> None:
+    def _complain(self, run: Run, policies: Sequence[CanaryPolicy], text: str) -> None:
         if self._complained.get(run.uid) != text:
             self._complained[run.uid] = text
             logger.warning("%s", text, extra={"fields": {"run": run.id}})
+            names = tuple(policy.metadata.name for policy in policies)
+            self._notify(Notice(run.namespace, run.name, run.uid, text, names))
 
     def _pods_of(self, view: RolloutView, run: Run) -> list[tuple[Arm, PodView]]:
         arms: Mapping[Arm, str] = {"canary": run.canary_hash, "stable": run.stable_hash}
