@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from serinus_contracts import AnalysisPlan, CanaryPolicy, RolloutObserved
 from serinus_contracts.events import Verb
 from serinus_contracts.freeze import DAYS, FreezeRule
+from serinus_contracts.policy import Match
 from serinus_controller.domain.decide import Memory
 from serinus_controller.domain.rollout import RolloutView, view
 from serinus_controller.domain.runs import Attempt
@@ -375,6 +376,28 @@ async def test_an_override_begins_another_attempt_under_the_changed_policy() -> 
     assert decision.after == {"metrics": [{"name": "errors", "preset": "http-errors", "margin": {"ratio": 3.0}}]}
 
 
+@pytest.mark.parametrize("first", [True, False])
+async def test_an_override_is_of_the_rollouts_own_policy_and_never_of_a_namesake_in_another_namespace(
+    first: bool,
+) -> None:
+    world = World()
+    assert world.rollout.state is not None
+    await world.fleet._registry.attempt("test", view(world.rollout.state))
+    theirs = POLICY.model_copy(
+        update={
+            "metadata": POLICY.metadata.model_copy(update={"namespace": "evil"}),
+            "spec": POLICY.spec.model_copy(update={"mode": "enforce", "match": Match(namespace="evil")}),
+        }
+    )
+    world.fleet._policies = lambda: [theirs, POLICY] if first else [POLICY, theirs]
+    await world.say("override", change={"interval": "10s"})
+    fresh = world.registry.plans[world.registry.observed[-1].plan]
+    assert (fresh.mode, fresh.interval) == (POLICY.spec.mode, 10)
+    world.fleet._policies = lambda: [theirs]
+    await world.say("override", change={"interval": "9s"})
+    assert world.told()[-1][0] == "refused"
+
+
 async def test_an_observation_that_an_override_overtakes_does_not_bring_the_old_run_back() -> None:
     world = World()
     assert world.rollout.state is not None
@@ -403,7 +426,7 @@ async def test_an_observation_that_an_override_overtakes_does_not_bring_the_old_
         ({"metrics": []}, "spec.metrics: Tuple should have at least 1 item"),
         ({"marginn": 1}, "'marginn' is no key of a policy's spec; known: match, mode"),
         ({"interval:2s": None}, "'interval:2s' is no key"),
-        ({"interval": "0s"}, "spec.interval: Input should be greater than 0"),
+        ({"interval": "0s"}, "spec.interval: Input should be greater than or equal to 0.5"),
     ],
 )
 async def test_an_override_that_does_not_fit_is_refused_with_the_place(change: dict[str, Any], complaint: str) -> None:

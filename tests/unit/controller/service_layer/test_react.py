@@ -194,6 +194,25 @@ async def test_a_copy_of_an_older_verdict_that_comes_late_decides_nothing() -> N
     assert world.journal.actions() == [("hold", "confirmed")]
 
 
+async def test_a_verdict_from_the_future_neither_advances_nor_hides_those_that_come_after_it() -> None:
+    world = World()
+    reactor = world.reactor()
+    await reactor.on_verdict(verdict(end=NOW + 3_600_000), NOW)
+    await reactor.on_verdict(verdict(end=NOW + 3_600_000, verdict="hold", reason="liveness"), NOW)
+    assert world.journal.actions() == []
+    await reactor.on_verdict(verdict(end=NOW), NOW)
+    await world.done(reactor)
+    assert world.journal.actions() == [("advance", "confirmed")]
+
+
+async def test_an_abort_from_the_future_is_followed() -> None:
+    world = World()
+    reactor = world.reactor()
+    await reactor.on_verdict(verdict(end=NOW + 3_600_000, verdict="abort", reason="evidence"), NOW)
+    await world.done(reactor)
+    assert world.rollout.weights == [0]
+
+
 async def test_runs_that_are_silent_or_held_show_until_somebody_else_leads() -> None:
     world = World()
     reactor = world.reactor()

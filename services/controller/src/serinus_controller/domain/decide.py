@@ -170,6 +170,11 @@ def stale(end: Millis, plan: AnalysisPlan, now: Millis) -> bool:
     return now - end > FRESH_LOOKS * plan.interval * 1000 + SLACK_MS
 
 
+def ahead(end: Millis, now: Millis) -> bool:
+    """Whether a verdict is about a time that has not come: it was forged, or Redis' clock has stepped back."""
+    return end > now + SLACK_MS
+
+
 def may(mode: Mode, action: Action) -> bool:
     """Whether a mode lets Serinus act: shadow never, guard aborts only, enforce always."""
     return mode == "enforce" or (mode == "guard" and action == "abort")

@@ -16,7 +16,7 @@ from serinus_runtime.errors import concerns_all
 from serinus_controller.domain.announce import Notice
 from serinus_controller.domain.observe import ended, in_force, observe, outcome_of
 from serinus_controller.domain.pods import PodView
-from serinus_controller.domain.policies import choose
+from serinus_controller.domain.policies import choose, matches
 from serinus_controller.domain.resolve import UnfitPolicyError, resolve, warnings
 from serinus_controller.domain.rollout import RolloutView
 from serinus_controller.domain.runs import run_of, version_of
@@ -171,8 +171,13 @@ class Fleet:
         return replace(live, view=view) if live else None
 
     def policy_of(self, live: LiveRun) -> CanaryPolicy | None:
-        """The policy under which a run began, as it stands now."""
-        return next((policy for policy in self._policies() if policy.metadata.name == live.plan.policy), None)
+        """The policy under which a run began, as it stands now; None where it is gone or not for the Rollout any more.
+
+        Another namespace may have a policy of the same name, which is not for this Rollout.
+        """
+        named = [one for one in self._policies() if one.metadata.name == live.plan.policy]
+        ours = [one for one in named if live.view and matches(one, live.view)]
+        return ours[0] if len(ours) == 1 else None
 
     async def override(self, live: LiveRun, policy: CanaryPolicy) -> LiveRun:
         """End the run and begin another attempt under a changed policy. Raises UnfitPolicyError."""

@@ -170,7 +170,7 @@ def _shown(policy: CanaryPolicy | None, change: Changed) -> Changed:
 def overridden(policy: CanaryPolicy | None, change: dict[str, JsonValue]) -> CanaryPolicy:
     """The policy with a JSON merge patch (RFC 7386) of its spec. Raises ValueError saying what does not fit."""
     if policy is None:
-        raise ValueError("the run's policy is not there any more")
+        raise ValueError("the run's policy is not there any more, or is not for this Rollout")
     if not change:
         raise ValueError("nothing is overridden: give a change of the policy's spec")
     unknown = [name for name in change if name not in PolicySpec.model_fields]

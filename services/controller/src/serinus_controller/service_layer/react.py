@@ -15,7 +15,7 @@ from serinus_contracts.standstill import standstill
 from serinus_runtime import logs
 from serinus_runtime.complaints import Complaints
 
-from serinus_controller.domain.decide import Decision, Memory, Situation, decide, may, no_verdict, topic_of
+from serinus_controller.domain.decide import Decision, Memory, Situation, ahead, decide, may, no_verdict, topic_of
 from serinus_controller.domain.progress import Intent
 from serinus_controller.domain.runs import version_of
 from serinus_controller.service_layer.act import Actor
@@ -86,6 +86,13 @@ class Reactor:
             return
         with logs.about(run=verdict.run.id, event_id=verdict.event_id()):
             control = await self.control(live.run)
+            if ahead(verdict.end, now):
+                # Remembered, it would overtake all that come after it. An abort is followed: it does no harm twice.
+                logger.warning("verdict of %s ends %.0f s in the future", live.run.rollout, (verdict.end - now) / 1000)
+                if verdict.verdict != "abort":
+                    return
+                await self._follow(live, control, verdict, now)
+                return
             if control.verdict and verdict.end < control.verdict.end and verdict.verdict != "abort":
                 # It comes late, and what it said has been overtaken; an abort is not.
                 return
@@ -95,9 +102,12 @@ class Reactor:
                 self._controls[live.run.id] = control = replace(
                     self._controls.get(live.run.id, control), verdict=verdict
                 )
-            decision = decide(self.situation(live, control), verdict, now)
-            if decision:
-                await self.carry_out(live, control, self._safe(live, decision))
+            await self._follow(live, control, verdict, now)
+
+    async def _follow(self, live: LiveRun, control: Control, verdict: VerdictReached, now: Millis) -> None:
+        decision = decide(self.situation(live, control), verdict, now)
+        if decision:
+            await self.carry_out(live, control, self._safe(live, decision))
 
     def _safe(self, live: LiveRun, decision: Decision) -> Decision:
         """Nothing is advanced of a run that cannot be observed; an abort needs no more than its verdict."""
