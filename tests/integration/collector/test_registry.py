@@ -234,7 +234,8 @@ async def test_a_key_of_the_wrong_type_costs_one_run_and_no_other(
     await make_known(controller, client, keys)
     other = f"{RUN.id}2"
     await client.set(keys.run(other), "no hash")
-    await client.zadd(keys.due, {other: 2})
+    await client.hset(keys.run(f"{RUN.id}3"), "observed", "no document")
+    await client.zadd(keys.due, {other: 2, f"{RUN.id}3": 3})
     assert [told.run for told in await controller.live("test")] == [RUN]
     with pytest.raises(ResponseError) as wrong:
         await registry.load(other)

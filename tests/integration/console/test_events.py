@@ -8,6 +8,11 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
+from serinus_console.adapters.follower import Follower
+from serinus_console.domain.story import Story
+from serinus_console.service_layer.runs import Runs
+from serinus_contracts import Event, Keys, VerdictReached
+from serinus_runtime.redis import Client
 
 from tests.consoles import Served, Teller, another
 from tests.support import RUN, verdict
@@ -151,3 +156,31 @@ async def test_the_end_of_the_console_ends_the_streams(start: Start) -> None:
         console.service.stop()
         async with asyncio.timeout(5):
             assert [event async for event in events] == []
+
+
+async def test_an_entry_or_a_run_that_cannot_be_taken_in_costs_the_page_no_other(
+    client: Client, keys: Keys, teller: Teller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoilt = another("spoilt")
+    await teller.live()
+    await teller.live(spoilt)
+    await client.set(keys.control(spoilt.id), "no hash")
+    await client.zadd(keys.due, {b"\xff": 1})
+    runs = Runs()
+    follower = Follower(client, keys, runs, lambda: 5)
+    await follower.step()
+    assert set(runs.stories) == {RUN.id}
+    take = runs.take
+
+    def taking(event: Event) -> Story | None:
+        if isinstance(event, VerdictReached) and event.end == 1000:
+            raise RuntimeError("a bug")
+        return take(event)
+
+    monkeypatch.setattr(runs, "take", taking)
+    for end in (1000, 2000):
+        await teller.tell(verdict(end=end))
+    while runs.position["verdicts"].startswith("0"):
+        await follower.step()
+    said = runs.stories[RUN.id].card.verdict
+    assert (said is not None and said.end) == 2000

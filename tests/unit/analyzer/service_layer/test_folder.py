@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
+from redis.exceptions import ConnectionError as RedisAwayError
+from redis.exceptions import ResponseError
 from serinus_analyzer.service_layer import chain
 from serinus_analyzer.service_layer.folder import LOST_EVERY, PATIENCE, Folder, Telemetry
 from serinus_analyzer.service_layer.ports import Fold, Standing
@@ -279,3 +281,53 @@ async def test_a_look_that_overlaps_what_was_judged_is_buried_and_does_not_count
     assert told(world) == [first.end, second.end]
     assert "looks to 1011000 are judged already" in world.buried[0][1]
     assert world.pending == set()
+
+
+SPOILT = RUN.model_copy(update={"uid": "u-0"})
+FAULTS = [
+    ("load", ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value")),
+    ("load", ValueError("no number")),
+    ("plan", ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value")),
+    ("plan", RuntimeError("a bug")),
+]
+
+
+@dataclass
+class Faulty(World):
+    """What is kept of one run cannot be read."""
+
+    part: str = ""
+    fault: Exception = field(default_factory=Exception)
+
+    async def load(self, runs: Sequence[str]) -> Mapping[str, Standing]:
+        if self.part == "load" and SPOILT.id in runs:
+            raise self.fault
+        return await super().load(runs)
+
+    async def plan(self, digest: str) -> AnalysisPlan | None:
+        if self.part == "plan" and digest == "spoilt":
+            raise self.fault
+        return await super().plan(digest)
+
+
+@pytest.mark.parametrize(("part", "fault"), FAULTS)
+async def test_a_run_of_which_something_cannot_be_read_is_not_judged_and_given_up_while_others_go_on(
+    part: str, fault: Exception
+) -> None:
+    world = Faulty(part=part, fault=fault)
+    folder = world.folder()
+    (look,) = looks(1)
+    spoilt = world.publish(look.model_copy(update={"run": SPOILT, "plan": "spoilt" if part == "plan" else look.plan}))
+    await folder.on_entries([spoilt, world.publish(look)])
+    assert [one.run for one in world.verdicts] == [RUN]
+    assert world.pending == {spoilt.id}
+    for _ in range(PATIENCE):
+        await folder.retry()
+    assert [(id_, str(fault) in why) for id_, why in world.buried] == [(spoilt.id, True)]
+
+
+async def test_a_redis_that_is_away_is_raised_for_all() -> None:
+    world = Faulty(part="load", fault=RedisAwayError("away"))
+    (look,) = looks(1)
+    with pytest.raises(RedisAwayError):
+        await world.folder().on_entries([world.publish(look.model_copy(update={"run": SPOILT}))])

@@ -2,13 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from serinus_console.domain.notify import Due, Notifications, Rule, causes
+from serinus_console.notify_bootstrap import Inbox
 from serinus_console.service_layer.notify import MOST_TRIES, Leased, Notifier, Telemetry
-from serinus_contracts import Event, RolloutObserved, VerdictReached
+from serinus_contracts import DecisionTaken, Event, RolloutObserved, VerdictReached, seal, to_entry
+from serinus_runtime.complaints import Complaints
+from serinus_runtime.streams import Entry
 
 from tests.support import observed, verdict
 from tests.unit.console.domain.test_notify import decision
@@ -95,3 +99,55 @@ async def test_a_hold_that_is_over_is_dropped_and_one_that_may_have_been_told_is
 
 async def test_what_was_for_a_channel_that_is_gone_is_dropped() -> None:
     assert await World().tell(decision(), channel="gone") == "dropped"
+
+
+async def test_one_that_cannot_be_told_for_no_foreseen_reason_keeps_no_other_and_is_given_up_in_the_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (cause,) = causes(decision(), NOW)
+    became: list[tuple[str, str]] = []
+
+    class Outbox(FakeOutbox):
+        async def lease(self, limit: int) -> tuple[Sequence[Leased], float]:
+            dues = [Due(cause.model_copy(update={"id": id_}), "team", NOW) for id_ in ("bad", "good")]
+            return [Leased(due, MOST_TRIES, NOW) for due in dues], 1.0
+
+        async def told(self, leased: Leased) -> None:
+            became.append((leased.due.cause.id, "told"))
+
+    async def send(channel: str, title: str, text: str) -> bool:
+        sent.append(title)
+        if len(sent) == 1:
+            raise RuntimeError("a bug")
+        return True
+
+    sent: list[str] = []
+    outbox = Outbox(Leased(Due(cause, "team", NOW), 1, NOW), observed())
+    await Notifier(outbox, CONFIG, send, Telemetry(CollectorRegistry()), 4).step()
+    assert sorted(became) == [("bad", "told"), ("good", "told")]
+    assert len([line for line in caplog.messages if "left out" in line]) == 1
+
+
+async def test_an_entry_that_cannot_be_written_down_stays_and_the_others_are() -> None:
+    class Outbox:
+        async def put(self, stream: str, entry: bytes, dues: Sequence[Due], ended: Sequence[str]) -> None:
+            if entry == b"1-0":
+                raise RuntimeError("a bug")
+            written.append(entry)
+
+    class Reader:
+        stream = "decisions"
+
+        async def ack(self, *ids: bytes) -> None:
+            written.extend(ids)
+
+    written: list[bytes] = []
+    outbox: Any = Outbox()
+    reader: Any = Reader()
+    metrics = CollectorRegistry()
+    inbox = Inbox(outbox, CONFIG, DecisionTaken, Complaints(metrics, "entry"))
+    inbox.reader = reader
+    fields = {name.encode(): text.encode() for name, text in to_entry(seal(decision(), source="/s", now=1)).items()}
+    await inbox.take([Entry(b"1-0", fields), Entry(b"2-0", fields)])
+    assert written == [b"2-0"]
+    assert metrics.get_sample_value("serinus_objects_skipped_total", {"kind": "entry"}) == 1

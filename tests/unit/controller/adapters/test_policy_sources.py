@@ -211,3 +211,23 @@ def test_that_there_is_no_policy_is_said_once_until_there_was_one(
         book.warn_of_none("put one into /policies")
     said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert said == ["no policy: nothing will be judged; put one into /policies"] * 2
+
+
+@pytest.mark.anyio
+async def test_a_resource_that_fails_for_no_foreseen_reason_costs_no_other_and_its_author_is_told(
+    book: PolicyBook, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def read(document: dict[str, Any]) -> CanaryPolicy:
+        if document["metadata"]["name"] == "bad":
+            raise RuntimeError("a bug")
+        return read_resource(document)
+
+    monkeypatch.setattr(policy_sources, "read_resource", read)
+    server: Any = Server(resource() | {"metadata": {**resource()["metadata"], "name": "bad"}}, resource())
+    sink = PolicySink(server, book, "", lambda: 5)
+    for _ in range(2):
+        await sink.listed(list(server.resources.values()), 1)
+    assert (names(book), book.telemetry.invalid._value.get()) == (["shop"], 1)
+    assert len([line for line in caplog.messages if "RuntimeError: a bug" in line]) == 1
+    (said,) = server.resources["bad"]["status"]["conditions"]
+    assert (said["status"], said["message"].endswith("RuntimeError: a bug")) == ("False", True)

@@ -503,3 +503,12 @@ async def test_a_hold_that_comes_while_an_advance_is_written_down_is_kept() -> N
     await holding[0]
     assert (await world.reactor.control(RUN)).memory.held == "alice"
     assert (await world.journal.load(RUN)).memory.held == "alice"
+
+
+async def test_a_command_that_fails_for_no_foreseen_reason_is_answered() -> None:
+    world = World()
+    asked = command("advance", id="01J0000000000000000000000F")
+    await People(world.reactor).failed(asked, "RuntimeError: a bug")
+    (answer,) = world.journal.told
+    assert (answer.action, answer.cause) == ("refused", asked.id)
+    assert answer.detail.endswith("it could not be followed: RuntimeError: a bug")

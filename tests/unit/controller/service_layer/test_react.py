@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from prometheus_client import CollectorRegistry
-from serinus_contracts import AnalysisPlan
+from serinus_contracts import AnalysisPlan, Run
 from serinus_contracts.policy import Mode
 from serinus_controller.domain.progress import Intent
 from serinus_controller.domain.rollout import view
@@ -278,3 +278,68 @@ async def test_an_abort_that_somebody_else_sent_and_argo_lost_is_seen_through(mo
     assert world.rollout.weights == ([0] if reminded else [])
     actors = [(one.action, one.state, one.actor) for one in world.journal.told]
     assert actors == ([("abort", "confirmed", "somebody else")] if reminded else [])
+
+
+OTHER = RUN.model_copy(update={"uid": "u-0", "name": "cart"})
+
+
+class Unreadable(FakeJournal):
+    """What is kept of one run cannot be read."""
+
+    async def load(self, run: Run) -> Control:
+        if run.uid == OTHER.uid:
+            raise ValueError("no memory of a run")
+        return await super().load(run)
+
+
+def beside_an_unreadable(world: World) -> Reactor:
+    """A controller to which the unreadable run comes first."""
+    world.journal = Unreadable(world.journal.controls)
+    reactor = world.reactor()
+    reactor.fleet.runs = {OTHER.uid: replace(world.live(), run=OTHER), **reactor.fleet.runs}
+    return reactor
+
+
+async def test_what_was_begun_is_taken_up_beside_a_run_whose_memory_cannot_be_read(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = World()
+    first = world.reactor()
+    await first.on_verdict(verdict(), NOW)
+    await first.stop()
+    second = beside_an_unreadable(world)
+    await second.resume()
+    await world.done(second)
+    assert world.rollout.weights == [25]
+    assert [line for line in caplog.messages if "left out" in line] == [
+        f"run {OTHER.id} is left out, all others go on: ValueError: no memory of a run"
+    ]
+
+
+async def test_silence_and_a_standing_abort_are_seen_to_beside_a_run_whose_memory_cannot_be_read() -> None:
+    world = World()
+    reactor = beside_an_unreadable(world)
+    await reactor.watch_silence(NOW + 600_000)
+    assert [decision.run for decision in world.journal.told] == [RUN]
+    assert (world.shown("serinus_runs_live"), world.shown("serinus_runs_silent")) == (2, 1)
+    assert world.rollout.state is not None
+    world.rollout.state["status"]["abort"] = True
+    seen = world.live()
+    for _ in range(2):
+        reactor.fleet.runs = {OTHER.uid: replace(seen, run=OTHER), RUN.uid: seen}
+        await reactor.watch_silence(NOW)
+    await world.done(reactor)
+    assert ("abort", "confirmed") in world.journal.actions()
+
+
+@pytest.mark.parametrize(("said", "done"), [("proceed", ("hold", "confirmed")), ("abort", ("abort", "confirmed"))])
+async def test_a_run_that_cannot_be_observed_is_held_and_only_an_abort_is_carried_out(
+    said: str, done: tuple[str, str]
+) -> None:
+    world = World()
+    reactor = world.reactor()
+    reactor.fleet._unobserved[RUN.uid] = why = "its Rollout cannot be observed: RuntimeError: a bug"
+    await reactor.on_verdict(verdict(verdict=said, reason="evidence", sentence="so"), NOW)
+    await world.done(reactor)
+    assert world.journal.actions() == [done]
+    assert (world.journal.told[0].detail == why) is (said == "proceed")
