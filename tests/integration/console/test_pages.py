@@ -11,7 +11,7 @@ from serinus_contracts import Channel, Counts, DataQuality, DecisionTaken, Keys,
 
 from tests.consoles import Teller, another, served
 from tests.servers import redis_server
-from tests.support import RUN, verdict
+from tests.support import RUN, observed, verdict
 
 pytestmark = pytest.mark.anyio
 Start = Callable[..., Any]
@@ -111,6 +111,18 @@ async def test_a_look_without_data_says_that_it_cannot_judge_and_why(start: Star
     page = Reader((await console.until(PAGE, "cannot judge")).text)
     assert "cannot judge errors: no data" in page.text
     assert "Next: stays where it is until its metrics are back" in page.text
+
+
+async def test_the_verdict_that_ended_a_run_is_not_repeated_below_the_outcome(start: Start, teller: Teller) -> None:
+    now = await teller.now()
+    await teller.live(stage_started=now)
+    console = await start()
+    await teller.tell(verdict(end=now, verdict="abort", sentence="abort: errors 1.2 %"))
+    act = {"run": RUN, "step": 1, "action": "abort", "cause": "v", "mode": "enforce", "detail": "abort: errors 1.2 %"}
+    await teller.tell(DecisionTaken.model_validate({**act, "state": "confirmed", "decided": now}))
+    await teller.registry.retire(observed(outcome="aborted"))
+    verdict_section = (await console.until(PAGE, "Aborted by Serinus")).text.split("</section>")[0]
+    assert verdict_section.count("errors 1.2") == 1
 
 
 async def test_looks_that_have_stopped_are_told_on_both_pages(start: Start, teller: Teller) -> None:
