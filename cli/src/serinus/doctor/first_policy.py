@@ -1,7 +1,10 @@
 """A first policy of what a Prometheus has: which labels split the arms, and which of the presets' metrics are there."""
 
+import json
+import re
 from collections.abc import Sequence
 
+import yaml
 from serinus_collector.domain.series import Series
 from serinus_collector.service_layer.ports import Provider
 from serinus_contracts import Selector
@@ -16,6 +19,12 @@ REACH_MS = 300_000
 COUNTERS = "http_requests_total"
 HISTOGRAM = "http_request_duration_seconds_bucket"
 MEMORY = "container_memory_usage_bytes"
+
+
+def plain(text: str) -> str:
+    """The text as a YAML value: quoted where it could be read as something else, such as 123, on or 1e3."""
+    is_word = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]+", text) is not None and yaml.safe_load(text) == text
+    return text if is_word else json.dumps(text)
 
 
 async def series_of(provider: Provider, name: str, now: Millis) -> Sequence[Series]:
@@ -37,13 +46,13 @@ def source(series: Sequence[Series], seen: RolloutView, services: tuple[str, str
         return None
 
     if pod := label_where(prefix, whole=False):
-        kind, options = "pod-name", [] if pod == "pod" else [f"label: {pod}"]
+        kind, options = "pod-name", [] if pod == "pod" else [f"label: {plain(pod)}"]
     elif hashed := label_where(seen.stable_hash or seen.current_hash, whole=True):
-        kind, options = "pod-hash", [] if hashed == "rollouts_pod_template_hash" else [f"label: {hashed}"]
+        kind, options = "pod-hash", [] if hashed == "rollouts_pod_template_hash" else [f"label: {plain(hashed)}"]
     elif all(services) and (service := label_where(services[1], whole=True)):
         kind = "service-label"
-        options = [f"canary: {services[0]}", f"stable: {services[1]}"]
-        options += [] if service == "service" else [f"label: {service}"]
+        options = [f"canary: {plain(services[0])}", f"stable: {plain(services[1])}"]
+        options += [] if service == "service" else [f"label: {plain(service)}"]
     else:
         return None
     if not any(labels.get("namespace") == seen.namespace for labels in ours):
@@ -103,9 +112,9 @@ async def write(provider: Provider, seen: RolloutView, services: tuple[str, str]
     lines = [
         "apiVersion: serinus.dev/v1",
         "kind: CanaryPolicy",
-        f"metadata: {{name: {seen.name}}}",
+        f"metadata: {{name: {plain(seen.name)}}}",
         "spec:",
-        f"  match: {{namespace: {seen.namespace}, name: {seen.name}}}",
+        f"  match: {{namespace: {plain(seen.namespace)}, name: {plain(seen.name)}}}",
         "  mode: shadow          # says what it would do, and does nothing; then guard (abort only), then enforce",
         "  interval: 30s",
         f"  minimum: 5m           # of each stage: {weights or 'the Rollout has no setWeight yet'}",

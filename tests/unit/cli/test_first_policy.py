@@ -1,0 +1,49 @@
+import asyncio
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
+from serinus.doctor.first_policy import plain, write
+from serinus_collector.domain.series import Series
+from serinus_collector.service_layer.ports import Answer
+from serinus_controller.adapters.policies import load_text
+
+from tests.unit.controller.rollouts import at
+
+NAMES = st.from_regex(r"[a-z0-9]([-a-z0-9.]{0,8}[a-z0-9])?", fullmatch=True)
+
+
+class Provider:
+    """Has the requests of the pods of a Rollout, and nothing else."""
+
+    def __init__(self, rollout: str) -> None:
+        self.rollout = rollout
+
+    async def samples(self, selector: Any, end: int, reach_ms: int) -> Answer:
+        labels = {"__name__": "http_requests_total", "on": f"{self.rollout}-old-1", "code": "200"}
+        return Answer([Series(labels, [1], [1.0])] if selector.name == "http_requests_total" else [])
+
+
+@given(NAMES, NAMES)
+@example("123", "on")
+@example("1e3", "null")
+@example("1.2", "0x1f")
+def test_the_first_policy_is_for_the_rollout_whatever_its_name_means_in_yaml(namespace: str, name: str) -> None:
+    provider: Any = Provider(name)
+    seen = at(metadata={"namespace": namespace, "name": name})
+    text, _ = asyncio.run(write(provider, seen, ("", ""), 0))
+    (policy,) = load_text(text, "policy.yaml")
+    assert (policy.metadata.name, policy.spec.match.namespace, policy.spec.match.name) == (name, namespace, name)
+    assert policy.spec.source.label == "on"
+
+
+@given(st.text(st.characters(max_codepoint=0x7F)))
+def test_a_text_is_read_as_it_was(text: str) -> None:
+    assert yaml.safe_load(plain(text)) == text
+
+
+@pytest.mark.parametrize("text", ["123", "1e3", "y", "on", "null", "1.2", "0x1f", "2026-01-01"])
+def test_what_some_reader_of_yaml_would_take_for_no_text_is_quoted(text: str) -> None:
+    assert plain(text) == f'"{text}"'
