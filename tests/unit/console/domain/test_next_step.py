@@ -90,6 +90,13 @@ def test_what_happens_next_is_said_in_one_sentence(shown: Card, expected: str) -
     assert next_step(shown, NOW) == expected
 
 
+def test_the_last_part_of_a_second_is_not_told_as_none() -> None:
+    waits = card({"verdict": "hold", "reason": "before_minimum"})
+    minimum_ms = round(1000 * plan().stages[0].minimum)
+    now = waits.observed.stage_started + minimum_ms - 300
+    assert next_step(waits, now) == "may advance in 1 s at the earliest"
+
+
 def test_who_is_waited_for_is_told_with_the_command_to_type() -> None:
     asked = DecisionTaken(
         run=RUN, step=1, action="await_approval", cause="v", detail="d", mode="enforce", state="confirmed", decided=1

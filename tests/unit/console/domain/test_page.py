@@ -9,7 +9,7 @@ from serinus_console.domain.card import Asked, Card
 from serinus_console.domain.state import state_of
 from serinus_console.domain.story import Story
 from serinus_console.domain.wording import duration
-from serinus_contracts import Channel, Counts, DecisionTaken, Margin, MetricVerdict
+from serinus_contracts import Channel, Counts, DataQuality, DecisionTaken, Margin, MetricVerdict
 from serinus_contracts.events import Action
 
 from tests.support import RUN, command, observed, plan, stage, verdict
@@ -194,3 +194,16 @@ def test_the_audit_trail_has_the_verb_that_was_asked_and_its_effect_apart(
 def test_pods_that_can_only_come_near_to_a_weight_are_shown_and_are_no_mismatch() -> None:
     shown = page.exposure(Card(observed(set_weight=0.5, actual_weight=20), plan()), NOW)
     assert (shown.set_weight, shown.actual_weight, shown.expected, shown.mismatch) == (0.5, 20, "20 %", False)
+
+
+def test_counts_that_settle_are_no_fault_of_the_data_and_other_missing_ones_are() -> None:
+    def metric(name: str, label: Any) -> MetricVerdict:
+        return MetricVerdict(name=name, label=label, status=label, share=1, log_abort=0, run=())
+
+    fields = {"verdict": "hold", "metrics": (metric("errors", "settling"), metric("latency", "no_data"))}
+    settling = verdict(**fields, reason="settling", quality=DataQuality(missing=("errors",)))
+    healthy, notes = page.health(replace(CARD, verdict=settling), stale=False)
+    assert (healthy, notes[0]) == (True, "counting begins when the traffic has settled")
+    blind = verdict(**fields, reason="no_data", quality=DataQuality(missing=("errors", "latency")))
+    healthy, notes = page.health(replace(CARD, verdict=blind), stale=False)
+    assert (healthy, notes[0]) == (False, "cannot judge latency: no data")

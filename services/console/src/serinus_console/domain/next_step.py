@@ -1,5 +1,7 @@
 """What happens next to a run, in one sentence."""
 
+from math import ceil
+
 from serinus_contracts import AnalysisPlan, RolloutObserved, VerdictReached
 from serinus_contracts.base import Millis
 from serinus_contracts.frozen import frozen
@@ -73,7 +75,7 @@ def _while_held(plan: AnalysisPlan, observed: RolloutObserved, verdict: VerdictR
     if verdict.reason in ("no_data", "provider_error"):
         return "stays where it is until its metrics are back"
     if elapsed < stage.minimum:
-        return f"may advance in {duration(stage.minimum - elapsed)} at the earliest"
+        return f"may advance in {duration(ceil(stage.minimum - elapsed))} at the earliest"
     if verdict.reason == "time_spent":
         return "its time is spent: a person decides, or the evidence does"
     left = stage.maximum - elapsed

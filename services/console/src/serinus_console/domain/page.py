@@ -135,8 +135,12 @@ def health(card: Card, stale: bool) -> tuple[bool, Sequence[str]]:
     quality, faults, notes = said.quality, [], []
     if stale:
         faults.append(f"looks have stopped: {cause(card) or 'is a collector or an analyzer missing?'}")
-    if quality.missing:
-        faults.append(f"cannot judge {', '.join(quality.missing)}: {words(said.reason)}")
+    settling = {one.name for one in said.metrics if one.label == "settling"}
+    missing = [name for name in quality.missing if name not in settling]
+    if missing:
+        faults.append(f"cannot judge {', '.join(missing)}: {words(said.reason)}")
+    elif quality.missing:
+        notes.append("counting begins when the traffic has settled")
     if quality.gaps:
         faults.append(f"{quality.gaps} looks of this run could never be read")
     if quality.resets:
