@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, Counter
 
 from serinus_runtime.errors import concerns_all
+from serinus_runtime.watchdog import in_hand
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,8 @@ class Complaints:
         """Around the handling of one object; an error that concerns all is raised."""
         outcome = Outcome()
         try:
-            yield outcome
+            with in_hand(f"{kind} {name}"):
+                yield outcome
         except Exception as error:
             if concerns_all(error):
                 raise

@@ -20,6 +20,7 @@ from serinus_runtime.clock import Clock, now_ms
 from serinus_runtime.errors import PermanentError
 from serinus_runtime.health import Health, pages
 from serinus_runtime.settings import USAGE_ERROR, Settings, refuse, version_of
+from serinus_runtime.watchdog import watched
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +101,8 @@ async def _run(service: Service, settings: Settings, work: Work) -> None:
     )
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        await _work(service, settings, work)
+        async with watched(service.registry):
+            await _work(service, settings, work)
     finally:
         server.should_exit = True
         await serving

@@ -1,0 +1,74 @@
+"""Says which object held the event loop, and where: while one does, nothing else of the process goes on."""
+
+import asyncio
+import logging
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from prometheus_client import CollectorRegistry, Counter
+
+logger = logging.getLogger(__name__)
+
+HELD_SECONDS = 1.0
+_in_hand: "WeakKeyDictionary[asyncio.Task[Any], str]" = WeakKeyDictionary()
+
+
+@contextmanager
+def in_hand(what: str) -> Iterator[None]:
+    """While this lasts, the current task works on this object, such as: rollout shop/checkout."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        task = None
+    if task is None:
+        yield
+        return
+    before, _in_hand[task] = _in_hand.get(task, ""), what
+    try:
+        yield
+    finally:
+        _in_hand[task] = before
+
+
+@asynccontextmanager
+async def watched(registry: CollectorRegistry, held_seconds: float = HELD_SECONDS) -> AsyncIterator[None]:
+    """Watch the running loop: what holds it for longer is logged when it is noticed and when it has let go."""
+    held = Counter("serinus_loop_held_seconds", "time for which one step held the event loop", registry=registry)
+    loop, thread, stopping = asyncio.get_running_loop(), threading.get_ident(), threading.Event()
+    every, beat = held_seconds / 4, time.monotonic()
+
+    async def beating() -> None:
+        nonlocal beat
+        while True:
+            beat = time.monotonic()
+            await asyncio.sleep(every)
+
+    def watching() -> None:
+        by, since, woke = "", 0.0, time.monotonic()
+        while not stopping.wait(every):
+            before, woke = woke, time.monotonic()
+            if by and beat != since:
+                held.inc(beat - since)
+                logger.warning("the event loop was held for %.1f s by %s", beat - since, by)
+                by = ""
+            # A process that was stopped as a whole, or got no CPU, was held by nobody in it.
+            elif not by and woke - beat > held_seconds + every and woke - before < held_seconds:
+                task, frame = asyncio.current_task(loop), sys._current_frames().get(thread)
+                what = (task and _in_hand.get(task)) or "no known object"
+                where = f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "an unknown place"
+                by, since = f"{what}, in {where}", beat
+                logger.warning("the event loop is held by %s", by)
+
+    watcher = threading.Thread(target=watching, name="watchdog", daemon=True)
+    beats = asyncio.create_task(beating())
+    watcher.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        beats.cancel()
