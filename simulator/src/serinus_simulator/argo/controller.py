@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -86,8 +87,8 @@ class ArgoController:
         self._writing = False
         for kind in (REPLICA_SETS, EXPERIMENTS):
             store.subscribe(kind, self._owned_changed)
-        for kind in (INGRESSES, SERVICES):
-            store.subscribe(kind, self._referenced_changed)
+        store.subscribe(INGRESSES, self._ingress_changed)
+        store.subscribe(SERVICES, self._service_changed)
         store.subscribe(ANALYSIS_RUNS, self._run_changed)
         for kind in (ANALYSIS_TEMPLATES, CLUSTER_ANALYSIS_TEMPLATES):
             store.subscribe(kind, self._template_changed)
@@ -237,15 +238,26 @@ class ArgoController:
         for name in owners:
             self.enqueue((metadata["namespace"], name))
 
-    def _referenced_changed(self, change: Change) -> None:
-        """Of a Service or an Ingress: who names it waits for it, if it is missing."""
-        self._owned_changed(change)
-        metadata = change.last["metadata"]
+    def _service_changed(self, change: Change) -> None:
+        """Only a Service that carries a hash wakes anybody: that it is gone, or is back as its owner writes it, is seen
+        when Argo next looks by itself."""
+        service = change.new
+        if service is None or HASH_LABEL not in ((service.get("spec") or {}).get("selector") or {}):
+            return
+        if MANAGED_BY in (service["metadata"].get("annotations") or {}):
+            self._owned_changed(change)
+        else:
+            self._wake(service, lambda rollout: (rollout.stable_service, rollout.canary_service))
+
+    def _ingress_changed(self, change: Change) -> None:
+        """Those that name it, and the one that it was made for, look again, but not when it is gone."""
+        if change.new is not None:
+            self._wake(change.new, _ingresses)
+
+    def _wake(self, named: Object, names: Callable[[RolloutView], tuple[str, ...]]) -> None:
+        metadata = named["metadata"]
         for key, obj in self._believed.items():
-            rollout = RolloutView(obj)
-            ingress = ((rollout.routing or {}).get("nginx") or {}).get("stableIngress")
-            named = (rollout.stable_service, rollout.canary_service, ingress)
-            if change.old is None and key[0] == metadata["namespace"] and metadata["name"] in named:
+            if key[0] == metadata["namespace"] and metadata["name"] in names(RolloutView(obj)):
                 self.enqueue(key)
 
     def _run_changed(self, change: Change) -> None:
@@ -287,6 +299,11 @@ class ArgoController:
 
 def _key(obj: Object) -> Key:
     return obj["metadata"]["namespace"], obj["metadata"]["name"]
+
+
+def _ingresses(rollout: RolloutView) -> tuple[str, ...]:
+    stable = ((rollout.routing or {}).get("nginx") or {}).get("stableIngress", "")
+    return (stable, canary_ingress_name(rollout)) if stable else ()
 
 
 def _unmanaged(service: Object) -> Object:

@@ -113,7 +113,7 @@ def test_with_no_delay_at_all_everything_still_comes_to_rest() -> None:
             "steps[0]: the simulator knows setWeight, pause, analysis",
         ),
         ({"steps": [{"setWeight": 5, "pause": {}}]}, "steps[0]"),
-        ({"trafficRouting": {"istio": {}}}, "knows nginx only"),
+        ({"trafficRouting": {"istio": {}}}, "knows nginx and istio only"),
         ({"stableService": "missing"}, 'service "missing" not found'),
         ({"trafficRouting": {"nginx": {"stableIngress": "missing"}}}, 'ingress "missing" not found'),
         ({"steps": [{"setWeight": 150}]}, "Invalid value: 150: SetWeight needs to be between 0 and 100"),
@@ -196,20 +196,58 @@ def test_a_broken_canary_after_an_aborted_one_that_has_ended_never_comes_to_its_
     assert fresh.status["phase"] == "Degraded"
 
 
-def test_while_its_canary_service_is_missing_nothing_is_done_and_then_a_standing_abort_at_once() -> None:
+def lacking_its_canary_service() -> tuple[Handled, Any]:
+    """A run at 5 % in which nobody has noticed yet that the Service is gone, and what it was."""
     handled = Handled()
     handled.advance(2)
     handled.release()
     gone = handled.world.store.get(SERVICES, "shop", "checkout-canary")
     handled.world.store.delete(SERVICES, "shop", "checkout-canary")
     handled.advance(1)
+    return handled, gone
+
+
+def give_back(handled: Handled, selector: dict[str, str]) -> None:
+    service = {"metadata": {"name": "checkout-canary"}, "spec": {"selector": selector}}
+    handled.world.store.create(SERVICES, "shop", service)
+
+
+def test_while_its_canary_service_is_missing_nothing_is_done_and_then_a_standing_abort() -> None:
+    handled, gone = lacking_its_canary_service()
     handled.set_status(abort=True)
     handled.advance(60)
     assert handled.status["phase"] == "Degraded"
     assert handled.status["message"].startswith("InvalidSpec: ")
     assert (handled.status["currentStepIndex"], handled.status["abort"]) == (1, True)
     assert handled.status["canary"]["weights"]["canary"]["weight"] == 5
-    handled.world.store.create(SERVICES, "shop", {"metadata": {"name": "checkout-canary"}, "spec": gone["spec"]})
+    give_back(handled, gone["spec"]["selector"])
     handled.advance(1)
     assert handled.status["message"].startswith("RolloutAborted: ")
+    assert handled.status["canary"]["weights"]["canary"]["weight"] == 0
+
+
+def test_a_service_that_goes_or_comes_back_without_a_hash_is_seen_when_the_rollout_is_next_looked_at() -> None:
+    handled, gone = lacking_its_canary_service()
+    assert handled.status["phase"] == "Paused"
+    handled.set_status(abort=True)
+    handled.advance(1)
+    assert handled.status["message"].startswith("InvalidSpec: ")
+    give_back(handled, {key: value for key, value in gone["spec"]["selector"].items() if key == "app"})
+    handled.advance(15)
+    assert handled.status["canary"]["weights"]["canary"]["weight"] == 5
+    handled.advance(5)
+    assert handled.status["canary"]["weights"]["canary"]["weight"] == 0
+
+
+def test_an_ingress_that_comes_back_is_seen_at_once() -> None:
+    handled = Handled()
+    handled.advance(2)
+    handled.release()
+    gone = handled.world.store.get(INGRESSES, "shop", "checkout")
+    handled.world.store.delete(INGRESSES, "shop", "checkout")
+    handled.set_status(abort=True)
+    handled.advance(1)
+    assert handled.status["message"].startswith("InvalidSpec: ")
+    handled.world.store.create(INGRESSES, "shop", {"metadata": {"name": "checkout"}, "spec": gone["spec"]})
+    handled.advance(1)
     assert handled.status["canary"]["weights"]["canary"]["weight"] == 0
