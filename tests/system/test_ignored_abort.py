@@ -32,6 +32,8 @@ async def test_while_the_canary_service_is_missing_an_abort_stands_and_outlives_
         async with httpx.AsyncClient() as http:
             missing: Any = (await http.get(f"{services}/checkout-canary")).json()
             (await http.delete(f"{services}/checkout-canary")).raise_for_status()
+        # Argo does not notice by itself that it is gone.
+        assert world.patch({"status": {"message": "look again"}}, part="/status") == 200
 
         async def seen() -> bool:
             return any("InvalidSpec" in one.trouble for one in await team.told(RolloutObserved))
