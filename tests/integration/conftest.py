@@ -7,6 +7,7 @@ from tests.topologies import TOPOLOGIES
 SUITES = (
     "runtime.test_streams",
     "runtime.test_scripts",
+    "runtime.test_witness",
     "collector.test_registry",
     "controller.test_journal",
     "analyzer.test_evidence",

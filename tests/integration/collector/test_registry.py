@@ -179,6 +179,17 @@ async def test_what_is_known_of_a_weight_only_grows_within_a_stage_and_begins_an
     assert (await loaded(registry)).weight_constant_until == 1_600_000
 
 
+async def test_what_a_forgetful_redis_was_given_untold_is_told_once_when_it_is_published(
+    controller: ControllersRegistry, client: Any, keys: Keys
+) -> None:
+    await controller.observe(observed(), plan(), 1_400_000, publish=False)
+    assert await client.xlen(keys.stream("rollouts")) == await client.llen(keys.story(RUN.id)) == 0
+    for _ in range(2):
+        await controller.observe(observed(), plan(), None, publish=True)
+        assert await client.xlen(keys.stream("rollouts")) == 1
+        assert b'"planned"' in await client.lindex(keys.story(RUN.id), 0)
+
+
 async def test_a_run_that_begins_is_published_and_due_within_its_first_interval(
     controller: ControllersRegistry, client: Any, keys: Keys
 ) -> None:

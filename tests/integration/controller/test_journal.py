@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 from serinus_contracts import DecisionTaken, Keys, from_entry
-from serinus_controller.adapters.journal import RedisJournal
+from serinus_controller.adapters.journal import NOTHING, RedisJournal
 from serinus_controller.adapters.registry import RedisRegistry
 from serinus_controller.domain.decide import Approval, Memory
 from serinus_controller.domain.progress import Intent
 from serinus_controller.domain.runs import run_of
-from serinus_controller.service_layer.ports import Control, DeposedError
+from serinus_controller.service_layer.ports import Control, DeposedError, LostError
+from serinus_runtime.witness import Position
 
 from tests.support import RUN, observed, plan, verdict
 from tests.unit.controller.rollouts import ABORTED, at
@@ -113,3 +114,92 @@ async def test_who_led_before_and_slept_writes_nothing_any_more(journal: RedisJo
     assert await following.load(RUN) == Control(INTENT, Memory(), "advance:1:", None)
     await following.tell(DECISION, topic="advance:1:", ends_intent=True)
     assert await client.xlen(keys.stream("decisions")) == 1
+
+
+async def leading(client: Any, keys: Keys, noted: Position = NOTHING, cluster: str = "test") -> RedisJournal:
+    made = RedisJournal(client, keys, clock=lambda: 5, most_entries=100, cluster=cluster)
+    assert await made.take_over(noted)
+    return made
+
+
+async def rewind(client: Any, keys: Keys, back: int) -> None:
+    """As a backup or a replica that lagged would: fewer writes than there were."""
+    await client.hincrby(keys.memory, "written", -back)
+
+
+async def test_a_redis_without_a_past_has_lost_nothing_and_its_leaders_count_on(client: Any, keys: Keys) -> None:
+    first = await leading(client, keys)
+    await first.keep(RUN, Memory(held="bob"))
+    await first.tell(DECISION, topic="t")
+    assert first.position.written == 2
+    following = await leading(client, keys, first.position)
+    assert following.position == first.position
+    await following.keep(RUN, Memory())
+    assert following.position.written == 3
+
+
+@pytest.mark.parametrize("way", ["emptied", "rewound", "another"])
+async def test_nothing_is_written_where_what_was_written_before_is_gone(client: Any, keys: Keys, way: str) -> None:
+    journal = await leading(client, keys)
+    await journal.keep(RUN, Memory(held="bob"))
+    if way == "emptied":
+        await client.delete(keys.memory, keys.control(RUN.id), keys.term("test"))
+    elif way == "rewound":
+        await rewind(client, keys, 1)
+    else:
+        await client.hset(keys.memory, "generation", "of another")
+    before = await journal.load(RUN)
+    for write in (journal.begin(RUN, INTENT, "advance:1:", Memory()), journal.tell(DECISION, topic="t")):
+        with pytest.raises(LostError):
+            await write
+    assert await journal.load(RUN) == before
+    assert not await client.exists(keys.stream("decisions"))
+    assert journal.lost.is_set()
+    assert not await journal.take_over()
+    assert not journal.lost.is_set()
+    await journal.keep(RUN, Memory(held="bob"))
+
+
+async def test_a_leader_that_has_nothing_to_write_notices_too(client: Any, keys: Keys) -> None:
+    journal = await leading(client, keys)
+    await journal.look()
+    assert not journal.lost.is_set()
+    await client.delete(keys.memory)
+    await journal.look()
+    assert journal.lost.is_set()
+
+
+@pytest.mark.parametrize("back", [1, None])
+async def test_the_next_leader_finds_what_is_missing_by_what_was_noted_outside(
+    client: Any, keys: Keys, back: int | None
+) -> None:
+    journal = await leading(client, keys)
+    await journal.keep(RUN, Memory(held="bob"))
+    noted = journal.position
+    if back:
+        await rewind(client, keys, back)
+    else:
+        await client.delete(keys.memory)
+    following = RedisJournal(client, keys, clock=lambda: 5, most_entries=100, cluster="test")
+    assert not await following.take_over(noted)
+    assert following.position.generation != noted.generation, "all others are to notice"
+    assert not await (RedisJournal(client, keys, clock=lambda: 5, most_entries=100)).take_over(noted), "until noted"
+    assert await (RedisJournal(client, keys, clock=lambda: 5, most_entries=100)).take_over(following.position)
+
+
+async def test_the_leaders_of_two_clusters_notice_one_loss_and_give_it_one_name(client: Any, keys: Keys) -> None:
+    one, two = await leading(client, keys, cluster="one"), await leading(client, keys, cluster="two")
+    await one.keep(RUN, Memory())
+    await rewind(client, keys, 1)
+    assert not await one.take_over()
+    assert not await two.take_over()
+    assert one.position.generation == two.position.generation
+    await one.keep(RUN, Memory())
+    await two.keep(RUN, Memory())
+
+
+async def test_what_a_controller_remembers_is_written_down_whole(client: Any, keys: Keys) -> None:
+    journal = await leading(client, keys)
+    control = Control(INTENT, Memory({3: Approval("alice", "c1")}, "bob", ("c2",)), "advance:1:", verdict())
+    await journal.restore(RUN, control)
+    assert await journal.load(RUN) == control

@@ -11,6 +11,7 @@ from serinus_runtime.service import Service
 from serinus_runtime.settings import Settings
 from serinus_runtime.streams import Entry, GroupReader
 from serinus_runtime.streams import Telemetry as StreamTelemetry
+from serinus_runtime.witness import watch_memory
 
 from serinus_analyzer.adapters.evidence import RedisEvidence
 from serinus_analyzer.service_layer.folder import Folder, Telemetry
@@ -50,6 +51,7 @@ async def analyze(service: Service, settings: Settings) -> None:
     folder = Folder(reader, evidence, Telemetry(service.registry), Complaints(service.registry, "run"))
     try:
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(watch_memory(service, client, settings.keys))
             for name, step in (("tend snapshots", reader.tend), ("retry", retry)):
                 tasks.create_task(forever(name, step, health=service.health, stopping=service.stopping))
     finally:

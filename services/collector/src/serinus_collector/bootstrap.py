@@ -9,6 +9,7 @@ from serinus_runtime.loops import forever
 from serinus_runtime.redis import make_broker, unreachable
 from serinus_runtime.service import Service
 from serinus_runtime.streams import ensure_group
+from serinus_runtime.witness import watch_memory
 
 from serinus_collector.adapters.access import client as reach
 from serinus_collector.adapters.prometheus import GRACE_SECONDS, Prometheus
@@ -54,6 +55,7 @@ async def collect(service: Service, settings: CollectorSettings) -> None:
         try:
             await asyncio.gather(
                 forever("collect", dispatcher.step, health=service.health, stopping=service.stopping),
+                watch_memory(service, client, settings.keys),
                 forever("group", keep_group, health=service.health, stopping=service.stopping),
             )
             await dispatcher.finish()

@@ -10,6 +10,7 @@ from serinus_runtime.errors import PermanentError
 from serinus_runtime.loops import forever
 from serinus_runtime.redis import make_broker, unreachable
 from serinus_runtime.service import Service
+from serinus_runtime.witness import Witness
 
 from serinus_console.adapters.archive import RedisArchive
 from serinus_console.adapters.directories import Nobody, OneToken
@@ -61,11 +62,13 @@ async def console(service: Service, settings: ConsoleSettings) -> None:
         Gauge("serinus_console_feeds", "open event streams", registry=service.registry).set_function(
             lambda: len(runs.feeds)
         )
+        # It stays ready: people want to see what there is.
+        witness = Witness(client, settings.keys, service.registry)
         follower = Follower(client, settings.keys, runs, service.clock, Complaints(service.registry, "entry", "run"))
         async with asyncio.TaskGroup() as tasks:
             reading = [
                 tasks.create_task(forever(name, step, health=service.health, stopping=service.stopping))
-                for name, step in (("follow", follower.step), ("past", follower.past))
+                for name, step in (("follow", follower.step), ("past", follower.past), ("memory", witness.look))
             ]
             await service.stopping.wait()
             runs.close()

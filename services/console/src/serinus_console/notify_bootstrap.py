@@ -15,6 +15,7 @@ from serinus_runtime.redis import Client, make_broker, unreachable
 from serinus_runtime.service import Service
 from serinus_runtime.streams import Entry, GroupReader
 from serinus_runtime.streams import Telemetry as StreamTelemetry
+from serinus_runtime.witness import watch_memory
 
 from serinus_console.adapters.notify_apprise import Channels
 from serinus_console.adapters.notify_file import read
@@ -57,6 +58,7 @@ async def notify(service: Service, settings: NotifierSettings) -> None:
         readers.append(inbox.reader)
     try:
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(watch_memory(service, client, settings.keys))
             keep = partial(forever, health=service.health, stopping=service.stopping)
             for reader in readers:
                 name = reader.stream.rpartition(":")[2]

@@ -20,6 +20,7 @@ from serinus_runtime.redis_clock import RedisClock
 from serinus_runtime.service import Service
 from serinus_runtime.streams import Entry, GroupReader, consumer_name
 from serinus_runtime.streams import Telemetry as StreamTelemetry
+from serinus_runtime.witness import Position, Witness
 
 from serinus_controller.adapters.election import Election
 from serinus_controller.adapters.events import KubernetesEvents
@@ -39,8 +40,9 @@ from serinus_controller.service_layer.fleet import Fleet
 from serinus_controller.service_layer.people import People
 from serinus_controller.service_layer.policy_book import PolicyBook
 from serinus_controller.service_layer.policy_book import Telemetry as PolicyTelemetry
-from serinus_controller.service_layer.ports import DeposedError
+from serinus_controller.service_layer.ports import DeposedError, LostError
 from serinus_controller.service_layer.react import Reactor, Telemetry
+from serinus_controller.service_layer.recover import Remembered, ask_again
 from serinus_controller.settings import ControllerSettings
 
 logger = logging.getLogger(__name__)
@@ -78,6 +80,8 @@ class Leader:
         self._telemetry = Telemetry(service.registry)
         self._complaints = Complaints(service.registry, *KINDS)
         self._term: asyncio.Task[None] | None = None
+        self._remembered: Remembered | None = None
+        self._planned = False
         self._election = Election(
             # One answer that does not come is not to cost the lease: there is time left to ask again.
             api=api.within(settings.lease_duration / 3),
@@ -87,6 +91,8 @@ class Leader:
             duration=settings.lease_duration,
             monotonic=time.monotonic,
             clock=service.clock,
+            # What a leader to come finds less than this has been lost; not before all is made of an earlier loss.
+            note=lambda: str(self._journal.position) if self._planned else "",
         )
 
     async def run(self) -> None:
@@ -112,6 +118,8 @@ class Leader:
         self._journal = RedisJournal(
             client, settings.keys, clock=service.clock, most_entries=most, cluster=settings.cluster, kept=kept
         )
+        self._witness = Witness(client, settings.keys, service.registry)
+        service.health.require("what Redis had", self._witness.why)
         reader = partial(
             GroupReader,
             self._broker,
@@ -127,7 +135,8 @@ class Leader:
             forever("standing", self._tell_standing, health=service.health, stopping=service.stopping)
         )
         try:
-            await forever("election", self._stand, health=service.health, stopping=service.stopping)
+            keep = partial(forever, health=service.health, stopping=service.stopping)
+            await asyncio.gather(keep("election", self._stand), keep("memory", self._witness.look))
             await self._resign()
             with suppress(*RETRYABLE):
                 await self._election.release()
@@ -158,6 +167,8 @@ class Leader:
 
     async def _resign(self) -> None:
         term, self._term = self._term, None
+        # Who leads meanwhile may be told what we do not know of.
+        self._remembered = None
         if term is None:
             return
         self._telemetry.resign()
@@ -178,18 +189,22 @@ class Leader:
         def keep(name: str, step: Callable[[], Awaitable[float]]) -> Coroutine[None, None, None]:
             return forever(name, step, health=service.health, stopping=service.stopping)
 
-        async def keep_lease() -> None:
-            # An attempt to renew it may hang, or be put off by the server, for longer than the lease lasts.
-            await self._election.lapse()
-            raise DeposedError("the lease ran out")
-
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(keep_lease())
-                await self._journal.take_over()
+                tasks.create_task(self._keep_lease())
+                noted = Position.parse(self._election.noted)
+                whole = await self._journal.take_over(noted)
+                tasks.create_task(self._keep_memory())
+                tasks.create_task(keep("memory of the leader", self._journal.look))
+                if not whole:
+                    self._witness.begins_anew(self._journal.position, noted)
+                # Kept until all is planned anew: the term before may have ended while it wrote this down.
+                remembered = self._remembered
+                if remembered:
+                    await remembered.write_down(fleet, journal)
                 await fleet.restore()
                 # Before the runs are seen: one may have ended meanwhile, and what was begun must still be told.
-                await self._reactor.resume()
+                await self._reactor.resume(doubtful=not whole and not remembered)
                 # Policies first: a run keeps the policy under which it began. Then pods, on which rests what is told
                 # of a Rollout.
                 for watchers in self._watchers(fleet):
@@ -198,15 +213,32 @@ class Leader:
                     for watcher in watchers.values():
                         await watcher.synced.wait()
                 tasks.create_task(keep("policies in force", self._watch_policies))
+                if not whole and not remembered:
+                    await ask_again(self._reactor, f"lost-before {self._journal.position.generation}")
+                self._planned, self._remembered = True, None
                 for name, reader in (("verdicts", self._verdicts), ("commands", self._commands)):
                     await reader.start()
                     tasks.create_task(keep(f"tend {name}", reader.tend))
                 tasks.create_task(keep("silence", self._watch_silence))
+        except* LostError:
+            logger.error("Redis has lost data: nothing is done until all is planned anew")
+            if self._planned:
+                self._remembered = Remembered(dict(fleet.runs), dict(self._reactor.controls))
         finally:
+            self._planned = False
             # First what acts: a reader waits for its handler, longer than the lease may last.
             await self._reactor.stop()
             await self._verdicts.stop()
             await self._commands.stop()
+
+    async def _keep_lease(self) -> None:
+        # An attempt to renew it may hang, or be put off by the server, for longer than the lease lasts.
+        await self._election.lapse()
+        raise DeposedError("the lease ran out")
+
+    async def _keep_memory(self) -> None:
+        await self._journal.lost.wait()
+        raise LostError("Redis has lost data")
 
     def _watchers(self, fleet: Fleet) -> tuple[dict[str, Watcher], ...]:
         """Those of policies, of pods and of Rollouts: all of a kind are synced before the next is read."""

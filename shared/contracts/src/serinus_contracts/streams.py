@@ -52,6 +52,11 @@ class Keys:
         return f"{{{self.tag}}}:controllers"
 
     @property
+    def memory(self) -> str:
+        """Hash: `generation`, a random name of what Redis remembers, and `written`, how often a leader wrote."""
+        return f"{{{self.tag}}}:memory"
+
+    @property
     def ended(self) -> str:
         """Sorted set of the runs that have ended and whose story is kept, `namespace/name run`, by when (ms)."""
         return f"{{{self.tag}}}:ended"

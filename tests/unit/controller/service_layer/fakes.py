@@ -144,6 +144,9 @@ class FakeJournal:
     async def begin(self, run: Run, intent: Intent, topic: str, memory: Memory) -> None:
         self._change(run, intent=intent, topic=topic, memory=memory)
 
+    async def restore(self, run: Run, control: Control) -> None:
+        self.controls[run.id] = control
+
     async def tell(self, decision: DecisionTaken, *, topic: str, ends_intent: bool = False) -> None:
         self.told.append(decision)
         self._change(decision.run, topic=topic, **({"intent": None} if ends_intent else {}))

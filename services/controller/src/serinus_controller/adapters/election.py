@@ -19,12 +19,18 @@ from serinus_controller.service_layer.ports import ClusterError
 
 logger = logging.getLogger(__name__)
 
+NOTE = "serinus.dev/redis"
+"""Annotation of the Lease: how far Redis had come, for a leader to come who finds less there."""
 LEASES = "/apis/coordination.k8s.io/v1"
 
 
 @dataclass
 class Election:
-    """One candidate. `duration` is how many seconds a lease lasts after its last renewal."""
+    """One candidate. `duration` is how many seconds a lease lasts after its last renewal.
+
+    `noted` is what the lease bears as a note, as it was read last; `note` gives what to write there while we lead, ''
+    to leave what there is.
+    """
 
     api: Api
     namespace: str
@@ -33,6 +39,8 @@ class Election:
     duration: float
     monotonic: Callable[[], float]
     clock: Clock
+    note: Callable[[], str] = lambda: ""
+    noted: str = ""
     _renewed: float | None = None
     _seen: tuple[str, str, float] = ("", "", 0.0)
 
@@ -75,7 +83,8 @@ class Election:
         lease = await self._read()
         if lease and (lease.get("spec") or {}).get("holderIdentity") == self.identity:
             spec = {**lease["spec"], "holderIdentity": "", "renewTime": self._now()}
-            await self.api.request("PUT", f"{self._path()}/{self.name}", body={**lease, "spec": spec})
+            body = {**self._with_note(lease), "spec": spec}
+            await self.api.request("PUT", f"{self._path()}/{self.name}", body=body)
         self._renewed = None
 
     async def _read(self) -> dict[str, Any] | None:
@@ -85,7 +94,16 @@ class Election:
             if error.status == 404:
                 return None
             raise
+        self.noted = str(((found.get("metadata") or {}).get("annotations") or {}).get(NOTE) or "")
         return found
+
+    def _with_note(self, lease: dict[str, Any]) -> dict[str, Any]:
+        note = self.note()
+        if not note:
+            return lease
+        metadata = lease.get("metadata") or {}
+        annotations = {**(metadata.get("annotations") or {}), NOTE: note}
+        return {**lease, "metadata": {**metadata, "annotations": annotations}}
 
     async def _write(self, method: str, path: str, lease: dict[str, Any], asked: float) -> None:
         before = lease.get("spec") or {}
@@ -98,7 +116,7 @@ class Election:
             "renewTime": now,
             "leaseTransitions": int(before.get("leaseTransitions") or 0) + (1 if taken and before else 0),
         }
-        document = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", **lease, "spec": spec}
+        document = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", **self._with_note(lease), "spec": spec}
         try:
             await self.api.request(method, path, body=document)
         except ClusterError as error:

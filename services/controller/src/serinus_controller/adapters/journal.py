@@ -1,7 +1,9 @@
 """The controller's memory of a run and the stream of its decisions, in Redis."""
 
+import asyncio
 import json
 import logging
+import secrets
 from dataclasses import asdict
 from typing import Any
 
@@ -10,19 +12,24 @@ from serinus_contracts.report import Decided
 from serinus_runtime import scripts, traces
 from serinus_runtime.clock import Clock
 from serinus_runtime.redis import KEPT_SECONDS, STORY_SECONDS, Client
+from serinus_runtime.witness import EVERY_SECONDS, Position, position
 
 from serinus_controller.adapters.registry import SOURCE
 from serinus_controller.domain.decide import Approval, Memory
 from serinus_controller.domain.progress import Intent
 from serinus_controller.domain.story import chapter
-from serinus_controller.service_layer.ports import Control, DeposedError
+from serinus_controller.service_layer.ports import Control, DeposedError, LostError
 
 logger = logging.getLogger(__name__)
+NOTHING = Position()
 
 
 class RedisJournal:
     """A Lease does not fence: who slept through its end still acts for a moment. So each leader takes a number, and
     nothing is written under an older one than the last that was taken.
+
+    Nor does Redis always keep what it has acknowledged. So each write counts, and none is made, hence nothing is acted
+    on, where those before it are not there any more (docs/adr/0064). `lost` is set then.
 
     What is told is also a chapter of the run's story, if that was begun and is still `kept` (seconds)."""
 
@@ -39,11 +46,29 @@ class RedisJournal:
         self._client, self._keys, self._clock, self._most_entries = client, keys, clock, most_entries
         self._tell = scripts.load(client, __package__, "tell")
         self._remember = scripts.load(client, __package__, "remember")
+        self._lead = scripts.load(client, __package__, "lead")
         self._cluster, self._term, self._kept = cluster, 0, round(kept)
+        self.position, self.lost = Position(), asyncio.Event()
 
-    async def take_over(self) -> None:
-        """From now on we write, and nobody who led before."""
-        self._term = await self._client.incr(self._keys.term(self._cluster))
+    async def take_over(self, noted: Position = NOTHING) -> bool:
+        """From now on we write, and nobody who led before. False if Redis lacks something of what was `noted` outside
+        of it, or of what we had written ourselves."""
+        ours = self.position
+        known = max(noted, ours) if noted.generation in ("", ours.generation) else noted
+        answer = await self._lead(
+            keys=[self._keys.term(self._cluster), self._keys.memory],
+            args=[known.generation, known.written, secrets.token_hex(4)],
+        )
+        self._term, lost, generation, written = answer
+        self.position = Position(generation.decode(), written)
+        self.lost.clear()
+        return not lost
+
+    async def look(self) -> float:
+        """Whether all is there that we wrote, also while there is nothing to write. A step for `forever`."""
+        if (await position(self._client, self._keys)).lacks(self.position):
+            self.lost.set()
+        return EVERY_SECONDS
 
     async def load(self, run: Run) -> Control:
         names = ("intent", "memory", "topic", "verdict")
@@ -71,23 +96,47 @@ class RedisJournal:
     async def begin(self, run: Run, intent: Intent, topic: str, memory: Memory) -> None:
         await self._set(run, intent=intent.model_dump_json(), topic=topic, memory=json.dumps(asdict(memory)))
 
+    async def restore(self, run: Run, control: Control) -> None:
+        """Write down what this controller remembers of a run, where Redis has lost it."""
+        fields = {"memory": json.dumps(asdict(control.memory)), "topic": control.topic}
+        if control.verdict:
+            fields["verdict"] = control.verdict.model_dump_json()
+        if control.intent:
+            fields["intent"] = control.intent.model_dump_json()
+        await self._set(run, **fields)
+
     async def tell(self, decision: DecisionTaken, *, topic: str, ends_intent: bool = False) -> None:
         key = self._keys.control(decision.run.id)
         entry = to_entry(seal(decision, source=SOURCE, now=self._clock(), traceparent=traces.current()))
         keys = [key, self._keys.stream("decisions"), self._keys.term(self._cluster), self._keys.story(decision.run.id)]
-        args = [self._term, decision.event_id(), topic, int(ends_intent), KEPT_SECONDS, self._most_entries]
+        keys.append(self._keys.memory)
+        args = [
+            self._term,
+            *self.position,
+            decision.event_id(),
+            topic,
+            int(ends_intent),
+            KEPT_SECONDS,
+            self._most_entries,
+        ]
         args += [Decided(decision=decision).model_dump_json(), self._kept]
-        self._still_leads(await self._tell(keys=keys, args=[*args, *(part for pair in entry.items() for part in pair)]))
+        self._written(await self._tell(keys=keys, args=[*args, *(part for pair in entry.items() for part in pair)]))
 
     async def _set(self, run: Run, story: str = "", **fields: str) -> None:
         keys = [self._keys.control(run.id), self._keys.term(self._cluster), self._keys.story(run.id)]
-        args = [self._term, KEPT_SECONDS, story, self._kept, *(part for pair in fields.items() for part in pair)]
-        self._still_leads(await self._remember(keys=keys, args=args))
+        keys.append(self._keys.memory)
+        args = [self._term, *self.position, KEPT_SECONDS, story, self._kept]
+        args += [part for pair in fields.items() for part in pair]
+        self._written(await self._remember(keys=keys, args=args))
 
-    @staticmethod
-    def _still_leads(answer: int) -> None:
+    def _written(self, answer: int) -> None:
+        if answer == -2:
+            self.lost.set()
+            raise LostError("Redis has lost data")
         if answer < 0:
             raise DeposedError("another controller leads by now")
+        if self.position.generation:
+            self.position = max(self.position, self.position._replace(written=answer))
 
 
 def _memory(document: dict[str, Any]) -> Memory:

@@ -5,7 +5,7 @@
 --       seconds that a story is kept, seconds that an attempt is kept, then the fields of the entry, none if nothing
 --       is published.
 local held = redis.call('HMGET', KEYS[1], 'version', 'stage_started', 'weight_constant_until', 'outcome', 'observed',
-                        'plan', 'staged')
+                        'plan', 'staged', 'told')
 if held[4] or (held[1] and tonumber(held[1]) > tonumber(ARGV[2])) then return 0 end
 redis.call('SET', KEYS[4], ARGV[7], 'EX', ARGV[9])
 redis.call('EXPIRE', KEYS[6], ARGV[14])
@@ -18,11 +18,12 @@ redis.call('HSET', KEYS[1], 'version', ARGV[2], 'observed', ARGV[3], 'stage_star
 local clock = redis.call('TIME')
 local due = clock[1] * 1000 + math.floor(clock[2] / 1000) + ARGV[6]
 redis.call('ZADD', KEYS[2], 'NX', string.format('%.0f', due), ARGV[1])
--- A client whose answer was lost on the way repeats its call.
-local told = held[1] == ARGV[2] and held[5] == ARGV[3]
+-- A client whose answer was lost on the way repeats its call. In a Redis that forgot, what is there may be untold.
+local told = held[8] == ARGV[2] and held[5] == ARGV[3]
 if #ARGV > 14 and not told then
+  redis.call('HSET', KEYS[1], 'told', ARGV[2])
   redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[8], '*', unpack(ARGV, 15))
-  if held[6] ~= ARGV[10] then redis.call('RPUSH', KEYS[5], ARGV[11]) end
+  if not held[8] or held[6] ~= ARGV[10] then redis.call('RPUSH', KEYS[5], ARGV[11]) end
   if ARGV[12] ~= '' and held[7] ~= ARGV[12] then
     redis.call('RPUSH', KEYS[5], ARGV[12])
     redis.call('HSET', KEYS[1], 'staged', ARGV[12])

@@ -47,6 +47,9 @@ class AnnouncedJournal:
     async def begin(self, run: Run, intent: Intent, topic: str, memory: Memory) -> None:
         await self.journal.begin(run, intent, topic, memory)
 
+    async def restore(self, run: Run, control: Control) -> None:
+        await self.journal.restore(run, control)
+
     async def tell(self, decision: DecisionTaken, *, topic: str, ends_intent: bool = False) -> None:
         await self.journal.tell(decision, topic=topic, ends_intent=ends_intent)
         if worth_telling(decision):

@@ -73,11 +73,17 @@ class Fleet:
 
     async def restore(self) -> None:
         """Take up the runs that a leader before us knew; those of namespaces that are watched no longer end."""
+        remembered = dict(self.runs)
         for told in await self._registry.live(self._cluster):
             if self._namespaces and told.run.namespace not in self._namespaces:
                 logger.warning("run %s ends: its namespace is not watched any more", told.run.id)
                 with self._complaints.about("run", told.run.id):
                     await self._registry.retire(ended(told, "deleted", told.resource_version, None))
+                continue
+            known = remembered.get(told.run.uid)
+            if known and known.run.id != told.run.id:
+                # What Redis has is older than what is remembered.
+                await self._registry.retire(ended(told, "superseded", told.resource_version, None))
                 continue
             plan = None
             with self._complaints.about("run", told.run.id):
@@ -86,6 +92,16 @@ class Fleet:
                 logger.error("run %s has lost its plan: it is resolved anew", told.run.id)
                 continue
             self.runs.setdefault(told.run.uid, LiveRun(told.run, plan, told))
+
+    async def know_again(self, live: LiveRun) -> None:
+        """Take up a run that the registry has lost, and make it known as it was told last."""
+        if live.view:
+            counted = await self._registry.attempt(self._cluster, live.view)
+            for _ in range(counted.number, live.run.attempt):
+                await self._registry.attempt(self._cluster, live.view, another=True)
+        if live.told.resource_version:
+            await self._registry.observe(live.told, live.plan, None, publish=True)
+        self.runs[live.run.uid] = replace(live, view=None, basis=())
 
     async def see_all(
         self, views: Sequence[RolloutView], *, asked: Millis, namespace: str, unread: Collection[str] = ()

@@ -34,6 +34,10 @@ class DeposedError(TransientError):
     """Another controller has begun to lead; what is left to do is its."""
 
 
+class LostError(TransientError):
+    """Redis lacks what this controller had written; nothing is written or acted on before it has planned anew."""
+
+
 class Rollouts(Protocol):
     """Acting on Rollouts."""
 
@@ -101,6 +105,10 @@ class Journal(Protocol):
 
     async def begin(self, run: Run, intent: Intent, topic: str, memory: Memory) -> None:
         """Write the intent down before anything is sent, and that the command that asked for it was followed."""
+        ...
+
+    async def restore(self, run: Run, control: Control) -> None:
+        """Write down all that is remembered of a run."""
         ...
 
     async def tell(self, decision: DecisionTaken, *, topic: str, ends_intent: bool = False) -> None:

@@ -71,12 +71,23 @@ class Reactor:
     _deciding: asyncio.Lock = field(default_factory=asyncio.Lock)
     _stopped: bool = False
 
-    async def resume(self) -> None:
-        """Bring to an end what a controller before us had begun."""
+    @property
+    def controls(self) -> Mapping[str, Control]:
+        """What is remembered of each run, by its id."""
+        return self._controls
+
+    async def resume(self, *, doubtful: bool = False) -> None:
+        """Bring to an end what a controller before us had begun; if what is known of it is `doubtful`, aborts only."""
         for live in list(self.fleet.runs.values()):
             with self.complaints.about("run", live.run.id):
                 control = await self.control(live.run)
-                if control.intent:
+                if control.intent and doubtful and control.intent.action != "abort":
+                    why = f"{control.intent.action} given up: Redis has lost data, and what became of it is not known"
+                    await self.journal.tell(
+                        told(live, control.intent, "failed", why, self.clock()), topic="", ends_intent=True
+                    )
+                    self._controls[live.run.id] = replace(control, intent=None, topic="")
+                elif control.intent:
                     logger.info("takes up %s of %s", control.intent.action, live.run.rollout)
                     self.act(live, control.intent)
 

@@ -1,0 +1,41 @@
+"""After Redis came back with less than it had: what this controller remembers is written down again; where it does not
+know what people had decided, they are asked again. Nothing is advanced on doubt (docs/adr/0064)."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from serinus_controller.domain.decide import Decision
+from serinus_controller.service_layer.fleet import Fleet, LiveRun
+from serinus_controller.service_layer.ports import Control, Journal
+from serinus_controller.service_layer.react import Reactor
+
+logger = logging.getLogger(__name__)
+
+DOUBT = "serinus (Redis has lost data, what people had decided may be part of it; resume to go on)"
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """What a leader had in memory as it noticed the loss: the runs under way, and its memory of them by run."""
+
+    runs: Mapping[str, LiveRun]
+    controls: Mapping[str, Control]
+
+    async def write_down(self, fleet: Fleet, journal: Journal) -> None:
+        for live in self.runs.values():
+            await fleet.know_again(live)
+            control = self.controls.get(live.run.id)
+            if control:
+                await journal.restore(live.run, control)
+        logger.warning("wrote down again what is remembered of %d runs under way", len(self.runs))
+
+
+async def ask_again(reactor: Reactor, cause: str) -> None:
+    """Hold every run that is under way until a person resumes it, also one that cannot be observed now."""
+    for live in list(reactor.fleet.runs.values()):
+        with reactor.complaints.about("run", live.run.id):
+            control = await reactor.keep(live.run, lambda memory: replace(memory, held=memory.held or DOUBT))
+            detail = f"held by {control.memory.held}"
+            logger.warning("%s is %s", live.run.rollout, detail)
+            await reactor.tell(live, control, Decision("hold", live.told.step, cause, detail))
