@@ -52,8 +52,16 @@ async def client(redis_url: str) -> AsyncIterator[Client]:
         yield made
 
 
-# Whole releases on real time, browsers and long random histories; of the first, `make test` sees one file.
-LONG = ("tests/system/", "test_browser.py", "test_interleavings.py")
+# Whole releases on real time, browsers, long random histories, and controllers or servers that are killed and come
+# back; of the first, `make test` sees one file.
+LONG = (
+    "tests/system/",
+    "test_browser.py",
+    "test_interleavings.py",
+    "test_led.py",
+    "test_restart.py",
+    "test_standing.py",
+)
 SHORT = "tests/system/test_release.py"
 
 

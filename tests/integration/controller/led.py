@@ -77,10 +77,11 @@ class Led:
         await self._add(command(verb, **(fields | other)))
 
     async def decided(self, cause: str, name: str) -> DecisionTaken:
-        """What became of a verdict."""
+        """What became of a verdict, when it is known: what the act waits for meanwhile is not it."""
 
         async def found() -> DecisionTaken | None:
-            return next((one for one in await self.told(DecisionTaken, name) if one.cause == cause), None)
+            about = [one for one in await self.told(DecisionTaken, name) if one.cause == cause]
+            return next((one for one in about if one.state != "waiting"), None)
 
         decision: DecisionTaken = await self.until(found, f"the decision about {cause}")
         return decision

@@ -197,7 +197,8 @@ def test_discovery_names_every_kind_and_its_status() -> None:
     async def use(web: Web) -> None:
         assert (await web.get("/version")).json()["minor"] == "36"
         groups = [group["name"] for group in (await web.get("/apis")).json()["groups"]]
-        assert groups == ["apps", "argoproj.io", "coordination.k8s.io", "networking.k8s.io", "serinus.dev"]
+        networking = ["networking.istio.io", "networking.k8s.io"]
+        assert groups == ["apps", "argoproj.io", "coordination.k8s.io", *networking, "serinus.dev"]
         resources = (await web.get("/apis/argoproj.io/v1alpha1")).json()["resources"]
         assert [one["name"] for one in resources] == [
             "rollouts",
