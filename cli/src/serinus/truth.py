@@ -15,7 +15,8 @@ from serinus_contracts.selector import Selector
 
 Times = Mapping[str, Sequence[int]]
 Pages = Mapping[str, Sequence["Page"]]
-NEAR_MS = 200
+# Prometheus moves a stamp by so much to keep its samples at even distances.
+ALIGNED_MS = 2
 _PAGE_SERIES = re.compile(r"^(?P<name>[^{]+)(\{(?P<labels>.*)\})?$")
 
 
@@ -48,14 +49,17 @@ def read_truth(truth: Path, scraper: str) -> dict[tuple[str, str], dict[str, lis
 
 
 def stamped(pages: Sequence[Page], stamps: Sequence[int]) -> list[Page]:
-    """The pages with the stamps of their samples: each belongs to the nearest one."""
-    found = []
+    """The pages (in order of time) at the stamps of their samples (ms, in order).
+
+    A scrape is answered after it has begun and before the next one of its pod begins, however slow it is. A page$
+    without a stamp of its own came after the scraper had given up.
+    """
+    found: dict[int, Page] = {}
     for page in pages:
-        near = bisect_right(stamps, page.time)
-        close = min(stamps[max(0, near - 1) : near + 1], key=lambda stamp: abs(stamp - page.time), default=None)
-        if close is not None and abs(close - page.time) < NEAR_MS:
-            found.append(replace(page, time=close))
-    return found
+        begun = bisect_right(stamps, page.time + ALIGNED_MS) - 1
+        if begun >= 0:
+            found.setdefault(stamps[begun], replace(page, time=stamps[begun]))
+    return list(found.values())
 
 
 def _counted(series: Mapping[str, float]) -> float:
