@@ -47,7 +47,7 @@ FROM base AS service
 ENV SERINUS_HTTP_HOST=0.0.0.0 SERINUS_HTTP_PORT=8080
 EXPOSE 8080
 # Docker restarts nothing by it: it is what a person sees, so it is ready, with what is missing, and not only alive.
-HEALTHCHECK --interval=5s --timeout=10s --start-period=60s --retries=5 CMD ["python3", "-c", \
+HEALTHCHECK --interval=5s --timeout=10s --start-period=120s --retries=5 CMD ["python3", "-c", \
   "import http.client as h; c = h.HTTPConnection('127.0.0.1', 8080, timeout=8); c.request('GET', '/readyz'); \
   r = c.getresponse(); print(r.read().decode()); exit(r.status != 200)"]
 

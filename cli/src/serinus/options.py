@@ -30,7 +30,7 @@ class Streams:
         str,
         typer.Option(
             envvar="SERINUS_REDIS_URL",
-            help="Address of the Redis that the services use; its password too: SERINUS_REDIS_PASSWORD.",
+            help="Address of Redis; its password may stand in SERINUS_REDIS_PASSWORD instead.",
         ),
     ] = LOCAL
     redis_tag: Annotated[str, typer.Option(envvar="SERINUS_REDIS_TAG", help="Hash tag of its keys.")] = "serinus"

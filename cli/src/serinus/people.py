@@ -53,7 +53,9 @@ def advance(
     reason: Reason = "",
     cluster: Cluster = None,
     timeout: Patience = 20.0,
-    force: Annotated[bool, typer.Option("--force", help="Also before anything was evaluated at this weight.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Advance even before the first evaluation at this weight.")
+    ] = False,
 ) -> None:
     with_board(source, lambda board: ask(board, "advance", rollout, reason, {}, cluster, timeout, output, force=force))
 

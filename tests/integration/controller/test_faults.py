@@ -5,14 +5,13 @@ One controller in one world; each test has a Rollout of its own, so that a fault
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
-from uuid import uuid4
 
 import pytest
-from serinus_contracts import DecisionTaken, Keys, RolloutObserved
+from serinus_contracts import DecisionTaken, RolloutObserved
 
-from tests.integration.controller.led import Led, controller
+from tests.integration.controller.led import Led
 from tests.simulated import World, rollout, scenario, simulated
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
@@ -65,20 +64,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made = scenario(*(rollout(name, traffic=light, replicas=1) for name in names))
     with simulated(tmp_path_factory.mktemp("world"), made | {"prometheus": {"scrape_interval": "60s"}}) as world:
         yield world
-
-
-@pytest.fixture(scope="module")
-def one(world: World, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Led]:
-    keys = Keys(f"test-{uuid4().hex[:12]}")
-    with controller(world, redis_url, keys, tmp_path_factory.mktemp("policies"), SERINUS_API_TIMEOUT="1") as made:
-        yield made
-
-
-@pytest.fixture
-async def led(one: Led, client: Any) -> AsyncIterator[Led]:
-    one.client = client
-    yield one
-    one.world.heal()
 
 
 async def one_step_for_one_verdict(led: Led, before: RolloutObserved) -> DecisionTaken:

@@ -1,18 +1,16 @@
 """An API server that is away or refuses, and a controller that is gone: readiness and people are told."""
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
 from serinus_console.domain.controllers import warnings
-from serinus_contracts import Keys
 from serinus_runtime.leading import controllers
 from serinus_runtime.redis_clock import RedisClock
 
-from tests.integration.controller.led import Led, controller
+from tests.integration.controller.led import Led
 from tests.simulated import World, rollout, scenario, simulated
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
@@ -22,20 +20,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with simulated(tmp_path_factory.mktemp("world"), scenario(rollout(replicas=1))) as world:
         yield world
-
-
-@pytest.fixture(scope="module")
-def one(world: World, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Led]:
-    keys = Keys(f"test-{uuid4().hex[:12]}")
-    with controller(world, redis_url, keys, tmp_path_factory.mktemp("policies"), SERINUS_API_TIMEOUT="1") as made:
-        yield made
-
-
-@pytest.fixture
-async def led(one: Led, client: Any) -> AsyncIterator[Led]:
-    one.client = client
-    yield one
-    one.world.heal()
 
 
 async def faults(led: Led) -> dict[str, str]:

@@ -46,7 +46,7 @@ def test_what_is_wrong_with_one_object_is_logged_once_counted_and_passed_over(
             raise error
         assert outcome.problem.startswith(type(error).__name__)
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
-    assert caplog.messages[0].startswith("run a is left out, all others go on")
+    assert caplog.messages[0].startswith("skipping run a, all others go on")
     assert registry.get_sample_value("serinus_objects_skipped_total", {"kind": "run"}) == 2
 
 

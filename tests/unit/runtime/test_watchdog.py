@@ -28,8 +28,8 @@ async def test_what_holds_the_loop_is_named_with_its_place_and_counted(caplog: p
         with complaints.about("rollout", "tenant-a/x"):
             hold_until(lambda: any("is held by" in line for line in caplog.messages))
         async with asyncio.timeout(10):
-            while not any("was held for" in line for line in caplog.messages):
+            while not any("was blocked for" in line for line in caplog.messages):
                 await asyncio.sleep(0.01)
         finished.set()
-    assert f"the event loop is held by rollout tenant-a/x, in {__file__}:" in caplog.messages[0]
+    assert f"the event loop is blocked by rollout tenant-a/x, in {__file__}:" in caplog.messages[0]
     assert (metrics.get_sample_value("serinus_loop_held_seconds_total") or 0) > 0.2

@@ -26,13 +26,13 @@ class ConsoleSettings(Settings):
     context: str = Field("", description="context of the kubeconfig; empty uses its current one")
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="addresses or networks of proxies, by commas, whose X-Forwarded-* and identity headers are "
-        "believed; auth proxy wants them",
+        description="comma-separated addresses or networks of proxies whose X-Forwarded-* and identity headers are "
+        "trusted; required with auth proxy",
     )
     hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="names, by commas, under which the page is asked for; empty: any, and localhost alone where it "
-        "listens on loopback",
+        description="comma-separated host names that the page answers to; empty: any, or only localhost if it listens "
+        "on loopback",
     )
     user_header: str = Field("X-Forwarded-User", description="with auth proxy: header with the user's name")
     groups_header: str = Field("X-Forwarded-Groups", description="with auth proxy: header with groups, by commas")

@@ -156,7 +156,7 @@ class Leader:
         if self._election.leading and (self._term is None or self._term.done()):
             if self._term and not self._term.cancelled() and (error := self._term.exception()):
                 logger.error("leading failed, beginning anew: %s", error, exc_info=error)
-            logger.info("leads")
+            logger.info("became leader")
             self._telemetry.is_leader.set(1)
             self._term = asyncio.create_task(self._lead())
         return self._election.pause
@@ -172,7 +172,7 @@ class Leader:
         if term is None:
             return
         self._telemetry.resign()
-        logger.info("leads no longer")
+        logger.info("lost leadership")
         term.cancel()
         await asyncio.gather(term, return_exceptions=True)
 
@@ -221,7 +221,7 @@ class Leader:
                     tasks.create_task(keep(f"tend {name}", reader.tend))
                 tasks.create_task(keep("silence", self._watch_silence))
         except* LostError:
-            logger.error("Redis has lost data: nothing is done until all is planned anew")
+            logger.error("Redis has lost data: nothing is advanced until every run is planned again")
             if self._planned:
                 self._remembered = Remembered(dict(fleet.runs), dict(self._reactor.controls))
         finally:

@@ -56,7 +56,7 @@ class Complaints:
     def _complain(self, kind: str, name: str, problem: str) -> None:
         self._skipped.labels(kind).inc()
         if self._told.get((kind, name)) != problem:
-            logger.exception("%s %s is left out, all others go on: %s", kind, name, problem)
+            logger.exception("skipping %s %s, all others go on: %s", kind, name, problem)
         self._told[(kind, name)] = problem
         self._told.move_to_end((kind, name))
         if len(self._told) > MAX_REMEMBERED:

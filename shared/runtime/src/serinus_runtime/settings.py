@@ -28,7 +28,7 @@ class Settings(BaseSettings):
 
     redis_url: RedisAddress = Field("redis://127.0.0.1:6379/0", description=f"address of Redis: {FORMS}")
     redis_password: SecretStr = Field(
-        SecretStr(""), description="password for it, of any characters, where its address has none"
+        SecretStr(""), description="password for Redis, any characters, if redis_url has none"
     )
     redis_tag: str = Field(
         "serinus", pattern=r"^[A-Za-z0-9_.-]+$", description="hash tag of all keys; another tag is another deployment"

@@ -1,4 +1,4 @@
-"""Says which object held the event loop, and where: while one does, nothing else of the process goes on."""
+"""Logs which object blocks the event loop, and where: meanwhile the whole process stands still."""
 
 import asyncio
 import logging
@@ -37,7 +37,7 @@ def in_hand(what: str) -> Iterator[None]:
 
 @asynccontextmanager
 async def watched(registry: CollectorRegistry, held_seconds: float = HELD_SECONDS) -> AsyncIterator[None]:
-    """Watch the running loop: what holds it for longer is logged when it is noticed and when it has let go."""
+    """Watch the running loop; whatever blocks it for longer is logged when noticed, and again when it ends."""
     held = Counter("serinus_loop_held_seconds", "time for which one step held the event loop", registry=registry)
     loop, thread, stopping = asyncio.get_running_loop(), threading.get_ident(), threading.Event()
     every, beat = held_seconds / 4, time.monotonic()
@@ -54,7 +54,7 @@ async def watched(registry: CollectorRegistry, held_seconds: float = HELD_SECOND
             before, woke = woke, time.monotonic()
             if by and beat != since:
                 held.inc(beat - since)
-                logger.warning("the event loop was held for %.1f s by %s", beat - since, by)
+                logger.warning("the event loop was blocked for %.1f s by %s", beat - since, by)
                 by = ""
             # A process that was stopped as a whole, or got no CPU, was held by nobody in it.
             elif not by and woke - beat > held_seconds + every and woke - before < held_seconds:
@@ -62,7 +62,7 @@ async def watched(registry: CollectorRegistry, held_seconds: float = HELD_SECOND
                 what = (task and _in_hand.get(task)) or "no known object"
                 where = f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "an unknown place"
                 by, since = f"{what}, in {where}", beat
-                logger.warning("the event loop is held by %s", by)
+                logger.warning("the event loop is blocked by %s", by)
 
     watcher = threading.Thread(target=watching, name="watchdog", daemon=True)
     beats = asyncio.create_task(beating())

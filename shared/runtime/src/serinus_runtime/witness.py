@@ -84,7 +84,7 @@ class Witness:
 
     def _is_whole(self, found: Position) -> None:
         if self.missing:
-            logger.info("goes on with what Redis has, at %s", found)
+            logger.info("continuing with the data that Redis has, at %s", found)
         self._known, self.missing = found, ""
 
 

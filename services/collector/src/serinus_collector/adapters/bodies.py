@@ -34,5 +34,5 @@ async def read_body(chunks: AsyncIterator[bytes], encoding: str) -> bytes:
                 "narrow the selector, or have a recording rule add the series up"
             )
     if inflate is not None and not inflate.eof:
-        raise ProviderError("Prometheus' answer is cut off: its gzip has no end")
+        raise ProviderError("Prometheus' answer was cut off: its gzip stream is incomplete")
     return bytes(body)

@@ -58,7 +58,7 @@ class Hosts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and self._names and not self._known(_header(scope, "host")):
-            text = "this console is not known by that name: add it to SERINUS_HOSTS\n"
+            text = "this console does not answer to that host name: add it to SERINUS_HOSTS\n"
             await PlainTextResponse(text, 421)(scope, receive, send)
             return
         await self._app(scope, receive, send)
