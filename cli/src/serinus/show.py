@@ -10,7 +10,7 @@ from rich.text import Text
 from serinus_console.domain.card import Card
 from serinus_console.domain.metrics import Arm, Row, rows
 from serinus_console.domain.next_step import next_step
-from serinus_console.domain.outcome import headline, outcome
+from serinus_console.domain.outcome import headline, last_sentence, outcome
 from serinus_contracts import AnalysisPlan, VerdictReached
 from serinus_contracts.base import Millis
 from serinus_contracts.weight import weight_text
@@ -37,9 +37,11 @@ def panel(card: Card, now: Millis, *, wide: bool = False) -> RenderableType:
     ended = outcome(card)
     if ended:
         lines.append(Text(ended.text, style=style))
+    if last := last_sentence(card):
+        lines.append(Text.assemble(("last  ", "dim"), last))
     if verdict:
-        last = Text.assemble(("last  ", "dim"), verdict.sentence)
-        lines.append(last if ended else Text(verdict.sentence, style=style if state in ("abort", "hold") else ""))
+        if not ended:
+            lines.append(Text(verdict.sentence, style=style if state in ("abort", "hold") else ""))
         lines.append(counts(verdict, card.plan, wide=wide))
         lines += [Text(line) for line in found(verdict.metrics, card.findings)]
     lines.append(Text.assemble(("next  ", "dim"), next_step(card, now)))

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 from serinus_console.domain.card import Card, told
-from serinus_console.domain.outcome import headline
+from serinus_console.domain.outcome import headline, last_sentence
 from serinus_contracts import DecisionTaken
 
 from tests.support import RUN, observed, plan, verdict
@@ -53,3 +53,24 @@ def test_an_older_decision_that_is_read_later_takes_nothing_back() -> None:
     for event in (newest, older):
         card = told(card, event) or card
     assert (card.decision, card.ending) == (newest, older)
+
+
+SENTENCE = "abort: errors 0.3 % against 0.2 %"
+
+
+@pytest.mark.parametrize(
+    ("act", "says"),
+    [
+        ({"detail": SENTENCE}, ""),
+        ({"actor": "alice", "asked": "abort", "reason": "pager"}, SENTENCE),
+        ({"state": "failed"}, SENTENCE),
+    ],
+)
+def test_the_last_verdict_of_an_ended_run_is_said_where_the_headline_does_not_say_it(
+    act: dict[str, Any], says: str
+) -> None:
+    card = Card(observed(), plan(), verdict(sentence=SENTENCE))
+    assert last_sentence(card) == ""
+    for event in (observed(outcome="aborted", ended=AT), decided("abort", **act)):
+        card = told(card, event) or card
+    assert last_sentence(card) == says

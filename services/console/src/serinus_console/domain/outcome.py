@@ -41,6 +41,14 @@ def outcome(card: Card) -> Outcome | None:
     return Outcome(f"{word} by {'Serinus' if act.actor == 'serinus' else act.actor}", act.decided, _why(act))
 
 
+def last_sentence(card: Card) -> str:
+    """The last verdict of a run that ended; empty while it goes on, and where the headline says the same."""
+    ended = outcome(card)
+    if ended is None or card.verdict is None or (ended.why and card.verdict.sentence.endswith(ended.why)):
+        return ""
+    return card.verdict.sentence
+
+
 def _why(act: DecisionTaken) -> str:
     if act.asked:
         return act.reason

@@ -18,7 +18,7 @@ from serinus_console.adapters.web.rendering import asker_of, render
 from serinus_console.adapters.web.site import Site
 from serinus_console.domain import metrics, overview, page
 from serinus_console.domain.next_step import next_step
-from serinus_console.domain.outcome import outcome
+from serinus_console.domain.outcome import last_sentence, outcome
 from serinus_console.domain.state import is_stale, state_of
 from serinus_console.domain.story import Story
 from serinus_console.service_layer.ask import NotNowError, command, sendable
@@ -79,6 +79,7 @@ async def show_run(request: Request, site: Here, story: Of) -> Response:
         plan=card.plan,
         state=state_of(card, now),
         ended=outcome(card),
+        last=last_sentence(card),
         next=next_step(card, now),
         stale=stale,
         cause=page.cause(card),
