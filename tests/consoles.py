@@ -17,6 +17,7 @@ from serinus_controller.adapters.registry import RedisRegistry
 from serinus_runtime.health import pages
 from serinus_runtime.redis import Client
 from serinus_runtime.service import Service
+from serinus_runtime.serving import config
 
 from tests.support import RUN, observed, plan
 
@@ -54,11 +55,7 @@ async def served(redis_url: str, keys: Keys, *, port: int = 0, **settings: Any) 
         console(service, ConsoleSettings(redis_url=redis_url, redis_tag=keys.tag, **settings))
     )
     app = pages(service.health, service.registry, lambda: service.site)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app, port=port, log_config=None, lifespan="off", timeout_graceful_shutdown=1, proxy_headers=False
-        )
-    )
+    server = uvicorn.Server(config(app, port=port))
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     serving = asyncio.create_task(server._serve())
     try:

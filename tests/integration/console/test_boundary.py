@@ -1,5 +1,6 @@
 """What a console refuses before it reads it, over real HTTP."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 pytestmark = pytest.mark.anyio
 Start = Callable[..., Any]
+FORM = b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 9\r\n\r\n"
 
 
 async def chunks(total: int) -> AsyncIterator[bytes]:
@@ -25,6 +27,32 @@ async def test_a_body_beyond_64_kib_is_refused_unread_and_the_next_request_answe
     # In chunks its length shows only to who reads it, which a wrong path or type spares itself.
     assert answer.status_code == 413 or (chunked and "commands" not in path and answer.status_code in (404, 422))
     assert (await console.get("/v1/runs")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("half", "answered"),
+    [
+        (b"", b""),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\n", b""),
+        (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HT", b"HTTP/1.1 200"),
+        (b"POST /logout HTTP/1.1\r\nHost: localhost\r\n" + FORM, b"HTTP/1.1 408"),
+        (b"POST /no HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n", b"HTTP/1.1 404"),
+    ],
+    ids=["nothing", "half a head", "half a second head", "half a body", "half a body that nobody reads"],
+)
+async def test_half_a_request_is_not_held_for_long(
+    start: Start, monkeypatch: pytest.MonkeyPatch, half: bytes, answered: bytes
+) -> None:
+    monkeypatch.setattr("serinus_runtime.serving.HEAD_SECONDS", 0.2)
+    monkeypatch.setattr("serinus_console.adapters.web.boundary.MAX_BODY_SECONDS", 0.1)
+    console = await start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", console.http.base_url.port)
+    writer.write(half)
+    async with asyncio.timeout(4):  # uvicorn's own patience is 5 s, and with half a request none
+        answer = await reader.read()
+    writer.close()
+    assert answer.startswith(answered)
+    assert bool(answer) == bool(answered)
 
 
 @pytest.mark.parametrize(

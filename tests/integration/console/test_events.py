@@ -101,7 +101,45 @@ async def test_who_was_away_for_longer_than_the_stream_is_kept_is_told_of_the_ga
     console = await start()
     async with listening(console, after=first) as events:
         told = await take(events, 3)
-    assert ("gap", {"stream": "verdicts"}) in [(one.event, one.data) for one in told]
+    assert ("gap", {"stream": "verdicts", "why": "trimmed"}) in [(one.event, one.data) for one in told]
+
+
+async def test_who_comes_back_after_more_than_is_resent_is_told_once_what_was_left_out(
+    start: Start, teller: Teller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serinus_console.adapters.web.events.BATCH", 2)
+    monkeypatch.setattr("serinus_console.adapters.web.events.MOST_RESENT", 4)
+    await teller.live()
+    for end in range(1, 7):
+        await teller.tell(verdict(end=1000 * end))
+    console = await start()
+    async with listening(console, after="0-0") as events:
+        told = await take(events, 7)
+        assert [one.event for one in told] == ["open", "rollouts", *["verdicts"] * 4, "gap"]
+        assert (told[-1].data, ends(told)) == ({"stream": "verdicts", "why": "too many"}, [1000, 2000, 3000, 4000])
+        await teller.tell(verdict(end=7000))
+        assert ends(await take(events, 1)) == [7000]
+    async with listening(console, after=told[-1].id) as events:
+        assert ends(await take(events, 2)) == [7000]
+
+
+async def test_a_client_with_too_many_streams_is_told_so_and_others_get_theirs(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serinus_console.adapters.web.events.MOST_FEEDS_OF_ONE", 2)
+    console = await start(trusted_proxies="127.0.0.1")
+    async with listening(console) as first, listening(console) as second:
+        await take(first, 1)
+        await take(second, 1)
+        refused = await console.get("/v1/events")
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "10")
+        assert "2 event streams of 127.0.0.1 are open" in refused.json()["detail"]
+        other = {"x-forwarded-for": "192.0.2.7"}
+        async with console.http.stream("GET", "/v1/events", headers=other) as answer:
+            assert answer.status_code == 200
+    await console.until("/metrics/", "serinus_console_feeds 0.0")
+    async with listening(console) as events:
+        await take(events, 1)
 
 
 async def test_the_events_of_a_run_are_about_that_run_only(start: Start, teller: Teller) -> None:

@@ -238,5 +238,7 @@ async def test_redis_away_is_told_and_what_is_known_stays_readable(tmp_path: Pat
             assert (told.status_code, told.json()["verdict"]) == (200, "hold")
             decisions = await console.get(f"/v1/runs/{RUN.id}/decisions")
             assert (decisions.status_code, decisions.headers["content-type"]) == (503, "application/problem+json")
+            assert "127.0.0.1" not in decisions.text
+            assert "Error" not in decisions.text
             assert (await console.get("/readyz")).status_code == 503
             assert (await console.get("/healthz")).status_code == 200

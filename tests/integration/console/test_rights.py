@@ -98,6 +98,7 @@ async def test_when_nobody_can_be_asked_nobody_acts(redis_url: str, keys: Keys, 
         await console.until("/v1/runs", RUN.uid)
         answer = await console.post(COMMANDS, json={"verb": "abort"}, headers=bearer("t-alice"))
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert "127.0.0.1" not in answer.text
         assert (await console.get(PAGE, headers=bearer("t-alice"))).status_code == 200
     assert await commands(teller) == []
 
@@ -180,8 +181,14 @@ async def test_the_cookie_is_for_this_site_only_and_neither_it_nor_redis_alone_t
 @pytest.mark.parametrize("proxies", ["", "127.0.0.0/8"])
 async def test_behind_a_named_proxy_with_tls_the_cookie_is_sent_by_tls_only(start: Start, proxies: str) -> None:
     console = await start(auth="token", trusted_proxies=proxies)
-    answer = await console.post("/login", data={"token": TOKEN}, headers=SAME | {"x-forwarded-proto": "https"})
-    assert ("Secure" in answer.headers["set-cookie"]) == bool(proxies)
+    https = SAME | {"x-forwarded-proto": "https"}
+    cookie = (await console.post("/login", data={"token": TOKEN}, headers=https)).headers["set-cookie"]
+    assert ("Secure" in cookie) == cookie.startswith("__Host-serinus_session=") == bool(proxies)
+    assert "Path=/;" in cookie
+    sent = {"cookie": cookie.partition(";")[0]}
+    assert "Sign out" in (await console.get("/", headers=https | sent)).text
+    planted = {"cookie": sent["cookie"].replace("__Host-", "")}
+    assert ("Sign out" in (await console.get("/", headers=https | planted)).text) == (not proxies)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from serinus_runtime import logs, traces
 from serinus_runtime.clock import Clock, now_ms
 from serinus_runtime.errors import PermanentError
 from serinus_runtime.health import Health, pages
+from serinus_runtime.serving import config
 from serinus_runtime.settings import USAGE_ERROR, Settings, refuse, version_of
 from serinus_runtime.watchdog import watched
 
@@ -85,16 +86,7 @@ async def _run(service: Service, settings: Settings, work: Work) -> None:
         {"service": service.name, "version": version_of(f"serinus-{service.name}")}
     )
     listener = _listen(settings)
-    server = _Server(
-        uvicorn.Config(
-            pages(service.health, service.registry, lambda: service.site),
-            log_config=None,
-            lifespan="off",
-            # Whom to believe is the console's to say: by default uvicorn believes whoever speaks from loopback.
-            proxy_headers=False,
-            timeout_graceful_shutdown=1,
-        )
-    )
+    server = _Server(config(pages(service.health, service.registry, lambda: service.site)))
     host, port = listener.getsockname()[:2]
     logger.info(
         "serinus-%s starting, pages on http://%s:%d", service.name, host, port, extra={"fields": {"port": port}}

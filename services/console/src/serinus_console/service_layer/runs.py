@@ -28,15 +28,16 @@ class News:
 
 
 class Feed:
-    """What one listener has not read yet. One that is too slow is closed: it comes back and resumes."""
+    """What one listener has not read yet of what was told since the position `begun`. One that is too slow is closed:
+    it comes back and resumes."""
 
-    def __init__(self, run: str | None) -> None:
-        self._run = run
+    def __init__(self, run: str | None, client: str, begun: Mapping[Stream, str]) -> None:
+        self.run, self.client, self.begun = run, client, dict(begun)
         self._waiting: asyncio.Queue[News | None] = asyncio.Queue(MOST_WAITING)
         self.closed = False
 
     def put(self, news: News) -> None:
-        if self.closed or self._run not in (None, news.run):
+        if self.closed or self.run not in (None, news.run):
             return
         try:
             self._waiting.put_nowait(news)

@@ -1,7 +1,6 @@
 """The API below /v1: reading is open, asking for something wants a right."""
 
 import json
-from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
@@ -10,7 +9,8 @@ from serinus_contracts.report import Report
 from starlette.responses import Response, StreamingResponse
 
 from serinus_console.adapters.web import documents as docs
-from serinus_console.adapters.web.events import MOST_FEEDS, Detail, stream
+from serinus_console.adapters.web.events import Detail, EventStream, opened, stream
+from serinus_console.adapters.web.guard import client_of
 from serinus_console.adapters.web.problems import MEDIA_TYPE, Problem, Refused
 from serinus_console.adapters.web.site import Site
 from serinus_console.domain import position
@@ -174,36 +174,36 @@ async def pull(
     return answer(find(site.runs.cards(), namespace, name, hash_, cluster), f"{namespace}/{name}", site.now())
 
 
-def events_of(site: Site, run: str | None, last_event_id: str, data: Detail) -> Response:
-    if len(site.runs.feeds) >= MOST_FEEDS:
-        raise Refused(503, f"{MOST_FEEDS} streams are open", Retry_After="10")
+def events_of(site: Site, request: Request, run: str | None, last_event_id: str, data: Detail) -> Response:
     try:
         after = position.read(last_event_id) if last_event_id else None
     except ValueError as error:
         raise Refused(422, str(error)) from error
-    chunks: AsyncIterator[bytes] = stream(site.client, site.keys, site.runs, site.clock, run, after, data)
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(chunks, media_type="text/event-stream", headers=headers)
+    feed = opened(site.runs, run, client_of(request))
+    return EventStream(site.runs, feed, stream(site.client, site.keys, site.runs, site.clock, feed, after, data))
 
 
 sse: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "server-sent events: `rollouts`, `verdicts`, `decisions`, `commands` with a CloudEvent as "
-        "data (with `data=brief` only the run), `gap` where entries were trimmed before they could be resent; `open` "
-        "first and `heartbeat` every 5 s say whether Redis answers (`redis`), when it last did (`as_of`), `now`, and "
+        "data (with `data=brief` only the run), `gap` where entries were not resent and the runs are to be read anew, "
+        "since they were `trimmed` meanwhile or `too many` (`why`; 1,000 of a stream are resent); `open` first and "
+        "`heartbeat` every 5 s say whether Redis answers (`redis`), when it last did (`as_of`), `now`, and "
         "the end of the newest verdict (`verdict`); times in ms by Redis' clock",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
 }
 
 
-@router.get("/events", tags=["events"], responses=sse, response_class=StreamingResponse)
-async def events(site: Here, last_event_id: LastEventId = "", data: Detail = "full") -> Response:
+@router.get("/events", tags=["events"], responses=sse | _errors(429), response_class=StreamingResponse)
+async def events(site: Here, request: Request, last_event_id: LastEventId = "", data: Detail = "full") -> Response:
     """What is told of all runs, as it is told."""
-    return events_of(site, None, last_event_id, data)
+    return events_of(site, request, None, last_event_id, data)
 
 
-@router.get(RUN + "/events", tags=["events"], responses=sse | _errors(404), response_class=StreamingResponse)
-async def run_events(site: Here, found: Of, last_event_id: LastEventId = "", data: Detail = "full") -> Response:
+@router.get(RUN + "/events", tags=["events"], responses=sse | _errors(404, 429), response_class=StreamingResponse)
+async def run_events(
+    site: Here, request: Request, found: Of, last_event_id: LastEventId = "", data: Detail = "full"
+) -> Response:
     """What is told of one run, as it is told."""
-    return events_of(site, found.card.id, last_event_id, data)
+    return events_of(site, request, found.card.id, last_event_id, data)

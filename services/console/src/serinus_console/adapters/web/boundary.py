@@ -4,6 +4,7 @@ Headers that name a person or the client behind a proxy are believed from named 
 other request, so nothing further in can mistake them.
 """
 
+import asyncio
 from collections.abc import Collection, Sequence
 from ipaddress import ip_address, ip_network
 from typing import Any, cast
@@ -16,12 +17,15 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from serinus_console.adapters.web.problems import Refused
 
 MAX_BODY_BYTES = 64 * 1024
+MAX_BODY_SECONDS = 10.0
 _TOO_LARGE = f"a request has at most {MAX_BODY_BYTES >> 10} KiB"
+_TOO_SLOW = f"a request is sent within {MAX_BODY_SECONDS:.0f} s"
 _FORWARDED = ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "forwarded")
 
 
 class MaxBody:
-    """Answers 413 for a larger body, before it is read where its length is told, else while it is."""
+    """Answers 413 for a larger body, before it is read where its length is told, else while it is, and 408 for one that
+    takes too long."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -34,11 +38,17 @@ class MaxBody:
         if told.isdigit() and int(told) > MAX_BODY_BYTES:
             await PlainTextResponse(f"{_TOO_LARGE}\n", 413, {"Connection": "close"})(scope, receive, send)
             return
-        size = 0
+        size, more = 0, True
+        due = asyncio.get_running_loop().time() + MAX_BODY_SECONDS
 
         async def received() -> Message:
-            nonlocal size
-            message = await receive()
+            nonlocal size, more
+            try:
+                async with asyncio.timeout_at(due if more else None):
+                    message = await receive()
+            except TimeoutError:
+                raise Refused(408, _TOO_SLOW) from None
+            more = bool(message.get("more_body"))
             size += len(message.get("body", b""))
             if size > MAX_BODY_BYTES:
                 raise Refused(413, _TOO_LARGE)

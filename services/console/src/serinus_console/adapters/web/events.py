@@ -1,4 +1,5 @@
-"""Server-sent events whose id is a position in the streams: who comes back with Last-Event-ID misses nothing."""
+"""Server-sent events whose id is a position in the streams: who comes back with Last-Event-ID misses nothing, or is
+told by `gap` what was left out."""
 
 import asyncio
 import json
@@ -12,8 +13,11 @@ from serinus_contracts.streams import Stream
 from serinus_runtime.clock import Clock
 from serinus_runtime.errors import RETRYABLE
 from serinus_runtime.redis import Client
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from serinus_console.adapters.follower import KINDS
+from serinus_console.adapters.web.problems import Refused
 from serinus_console.domain.position import FOLLOWED, Position, written
 from serinus_console.service_layer.runs import Feed, News, Runs
 
@@ -21,21 +25,52 @@ HEARTBEAT = 5.0
 RETRY_MS = 1_000
 BATCH = 200
 MOST_FEEDS = 1_000
+MOST_FEEDS_OF_ONE = 50
+# Of each stream, for one who comes back: an hour of ten runs. Beyond it reading the page anew costs less.
+MOST_RESENT = 1_000
 BRIEF_PACE = 0.4
 # Redis is asked at least once a second.
 AWAY_MS = 5_000
 Detail = Literal["full", "brief"]
 
 
+def opened(runs: Runs, run: str | None, client: str) -> Feed:
+    """A feed for a client. Raises 429 for one that has too many already, 503 if all together do."""
+    if sum(feed.client == client for feed in runs.feeds) >= MOST_FEEDS_OF_ONE:
+        detail = (
+            f"{MOST_FEEDS_OF_ONE} event streams of {client} are open, and a client has no more: close some. Many "
+            "people behind one proxy are told apart if SERINUS_TRUSTED_PROXIES names it"
+        )
+        raise Refused(429, detail, Retry_After="10")
+    if len(runs.feeds) >= MOST_FEEDS:
+        raise Refused(503, f"{MOST_FEEDS} streams are open", Retry_After="10")
+    feed = Feed(run, client, runs.position)
+    runs.feeds.add(feed)
+    return feed
+
+
+class EventStream(StreamingResponse):
+    """Gives the feed back however the answer ends, begun or not."""
+
+    def __init__(self, runs: Runs, feed: Feed, chunks: AsyncIterator[bytes]) -> None:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        super().__init__(chunks, headers=headers, media_type="text/event-stream")
+        self._runs, self._feed = runs, feed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._runs.feeds.discard(self._feed)
+
+
 async def stream(
-    client: Client, keys: Keys, runs: Runs, clock: Clock, run: str | None, after: Position | None, detail: Detail
+    client: Client, keys: Keys, runs: Runs, clock: Clock, feed: Feed, after: Position | None, detail: Detail
 ) -> AsyncIterator[bytes]:
     """What is told from now on, or from a position on, and a heartbeat between. Ends when the console does, or the
     listener is too slow."""
-    feed = Feed(run)
-    runs.feeds.add(feed)
+    run, now = feed.run, feed.begun
     try:
-        now = dict(runs.position)
         opening = f"retry: {RETRY_MS}\nid: {written(after or now)}\nevent: open"
         yield f"{opening}\ndata: {_beat(runs, clock(), run)}\n\n".encode()
         if after is not None:
@@ -54,8 +89,6 @@ async def stream(
                 await asyncio.sleep(BRIEF_PACE)  # a page fetches itself no faster, so what comes meanwhile is one write
     except RETRYABLE:
         return  # the listener comes back and resumes where it is
-    finally:
-        runs.feeds.discard(feed)
 
 
 def _beat(runs: Runs, now: Millis, run: str | None) -> str:
@@ -73,13 +106,14 @@ def _beat(runs: Runs, now: Millis, run: str | None) -> str:
 async def _missed(
     client: Client, keys: Keys, run: str | None, after: Position, until: Position, detail: Detail
 ) -> AsyncIterator[bytes]:
-    """The entries between two positions, stream by stream; `gap` where the stream was trimmed meanwhile."""
+    """The entries between two positions, stream by stream; `gap` where some were trimmed meanwhile, and where the rest
+    are too many."""
     position = dict(after)
     for name in FOLLOWED:
         key = keys.stream(name)
         if await _trimmed(client, key, after[name]):
-            yield f'event: gap\ndata: {{"stream": "{name}"}}\n\n'.encode()
-        while True:
+            yield _gap(name, "trimmed", position)
+        for _ in range(0, MOST_RESENT, BATCH):
             entries: Any = await client.xrange(key, f"({position[name]}", until[name], count=BATCH)
             for entry, fields in entries:
                 position[name] = entry.decode()
@@ -88,7 +122,15 @@ async def _missed(
             if len(entries) < BATCH:
                 break
             await asyncio.sleep(0)
+        cut = len(entries) == BATCH and await client.xrange(key, f"({position[name]}", until[name], count=1)
         position[name] = until[name]
+        if cut:
+            yield _gap(name, "too many", position)
+
+
+def _gap(name: Stream, why: Literal["trimmed", "too many"], position: Position) -> bytes:
+    """With an id behind what is missing, so that who comes back is not told of it again."""
+    return f"id: {written(position)}\nevent: gap\ndata: {json.dumps({'stream': name, 'why': why})}\n\n".encode()
 
 
 async def _trimmed(client: Client, key: str, position: str) -> bool:

@@ -6,6 +6,7 @@ A browser sends its session by itself, so a request that rests on one must also 
 
 import hashlib
 import hmac
+import logging
 import secrets
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -21,7 +22,10 @@ from serinus_console.service_layer.limits import Limiter
 from serinus_console.service_layer.ports import Directory, DirectoryError, Person
 from serinus_console.settings import Auth
 
-COOKIE = "serinus_session"
+logger = logging.getLogger(__name__)
+
+# A name that begins so is kept by the browser only if it came by HTTPS, for this host alone and all of its paths.
+_COOKIES = {"https": "__Host-serinus_session", "http": "serinus_session"}
 # What keeps us from knowing who looks: then the page is shown as to nobody.
 NOT_KNOWN: tuple[type[Exception], ...] = (Refused, *RETRYABLE)
 
@@ -62,7 +66,7 @@ class Guard:
             if scheme.lower() != "bearer" or not token.strip():
                 raise _unauthorized("the Authorization header wants: Bearer, and a token")
             return Asker(await self.verified(token.strip(), request))
-        session = request.cookies.get(COOKIE, "")
+        session = request.cookies.get(cookie_of(request), "")
         stored = await self.sessions.token(session) if session else None
         if stored is None:
             return None
@@ -70,13 +74,13 @@ class Guard:
 
     async def verified(self, token: str, request: Request) -> Person:
         """Whose token it is. Raises 401, 429 for a client that sent too many bad ones, 503."""
-        client = request.client.host if request.client else ""
+        client = client_of(request)
         if wait := self.bad_tokens.wait(client, take=False):
             raise Refused(429, f"too many tokens that are not valid: try again in {wait} s", Retry_After=str(wait))
         try:
             person = await self.directory.person(token)
         except DirectoryError as error:
-            raise Refused(503, f"the token cannot be reviewed now: {error}", Retry_After="5") from error
+            raise _not_reviewed("the token", error) from error
         if person is None:
             self.bad_tokens.wait(client)
             raise _unauthorized("the token is not valid: forged, expired, or for another audience")
@@ -102,7 +106,7 @@ class Guard:
         try:
             allowed = await self.directory.may_act(person, run.namespace, run.name)
         except DirectoryError as error:
-            raise Refused(503, f"rights cannot be reviewed now: {error}", Retry_After="5") from error
+            raise _not_reviewed("rights", error) from error
         if not allowed:
             raise Refused(403, f"{person.name} may not patch rollouts/status of {run.rollout}")
         if wait := self.commands.wait(person.name):
@@ -149,6 +153,16 @@ class Guard:
         return Asker(Person(name, found)) if name else None
 
 
+def cookie_of(request: Request) -> str:
+    """The name of the session's cookie."""
+    return _COOKIES.get(request.url.scheme, _COOKIES["http"])
+
+
+def client_of(request: Request) -> str:
+    """Who is counted as one: the address of the peer, or what a trusted proxy says of it."""
+    return request.client.host if request.client else ""
+
+
 def same_site(request: Request) -> None:
     """Raises 403 unless our own page sent the request, as the browser says itself."""
     site = request.headers.get("sec-fetch-site")
@@ -162,6 +176,12 @@ def same_site(request: Request) -> None:
 
 def _is_form(request: Request) -> bool:
     return request.headers.get("content-type", "").startswith(("application/x-www-form-urlencoded", "multipart/"))
+
+
+def _not_reviewed(what: str, error: DirectoryError) -> Refused:
+    # The error names addresses, which are for the log.
+    logger.warning("%s cannot be reviewed: %s", what, error)
+    return Refused(503, f"{what} cannot be reviewed now, the API server does not answer: try again", Retry_After="5")
 
 
 def _unauthorized(detail: str) -> Refused:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import RedirectResponse, Response
 
 from serinus_console.adapters.web.api import Here
-from serinus_console.adapters.web.guard import COOKIE, same_site
+from serinus_console.adapters.web.guard import client_of, cookie_of, same_site
 from serinus_console.adapters.web.problems import Refused
 from serinus_console.adapters.web.rendering import render
 from serinus_console.adapters.web.site import Site
@@ -40,36 +40,39 @@ async def login(
     next: Annotated[str, Form(max_length=1000)] = "/",  # noqa: A002
 ) -> Response:
     same_site(request)
-    if wait := site.guard.logins.wait(request.client.host if request.client else ""):
+    if wait := site.guard.logins.wait(client_of(request)):
         raise Refused(429, f"too many attempts: try again in {wait} s", Retry_After=str(wait))
     try:
         await site.guard.verified(token.strip(), request)
     except Refused as error:
         return _form(request, site, next, str(error.detail), error.status_code)
     answer = RedirectResponse(_local(next), 303)
-    secure = request.url.scheme == "https"
     answer.set_cookie(
-        COOKIE,
+        cookie_of(request),
         await site.guard.sessions.begin(token.strip()),
         max_age=site.guard.sessions.seconds,
         httponly=True,
         samesite="strict",
-        secure=secure,
+        secure=_secure(request),
     )
     return answer
 
 
 @router.post("/logout")
 async def logout(request: Request, site: Here, csrf: Annotated[str, Form(max_length=1000)] = "") -> Response:
-    session = request.cookies.get(COOKIE, "")
+    session = request.cookies.get(cookie_of(request), "")
     same_site(request)
     if session:
         if not site.guard.knows(session, csrf):
             raise Refused(403, "the form is not of this session: load the page again")
         await site.guard.sessions.end(session)
     answer = RedirectResponse("/", 303)
-    answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    answer.delete_cookie(cookie_of(request), httponly=True, samesite="strict", secure=_secure(request))
     return answer
+
+
+def _secure(request: Request) -> bool:
+    return request.url.scheme == "https"
 
 
 def _local(path: str) -> str:

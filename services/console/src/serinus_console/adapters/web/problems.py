@@ -1,5 +1,6 @@
 """Errors: below /v1 as problem details (RFC 9457, `application/problem+json`), elsewhere as a page."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
@@ -9,6 +10,8 @@ from pydantic import BaseModel, Field
 from serinus_runtime.errors import RETRYABLE
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+
+logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -59,7 +62,9 @@ def install(app: FastAPI, show: Show) -> None:
         return await answer(request, 422, "; ".join(faults))
 
     async def away(request: Request, error: Exception) -> Response:
-        return await answer(request, 503, f"try again: {type(error).__name__}: {error}", {"Retry-After": "2"})
+        # The error names addresses, which are for the log.
+        logger.warning("a request was not answered: %s: %s", type(error).__name__, error)
+        return await answer(request, 503, "what the console asks does not answer now: try again", {"Retry-After": "2"})
 
     app.add_exception_handler(HTTPException, refused)
     app.add_exception_handler(RequestValidationError, invalid)
