@@ -4,10 +4,11 @@ Instants are whole milliseconds since 1970 (`Millis`), so that they compare exac
 Durations are seconds (`Seconds`) and may be written as `30s`, `1h30m` or `500ms` wherever a person writes them.
 """
 
+import json
 import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
 
 Arm = Literal["canary", "stable"]
 Millis = Annotated[int, Field(ge=0, description="Unix time in milliseconds")]
@@ -45,6 +46,30 @@ Seconds = Annotated[
         }
     ),
 ]
+
+
+# Of whatever an event says in words: others write it, such as providers, Argo and people, and every event is kept.
+MAX_TEXT_LENGTH = 1000
+
+
+def shortened(text: str) -> str:
+    """Text that is not too long for an event; what is left out is seen to be."""
+    return text if len(text) <= MAX_TEXT_LENGTH else f"{text[: MAX_TEXT_LENGTH - 1]}…"
+
+
+Text = Annotated[str, AfterValidator(shortened), WithJsonSchema({"type": "string", "maxLength": MAX_TEXT_LENGTH})]
+
+
+def outlined(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """JSON by name; in place of a value that is too long for an event stands how long it is."""
+    lengths = {name: len(json.dumps(value)) for name, value in values.items()}
+    return {
+        name: value if lengths[name] <= MAX_TEXT_LENGTH else f"left out: {lengths[name]:,} characters of JSON"
+        for name, value in values.items()
+    }
+
+
+Outline = Annotated[dict[str, JsonValue], AfterValidator(outlined)]
 
 
 class Contract(BaseModel):

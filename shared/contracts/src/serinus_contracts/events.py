@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, JsonValue
 
-from serinus_contracts.base import Arm, Contract, Millis
+from serinus_contracts.base import Arm, Contract, Millis, Outline, Text
 from serinus_contracts.metric import Better, Margin
 from serinus_contracts.policy import Mode
 from serinus_contracts.streams import Stream
@@ -79,11 +79,11 @@ class RolloutObserved(Event):
     stage_started: Millis = Field(description="no later than this the stage's weight was in force")
     gate_started: Millis | None = Field(None, description="since when it waits at a pause without end")
     pods: tuple[Pod, ...] = ()
-    images: dict[Arm, tuple[str, ...]] = Field({}, description="what an arm's pods run, by container")
+    images: dict[Arm, tuple[Text, ...]] = Field({}, description="what an arm's pods run, by container")
     revision: int | None = Field(None, description="Argo's number of the canary's template")
     plan: str = Field(description="digest of the AnalysisPlan")
     aborting: bool = Field(False, description="an abort stands, and the traffic is not back on stable yet")
-    trouble: str = Field("", description="what Argo says is wrong, such as InvalidSpec, in its words")
+    trouble: Text = Field("", description="what Argo says is wrong, such as InvalidSpec, in its words")
     outcome: Outcome | None = Field(None, description="how the run ended; absent while it lives")
     ended: Millis | None = Field(None, description="when it ended; absent while it lives")
 
@@ -111,8 +111,9 @@ class Measured(Contract):
 
     status: MetricStatus = Field(description="ok, or why nothing was counted")
     window: Window | None = Field(None, description="time that was counted")
-    detail: str = Field("", description="what is wrong, in words")
-    query: str = Field("", description="as it was sent")
+    detail: Text = Field("", description="what is wrong, in words")
+    query: str = Field("", description="in entries of earlier versions; now the plan alone has the text")
+    query_digest: str = Field("", description="of the query that was sent; the text stands in the plan")
     series: int = Field(0, description="that answered it")
     resets: int = Field(0, description="counters that began anew in the window")
     newest: Millis | None = Field(None, description="time of the newest sample read")
@@ -231,7 +232,7 @@ class Channel(Contract):
     log_proceed: float | None = None
     low: float | None = Field(None, description="least the ratio of canary to margin can be (1 is the margin)")
     high: float | None = Field(None, description="most the ratio of canary to margin can be")
-    detail: str = ""
+    detail: Text = ""
 
 
 Label = Literal["ok", "unclear", "warning", "worse", "no_data", "error", "settling"]
@@ -255,7 +256,7 @@ class MetricVerdict(Contract):
     phi: float | None = Field(None, description="noise: variance over that of independent requests, in this stage")
     kappa: float | None = Field(None, description="noise: growth of that ratio with the information of a look")
     visible: float | None = Field(None, description="rate from which a worse canary is seen by the end of the stage")
-    detail: str = ""
+    detail: Text = ""
 
 
 class Finding(Contract):
@@ -275,7 +276,7 @@ class Finding(Contract):
     ]
     metric: str = ""
     severity: Literal["none", "info", "warning", "critical"] = "info"
-    text: str
+    text: Text
     decides: bool = Field(False, description="a reason for this verdict or for holding; else a description only")
     pods: tuple[str, ...] = ()
     values: dict[str, float] = Field({}, description="the numbers behind the text, by name")
@@ -308,7 +309,7 @@ class VerdictReached(Event):
     end: Millis = Field(description="end of the look that is judged")
     verdict: Verdict = Field(description="proceed, abort or hold")
     reason: Reason = Field(description="a code; what each means: reference/reasons")
-    sentence: str = Field(description="for people: what was seen and how sure it is")
+    sentence: Text = Field(description="for people: what was seen and how sure it is")
     since: Millis = Field(description="end of the look that first gave this verdict for this reason")
     changed: bool = Field(description="verdict or reason differ from the look before")
     look: int = Field(description="number of the look in this run, from 1")
@@ -374,15 +375,15 @@ class DecisionTaken(Event):
     step: int = Field(description="index of the Rollout's step")
     action: Action = Field(description="what was decided")
     cause: str = Field(description="id of the verdict or command, or the name of a rule such as no-verdict")
-    actor: str = Field("serinus", description="who: serinus, or the person whose command it was")
+    actor: Text = Field("serinus", description="who: serinus, or the person whose command it was")
     asked: Verb | None = Field(None, description="what a person asked for, if this answers a command")
-    reason: str = Field("", description="of the command, in the person's words")
-    detail: str = Field(description="for people: what came of it, or why it was decided")
+    reason: Text = Field("", description="of the command, in the person's words")
+    detail: Text = Field(description="for people: what came of it, or why it was decided")
     mode: Mode = Field(description="of the policy")
     state: State = Field(description="whether it was done")
     patch: tuple[dict[str, JsonValue], ...] = Field((), description="JSON patch that was sent, or would have been")
-    before: dict[str, JsonValue] = Field({}, description="the Rollout before: version, phase, step, weight")
-    after: dict[str, JsonValue] = Field({}, description="the same, as it was read back")
+    before: Outline = Field({}, description="the Rollout before: version, phase, step, weight")
+    after: Outline = Field({}, description="the same, as it was read back")
     decided: Millis = Field(description="when")
 
     @property
@@ -417,10 +418,10 @@ class CommandIssued(Event):
     verb: Verb = Field(description="what is asked for")
     step: int = Field(description="that the sender saw: approve and advance are refused at another")
     expires: Millis = Field(description="after this it is refused")
-    actor: str = Field(description="who asks")
+    actor: Text = Field(description="who asks")
     verified: bool = Field(False, description="the actor was authenticated by the console")
     groups: tuple[str, ...] = Field((), description="of the actor, where they were authenticated")
-    reason: str = Field("", description="in the person's words")
+    reason: Text = Field("", description="in the person's words")
     change: dict[str, JsonValue] = Field({}, description="override: JSON merge patch of the policy's spec")
     force: bool = Field(False, description="advance: also before anything was evaluated at the present weight")
 

@@ -35,6 +35,11 @@ def any_of(groups: AnyOf, labels: Labels) -> bool:
     return False
 
 
+def query_digest(query: Selector | str) -> str:
+    """How an event names a query, whose text stands in the plan alone."""
+    return hashlib.sha256(str(query).encode()).hexdigest()[:16]
+
+
 class ArmRule(Contract):
     """Tells an arm by one label of a series: both values are anchored regular expressions.
 

@@ -18,6 +18,7 @@ from faststream import AckPolicy
 from faststream.redis import RedisBroker, RedisStreamMessage, StreamSub
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from redis.exceptions import ResponseError
+from serinus_contracts.base import shortened
 
 from serinus_runtime import scripts
 from serinus_runtime.errors import RETRYABLE
@@ -184,7 +185,7 @@ class GroupReader:
             "stream": self.stream,
             "group": self.group,
             "id": entry.id,
-            "error": error,
+            "error": shortened(error),
             "entry": json.dumps(fields, ensure_ascii=False),
         }
         await self._bury(

@@ -5,6 +5,7 @@ from serinus_collector.domain.counting import Span
 from serinus_collector.domain.measure import measure
 from serinus_collector.domain.series import Series, scrape_interval
 from serinus_contracts import Distribution, PlanMetric, Proportion, Window
+from serinus_contracts.plan import query_digest
 
 from tests.support import ERRORS, LATENCY, plan
 
@@ -26,6 +27,11 @@ def proportion(*found: Series) -> Proportion:
     one = measure(plan(), ERRORS, found, SPAN, PODS, 10_000)
     assert isinstance(one, Proportion)
     return one
+
+
+def test_a_look_names_its_query_by_a_digest_whose_text_the_plan_has() -> None:
+    one = proportion(series("checkout-new-1", 10, 110, code="200"), series("checkout-old-1", 0, 50, code="200"))
+    assert (one.query, one.query_digest) == ("", query_digest(plan().metrics[0].source.query))
 
 
 def test_counts_are_sorted_into_arms_pods_events_and_trials() -> None:

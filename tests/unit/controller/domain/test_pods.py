@@ -1,5 +1,5 @@
 import pytest
-from serinus_controller.domain.pods import pod_view
+from serinus_controller.domain.pods import MAX_IMAGES, pod_view
 
 POD = {
     "metadata": {
@@ -20,6 +20,8 @@ def test_a_pod_tells_whose_it_is_how_it_is_and_what_it_runs() -> None:
     seen = pod_view(POD)
     assert (seen.owner, seen.ready, seen.restarts, seen.version) == ("checkout-new", True, 3, 7)
     assert seen.images == ("shop/checkout:v2", "proxy:1")
+    many = {"spec": {"containers": [{"image": "x"}] * 5000}}
+    assert pod_view(POD | many).images == ("x",) * MAX_IMAGES
 
 
 def test_of_a_pod_that_is_just_stored_little_is_known() -> None:

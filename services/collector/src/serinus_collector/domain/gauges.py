@@ -7,6 +7,7 @@ from typing import Any
 
 from serinus_contracts import Gauge, Gauged, Matcher, Window
 from serinus_contracts.base import Arm
+from serinus_contracts.plan import query_digest
 
 from serinus_collector.domain.counting import Span, increase, processes
 from serinus_collector.domain.series import Series
@@ -28,9 +29,9 @@ def gauge(
     arms = {arm: _values(source, series, span, oldest) for arm, series in by_arm.items()}
     if not any(arms.values()):
         every = [one for series in by_arm.values() for one in series]
-        return Gauge(status="no_data", detail=_missing(source, every), query=str(source.query))
+        return Gauge(status="no_data", detail=_missing(source, every), query_digest=query_digest(source.query))
     window = Window(begin=span.begin, end=span.end)
-    return Gauge(status="ok", query=str(source.query), window=window, **arms, **facts)
+    return Gauge(status="ok", query_digest=query_digest(source.query), window=window, **arms, **facts)
 
 
 def _missing(source: Gauged, series: Sequence[Series]) -> str:

@@ -20,7 +20,7 @@ from serinus_contracts import (
 )
 from serinus_contracts.base import Arm, Millis
 from serinus_contracts.events import Measured
-from serinus_contracts.plan import any_of
+from serinus_contracts.plan import any_of, query_digest
 from serinus_contracts.selector import Labels
 
 from serinus_collector.domain.counting import Span, increase, processes, restarts
@@ -43,7 +43,7 @@ Facts = dict[str, Any]
 def blank(metric: PlanMetric, status: str, detail: str = "", **facts: Any) -> Measurement:
     """A measurement without counts, of the metric's kind."""
     made = _KINDS[metric.source.kind].model_validate(
-        {"status": status, "detail": detail, "query": str(metric.source.query), **facts}
+        {"status": status, "detail": detail, "query_digest": query_digest(metric.source.query), **facts}
     )
     return cast("Measurement", made)
 
@@ -174,7 +174,9 @@ def _proportion(
             total[0] += count if any_of(source.events, one.labels) else 0
             total[1] += count if is_trial else 0
         arms[arm] = {pod: (events, trials) for pod, (events, trials) in totals.items()}
-    return Proportion.model_validate({"status": "ok", "query": str(source.query), "window": window, **arms, **facts})
+    return Proportion.model_validate(
+        {"status": "ok", "query_digest": query_digest(source.query), "window": window, **arms, **facts}
+    )
 
 
 def _has_one(labels: Labels, names: Sequence[str]) -> bool:
@@ -208,5 +210,12 @@ def _distribution(metric: PlanMetric, source: Bucketed, counts: Counts, window: 
             return blank(metric, "error", f"buckets of {arm} are not cumulative", **facts)
     edges = [edge * source.scale for edge in common[:-1]]
     return Distribution.model_validate(
-        {"status": "ok", "query": str(source.query), "window": window, "edges": edges, **buckets, **facts}
+        {
+            "status": "ok",
+            "query_digest": query_digest(source.query),
+            "window": window,
+            "edges": edges,
+            **buckets,
+            **facts,
+        }
     )

@@ -19,6 +19,7 @@ from serinus_contracts import (
     Scalar,
 )
 from serinus_contracts.base import Millis
+from serinus_contracts.plan import query_digest
 from serinus_runtime import logs, traces
 
 from serinus_collector.domain import history as past
@@ -196,15 +197,16 @@ class LookTaker:
 
     async def _ask(self, provider: Provider, name: str, namespace: str, source: Queried, end: Millis) -> Scalar:
         """A query that knows its arms and its window itself."""
+        digest = query_digest(source.query)
         try:
             async with self._asking(name, namespace):
                 found = await provider.values(source.query, end)
         except ProviderError as error:
-            return Scalar(status="error", detail=str(error), query=source.query)
+            return Scalar(status="error", detail=str(error), query_digest=digest)
         if found.warnings:
-            return Scalar(status="partial", detail="; ".join(found.warnings), query=source.query)
+            return Scalar(status="partial", detail="; ".join(found.warnings), query_digest=digest)
         values = tuple(found.values)
-        return Scalar(status="ok", query=source.query, series=len(values), values=values, vector=found.vector)
+        return Scalar(status="ok", query_digest=digest, series=len(values), values=values, vector=found.vector)
 
     async def _answer(
         self,

@@ -9,6 +9,8 @@ from serinus_contracts.base import Millis
 from serinus_controller.domain.rollout import parse_time
 
 HASH_LABEL = "rollouts-pod-template-hash"
+# Told of a pod; whoever deploys can give one thousands of containers.
+MAX_IMAGES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,5 +48,5 @@ def pod_view(document: Mapping[str, Any]) -> PodView:
         ready=conditions.get("Ready") == "True" and "deletionTimestamp" not in metadata,
         restarts=restarts,
         version=int(version) if str(version).isdigit() else 0,
-        images=tuple(images),
+        images=tuple(images[:MAX_IMAGES]),
     )
