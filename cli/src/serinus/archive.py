@@ -18,6 +18,7 @@ from serinus.adapters.streams import Streams, streams
 from serinus.board import finish
 from serinus.options import Output, fail
 from serinus.options import Streams as Source
+from serinus.terminal import say
 
 # What is told after the end of a run, such as that its abort is confirmed, is told within this time.
 SETTLED_MS = 60_000
@@ -46,9 +47,7 @@ def archive(to: To, source: Source, output: Output) -> None:
         if output.data:
             output.document({"runs": runs, "files": files})
         else:
-            typer.echo(
-                "nothing has ended since the last time" if not files else f"wrote {runs} runs to {', '.join(files)}"
-            )
+            say("nothing has ended since the last time" if not files else f"wrote {runs} runs to {', '.join(files)}")
 
     finish(write())
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_type_hints
 import typer
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from serinus.terminal import Terminal
 
 ERROR, USAGE, ABORTED, INCONCLUSIVE, INTERRUPTED = 1, 2, 3, 4, 130
 LOCAL = "redis://127.0.0.1:6379/0"
@@ -107,11 +107,11 @@ class Output:
         return self.output == "wide"
 
     @property
-    def terminal(self) -> "Console":
+    def terminal(self) -> "Terminal":
         """Where text is printed."""
-        from rich.console import Console
+        from serinus.terminal import Terminal
 
-        return Console(highlight=False, width=WIDE if self.wide else None)
+        return Terminal(width=WIDE if self.wide else None)
 
     def document(self, value: Any, *, stream: bool = False) -> None:
         """Print a document of plain values for a program; `stream`: as one of several."""
@@ -120,7 +120,9 @@ class Output:
 
             text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=110, explicit_start=stream)
         else:
-            text = json.dumps(value, indent=None if stream else 2, ensure_ascii=False) + "\n"
+            from serinus_contracts.plain import escaped
+
+            text = escaped(json.dumps(value, indent=None if stream else 2, ensure_ascii=False)) + "\n"
         sys.stdout.write(text)
 
 
@@ -170,8 +172,9 @@ def without_password(url: str) -> str:
 
 def fail(message: str, code: int = ERROR) -> NoReturn:
     """End with an error for the person at the terminal."""
-    from rich.console import Console
     from rich.text import Text
 
-    Console(stderr=True, highlight=False).print(Text.assemble(("error:", "red"), f" {message}"), soft_wrap=True)
+    from serinus.terminal import Terminal
+
+    Terminal(stderr=True).print(Text.assemble(("error:", "red"), f" {message}"), soft_wrap=True)
     raise typer.Exit(code)

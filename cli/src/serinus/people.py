@@ -18,6 +18,7 @@ from serinus_contracts.events import Verb
 
 from serinus.board import Board, with_board
 from serinus.options import INCONCLUSIVE, USAGE, Output, Source, fail
+from serinus.terminal import say
 
 Rollout = Annotated[str, typer.Argument(help="namespace/name of the Rollout; the name alone where it is the only one.")]
 Reason = Annotated[str, typer.Option("--reason", "-m", help="Why: kept in the audit trail.")]
@@ -107,7 +108,7 @@ async def ask(
     async with aclosing(_answers(board, card.id, sent, timeout)) as answers:
         async for answer in answers:
             if not output.data:
-                typer.echo(f"{card.observed.run.rollout}: {_said(answer)}")
+                say(f"{card.observed.run.rollout}: {_said(answer)}")
     if answer is None:
         where = card.observed.run.cluster
         fail(f"no answer within {timeout:g} s: is a controller running for cluster {where}?", INCONCLUSIVE)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from serinus_analyzer.domain.power import Forecast, forecast
@@ -20,6 +19,7 @@ from serinus import plans
 from serinus.board import Board, with_board
 from serinus.options import INCONCLUSIVE, USAGE, Output, Source, fail
 from serinus.runs import find_run
+from serinus.terminal import Terminal
 
 _PER = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _RATE = re.compile(r"([0-9]*\.?[0-9]+(?:e[0-9]+)?)(?:/([smhd]))?")
@@ -204,7 +204,7 @@ def _stage_of(plan: AnalysisPlan, one: Forecast) -> PlanStage:
 
 
 def _print(
-    console: Console, plan: AnalysisPlan, given: Traffic, found: Sequence[Forecast], unreachable: Sequence[str]
+    console: Terminal, plan: AnalysisPlan, given: Traffic, found: Sequence[Forecast], unreachable: Sequence[str]
 ) -> None:
     about = f"policy {plan.policy}: {given.pace:,.6g} requests a second, a look each {plan.interval:g} s\n"
     console.print(Text(about))
@@ -229,7 +229,7 @@ def _print(
     if left_out:
         console.print(Text(f"not forecast: {', '.join(left_out)} (durations, gauges, or no --baseline)", style="dim"))
     for text in unreachable:
-        console.print(f"[yellow]unreachable:[/yellow] {text}", soft_wrap=True)
+        console.print(Text.assemble(("unreachable:", "yellow"), f" {text}"), soft_wrap=True)
     if unreachable:
         console.print("A wider margin, a longer maximum or more weight helps; or gate: quiet, which wants no proof.")
 

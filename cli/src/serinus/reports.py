@@ -18,6 +18,7 @@ from serinus.report import words
 from serinus.report.markdown import markdown
 from serinus.report.page import page
 from serinus.report.text import text
+from serinus.terminal import say
 
 RunName = Annotated[str, typer.Argument(help="namespace/name or name of the Rollout (its latest run), or a run's id.")]
 Html = Annotated[Path | None, typer.Option("--html", help="Write one self-contained HTML file.")]
@@ -50,9 +51,9 @@ def report(
         if output.data:
             output.document(found.model_dump(mode="json", exclude_none=True))
         elif md:
-            typer.echo(markdown(found, now_ms()), nl=False)
+            say(markdown(found, now_ms()), end="")
         elif html:
-            typer.echo(f"wrote {html}")
+            say(f"wrote {html}")
         else:
             output.terminal.print(text(found, now_ms(), wide=output.wide))
 
@@ -85,7 +86,7 @@ def history(
             output.terminal.print(_table(found, wide=output.wide))
         else:
             what = "such run" if rollout or outcome else "run"
-            typer.echo(f"no {what} has ended yet, or none is kept any more")
+            say(f"no {what} has ended yet, or none is kept any more")
 
     with_board(source, show)
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from serinus_contracts import DecisionTaken, Event, VerdictReached
 from serinus_contracts.base import parse_duration
 from serinus_contracts.weight import weight_text
@@ -21,6 +20,7 @@ from serinus_controller.service_layer.ports import ClusterError
 from serinus.board import BoardError, opened
 from serinus.cluster import Cluster, path, run, with_cluster
 from serinus.options import ABORTED, ERROR, INCONCLUSIVE, USAGE, Access, Output, Source, fail
+from serinus.terminal import Terminal
 
 POLL = 0.5
 
@@ -51,7 +51,7 @@ def rollout(
     except (ValueError, TypeError) as error:
         fail(f"--timeout: {error}", USAGE)
     quiet = output.data
-    console = Console(stderr=quiet, highlight=False, soft_wrap=True)
+    console = Terminal(stderr=quiet, soft_wrap=True)
 
     async def release(cluster: Cluster) -> None:
         place = cluster.place(name, access.namespace)
@@ -89,7 +89,7 @@ class Change:
         return any((one["name"], one.get("image")) == (self.container, self.image) for one in containers)
 
 
-async def set_image(cluster: Cluster, place: tuple[str, str], image: str, container: str, console: Console) -> Change:
+async def set_image(cluster: Cluster, place: tuple[str, str], image: str, container: str, console: Terminal) -> Change:
     """Patch the image. Raises ClusterError."""
     for _ in range(5):
         found = await cluster.rollout(*place)
@@ -161,7 +161,7 @@ class Follower:
     cluster: Cluster
     place: tuple[str, str]
     change: Change
-    console: Console
+    console: Terminal
     _hash: str = ""
     _uid: str = ""
     _said: str = ""

@@ -4,8 +4,6 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-import typer
-from rich.console import Console
 from rich.live import Live
 from serinus_console.domain.card import Card
 from serinus_console.domain.controllers import warnings
@@ -17,6 +15,7 @@ from serinus_runtime.clock import now_ms
 from serinus import show
 from serinus.board import Board, with_board
 from serinus.options import Source, WideOutput, without_password
+from serinus.terminal import Terminal, say
 
 
 def status(source: Source, output: WideOutput) -> None:
@@ -27,7 +26,7 @@ def status(source: Source, output: WideOutput) -> None:
         found = ordered(board)
         # Beside the runs, so that a program reads nothing else on standard output.
         for text in warnings(await board.controllers(), now_ms()):
-            Console(stderr=True, highlight=False).print(text, style="bold red", soft_wrap=True)
+            Terminal(stderr=True).print(text, style="bold red", soft_wrap=True)
         if output.data:
             output.document([document(card) for card in found])
         else:
@@ -35,7 +34,7 @@ def status(source: Source, output: WideOutput) -> None:
             if not found:
                 where = source.console or f"{without_password(source.redis_url)} under the tag {source.redis_tag}"
                 hint = f"A controller makes runs known to {where}: is one running? Its log says if it has no policy."
-                Console(stderr=True, highlight=False).print(hint, soft_wrap=True)
+                Terminal(stderr=True).print(hint, soft_wrap=True)
 
     with_board(source, look)
 
@@ -69,7 +68,7 @@ def watch(source: Source, output: WideOutput) -> None:
 
 def print_lines(lines: Iterable[str]) -> None:
     for line in lines:
-        typer.echo(line)
+        say(line)
 
 
 def ordered(board: Board) -> list[Card]:

@@ -15,6 +15,7 @@ from serinus_controller.domain.rollout import RolloutView, view
 from serinus_controller.domain.stages import stages
 
 from serinus.options import Output, fail
+from serinus.terminal import say
 
 Manifest = dict[str, Any]
 
@@ -57,7 +58,7 @@ def validate(files: Files, output: Output, rollout: RolloutFile = None) -> None:
         for hint in hints:
             output.terminal.print(Text.assemble(("warning:", "yellow"), f" {hint}"), soft_wrap=True)
         if not problems:
-            typer.echo(f"{good} polic{'y is' if good == 1 else 'ies are'} right")
+            say(f"{good} polic{'y is' if good == 1 else 'ies are'} right")
     if problems:
         raise typer.Exit(1)
 

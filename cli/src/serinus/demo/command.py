@@ -4,11 +4,11 @@ import asyncio
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from serinus.demo.run import DemoError, Options
 from serinus.demo.run import demo as play
 from serinus.options import INTERRUPTED, Output, fail
+from serinus.terminal import Terminal
 
 Redis = Annotated[str | None, typer.Option("--redis-url", help="Use this Redis instead of an embedded Valkey.")]
 
@@ -24,7 +24,7 @@ def demo(
     ] = False,
 ) -> None:
     """Judge three simulated releases: one good, one bad, one without metrics."""
-    console = Console(stderr=output.data, highlight=False)
+    console = Terminal(stderr=output.data)
     options = Options(redis_url, keep, limit, seed, slow)
     try:
         result = asyncio.run(play(options, console, output))

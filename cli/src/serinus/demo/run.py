@@ -19,7 +19,6 @@ import httpx
 import yaml
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
-from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 from serinus_console.domain.card import Card
@@ -32,6 +31,7 @@ from serinus.adapters.streams import Streams
 from serinus.demo.processes import Child, Family, family
 from serinus.demo.summary import Expectation, Result, judge_demo, summary
 from serinus.options import Output
+from serinus.terminal import Terminal
 
 SERVICES = ("collector", "analyzer", "controller")
 READY_SECONDS = 20.0
@@ -58,7 +58,7 @@ EXPECTED = (
 SLOW = Expectation("cart", "aborted", "40 % slower at p95: aborted")
 
 
-async def demo(options: Options, console: Console, output: Output) -> Result:
+async def demo(options: Options, console: Terminal, output: Output) -> Result:
     """Run until every release has ended as it must, or the time is up. SIGTERM ends it as SIGINT does."""
     # A task would be cancelled once, which a library that is just then connecting was seen to swallow.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -193,7 +193,7 @@ class _Stage:
 
     board: Streams
     children: Family
-    console: Console
+    console: Terminal
     quiet: bool
     end: float
     expected: tuple[Expectation, ...]
@@ -233,7 +233,7 @@ class _Stage:
         return sorted(self.board.cards.values(), key=lambda card: card.observed.run.name)
 
 
-async def _keep(children: Family, console: Console, url: str, tag: str) -> None:
+async def _keep(children: Family, console: Terminal, url: str, tag: str) -> None:
     console.print("\nEverything goes on. In another terminal:", style="bold")
     console.print(f"export SERINUS_REDIS_URL={url} SERINUS_REDIS_TAG={tag}", soft_wrap=True)
     console.print(f"{Path(sys.executable).parent / 'serinus'} watch", soft_wrap=True)

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import httpx
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from serinus_collector.adapters.prometheus import Prometheus
@@ -23,6 +22,7 @@ from serinus.doctor import checks, metrics, policy
 from serinus.doctor.checks import Check
 from serinus.doctor.first_policy import write
 from serinus.options import Access, Output, Streams, fail, without_password
+from serinus.terminal import Terminal, say
 
 _MARKS = {"ok": "✔", "warning": "!", "failed": "✖"}
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "red"}
@@ -151,8 +151,8 @@ def init(
                 text, notes = await write(provider_of(http, prometheus), seen, services, now_ms())
             except ProviderError as error:
                 fail(f"{prometheus}: {error}\nGive the address of Prometheus by --prometheus.")
-        typer.echo(text, nl=False)
+        say(text, end="")
         for note in notes:
-            Console(stderr=True, highlight=False).print(f"[yellow]note:[/yellow] {note}", soft_wrap=True)
+            Terminal(stderr=True).print(Text.assemble(("note:", "yellow"), f" {note}"), soft_wrap=True)
 
     run(with_cluster(access, look))

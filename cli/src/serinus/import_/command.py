@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import typer
 import yaml
-from rich.console import Console
 from serinus_controller.adapters.policies import PolicyError
 
 from serinus.import_.convert import Imported, convert
 from serinus.import_.manifests import read
 from serinus.options import INCONCLUSIVE, Output, fail
+from serinus.terminal import Terminal
 
 
 class Mode(StrEnum):
@@ -65,7 +65,7 @@ _Dumper.add_representer(list, _list)
 
 
 def _tell(made: Imported, mode: Mode) -> None:
-    console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    console = Terminal(stderr=True, soft_wrap=True)
     if made.diff:
         purpose = "are needed, as" if mode is Mode.enforce else "would be needed for --mode enforce, where"
         console.print(f"These steps {purpose} a verdict can open a gate only at `pause: {{}}`:", style="bold")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -26,6 +25,7 @@ from serinus.options import ABORTED, INCONCLUSIVE, Output, Streams, fail
 from serinus.power import duration
 from serinus.replay import judging, past
 from serinus.replay.looks import Recorded, from_file, from_redis, save
+from serinus.terminal import Terminal
 from serinus.validate import read_rollout
 
 _STAGE = re.compile(r"(\d+(?:\.\d+)?)(?:@(.+))?")
@@ -183,7 +183,7 @@ def _from_prometheus(
 @contextmanager
 def _bar(what: str, total: int) -> Iterator[Callable[[], None]]:
     """A progress bar where somebody looks at it."""
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=total)
@@ -229,11 +229,11 @@ def document(looks: Sequence[MetricsCollected], made: dict[str, AnalysisPlan], t
 
 
 def _print(
-    console: Console, looks: Sequence[MetricsCollected], made: dict[str, AnalysisPlan], told: Told, details: bool
+    console: Terminal, looks: Sequence[MetricsCollected], made: dict[str, AnalysisPlan], told: Told, details: bool
 ) -> None:
     run, first, last = looks[0].run, looks[0], looks[-1]
     day = datetime.fromtimestamp(first.end / 1000, UTC).date()
-    console.print(f"[bold]{run.rollout}[/bold] {run.canary_hash} against {run.stable_hash}")
+    console.print(Text.assemble((run.rollout, "bold"), f" {run.canary_hash} against {run.stable_hash}"))
     span = f"{day} {timeline.clock(first.end)} to {timeline.clock(last.end)} UTC"
     console.print(f"policy {next(iter(made.values())).policy} on {len(looks)} looks, {span}\n")
     console.print(_stages_table(made, told))

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
+from serinus_contracts.plain import escaped
+
 from serinus_runtime import traces
 
 _about: ContextVar[dict[str, str]] = ContextVar("serinus_log_context", default={})  # noqa: B039 - never mutated
@@ -42,7 +44,7 @@ class JsonFormatter(logging.Formatter):
         line |= getattr(record, "fields", {})
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return escaped(json.dumps(line, ensure_ascii=False, default=str))
 
 
 def configure(service: str, level: str) -> None:

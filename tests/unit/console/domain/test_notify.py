@@ -115,6 +115,9 @@ def test_a_message_says_what_where_since_when_and_where_to_look() -> None:
     )
     own = config.model_copy(update={"templates": {"aborted": "{name} in {namespace}: {text}"}})
     assert words(own, one(decision()))[1] == "checkout in shop: errors doubled (by serinus)"
+    hostile = "\x1b[31m[sign in](https://evil.example) @everyone, @all; a@b.c"
+    told = words(own, one(decision()).model_copy(update={"text": hostile}))[1]
+    assert told == "checkout in shop: [31m[sign in] (https://evil.example) @\u200beveryone, @\u200ball; a@b.c"
 
 
 @pytest.mark.parametrize("template", ["{text.__class__}", "{secret}", "{text!r}", "{0}", "{text", "{step:>9999999999}"])

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
-from apprise import Apprise
+from apprise import Apprise, NotifyFormat
 from pydantic import SecretStr
 
 # They log addresses, and bodies that were refused.
@@ -29,7 +29,9 @@ class Channels:
     async def send(self, channel: str, title: str, text: str) -> bool:
         """Whether it has arrived; False also when nobody knows."""
         try:
-            return bool(await asyncio.wait_for(self._services[channel].async_notify(text, title=title), self._timeout))
+            # As text: what people write as a reason is no markup of a mail or a chat.
+            sending = self._services[channel].async_notify(text, title=title, body_format=NotifyFormat.TEXT)
+            return bool(await asyncio.wait_for(sending, self._timeout))
         except Exception as error:  # noqa: BLE001 - a plugin's error, which may carry the address, is a failed attempt
             logging.getLogger(__name__).warning("channel %s failed: %s", channel, type(error).__name__)
             return False

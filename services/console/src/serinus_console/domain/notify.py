@@ -1,5 +1,6 @@
 """What is worth telling people of, to whom, and in which words."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from serinus_contracts import DecisionTaken, Event, RolloutObserved, VerdictReached
 from serinus_contracts.base import Contract, Document, Millis, Seconds
 from serinus_contracts.events import Reason
+from serinus_contracts.plain import plain
 
 from serinus_console.domain.card import ACTS
 
@@ -200,6 +202,14 @@ def goes_on(cause: Cause, seen: RolloutObserved | None, said: VerdictReached | N
     return cause.kind in ("held", "not_done") or said is None or said.end < cause.since
 
 
+# Some chats read markup even in what is sent as text: a link whose words say another address, a call to all.
+_LINK, _CALL = "](", re.compile(r"@(?=(?:all|channel|everyone|here)\b)")
+
+
+def _inert(text: str) -> str:
+    return _CALL.sub("@\u200b", plain(text).replace(_LINK, "] ("))
+
+
 def words(config: Notifications, cause: Cause) -> tuple[str, str]:
     """Title and text of a message."""
     values = {
@@ -212,7 +222,7 @@ def words(config: Notifications, cause: Cause) -> tuple[str, str]:
         "run": cause.run,
         "step": cause.step,
         "time": datetime.fromtimestamp(cause.since / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
-        "text": cause.text,
+        "text": _inert(cause.text),
         "link": f"{config.console.rstrip('/')}/runs/{cause.run}" if config.console else "",
     }
     template = config.templates.get(cause.kind, "{text}\nsince {time}, step {step}\n{link}")
