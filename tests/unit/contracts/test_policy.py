@@ -28,6 +28,15 @@ def threshold(**conditions: Any) -> dict[str, Any]:
     return {"judge": {"name": "threshold"}, "metrics": [asked]}
 
 
+def selector(name: str, matchers: int) -> str:
+    return name + "{" + ",".join(f'l{number}="v"' for number in range(matchers)) + "}"
+
+
+def matched(number: int, pattern: str) -> dict[str, Any]:
+    trials = f't{{a=~"{pattern}",b!~"{pattern}"}}'
+    return {"name": f"x{number}", "events": f'e{{a=~"{pattern}"}}', "trials": trials}
+
+
 @pytest.mark.parametrize(
     ("spec", "complaint"),
     [
@@ -69,6 +78,11 @@ def threshold(**conditions: Any) -> dict[str, Any]:
             {"metrics": [LATENCY], "limits": [{"metric": "latency", "quantile": 1 - 1e-15, "above": 1}]},
             "at most 0.9999",
         ),
+        ({"metrics": [{"name": "x", "events": selector("e", 21), "trials": "b"}]}, "at most 20 matchers"),
+        ({"metrics": [{"name": f"x{i}", "events": selector("e", 2), "trials": "b"} for i in range(51)]}, "at most 50"),
+        ({"match": {"name": "x", "labels": {f"l{i}": "v" * 1500 for i in range(50)}}}, "spec is at most 64 KiB"),
+        ({"metrics": [matched(i, "a|b") for i in range(34)]}, "at most 100 regular expressions, this one 102"),
+        ({"metrics": [matched(1, ".{999}")]}, "pattern too large"),
         (threshold(success="result[0] => 1"), "column 11: unexpected '=': write == to compare"),
         (threshold(interval="30s"), "it would never end"),
         (threshold(count=2), "a count above 1 needs an interval"),

@@ -8,7 +8,6 @@ from prometheus_client import CollectorRegistry
 from serinus_collector.adapters.prometheus import GRACE_SECONDS, Prometheus
 from serinus_collector.domain.look import RunState
 from serinus_collector.domain.series import scrape_interval
-from serinus_collector.service_layer.fair_slots import FairSlots
 from serinus_collector.service_layer.ports import Commit, Lease, Provider
 from serinus_collector.service_layer.take_look import LookTaker, Telemetry
 from serinus_contracts import (
@@ -22,6 +21,7 @@ from serinus_contracts import (
     Run,
 )
 from serinus_contracts.base import Millis
+from serinus_runtime.fair_slots import FairSlots
 
 QUERIES_AT_ONCE = 8
 POD_STEP_MS = 60_000

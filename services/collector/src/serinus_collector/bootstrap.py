@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 
 from serinus_contracts.streams import ANALYZER_GROUP
 from serinus_runtime.complaints import Complaints
+from serinus_runtime.fair_slots import FairSlots
 from serinus_runtime.loops import forever
 from serinus_runtime.redis import make_broker, unreachable
 from serinus_runtime.service import Service
@@ -15,7 +16,6 @@ from serinus_collector.adapters.access import client as reach
 from serinus_collector.adapters.prometheus import GRACE_SECONDS, Prometheus
 from serinus_collector.adapters.registry import RedisRegistry
 from serinus_collector.service_layer.dispatch import Dispatcher
-from serinus_collector.service_layer.fair_slots import FairSlots
 from serinus_collector.service_layer.take_look import LookTaker, Telemetry
 from serinus_collector.settings import CollectorSettings
 

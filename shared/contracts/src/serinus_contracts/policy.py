@@ -4,8 +4,9 @@ Unknown keys, unknown metrics and impossible margins are errors here; what needs
 timed pauses) is checked where a policy is resolved into a plan.
 """
 
+import json
 from collections import Counter
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -18,6 +19,9 @@ from serinus_contracts.weight import Weight, weight_text
 
 # Below it a tenant's run would take up collectors and its provider without being judged any sooner.
 MIN_INTERVAL_SECONDS = 0.5
+# Reading a policy takes milliseconds so, and no plan made of it fills Redis, which holds one for each run.
+MAX_POLICY_BYTES = 64 * 1024
+MAX_EXPRESSIONS = 100
 
 Mode = Literal["shadow", "guard", "enforce"]
 Gate = Literal["quiet", "proof"]
@@ -175,3 +179,14 @@ class CanaryPolicy(Document):
     kind: Literal["CanaryPolicy"]
     metadata: Metadata
     spec: PolicySpec
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_of_bearable_size(cls, value: Any) -> Any:
+        text = json.dumps(value.get("spec"), default=str) if isinstance(value, dict) else ""
+        if len(text) > MAX_POLICY_BYTES:
+            raise ValueError(f"spec is at most {MAX_POLICY_BYTES >> 10} KiB, this one {len(text) / 1024:,.0f}")
+        expressions = sum(map(text.count, ("=~", "!~")))
+        if expressions > MAX_EXPRESSIONS:
+            raise ValueError(f"a policy has at most {MAX_EXPRESSIONS} regular expressions, this one {expressions}")
+        return value

@@ -8,12 +8,20 @@ from functools import lru_cache
 import re2
 
 MAX_PATTERN_LENGTH = 2000
-_MAX_PROGRAM_BYTES = 1 << 20
+# Compiling takes milliseconds beyond it. Matching gets more: with few states a long text is read slowly.
+_MAX_PROGRAM_BYTES = 1 << 16
+_MAX_STATES_BYTES = 1 << 20
 
-_OPTIONS = re2.Options()
-_OPTIONS.max_mem = _MAX_PROGRAM_BYTES
-_OPTIONS.log_errors = False
-_OPTIONS.dot_nl = True  # Prometheus lets a dot stand for a line break too
+
+def _options(most_bytes: int) -> "re2.Options":
+    made = re2.Options()
+    made.max_mem = most_bytes
+    made.log_errors = False
+    made.dot_nl = True  # Prometheus lets a dot stand for a line break too
+    return made
+
+
+_CHECKING, _MATCHING = _options(_MAX_PROGRAM_BYTES), _options(_MAX_STATES_BYTES)
 
 
 def check(pattern: str) -> None:
@@ -21,7 +29,7 @@ def check(pattern: str) -> None:
     if len(pattern) > MAX_PATTERN_LENGTH:
         raise ValueError(f"a regular expression has at most {MAX_PATTERN_LENGTH} characters, this one {len(pattern)}")
     try:
-        _compiled(pattern)
+        _checked(pattern)
     except re2.error as error:
         reason = error.args[0].decode(errors="replace") if error.args else "unknown"
         raise ValueError(f"{pattern!r} is not a valid regular expression (RE2, as in Prometheus): {reason}") from None
@@ -34,5 +42,10 @@ def full_match(pattern: str, text: str) -> bool:
 
 
 @lru_cache(maxsize=1024)
+def _checked(pattern: str) -> None:
+    re2.compile(pattern, _CHECKING)
+
+
+@lru_cache(maxsize=1024)
 def _compiled(pattern: str) -> "re2._Regexp":
-    return re2.compile(pattern, _OPTIONS)
+    return re2.compile(pattern, _MATCHING)

@@ -8,10 +8,10 @@ from prometheus_client import CollectorRegistry
 from serinus_collector.domain.look import RunState, next_due
 from serinus_collector.domain.native import Histogram
 from serinus_collector.domain.series import Series
-from serinus_collector.service_layer.fair_slots import FairSlots
 from serinus_collector.service_layer.ports import Answer, Commit, Lease, ProviderError, Values
 from serinus_collector.service_layer.take_look import LookTaker, Telemetry
 from serinus_contracts import AnalysisPlan, Distribution, Matcher, MetricsCollected, PlanMetric, Proportion, Selector
+from serinus_runtime.fair_slots import FairSlots
 
 from tests.support import ERRORS, LATENCY, RUN, observed, plan
 

@@ -1,3 +1,4 @@
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -249,3 +250,20 @@ def test_a_pause_before_the_first_weight_is_warned_of_with_who_opens_it() -> Non
         ],
         [],
     ]
+
+
+def test_a_rollout_of_very_many_weights_is_not_judged_and_says_so() -> None:
+    found = [Stage(number % 100, 2 * number, (2 * number + 1,), False) for number in range(101)]
+    with pytest.raises(UnfitPolicyError, match="sets 101 weights, at most 100 are judged"):
+        resolve(policy(), RUN, found)
+
+
+def test_the_largest_policy_is_resolved_at_once_and_no_plan_fills_redis() -> None:
+    labels = ",".join(f'l{number}="{"v" * 10}"' for number in range(20))
+    metrics = [{"name": f"m{number}", "events": f"e{{{labels}}}", "trials": f"t{{{labels}}}"} for number in range(50)]
+    found = [Stage(number, 2 * number, (2 * number + 1,), False) for number in range(100)]
+    began = time.process_time()
+    with pytest.raises(UnfitPolicyError, match="at most 256 are judged: write fewer metrics"):
+        resolve(policy(metrics=metrics), RUN.model_copy(update={"name": "r" * 253}), found)
+    # It was 39 s for what was accepted before, and the leader stands still meanwhile.
+    assert time.process_time() - began < 1

@@ -164,3 +164,21 @@ def test_ping_pong_services_have_the_roles_of_the_status(said: dict[str, str], s
     assert services is not None
     assert services.stable == stable
     assert {services.canary, services.stable} == {"reed-ping", "reed-pong"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"status": {"currentPodHash": "h" * 1_000_000}}, "a name or hash at most 253"),
+        ({"status": {"stableRS": "h" * 300}}, "300 characters"),
+        (
+            {"spec": {"strategy": {"canary": {"steps": [{"setWeight": 1}, {"pause": {}}] * 400}}}},
+            "800 steps, at most 500",
+        ),
+        ({"metadata": {"labels": {f"l{number}": "v" for number in range(201)}}}, "201 labels, at most 200"),
+        ({"status": {"conditions": [{"type": "x"}] * 51}}, "51 conditions, at most 50"),
+    ],
+)
+def test_what_would_fill_memory_events_and_keys_is_not_taken_from_a_rollout(changes: Any, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        at(**changes)

@@ -21,6 +21,7 @@ from serinus_contracts import (
 from serinus_contracts.base import Millis
 from serinus_contracts.plan import query_digest
 from serinus_runtime import logs, traces
+from serinus_runtime.fair_slots import FairSlots
 
 from serinus_collector.domain import history as past
 from serinus_collector.domain.counting import Span, knows_base, processes
@@ -28,7 +29,6 @@ from serinus_collector.domain.look import RunState, far_reach_ms, look_end, next
 from serinus_collector.domain.measure import blank, measure
 from serinus_collector.domain.native import classic, counters
 from serinus_collector.domain.series import Series, scrape_interval, with_pods
-from serinus_collector.service_layer.fair_slots import FairSlots
 from serinus_collector.service_layer.ports import Answer, Commit, Lease, Provider, ProviderError, Registry
 
 logger = logging.getLogger(__name__)

@@ -26,6 +26,8 @@ RESOURCES = f"/apis/{GROUP}/{VERSION}"
 EVERY = 5.0
 # A file that was written so lately may be written again within the same tick of the file system's clock.
 SETTLED_NS = 2_000_000_000
+MAX_PROBLEMS = 10
+MAX_PROBLEM_LENGTH = 300
 
 
 @dataclass
@@ -177,6 +179,16 @@ class PolicySink:
             logger.warning("condition of %s not written: %s", _origin(document), error)
 
 
+def _told(error: ValidationError) -> str:
+    """The first problems, in a length that a condition bears: a message may repeat what it refuses."""
+    found = error.errors(include_url=False, include_input=False)
+    told = [
+        f"{'.'.join(map(str, one['loc']))}: {one['msg'].removeprefix('Value error, ')}"[:MAX_PROBLEM_LENGTH]
+        for one in found[:MAX_PROBLEMS]
+    ]
+    return "; ".join(told) + (f"; and {len(found) - MAX_PROBLEMS} more" if len(found) > MAX_PROBLEMS else "")
+
+
 def _origin(document: Json) -> str:
     metadata: Any = document.get("metadata") or {}
     return f"{KIND} {metadata.get('namespace')}/{metadata.get('name')}"
@@ -195,10 +207,7 @@ def read_resource(document: Json) -> CanaryPolicy:
     try:
         policy = CanaryPolicy.model_validate(plain)
     except ValidationError as error:
-        told = [
-            f"{'.'.join(map(str, one['loc']))}: {one['msg'].removeprefix('Value error, ')}" for one in error.errors()
-        ]
-        raise PolicyError.about(_origin(document), "; ".join(told)) from error
+        raise PolicyError.about(_origin(document), _told(error)) from error
     wanted = policy.spec.match.namespace
     if wanted not in (None, metadata.get("namespace")):
         raise PolicyError.about(

@@ -6,11 +6,12 @@ from typing import Any
 
 from serinus_contracts.base import Millis
 
-from serinus_controller.domain.rollout import parse_time
+from serinus_controller.domain.rollout import MAX_NAME_LENGTH, parse_time
 
 HASH_LABEL = "rollouts-pod-template-hash"
-# Told of a pod; whoever deploys can give one thousands of containers.
+# Told of a pod; whoever deploys can give one thousands of containers, whose images have any length.
 MAX_IMAGES = 20
+MAX_IMAGE_LENGTH = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +38,17 @@ def pod_view(document: Mapping[str, Any]) -> PodView:
         containers = status.get("containerStatuses") or ()
         conditions = {one.get("type"): one.get("status") for one in status.get("conditions") or ()}
         restarts = sum(int(container.get("restartCount", 0)) for container in containers)
-        images = [str(one.get("image") or "") for one in (document.get("spec") or {}).get("containers") or ()]
+        asked = (document.get("spec") or {}).get("containers") or ()
+        images = [str(one.get("image") or "")[:MAX_IMAGE_LENGTH] for one in asked[:MAX_IMAGES]]
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"a Pod of unknown form: {type(error).__name__}: {error}") from None
     return PodView(
         namespace=str(namespace),
         name=str(name),
-        owner=str(owners[0]) if owners else "",
+        owner=str(owners[0])[:MAX_NAME_LENGTH] if owners else "",
         started=parse_time(str(status.get("startTime") or "")) or None,
         ready=conditions.get("Ready") == "True" and "deletionTimestamp" not in metadata,
         restarts=restarts,
         version=int(version) if str(version).isdigit() else 0,
-        images=tuple(images[:MAX_IMAGES]),
+        images=tuple(images),
     )

@@ -27,6 +27,11 @@ from serinus_controller.domain.stages import ADD_STEPS, NOTHING_TO_JUDGE, Stage,
 _MARGINS = {"proportion": Margin(ratio=1.25, absolute=0.001), "distribution": Margin(ratio=1.2)}
 
 
+# What is made of a policy for one run is kept in Redis for each, and read by every service.
+MAX_PLAN_BYTES = 256 * 1024
+MAX_STAGES = 100
+
+
 class UnfitPolicyError(ValueError):
     """The policy cannot be applied to this Rollout; the message says why and what to change."""
 
@@ -39,6 +44,8 @@ def resolve(policy: CanaryPolicy, run: Run, found: Sequence[Stage], services: Pi
     spec = _following(policy.spec, services)
     if not found:
         raise UnfitPolicyError(f"Rollout {run.rollout} {NOTHING_TO_JUDGE}; {ADD_STEPS}")
+    if len(found) > MAX_STAGES:
+        raise UnfitPolicyError(f"Rollout {run.rollout} sets {len(found)} weights, at most {MAX_STAGES} are judged")
     beyond = [stage.weight for stage in found if not 0 <= stage.weight <= 100]
     if beyond:
         raise UnfitPolicyError(
@@ -48,7 +55,7 @@ def resolve(policy: CanaryPolicy, run: Run, found: Sequence[Stage], services: Pi
     # A proxy's series are told apart metric by metric; the run's pods are told apart in any case.
     arms = containers(run).arms if found_by.past is None else found_by.arms
     metrics = tuple(_metric(rule, spec, run, arms) for rule in spec.metrics)
-    return AnalysisPlan(
+    plan = AnalysisPlan(
         policy=policy.metadata.name,
         mode=spec.mode,
         judge=spec.judge,
@@ -65,6 +72,12 @@ def resolve(policy: CanaryPolicy, run: Run, found: Sequence[Stage], services: Pi
         on_no_data=spec.on_no_data,
         freeze=spec.freeze,
     )
+    if len(plan.canonical) > MAX_PLAN_BYTES:
+        raise UnfitPolicyError(
+            f"policy {policy.metadata.name} comes to {len(plan.canonical) / 1024:,.0f} KiB for Rollout {run.rollout}, "
+            f"at most {MAX_PLAN_BYTES >> 10} are judged: write fewer metrics, or shorter selectors"
+        )
+    return plan
 
 
 def _following(spec: PolicySpec, services: PingPong | None) -> PolicySpec:
@@ -259,7 +272,8 @@ def _either_name(selectors: Sequence[Selector | None]) -> Selector:
     """A selector of all series that one of these selects by name; what they all ask for narrows it."""
     known = [selector for selector in selectors if selector]
     names = sorted({selector.name for selector in known if selector.name})
-    common = tuple(matcher for matcher in known[0].matchers if all(matcher in one.matchers for one in known))
+    shared = set.intersection(*({matcher.key for matcher in one.matchers} for one in known))
+    common = tuple(matcher for matcher in known[0].matchers if matcher.key in shared)
     if len(names) == 1:
         return Selector(name=names[0], matchers=common)
     either = Matcher(label="__name__", op="=~", value="|".join(map(re.escape, names)))

@@ -8,10 +8,10 @@ parts of `maxTrafficWeight`, here percent.
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from serinus_contracts.base import Millis
 from serinus_contracts.events import Phase, Route
@@ -20,7 +20,13 @@ from serinus_contracts.weight import percent_of
 Json = Mapping[str, Any]
 
 LONGEST_TROUBLE = 1_000
+# Beyond what anybody writes. The API server takes 1.5 MiB of each object, of which a view is kept for every Rollout.
+MAX_STEPS = 500
+MAX_LABELS = 200
+MAX_CONDITIONS = 50
+MAX_NAME_LENGTH = 253
 _TROUBLE = ("RolloutAborted", "ProgressDeadlineExceeded")
+_CONDITION_FIELDS = ("type", "status", "reason", "message")
 _PHASES = ("Progressing", "Paused", "Degraded", "Healthy")
 
 
@@ -221,21 +227,21 @@ def view(document: Json) -> RolloutView:
         namespace=namespace,
         name=name,
         uid=uid,
-        labels={str(k): str(v) for k, v in _map(metadata.get("labels")).items()},
+        labels={str(k): str(v) for k, v in _bounded(_map(metadata.get("labels")), MAX_LABELS, "labels").items()},
         generation=generation,
         revision=_int(_map(metadata.get("annotations")).get("rollout.argoproj.io/revision")) or None,
         resource_version=resource_version,
         observed=_int(status.get("observedGeneration")) == generation and _workload_observed(document),
         phase=cast("Phase", phase) if phase in _PHASES else "Progressing",
-        message=str(status.get("message", "")),
-        current_hash=str(status.get("currentPodHash", "")),
-        stable_hash=str(status.get("stableRS", "")),
+        message=str(status.get("message", ""))[:LONGEST_TROUBLE],
+        current_hash=_name(status.get("currentPodHash")),
+        stable_hash=_name(status.get("stableRS")),
         step=_int(status.get("currentStepIndex")),
-        step_hash=str(status.get("currentStepHash", "")),
-        steps=[_step(_map(step), max_weight) for step in _list(canary.get("steps"))],
+        step_hash=_name(status.get("currentStepHash")),
+        steps=[_step(_map(step), max_weight) for step in _bounded(_list(canary.get("steps")), MAX_STEPS, "steps")],
         pauses=[
-            Pause(str(pause.get("reason", "")), str(pause.get("startTime", "")))
-            for pause in map(_map, _list(status.get("pauseConditions")))
+            Pause(_name(pause.get("reason")), _name(pause.get("startTime")))
+            for pause in map(_map, _bounded(_list(status.get("pauseConditions")), MAX_CONDITIONS, "pauses"))
         ],
         controller_pause=status.get("controllerPause") is True,
         spec_paused=spec.get("paused") is True,
@@ -243,14 +249,19 @@ def view(document: Json) -> RolloutView:
         retried=status.get("abort") is False,
         routed=bool(routing),
         canary_weight=percent_of(canary_parts, max_weight) if "weight" in weights else None,
-        weight_hash=str(weights.get("podTemplateHash", "")),
+        weight_hash=_name(weights.get("podTemplateHash")),
         conditions=[
-            Condition(*(str(condition.get(key, "")) for key in ("type", "status", "reason", "message")))
-            for condition in map(_map, _list(status.get("conditions")))
+            Condition(*(str(condition.get(key, ""))[:LONGEST_TROUBLE] for key in _CONDITION_FIELDS))
+            for condition in map(_map, _bounded(_list(status.get("conditions")), MAX_CONDITIONS, "conditions"))
         ],
         max_weight=max_weight,
         split=percent_of(canary_parts, canary_parts + stable_parts) if canary_parts + stable_parts > 0 else None,
-        routers=tuple(sorted(set(map(str, routing)) - {"managedRoutes", "maxTrafficWeight"})),
+        routers=tuple(
+            sorted(
+                {_name(one) for one in _bounded(routing, MAX_LABELS, "ways of traffic")}
+                - {"managedRoutes", "maxTrafficWeight"}
+            )
+        ),
         ping_pong=_ping_pong(canary, _map(status.get("canary"))),
         updated_replicas=_int(status.get("updatedReplicas")),
     )
@@ -272,8 +283,8 @@ def _ping_pong(canary: Json, status: Json) -> PingPong | None:
     names = _map(canary.get("pingPong"))
     if not names:
         return None
-    ping, pong = str(names.get("pingService", "")), str(names.get("pongService", ""))
-    fixed = str(canary.get("canaryService", "")), str(canary.get("stableService", ""))
+    ping, pong = _name(names.get("pingService")), _name(names.get("pongService"))
+    fixed = _name(canary.get("canaryService")), _name(canary.get("stableService"))
     # Until the first deploy it is absent, and pong serves stable.
     return PingPong(pong, ping, fixed) if status.get("stablePingPong") == "ping" else PingPong(ping, pong, fixed)
 
@@ -284,10 +295,27 @@ def _step(step: Json, max_weight: int) -> Step:
     for kind in _ROUTES:
         if kind in step:
             asked = _map(step[kind])
-            return Step(kind, route=str(asked.get("name", "")), removes=asked.get("match") is None)
+            return Step(kind, route=_name(asked.get("name")), removes=asked.get("match") is None)
     if "pause" in step:
         return Step("pause", timed=_map(step["pause"]).get("duration") is not None)
-    return Step(next(iter(step), "unknown"))
+    return Step(_name(next(iter(step), "unknown")))
+
+
+B = TypeVar("B", bound=Sized)
+
+
+def _bounded(value: B, most: int, what: str) -> B:
+    if len(value) > most:
+        raise ValueError(f"it has {len(value):,} {what}, at most {most} are read")
+    return value
+
+
+def _name(value: object) -> str:
+    """A name or hash, which will stand in keys and events; empty where it is absent."""
+    text = "" if value is None else str(value)
+    if len(text) > MAX_NAME_LENGTH:
+        raise ValueError(f"{text[:40]}... has {len(text):,} characters, a name or hash at most {MAX_NAME_LENGTH}")
+    return text
 
 
 def _map(value: object) -> Json:

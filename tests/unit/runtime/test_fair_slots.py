@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from serinus_collector.service_layer.fair_slots import FairSlots
+from serinus_runtime.fair_slots import FairSlots
 
 pytestmark = pytest.mark.anyio
 
