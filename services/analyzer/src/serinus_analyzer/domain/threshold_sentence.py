@@ -18,7 +18,8 @@ MOST_SHOWN = 3
 
 @dataclass(frozen=True)
 class Context:
-    """All that a sentence may speak of; `worst` is the worst phase of a metric that is no dry run."""
+    """All that a sentence may speak of; `worst` is the worst phase of a metric that is no dry run, `lacking` are those
+    without which no gate opens."""
 
     plan: AnalysisPlan
     conditions: Sequence[Conditions]
@@ -26,6 +27,7 @@ class Context:
     snapshot: MetricsCollected
     begun: Millis
     worst: Phase
+    lacking: Sequence[int]
 
     def first(self, phase: Phase) -> int:
         """The first metric that ended so and counts."""
@@ -124,7 +126,8 @@ def _behind(context: Context) -> int:
         tally = context.tallies[i]
         return tally.last == "Error", tally.failed + tally.inconclusive, -tally.count
 
-    return max((i for i in context.here if not context.tallies[i].completed), key=bad)
+    waited = {i for i in context.here if not context.tallies[i].completed}
+    return max(sorted(waited | set(context.lacking)), key=bad)
 
 
 def _under_way(context: Context, i: int) -> str:

@@ -128,6 +128,32 @@ def test_a_metric_over_the_run_counts_through_stages_aborts_at_any_time_and_is_w
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("missing", "reason", "said"),
+    [
+        ("away", "provider_error", "success could not be measured once, consecutiveErrorLimit 4: away, at 5 %"),
+        ((), "no_data", "success could not be measured once, consecutiveErrorLimit 4: no data, at 5 %"),
+        (None, "insufficient_evidence", "success not measured yet at 5 %"),
+    ],
+)
+@pytest.mark.parametrize("rule", ["hold", "proceed"])
+def test_no_gate_opens_while_a_metric_over_the_run_is_missing(
+    missing: Values | None, reason: str, said: str, rule: Any
+) -> None:
+    made = plan(metric(over="run", count=None), on_time_spent=rule)
+    lost: dict[str, Any] = {} if missing is None else {"success": missing}
+    found = list(judged(made, [at(20, **lost), at(121, **lost), at(131, success=(1.0,))]))
+    assert (found[0].verdict, found[0].reason, found[0].sentence) == ("hold", reason, f"hold: {said}")
+    assert (found[1].verdict, found[1].reason) == ("hold", "time_spent")
+    assert found[2].verdict == "proceed"
+
+
+def test_a_metric_over_the_run_that_is_not_due_yet_or_decides_nothing_holds_no_gate() -> None:
+    later, dry = metric(over="run", count=None, initial_delay=60), metric(over="run", count=None, dry_run=True)
+    assert [one.verdict for one in judged(plan(later), [at(20), at(60)])] == ["proceed", "hold"]
+    assert [one.verdict for one in judged(plan(dry), [at(20, success="away")])] == ["proceed"]
+
+
 def test_a_metric_over_the_run_that_was_inconclusive_begins_anew_when_somebody_went_on() -> None:
     made = plan(metric(over="run", count=None, failure="result[0] < 0.5"))
     looks = [at(10, success=(0.7,)), at(20, success=(1.0,)), at(10, stage=1, success=(1.0,))]

@@ -2,7 +2,9 @@
 
 A metric over a stage is what an analysis step measures: anew in each stage, from when its minimum has passed, and the
 stage waits for it. A metric over the run is a background analysis: it is measured from the first look on, may abort or
-hold at any time, and nothing waits for it. Failed and Error abort, Inconclusive holds, Successful proceeds.
+hold at any time, and nothing waits for it to end. Failed and Error abort, Inconclusive holds, Successful proceeds.
+
+Unlike Argo's, no gate opens while a metric that counts is missing: its last measurement was an error, or it has none.
 """
 
 import json
@@ -146,14 +148,35 @@ def _phase(conditions: Sequence[Conditions], evidence: Evidence, over: str, plan
     )
 
 
+def _lacking(
+    plan: AnalysisPlan, conditions: Sequence[Conditions], evidence: Evidence, snapshot: MetricsCollected
+) -> list[int]:
+    """The metrics that count and go on here, and whose last measurement is an error or did not come when due."""
+
+    def late(one: Conditions) -> bool:
+        begun = evidence.stage_begun if one.over == "stage" else evidence.run_begun
+        return snapshot.end >= begun + 1000 * one.initial_delay
+
+    return [
+        i
+        for i, (one, tally) in enumerate(zip(conditions, evidence.tallies, strict=True))
+        if not (one.dry_run or tally.completed)
+        and _active(one, plan, snapshot.stage)
+        and (tally.last == "Error" or (tally.last is None and late(one)))
+    ]
+
+
 def _assessed(
     plan: AnalysisPlan, conditions: Sequence[Conditions], evidence: Evidence, snapshot: MetricsCollected, inside: bool
 ) -> Assessment:
     counted = zip(conditions, evidence.tallies, strict=True)
     ended: list[Phase] = [tally.phase for one, tally in counted if not one.dry_run]
     worst: Phase = max(ended, key=analysis.WORSE.index, default="Successful")
-    verdict, reason = _decided(plan, conditions, evidence, snapshot, inside, worst)
-    context = threshold_sentence.Context(plan, conditions, evidence.tallies, snapshot, evidence.stage_begun, worst)
+    lacking = _lacking(plan, conditions, evidence, snapshot) if inside else []
+    verdict, reason = _decided(plan, conditions, evidence, snapshot, inside, worst, lacking)
+    context = threshold_sentence.Context(
+        plan, conditions, evidence.tallies, snapshot, evidence.stage_begun, worst, lacking
+    )
     statuses = {name: measured.status for name, measured in snapshot.metrics.items()}
     blame = [
         metric.name
@@ -183,6 +206,7 @@ def _decided(
     snapshot: MetricsCollected,
     inside: bool,
     worst: Phase,
+    lacking: Sequence[int],
 ) -> tuple[Verdict, Reason]:
     if worst in _FAULTS:
         return "abort", "rule"
@@ -192,10 +216,10 @@ def _decided(
         return "hold", "rule"
     if snapshot.end < evidence.stage_begun:
         return "hold", "before_minimum"
-    if _phase(conditions, evidence, "stage", plan) == "Successful":
+    if _phase(conditions, evidence, "stage", plan) == "Successful" and not lacking:
         return "proceed", "rule"
     if snapshot.end - snapshot.stage_started >= 1000 * plan.stages[snapshot.stage].maximum:
-        return plan.on_time_spent, "time_spent"
+        return ("hold" if lacking and plan.on_time_spent == "proceed" else plan.on_time_spent), "time_spent"
     errors = [tally for tally in evidence.tallies if tally.last == "Error"]
     if errors:
         return "hold", "no_data" if all(tally.message == "no data" for tally in errors) else "provider_error"
