@@ -106,6 +106,12 @@ MetricStatus = Literal["ok", "settling", "waiting", "no_data", "partial", "error
 """settling: the stage has just begun; waiting: no scrape fell into the window yet, which is no fault."""
 
 
+MOST_COUNT = 10**12
+"""Of one window: what a run adds up of them is exact, and no traffic has as many."""
+
+Count = Annotated[int, Field(le=MOST_COUNT)]
+
+
 class Measured(Contract):
     """What every kind of measurement says of its quality. Only `ok` carries counts that may be judged."""
 
@@ -123,8 +129,8 @@ class Proportion(Measured):
     """Counts per pod as (events, trials); the pod is empty where the source knows none."""
 
     kind: Literal["proportion"] = "proportion"
-    canary: dict[str, tuple[int, int]] = {}
-    stable: dict[str, tuple[int, int]] = {}
+    canary: dict[str, tuple[Count, Count]] = {}
+    stable: dict[str, tuple[Count, Count]] = {}
 
 
 class Distribution(Measured):
@@ -132,8 +138,8 @@ class Distribution(Measured):
 
     kind: Literal["distribution"] = "distribution"
     edges: tuple[float, ...] = ()
-    canary: tuple[int, ...] = ()
-    stable: tuple[int, ...] = ()
+    canary: tuple[Count, ...] = ()
+    stable: tuple[Count, ...] = ()
 
 
 class Gauge(Measured):
@@ -165,7 +171,7 @@ class History(Contract):
     pods: tuple[str, ...]
     seconds: float = 300.0
     ends: tuple[Millis, ...]
-    blocks: tuple[tuple[tuple[int, ...] | None, ...], ...]
+    blocks: tuple[tuple[tuple[Count, ...] | None, ...], ...]
     edges: tuple[float, ...] = ()
 
 

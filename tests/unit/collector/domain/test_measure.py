@@ -100,6 +100,15 @@ def test_a_source_whose_series_cannot_be_told_good_from_bad_is_an_error_not_a_pa
     assert one.detail == "a series of canary has none of the labels code"
 
 
+@pytest.mark.parametrize("most", [2.0**63, 1e300, float("inf")])
+def test_a_counter_that_no_traffic_can_count_is_an_error_not_a_number(most: float) -> None:
+    for metric, labels in ((ERRORS, {"code": "200"}), (LATENCY, {"le": "+Inf"})):
+        counters = [series("checkout-new-1", 0, most, **labels), series("checkout-old-1", 0, 5, **labels)]
+        one = measure(plan(metrics=(metric,)), metric, counters, SPAN, PODS, None)
+        assert one.status == "error"
+        assert f"canary {most:.3g} counts in one window, more than 1e+12" in one.detail
+
+
 def histogram(pod: str, edges: list[str], counts: list[float]) -> list[Series]:
     return [series(pod, 0, count, le=edge) for edge, count in zip(edges, counts, strict=True)]
 
