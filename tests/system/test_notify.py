@@ -128,8 +128,7 @@ def begins(client: Any, child: Child) -> None:
 
     def reads() -> bool:
         assert not child.dead, child.last_words()
-        stream = Keys().stream("decisions")
-        return bool(client.exists(stream)) and bool(client.xinfo_groups(stream))
+        return bool(client.hexists(Keys().notify("places"), "decisions"))
 
     wait_until(reads, 30, "the notifier to read")
 

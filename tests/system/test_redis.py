@@ -1,16 +1,13 @@
 """Whole releases on Redis as people run it: behind Sentinels that replace the master, and with a user per service."""
 
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
-from redis.exceptions import NoPermissionError
 from serinus_contracts import Keys
 from serinus_runtime.redis import connected
 
-from tests.guarded import SERVICES, guarded
+from tests.guarded import guarded
 from tests.servers import RedisServer, wait_until
 from tests.simulated import rollout, scenario, simulated
 from tests.system.conftest import Team
@@ -71,27 +68,3 @@ async def test_each_service_does_its_work_with_its_own_rights_alone(
             assert await team.outcome("payments") == "aborted"
             assert await client.xlen(team.keys.dead_letters) == 1
             assert await client.acl_log() == [], "nobody was refused anything"
-
-
-FORBIDDEN = [
-    ("collector", "XADD", "{serinus}:verdicts"), ("collector", "XADD", "{serinus}:decisions"),
-    ("collector", "HSET", "{serinus}:evidence:r"), ("collector", "SET", "{serinus}:plan:d"),
-    ("analyzer", "XADD", "{serinus}:snapshots"), ("analyzer", "XADD", "{serinus}:decisions"),
-    ("analyzer", "XADD", "{serinus}:commands"), ("analyzer", "HSET", "{serinus}:control:r"),
-    ("controller", "XADD", "{serinus}:verdicts"), ("controller", "XADD", "{serinus}:snapshots"),
-    ("controller", "HSET", "{serinus}:evidence:r"), ("controller", "HGET", "{other}:run:r"),
-    ("reader", "XADD", "{serinus}:commands"), ("operator", "XADD", "{serinus}:verdicts"),
-    *((user, "FLUSHALL", "") for user in SERVICES), *((user, "DEL", "{serinus}:due") for user in SERVICES),
-    *((user, "CONFIG", "GET") for user in SERVICES), *((user, "EVAL", "return 1") for user in SERVICES),
-]  # fmt: skip
-
-
-async def test_no_user_writes_what_belongs_to_another(guarded: tuple[RedisServer, Mapping[str, str]]) -> None:
-    _, urls = guarded
-    async with AsyncExitStack() as stack:
-        clients: dict[str, Any] = {user: await stack.enter_async_context(connected(urls[user])) for user in SERVICES}
-        for user, command, key in FORBIDDEN:
-            fields = {"XADD": ("*", "a", "b"), "HSET": ("a", "b"), "SET": ("v",), "HGET": ("a",), "EVAL": ("0",)}
-            rest = fields.get(command, ("maxmemory",) if command == "CONFIG" else ())
-            with pytest.raises(NoPermissionError):
-                await clients[user].execute_command(command, *([key] if key else []), *rest)

@@ -16,8 +16,9 @@ from serinus_console.adapters.archive import RedisArchive
 from serinus_console.adapters.notify_outbox import RedisOutbox
 from serinus_console.adapters.sessions import Sessions
 from serinus_console.domain.notify import Cause, Due
+from serinus_console.service_layer.inbox import Given
 from serinus_contracts import DecisionTaken, Keys
-from serinus_contracts.streams import ANALYZER_GROUP, NOTIFIER_GROUP, Stream, controller_group
+from serinus_contracts.streams import ANALYZER_GROUP, Stream, controller_group
 from serinus_controller.adapters.journal import RedisJournal
 from serinus_controller.adapters.registry import RedisRegistry
 from serinus_controller.domain.decide import Memory
@@ -26,7 +27,7 @@ from serinus_runtime import scripts
 from serinus_runtime.redis import Client, connected
 from serinus_runtime.streams import ensure_group
 
-from tests.guarded import SERVICES, addresses, users_file
+from tests.guarded import ADMIN, SERVICES, addresses, users_file
 from tests.servers import RedisServer, redis_binary, valkey_binary, wait_until
 from tests.support import RUN, command, observed, plan, snapshot, verdict
 from tests.topologies import cluster_nodes, cluster_url, started
@@ -40,14 +41,14 @@ Made = tuple[list[RedisServer], str]
 
 @contextmanager
 def one(folder: Path, binary: str) -> Iterator[Made]:
-    with started(RedisServer(binary, folder, aclfile=str(users_file(folder)))) as server:
+    with started(RedisServer(binary, folder, aclfile=str(users_file(folder, ADMIN)))) as server:
         yield [server], server.url
 
 
 @contextmanager
 def a_cluster(folder: Path) -> Iterator[Made]:
     with cluster_nodes(folder) as nodes:
-        users = str(users_file(folder))
+        users = str(users_file(folder, ADMIN))
         for node in nodes:
             node.kill()
             node.options["aclfile"] = users
@@ -77,9 +78,11 @@ async def work(clients: Mapping[str, Client]) -> None:
     journal = RedisJournal(controller, KEYS, clock=lambda: 5, most_entries=1000)
     for stream, group, client in (
         ("snapshots", ANALYZER_GROUP, analyzer), ("verdicts", controller_group("test"), controller),
-        ("commands", controller_group("test"), controller), ("decisions", NOTIFIER_GROUP, notifier),
+        ("commands", controller_group("test"), controller),
     ):  # fmt: skip
         await ensure_group(client, KEYS.stream(stream), group)  # type: ignore[arg-type]
+    outbox = RedisOutbox(notifier, KEYS, lease_ms=60_000)
+    await outbox.places()
     await journal.take_over()
     await registry.attempt("test", at())
     await registry.observe(observed(), plan(), 2_000_000, publish=True)
@@ -116,12 +119,12 @@ async def work(clients: Mapping[str, Client]) -> None:
     commands = KEYS.stream("commands")
     args = [controller_group("test"), asked, 1000, "error", "unread"]
     assert await bury(keys=[commands, KEYS.dead_letters], args=args) == 1
-    told = await read(notifier, "decisions", NOTIFIER_GROUP)
+    told = next(one for one in await outbox.news() if one.stream == "decisions")
     cause = Cause(
         id="c", kind="held", cluster="test", namespace="shop", name="checkout", run=RUN.id, step=1, since=5, text="d"
     )
-    outbox = RedisOutbox(notifier, KEYS, group=NOTIFIER_GROUP, lease_ms=60_000)
-    await outbox.put(KEYS.stream("decisions"), told, [Due(cause, "team", 1), Due(cause, "boss", 9 << 40)], [])
+    given = Given([Due(cause, "team", 1), Due(cause, "boss", 9 << 40)])
+    assert await outbox.put("decisions", told.place, told.entries[0], given)
     (due,), _ = await outbox.lease(1)
     await outbox.told(due)
 
@@ -138,9 +141,9 @@ async def serves(url: str) -> None:
 
 
 async def contents(url: str) -> dict[str, Any]:
-    """Every key with all that is in it, as the reader sees it."""
+    """Every key with all that is in it."""
     found: dict[str, Any] = {}
-    async with connected(addresses(url)["reader"]) as reader:
+    async with connected(addresses(url)["admin"]) as reader:
         async for key in reader.scan_iter(count=1000):
             kind = cast(bytes, await reader.type(key)).decode()
             match kind:
@@ -167,8 +170,10 @@ async def all_written(url: str) -> dict[str, Any]:
         await work({name: await stack.enter_async_context(connected(urls[name])) for name in SERVICES})
     found = await contents(url)
     kinds = {key.split(":")[1] for key in found}
-    assert kinds >= {"rollouts", "snapshots", "verdicts", "decisions", "commands", "dead-letters", "due", "run", "plan",
-                     "evidence", "control", "story", "ended", "attempt", "term", "session", "notify"}  # fmt: skip
+    assert kinds >= {
+        "rollouts", "snapshots", "verdicts", "decisions", "commands", "dead-letters", "due", "run", "window", "plan",
+        "evidence", "control", "story", "ended", "attempt", "term", "session", "notify",
+    }  # fmt: skip
     return found
 
 
@@ -191,7 +196,7 @@ async def test_a_redis_that_is_killed_and_started_again_on_its_file_has_all_that
 @pytest.mark.long
 async def test_a_replica_that_has_to_go_on_alone_has_all_that_was_written(tmp_path: Path) -> None:
     with ExitStack() as stack:
-        users, folders = str(users_file(tmp_path, FOLLOWER)), [tmp_path / name for name in ("master", "replica")]
+        users, folders = str(users_file(tmp_path, ADMIN, FOLLOWER)), [tmp_path / name for name in ("master", "replica")]
         for folder in folders:
             folder.mkdir()
         master = stack.enter_context(started(RedisServer(redis_binary(), folders[0], aclfile=users)))

@@ -10,10 +10,6 @@ ANALYZER_GROUP = "analyzer"
 """The group by which all analyzers share the snapshots."""
 
 
-NOTIFIER_GROUP = "notifier"
-"""The group by which all notifiers share what they tell of."""
-
-
 def controller_group(cluster: str) -> str:
     """The group of a cluster's controllers, of which one leads; clusters that share a Redis read each for itself."""
     return f"controller:{cluster}"
@@ -74,8 +70,12 @@ class Keys:
         return f"{{{self.tag}}}:plan:{digest}"
 
     def run(self, run: str) -> str:
-        """Hash of one run: what was observed last, until when its weight is known, its last look and windows."""
+        """Hash of one run, the controller's: what was observed last, and until when its weight is known."""
         return f"{{{self.tag}}}:run:{run}"
+
+    def window(self, run: str) -> str:
+        """Hash of the collector's own of a run: up to where it has looked, and the ends of its windows."""
+        return f"{{{self.tag}}}:window:{run}"
 
     def evidence(self, run: str) -> str:
         return f"{{{self.tag}}}:evidence:{run}"

@@ -53,6 +53,22 @@ async def ensure_group(client: Client, stream: str, group: str) -> None:
             raise
 
 
+def dead_letters(registry: CollectorRegistry, *streams: str) -> Counter:
+    """Of these streams from the beginning: an alert sees the first one only if it was 0 before."""
+    made = Counter("serinus_dead_letters", "entries that can never be read, moved aside", ["stream"], registry=registry)
+    for stream in streams:
+        made.labels(stream)
+    return made
+
+
+def letter(stream: str, group: str, entry: Entry, error: str) -> dict[str, Any]:
+    """What is kept of an entry that can never be read, and a word in the log; `group` is who could not."""
+    logger.error("dead letter: %s %s: %s", stream, entry.id.decode(), error)
+    fields = {name.decode("utf-8", "replace"): value.decode("utf-8", "replace") for name, value in entry.fields.items()}
+    document = json.dumps(fields, ensure_ascii=False)
+    return {"stream": stream, "group": group, "id": entry.id, "error": shortened(error), "entry": document}
+
+
 class Telemetry:
     """Of all readers of a process; `stream` is a stream's name without its tag."""
 
@@ -63,9 +79,7 @@ class Telemetry:
             ["stream", "group"],
             registry=registry,
         )
-        self.dead_letters = Counter(
-            "serinus_dead_letters", "entries that can never be read, moved aside", ["stream"], registry=registry
-        )
+        self.dead_letters = dead_letters(registry)
 
 
 class GroupReader:
@@ -176,21 +190,11 @@ class GroupReader:
 
     async def bury(self, entry: Entry, error: str) -> None:
         """Move an entry that can never be read to the dead letters: both or neither."""
-        logger.error("dead letter: %s %s: %s", self.stream, entry.id.decode(), error)
         self._telemetry.dead_letters.labels(self._name).inc()
-        fields = {
-            name.decode("utf-8", "replace"): value.decode("utf-8", "replace") for name, value in entry.fields.items()
-        }
-        letter: dict[str, Any] = {
-            "stream": self.stream,
-            "group": self.group,
-            "id": entry.id,
-            "error": shortened(error),
-            "entry": json.dumps(fields, ensure_ascii=False),
-        }
+        fields = letter(self.stream, self.group, entry, error)
         await self._bury(
             keys=[self.stream, self._dead_letters],
-            args=[self.group, entry.id, MOST_LETTERS, *(part for pair in letter.items() for part in pair)],
+            args=[self.group, entry.id, MOST_LETTERS, *(part for pair in fields.items() for part in pair)],
         )
 
 

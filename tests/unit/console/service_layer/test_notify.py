@@ -2,17 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from serinus_console.domain.notify import Due, Notifications, Rule, causes
-from serinus_console.notify_bootstrap import Inbox
 from serinus_console.service_layer.notify import MOST_TRIES, Leased, Notifier, Telemetry
-from serinus_contracts import DecisionTaken, Event, RolloutObserved, VerdictReached, seal, to_entry
-from serinus_runtime.complaints import Complaints
-from serinus_runtime.streams import Entry
+from serinus_contracts import Event, RolloutObserved, VerdictReached
 
 from tests.support import observed, verdict
 from tests.unit.console.domain.test_notify import decision
@@ -126,28 +122,3 @@ async def test_one_that_cannot_be_told_for_no_foreseen_reason_keeps_no_other_and
     await Notifier(outbox, CONFIG, send, Telemetry(CollectorRegistry()), 4).step()
     assert sorted(became) == [("bad", "told"), ("good", "told")]
     assert len([line for line in caplog.messages if line.startswith("skipping ")]) == 1
-
-
-async def test_an_entry_that_cannot_be_written_down_stays_and_the_others_are() -> None:
-    class Outbox:
-        async def put(self, stream: str, entry: bytes, dues: Sequence[Due], ended: Sequence[str]) -> None:
-            if entry == b"1-0":
-                raise RuntimeError("a bug")
-            written.append(entry)
-
-    class Reader:
-        stream = "decisions"
-
-        async def ack(self, *ids: bytes) -> None:
-            written.extend(ids)
-
-    written: list[bytes] = []
-    outbox: Any = Outbox()
-    reader: Any = Reader()
-    metrics = CollectorRegistry()
-    inbox = Inbox(outbox, CONFIG, DecisionTaken, Complaints(metrics, "entry"))
-    inbox.reader = reader
-    fields = {name.encode(): text.encode() for name, text in to_entry(seal(decision(), source="/s", now=1)).items()}
-    await inbox.take([Entry(b"1-0", fields), Entry(b"2-0", fields)])
-    assert written == [b"2-0"]
-    assert metrics.get_sample_value("serinus_objects_skipped_total", {"kind": "entry"}) == 1

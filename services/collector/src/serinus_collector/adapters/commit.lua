@@ -1,11 +1,11 @@
 -- Publishes one look, moves its windows and sets the next due time: all of it or nothing.
--- KEYS: run, due, snapshots.
+-- KEYS: run, due, snapshots, window.
 -- ARGV: run id, follows, stage_started, least weight_constant_until, next due, most entries, reader's group,
---       number of fields of the run, these fields, then the fields of the entry.
-local held = redis.call('HMGET', KEYS[1], 'follows', 'stage_started', 'weight_constant_until', 'outcome')
-if not held[2] or held[4] then return 'gone' end
-if (held[1] or '0') ~= ARGV[2] then return 'moved' end
-if held[2] ~= ARGV[3] or tonumber(held[3]) < tonumber(ARGV[4]) then return 'weight' end
+--       number of fields of the window, these fields, then the fields of the entry.
+local held = redis.call('HMGET', KEYS[1], 'stage_started', 'weight_constant_until', 'outcome')
+if not held[1] or held[3] then return 'gone' end
+if (redis.call('HGET', KEYS[4], 'follows') or '0') ~= ARGV[2] then return 'moved' end
+if held[1] ~= ARGV[3] or tonumber(held[2]) < tonumber(ARGV[4]) then return 'weight' end
 
 -- Trimming must never eat what is not judged yet: the oldest entry the group still needs has to be younger
 -- than what would be cut off. Checked every thousandth entry beyond the limit, since looking is not free.
@@ -30,6 +30,6 @@ end
 
 local count = tonumber(ARGV[8])
 redis.call('XADD', KEYS[3], '*', unpack(ARGV, 9 + count))
-redis.call('HSET', KEYS[1], unpack(ARGV, 9, 8 + count))
+redis.call('HSET', KEYS[4], unpack(ARGV, 9, 8 + count))
 redis.call('ZADD', KEYS[2], 'XX', ARGV[5], ARGV[1])
 return 'done'

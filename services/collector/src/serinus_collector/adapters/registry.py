@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from pydantic import ValidationError
 from serinus_contracts import AnalysisPlan, Keys, MetricsCollected, RolloutObserved, seal, to_entry
@@ -44,9 +43,10 @@ class RedisRegistry:
         return leases, wait
 
     async def load(self, run: str) -> tuple[RunState, AnalysisPlan] | None:
-        names = ("observed", "weight_constant_until", "follows", "windows", "outcome")
-        values: Any = await self._client.hmget(self._keys.run(run), names)
-        observed, constant, follows, windows, outcome = values
+        async with self._client.pipeline(transaction=False) as pipe:
+            pipe.hmget(self._keys.run(run), ("observed", "weight_constant_until", "outcome"))
+            pipe.hmget(self._keys.window(run), ("follows", "windows"))
+            (observed, constant, outcome), (follows, windows) = await pipe.execute()
         if observed is None or outcome is not None:
             await self._client.zrem(self._keys.due, run)
             return None
@@ -72,7 +72,12 @@ class RedisRegistry:
         }
         state: list[str | int] = ["follows", after.follows, "windows", json.dumps(windows)]
         result: bytes = await self._commit_script(
-            keys=[self._keys.run(lease.run), self._keys.due, self._keys.stream("snapshots")],
+            keys=[
+                self._keys.run(lease.run),
+                self._keys.due,
+                self._keys.stream("snapshots"),
+                self._keys.window(lease.run),
+            ],
             args=[
                 lease.run,
                 before.follows,

@@ -1,38 +1,73 @@
-"""What is to be told, and what was, in Redis."""
+"""What is to be told, and what was, in Redis.
+
+It reads without a group: to be one of a group takes the right to write to the stream, by which one may also take from
+another's group, such as verdicts from the controller.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
 from serinus_contracts import Keys, RolloutObserved, VerdictReached
 from serinus_contracts.base import Millis
+from serinus_contracts.streams import Stream
 from serinus_runtime import scripts
 from serinus_runtime.complaints import Complaints
-from serinus_runtime.redis import KEPT_SECONDS, Client
+from serinus_runtime.redis import BLOCK_MS, KEPT_SECONDS, Client
+from serinus_runtime.streams import MOST_LETTERS, Entry, letter
 
 from serinus_console.domain.notify import Cause, Due
+from serinus_console.service_layer.inbox import KINDS, Given, News
 from serinus_console.service_layer.notify import Leased
+
+READER = "notifier"
+BATCH = 100
 
 
 class RedisOutbox:
     """`lease_ms`: how long one may take to tell; who dies meanwhile is followed by another who tells it again."""
 
-    def __init__(
-        self, client: Client, keys: Keys, *, group: str, lease_ms: int, complaints: Complaints | None = None
-    ) -> None:
+    def __init__(self, client: Client, keys: Keys, *, lease_ms: int, complaints: Complaints | None = None) -> None:
         self._complaints = complaints or Complaints()
-        self._client, self._keys, self._group, self._lease_ms = client, keys, group, lease_ms
+        self._client, self._keys, self._lease_ms = client, keys, lease_ms
+        self._streams = {keys.stream(name): name for name in KINDS}
+        self._places = keys.notify("places")
         self._own = [keys.notify(part) for part in ("due", "causes", "tries")]
         self._put = scripts.load(client, __package__, "notify_put")
         self._lease = scripts.load(client, __package__, "notify_lease")
         self._finish = scripts.load(client, __package__, "notify_finish")
 
-    async def put(self, stream: str, entry: bytes, dues: Sequence[Due], ended: Sequence[str]) -> None:
-        """Write down what an entry gives to tell, forget what it ends, and acknowledge it: all or nothing."""
-        known = [self._keys.notify(f"told:{due.id}") for due in dues]
-        args: list[Any] = [self._group, entry, len(ended), *ended]
-        for due in dues:
+    async def news(self) -> Sequence[News]:
+        places = await self.places()
+        unread: dict[Any, Any] = {key: places[name] for key, name in self._streams.items()}
+        answer: Any = await self._client.xread(unread, count=BATCH, block=BLOCK_MS)
+        found = [(self._streams[key.decode()], entries) for key, entries in answer]
+        return [News(name, places[name], [Entry(*entry) for entry in entries]) for name, entries in found]
+
+    async def places(self) -> dict[Stream, bytes]:
+        """Up to which entry each stream was read.
+
+        The first notifier tells what happens from now on, not what happened last week.
+        """
+        names = list(self._streams.values())
+        known: Any = await self._client.hmget(self._places, names)
+        for key, name in self._streams.items():
+            if known[names.index(name)] is None:
+                last: Any = await self._client.xrevrange(key, count=1)
+                await self._client.hsetnx(self._places, name, last[0][0] if last else "0-0")
+        if None in known:
+            known = await self._client.hmget(self._places, names)
+        return dict(zip(names, known, strict=True))
+
+    async def put(self, stream: Stream, place: bytes, entry: Entry, given: Given) -> bool:
+        known = [self._keys.notify(f"told:{due.id}") for due in given.dues]
+        fields = letter(self._keys.stream(stream), READER, entry, given.fault) if given.fault else {}
+        written = [part for pair in fields.items() for part in pair]
+        args: list[Any] = [stream, place, entry.id, MOST_LETTERS, len(written), *written]
+        args += [len(given.ended), *given.ended]
+        for due in given.dues:
             args += [due.id, due.at, due.cause.model_dump_json()]
-        await self._put(keys=[*self._own, stream, *known], args=args)
+        keys = [*self._own, self._places, self._keys.dead_letters, *known]
+        return bool(await self._put(keys=keys, args=args))
 
     async def lease(self, limit: int) -> tuple[Sequence[Leased], float]:
         now, following, *found = await self._lease(keys=self._own, args=[limit, self._lease_ms])

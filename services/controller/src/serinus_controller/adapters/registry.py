@@ -135,6 +135,7 @@ class RedisRegistry:
                 keys.story(run),
                 keys.ended,
                 keys.attempt(event.run.cluster, event.run.uid),
+                keys.window(run),
             ],
             args=[
                 run,
