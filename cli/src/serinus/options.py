@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_type_hints
 import typer
 
 if TYPE_CHECKING:
+    from serinus_contracts.access import ProviderAccess
+
     from serinus.terminal import Terminal
 
 ERROR, USAGE, ABORTED, INCONCLUSIVE, INTERRUPTED = 1, 2, 3, 4, 130
@@ -68,6 +70,28 @@ class Access:
     ] = None
     context: Annotated[str, typer.Option(help="Context of the kubeconfig; else its current one.")] = ""
     kubeconfig: Annotated[str, typer.Option(envvar="KUBECONFIG", help="Else ~/.kube/config.")] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Providers:
+    """What the controller knows of providers."""
+
+    provider_namespaces: Annotated[
+        str,
+        typer.Option(
+            envvar="SERINUS_PROVIDER_NAMESPACES",
+            help='Which namespaces may use a provider, as the controller has it: {"main": ["shop", "pay-*"]}.',
+        ),
+    ] = ""
+
+    @property
+    def access(self) -> "ProviderAccess":
+        from pydantic import TypeAdapter
+
+        try:
+            return TypeAdapter(dict[str, tuple[str, ...]]).validate_json(self.provider_namespaces or "{}")
+        except ValueError:
+            fail('--provider-namespaces: write JSON, as {"main": ["shop", "pay-*"]}', USAGE)
 
 
 class Format(StrEnum):

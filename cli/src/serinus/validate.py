@@ -8,13 +8,14 @@ import typer
 import yaml
 from rich.text import Text
 from serinus_contracts import CanaryPolicy, Run
+from serinus_contracts.access import OPEN, ProviderAccess, may_use, refusal
 from serinus_controller.adapters.policies import PolicyError, load_file
 from serinus_controller.domain.policies import matches
 from serinus_controller.domain.resolve import UnfitPolicyError, resolve, warnings
 from serinus_controller.domain.rollout import RolloutView, view
 from serinus_controller.domain.stages import stages
 
-from serinus.options import Output, fail
+from serinus.options import Output, Providers, fail
 from serinus.terminal import say
 
 Manifest = dict[str, Any]
@@ -25,7 +26,7 @@ RolloutFile = Annotated[
 ]
 
 
-def validate(files: Files, output: Output, rollout: RolloutFile = None) -> None:
+def validate(files: Files, providers: Providers, output: Output, rollout: RolloutFile = None) -> None:
     """Check policies as the controller does.
 
     With file, line, column, and what was probably meant.
@@ -43,11 +44,12 @@ def validate(files: Files, output: Output, rollout: RolloutFile = None) -> None:
         good += len(policies)
         for policy in policies:
             hints += advice(policy)
+            problems += _provider(policy, providers.access) if not manifests else ()
             meant = meant_by(policy, manifests)
             if manifests and not meant:
                 hints.append(f"policy {policy.metadata.name} matches no Rollout of {rollout}")
             for seen in meant:
-                told, fits = against(policy, seen)
+                told, fits = against(policy, seen, providers.access)
                 hints += told
                 problems += fits
     if output.data:
@@ -108,7 +110,15 @@ def advice(policy: CanaryPolicy) -> list[str]:
     return told
 
 
-def against(policy: CanaryPolicy, seen: RolloutView) -> tuple[list[str], list[str]]:
+def _provider(policy: CanaryPolicy, access: ProviderAccess) -> list[str]:
+    """Why a policy that says its namespace may not ask its provider."""
+    namespace, name = policy.spec.match.namespace or policy.metadata.namespace, policy.spec.source.provider
+    if namespace is None or may_use(access, name, namespace):
+        return []
+    return [f"policy {policy.metadata.name}: {refusal(name, namespace)}"]
+
+
+def against(policy: CanaryPolicy, seen: RolloutView, access: ProviderAccess = OPEN) -> tuple[list[str], list[str]]:
     """Warnings and errors of a policy on a Rollout."""
     run = Run(
         cluster="manifest",
@@ -121,7 +131,7 @@ def against(policy: CanaryPolicy, seen: RolloutView) -> tuple[list[str], list[st
     )
     found = stages(seen.steps)
     try:
-        resolve(policy, run, found, seen.ping_pong)
+        resolve(policy, run, found, seen.ping_pong, access)
     except UnfitPolicyError as error:
         return [], [str(error)]
     return warnings(policy, found, seen), []

@@ -1,5 +1,6 @@
 """The chart as helm renders it: pods that need no privilege, and files that the services can read."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,12 @@ VALUES: dict[str, Any] = {
     "policyConfigMaps": ["given-policies"],
     "prometheus": {
         "providers": {
-            "main": {"url": "https://mimir.example.com", "basic_auth": {"username": "u", "password_file": "password"}}
+            "main": {
+                "url": "https://mimir.example.com",
+                "basic_auth": {"username": "u", "password_file": "password"},
+                "namespaces": ["shop", "pay-*"],
+            },
+            "other": {"url": "https://thanos.example.com"},
         },
         "secrets": ["given-mimir"],
     },
@@ -107,9 +113,12 @@ def test_every_config_map_and_secret_that_a_pod_names_is_there_or_given(objects:
 def test_the_collector_reads_its_providers_with_secrets_beside_them(objects: Objects, tmp_path: Path) -> None:
     (tmp_path / "providers.yaml").write_text(objects["Secret", "serinus-providers"]["stringData"]["providers.yaml"])
     (tmp_path / "password").write_text("secret")
-    (main,) = read_providers(tmp_path / "providers.yaml").values()
-    assert main.basic_auth is not None
-    assert main.basic_auth.password_file == tmp_path / "password"
+    found = read_providers(tmp_path / "providers.yaml")
+    assert found["main"].basic_auth is not None
+    assert found["main"].basic_auth.password_file == tmp_path / "password"
+    (controller,) = pods(objects)["controller"]["spec"]["containers"]
+    given = {one["name"]: one.get("value", "") for one in controller["env"]}["SERINUS_PROVIDER_NAMESPACES"]
+    assert json.loads(given) == {name: list(one.namespaces) for name, one in found.items() if one.namespaces}
 
 
 def test_the_notifier_reads_its_notifications(objects: Objects, tmp_path: Path) -> None:

@@ -101,6 +101,17 @@ def written(folder: Path, strategy: dict[str, object]) -> tuple[Path, Path]:
     return folder / "policy.yaml", folder / "rollouts.yaml"
 
 
+@pytest.mark.parametrize("with_rollout", [True, False])
+def test_a_provider_of_other_namespaces_is_refused(tmp_path: Path, with_rollout: bool) -> None:
+    for name, text in (("policy", BY_SERVICE.replace("CANARY", "reed-ping")), ("rollout", PING_PONG)):
+        (tmp_path / f"{name}.yaml").write_text(text)
+    given = ["--rollout", str(tmp_path / "rollout.yaml")] if with_rollout else []
+    for access, code in (('{"main": ["bank"]}', 1), ('{"main": ["m*"]}', 0), ("main", 2)):
+        found = RUNNER.invoke(app, ["validate", str(tmp_path / "policy.yaml"), *given, "--provider-namespaces", access])
+        assert found.exit_code == code, found.output
+        assert ("policy reed: provider main is not for namespace mill" in found.output) == (code == 1)
+
+
 @pytest.mark.parametrize(
     "strategy",
     [

@@ -12,6 +12,7 @@ from rich.text import Text
 from serinus_collector.adapters.prometheus import Prometheus
 from serinus_collector.service_layer.ports import ProviderError
 from serinus_contracts import Keys, Selector
+from serinus_contracts.access import ProviderAccess
 from serinus_controller.domain.rollout import RolloutView, view
 from serinus_controller.service_layer.ports import ClusterError
 from serinus_runtime.clock import now_ms
@@ -21,7 +22,7 @@ from serinus.cluster import Cluster, run, with_cluster
 from serinus.doctor import checks, metrics, policy
 from serinus.doctor.checks import Check
 from serinus.doctor.first_policy import write
-from serinus.options import Access, Output, Streams, fail, without_password
+from serinus.options import Access, Output, Providers, Streams, fail, without_password
 from serinus.terminal import Terminal, say
 
 _MARKS = {"ok": "✔", "warning": "!", "failed": "✖"}
@@ -39,6 +40,7 @@ ADDRESS = "http://127.0.0.1:9090"
 def doctor(
     access: Access,
     source: Streams,
+    providers: Providers,
     output: Output,
     rollout: Target = None,
     prometheus: Provider = ADDRESS,
@@ -67,9 +69,9 @@ def doctor(
                 place = cluster.place(rollout or "", access.namespace)
                 found.extend([check async for check in checks.cluster(cluster.api, place[0])])
                 if rollout and found[-1].name != "cluster":
-                    resources, unfit = await policy.from_cluster(cluster.api, place[0])
+                    resources, unfit = await policy.from_cluster(cluster.api, place[0], providers.access)
                     found.extend(unfit)
-                    found.extend(await _examined(cluster, place, given + resources, provider))
+                    found.extend(await _examined(cluster, place, given + resources, provider, providers.access))
 
             try:
                 await with_cluster(access, look)
@@ -85,14 +87,16 @@ def doctor(
         raise typer.Exit(1)
 
 
-async def _examined(cluster: Cluster, place: tuple[str, str], known: Any, provider: Prometheus) -> Sequence[Check]:
+async def _examined(
+    cluster: Cluster, place: tuple[str, str], known: Any, provider: Prometheus, access: ProviderAccess
+) -> Sequence[Check]:
     """All about one Rollout."""
     document = await cluster.rollout(*place)
     if document is None:
         return [Check("rollout", "failed", f"there is no Rollout {'/'.join(place)}", "kubectl get rollouts -A")]
     seen = view(document)
     found = list(policy.rollout(seen))
-    plan, told = policy.chosen(known, seen)
+    plan, told = policy.chosen(known, seen, access)
     found += told
     if plan:
         told, counts = await metrics.metrics(plan, provider, now_ms(), seen.releasing)

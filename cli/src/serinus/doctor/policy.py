@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from serinus_contracts import AnalysisPlan, CanaryPolicy, Run
+from serinus_contracts.access import OPEN, ProviderAccess
 from serinus_contracts.crd import GROUP, PLURAL, VERSION
 from serinus_contracts.weight import weight_text
 from serinus_controller.adapters.kubernetes import Api
@@ -32,7 +33,9 @@ def from_files(place: Path) -> tuple[list[CanaryPolicy], list[Check]]:
     return found, wrong
 
 
-async def from_cluster(api: Api, namespace: str) -> tuple[list[CanaryPolicy], list[Check]]:
+async def from_cluster(
+    api: Api, namespace: str, access: ProviderAccess = OPEN
+) -> tuple[list[CanaryPolicy], list[Check]]:
     """Those that are custom resources, and what is wrong with them; none where the resource is not known."""
     path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{PLURAL}"
     try:
@@ -46,7 +49,7 @@ async def from_cluster(api: Api, namespace: str) -> tuple[list[CanaryPolicy], li
     wrong = []
     for item in items:
         try:
-            found.append(read_resource(item))
+            found.append(read_resource(item, access))
         except PolicyError as error:
             mend = f"kubectl edit {PLURAL}.{GROUP} -n {namespace} {item['metadata']['name']}"
             wrong.append(Check("policy", "failed", str(error), mend))
@@ -97,7 +100,9 @@ def rollout(seen: RolloutView) -> Iterator[Check]:
         yield Check("rollout routing", "warning", said, "set trafficRouting for small weights")
 
 
-def chosen(policies: list[CanaryPolicy], seen: RolloutView) -> tuple[AnalysisPlan | None, list[Check]]:
+def chosen(
+    policies: list[CanaryPolicy], seen: RolloutView, access: ProviderAccess = OPEN
+) -> tuple[AnalysisPlan | None, list[Check]]:
     """The plan that the Rollout would be judged by, and what is to say of its policy."""
     matching = choose(policies, seen)
     if not matching:
@@ -109,7 +114,7 @@ def chosen(policies: list[CanaryPolicy], seen: RolloutView) -> tuple[AnalysisPla
     policy = matching[0]
     found = stages(seen.steps)
     try:
-        plan = resolve(policy, run_of(seen), found, seen.ping_pong)
+        plan = resolve(policy, run_of(seen), found, seen.ping_pong, access)
     except UnfitPolicyError as error:
         return None, [Check("policy", "failed", str(error), f"change policy {policy.metadata.name}")]
     told = [

@@ -41,8 +41,9 @@ async def collect(service: Service, settings: CollectorSettings) -> None:
             most_entries=settings.stream_maxlen,
         )
         slots = {name: FairSlots(most) for name in providers}
+        access = {name: provider.namespaces for name, provider in settings.reached.items()}
         taker = LookTaker(
-            registry, providers, slots, Telemetry(service.registry), allowance_ms, timeout + GRACE_SECONDS
+            registry, providers, slots, Telemetry(service.registry), allowance_ms, timeout + GRACE_SECONDS, access
         )
         dispatcher = Dispatcher(registry, taker, settings.concurrency, Complaints(service.registry, "run"))
         snapshots = settings.keys.stream("snapshots")

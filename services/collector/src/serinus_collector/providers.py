@@ -112,6 +112,9 @@ class Provider(Document):
     oauth2: OAuth2 | None = None
     tls_config: TlsConfig = TlsConfig()
     http_headers: dict[HeaderName, Header] = {}
+    namespaces: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        (), description="of runs whose policies may name it, with *; none: all"
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

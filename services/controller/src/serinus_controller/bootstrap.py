@@ -181,7 +181,13 @@ class Leader:
         settings, service = self._settings, self._service
         journal = AnnouncedJournal(self._journal, KubernetesEvents(self._api, service.clock))
         fleet = Fleet(
-            self._registry, settings.cluster, self._book.current, settings.namespaces, self._complaints, journal.notify
+            self._registry,
+            settings.cluster,
+            self._book.current,
+            settings.namespaces,
+            self._complaints,
+            journal.notify,
+            settings.provider_namespaces,
         )
         actor = Actor(KubernetesRollouts(self._api), journal, service.clock, time.monotonic, sightings=fleet.sightings)
         self._reactor = Reactor(fleet, journal, actor, self._telemetry, service.clock, self._complaints)
@@ -249,7 +255,7 @@ class Leader:
                 mirror = Mirror(self._api, resource, namespace)
                 return Watcher(mirror, sink, self._registry, self._settings.poll, optional)
 
-            sink = PolicySink(self._api, self._book, namespace, self._service.clock)
+            sink = PolicySink(self._api, self._book, namespace, self._service.clock, self._settings.provider_namespaces)
             policies[f"policies {namespace}".strip()] = watcher(Resource(RESOURCES, PLURAL), sink, optional=True)
             pods[f"pods {namespace}".strip()] = watcher(
                 Resource(PODS, "pods", HASH_LABEL), PodSink(fleet, namespace, self._complaints)

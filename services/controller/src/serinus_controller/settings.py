@@ -20,6 +20,11 @@ class ControllerSettings(Settings):
     namespaces: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="namespaces to watch, separated by commas; empty watches all"
     )
+    provider_namespaces: dict[str, tuple[str, ...]] = Field(
+        {},
+        description="which namespaces may use a provider, as the collector's file of providers says it, in JSON: "
+        '{"main": ["shop", "pay-*"]}; one that is not named is for all',
+    )
     kubeconfig: str = Field("", description="kubeconfig file; empty uses the pod's service account")
     context: str = Field("", description="context of the kubeconfig; empty uses its current one")
     api_timeout: Annotated[float, Field(gt=0)] = Field(10.0, description="seconds that a Kubernetes request may take")

@@ -117,6 +117,17 @@ async def test_a_look_carries_the_counts_of_both_arms_and_moves_every_window() -
     assert due == next_due(RUN.id, LEASE.now, plan(), None)
 
 
+async def test_a_provider_of_other_namespaces_is_not_asked() -> None:
+    provider = FakeProvider()
+    registry, taker = world(provider)
+    taker = replace(taker, access={"main": ("bank", "pay-*")})
+    await taker.take(LEASE)
+    ((_, snapshot, _),) = registry.committed
+    assert (provider.asked, provider.summed, snapshot.history) == ([], [], {})
+    assert {one.status for one in snapshot.metrics.values()} == {"error"}
+    assert snapshot.metrics["errors"].detail.startswith("provider main is not for namespace shop: name another one")
+
+
 async def test_a_metric_that_fails_keeps_its_window_and_does_not_delay_the_others() -> None:
     provider = FakeProvider(fails="bucket")
     registry, taker = world(

@@ -29,13 +29,13 @@ def named(name: str) -> str:
     return GOOD.replace("name: shop}", f"name: {name}}}", 1)
 
 
-def counted(monkeypatch: pytest.MonkeyPatch, name: str, read: Callable[[Any], Any]) -> list[Any]:
+def counted(monkeypatch: pytest.MonkeyPatch, name: str, read: Callable[..., Any]) -> list[Any]:
     """What is read by the function of this name from now on."""
     asked: list[Any] = []
 
-    def reading(what: Any) -> Any:
+    def reading(what: Any, *more: Any) -> Any:
         asked.append(what)
-        return read(what)
+        return read(what, *more)
 
     monkeypatch.setattr(policy_sources, name, reading)
     return asked
@@ -199,6 +199,15 @@ async def test_a_condition_that_could_not_be_written_is_written_with_the_next_li
     assert (said["status"], names(book)) == ("True", ["shop"])
 
 
+@pytest.mark.anyio
+async def test_a_resource_that_asks_a_provider_of_other_namespaces_says_so_in_its_condition(book: PolicyBook) -> None:
+    server: Any = Server(resource())
+    await PolicySink(server, book, "", lambda: 5, {"main": ("bank",)}).listed(list(server.resources.values()), 1)
+    (said,) = server.resources["shop"]["status"]["conditions"]
+    assert (said["status"], names(book)) == ("False", [])
+    assert "spec.source.provider: provider main is not for namespace shop" in said["message"]
+
+
 def test_that_there_is_no_policy_is_said_once_until_there_was_one(
     book: PolicyBook, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -217,7 +226,7 @@ def test_that_there_is_no_policy_is_said_once_until_there_was_one(
 async def test_a_resource_that_fails_for_no_foreseen_reason_costs_no_other_and_its_author_is_told(
     book: PolicyBook, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def read(document: dict[str, Any]) -> CanaryPolicy:
+    def read(document: dict[str, Any], _: Any) -> CanaryPolicy:
         if document["metadata"]["name"] == "bad":
             raise RuntimeError("a bug")
         return read_resource(document)

@@ -419,6 +419,17 @@ async def test_why_a_release_is_not_judged_is_said_once_in_the_cluster(
     assert text in said[0].text
 
 
+async def test_a_release_whose_policy_asks_a_provider_of_other_namespaces_is_not_judged() -> None:
+    said: list[Notice] = []
+    for namespaces, told in (("bank",), 1), (("sh*", "bank"), 0), ((), 0):
+        said.clear()
+        fleet = Fleet(FakeRegistry(), "test", lambda: [POLICY], notify=said.append, access={"main": namespaces})
+        fleet.pods_are([], namespace="")
+        await fleet.see_all([at()], asked=1, namespace="")
+        assert (len(fleet.runs), len(said)) == (1 - told, told)
+        assert all("provider main is not for namespace shop" in one.text for one in said)
+
+
 async def test_a_rollout_that_cannot_be_observed_is_told_of_once_in_the_cluster() -> None:
     said: list[Notice] = []
     fleet = Fleet(Failing(), "test", lambda: [POLICY], notify=said.append)

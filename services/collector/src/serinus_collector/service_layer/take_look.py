@@ -5,7 +5,7 @@ import logging
 import math
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from serinus_contracts import (
@@ -18,6 +18,7 @@ from serinus_contracts import (
     Queried,
     Scalar,
 )
+from serinus_contracts.access import ProviderAccess, may_use, refusal
 from serinus_contracts.base import Millis
 from serinus_contracts.plan import query_digest
 from serinus_runtime import logs, traces
@@ -76,6 +77,7 @@ class LookTaker:
     telemetry: Telemetry
     allowance_ms: int
     query_timeout_seconds: float
+    access: ProviderAccess = field(default_factory=dict)
 
     async def take(self, lease: Lease) -> Commit | None:
         """One look at the leased run; None if there was nothing that may be looked at."""
@@ -149,8 +151,10 @@ class LookTaker:
         if provider is None:
             known = ", ".join(self.providers) or "none"
             return blank(metric, "error", f"provider {plan.provider!r} is not configured, known: {known}"), None
+        namespace = state.observed.run.namespace
+        if not may_use(self.access, plan.provider, namespace):
+            return blank(metric, "error", refusal(plan.provider, namespace)), None
         if isinstance(metric.source, Queried):
-            namespace = state.observed.run.namespace
             return await self._ask(provider, plan.provider, namespace, metric.source, end), None
         assert window is not None
         pods = {pod.name: (pod.arm, pod.started) for pod in state.observed.pods}
@@ -170,7 +174,8 @@ class LookTaker:
     async def _history(self, state: RunState, plan: AnalysisPlan) -> dict[str, History]:
         """Stable's past by metric, for the first look of a run; what cannot be had is left out."""
         provider = self.providers.get(plan.provider)
-        if state.follows or provider is None:
+        allowed = may_use(self.access, plan.provider, state.observed.run.namespace)
+        if state.follows or provider is None or not allowed:
             return {}
         end = past.last_edge(state.observed.stage_started)
         found = await asyncio.gather(*(self._past(provider, state, plan, metric, end) for metric in plan.metrics))

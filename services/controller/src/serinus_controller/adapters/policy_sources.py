@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 from serinus_contracts import CanaryPolicy
+from serinus_contracts.access import OPEN, ProviderAccess, may_use, refusal
 from serinus_contracts.crd import GROUP, KIND, PLURAL, VERSION
 from serinus_runtime.clock import Clock
 
@@ -113,6 +114,7 @@ class PolicySink:
     book: PolicyBook
     namespace: str
     clock: Clock
+    access: ProviderAccess = field(default_factory=dict)
     _handled: dict[str, str] = field(default_factory=dict)
 
     async def listed(self, documents: Sequence[Json], asked: int) -> None:
@@ -129,7 +131,7 @@ class PolicySink:
         if version and self._handled.get(_origin(document)) == version:
             return
         try:
-            policy = await asyncio.to_thread(read_resource, document)
+            policy = await asyncio.to_thread(read_resource, document, self.access)
         except PolicyError as error:
             self.book.refuse(_origin(document), str(error))
             await self._say(document, "False", "Invalid", str(error))
@@ -199,7 +201,7 @@ def _version(document: Json) -> str:
     return str(metadata.get("resourceVersion") or "")
 
 
-def read_resource(document: Json) -> CanaryPolicy:
+def read_resource(document: Json, access: ProviderAccess = OPEN) -> CanaryPolicy:
     """The policy of a resource. Raises PolicyError; a resource is for Rollouts of its own namespace only."""
     metadata: Any = document.get("metadata") or {}
     kept = {name: metadata[name] for name in ("name", "namespace") if name in metadata}
@@ -213,4 +215,7 @@ def read_resource(document: Json) -> CanaryPolicy:
         raise PolicyError.about(
             _origin(document), f"spec.match.namespace: a resource matches its own namespace only, not {wanted}"
         )
+    asked, namespace = policy.spec.source.provider, str(metadata.get("namespace"))
+    if not may_use(access, asked, namespace):
+        raise PolicyError.about(_origin(document), f"spec.source.provider: {refusal(asked, namespace)}")
     return policy

@@ -15,6 +15,7 @@ from serinus_contracts import (
     Queried,
     Run,
 )
+from serinus_contracts.access import OPEN, ProviderAccess, may_use, refusal
 from serinus_contracts.metric import LimitRule, Margin, MetricRule
 from serinus_contracts.policy import CanaryPolicy, PolicySpec
 from serinus_contracts.selector import Matcher, Selector
@@ -36,12 +37,21 @@ class UnfitPolicyError(ValueError):
     """The policy cannot be applied to this Rollout; the message says why and what to change."""
 
 
-def resolve(policy: CanaryPolicy, run: Run, found: Sequence[Stage], services: PingPong | None = None) -> AnalysisPlan:
+def resolve(
+    policy: CanaryPolicy,
+    run: Run,
+    found: Sequence[Stage],
+    services: PingPong | None = None,
+    access: ProviderAccess = OPEN,
+) -> AnalysisPlan:
     """The plan of one run; `services` are those whose roles Argo exchanges after each release.
 
-    Raises UnfitPolicyError if the Rollout's steps leave nothing to judge, or its arms cannot be told apart.
+    Raises UnfitPolicyError if the Rollout's steps leave nothing to judge, its arms cannot be told apart, or the
+    provider is for other namespaces.
     """
     spec = _following(policy.spec, services)
+    if not may_use(access, spec.source.provider, run.namespace):
+        raise UnfitPolicyError(f"policy {policy.metadata.name}: {refusal(spec.source.provider, run.namespace)}")
     if not found:
         raise UnfitPolicyError(f"Rollout {run.rollout} {NOTHING_TO_JUDGE}; {ADD_STEPS}")
     if len(found) > MAX_STAGES:

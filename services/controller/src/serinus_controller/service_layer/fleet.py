@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from serinus_contracts import AnalysisPlan, Pod, RolloutObserved, Run
+from serinus_contracts.access import OPEN, ProviderAccess
 from serinus_contracts.base import Arm, Millis
 from serinus_contracts.events import Outcome
 from serinus_contracts.policy import CanaryPolicy
@@ -56,8 +57,9 @@ class Fleet:
         namespaces: Collection[str] = (),
         complaints: Complaints | None = None,
         notify: Callable[[Notice], None] = lambda notice: None,
+        access: ProviderAccess = OPEN,
     ) -> None:
-        self._notify = notify
+        self._notify, self._access = notify, access
         self._registry, self._cluster, self._policies, self._namespaces = registry, cluster, policies, namespaces
         self.runs: dict[str, LiveRun] = {}
         self.sightings = Sightings()
@@ -206,10 +208,10 @@ class Fleet:
     async def _override(self, live: LiveRun, policy: CanaryPolicy) -> LiveRun:
         assert live.view is not None
         following = live.run.model_copy(update={"attempt": live.run.attempt + 1})
-        resolve(policy, following, stages(live.view.steps), live.view.ping_pong)
+        resolve(policy, following, stages(live.view.steps), live.view.ping_pong, self._access)
         attempt = await self._registry.attempt(self._cluster, live.view, another=True)
         run = run_of(self._cluster, live.view, attempt)
-        plan = resolve(policy, run, stages(live.view.steps), live.view.ping_pong)
+        plan = resolve(policy, run, stages(live.view.steps), live.view.ping_pong, self._access)
         await self._end(live, "superseded", live.told.resource_version, live.view)
         fresh = LiveRun(run, plan, _nothing_told(run, plan), live.view)
         await self._observe(live.view, fresh, await self._registry.now(), None)
@@ -328,7 +330,7 @@ class Fleet:
             return None
         found = stages(view.steps)
         try:
-            plan = resolve(policies[0], run, found, view.ping_pong)
+            plan = resolve(policies[0], run, found, view.ping_pong, self._access)
         except UnfitPolicyError as error:
             self._complain(run, policies, str(error))
             return None
