@@ -265,3 +265,26 @@ async def test_a_member_of_the_due_queue_that_is_no_text_is_dropped_and_the_othe
     leases, _ = await registry.lease(10)
     assert [lease.run for lease in leases] == [RUN.id]
     assert await client.zscore(keys.due, b"\xff\xfe") is None
+
+
+async def test_looks_of_a_namespace_are_as_far_apart_as_its_share_allows_while_others_have_runs(
+    controller: ControllersRegistry, client: Any, keys: Keys
+) -> None:
+    registry = collectors(client, keys, share=0.5)
+    lease = await make_known(controller, client, keys)
+    assert [one.namespace for one in (await registry.lease(10))[0]] == ["shop"]
+    now, state = await controller.now(), await loaded(registry)
+
+    async def due_after(follows: int, cost_ms: float) -> float:
+        nonlocal state
+        end = follows + 10
+        before, state = state, after(state, end)
+        told = snapshot(follows=before.follows, end=end)
+        assert await registry.commit(lease, before, state, told, now + 1_000, cost_ms) == "done"
+        return float(await client.zscore(keys.due, RUN.id)) - now
+
+    assert await due_after(1_010_000, 9_000) == 1_000, "nobody else has runs"
+    await client.zadd(keys.pace, {"other": now})
+    assert await due_after(1_011_000, 10) == 1_000
+    assert 18_000 < await due_after(1_012_000, 9_000) < 30_000
+    assert 36_000 < await due_after(1_013_000, 9_000) < 50_000

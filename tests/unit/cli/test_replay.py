@@ -87,13 +87,15 @@ def test_saved_looks_are_read_back_bare_or_as_cloud_events(tmp_path: Path) -> No
 class Past:
     """A Prometheus with counters of one pod an arm: ten requests a second, of the canary's one in ten fails."""
 
-    async def samples(self, selector: Selector, end: int, reach_ms: int) -> Answer:
+    async def samples(self, selector: Selector, end: int, reach_ms: int, namespace: str = "") -> Answer:
         return self._answer(range((end - reach_ms) // 1000 * 1000 + 1000, end + 1, 1000))
 
-    async def sums(self, selector: Selector, by: Sequence[str], end: int, reach_ms: int, step_ms: int) -> Answer:
+    async def sums(
+        self, selector: Selector, by: Sequence[str], end: int, reach_ms: int, step_ms: int, namespace: str = ""
+    ) -> Answer:
         return self._answer(range((end - reach_ms) // step_ms * step_ms + step_ms, end + 1, step_ms))
 
-    async def values(self, query: str, at: int) -> Values:
+    async def values(self, query: str, at: int, namespace: str = "") -> Values:
         raise NotImplementedError
 
     def _answer(self, times: range) -> Answer:

@@ -52,13 +52,22 @@ class OneRun:
         return self.state, self.plan
 
     async def commit(
-        self, lease: Lease, before: RunState, after: RunState, snapshot: MetricsCollected, due: Millis
+        self,
+        lease: Lease,
+        before: RunState,
+        after: RunState,
+        snapshot: MetricsCollected,
+        due: Millis,
+        cost_ms: float,
     ) -> Commit:
         self.state = after
         self.looks.append(snapshot)
         return "done"
 
     async def postpone(self, lease: Lease, due: Millis) -> None:
+        return None
+
+    async def give_back(self, leases: Sequence[Lease], due: Millis) -> None:
         return None
 
 

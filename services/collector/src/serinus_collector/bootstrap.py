@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 from serinus_contracts.streams import ANALYZER_GROUP
 from serinus_runtime.complaints import Complaints
-from serinus_runtime.fair_slots import FairSlots
+from serinus_runtime.fair_slots import FairSlots, max_places
 from serinus_runtime.loops import forever
 from serinus_runtime.redis import make_broker, unreachable
 from serinus_runtime.service import Service
@@ -15,6 +15,7 @@ from serinus_runtime.witness import watch_memory
 from serinus_collector.adapters.access import client as reach
 from serinus_collector.adapters.prometheus import GRACE_SECONDS, Prometheus
 from serinus_collector.adapters.registry import RedisRegistry
+from serinus_collector.service_layer.aside import Aside
 from serinus_collector.service_layer.dispatch import Dispatcher
 from serinus_collector.service_layer.take_look import LookTaker, Telemetry
 from serinus_collector.settings import CollectorSettings
@@ -28,10 +29,10 @@ async def collect(service: Service, settings: CollectorSettings) -> None:
     allowance_ms = round(settings.clock_allowance * 1000)
     most, timeout = settings.query_concurrency, settings.query_timeout
     async with AsyncExitStack() as stack:
-        providers = {}
+        providers, aside = {}, Aside()
         for name, provider in settings.reached.items():
             http = await stack.enter_async_context(reach(provider, connections=most + 2, timeout=timeout))
-            providers[name] = Prometheus(http, str(provider.url), timeout=timeout)
+            providers[name] = Prometheus(http, str(provider.url), timeout=timeout, aside=aside)
         registry = RedisRegistry(
             client,
             settings.keys,
@@ -39,11 +40,20 @@ async def collect(service: Service, settings: CollectorSettings) -> None:
             lease_ms=round(settings.lease * 1000),
             allowance_ms=allowance_ms,
             most_entries=settings.stream_maxlen,
+            share=settings.namespace_share,
         )
         slots = {name: FairSlots(most) for name in providers}
         access = {name: provider.namespaces for name, provider in settings.reached.items()}
         taker = LookTaker(
-            registry, providers, slots, Telemetry(service.registry), allowance_ms, timeout + GRACE_SECONDS, access
+            registry,
+            providers,
+            slots,
+            Telemetry(service.registry),
+            allowance_ms,
+            timeout + GRACE_SECONDS,
+            access,
+            aside,
+            max_places(settings.concurrency),
         )
         dispatcher = Dispatcher(registry, taker, settings.concurrency, Complaints(service.registry, "run"))
         snapshots = settings.keys.stream("snapshots")

@@ -23,6 +23,11 @@ class CollectorSettings(Settings):
     query_timeout: Annotated[float, Field(gt=0, le=15)] = Field(10.0, description="seconds that one query may take")
     query_concurrency: Annotated[int, Field(ge=1)] = Field(10, description="queries at once per provider")
     concurrency: Annotated[int, Field(ge=1)] = Field(32, description="runs that are looked at at once")
+    namespace_share: Annotated[float, Field(gt=0, le=100)] = Field(
+        0.5,
+        description="seconds a second that collecting and judging for one namespace may take while others have "
+        "runs too; its looks are further apart then. More where there are several collectors and analyzers",
+    )
     clock_allowance: Annotated[float, Field(ge=0)] = Field(
         2.0, description="seconds that clocks of hosts may differ: no window ends closer to the last known weight"
     )

@@ -34,6 +34,11 @@ class Keys:
         """Sorted set of live runs by the time (ms) at which their next look is due."""
         return f"{{{self.tag}}}:due"
 
+    @property
+    def pace(self) -> str:
+        """Sorted set of namespaces by when (ms) the looks that their runs have had come to their share of the time."""
+        return f"{{{self.tag}}}:pace"
+
     def attempt(self, cluster: str, uid: str) -> str:
         """The last attempt seen of a Rollout."""
         return f"{{{self.tag}}}:attempt:{cluster}/{uid}"

@@ -1,4 +1,4 @@
-"""Query slots of one provider, shared between namespaces: whose queries are slow waits for itself first."""
+"""Slots that namespaces share, such as those of queries: whose are slow waits for itself first."""
 
 import asyncio
 from collections import Counter, deque
@@ -6,13 +6,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
+def max_places(total: int) -> int:
+    """How many of so many places one namespace may hold."""
+    return max(1, total - max(1, total // 4))
+
+
 class FairSlots:
-    """At most `total` queries at once. One namespace holds at most three quarters of them, so that another finds one
+    """At most `total` at once. One namespace holds at most three quarters of them, so that another finds one
     free; where several wait, the one that holds the fewest goes first, and within it who came first."""
 
     def __init__(self, total: int) -> None:
         self._free = total
-        self._max_each = max(1, total - max(1, total // 4))
+        self._max_each = max_places(total)
         self._held: Counter[str] = Counter()
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 

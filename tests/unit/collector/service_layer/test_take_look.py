@@ -35,7 +35,7 @@ class FakeRegistry:
         return self.state, self.plan
 
     async def commit(
-        self, lease: Lease, before: RunState, after: RunState, snapshot: MetricsCollected, due: int
+        self, lease: Lease, before: RunState, after: RunState, snapshot: MetricsCollected, due: int, cost_ms: float
     ) -> Commit:
         assert before is self.state
         if self.answer == "done":
@@ -45,6 +45,9 @@ class FakeRegistry:
 
     async def postpone(self, lease: Lease, due: int) -> None:
         self.postponed.append(due)
+
+    async def give_back(self, leases: Sequence[Lease], due: int) -> None:
+        raise NotImplementedError
 
 
 @dataclass
@@ -57,7 +60,9 @@ class FakeProvider:
     asked: list[tuple[str, int, int]] = field(default_factory=list)
     summed: list[tuple[str, Sequence[str], int, int, int]] = field(default_factory=list)
 
-    async def sums(self, selector: Selector, by: Sequence[str], end: int, reach_ms: int, step_ms: int) -> Answer:
+    async def sums(
+        self, selector: Selector, by: Sequence[str], end: int, reach_ms: int, step_ms: int, namespace: str = ""
+    ) -> Answer:
         """A pod of the revision before that counted ten a second all day."""
         self.summed.append((str(selector), by, end, reach_ms, step_ms))
         if self.fails and self.fails in str(selector):
@@ -66,7 +71,7 @@ class FakeProvider:
         labels = {"pod": "checkout-before-1"} | ({"le": "+Inf"} if "le" in by else {"code": "200"})
         return Answer([Series(labels, times, [(time - times[0]) / 100 for time in times])], self.warnings)
 
-    async def samples(self, selector: Selector, end: int, reach_ms: int) -> Answer:
+    async def samples(self, selector: Selector, end: int, reach_ms: int, namespace: str = "") -> Answer:
         self.asked.append((str(selector), end, reach_ms))
         if self.fails and self.fails in str(selector):
             raise ProviderError("Prometheus is not reachable: refused")
@@ -78,7 +83,7 @@ class FakeProvider:
                 found.append(Series(labels, times, [(time - STARTED) / 100 for time in times]))
         return Answer(found, self.warnings)
 
-    async def values(self, query: str, at: int) -> Values:
+    async def values(self, query: str, at: int, namespace: str = "") -> Values:
         self.asked.append((query, at, 0))
         return Values([0.5, None], True, self.warnings)
 
@@ -175,7 +180,7 @@ async def test_one_query_a_metric_and_a_second_only_for_a_base_behind_a_gap() ->
     assert len(provider.asked) == 2
 
     class Gap(FakeProvider):
-        async def samples(self, selector: Selector, end: int, reach_ms: int) -> Answer:
+        async def samples(self, selector: Selector, end: int, reach_ms: int, namespace: str = "") -> Answer:
             self.asked.append((str(selector), end, reach_ms))
             times = [time for time in range(end - reach_ms, end + 1, 500) if not STARTED < time < STARTED + 17_000]
             pods = ("checkout-new-1", "checkout-old-1")
@@ -261,7 +266,7 @@ async def test_each_query_is_timed_and_a_failed_one_counted_and_a_late_look_show
 
 async def test_native_histograms_are_counted_by_their_buckets_and_by_their_observations() -> None:
     class Native(FakeProvider):
-        async def samples(self, selector: Selector, end: int, reach_ms: int) -> Answer:
+        async def samples(self, selector: Selector, end: int, reach_ms: int, namespace: str = "") -> Answer:
             found = []
             for answered in (await super().samples(selector, end, reach_ms)).series:
                 if answered.labels.get("le", "+Inf") == "+Inf":

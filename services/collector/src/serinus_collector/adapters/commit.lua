@@ -1,7 +1,8 @@
 -- Publishes one look, moves its windows and sets the next due time: all of it or nothing.
--- KEYS: run, due, snapshots, window.
+-- KEYS: run, due, snapshots, window, pace.
 -- ARGV: run id, follows, stage_started, least weight_constant_until, next due, most entries, reader's group,
---       number of fields of the window, these fields, then the fields of the entry.
+--       namespace, milliseconds that this look stands for in its namespace's share, number of fields of the window, these
+--       fields, then the fields of the entry.
 local held = redis.call('HMGET', KEYS[1], 'stage_started', 'weight_constant_until', 'outcome')
 if not held[1] or held[3] then return 'gone' end
 if (redis.call('HGET', KEYS[4], 'follows') or '0') ~= ARGV[2] then return 'moved' end
@@ -28,8 +29,21 @@ if surplus >= 1000 then
   redis.call('XTRIM', KEYS[3], 'MAXLEN', '~', ARGV[6])
 end
 
-local count = tonumber(ARGV[8])
-redis.call('XADD', KEYS[3], '*', unpack(ARGV, 9 + count))
-redis.call('HSET', KEYS[4], unpack(ARGV, 9, 8 + count))
-redis.call('ZADD', KEYS[2], 'XX', ARGV[5], ARGV[1])
+-- The looks of a namespace are as far apart as its share of the time allows, unless nobody else has had any lately.
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', now - 60000)
+local free = math.max(now, tonumber(redis.call('ZSCORE', KEYS[5], ARGV[8]) or '0'))
+redis.call('ZADD', KEYS[5], now, ARGV[8])
+local due = tonumber(ARGV[5])
+if redis.call('ZCARD', KEYS[5]) > 1 then
+  free = math.min(free + ARGV[9], now + 600000)
+  redis.call('ZADD', KEYS[5], string.format('%.0f', free), ARGV[8])
+  due = math.max(due, free)
+end
+
+local count = tonumber(ARGV[10])
+redis.call('XADD', KEYS[3], '*', unpack(ARGV, 11 + count))
+redis.call('HSET', KEYS[4], unpack(ARGV, 11, 10 + count))
+redis.call('ZADD', KEYS[2], 'XX', string.format('%.0f', due), ARGV[1])
 return 'done'

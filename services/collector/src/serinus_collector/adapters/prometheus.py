@@ -13,11 +13,12 @@ from serinus_contracts.base import Millis
 from serinus_collector.adapters.bodies import read_body
 from serinus_collector.domain.native import Bucket, Histogram
 from serinus_collector.domain.series import Series
+from serinus_collector.service_layer.aside import Aside
 from serinus_collector.service_layer.ports import Answer, ProviderError, Values
 
 MAX_VALUES = 1000
-# A larger answer takes longer than other snapshots are to wait, and many times its bytes: elsewhere, and one at a time.
-SMALL_BYTES = 256 * 1024
+# Each is looked at for every window; a thousand pods with ten codes have as many.
+MAX_SERIES = 20_000
 # For a Prometheus that gives up when we would, to say so.
 GRACE_SECONDS = 1.0
 
@@ -27,32 +28,31 @@ A = TypeVar("A", Answer, Values)
 class Prometheus:
     """Raw samples by instant queries on range selectors; each may take `timeout` seconds; no redirects."""
 
-    def __init__(self, client: httpx.AsyncClient, url: str, *, timeout: float) -> None:
+    def __init__(self, client: httpx.AsyncClient, url: str, *, timeout: float, aside: Aside | None = None) -> None:
         self._client = client
         self._url = url.rstrip("/") + "/api/v1/query"
         self._timeout = timeout
-        self._large = asyncio.Lock()
+        self._aside = aside or Aside()
 
-    async def samples(self, selector: Selector, end: Millis, reach_ms: int) -> Answer:
-        return await self._parsed(*await self._query(f"{selector}[{reach_ms}ms]", end), _answer)
+    async def samples(self, selector: Selector, end: Millis, reach_ms: int, namespace: str = "") -> Answer:
+        return await self._parsed(*await self._query(f"{selector}[{reach_ms}ms]", end), _answer, namespace)
 
-    async def sums(self, selector: Selector, by: Sequence[str], end: Millis, reach_ms: int, step_ms: int) -> Answer:
+    async def sums(
+        self, selector: Selector, by: Sequence[str], end: Millis, reach_ms: int, step_ms: int, namespace: str = ""
+    ) -> Answer:
         # Since Prometheus 3 a range does not hold its own beginning: one millisecond more, and all versions do.
         query = f"sum by ({','.join(by)}) ({selector})[{reach_ms + 1}ms:{step_ms}ms]"
         try:
             async with asyncio.timeout(self._timeout):
-                return await self._parsed(*await self._query(query, end), _answer)
+                return await self._parsed(*await self._query(query, end), _answer, namespace)
         except TimeoutError:
             raise ProviderError(f"Prometheus did not answer within {self._timeout:g} s") from None
 
-    async def values(self, query: str, at: Millis) -> Values:
-        return await self._parsed(*await self._query(query, at), _values)
+    async def values(self, query: str, at: Millis, namespace: str = "") -> Values:
+        return await self._parsed(*await self._query(query, at), _values, namespace)
 
-    async def _parsed(self, status: int, body: bytes, parse: Callable[[Any, Sequence[str]], A]) -> A:
-        if len(body) <= SMALL_BYTES:
-            return parse(*read(status, body))
-        async with self._large:
-            return await asyncio.to_thread(lambda: parse(*read(status, body)))
+    async def _parsed(self, status: int, body: bytes, parse: Callable[[Any, Sequence[str]], A], namespace: str) -> A:
+        return await self._aside.run(namespace, len(body), lambda: parse(*read(status, body)))
 
     async def _query(self, query: str, at: Millis) -> tuple[int, bytes]:
         form = {"query": query, "time": f"{at / 1000:.3f}", "timeout": f"{self._timeout:g}s"}
@@ -101,6 +101,11 @@ def _answer(data: Any, warnings: Sequence[str]) -> Answer:
     try:
         if data["resultType"] != "matrix":
             raise ProviderError(f"Prometheus answered with a {data['resultType']}, expected a matrix")
+        if len(data["result"]) > MAX_SERIES:
+            raise ProviderError(
+                f"the selector matches {len(data['result']):,} series, at most {MAX_SERIES:,} are counted: narrow it, "
+                "or have a recording rule add them up"
+            )
         series = [_series(item) for item in data["result"]]
         histograms = [_histogram(item) for item in data["result"] if item.get("histograms")]
     except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:

@@ -15,6 +15,7 @@ from serinus_collector.domain.series import Series
 # A pod that was not scraped for longer has no value now.
 STALE_MS = 60_000
 STALE_SCRAPES = 3
+MAX_VALUES = 2_000
 
 
 def gauge(
@@ -30,6 +31,9 @@ def gauge(
     if not any(arms.values()):
         every = [one for series in by_arm.values() for one in series]
         return Gauge(status="no_data", detail=_missing(source, every), query_digest=query_digest(source.query))
+    if (count := max(map(len, arms.values()))) > MAX_VALUES:
+        detail = f"{count:,} pods of an arm have a value, at most {MAX_VALUES:,} are judged"
+        return Gauge(status="error", detail=detail, query_digest=query_digest(source.query))
     window = Window(begin=span.begin, end=span.end)
     return Gauge(status="ok", query_digest=query_digest(source.query), window=window, **arms, **facts)
 

@@ -29,6 +29,9 @@ from serinus_collector.domain.series import Series
 
 ARMS: tuple[Arm, Arm] = ("canary", "stable")
 OVERDUE_SCRAPES = 2.5
+# Of one arm; what more pods count is told in one sum. A snapshot has these counts for each of its metrics.
+MAX_PODS = 500
+MAX_EDGES = 200
 
 _KINDS: Mapping[str, type[Measured]] = {
     "proportion": Proportion,
@@ -174,7 +177,8 @@ def _proportion(
                 wanted = ", ".join(source.one_of_labels)
                 return blank(metric, "error", f"a series of {arm} has none of the labels {wanted}", **facts)
             pod = one.labels.get("pod", "")
-            total = totals[pod if pod in pods else ""]
+            known = pod in pods and (pod in totals or len(totals) < MAX_PODS)
+            total = totals[pod if known else ""]
             total[0] += count if any_of(source.events, one.labels) else 0
             total[1] += count if is_trial else 0
         arms[arm] = {pod: (events, trials) for pod, (events, trials) in totals.items()}
@@ -206,6 +210,9 @@ def _distribution(metric: PlanMetric, source: Bucketed, counts: Counts, window: 
     common = sorted(frozenset.intersection(*layouts))
     if len(common) < 2 or common[-1] != float("inf"):
         return blank(metric, "error", "canary and stable share no bucket edges", **facts)
+    if len(common) > MAX_EDGES:
+        wrong = f"the histograms have {len(common)} bucket edges, at most {MAX_EDGES} are judged"
+        return blank(metric, "error", wrong, **facts)
     buckets: dict[str, list[int]] = {}
     for arm in ARMS:
         cumulative = [sums[arm][edge] for edge in common]

@@ -1,11 +1,15 @@
-"""Gives due runs to workers, as many at once as may be."""
+"""Gives due runs to workers, as many at once as may be, and to no namespace all of them."""
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 from serinus_runtime.complaints import Complaints
 from serinus_runtime.errors import RETRYABLE
+from serinus_runtime.fair_slots import FairSlots
 
 from serinus_collector.service_layer.ports import Lease, Registry
 from serinus_collector.service_layer.take_look import LookTaker
@@ -15,30 +19,67 @@ logger = logging.getLogger(__name__)
 RETRY_MS = 1_000
 UNREADABLE_MS = 60_000
 LONGEST_NAP = 0.5
+SHORT_NAP = 0.02
+# The first of those that are due may all be of one namespace, which has its places already.
+MAX_LEASED = 200
+NO_PLACE_MS = 500
+LONGEST_WAIT_SECONDS = 3.0
 
 
 @dataclass
 class Dispatcher:
-    """Keeps up to `concurrency` looks under way."""
+    """Keeps up to `concurrency` looks under way, shared between namespaces: whose looks are slow waits itself.
+
+    As many again of each namespace wait here for a place; what is due beyond that comes back a little later.
+    """
 
     registry: Registry
     taker: LookTaker
     concurrency: int
     complaints: Complaints = field(default_factory=Complaints)
-    _under_way: set[asyncio.Task[None]] = field(default_factory=set)
+    monotonic: Callable[[], float] = time.monotonic
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _of_namespace: Counter[str] = field(default_factory=Counter)
+    _places: FairSlots = field(init=False)
+    _stopping: bool = False
+
+    def __post_init__(self) -> None:
+        self._places = FairSlots(self.concurrency)
 
     async def step(self) -> float:
         """Lease what is due and start looks; gives the seconds until it is worth asking again."""
-        free = self.concurrency - len(self._under_way)
-        if free <= 0:
-            await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
-            return 0.0
-        leases, wait = await self.registry.lease(free)
-        for lease in leases:
-            task = asyncio.create_task(self._take(lease))
-            self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
-        return min(wait, LONGEST_NAP)
+        leases, wait = await self.registry.lease(MAX_LEASED)
+        without = [lease for lease in leases if not self._queued(lease)]
+        if without:
+            await self.registry.give_back(without, without[0].now + NO_PLACE_MS)
+        return SHORT_NAP if len(leases) == MAX_LEASED else min(wait, LONGEST_NAP)
+
+    def _queued(self, lease: Lease) -> bool:
+        namespace = lease.namespace
+        if self._of_namespace[namespace] >= 2 * self.concurrency:
+            return False
+        self._of_namespace[namespace] += 1
+        task = asyncio.create_task(self._in_turn(lease))
+        self._tasks.add(task)
+
+        def ended(_: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            self._of_namespace[namespace] -= 1
+            if not self._of_namespace[namespace]:
+                del self._of_namespace[namespace]
+
+        task.add_done_callback(ended)
+        return True
+
+    async def _in_turn(self, lease: Lease) -> None:
+        began = self.monotonic()
+        async with self._places.held(lease.namespace):
+            waited = self.monotonic() - began
+            lease = replace(lease, now=lease.now + round(waited * 1000))
+            if waited > LONGEST_WAIT_SECONDS or self._stopping:
+                await self._set_aside(lease, 0)
+            else:
+                await self._take(lease)
 
     async def _take(self, lease: Lease) -> None:
         try:
@@ -57,6 +98,7 @@ class Dispatcher:
             logger.warning("run %s comes back when its lease ends", lease.run)
 
     async def finish(self) -> None:
-        """Wait for the looks under way."""
-        if self._under_way:
-            await asyncio.wait(self._under_way)
+        """Wait for the looks under way; those that wait for a place are given back."""
+        self._stopping = True
+        if self._tasks:
+            await asyncio.wait(self._tasks)

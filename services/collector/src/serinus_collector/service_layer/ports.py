@@ -36,18 +36,22 @@ class Values:
 
 
 class Provider(Protocol):
-    async def samples(self, selector: Selector, end: Millis, reach_ms: int) -> Answer:
+    """`namespace`: for whom it is asked; those of one namespace wait for each other first."""
+
+    async def samples(self, selector: Selector, end: Millis, reach_ms: int, namespace: str = "") -> Answer:
         """Samples in the `reach_ms` up to and with `end`. Raises ProviderError."""
         ...
 
-    async def sums(self, selector: Selector, by: Sequence[str], end: Millis, reach_ms: int, step_ms: int) -> Answer:
+    async def sums(
+        self, selector: Selector, by: Sequence[str], end: Millis, reach_ms: int, step_ms: int, namespace: str = ""
+    ) -> Answer:
         """Sums of last values by labels, at each multiple of `step_ms` in the `reach_ms` up to and with `end`.
 
         Raises ProviderError, also when it takes longer than one query may.
         """
         ...
 
-    async def values(self, query: str, at: Millis) -> Values:
+    async def values(self, query: str, at: Millis, namespace: str = "") -> Values:
         """What a query gives at a moment. Raises ProviderError."""
         ...
 
@@ -63,6 +67,7 @@ class Lease:
     run: str
     due: Millis
     now: Millis
+    namespace: str = ""
 
 
 class Registry(Protocol):
@@ -75,15 +80,27 @@ class Registry(Protocol):
         ...
 
     async def commit(
-        self, lease: Lease, before: RunState, after: RunState, snapshot: MetricsCollected, due: Millis
+        self,
+        lease: Lease,
+        before: RunState,
+        after: RunState,
+        snapshot: MetricsCollected,
+        due: Millis,
+        cost_ms: float,
     ) -> Commit:
         """Publish the snapshot, move the windows and set the next due time: all or, unless `done`, nothing.
 
         moved: another worker committed this look. weight: it changed, or is not known so far any more.
         full: the stream would lose what is not judged yet. gone: the run has ended.
+        `cost_ms`: the time that this look took of what all share. A namespace that takes more than its share of it
+        is due later, while others have runs too.
         """
         ...
 
     async def postpone(self, lease: Lease, due: Millis) -> None:
         """Give the lease back without a look."""
+        ...
+
+    async def give_back(self, leases: Sequence[Lease], due: Millis) -> None:
+        """As `postpone`, several at once."""
         ...

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -30,6 +31,7 @@ from serinus_collector.domain.look import RunState, far_reach_ms, look_end, next
 from serinus_collector.domain.measure import blank, measure
 from serinus_collector.domain.native import classic, counters
 from serinus_collector.domain.series import Series, scrape_interval, with_pods
+from serinus_collector.service_layer.aside import SERIES_BYTES, Aside, summed_up
 from serinus_collector.service_layer.ports import Answer, Commit, Lease, Provider, ProviderError, Registry
 
 logger = logging.getLogger(__name__)
@@ -37,6 +39,9 @@ logger = logging.getLogger(__name__)
 # While nothing new may be looked at (the weight is not known, the stream is full), ask again after this.
 RETRY_MS = 1000
 MOST_BACKOFF = 8
+# What the loop does for each beside reading answers and counting, measured.
+LOOK_MS = 2.0
+QUERY_MS = 1.0
 
 
 class Telemetry:
@@ -68,7 +73,8 @@ class Telemetry:
 class LookTaker:
     """Takes looks; `providers` and the `slots` of each by the name that a plan uses.
 
-    A query may take `query_timeout_seconds`, the wait for a slot counted in.
+    A query may take `query_timeout_seconds`, the wait for a slot counted in. `places`: how many looks of one namespace
+    may be under way.
     """
 
     registry: Registry
@@ -78,6 +84,8 @@ class LookTaker:
     allowance_ms: int
     query_timeout_seconds: float
     access: ProviderAccess = field(default_factory=dict)
+    aside: Aside = field(default_factory=Aside)
+    places: int = 1
 
     async def take(self, lease: Lease) -> Commit | None:
         """One look at the leased run; None if there was nothing that may be looked at."""
@@ -92,15 +100,18 @@ class LookTaker:
                 await self.registry.postpone(lease, lease.now + _retry_ms(plan))
                 return None
             self.telemetry.delay.observe(max(0, lease.now - lease.due) / 1000)
-            with traces.span("look", run=lease.run, rollout=state.observed.run.rollout):
-                result = await self._look(lease, state, plan, end)
+            with traces.span("look", run=lease.run, rollout=state.observed.run.rollout), summed_up() as sums:
+                result = await self._look(lease, state, plan, end, sums)
             self.telemetry.looks.labels(result).inc()
             if result in ("moved", "weight", "full"):
                 logger.info("look not committed: %s", result)
                 await self.registry.postpone(lease, lease.now + _retry_ms(plan))
             return result
 
-    async def _look(self, lease: Lease, state: RunState, plan: AnalysisPlan, end: Millis) -> Commit:
+    async def _look(
+        self, lease: Lease, state: RunState, plan: AnalysisPlan, end: Millis, sums: Sequence[float]
+    ) -> Commit:
+        began = time.monotonic()
         measured, history = await asyncio.gather(
             asyncio.gather(*(self._measure(state, plan, metric, end) for metric in plan.metrics)),
             self._history(state, plan),
@@ -139,7 +150,10 @@ class LookTaker:
             failures=state.failures + 1 if failed else 0,
         )
         due = next_due(lease.run, lease.now, plan, scrape_ms, slower=min(2**after.failures, MOST_BACKOFF))
-        return await self.registry.commit(lease, state, after, snapshot, due)
+        # A slow look takes little time of the loop, but a place of those that its namespace has.
+        held_ms = 1000 * (time.monotonic() - began) / self.places
+        cost_ms = max(held_ms, sum(sums) + LOOK_MS + QUERY_MS * len(plan.metrics))
+        return await self.registry.commit(lease, state, after, snapshot, due, cost_ms)
 
     async def _measure(
         self, state: RunState, plan: AnalysisPlan, metric: PlanMetric, end: Millis
@@ -169,7 +183,10 @@ class LookTaker:
         settled = span(replace(state, scrape_ms=scrape_ms), plan, metric, end)
         if settled is None:
             return blank(metric, "settling"), scrape
-        return measure(plan, metric, answer.series, settled, pods, scrape_ms), scrape
+        namespace, size = state.observed.run.namespace, len(answer.series) * SERIES_BYTES
+        return await self.aside.run(
+            namespace, size, lambda: measure(plan, metric, answer.series, settled, pods, scrape_ms)
+        ), scrape
 
     async def _history(self, state: RunState, plan: AnalysisPlan) -> dict[str, History]:
         """Stable's past by metric, for the first look of a run; what cannot be had is left out."""
@@ -190,22 +207,24 @@ class LookTaker:
         by, reach = past.summed_by(plan, metric), past.BLOCKS * past.BLOCK_MS
         try:
             async with self._asking(plan.provider, state.observed.run.namespace):
-                answer = await provider.sums(selector, by, end, reach, past.BLOCK_MS)
+                namespace = state.observed.run.namespace
+                answer = await provider.sums(selector, by, end, reach, past.BLOCK_MS, namespace)
         except ProviderError as error:
             logger.warning("no history of %s, its noise will be assumed: %s", metric.name, error)
             return None
         if answer.warnings:
             logger.warning("no history of %s, its noise will be assumed: %s", metric.name, "; ".join(answer.warnings))
             return None
-        # A day of many pods takes a while to count; other looks go on meanwhile.
-        return await asyncio.to_thread(past.history, plan, metric, answer.series, end)
+        # A day of one series is longer than a window of a hundred; other looks go on meanwhile.
+        size = len(answer.series) * SERIES_BYTES * 50
+        return await self.aside.run(namespace, size, lambda: past.history(plan, metric, answer.series, end))
 
     async def _ask(self, provider: Provider, name: str, namespace: str, source: Queried, end: Millis) -> Scalar:
         """A query that knows its arms and its window itself."""
         digest = query_digest(source.query)
         try:
             async with self._asking(name, namespace):
-                found = await provider.values(source.query, end)
+                found = await provider.values(source.query, end, namespace)
         except ProviderError as error:
             return Scalar(status="error", detail=str(error), query_digest=digest)
         if found.warnings:
@@ -226,9 +245,13 @@ class LookTaker:
         answer = await self._timed(provider, state, plan, metric, window.end, reach_ms(window, state.scrape_ms))
         if all(one.times[0] <= window.begin for one in answer.series):
             return answer
-        ours = [one for one in answer.series if plan.arm(one.labels, metric)]
-        found = processes(ours, pods)
-        if all(knows_base(one, found[one.target], window) for one in ours):
+
+        def bases_known() -> bool:
+            ours = [one for one in answer.series if plan.arm(one.labels, metric)]
+            found = processes(ours, pods)
+            return all(knows_base(one, found[one.target], window) for one in ours)
+
+        if await self.aside.run(state.observed.run.namespace, len(answer.series) * SERIES_BYTES, bases_known):
             return answer
         return await self._timed(provider, state, plan, metric, window.end, far_reach_ms(window))
 
@@ -236,9 +259,11 @@ class LookTaker:
         self, provider: Provider, state: RunState, plan: AnalysisPlan, metric: PlanMetric, end: Millis, reach: int
     ) -> Answer:
         assert not isinstance(metric.source, Queried)
-        async with self._asking(plan.provider, state.observed.run.namespace):
-            answer = await provider.samples(metric.source.query, end, reach)
-        return replace(answer, series=counted(plan, metric, answer))
+        namespace = state.observed.run.namespace
+        async with self._asking(plan.provider, namespace):
+            answer = await provider.samples(metric.source.query, end, reach, namespace)
+        size = (len(answer.series) + 10 * len(answer.histograms)) * SERIES_BYTES
+        return replace(answer, series=await self.aside.run(namespace, size, lambda: counted(plan, metric, answer)))
 
     @asynccontextmanager
     async def _asking(self, provider: str, namespace: str) -> AsyncIterator[None]:

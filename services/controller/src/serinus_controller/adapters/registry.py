@@ -99,6 +99,7 @@ class RedisRegistry:
                 _staged(event) if publish and event.steady and event.stage >= 0 else "",
                 self._kept,
                 self._counted,
+                event.run.namespace,
                 *(part for pair in entry.items() for part in pair),
             ],
         )

@@ -27,6 +27,8 @@ from serinus_controller.service_layer.sightings import Sightings
 
 logger = logging.getLogger(__name__)
 TOGETHER = 50
+# Told of each arm, in every event of the run; the collector counts the requests of all.
+MAX_PODS = 1_000
 
 
 @dataclass(frozen=True)
@@ -350,7 +352,7 @@ class Fleet:
         return [
             (arm, self._pods[key])
             for arm, hash_ in arms.items()
-            for key in sorted(self._by_owner.get((view.namespace, f"{view.name}-{hash_}"), ()))
+            for key in sorted(self._by_owner.get((view.namespace, f"{view.name}-{hash_}"), ()))[:MAX_PODS]
         ]
 
     async def _end(self, live: LiveRun, outcome: Outcome, version: str, view: RolloutView | None) -> None:

@@ -1,0 +1,70 @@
+"""Work that would hold the event loop goes into threads: few at once, since each takes many times what it reads, and
+between namespaces in turn. What it takes is reckoned up, since a namespace is to take no more than its share."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from typing import TypeVar
+
+from serinus_runtime.fair_slots import FairSlots
+
+T = TypeVar("T")
+
+# What is larger takes longer than others are to wait.
+SMALL_BYTES = 128 * 1024
+SERIES_BYTES = 200
+THREADS = 2
+
+_sums: ContextVar[list[float]] = ContextVar("sums")
+
+
+@contextmanager
+def summed_up() -> Iterator[list[float]]:
+    """The CPU time (ms) of each work that is done for a look, also by tasks that it begins."""
+    token = _sums.set([])
+    try:
+        yield _sums.get()
+    finally:
+        _sums.reset(token)
+
+
+class Aside:
+    def __init__(self) -> None:
+        self._slots = FairSlots(THREADS)
+
+    async def run(self, namespace: str, size: int, work: Callable[[], T]) -> T:
+        """The work on so many bytes: at once if they are few, else in a thread, in the namespace's turn."""
+        sums = _sums.get([])
+        if size <= SMALL_BYTES:
+            return _timed(work, sums)
+        wanted = True
+
+        async def in_turn() -> T:
+            async with self._slots.held(namespace):
+                if not wanted:
+                    raise asyncio.CancelledError
+                return await asyncio.to_thread(_timed, work, sums)
+
+        # A thread cannot be stopped: the slot is held until it has ended, whoever has stopped waiting for it.
+        task = asyncio.create_task(in_turn())
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            wanted = False
+            task.add_done_callback(_ignored)
+            raise
+
+
+def _timed(work: Callable[[], T], sums: list[float]) -> T:
+    began = time.thread_time()
+    try:
+        return work()
+    finally:
+        sums.append(1000 * (time.thread_time() - began))
+
+
+def _ignored(task: "asyncio.Task[T]") -> None:
+    with suppress(BaseException):
+        task.result()
