@@ -63,6 +63,8 @@ SPECIAL: dict[str, Schema] = {
     "serviceMonitor.labels": TEXTS,
     "prometheusRule.labels": TEXTS,
     "networkPolicy.redisClients": OBJECTS,
+    "networkPolicy.consoleClients": OBJECTS,
+    **{f"networkPolicy.egress.{to}": OBJECTS for to in ("prometheus", "apiServer", "redis", "notifications", "others")},
 }
 OF_SERVICES = {"tolerations": OBJECTS, "nodeSelector": TEXTS, "podAnnotations": TEXTS}
 

@@ -42,7 +42,11 @@ Objects = dict[tuple[str, str], dict[str, Any]]
 def objects(tmp_path_factory: pytest.TempPathFactory) -> Objects:
     file = tmp_path_factory.mktemp("values") / "values.yaml"
     file.write_text(yaml.safe_dump(VALUES))
-    return {(one["kind"], one["metadata"]["name"]): one for one in rendered("-f", str(file))}
+    return by_name(rendered("-f", str(file)))
+
+
+def by_name(made: list[dict[str, Any]]) -> Objects:
+    return {(one["kind"], one["metadata"]["name"]): one for one in made}
 
 
 def pods(objects: Objects) -> dict[str, dict[str, Any]]:
@@ -75,16 +79,52 @@ def test_every_pod_keeps_to_the_restricted_pod_security_standard(objects: Object
         assert kinds <= {"configMap", "emptyDir", "projected", "secret"}, name
 
 
-def test_only_controller_and_console_get_a_token_of_the_cluster(objects: Objects) -> None:
-    given = {name for name, pod in pods(objects).items() if pod["spec"]["automountServiceAccountToken"]}
-    assert given == {"controller", "console"}
+PROXY: dict[str, Any] = {
+    "console": {"auth": "proxy", "env": {"SERINUS_TRUSTED_PROXIES": "10.1.2.3"}},
+    "networkPolicy": {
+        "enabled": True,
+        "consoleClients": [{"podSelector": {"matchLabels": {"app": "proxy"}}}],
+        "egress": {"apiServer": [{"ipBlock": {"cidr": "192.0.2.1/32"}}]},
+    },
+    "notifier": VALUES["notifier"],
+}
 
 
-def test_the_console_may_ask_who_somebody_is_and_nothing_else() -> None:
-    for auth, roles in (("kubernetes", ["system:auth-delegator"]), ("none", [])):
-        made = rendered("--set", f"console.auth={auth}")
-        bound = [one for one in made if "subjects" in one and one["subjects"][0]["name"] == "serinus-console"]
-        assert [one["roleRef"]["name"] for one in bound] == roles
+def test_only_controller_and_console_get_a_token_and_the_console_only_to_ask_who_somebody_is(tmp_path: Path) -> None:
+    asking = {"controller", "console"}
+    for auth, given, roles in (
+        ("kubernetes", asking, ["system:auth-delegator"]),
+        ("proxy", asking, ["system:auth-delegator"]),
+        ("none", {"controller"}, []),
+    ):
+        (tmp_path / "values.yaml").write_text(yaml.safe_dump(PROXY if auth == "proxy" else {"console": {"auth": auth}}))
+        made = by_name(rendered("-f", str(tmp_path / "values.yaml")))
+        mounted = {name for name, pod in pods(made).items() if pod["spec"]["automountServiceAccountToken"]}
+        bound = [one for one in made.values() if one.get("subjects", [{}])[0].get("name") == "serinus-console"]
+        assert (mounted, [one["roleRef"]["name"] for one in bound]) == (given, roles), auth
+
+
+def test_with_network_policies_the_proxy_alone_reaches_the_console_and_each_service_goes_only_where_it_has_to(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "values.yaml").write_text(yaml.safe_dump(PROXY))
+    made = by_name(rendered("-f", str(tmp_path / "values.yaml")))
+    policies = {name.removeprefix("serinus-"): one["spec"] for (kind, name), one in made.items() if "Policy" in kind}
+    clients = PROXY["networkPolicy"]["consoleClients"]
+    assert policies["console"]["ingress"] == [{"from": clients, "ports": [{"port": "http"}]}]
+    (but,) = policies["services"]["podSelector"]["matchExpressions"]
+    assert (but["operator"], but["values"]) == ("NotIn", ["redis", "console"])
+
+    dns = {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
+    redis = {"to": [{"podSelector": policies["redis"]["podSelector"]}], "ports": [{"port": "redis"}]}
+    api = {"to": PROXY["networkPolicy"]["egress"]["apiServer"], "ports": [{"port": 443}, {"port": 6443}]}
+    anywhere: dict[str, Any] = {"to": []}
+    beside = {"collector": [anywhere], "notifier": [anywhere], "controller": [api], "console": [api], "analyzer": []}
+    for name, more in beside.items():
+        assert "Egress" in policies[name]["policyTypes"], name
+        assert policies[name]["egress"] == [dns, redis, *more], name
+    assert policies["redis"]["policyTypes"] == ["Ingress", "Egress"]
+    assert "egress" not in policies["redis"], "it goes nowhere"
 
 
 def test_every_setting_that_a_pod_is_given_is_one_of_its_service(objects: Objects) -> None:

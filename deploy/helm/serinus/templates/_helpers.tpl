@@ -31,6 +31,11 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
 {{- toJson $on }}
 {{- end }}
 
+{{- /* Those that ask the API server, and have a token for it, as a list in JSON. */ -}}
+{{- define "serinus.askingTheCluster" -}}
+{{- has .Values.console.auth (list "kubernetes" "proxy") | ternary (list "controller" "console") (list "controller") | toJson }}
+{{- end }}
+
 {{- /* What every service is: (list root component environment mounts volumes what-restarts-it). */ -}}
 {{- define "serinus.deployment" -}}
 {{- $root := index . 0 -}}
@@ -61,7 +66,7 @@ spec:
       {{- end }}
     spec:
       serviceAccountName: {{ $name }}
-      automountServiceAccountToken: {{ has $component (list "controller" "console") }}
+      automountServiceAccountToken: {{ has $component (include "serinus.askingTheCluster" $root | fromJsonArray) }}
       {{- with $root.Values.imagePullSecrets }}
       imagePullSecrets: {{- toYaml . | nindent 8 }}
       {{- end }}
