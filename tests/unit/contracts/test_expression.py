@@ -133,7 +133,7 @@ def test_what_does_not_fit_the_result_is_an_error_even_where_it_is_not_reached(
 
 def test_an_expression_that_would_take_for_ever_is_given_up() -> None:
     text = "all(result, all(result, all(result, all(result, # >= 0))))"
-    with pytest.raises(ExpressionError, match="more than 100,000 operations"):
+    with pytest.raises(ExpressionError, match="more than 50,000 operations"):
         parse(text).holds(tuple(float(i) for i in range(1000)))
 
 
@@ -203,9 +203,9 @@ def test_it_agrees_with_the_simulators_own_reading_of_the_language(text: str, re
 def test_a_condition_that_walks_the_result_for_each_of_its_values_is_refused_after_a_bounded_work(
     text: str, series: int
 ) -> None:
-    with pytest.raises(ExpressionError, match="needs more than 100,000 operations"):
+    with pytest.raises(ExpressionError, match="conditions need more than 50,000 operations"):
         parse(text).holds(tuple(map(float, range(series))))
 
 
 def test_a_condition_that_walks_the_result_once_is_answered() -> None:
-    assert parse("-1 in result || all(result, # in [1, 2])").holds((1.0, 2.0) * 5_000) is True
+    assert parse("-1 in result || all(result, # in [1, 2])").holds((1.0, 2.0) * 2_500) is True

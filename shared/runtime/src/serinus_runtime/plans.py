@@ -6,13 +6,15 @@ from serinus_contracts import AnalysisPlan, Keys
 
 from serinus_runtime.redis import Client
 
-MOST_CACHED = 20_000
+# Of their JSON; in memory a plan takes some six times that.
+MAX_CACHED_BYTES = 32 * 1024 * 1024
 
 
 class Plans:
     def __init__(self, client: Client, keys: Keys) -> None:
         self._client, self._keys = client, keys
         self._cache: OrderedDict[str, AnalysisPlan] = OrderedDict()
+        self._cached_bytes = 0
 
     async def get(self, digest: str) -> AnalysisPlan | None:
         """The plan, None if Redis does not hold it. Raises ValueError if what it holds is no plan."""
@@ -25,8 +27,10 @@ class Plans:
             # It keeps the name under which it was stored, also where this version knows more fields than that which
             # stored it: a plan by another name would begin the evidence of a live run anew.
             plan.__dict__.update(digest=digest, canonical=document)
+            self._cached_bytes += 0 if digest in self._cache else len(document)
             self._cache[digest] = plan
-            if len(self._cache) > MOST_CACHED:
-                self._cache.popitem(last=False)
+            while self._cached_bytes > MAX_CACHED_BYTES and len(self._cache) > 1:
+                _, oldest = self._cache.popitem(last=False)
+                self._cached_bytes -= len(oldest.canonical)
         self._cache.move_to_end(digest)
         return plan

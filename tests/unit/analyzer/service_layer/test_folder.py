@@ -1,5 +1,6 @@
 """Folding, against a stream and evidence in memory that behave as the scripts do."""
 
+import asyncio
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from redis.exceptions import ResponseError
 from serinus_analyzer.service_layer import chain
 from serinus_analyzer.service_layer.folder import LOST_EVERY, PATIENCE, Folder, Telemetry
 from serinus_analyzer.service_layer.ports import Fold, Standing
-from serinus_contracts import AnalysisPlan, MetricsCollected, VerdictReached, seal, to_entry
+from serinus_contracts import AnalysisPlan, MetricsCollected, Proportion, VerdictReached, seal, to_entry
 from serinus_runtime.streams import Entry
 
 from tests.support import RUN, plan, snapshot
@@ -331,3 +332,25 @@ async def test_a_redis_that_is_away_is_raised_for_all() -> None:
     (look,) = looks(1)
     with pytest.raises(RedisAwayError):
         await world.folder().on_entries([world.publish(look.model_copy(update={"run": SPOILT}))])
+
+
+async def test_between_large_looks_the_loop_turns_so_that_health_is_answered() -> None:
+    world, turns = World(), 0
+    large = Proportion(status="ok", canary={f"checkout-new-{number}": (1, 500) for number in range(40_000)}, stable={})
+    entries = [
+        world.publish(look.model_copy(update={"metrics": {"errors": large}}))
+        for run in range(4)
+        for look in [snapshot(run=RUN.model_copy(update={"uid": f"u-{run}"}))]
+    ]
+
+    async def turning() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    other = asyncio.create_task(turning())
+    await world.folder().on_entries(entries)
+    other.cancel()
+    assert len(world.verdicts) == 4
+    assert turns >= 4

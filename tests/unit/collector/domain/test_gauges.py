@@ -81,3 +81,12 @@ def test_a_rate_is_the_increase_a_second_divided_by_quota_over_period() -> None:
     )
     assert gauge.canary == {"checkout-new-1": pytest.approx(15 / 30 / 2)}
     assert gauge.stable == {"checkout-old-1": pytest.approx(20 / 30)}, "a restarted counter counts its new value"
+
+
+def test_a_gauge_of_more_pods_than_a_snapshot_can_hold_is_an_error_and_not_judged_by_some_of_them() -> None:
+    found = [
+        series("used", f"checkout-{arm}-{'p' * 200}-{number}", 1, 1) for arm in ("new", "old") for number in range(800)
+    ]
+    gauge = measured(metric(), *found)
+    assert (gauge.status, gauge.canary) == ("error", {})
+    assert gauge.detail.startswith("800 pods of an arm have a value, more than a snapshot can hold")

@@ -202,3 +202,23 @@ def test_the_scrape_interval_is_the_median_distance_so_a_missed_scrape_does_not_
     one = Series({}, [0, 15_000, 30_000, 60_000, 75_000], [0] * 5)
     assert scrape_interval([one]) == 15_000
     assert scrape_interval([Series({}, [5], [0])]) is None
+
+
+def test_thousands_of_pods_with_long_names_come_to_a_snapshot_of_some_hundred_kilobytes_and_no_count_is_lost() -> None:
+    names = [f"checkout-{arm}-{'p' * 220}-{number}" for arm in ("new", "old") for number in range(1_500)]
+    pods: dict[str, Any] = {name: ("canary" if "new" in name else "stable", 0) for name in names}
+    found = [series(name, 0, 2, code="200") for name in names]
+    one = measure(plan(), ERRORS, found, SPAN, pods, 10_000)
+    assert isinstance(one, Proportion)
+    assert len(one.model_dump_json()) < 320_000
+    assert sum(trials for _, trials in one.canary.values()) == 3_000
+
+
+def test_a_histogram_of_very_many_edges_is_an_error_that_says_so() -> None:
+    found = [
+        series(pod, 0, 5, le=le)
+        for pod in ("checkout-new-1", "checkout-old-1")
+        for le in [*map(str, range(1, 301)), INF]
+    ]
+    one = measure(plan(metrics=(LATENCY,)), LATENCY, found, SPAN, PODS, 10_000)
+    assert (one.status, one.detail) == ("error", "the histograms have 301 bucket edges, at most 200 are judged")

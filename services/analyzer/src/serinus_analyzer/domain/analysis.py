@@ -40,11 +40,11 @@ class Tally:
         return self.phase != "Running"
 
 
-def outcome(conditions: Conditions, result: Any) -> tuple[Outcome, str]:
-    """How one measurement ends, with a message for an error; `result` as `Expression.holds` takes it."""
+def outcome(conditions: Conditions, result: Any, operations: list[int] | None = None) -> tuple[Outcome, str]:
+    """How one measurement ends, with a message for an error; the others are those of `Expression.holds`."""
     try:
-        failed = parse(conditions.failure).holds(result) if conditions.failure else None
-        succeeded = parse(conditions.success).holds(result) if conditions.success else None
+        failed = parse(conditions.failure).holds(result, operations) if conditions.failure else None
+        succeeded = parse(conditions.success).holds(result, operations) if conditions.success else None
     except ExpressionError as error:
         return "Error", "no data" if result == () else str(error)
     if failed or (failed is None and succeeded is False):

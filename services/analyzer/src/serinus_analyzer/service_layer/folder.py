@@ -6,11 +6,12 @@ before. When nothing older is pending in the group and the chain is still broken
 (unreadable, or trimmed): the look is folded with a recorded gap.
 """
 
+import asyncio
 import logging
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from serinus_contracts import AnalysisPlan, MetricsCollected, UnreadableEntryError, VerdictReached, from_entry
@@ -23,12 +24,16 @@ from serinus_analyzer.service_layer.chain import Look, Step, bridged, fold_all, 
 from serinus_analyzer.service_layer.ports import Evidence, Fold, Standing
 
 logger = logging.getLogger(__name__)
+I = TypeVar("I")  # noqa: E741 - any item
 
 # A run whose plan is not there waits this many tries (about 100 ms each) for the controller to write it again.
 PATIENCE = 600
 # How often what waits is looked up in the stream, in tries: a failover may have lost it.
 LOST_EVERY = 50
 MOST_WAITING = 50_000
+MAX_WAITING_BYTES = 64 * 1024 * 1024
+# Read and judged in one go; a hundred looks of six metrics and some pods come to less.
+TOGETHER_BYTES = 1024 * 1024
 
 
 class Stream(Protocol):
@@ -98,6 +103,11 @@ class Folder:
 
     async def on_entries(self, entries: Sequence[Entry]) -> None:
         """Entries that were delivered for the first time, or taken over from a dead analyzer."""
+        for some in _parts(entries, _size):
+            await self._take(some)
+            await asyncio.sleep(0)
+
+    async def _take(self, entries: Sequence[Entry]) -> None:
         touched = set()
         for entry in entries:
             try:
@@ -125,7 +135,8 @@ class Folder:
     @property
     def full(self) -> bool:
         """Too much waits to take in more."""
-        return sum(map(len, self._waiting.values())) > MOST_WAITING
+        waiting = [one.entry for looks in self._waiting.values() for one in looks.values()]
+        return len(waiting) > MOST_WAITING or sum(map(_size, waiting)) > MAX_WAITING_BYTES
 
     async def _fold(self, runs: set[str]) -> None:
         under_way = {run: Progress(standing, standing) for run, standing in (await self._load(runs)).items()}
@@ -134,7 +145,9 @@ class Folder:
                 await self._settle_repeats(run, progress.before)
             progress.stuck = bool(outcome.problem)
         while steps := await self._next_steps(under_way):
-            await self._judge(under_way, steps)
+            for some in _parts(steps.items(), lambda item: _size(item[1][0].entry)):
+                await self._judge(under_way, dict(some))
+                await asyncio.sleep(0)
         for run, progress in under_way.items():
             if not progress.entries and not progress.stuck:
                 with self.complaints.about("run", run):
@@ -269,6 +282,23 @@ class Folder:
             waiting.pop(entry, None)
         if not waiting:
             del self._waiting[run]
+
+
+def _size(entry: Entry) -> int:
+    return sum(map(len, entry.fields.values()))
+
+
+def _parts(items: Iterable[I], size: Callable[[I], int]) -> Iterator[list[I]]:
+    """The items in their order, as many together as come to so many bytes, one at least."""
+    part, total = list[I](), 0
+    for item in items:
+        if part and total + size(item) > TOGETHER_BYTES:
+            yield part
+            part, total = [], 0
+        part.append(item)
+        total += size(item)
+    if part:
+        yield part
 
 
 def _looks(waiting: Mapping[bytes, Waiting]) -> list[Look]:

@@ -15,7 +15,6 @@ from serinus_collector.domain.series import Series
 # A pod that was not scraped for longer has no value now.
 STALE_MS = 60_000
 STALE_SCRAPES = 3
-MAX_VALUES = 2_000
 
 
 def gauge(
@@ -24,15 +23,20 @@ def gauge(
     span: Span,
     scrape_ms: int | None,
     facts: dict[str, Any],
+    most_characters: int,
 ) -> Gauge:
-    """The value of each pod at the end of the window, by arm. A pod without its divisor is left out."""
+    """The value of each pod at the end of the window, by arm. A pod without its divisor is left out.
+
+    An error where the names of an arm's pods have more than `most_characters`: a limit on a gauge holds for each pod.
+    """
     oldest = span.end - max(STALE_MS, STALE_SCRAPES * (scrape_ms or 0))
     arms = {arm: _values(source, series, span, oldest) for arm, series in by_arm.items()}
     if not any(arms.values()):
         every = [one for series in by_arm.values() for one in series]
         return Gauge(status="no_data", detail=_missing(source, every), query_digest=query_digest(source.query))
-    if (count := max(map(len, arms.values()))) > MAX_VALUES:
-        detail = f"{count:,} pods of an arm have a value, at most {MAX_VALUES:,} are judged"
+    if max(sum(map(len, values)) for values in arms.values()) > most_characters:
+        count = max(map(len, arms.values()))
+        detail = f"{count:,} pods of an arm have a value, more than a snapshot can hold: write fewer metrics"
         return Gauge(status="error", detail=detail, query_digest=query_digest(source.query))
     window = Window(begin=span.begin, end=span.end)
     return Gauge(status="ok", query_digest=query_digest(source.query), window=window, **arms, **facts)

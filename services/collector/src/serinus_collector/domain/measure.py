@@ -29,8 +29,8 @@ from serinus_collector.domain.series import Series
 
 ARMS: tuple[Arm, Arm] = ("canary", "stable")
 OVERDUE_SCRAPES = 2.5
-# Of one arm; what more pods count is told in one sum. A snapshot has these counts for each of its metrics.
-MAX_PODS = 500
+# Of both arms and all metrics of a snapshot, by the characters of their pods' names: what more pods count is one sum.
+MAX_POD_CHARACTERS = 256 * 1024
 MAX_EDGES = 200
 
 _KINDS: Mapping[str, type[Measured]] = {
@@ -68,6 +68,7 @@ def measure(
         arm = plan.arm(one.labels, metric)
         if arm:
             by_arm[arm].append(one)
+    most_characters = MAX_POD_CHARACTERS // (2 * len(plan.metrics))
     ours = by_arm["canary"] + by_arm["stable"]
     facts: Facts = {
         "series": len(ours),
@@ -82,7 +83,7 @@ def measure(
     if overdue := _overdue(ours, span, scrape_ms):
         return blank(metric, "no_data", overdue, **facts)
     if isinstance(metric.source, Gauged):
-        return gauge(metric.source, by_arm, span, scrape_ms, facts)
+        return gauge(metric.source, by_arm, span, scrape_ms, facts, most_characters)
     # What is scraped after the last sample seen belongs to the next window, whatever the clocks say (docs/adr/0062).
     span = replace(span, end=min(span.end, _newest(ours)))
     if isinstance(metric.source, Bucketed):
@@ -101,7 +102,7 @@ def measure(
     counts = {arm: [(one, round(n)) for one, n in zip(by_arm[arm], increases[arm], strict=True)] for arm in ARMS}
     window = Window(begin=span.begin, end=span.end)
     if isinstance(metric.source, Counted):
-        return _proportion(metric, metric.source, counts, pods, window, facts)
+        return _proportion(metric, metric.source, counts, pods, window, facts, most_characters)
     assert isinstance(metric.source, Bucketed), "a query of its own has no series to be counted"
     return _distribution(metric, metric.source, counts, window, facts)
 
@@ -167,18 +168,22 @@ def _proportion(
     pods: Mapping[str, tuple[Arm, Millis | None]],
     window: Window,
     facts: Facts,
+    most_characters: int,
 ) -> Measurement:
     arms: dict[Arm, dict[str, tuple[int, int]]] = {}
     for arm in ARMS:
         totals: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+        left = most_characters
         for one, count in counts[arm]:
             is_trial = any_of(source.trials, one.labels)
             if is_trial and source.one_of_labels and not _has_one(one.labels, source.one_of_labels):
                 wanted = ", ".join(source.one_of_labels)
                 return blank(metric, "error", f"a series of {arm} has none of the labels {wanted}", **facts)
             pod = one.labels.get("pod", "")
-            known = pod in pods and (pod in totals or len(totals) < MAX_PODS)
-            total = totals[pod if known else ""]
+            if pod not in totals:
+                left -= len(pod)
+                pod = pod if pod in pods and left >= 0 else ""
+            total = totals[pod]
             total[0] += count if any_of(source.events, one.labels) else 0
             total[1] += count if is_trial else 0
         arms[arm] = {pod: (events, trials) for pod, (events, trials) in totals.items()}

@@ -27,8 +27,8 @@ from serinus_controller.service_layer.sightings import Sightings
 
 logger = logging.getLogger(__name__)
 TOGETHER = 50
-# Told of each arm, in every event of the run; the collector counts the requests of all.
-MAX_PODS = 1_000
+# Of the names of an arm's pods that are told in every event of the run; the collector counts the requests of all.
+MAX_POD_CHARACTERS = 64_000
 
 
 @dataclass(frozen=True)
@@ -349,11 +349,15 @@ class Fleet:
 
     def _pods_of(self, view: RolloutView, run: Run) -> list[tuple[Arm, PodView]]:
         arms: Mapping[Arm, str] = {"canary": run.canary_hash, "stable": run.stable_hash}
-        return [
-            (arm, self._pods[key])
-            for arm, hash_ in arms.items()
-            for key in sorted(self._by_owner.get((view.namespace, f"{view.name}-{hash_}"), ()))[:MAX_PODS]
-        ]
+        found = []
+        for arm, hash_ in arms.items():
+            left = MAX_POD_CHARACTERS
+            for key in sorted(self._by_owner.get((view.namespace, f"{view.name}-{hash_}"), ())):
+                left -= len(key[1])
+                if left < 0:
+                    break
+                found.append((arm, self._pods[key]))
+        return found
 
     async def _end(self, live: LiveRun, outcome: Outcome, version: str, view: RolloutView | None) -> None:
         with logs.about(run=live.run.id):

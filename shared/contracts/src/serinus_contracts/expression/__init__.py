@@ -25,14 +25,17 @@ class Expression:
         self.text, self._tree = text, tree
         self._fits: set[str] = set()
 
-    def holds(self, result: Any) -> bool:
-        """Whether it is true. Raises ExpressionError where Argo's measurement would be an Error: for types that do
-        not fit, even in a branch that is not taken, an index out of range, or an outcome that is no bool."""
+    def holds(self, result: Any, operations: list[int] | None = None) -> bool:
+        """Whether it is true. `operations`, one number, counts those of conditions that are asked together.
+
+        Raises ExpressionError where Argo's measurement would be an Error: for types that do not fit, even in a branch
+        that is not taken, an index out of range, or an outcome that is no bool.
+        """
         kind = kind_of(result)
         if kind not in self._fits:
             check(self._tree, kind)
             self._fits.add(kind)
-        value = value_of(self._tree, Scope(result))
+        value = value_of(self._tree, Scope(result, steps=[0] if operations is None else operations))
         if not isinstance(value, bool):
             raise ExpressionError(f"gives {kind_of(value)}, expected true or false")
         return value

@@ -9,7 +9,8 @@ from typing import Any
 from serinus_contracts.expression.grammar import PREDICATES, ExpressionError, Node
 from serinus_contracts.expression.kinds import given, kind_of
 
-MAX_OPERATIONS = 100_000
+# Of all conditions that are asked together: half of it takes a judge some 50 ms, in which it judges nothing else.
+MAX_OPERATIONS = 50_000
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?(?:inf(?:inity)?|nan)", re.IGNORECASE)
 
@@ -54,7 +55,7 @@ def value_of(node: Node, scope: Scope) -> Any:
 def _charge(scope: Scope, operations: int) -> None:
     scope.steps[0] += operations
     if scope.steps[0] > MAX_OPERATIONS:
-        raise ExpressionError(f"needs more than {MAX_OPERATIONS:,} operations")
+        raise ExpressionError(f"conditions need more than {MAX_OPERATIONS:,} operations")
 
 
 def _size(value: Any) -> int:

@@ -1,6 +1,7 @@
 """The judge that runs AnalysisTemplates, by itself and held against what Argo did with the same measurements."""
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -280,3 +281,15 @@ def _measured(name: str, conditions: Conditions, taken: dict[str, Any]) -> tuple
         assert name == "analysis-pull-1.9.1"
         return "Successful", ""
     return outcome(conditions, value)
+
+
+def test_conditions_of_one_snapshot_share_their_operations_so_that_none_holds_the_judge() -> None:
+    costly = "all(result, " + " && ".join(["# >= 0"] * 20) + ")"
+    metrics = [metric(f"m{number}", success=costly, count=5) for number in range(50)]
+    values: Any = {one.name: [1.0] * 400 for one in metrics}
+    began = time.process_time()
+    (assessment,) = judged(plan(*metrics), [at(21, **values)])
+    # It was 5 s, and twice that with conditions for both.
+    assert time.process_time() - began < 2
+    errors = [one for one in assessment.report() if one.label == "error"]
+    assert len(errors) == 49

@@ -104,7 +104,7 @@ def _measured(
 ) -> list[Tally]:
     """The tallies with the measurements that are due; an analysis that has ended measures nothing more."""
     running = {over: _phase(conditions, evidence, over) == "Running" for over in ("stage", "run")}
-    tallies = list(evidence.tallies)
+    tallies, operations = list(evidence.tallies), [0]
     for i, (metric, asked) in enumerate(zip(plan.metrics, conditions, strict=True)):
         measured = snapshot.metrics.get(metric.name)
         begun = evidence.stage_begun if asked.over == "stage" else evidence.run_begun
@@ -116,16 +116,16 @@ def _measured(
             and snapshot.end >= begun
             and analysis.due(asked, tallies[i], begun, snapshot.end, slack)
         ):
-            ended, message = _outcome(asked, measured)
+            ended, message = _outcome(asked, measured, operations)
             value = "" if ended == "Error" else threshold_sentence.shown(result_of(measured))
             tallies[i] = analysis.added(asked, tallies[i], ended, snapshot.end, value, message)
     return tallies
 
 
-def _outcome(conditions: Conditions, measured: Scalar) -> tuple[analysis.Outcome, str]:
+def _outcome(conditions: Conditions, measured: Scalar, operations: list[int]) -> tuple[analysis.Outcome, str]:
     if measured.status != "ok":
         return "Error", measured.detail or measured.status
-    return analysis.outcome(conditions, result_of(measured))
+    return analysis.outcome(conditions, result_of(measured), operations)
 
 
 def result_of(measured: Scalar) -> Any:
