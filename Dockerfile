@@ -1,10 +1,12 @@
 # One target a service: docker build --target analyzer -t serinus-analyzer .  The notifier runs in the console's image.
 # Any base with Python 3.11 or newer and its venv module will do.
-ARG BASE_IMAGE=python:3.13-slim
+ARG BASE_IMAGE=python:3.13.15-slim-trixie@sha256:8d9d0b8bcf6506481eae4907c18f5e3e7902e629f5f6d684f9e7c32e85e3ddf0
 
 FROM ${BASE_IMAGE} AS build
 WORKDIR /src
-RUN python3 -m venv /opt/build && /opt/build/bin/pip install --quiet --no-cache-dir uv
+COPY tools/requirements.txt requirements-tools.txt
+RUN python3 -m venv /opt/build \
+    && /opt/build/bin/pip install --quiet --no-cache-dir --require-hashes -r requirements-tools.txt
 # The certificates of the base, so that one of a company that stands between is known.
 ENV UV_LINK_MODE=copy UV_NO_CACHE=1 UV_SYSTEM_CERTS=true VIRTUAL_ENV=/opt/build
 COPY requirements.lock ./

@@ -58,19 +58,37 @@ def test_images_are_labelled_with_the_version_and_licence_of_the_project() -> No
     assert (labels["version"], labels["licenses"]) == (project["version"], project["license"])
 
 
-@settings(max_examples=25, deadline=None)
-@given(password=st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1))
-def test_any_password_is_that_of_every_user_and_stands_nowhere_in_the_clear(
-    tmp_path_factory: pytest.TempPathFactory, password: str
-) -> None:
-    folder = tmp_path_factory.mktemp("redis")
+def started(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The entry of compose's Redis, with all its places in a folder and no server behind it."""
     (folder / "redis-server").write_text("#!/bin/sh\n")
     (folder / "redis-server").chmod(0o755)
     text = (ROOT / "deploy/compose/redis.sh").read_text()
     places = {"/etc/serinus/users.acl": f"{ROOT}/deploy/redis/users.acl", "/tmp": str(folder), "/data": str(folder)}
     (folder / "redis.sh").write_text(re.sub("|".join(places), lambda found: places[found[0]], text))
-    environment = {**os.environ, "REDIS_PASSWORD": password, "PATH": f"{folder}:{os.environ['PATH']}"}
-    subprocess.run(["sh", str(folder / "redis.sh")], env=environment, check=True, timeout=20)
+    environment = {**os.environ, **environment, "PATH": f"{folder}:{os.environ['PATH']}"}
+    command = ["sh", str(folder / "redis.sh")]
+    return subprocess.run(command, env=environment, check=False, timeout=20, capture_output=True, text=True)
+
+
+def test_with_a_cluster_the_password_that_everybody_knows_is_refused(tmp_path: Path) -> None:
+    refused = started(tmp_path, REDIS_PASSWORD="serinus", SERINUS_KUBECONFIG="/home/me/.kube/config")
+    assert refused.returncode == 1
+    assert "export REDIS_PASSWORD=$(openssl rand -hex 24)" in refused.stderr
+    assert not (tmp_path / "users.acl").exists()
+    assert started(tmp_path, REDIS_PASSWORD="serinus", SERINUS_KUBECONFIG="").returncode == 0
+    assert SERVICES["redis"]["environment"]["SERINUS_KUBECONFIG"] == "${SERINUS_KUBECONFIG:-}"
+
+
+@settings(max_examples=20, deadline=None)
+@given(password=st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1))
+def test_any_password_is_that_of_every_user_and_stands_nowhere_in_the_clear(
+    tmp_path_factory: pytest.TempPathFactory, password: str
+) -> None:
+    folder = tmp_path_factory.mktemp("redis")
+    assert (
+        started(folder, REDIS_PASSWORD=password, SERINUS_KUBECONFIG="/x" if password != "serinus" else "").returncode
+        == 0
+    )
     users = [line.split() for line in (folder / "users.acl").read_text().splitlines()]
     hashed = "#" + hashlib.sha256(password.encode()).hexdigest()
     assert len(users) == 7
