@@ -51,6 +51,18 @@ def test_a_reference_page_is_the_one_that_models_and_commands_have_now(page: str
     assert (REFERENCE / page).read_text() == content, "run `make docs`"
 
 
+def test_every_row_of_who_is_trusted_with_what_names_tests_that_are_there() -> None:
+    table = [line for line in (DOCS / "security.md").read_text().splitlines() if line.startswith("| ")]
+    rows = [line.split(" | ") for line in table[1:]]
+    assert len(rows) >= 15
+    for row in rows:
+        named = re.findall(r"`([\w/]+\.py)::(\w+)`", row[-1])
+        assert named, f"{row[0]}: names no test"
+        for file, test in named:
+            text = (ROOT / "tests" / file).read_text()
+            assert re.search(rf"^(async )?def {test}\(", text, re.MULTILINE), f"{row[0]}: {file} has no {test}"
+
+
 def test_no_reference_page_is_left_of_what_is_gone() -> None:
     assert {path.name for path in REFERENCE.glob("*.md")} == {f"{page}.md" for page in PAGES}
 

@@ -23,7 +23,7 @@ from serinus_runtime.documents import DocumentError
 from serinus_runtime.settings import load
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from tests.certificates import write_certificates
@@ -52,6 +52,9 @@ class Gate:
         return JSONResponse(EMPTY)
 
     async def proxied(self, request: Request, _: Exception) -> Response:
+        if request.url.path.startswith("/elsewhere"):
+            self.asked.append(dict(request.headers))
+            return RedirectResponse(f"{self.url}/api/v1/query", 307)
         return await self.query(request)
 
     async def token(self, request: Request) -> Response:
@@ -145,6 +148,12 @@ async def test_a_proxy_of_the_environment_is_gone_by_but_not_to_hosts_that_it_is
     assert gate.asked[-1]["host"] == "prometheus.example.com"
     with pytest.raises(ProviderError, match="is not reachable"):
         await ask(reached("http://direct.example.com:9"))
+
+
+async def test_a_provider_that_leads_elsewhere_is_not_followed(gate: Gate, reached: Made) -> None:
+    with pytest.raises(ProviderError, match="HTTP 307"):
+        await ask(reached(f"{gate.url}/elsewhere"))
+    assert len(gate.asked) == 1
 
 
 @pytest.mark.parametrize("tokens_by", ["header", "body"])
