@@ -87,11 +87,11 @@ async def judged_and_acted_on(policy: dict[str, Any], rollout: dict[str, Any], f
     def ordered(bad: dict[str, Any], one: dict[str, Any]) -> list[dict[str, Any]]:
         return [bad, one] if first else [one, bad]
 
-    await sink.listed(ordered(policy, GOOD), 1)
+    await sink.listed(sink.read(ordered(policy, GOOD)), 1)
     await sink.changed(policy)
     await PodSink(fleet, "", complaints).listed([], 1)
     for asked in (1, 2):
-        await rollout_sink.listed(ordered(rollout, document()), asked)
+        await rollout_sink.listed(rollout_sink.read(ordered(rollout, document())), asked)
     await rollout_sink.changed(rollout)
     run = fleet.runs["u-1"].run
     assert [one.run for one in registry.observed if one.run.uid == "u-1"][:1] == [run]
@@ -110,7 +110,7 @@ async def judged_and_acted_on(policy: dict[str, Any], rollout: dict[str, Any], f
     reactor.forget_ended()
     await reactor.stop()
     await rollout_sink.deleted(rollout)
-    await rollout_sink.listed([document()], 3)
+    await rollout_sink.listed(rollout_sink.read([document()]), 3)
     assert list(fleet.runs) == ["u-1"]
     return other is not None
 

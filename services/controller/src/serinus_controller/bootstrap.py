@@ -188,6 +188,7 @@ class Leader:
             self._complaints,
             journal.notify,
             settings.provider_namespaces,
+            settings.max_runs,
         )
         actor = Actor(KubernetesRollouts(self._api), journal, service.clock, time.monotonic, sightings=fleet.sightings)
         self._reactor = Reactor(fleet, journal, actor, self._telemetry, service.clock, self._complaints)

@@ -34,6 +34,10 @@ class ControllerSettings(Settings):
     history_kept: Annotated[Seconds, Field(ge=3600)] = Field(
         STORY_SECONDS, description="how long the report of a run is kept after its end, such as 30d"
     )
+    max_runs: Annotated[int, Field(ge=1)] = Field(
+        1_000,
+        description="releases of one namespace that are judged at once; more are left to themselves, with an Event",
+    )
     lease_namespace: str = Field("serinus", description="namespace of the Lease by which controllers elect a leader")
     lease_name: str = Field("serinus-controller", description="name of that Lease")
     lease_duration: Annotated[float, Field(ge=1)] = Field(

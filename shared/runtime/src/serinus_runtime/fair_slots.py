@@ -2,8 +2,21 @@
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from itertools import zip_longest
+from typing import TypeVar
+
+T = TypeVar("T")
+NOBODY = object()
+
+
+def in_turns(items: Iterable[T], namespace_of: Callable[[T], str]) -> list[T]:
+    """One of each namespace after the other, those of a namespace in their order."""
+    turns: dict[str, list[T]] = {}
+    for item in items:
+        turns.setdefault(namespace_of(item), []).append(item)
+    return [item for turn in zip_longest(*turns.values(), fillvalue=NOBODY) for item in turn if item is not NOBODY]  # type: ignore[misc]
 
 
 def max_places(total: int) -> int:

@@ -179,13 +179,13 @@ async def test_a_resource_that_has_not_changed_is_not_validated_again(
     server: Any = Server(resource(), resource(metrics=[]) | {"metadata": {**resource()["metadata"], "name": "bad"}})
     sink = PolicySink(server, book, "", lambda: 5)
     for _ in range(3):
-        await sink.listed(list(server.resources.values()), 1)
-    assert [one["metadata"]["name"] for one in validated] == ["shop", "bad"]
+        await sink.listed(sink.read(list(server.resources.values())), 1)
+    assert [one["metadata"]["name"] for one in validated] == ["bad", "shop"]
     await sink.changed(server.changed("bad", spec=resource()["spec"] | {"mode": "guard"}))
     assert len(validated) == 3
     assert [policy.spec.mode for policy in book.current()] == ["shadow", "guard"]
     await sink.deleted(server.resources["bad"])
-    await sink.listed(list(server.resources.values()), 2)
+    await sink.listed(sink.read(list(server.resources.values())), 2)
     assert len(validated) == 4
 
 
@@ -194,7 +194,7 @@ async def test_a_condition_that_could_not_be_written_is_written_with_the_next_li
     server: Any = Server(resource())
     sink = PolicySink(server, book, "", lambda: 5)
     for server.failing in (True, False):
-        await sink.listed(list(server.resources.values()), 1)
+        await sink.listed(sink.read(list(server.resources.values())), 1)
     (said,) = server.resources["shop"]["status"]["conditions"]
     assert (said["status"], names(book)) == ("True", ["shop"])
 
@@ -235,8 +235,37 @@ async def test_a_resource_that_fails_for_no_foreseen_reason_costs_no_other_and_i
     server: Any = Server(resource() | {"metadata": {**resource()["metadata"], "name": "bad"}}, resource())
     sink = PolicySink(server, book, "", lambda: 5)
     for _ in range(2):
-        await sink.listed(list(server.resources.values()), 1)
+        await sink.listed(sink.read(list(server.resources.values())), 1)
     assert (names(book), book.telemetry.invalid._value.get()) == (["shop"], 1)
     assert len([line for line in caplog.messages if "RuntimeError: a bug" in line]) == 1
     (said,) = server.resources["bad"]["status"]["conditions"]
     assert (said["status"], said["message"].endswith("RuntimeError: a bug")) == ("False", True)
+
+
+@pytest.mark.anyio
+async def test_of_a_namespace_the_fifty_oldest_policies_are_in_force_and_the_others_say_so(book: PolicyBook) -> None:
+    def made(number: int) -> dict[str, Any]:
+        created = f"2026-01-01T00:{number:02}:00Z"
+        return resource() | {"metadata": resource()["metadata"] | {"name": f"p{number}", "creationTimestamp": created}}
+
+    server: Any = Server(*map(made, reversed(range(52))))
+    sink = PolicySink(server, book, "", lambda: 5)
+    await sink.listed(sink.read(list(server.resources.values())), 1)
+    assert set(names(book)) == {f"p{number}" for number in range(50)}
+    (said,) = server.resources["p51"]["status"]["conditions"]
+    assert said["message"] == "namespace shop has more than 50 policies: only so many are in force, the oldest"
+    late = made(52)
+    server.resources["p52"] = late
+    await sink.changed(late)
+    assert "p52" not in names(book)
+
+
+@pytest.mark.anyio
+async def test_a_policy_far_too_large_is_not_kept_to_be_read_and_its_author_is_told(book: PolicyBook) -> None:
+    server: Any = Server(resource(match={"name": "x" * 1_000_000}))
+    sink = PolicySink(server, book, "", lambda: 5)
+    (kept,) = sink.read(list(server.resources.values()))
+    assert len(repr(kept)) < 1_000
+    await sink.listed([kept], 1)
+    (said,) = server.resources["shop"]["status"]["conditions"]
+    assert said["message"] == "spec is at most 64 KiB, this one 976"

@@ -452,3 +452,43 @@ async def test_one_run_that_cannot_be_said_to_stand_as_it_was_costs_no_other() -
     for asked in (1, 2):
         await fleet.see_all([at(metadata={"uid": "bad", "name": "bad"}), later(100)], asked=asked, namespace="")
     assert registry.said_constant == [("u-1", 2)]
+
+
+async def test_beyond_so_many_runs_of_a_namespace_a_release_is_left_to_itself_and_told_why() -> None:
+    registry, notices = FakeRegistry(), list[Notice]()
+    fleet = Fleet(registry, "test", lambda: [POLICY], notify=notices.append, max_runs=2)
+    fleet.pods_are([], namespace="")
+    views = [at(metadata={"uid": f"u-{number}", "name": f"r{number}"}) for number in range(4)]
+    await fleet.see_all(views, asked=1, namespace="")
+    assert len(fleet.runs) == 2
+    assert [(one.name, one.text) for one in notices] == [
+        (
+            name,
+            f"shop/{name} is not judged: namespace shop has 2 releases under way, as many as are judged at once "
+            "(SERINUS_MAX_RUNS)",
+        )
+        for name in ("r2", "r3")
+    ]
+
+
+async def test_a_policy_that_does_not_fit_is_not_resolved_again_while_a_rollout_changes_in_nothing_that_matters() -> (
+    None
+):
+    chosen = 0
+    unfit = POLICY.model_copy(update={"metadata": POLICY.metadata.model_copy(update={"name": "other"})})
+
+    class Counting(FakeRegistry):
+        async def attempt(self, *arguments: Any, **options: Any) -> Attempt:
+            nonlocal chosen
+            chosen += 1
+            return await super().attempt(*arguments, **options)
+
+    policies = [POLICY, unfit]
+    fleet = Fleet(Counting(), "test", lambda: policies)
+    fleet.pods_are([], namespace="")
+    for version in range(100, 150):
+        await fleet.see(later(version))
+    assert (chosen, dict(fleet.runs)) == (1, {})
+    policies.pop()
+    await fleet.see(later(151))
+    assert len(fleet.runs) == 1

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
+from urllib.parse import quote
 
 from serinus_contracts import DecisionTaken
 from serinus_contracts.base import Millis
@@ -40,20 +41,19 @@ class KubernetesEvents:
             await self._write(about, "Warning", "SerinusPolicy", notice.text, self.clock())
 
     async def _policies(self, notice: Notice) -> list[dict[str, str]]:
-        if not notice.policies:
-            return []
-        try:
-            found = await self.api.request("GET", f"{POLICIES}/namespaces/{notice.namespace}/{PLURAL}")
-        except ClusterError as error:
-            if error.status not in (403, 404):
-                raise
-            return []
-        known = [one.get("metadata") or {} for one in found.get("items") or ()]
-        return [
-            _about(f"{GROUP}/{VERSION}", KIND, notice.namespace, str(one["name"]), str(one.get("uid", "")))
-            for one in known
-            if one.get("name") in notice.policies
-        ]
+        found = []
+        for name in notice.policies:
+            path = f"{POLICIES}/namespaces/{notice.namespace}/{PLURAL}/{quote(name, safe='')}"
+            try:
+                one = await self.api.request("GET", path)
+            except ClusterError as error:
+                # A policy of a file, most often.
+                if error.status not in (403, 404):
+                    raise
+                continue
+            uid = str((one.get("metadata") or {}).get("uid", ""))
+            found.append(_about(f"{GROUP}/{VERSION}", KIND, notice.namespace, name, uid))
+        return found
 
     async def _write(
         self,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import aiohttp
+import orjson
 from serinus_runtime import traces
+from serinus_runtime.fair_slots import FairSlots
 
 from serinus_controller.adapters.connection import Connection
 from serinus_controller.domain import patches
@@ -18,6 +19,10 @@ from serinus_controller.service_layer.ports import ClusterError, RefusedError
 ROLLOUTS = "/apis/argoproj.io/v1alpha1"
 PODS = "/api/v1"
 PAGE = 100
+# Objects have 1.5 MiB at most.
+MAX_ANSWER_BYTES = 32 * 1024 * 1024
+# Requests about Rollouts: thousands of acts that do not get on must not keep those of another namespace waiting.
+ACTING_AT_ONCE = 16
 LONGEST_MESSAGE = 1_000
 # Not about what was asked: credentials that are renewed, a server that is slow or wants to be left in peace.
 _NO_REFUSAL = (401, 408, 429)
@@ -28,6 +33,10 @@ async def connect(kubeconfig: str, context: str) -> Connection:
     made = Connection(kubeconfig, context)
     await made.read()
     return made
+
+
+class TooLargeError(ClusterError):
+    """The answer has more bytes than are read."""
 
 
 class Api:
@@ -48,16 +57,24 @@ class Api:
         query: Mapping[str, str] | None = None,
         body: Any = None,
         content_type: str = "application/json",
+        most_bytes: int = MAX_ANSWER_BYTES,
     ) -> Any:
+        """Raises TooLargeError for an answer of more than `most_bytes`."""
         response = await self._send(method, path, query, body, content_type, aiohttp.ClientTimeout(self._timeout))
         async with response:
             try:
-                text = await response.text()
-            except (aiohttp.ClientError, TimeoutError, UnicodeDecodeError) as error:
+                text = b""
+                async for chunk in response.content.iter_any():
+                    text += chunk
+                    if len(text) > most_bytes:
+                        raise TooLargeError(f"{method} {path}: an answer of more than {most_bytes:,} bytes")
+            except (aiohttp.ClientError, TimeoutError) as error:
                 raise ClusterError(f"{method} {path}: {type(error).__name__}: {error}") from error
             document = _document(text)
             if response.status >= 400 or document is None:
-                said = str(document.get("message", ""))[:LONGEST_MESSAGE] if document else text[:200]
+                said = text[:200].decode(errors="replace")
+                if document:
+                    said = str(document.get("message", ""))[:LONGEST_MESSAGE]
                 said += self._refused(response)
                 message = f"{method} {path}: {response.status} {said}"
                 raise ClusterError(message, response.status, _asked(response), said)
@@ -123,9 +140,9 @@ def _asked(response: aiohttp.ClientResponse) -> float:
     return min(30.0, float(text)) if text.isdecimal() else 0.0
 
 
-def _document(text: str | bytes) -> Mapping[str, Any] | None:
+def _document(text: bytes) -> Mapping[str, Any] | None:
     try:
-        document = json.loads(text)
+        document = orjson.loads(text)
     except ValueError:
         return None
     return document if isinstance(document, dict) else None
@@ -135,11 +152,12 @@ class KubernetesRollouts:
     """The port for acting, on Argo's custom resource."""
 
     def __init__(self, api: Api) -> None:
-        self._api = api
+        self._api, self._slots = api, FairSlots(ACTING_AT_ONCE)
 
     async def get(self, namespace: str, name: str) -> RolloutView | None:
         try:
-            return view(await self._api.request("GET", f"{ROLLOUTS}/namespaces/{namespace}/rollouts/{name}"))
+            async with self._slots.held(namespace):
+                return view(await self._api.request("GET", f"{ROLLOUTS}/namespaces/{namespace}/rollouts/{name}"))
         except ClusterError as error:
             if error.status == 404:
                 return None
@@ -151,8 +169,9 @@ class KubernetesRollouts:
         kind = "application/json-patch+json" if isinstance(patch, list) else "application/merge-patch+json"
         path = f"{ROLLOUTS}/namespaces/{namespace}/rollouts/{name}"
         try:
-            with traces.span("patch", rollout=f"{namespace}/{name}"):
-                return view(await self._api.request("PATCH", f"{path}/status", body=patch, content_type=kind))
+            async with self._slots.held(namespace):
+                with traces.span("patch", rollout=f"{namespace}/{name}"):
+                    return view(await self._api.request("PATCH", f"{path}/status", body=patch, content_type=kind))
         except ClusterError as error:
             if not 400 <= error.status < 500 or error.status in _NO_REFUSAL:
                 raise

@@ -4,14 +4,16 @@ The list is the consistent read on which `weight_constant_until` rests, and it a
 so a watch is kept short, and an expired one (410, as HTTP status or as an event) only brings the next list forward.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from serinus_controller.adapters.kubernetes import PAGE, Api
+from serinus_controller.adapters.kubernetes import PAGE, Api, TooLargeError
 from serinus_controller.service_layer.ports import ClusterError
 
 Json = Mapping[str, Any]
+MAX_PAGE_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -42,15 +44,31 @@ class Mirror:
     def __init__(self, api: Api, resource: Resource, namespace: str) -> None:
         self._api, self._resource, self._namespace = api, resource, namespace
         self._version = ""
+        self._limit = PAGE
 
-    async def list(self) -> Sequence[Json]:
-        """All objects, as the server knows them now. Raises ClusterError."""
-        items: list[Json] = []
-        query = {**self._resource.query(), "limit": str(PAGE)}
+    async def list(self, read: Callable[[Sequence[Json]], Sequence[Any]] = list) -> Sequence[Any]:
+        """All objects, as the server knows them now: what `read` makes of each page. Raises ClusterError.
+
+        An object may have megabytes, of which hardly anything is needed, so pages are as small as it takes.
+        """
+        items: list[Any] = []
+        self._limit = min(PAGE, 2 * self._limit)
+        query = self._resource.query()
         while True:
-            page = await self._api.request("GET", self._resource.path(self._namespace), query=query)
+            query["limit"] = str(self._limit)
+            try:
+                page = await self._api.request(
+                    "GET", self._resource.path(self._namespace), query=query, most_bytes=MAX_PAGE_BYTES
+                )
+            except TooLargeError:
+                if self._limit == 1:
+                    raise
+                self._limit = max(1, self._limit // 8)
+                continue
             metadata = page.get("metadata") or {}
-            items.extend(page.get("items") or ())
+            items.extend(read(page.get("items") or ()))
+            # Between pages, acts that are under way go on.
+            await asyncio.sleep(0)
             self._version = str(metadata.get("resourceVersion", ""))
             following = metadata.get("continue")
             if not following:

@@ -3,16 +3,19 @@
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import orjson
 from pydantic import ValidationError
 from serinus_contracts import CanaryPolicy
 from serinus_contracts.access import OPEN, ProviderAccess, may_use, refusal
 from serinus_contracts.crd import GROUP, KIND, PLURAL, VERSION
+from serinus_contracts.policy import MAX_POLICY_BYTES
 from serinus_runtime.clock import Clock
 
 from serinus_controller.adapters.kubernetes import Api
@@ -27,6 +30,10 @@ RESOURCES = f"/apis/{GROUP}/{VERSION}"
 EVERY = 5.0
 # A file that was written so lately may be written again within the same tick of the file system's clock.
 SETTLED_NS = 2_000_000_000
+# Of one namespace: each is read at the start of a leader, up to half a second, before any Rollout is.
+MAX_POLICIES = 50
+MAX_SURPLUS_TOLD = 10
+SURPLUS = "namespace {namespace} has more than {most} policies: only so many are in force, the oldest"
 MAX_PROBLEMS = 10
 MAX_PROBLEM_LENGTH = 300
 
@@ -103,6 +110,13 @@ def _check_names(policies: Iterable[CanaryPolicy], file: str, names: dict[str, s
             raise PolicyError.about(file, f"metadata.name: {policy.metadata.name} is in {names[name]} too")
 
 
+@dataclass(frozen=True)
+class TooLarge:
+    """What stands for a spec of so many bytes."""
+
+    size: int
+
+
 @dataclass
 class PolicySink:
     """CanaryPolicy resources of a namespace (of all, if it is empty), with their status conditions.
@@ -117,11 +131,29 @@ class PolicySink:
     access: ProviderAccess = field(default_factory=dict)
     _handled: dict[str, str] = field(default_factory=dict)
 
-    async def listed(self, documents: Sequence[Json], asked: int) -> None:
-        present = set()
-        for document in documents:
+    def read(self, documents: Sequence[Json]) -> Sequence[Json]:
+        """The documents without the specs that nobody needs: of what has not changed, and of what is far too large."""
+        return [self._slim(document) for document in documents]
+
+    def _slim(self, document: Json) -> Json:
+        if self._handled.get(_origin(document)) == _version(document):
+            return {**document, "spec": None}
+        size = len(orjson.dumps(document.get("spec")))
+        return {**document, "spec": TooLarge(size)} if size > 2 * MAX_POLICY_BYTES else document
+
+    async def listed(self, found: Sequence[Json], asked: int) -> None:
+        present, surplus = set(), 0
+        counts: Counter[str] = Counter()
+        for document in sorted(found, key=_age):
+            namespace = _namespace(document)
+            counts[namespace] += 1
             present.add(_origin(document))
-            await self.changed(document)
+            if counts[namespace] <= MAX_POLICIES:
+                await self.changed(document)
+            elif surplus < MAX_SURPLUS_TOLD and self._handled.get(_origin(document)) != _version(document):
+                surplus += 1
+                self.book.drop(_origin(document))
+                await self._refuse(document, SURPLUS.format(namespace=namespace, most=MAX_POLICIES))
         prefix = f"{KIND} {self.namespace}/" if self.namespace else f"{KIND} "
         for gone in {origin for origin in self.book.origins if origin.startswith(prefix)} - present:
             self._drop(gone)
@@ -129,6 +161,15 @@ class PolicySink:
     async def changed(self, document: Json) -> None:
         version = _version(document)
         if version and self._handled.get(_origin(document)) == version:
+            return
+        document = self._slim(document)
+        spec = document.get("spec")
+        if isinstance(spec, TooLarge):
+            await self._refuse(document, f"spec is at most {MAX_POLICY_BYTES >> 10} KiB, this one {spec.size >> 10:,}")
+            return
+        taken = sum(origin.startswith(f"{KIND} {_namespace(document)}/") for origin in self.book.in_force)
+        if taken >= MAX_POLICIES and _origin(document) not in self.book.in_force:
+            await self._refuse(document, SURPLUS.format(namespace=_namespace(document), most=MAX_POLICIES))
             return
         try:
             policy = await asyncio.to_thread(read_resource, document, self.access)
@@ -142,6 +183,10 @@ class PolicySink:
         else:
             self.book.accept(_origin(document), [policy])
             await self._say(document, "True", "Valid", "takes effect at the next run of each Rollout that it matches")
+
+    async def _refuse(self, document: Json, problem: str) -> None:
+        self.book.refuse(_origin(document), f"{_origin(document)}: {problem}")
+        await self._say(document, "False", "Invalid", problem)
 
     async def deleted(self, document: Json) -> None:
         self._drop(_origin(document))
@@ -189,6 +234,16 @@ def _told(error: ValidationError) -> str:
         for one in found[:MAX_PROBLEMS]
     ]
     return "; ".join(told) + (f"; and {len(found) - MAX_PROBLEMS} more" if len(found) > MAX_PROBLEMS else "")
+
+
+def _namespace(document: Json) -> str:
+    metadata: Any = document.get("metadata") or {}
+    return str(metadata.get("namespace"))
+
+
+def _age(document: Json) -> tuple[str, str]:
+    metadata: Any = document.get("metadata") or {}
+    return str(metadata.get("creationTimestamp")), str(metadata.get("name"))
 
 
 def _origin(document: Json) -> str:

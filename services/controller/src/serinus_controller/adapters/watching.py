@@ -2,14 +2,14 @@
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from serinus_runtime.complaints import Complaints
 
-from serinus_controller.adapters.kubernetes import PAGE
-from serinus_controller.adapters.mirror import Json, Mirror
+from serinus_controller.adapters.mirror import Change, Json, Mirror
 from serinus_controller.domain.pods import PodView, pod_view
 from serinus_controller.domain.rollout import RolloutView, view
 from serinus_controller.service_layer.fleet import Fleet
@@ -21,7 +21,13 @@ logger = logging.getLogger(__name__)
 class Sink(Protocol):
     """What becomes of the objects of one kind."""
 
-    async def listed(self, documents: Sequence[Json], asked: int) -> None: ...
+    def read(self, documents: Sequence[Json]) -> Sequence[Any]:
+        """What is needed of a page of objects."""
+        ...
+
+    async def listed(self, found: Sequence[Any], asked: int) -> None:
+        """All that was read of the objects that there are."""
+        ...
 
     async def changed(self, document: Json) -> None: ...
 
@@ -45,7 +51,7 @@ class Watcher:
     async def step(self) -> float:
         asked = await self.registry.now()
         try:
-            documents = await self.mirror.list()
+            found = await self.mirror.list(self.sink.read)
         except ClusterError as error:
             if not self.optional or error.status not in (403, 404):
                 raise
@@ -53,47 +59,107 @@ class Watcher:
                 logger.info("goes on without: %s", error)
             self.synced.set()
             return 60.0
-        await self.sink.listed(documents, asked)
+        await self.sink.listed(found, asked)
         self.synced.set()
-        async for change in self.mirror.watch(self.poll):
-            if change.type == "deleted":
-                await self.sink.deleted(change.object)
-            else:
-                await self.sink.changed(change.object)
+        changes = Changes()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch(changes))
+            # What is left when the watch has ended, the next list shows.
+            while change := await changes.next():
+                if change.type == "deleted":
+                    await self.sink.deleted(change.object)
+                else:
+                    await self.sink.changed(change.object)
+        if changes.error:
+            raise changes.error
         return 0.0
+
+    async def _watch(self, changes: "Changes") -> None:
+        try:
+            async for change in self.mirror.watch(self.poll):
+                changes.put(change)
+        except Exception as error:  # noqa: BLE001 - raised by who takes the changes
+            changes.error = error
+        changes.end()
+
+
+class Changes:
+    """Changes that wait to be handled: of each object the newest alone, and of namespaces in turn. What one changes
+    many times a second holds up nothing of another."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self._waiting: OrderedDict[str, OrderedDict[str, Change]] = OrderedDict()
+        self._some, self._ended = asyncio.Event(), False
+
+    def put(self, change: Change) -> None:
+        metadata: Any = change.object.get("metadata") or {}
+        waiting = self._waiting.setdefault(str(metadata.get("namespace")), OrderedDict())
+        # One that is made anew under its name is another.
+        waiting[f"{metadata.get('name')} {metadata.get('uid')}"] = change
+        self._some.set()
+
+    def end(self) -> None:
+        self._ended = True
+        self._some.set()
+
+    async def next(self) -> Change | None:
+        """The next one; None when there will be no more."""
+        await self._some.wait()
+        if self._ended or not self._waiting:
+            return None
+        namespace, waiting = self._waiting.popitem(last=False)
+        _, change = waiting.popitem(last=False)
+        if waiting:
+            self._waiting[namespace] = waiting
+        elif not self._waiting:
+            self._some.clear()
+        return change
 
 
 class _Reader:
     """Parses objects of one kind; one of unknown form is complained of and left out."""
 
-    def __init__(self, kind: str, parse: Callable[[Json], Any], complaints: Complaints) -> None:
-        self._kind, self._parse, self._complaints = kind, parse, complaints
+    def __init__(
+        self,
+        kind: str,
+        parse: Callable[[Json], Any],
+        complaints: Complaints,
+        tell: Callable[..., None] | None = None,
+    ) -> None:
+        self._kind, self._parse, self._complaints, self._tell = kind, parse, complaints, tell
 
     def read(self, documents: Iterable[Json]) -> list[Any]:
         found = []
         for document in documents:
             metadata: Any = document.get("metadata") or {}
-            with self._complaints.about(self._kind, f"{metadata.get('namespace')}/{metadata.get('name')}"):
+            with self._complaints.about(self._kind, f"{metadata.get('namespace')}/{metadata.get('name')}") as outcome:
                 found.append(self._parse(document))
+            if outcome.problem and self._tell:
+                self._tell(*(str(metadata.get(one) or "") for one in ("namespace", "name", "uid")), outcome.problem)
         return found
 
-    async def read_all(self, documents: Sequence[Json]) -> list[Any]:
-        """A page at a time: acts that are under way do not wait for a thousand objects."""
-        found: list[Any] = []
-        for first in range(0, len(documents), PAGE):
-            found += self.read(documents[first : first + PAGE])
-            await asyncio.sleep(0)
-        return found
+
+@dataclass(frozen=True)
+class Unread:
+    """A Rollout that is there and cannot be read."""
+
+    uid: str
 
 
 class RolloutSink:
     def __init__(self, fleet: Fleet, namespace: str, complaints: Complaints) -> None:
         self._fleet, self._namespace = fleet, namespace
-        self._reader = _Reader("rollout", view, complaints)
+        self._reader = _Reader("rollout", view, complaints, fleet.unreadable)
 
-    async def listed(self, documents: Sequence[Json], asked: int) -> None:
-        views: list[RolloutView] = await self._reader.read_all(documents)
+    def read(self, documents: Sequence[Json]) -> Sequence[RolloutView | Unread]:
+        views: list[RolloutView] = self._reader.read(documents)
         unread = {uid for document in documents if (uid := _uid(document))} - {one.uid for one in views}
+        return [*views, *map(Unread, unread)]
+
+    async def listed(self, found: Sequence[RolloutView | Unread], asked: int) -> None:
+        unread = {one.uid for one in found if isinstance(one, Unread)}
+        views = [one for one in found if isinstance(one, RolloutView)]
         await self._fleet.see_all(views, asked=asked, namespace=self._namespace, unread=unread)
 
     async def changed(self, document: Json) -> None:
@@ -115,9 +181,11 @@ class PodSink:
         self._fleet, self._namespace = fleet, namespace
         self._reader = _Reader("pod", pod_view, complaints)
 
-    async def listed(self, documents: Sequence[Json], asked: int) -> None:
-        pods: list[PodView] = await self._reader.read_all(documents)
-        self._fleet.pods_are(pods, namespace=self._namespace)
+    def read(self, documents: Sequence[Json]) -> Sequence[PodView]:
+        return self._reader.read(documents)
+
+    async def listed(self, found: Sequence[PodView], asked: int) -> None:
+        self._fleet.pods_are(found, namespace=self._namespace)
 
     async def changed(self, document: Json) -> None:
         for pod in self._reader.read([document]):

@@ -311,8 +311,8 @@ def _bounded(value: B, most: int, what: str) -> B:
 
 
 def _name(value: object) -> str:
-    """A name or hash, which will stand in keys and events; empty where it is absent."""
-    text = "" if value is None else str(value)
+    """A name or hash, which will stand in keys and events; empty where there is none."""
+    text = str(value) if isinstance(value, str | int) else ""
     if len(text) > MAX_NAME_LENGTH:
         raise ValueError(f"{text[:40]}... has {len(text):,} characters, a name or hash at most {MAX_NAME_LENGTH}")
     return text

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,7 @@ from serinus_contracts.policy import CanaryPolicy
 from serinus_runtime import logs
 from serinus_runtime.complaints import Complaints
 from serinus_runtime.errors import concerns_all
+from serinus_runtime.fair_slots import in_turns
 
 from serinus_controller.domain.announce import Notice
 from serinus_controller.domain.observe import ended, in_force, observe, outcome_of
@@ -27,6 +29,10 @@ from serinus_controller.service_layer.sightings import Sightings
 
 logger = logging.getLogger(__name__)
 TOGETHER = 50
+# Of one namespace between two lists: each takes the leader some milliseconds, in which it sees nothing of the others.
+MAX_BEGUN = 500
+# Policies on which the same is told.
+MAX_TOLD = 5
 # Of the names of an arm's pods that are told in every event of the run; the collector counts the requests of all.
 MAX_POD_CHARACTERS = 64_000
 
@@ -48,7 +54,7 @@ class LiveRun:
 class Fleet:
     """The runs of one cluster, by their Rollout's uid. `policies` gives those in force; no `namespaces` are all.
 
-    `notify` is given what a Rollout's team should know, once.
+    `notify` is given what a Rollout's team should know, once. `max_runs`: how many of a namespace are judged at once.
     """
 
     def __init__(
@@ -60,7 +66,11 @@ class Fleet:
         complaints: Complaints | None = None,
         notify: Callable[[Notice], None] = lambda notice: None,
         access: ProviderAccess = OPEN,
+        max_runs: int = 1_000,
     ) -> None:
+        self._max_runs = max_runs
+        self._begun: Counter[str] = Counter()
+        self._unfit: dict[str, tuple[object, ...]] = {}
         self._notify, self._access = notify, access
         self._registry, self._cluster, self._policies, self._namespaces = registry, cluster, policies, namespaces
         self.runs: dict[str, LiveRun] = {}
@@ -117,6 +127,8 @@ class Fleet:
         for view in views:
             self.sightings.show(view)
         seen = await self._registry.now()
+        self._begun.clear()
+        views = in_turns(views, lambda view: view.namespace)
         for first in range(0, len(views), TOGETHER):
             async with self._changing:
                 found = [await self._seen(view, seen, asked) for view in views[first : first + TOGETHER]]
@@ -142,6 +154,7 @@ class Fleet:
         self._aborted.pop(view.uid, None)
         self._unobserved.pop(view.uid, None)
         self._complained.pop(view.uid, None)
+        self._unfit.pop(view.uid, None)
         async with self._changing:
             live = self.runs.get(view.uid)
             if live:
@@ -187,7 +200,7 @@ class Fleet:
         if view is None:
             return None
         found = run_of(self._cluster, view, await self._registry.attempt(self._cluster, view))
-        live = self._resolved(view, found) if found.id == run else None
+        live = self._resolved(choose(self._policies(), view), view, found) if found.id == run else None
         return replace(live, view=view) if live else None
 
     def policy_of(self, live: LiveRun) -> CanaryPolicy | None:
@@ -311,41 +324,71 @@ class Fleet:
         return None if changed or found.constant_until is None else live
 
     async def _begin(self, view: RolloutView) -> LiveRun | None:
+        policies = choose(self._policies(), view)
+        basis = (view.current_hash, view.stable_hash, view.steps, view.ping_pong, *map(id, policies))
+        if self._unfit.get(view.uid, ())[1:] == basis or self._crowded(view, policies):
+            return None
         attempt = await self._registry.attempt(self._cluster, view)
         if attempt.hash != view.current_hash:
             return None
-        live = self._resolved(view, run_of(self._cluster, view, attempt))
+        live = self._resolved(policies, view, run_of(self._cluster, view, attempt))
         if live:
+            self._unfit.pop(view.uid, None)
             logger.info(
                 "run begins: %s by policy %s", view.key, live.plan.policy, extra={"fields": {"run": live.run.id}}
             )
+        else:
+            # The policies are kept, so that no other one gets the id of one that is gone.
+            self._unfit[view.uid] = (policies, *basis)
         return live
 
-    def _resolved(self, view: RolloutView, run: Run) -> LiveRun | None:
+    def _crowded(self, view: RolloutView, policies: Sequence[CanaryPolicy]) -> bool:
+        """Whether its namespace has as many runs as may be, or began so many just now that the next list will do."""
+        if not policies:
+            return False
+        if self._begun[view.namespace] >= MAX_BEGUN:
+            return True
+        if sum(live.run.namespace == view.namespace for live in self.runs.values()) >= self._max_runs:
+            text = (
+                f"{view.key} is not judged: namespace {view.namespace} has {self._max_runs:,} releases under way, "
+                "as many as are judged at once (SERINUS_MAX_RUNS)"
+            )
+            self._say(view, policies, text)
+            return True
+        self._begun[view.namespace] += 1
+        return False
+
+    def _resolved(self, policies: Sequence[CanaryPolicy], view: RolloutView, run: Run) -> LiveRun | None:
         """The run with its plan; None, and a word in the log, if there is no policy that fits."""
-        policies = choose(self._policies(), view)
         if not policies:
             return None
         if len(policies) > 1:
             names = ", ".join(policy.metadata.name for policy in policies)
-            self._complain(run, policies, f"{view.key} is matched by several policies ({names}): none is applied")
+            self._say(view, policies, f"{view.key} is matched by several policies ({names}): none is applied")
             return None
         found = stages(view.steps)
         try:
             plan = resolve(policies[0], run, found, view.ping_pong, self._access)
         except UnfitPolicyError as error:
-            self._complain(run, policies, str(error))
+            self._say(view, policies, str(error))
             return None
         for text in warnings(policies[0], found, view):
-            self._complain(run, policies, text)
+            self._say(view, policies, text)
         return LiveRun(run, plan, _nothing_told(run, plan))
 
-    def _complain(self, run: Run, policies: Sequence[CanaryPolicy], text: str) -> None:
-        if self._complained.get(run.uid) != text:
-            self._complained[run.uid] = text
-            logger.warning("%s", text, extra={"fields": {"run": run.id}})
-            names = tuple(policy.metadata.name for policy in policies)
-            self._notify(Notice(run.namespace, run.name, run.uid, text, names))
+    def unreadable(self, namespace: str, name: str, uid: str, problem: str) -> None:
+        """A Rollout that is there and cannot be read."""
+        self._tell(Notice(namespace, name, uid, f"{namespace}/{name} is not judged: {problem}"))
+
+    def _say(self, view: RolloutView, policies: Sequence[CanaryPolicy], text: str) -> None:
+        names = tuple(policy.metadata.name for policy in policies[:MAX_TOLD])
+        self._tell(Notice(view.namespace, view.name, view.uid, text, names))
+
+    def _tell(self, notice: Notice) -> None:
+        if self._complained.get(notice.uid) != notice.text:
+            self._complained[notice.uid] = notice.text
+            logger.warning("%s", notice.text)
+            self._notify(notice)
 
     def _pods_of(self, view: RolloutView, run: Run) -> list[tuple[Arm, PodView]]:
         arms: Mapping[Arm, str] = {"canary": run.canary_hash, "stable": run.stable_hash}

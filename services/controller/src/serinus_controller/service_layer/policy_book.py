@@ -1,7 +1,7 @@
 """The policies in force, from wherever they come. What becomes unreadable keeps its last good version."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Gauge
@@ -46,6 +46,11 @@ class PolicyBook:
             logger.info("policies of %s are gone", origin)
         self._faults.pop(origin, None)
         self.telemetry.invalid.set(len(self._faults))
+
+    @property
+    def in_force(self) -> Collection[str]:
+        """The origins of policies in force."""
+        return self._good.keys()
 
     @property
     def origins(self) -> set[str]:
