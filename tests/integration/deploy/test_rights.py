@@ -33,10 +33,11 @@ xsetid K 1-0|zpopmin K|zrangestore K K 0 1
 """
 KEYLESS = """
 acl list|bgrewriteaof|client kill 1|client list|client pause 1|cluster reset|config get a|config set a b|dbsize
-debug object a|failover|flushall|flushdb|function load x|info|keys *|latency reset|module list|monitor|publish a b
+debug object a|failover|flushall|flushdb|function load x|keys *|latency reset|module list|monitor|publish a b
 randomkey|replicaof a 1|save|scan 0|script flush|script kill|shutdown|slowlog get|subscribe a|swapdb 0 1|eval x 0
 """
 ALLOWED = {"script load x": {"collector", "analyzer", "controller", "notifier", "operator"},
+           "info": {"analyzer", "controller", "notifier", "operator"},
            "time": {"collector", "controller", "notifier", "operator"}, "multi": {"reader", "operator"},
            "exec": {"reader", "operator"}, "ping": set(SERVICES)}  # fmt: skip
 
@@ -113,7 +114,7 @@ def test_a_user_may_do_what_the_table_says_and_nothing_else(guarded: Server, use
 
 def test_no_right_is_given_that_is_not_asked_about() -> None:
     given = set(re.findall(r"\+([\w|@-]+)", SHIPPED.read_text().partition("\n")[2]))
-    known = {name(command) for command in listed(USED)} | {"script|load", "time", "multi", "exec"}
+    known = {name(command) for command in listed(USED)} | {"script|load", "time", "info", "multi", "exec"}
     assert given - {"@connection", "cluster|slots", "cluster|shards"} <= known
 
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 from serinus_console.domain.card import ENDINGS, Asked, Card, told
 from serinus_contracts import (
     AnalysisPlan,
@@ -22,14 +22,14 @@ from serinus_contracts import (
     UnreadableEntryError,
     VerdictReached,
     from_entry,
-    seal,
-    to_entry,
 )
 from serinus_contracts.base import Millis
 from serinus_contracts.events import Verb
 from serinus_contracts.report import Report
 from serinus_runtime.address import parse
+from serinus_runtime.commands import Commands
 from serinus_runtime.due import run_of
+from serinus_runtime.errors import REDIS_IS_FULL
 from serinus_runtime.leading import controllers
 from serinus_runtime.plans import Plans
 from serinus_runtime.redis import Client, connected
@@ -44,7 +44,6 @@ KINDS: dict[str, type[Event]] = {"rollouts": RolloutObserved, "verdicts": Verdic
 # Ended runs are found among so many of the newest entries; older ones are history, not status.
 RECENT = 1000
 PAGE = 500
-MOST_COMMANDS = 10_000
 VALID_MS = 120_000
 SOURCE = "/serinus/cli"
 E = TypeVar("E", bound=Event)
@@ -62,6 +61,8 @@ async def streams(source: options.Streams) -> AsyncIterator["Streams"]:
     try:
         async with connected(address) as client:
             yield Streams(client, Keys(source.redis_tag))
+    except OutOfMemoryError as error:
+        raise BoardError(REDIS_IS_FULL) from error
     except RedisError as error:
         raise BoardError(f"{where}: {error}\n{mend}") from error
 
@@ -180,8 +181,7 @@ class Streams:
             change=dict(change),
             force=force,
         )
-        entry: dict[Any, Any] = dict(to_entry(seal(command, source=SOURCE, now=now)))
-        await self.client.xadd(self.keys.stream("commands"), entry, maxlen=MOST_COMMANDS, approximate=True)
+        await Commands(self.client, self.keys).send(command, source=SOURCE, now=now)
         return command.id
 
     async def _load_live(self, run: str) -> None:

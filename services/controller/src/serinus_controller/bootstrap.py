@@ -24,6 +24,8 @@ from serinus_runtime.witness import Position, Witness
 
 from serinus_controller.adapters.election import Election
 from serinus_controller.adapters.events import KubernetesEvents
+from serinus_controller.adapters.housekeeping import Housekeeper
+from serinus_controller.adapters.housekeeping import Telemetry as HousekeepingTelemetry
 from serinus_controller.adapters.journal import RedisJournal
 from serinus_controller.adapters.kubernetes import PODS, ROLLOUTS, Api, KubernetesRollouts, connect
 from serinus_controller.adapters.mirror import Mirror, Resource
@@ -99,6 +101,7 @@ class Leader:
         settings, service = self._settings, self._service
         client = await self._broker.connect()
         service.health.require("redis", lambda: unreachable(client))
+        self._housekeeper = Housekeeper(client, settings.keys, HousekeepingTelemetry(service.registry))
         self._standing = Standing(
             client,
             settings.keys,
@@ -108,6 +111,7 @@ class Leader:
             health=service.health,
             now=RedisClock(client, settings.keys),
             monotonic=time.monotonic,
+            redis=lambda: self._housekeeper.trouble,
         )
         service.health.require("kubernetes", self._standing.unready)
         most = settings.stream_maxlen
@@ -172,6 +176,7 @@ class Leader:
         if term is None:
             return
         self._telemetry.resign()
+        self._housekeeper.resign()
         logger.info("lost leadership")
         term.cancel()
         await asyncio.gather(term, return_exceptions=True)
@@ -203,6 +208,7 @@ class Leader:
                 whole = await self._journal.take_over(noted)
                 tasks.create_task(self._keep_memory())
                 tasks.create_task(keep("memory of the leader", self._journal.look))
+                tasks.create_task(keep("housekeeping", self._housekeeper.step))
                 if not whole:
                     self._witness.begins_anew(self._journal.position, noted)
                 # Kept until all is planned anew: the term before may have ended while it wrote this down.

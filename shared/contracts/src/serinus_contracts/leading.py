@@ -13,5 +13,6 @@ class ControllerStatus(Contract):
     led: Millis = Field(0, description="when a leader wrote last; 0: never")
     trouble: str = Field("", description="what the API server said last, if it does not answer or refuses")
     refused: bool = Field(False, description="it answers, and refuses (401, 403)")
+    redis: str = Field("", description="how full Redis is, where too full for all that is to be written")
     since: Millis = Field(0, description="since when it has been so")
     lasts_ms: int = Field(description="without another word for so long nobody leads")

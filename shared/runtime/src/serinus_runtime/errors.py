@@ -23,6 +23,12 @@ class PermanentError(SerinusError):
     """Trying again would change nothing: a person, or a dead letter, has to deal with it."""
 
 
+# To people: what they asked for was refused as a whole (`scripts.py`).
+REDIS_IS_FULL = (
+    "Redis is full, and so is what it keeps back for people: nothing was done. Give it memory (maxmemory), or delete "
+    "what others keep in it; meanwhile abort by kubectl argo rollouts abort"
+)
+
 # A Redis that loads, is read-only, out of memory or away comes back, or a person sees the log: no service gives up.
 RETRYABLE: tuple[type[Exception], ...] = (TransientError, RedisError, OSError, TimeoutError)
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, make_asgi_app
+from redis.exceptions import OutOfMemoryError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse
@@ -55,6 +56,11 @@ class Health:
         known = self._failures.get(loop)
         self._failures[loop] = Failure(known.since if known else self._monotonic(), error)
 
+    @property
+    def lacks_room(self) -> bool:
+        """A loop cannot write, since Redis is full."""
+        return any(isinstance(one.error, OutOfMemoryError) for one in self._failures.values())
+
     def works(self, loop: str) -> None:
         self._failures.pop(loop, None)
 
@@ -83,7 +89,7 @@ class Health:
             return {"service": "stopping"}
         if not self._checks:
             return {"service": "starting"}
-        reasons = {}
+        reasons = {"room in Redis": "Redis is full: what is to be written waits"} if self.lacks_room else {}
         for name, check in self._checks.items():
             try:
                 reason = await asyncio.wait_for(check(), CHECK_TIMEOUT)

@@ -11,13 +11,14 @@ import math
 import os
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 from uuid import uuid4
 
 from faststream import AckPolicy
 from faststream.redis import RedisBroker, RedisStreamMessage, StreamSub
 from prometheus_client import CollectorRegistry, Counter, Gauge
-from redis.exceptions import ResponseError
+from redis.exceptions import OutOfMemoryError, ResponseError
 from serinus_contracts.base import shortened
 
 from serinus_runtime import scripts
@@ -47,10 +48,18 @@ def consumer_name() -> str:
 async def ensure_group(client: Client, stream: str, group: str) -> None:
     """Create the group, and the stream, unless they exist; it starts with the oldest entry."""
     try:
-        await client.xgroup_create(stream, group, id="0", mkstream=True)
+        groups: Any = await client.xinfo_groups(stream)
     except ResponseError as error:
-        if "BUSYGROUP" not in str(error):
+        if "no such key" not in str(error):
             raise
+        groups = []
+    # A Redis that is full refuses to create a group, also one that it has.
+    if all(one["name"] != group.encode() for one in groups):
+        try:
+            await type(client).xgroup_create(client, stream, group, id="0", mkstream=True)
+        except ResponseError as error:
+            if "BUSYGROUP" not in str(error):
+                raise
 
 
 def dead_letters(registry: CollectorRegistry, *streams: str) -> Counter:
@@ -105,6 +114,7 @@ class GroupReader:
         self._telemetry.dead_letters.labels(self._name)  # an alert sees the first one only if it was 0 before
         self._client, self._dead_letters, self._handler = client, dead_letters, handler
         self._batch, self._reclaim_after_ms = batch, reclaim_after_ms
+        self._waits_for: type[Exception] | None = None
         self._bury = scripts.load(client, __package__, "bury")
         self._subscriber: Any = broker.subscriber(
             stream=StreamSub(
@@ -127,12 +137,20 @@ class GroupReader:
         try:
             await self._handler(entries)
         except RETRYABLE as error:
-            logger.warning("%d entries of %s wait: %s: %s", len(entries), self.stream, type(error).__name__, error)
+            if type(error) is not self._waits_for:
+                logger.warning("entries of %s wait: %s: %s", self.stream, type(error).__name__, error)
+            self._waits_for = type(error)
         except Exception:
             logger.exception("%d entries of %s wait", len(entries), self.stream)
+        else:
+            if self._waits_for:
+                logger.info("entries of %s are handled again", self.stream)
+            self._waits_for = None
 
     async def start(self) -> None:
         await ensure_group(self._client, self.stream, self.group)
+        # FastStream creates it once more, which a full Redis refuses although it is there.
+        self._subscriber._client.xgroup_create = _known
         await self._subscriber.start()
 
     async def stop(self) -> None:
@@ -160,8 +178,25 @@ class GroupReader:
             entries.remove(entry)
             await self.bury(entry, f"delivered {deliveries[entry.id]} times and never finished")
         if entries:
-            await self._handler(entries)
+            await self._hand_over(entries)
         return 0.0 if len(stale) == self._batch else self._reclaim_after_ms / 3000
+
+    async def _hand_over(self, entries: Sequence[Entry]) -> None:
+        """A delivery that comes to nothing since Redis is full is not counted: it says nothing against the entries."""
+        try:
+            await self._handler(entries)
+        except OutOfMemoryError:
+            with suppress(*RETRYABLE):
+                await self._client.xclaim(
+                    self.stream,
+                    self.group,
+                    self.consumer,
+                    0,
+                    [entry.id for entry in entries],
+                    retrycount=1,
+                    justid=True,
+                )
+            raise
 
     async def _lag(self) -> float:
         groups: Any = await self._client.xinfo_groups(self.stream)
@@ -196,6 +231,10 @@ class GroupReader:
             keys=[self.stream, self._dead_letters],
             args=[self.group, entry.id, MOST_LETTERS, *(part for pair in fields.items() for part in pair)],
         )
+
+
+async def _known(**_: Any) -> None:
+    raise ResponseError("BUSYGROUP Consumer Group name already exists")
 
 
 async def _as_it_is(message: Any) -> RedisStreamMessage:

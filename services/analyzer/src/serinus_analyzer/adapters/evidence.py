@@ -20,7 +20,7 @@ class RedisEvidence:
     def __init__(self, client: Client, keys: Keys, *, clock: Clock, most_entries: int) -> None:
         self._client, self._keys, self._clock, self._most_entries = client, keys, clock, most_entries
         self._plans = Plans(client, keys)
-        self._commit = scripts.load(client, __package__, "commit")
+        self._commit = scripts.load(client, __package__, "commit", scripts.JUDGING)
 
     async def load(self, runs: Sequence[str]) -> Mapping[str, Standing]:
         async with self._client.pipeline(transaction=False) as pipe:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from redis.exceptions import OutOfMemoryError
 from serinus_runtime.complaints import Complaints
 from serinus_runtime.errors import RETRYABLE
 from serinus_runtime.fair_slots import FairSlots
@@ -42,6 +43,7 @@ class Dispatcher:
     _of_namespace: Counter[str] = field(default_factory=Counter)
     _places: FairSlots = field(init=False)
     _stopping: bool = False
+    _lacks_room: bool = False
 
     def __post_init__(self) -> None:
         self._places = FairSlots(self.concurrency)
@@ -87,6 +89,14 @@ class Dispatcher:
                 await self.taker.take(lease)
             if outcome.problem:
                 await self._set_aside(lease, UNREADABLE_MS)
+            if self._lacks_room:
+                logger.info("looks are taken again")
+            self._lacks_room = False
+        except OutOfMemoryError as error:
+            if not self._lacks_room:
+                logger.warning("looks wait, nothing was moved: %s", error)
+            self._lacks_room = True
+            # It comes back when its lease ends: to set it aside would take room, too.
         except RETRYABLE as error:
             logger.warning("look at %s failed, nothing was moved: %s: %s", lease.run, type(error).__name__, error)
             await self._set_aside(lease, RETRY_MS)

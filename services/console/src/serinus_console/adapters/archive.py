@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from serinus_contracts import CommandIssued, Keys, seal, to_entry
+from serinus_contracts import CommandIssued, Keys
 from serinus_contracts.report import Report
 from serinus_contracts.streams import Stream
 from serinus_runtime.clock import Clock
+from serinus_runtime.commands import Commands
 from serinus_runtime.redis import Client
 from serinus_runtime.stories import Stories
 
@@ -14,13 +15,12 @@ from serinus_console.service_layer.ports import Page
 SOURCE = "/serinus/console"
 BATCH = 500
 MOST_LOOKED_THROUGH = 5_000
-MOST_COMMANDS = 10_000
 
 
 class RedisArchive:
     def __init__(self, client: Client, keys: Keys, clock: Clock) -> None:
         self._client, self._keys, self._clock = client, keys, clock
-        self._stories = Stories(client, keys)
+        self._stories, self._commands = Stories(client, keys), Commands(client, keys)
 
     async def told(self, stream: Stream, run: str, before: str, limit: int) -> Page:
         wanted, found, seen = run.encode(), [], 0
@@ -42,5 +42,4 @@ class RedisArchive:
         return await self._stories.report(run)
 
     async def send(self, command: CommandIssued) -> None:
-        entry: dict[Any, Any] = dict(to_entry(seal(command, source=SOURCE, now=self._clock())))
-        await self._client.xadd(self._keys.stream("commands"), entry, maxlen=MOST_COMMANDS, approximate=True)
+        await self._commands.send(command, source=SOURCE, now=self._clock())

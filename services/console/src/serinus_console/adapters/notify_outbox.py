@@ -32,9 +32,9 @@ class RedisOutbox:
         self._streams = {keys.stream(name): name for name in KINDS}
         self._places = keys.notify("places")
         self._own = [keys.notify(part) for part in ("due", "causes", "tries")]
-        self._put = scripts.load(client, __package__, "notify_put")
-        self._lease = scripts.load(client, __package__, "notify_lease")
-        self._finish = scripts.load(client, __package__, "notify_finish")
+        self._put = scripts.load(client, __package__, "notify_put", scripts.JUDGING)
+        self._lease = scripts.load(client, __package__, "notify_lease", scripts.JUDGING)
+        self._finish = scripts.load(client, __package__, "notify_finish", scripts.JUDGING)
 
     async def news(self) -> Sequence[News]:
         places = await self.places()

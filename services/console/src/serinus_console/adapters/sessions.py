@@ -9,19 +9,23 @@ import hashlib
 
 from cryptography.fernet import Fernet, InvalidToken
 from serinus_contracts import Keys
+from serinus_runtime import scripts
 from serinus_runtime.redis import Client
 
 PATIENCE = 2.0
+_BEGIN = "return redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])"
 
 
 class Sessions:
     def __init__(self, client: Client, keys: Keys, seconds: int) -> None:
         self._client, self._keys, self.seconds = client, keys, seconds
+        # Whoever wants to abort a release must be able to sign in first.
+        self._begin = scripts.Script(client, _BEGIN, scripts.ACTING)
 
     async def begin(self, token: str) -> str:
         """The cookie of a new session."""
         cookie = Fernet.generate_key()
-        await self._client.set(self._key(cookie), Fernet(cookie).encrypt(token.encode()), ex=self.seconds)
+        await self._begin(keys=[self._key(cookie)], args=[Fernet(cookie).encrypt(token.encode()), self.seconds])
         return cookie.decode()
 
     async def token(self, cookie: str) -> str | None:

@@ -1,4 +1,4 @@
-"""What people must know of the controllers: that nobody leads, or that the API server is away or refuses."""
+"""What people must know of the controllers: that nobody leads, that the API server is away or refuses, Redis full."""
 
 from collections.abc import Mapping
 
@@ -27,4 +27,4 @@ def _warning(one: ControllerStatus, now: Millis) -> str:
     if now - one.led > one.lasts_ms:
         since = f"no controller leads since {moment(one.led)}" if one.led else "no controller leads"
         return f"{since}: {CONSEQUENCE}"
-    return ""
+    return one.redis

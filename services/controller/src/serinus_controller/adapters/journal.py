@@ -44,9 +44,9 @@ class RedisJournal:
         kept: float = STORY_SECONDS,
     ) -> None:
         self._client, self._keys, self._clock, self._most_entries = client, keys, clock, most_entries
-        self._tell = scripts.load(client, __package__, "tell")
-        self._remember = scripts.load(client, __package__, "remember")
-        self._lead = scripts.load(client, __package__, "lead")
+        self._tell = scripts.load(client, __package__, "tell", scripts.ACTING)
+        self._remember = scripts.load(client, __package__, "remember", scripts.ACTING)
+        self._lead = scripts.load(client, __package__, "lead", scripts.ACTING)
         self._cluster, self._term, self._kept = cluster, 0, round(kept)
         self.position, self.lost = Position(), asyncio.Event()
 

@@ -37,10 +37,10 @@ class RedisRegistry:
         # A run's id is not given again while anything of the run is still there.
         self._kept, self._counted = round(kept), max(KEPT_SECONDS, round(kept))
         self._plans = Plans(client, keys)
-        self._observe = scripts.load(client, __package__, "observe")
-        self._constant = scripts.load(client, __package__, "constant")
-        self._attempt = scripts.load(client, __package__, "attempt")
-        self._retire = scripts.load(client, __package__, "retire")
+        self._observe = scripts.load(client, __package__, "observe", scripts.JUDGING)
+        self._constant = scripts.load(client, __package__, "constant", scripts.JUDGING)
+        self._attempt = scripts.load(client, __package__, "attempt", scripts.JUDGING)
+        self._retire = scripts.load(client, __package__, "retire", scripts.JUDGING)
         self.now = RedisClock(client, keys)
 
     async def attempt(self, cluster: str, view: RolloutView, *, another: bool = False) -> Attempt:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from serinus_contracts import ControllerStatus, Keys
 from serinus_contracts.base import Millis
+from serinus_runtime import scripts
 from serinus_runtime.health import Failure, Health
 from serinus_runtime.redis import Client
 
@@ -18,6 +19,7 @@ from serinus_controller.service_layer.ports import ClusterError
 
 # One request that fails, or a leader's change, is nothing to tell.
 PATIENCE = 5.0
+_WRITE = "return redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])"
 
 
 @dataclass
@@ -32,8 +34,13 @@ class Standing:
     health: Health
     now: Callable[[], Awaitable[Millis]]
     monotonic: Callable[[], float]
+    redis: Callable[[], str] = lambda: ""
+    """How full Redis is, if it is."""
     stood: bool = False
     """It has asked for the lease and got an answer."""
+
+    def __post_init__(self) -> None:
+        self._write = scripts.Script(self.client, _WRITE, scripts.ACTING)
 
     def trouble(self) -> Failure | None:
         """The loop that the API server has failed for longest."""
@@ -63,10 +70,11 @@ class Standing:
             led=now if leads else known.led if known else 0,
             trouble=str(error or ""),
             refused=isinstance(error, ClusterError) and error.status in (401, 403),
+            redis=self.redis() if leads else "",
             since=now - round(1000 * (self.monotonic() - failure.since)) if failure else 0,
             lasts_ms=self.lasts_ms,
         )
-        await self.client.hset(self.keys.controllers, self.cluster, status.model_dump_json())
+        await self._write(keys=[self.keys.controllers], args=[self.cluster, status.model_dump_json()])
 
     async def _known(self) -> ControllerStatus | None:
         written = await self.client.hget(self.keys.controllers, self.cluster)

@@ -7,7 +7,8 @@ from http import HTTPStatus
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
-from serinus_runtime.errors import RETRYABLE
+from redis.exceptions import OutOfMemoryError
+from serinus_runtime.errors import REDIS_IS_FULL, RETRYABLE
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
@@ -66,7 +67,12 @@ def install(app: FastAPI, show: Show) -> None:
         logger.warning("a request was not answered: %s: %s", type(error).__name__, error)
         return await answer(request, 503, "what the console asks does not answer now: try again", {"Retry-After": "2"})
 
+    async def full(request: Request, error: Exception) -> Response:
+        logger.warning("a request was refused: %s", error)
+        return await answer(request, 507, REDIS_IS_FULL)
+
     app.add_exception_handler(HTTPException, refused)
+    app.add_exception_handler(OutOfMemoryError, full)
     app.add_exception_handler(RequestValidationError, invalid)
     for kind in RETRYABLE:
         app.add_exception_handler(kind, away)

@@ -1,0 +1,170 @@
+"""A Redis that is full, with the shipped users: what judges, acts and carries commands goes on, and the rest waits."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from redis.exceptions import OutOfMemoryError
+from serinus_analyzer.adapters.evidence import RedisEvidence
+from serinus_analyzer.service_layer.ports import Fold, Standing
+from serinus_collector.adapters.registry import RedisRegistry as CollectorsRegistry
+from serinus_collector.service_layer.ports import Lease
+from serinus_console.adapters.archive import RedisArchive
+from serinus_console.adapters.notify_outbox import RedisOutbox
+from serinus_console.adapters.sessions import Sessions
+from serinus_console.domain.notify import Cause, Due
+from serinus_console.service_layer.inbox import Given
+from serinus_contracts import DecisionTaken, Keys
+from serinus_contracts.streams import ANALYZER_GROUP, controller_group
+from serinus_controller.adapters.journal import RedisJournal
+from serinus_controller.adapters.registry import RedisRegistry
+from serinus_controller.domain.decide import Memory
+from serinus_controller.domain.progress import Intent
+from serinus_runtime.redis import broker_of, connected
+from serinus_runtime.scripts import Script
+from serinus_runtime.streams import MOST_DELIVERIES, GroupReader, ensure_group
+
+from tests.full import FOREIGN, fill, limit
+from tests.guarded import ADMIN, addresses, users_file
+from tests.servers import RedisServer, redis_binary
+from tests.support import RUN, command, observed, plan, snapshot, verdict
+from tests.topologies import started
+
+pytestmark = pytest.mark.anyio
+KEYS = Keys()
+INTENT = Intent(action="abort", step=1, step_hash="s", cause="v", actor="serinus", detail="d", since=1)
+DECISION = DecisionTaken(
+    run=RUN, step=1, action="abort", cause="v", detail="d", mode="enforce", state="confirmed", decided=5
+)
+CAUSE = Cause(
+    id="c", kind="held", cluster="test", namespace="shop", name="checkout", run=RUN.id, step=1, since=5, text="d"
+)
+ADD = "return redis.call('XADD', KEYS[1], '*', 'n', ARGV[1])"
+
+
+@pytest.fixture(scope="module")
+def urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
+    """A Redis that lets in nobody but the shipped users and one who looks on; their addresses by name."""
+    folder = tmp_path_factory.mktemp("guarded")
+    with started(RedisServer(redis_binary(), folder, aclfile=str(users_file(folder, ADMIN)))) as server:
+        yield addresses(server.url)
+
+
+@pytest.fixture
+async def clients(urls: Mapping[str, str]) -> AsyncIterator[Mapping[str, Any]]:
+    async with AsyncExitStack() as stack:
+        made = {name: await stack.enter_async_context(connected(url)) for name, url in urls.items()}
+        await made["admin"].config_set("maxmemory", 0)
+        await made["admin"].flushall()
+        yield made
+
+
+async def test_a_full_redis_takes_what_judges_acts_and_is_asked_for_and_no_new_look(clients: Mapping[str, Any]) -> None:
+    controller, analyzer, admin = clients["controller"], clients["analyzer"], clients["admin"]
+    registry = RedisRegistry(controller, KEYS, clock=lambda: 5, most_entries=1000)
+    journal = RedisJournal(controller, KEYS, clock=lambda: 5, most_entries=1000)
+    collector = CollectorsRegistry(
+        clients["collector"], KEYS, clock=lambda: 5, lease_ms=60_000, allowance_ms=0, most_entries=1000
+    )
+    evidence = RedisEvidence(analyzer, KEYS, clock=lambda: 5, most_entries=1000)
+    await ensure_group(analyzer, KEYS.stream("snapshots"), ANALYZER_GROUP)
+    await ensure_group(controller, KEYS.stream("commands"), controller_group("test"))
+    outbox = RedisOutbox(clients["notifier"], KEYS, lease_ms=60_000)
+    await outbox.places()
+    await registry.observe(observed(), plan(), 2_000_000, publish=True)
+    loaded = await collector.load(RUN.id)
+    assert loaded is not None
+    look, lease = snapshot(), Lease(RUN.id, 1, 1)
+    after = replace(loaded[0], follows=look.end)
+    assert await collector.commit(lease, loaded[0], after, look, look.end) == "done"
+    ((_, ((entry, _),)),) = await analyzer.xreadgroup(ANALYZER_GROUP, "a", {KEYS.stream("snapshots"): ">"})
+    await admin.zadd(KEYS.due, {RUN.id: 1})
+    await limit(admin, 1_000_000)
+    await fill(admin)
+
+    with pytest.raises(OutOfMemoryError):
+        await collector.lease(1)
+    with pytest.raises(OutOfMemoryError):
+        await collector.commit(lease, after, replace(after, follows=look.end + 1), snapshot(look.end, look.end + 1), 1)
+    assert (await collector.load(RUN.id) or loaded)[0] == after, "nothing of it was written"
+
+    await ensure_group(analyzer, KEYS.stream("snapshots"), ANALYZER_GROUP)
+    standing = Standing(through=look.end, looks=1, plan=look.plan, evidence=b"\x00\xff")
+    assert await evidence.commit([Fold(RUN.id, Standing(), standing, [verdict()], [entry])]) == [True]
+    await journal.take_over()
+    await RedisArchive(clients["operator"], KEYS, lambda: 5).send(command("abort"))
+    cookie = await Sessions(clients["operator"], KEYS, 60).begin("token")
+    assert await Sessions(clients["operator"], KEYS, 60).token(cookie) == "token"
+    ((_, ((asked, _),)),) = await controller.xreadgroup(controller_group("test"), "a", {KEYS.stream("commands"): ">"})
+    await journal.begin(RUN, INTENT, "abort:1:", Memory())
+    await journal.tell(DECISION, topic="abort:1:", ends_intent=True)
+    await controller.xack(KEYS.stream("commands"), controller_group("test"), asked)
+    news = next(one for one in await outbox.news() if one.stream == "decisions")
+    assert await outbox.put(news.stream, news.place, news.entries[0], Given([Due(CAUSE, "team", 1)]))
+    (due,), _ = await outbox.lease(1)
+    await outbox.told(due)
+    await registry.observe(observed(resource_version="200", aborting=True), plan(), None, publish=True)
+    await registry.retire(observed(resource_version="300", outcome="aborted"))
+    with pytest.raises(OutOfMemoryError):
+        await admin.set("what", "else")
+
+
+async def test_the_reserve_has_an_end_and_trimming_gives_it_back(clients: Mapping[str, Any]) -> None:
+    admin = clients["admin"]
+    reserve = 2_000_000
+    add, wait = Script(admin, ADD, reserve), Script(admin, ADD)
+    most = await limit(admin, 1_000_000)
+    await fill(admin)
+
+    async def use_up() -> None:
+        for _ in range(2 * reserve // 200_000):
+            await add(keys=[KEYS.dead_letters], args=["x" * 200_000])
+
+    with pytest.raises(OutOfMemoryError, match="and so is its reserve"):
+        await use_up()
+    used = int((await admin.info("memory"))["used_memory"])
+    assert most + reserve - 100_000 < used < most + reserve + 500_000
+    with pytest.raises(OutOfMemoryError):
+        await wait(keys=[KEYS.dead_letters], args=["x"])
+    await admin.lpop(FOREIGN, 3)
+    with pytest.raises(OutOfMemoryError):
+        await wait(keys=[KEYS.dead_letters], args=["x"])
+    await admin.xtrim(KEYS.dead_letters, maxlen=0, approximate=False)
+    await wait(keys=[KEYS.dead_letters], args=["x"])
+
+
+async def test_what_waits_for_room_is_not_counted_against_an_entry(
+    urls: Mapping[str, str], clients: Mapping[str, Any]
+) -> None:
+    stream, admin, controller = KEYS.stream("verdicts"), clients["admin"], clients["controller"]
+    broker = broker_of(urls["controller"])
+    await broker.connect()
+    seen = []
+
+    async def handler(entries: Any) -> None:
+        seen.extend(entries)
+        await controller.set(KEYS.attempt("test", "u-1"), "x" * 100)
+        await reader.ack(*(entry.id for entry in entries))
+
+    reader = GroupReader(
+        broker, controller, stream=stream, group="g", dead_letters=KEYS.dead_letters, handler=handler,
+        reclaim_after_ms=1,
+    )  # fmt: skip
+    await ensure_group(controller, stream, "g")
+    await admin.xadd(stream, {"n": 1})
+    await controller.xreadgroup("g", "dead", {stream: ">"})
+    await limit(admin, 300_000)
+    await fill(admin)
+    while len(seen) < MOST_DELIVERIES + 2:
+        try:
+            await reader.tend()
+        except OutOfMemoryError:
+            continue
+    assert (await admin.xpending(stream, "g"))["pending"] == 1
+    await admin.delete(FOREIGN)
+    while (await admin.xpending(stream, "g"))["pending"]:
+        await reader.tend()
+    await broker.stop()
+    assert await admin.xlen(KEYS.dead_letters) == 0
