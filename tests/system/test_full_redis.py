@@ -68,9 +68,9 @@ async def beside(work: Any) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        while not task.done():
+            task.cancel()  # which the client may swallow
+            await asyncio.wait({task}, timeout=0.5)
 
 
 @pytest.fixture

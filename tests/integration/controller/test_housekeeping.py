@@ -169,7 +169,5 @@ async def test_a_redis_without_a_limit_and_a_user_who_may_not_ask_are_said_once(
         blind = Housekeeper(older, KEYS, Telemetry(CollectorRegistry()))
         for _ in range(2):
             await blind.step()
-    assert [one.message.partition(": ")[2] for one in caplog.records] == [
-        "it has no limit of memory, set maxmemory",
-        "this user may not ask for its memory, load the present users.acl",
-    ]
+    said = [one.message.partition(": ")[2].partition(",")[0] for one in caplog.records]
+    assert said == ["it has no limit of memory", "this user may not ask for its memory"]

@@ -9,7 +9,10 @@ from serinus_controller.service_layer.ports import ClusterError
 
 from tests.support import ERRORS, plan
 
-GOOD = {"redis_version": "7.4.1", "aof_enabled": 1, "maxmemory_policy": "noeviction"}
+GOOD = {
+    "redis_version": "7.4.1", "aof_enabled": 1, "maxmemory_policy": "noeviction",
+    "used_memory": 74 << 20, "maxmemory": 100 << 20,
+}  # fmt: skip
 
 
 def states(**changes: object) -> list[str]:
@@ -19,11 +22,13 @@ def states(**changes: object) -> list[str]:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, ["ok", "ok", "ok"]),
-        ({"redis_version": "6.2.14"}, ["failed", "ok", "ok"]),
-        ({"redis_version": "7.2.4", "valkey_version": "8.1.0"}, ["ok", "ok", "ok"]),
-        ({"aof_enabled": 0}, ["ok", "failed", "ok"]),
-        ({"maxmemory_policy": "allkeys-lru"}, ["ok", "ok", "failed"]),
+        ({}, ["ok", "ok", "ok", "ok"]),
+        ({"redis_version": "6.2.14"}, ["failed", "ok", "ok", "ok"]),
+        ({"redis_version": "7.2.4", "valkey_version": "8.1.0"}, ["ok", "ok", "ok", "ok"]),
+        ({"aof_enabled": 0}, ["ok", "failed", "ok", "ok"]),
+        ({"maxmemory_policy": "allkeys-lru"}, ["ok", "ok", "failed", "ok"]),
+        ({"maxmemory": 0}, ["ok", "ok", "ok", "warning"]),
+        ({"used_memory": 75 << 20}, ["ok", "ok", "ok", "warning"]),
     ],
 )
 def test_what_a_redis_must_be_is_told_by_its_info(changes: dict[str, object], expected: list[str]) -> None:

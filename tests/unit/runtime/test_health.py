@@ -1,6 +1,7 @@
 import httpx
 import pytest
 from prometheus_client import CollectorRegistry
+from redis.exceptions import OutOfMemoryError
 from serinus_runtime.health import Health, beating, pages
 
 pytestmark = pytest.mark.anyio
@@ -16,6 +17,10 @@ class Monotonic:
 def client(health: Health) -> httpx.AsyncClient:
     transport = httpx.ASGITransport(pages(health, CollectorRegistry()))
     return httpx.AsyncClient(transport=transport, base_url="http://service")
+
+
+async def reached() -> None:
+    return None
 
 
 async def away() -> str | None:
@@ -44,6 +49,15 @@ async def test_a_loop_that_has_ended_is_not_waited_for() -> None:
         pass
     clock.now = 100
     assert health.silent() == {}
+
+
+async def test_a_service_that_has_no_room_to_write_in_redis_is_not_ready() -> None:
+    health = Health(Monotonic())
+    health.require("redis", reached)
+    health.fails("collect", OutOfMemoryError("command not allowed"))
+    assert await health.missing() == {"room in Redis": "Redis is full: what is to be written waits"}
+    health.works("collect")
+    assert await health.missing() == {}
 
 
 async def test_readiness_says_what_is_missing_and_goes_when_stopping() -> None:

@@ -14,6 +14,7 @@ from serinus_controller.service_layer.ports import ClusterError
 
 State = Literal["ok", "warning", "failed"]
 OLDEST_REDIS = 7
+HIGH_MEMORY = 0.75
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 # Group, resource, verbs: what the controller does in the cluster.
 RIGHTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
@@ -37,7 +38,7 @@ class Check:
 
 
 async def redis(client: Redis, keys: Keys, shown: str) -> AsyncIterator[Check]:
-    """Version, persistence, eviction and rights of the Redis at the address `shown`."""
+    """Version, persistence, eviction, memory and rights of the Redis at the address `shown`."""
     try:
         info: Any = await client.info()
     except NoPermissionError:
@@ -68,7 +69,18 @@ def about(info: dict[str, Any], shown: str) -> list[Check]:
         Check("redis eviction", "ok", policy)
         if policy == "noeviction"
         else Check("redis eviction", "failed", f"{policy} may drop evidence", "set maxmemory-policy noeviction"),
+        _room(int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))),
     ]
+
+
+def _room(used: int, most: int) -> Check:
+    if not most:
+        said = "no limit: the controller does not know when to make room, and the kernel may end Redis"
+        return Check("redis memory", "warning", said, "set maxmemory, at least 64 MB below what it may use")
+    said = f"{100 * used / most:.0f} % of {most / 1e6:,.0f} MB in use"
+    if used < HIGH_MEMORY * most:
+        return Check("redis memory", "ok", said)
+    return Check("redis memory", "warning", said, "give Redis more memory: docs/runbooks.md#serinusredismemoryhigh")
 
 
 async def _rights(client: Redis, keys: Keys) -> Check:

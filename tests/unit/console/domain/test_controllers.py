@@ -16,6 +16,12 @@ def test_while_a_leader_speaks_nothing_is_told_and_neither_where_none_ever_did()
     assert warnings({}, NOW) == []
 
 
+def test_a_redis_that_is_full_is_told_while_a_leader_speaks() -> None:
+    full = status(redis="Redis is 100 % full: looks wait")
+    assert warnings({"default": full}, NOW) == ["Redis is 100 % full: looks wait"]
+    assert warnings({"default": full}, NOW + 60_000)[0].startswith("no controller leads")
+
+
 def test_an_api_server_that_is_away_or_refuses_is_told_with_since_when_and_why() -> None:
     away = status(trouble="GET /x: timed out", since=NOW - 20_000, led=NOW - 20_000)
     assert warnings({"default": away}, NOW) == [

@@ -29,6 +29,11 @@ if surplus >= 1000 then
   redis.call('XTRIM', KEYS[3], 'MAXLEN', '~', ARGV[6])
 end
 
+-- First what takes room: a Redis that is full refuses it, unless something else was written before.
+local count = tonumber(ARGV[10])
+redis.call('XADD', KEYS[3], '*', unpack(ARGV, 11 + count))
+redis.call('HSET', KEYS[4], unpack(ARGV, 11, 10 + count))
+
 -- The looks of a namespace are as far apart as its share of the time allows, unless nobody else has had any lately.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -41,9 +46,5 @@ if redis.call('ZCARD', KEYS[5]) > 1 then
   redis.call('ZADD', KEYS[5], string.format('%.0f', free), ARGV[8])
   due = math.max(due, free)
 end
-
-local count = tonumber(ARGV[10])
-redis.call('XADD', KEYS[3], '*', unpack(ARGV, 11 + count))
-redis.call('HSET', KEYS[4], unpack(ARGV, 11, 10 + count))
 redis.call('ZADD', KEYS[2], 'XX', string.format('%.0f', due), ARGV[1])
 return 'done'
