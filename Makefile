@@ -66,7 +66,7 @@ schemas: install  ## write JSON Schemas, AsyncAPI, OpenAPI, the chart's schema a
 docs: schemas  ## write the reference pages anew, from models and commands
 	@$(BIN)/python -m tools.reference docs/reference
 
-lock:  ## resolve requirements.lock anew (needs uv)
+lock:  ## resolve requirements.lock and the hashes of uv anew (needs uv)
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  $(shell grep -ho '^name = "serinus[a-z-]*"' $(PROJECTS) | sed -E 's/name = "(.*)"/--no-emit-package \1/') \
 	  --custom-compile-command 'make lock' --group dev pyproject.toml -o requirements.lock

@@ -85,9 +85,10 @@ class Fleet:
 
 @dataclass
 class Reader:
-    """An open page."""
+    """An open page, of a client of its own: one has so many streams at most."""
 
     http: httpx.AsyncClient
+    client: str
     path: str
     stream: str
     pace: float
@@ -97,7 +98,8 @@ class Reader:
     async def read(self) -> None:
         changed = asyncio.Event()
         changed.set()
-        async with self.http.stream("GET", self.stream) as answer:
+        async with self.http.stream("GET", self.stream, headers={"x-forwarded-for": self.client}) as answer:
+            answer.raise_for_status()
             fetching = asyncio.create_task(self._fetch(changed))
             try:
                 async for line in answer.aiter_lines():
@@ -128,6 +130,7 @@ async def console(folder: Path, url: str, keys: Keys) -> AsyncIterator[tuple[Chi
             SERINUS_REDIS_URL=url,
             SERINUS_REDIS_TAG=keys.tag,
             SERINUS_HTTP_PORT=str(port),
+            SERINUS_TRUSTED_PROXIES="127.0.0.1",
         )
         yield child, f"http://127.0.0.1:{port}"
 
@@ -186,9 +189,10 @@ async def measure(server: RedisServer, folder: Path, *, runs: int, pages: int, p
 
 
 def _reader(http: httpx.AsyncClient, run: Run, number: int) -> Reader:
+    client = f"192.0.2.{number % 250}"
     if number % 2:
-        return Reader(http, f"/runs/{run.id}", f"/v1/runs/{run.id}/events?data=brief", 0.4)
-    return Reader(http, "/", "/v1/events?data=brief", 1.5)
+        return Reader(http, client, f"/runs/{run.id}", f"/v1/runs/{run.id}/events?data=brief", 0.4)
+    return Reader(http, client, "/", "/v1/events?data=brief", 1.5)
 
 
 async def useful(http: httpx.AsyncClient, name: str) -> bool:
