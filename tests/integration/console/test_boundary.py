@@ -16,60 +16,51 @@ async def chunks(total: int) -> AsyncIterator[bytes]:
         yield bytes(1024)
 
 
-@pytest.mark.parametrize("path", ["/login", "/v1/runs/a/b/c/1/commands", "/no/such/page"])
-@pytest.mark.parametrize("chunked", [False, True], ids=["with its length", "in chunks"])
-async def test_a_body_beyond_64_kib_is_refused_unread_and_the_next_request_answered(
-    start: Start, path: str, chunked: bool
-) -> None:
+async def test_a_body_beyond_64_kib_is_refused_unread_and_the_next_request_answered(start: Start) -> None:
     console = await start(auth="token")
-    body: Any = chunks(80 * 1024) if chunked else bytes(2**20)
-    answer = await console.post(path, content=body, headers={"content-type": "application/json"})
-    # In chunks its length shows only to who reads it, which a wrong path or type spares itself.
-    assert answer.status_code == 413 or (chunked and "commands" not in path and answer.status_code in (404, 422))
-    assert (await console.get("/v1/runs")).status_code == 200
+    for path in ("/login", "/v1/runs/a/b/c/1/commands", "/no/such/page"):
+        for chunked in (False, True):
+            body: Any = chunks(80 * 1024) if chunked else bytes(2**20)
+            answer = await console.post(path, content=body, headers={"content-type": "application/json"})
+            # In chunks its length shows only to who reads it, which a wrong path or type spares itself.
+            unread = chunked and "commands" not in path and answer.status_code in (404, 422)
+            assert answer.status_code == 413 or unread, (path, chunked, answer.status_code)
+            assert (await console.get("/v1/runs")).status_code == 200
 
 
-@pytest.mark.parametrize(
-    ("half", "answered"),
-    [
-        (b"", b""),
-        (b"GET / HTTP/1.1\r\nHost: localhost\r\n", b""),
-        (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HT", b"HTTP/1.1 200"),
-        (b"POST /logout HTTP/1.1\r\nHost: localhost\r\n" + FORM, b"HTTP/1.1 408"),
-        (b"POST /no HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n", b"HTTP/1.1 404"),
-    ],
-    ids=["nothing", "half a head", "half a second head", "half a body", "half a body that nobody reads"],
-)
-async def test_half_a_request_is_not_held_for_long(
-    start: Start, monkeypatch: pytest.MonkeyPatch, half: bytes, answered: bytes
-) -> None:
+HALVES = {
+    "nothing": (b"", b""),
+    "half a head": (b"GET / HTTP/1.1\r\nHost: localhost\r\n", b""),
+    "half a second head": (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HT", b"HTTP/1.1 200"),
+    "half a body": (b"POST /logout HTTP/1.1\r\nHost: localhost\r\n" + FORM, b"HTTP/1.1 408"),
+    "half a body that nobody reads": (b"POST /no HTTP/1.1\r\nHost: localhost\r\n" + FORM, b"HTTP/1.1 404"),
+}
+
+
+async def test_half_a_request_is_not_held_for_long(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("serinus_runtime.serving.HEAD_SECONDS", 0.2)
     monkeypatch.setattr("serinus_console.adapters.web.boundary.MAX_BODY_SECONDS", 0.1)
     console = await start()
-    reader, writer = await asyncio.open_connection("127.0.0.1", console.http.base_url.port)
-    writer.write(half)
-    async with asyncio.timeout(4):  # uvicorn's own patience is 5 s, and with half a request none
-        answer = await reader.read()
-    writer.close()
-    assert answer.startswith(answered)
-    assert bool(answer) == bool(answered)
+
+    async def answer(half: bytes) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", console.http.base_url.port)
+        writer.write(half)
+        async with asyncio.timeout(4):  # uvicorn's own patience is 5 s, and with half a request none
+            found = await reader.read()
+        writer.close()
+        return found
+
+    answers = await asyncio.gather(*(answer(half) for half, _ in HALVES.values()))
+    for (name, (_, answered)), found in zip(HALVES.items(), answers, strict=True):
+        assert found.startswith(answered), (name, found)
+        assert bool(found) == bool(answered), (name, found)
 
 
-@pytest.mark.parametrize(
-    ("host", "status"),
-    [
-        ("localhost", 200),
-        ("localhost:8080", 200),
-        ("127.0.0.1:1", 200),
-        ("[::1]:8080", 200),
-        ("console.example.com", 421),
-        ("", 421),
-        ("[", 421),
-    ],
-)
-async def test_on_loopback_only_loopback_names_are_answered(start: Start, host: str, status: int) -> None:
+async def test_on_loopback_only_loopback_names_are_answered(start: Start) -> None:
     console = await start()
-    assert (await console.get("/v1/runs", headers={"host": host})).status_code == status
+    for host in ("localhost", "localhost:8080", "127.0.0.1:1", "[::1]:8080", "console.example.com", "", "["):
+        status = 200 if "1" in host or "localhost" in host else 421
+        assert (await console.get("/v1/runs", headers={"host": host})).status_code == status, host
 
 
 async def test_named_hosts_are_answered_and_no_others(start: Start) -> None:

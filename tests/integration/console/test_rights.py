@@ -259,11 +259,11 @@ async def test_a_session_that_was_made_up_is_nobodys(console: Served, teller: Te
     assert await commands(teller) == []
 
 
-@pytest.mark.parametrize("next_", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:1", "/\n"])
-async def test_signing_in_leads_to_no_other_site(start: Start, next_: str) -> None:
+async def test_signing_in_leads_to_no_other_site(start: Start) -> None:
     console = await start(auth="token")
-    answer = await console.post("/login", data={"token": TOKEN, "next": next_}, headers=SAME)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    for elsewhere in ("https://evil.example/", "//evil.example", "/\\evil.example", "javascript:1", "/\n"):
+        answer = await console.post("/login", data={"token": TOKEN, "next": elsewhere}, headers=SAME)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/"), elsewhere
 
 
 async def test_guessing_tokens_is_slow(start: Start) -> None:
