@@ -1,0 +1,187 @@
+"""One namespace at its worst beside another: `python -m benchmarks.tenants [--quick]`.
+
+Runs of a namespace are evaluated each second, first alone, then while `tests/hostile.py` does in another namespace the
+worst that the API server accepts; services, Redis, simulated cluster and both providers share this machine. Then the
+memory of each service is held against the chart's limits. A table, and as last line the figures as JSON.
+"""
+
+import argparse
+import asyncio
+import itertools
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from serinus_contracts import Keys
+from serinus_runtime.redis import connected
+
+from benchmarks._figures import Figures, Goals, close, missed, table
+from benchmarks.controller import peak_rss
+from tests import hostile
+from tests.servers import RedisServer, free_port, redis_server
+from tests.simulated import World, rollout, scenario, simulated, start_services
+
+SERVICES = ("collector", "analyzer", "controller")
+INTERVAL_MS = 1_000
+POLICY = {
+    "apiVersion": "serinus.dev/v1",
+    "kind": "CanaryPolicy",
+    "metadata": {"name": "shop"},
+    "spec": {
+        "match": {"namespace": "shop"},
+        "mode": "shadow",
+        "interval": "1s",
+        "settle": "1s",
+        "warmup": "1s",
+        "minimum": "1h",
+        "maximum": "2h",
+        "metrics": [{"name": "errors", "preset": "http-errors", "critical": True}],
+    },
+}
+
+
+def limits_mib() -> dict[str, float]:
+    """The chart's limits of memory."""
+    values = yaml.safe_load(Path("deploy/helm/serinus/values.yaml").read_text())
+    return {name: float(values[name]["resources"]["limits"]["memory"].removesuffix("Mi")) for name in SERVICES}
+
+
+GOALS: Goals = {
+    "due to verdict, p99, loaded against quiet": ("at most", 2.0),
+    "leases lost": ("at most", 0.0),
+    **{f"{name}, slowest /healthz, s": ("at most", 1.0) for name in SERVICES},
+    **{f"{name}, peak memory, MiB": ("at most", limit) for name, limit in limits_mib().items()},
+}
+
+
+class Dues:
+    """When looks of the runs of a namespace were due, as the queue showed it."""
+
+    def __init__(self, client: Any, keys: Keys) -> None:
+        self._client, self._keys = client, keys
+        self._seen: dict[bytes, list[tuple[float, float]]] = {}
+
+    async def follow(self) -> None:
+        while True:
+            for run, due in await self._client.zrange(self._keys.due, 0, -1, withscores=True):
+                known = self._seen.setdefault(run, [])
+                if not known or known[-1][1] != due:
+                    known.append((time.time() * 1000, due))
+            await asyncio.sleep(0.01)
+
+    def after(self, run: bytes, look: float) -> float | None:
+        """When the look after this one was due; what is further ahead is the end of a lease."""
+        for seen, due in self._seen.get(run, ()):
+            if seen >= look - 5 and look < due <= seen + 3 * INTERVAL_MS:
+                return due
+        return None
+
+
+async def due_to_verdict(client: Any, keys: Keys, dues: Dues, begin: float, end: float) -> list[float]:
+    """Milliseconds for each look of the quiet namespace that was judged in this time."""
+    streams: list[Any] = [await client.xrange(keys.stream(name)) for name in ("snapshots", "verdicts")]
+    looks: dict[bytes, list[tuple[float, bytes]]] = {}
+    for entry, fields in streams[0]:
+        if b'"namespace":"shop"' in fields[b"ce"]:
+            looks.setdefault(fields[b"run"], []).append((_ms(entry), fields[b"ce_id"]))
+    judged = {fields[b"ce_id"]: _ms(entry) for entry, fields in streams[1]}
+    found = []
+    for run, taken in looks.items():
+        for (before, _), (_, look) in itertools.pairwise(taken):
+            due = dues.after(run, before)
+            if due is not None and look in judged and begin <= judged[look] <= end:
+                found.append(judged[look] - due)
+    return found
+
+
+async def measure(server: RedisServer, folder: Path, seconds: float, own: int, others: int) -> Figures:
+    (folder / "policies").mkdir()
+    (folder / "policies" / "shop.yaml").write_text(yaml.safe_dump(POLICY))
+    keys, names = Keys("tenants"), [f"app-{number}" for number in range(own)]
+    ours = [rollout(name, replicas=1, traffic={"requests_per_second": 100}) for name in names]
+    with (
+        simulated(folder / "world", scenario(*ours, *hostile.rollouts(others))) as world,
+        hostile.provider(world) as url,
+    ):
+        environment = world.settings(server.url, keys, folder / "policies")
+        environment |= {
+            "SERINUS_PROVIDERS": f"main={world.url}/prometheus,hostile={url}",
+            "SERINUS_LEASE_DURATION": "15",
+        }
+        environment |= {"SERINUS_API_TIMEOUT": "10", "SERINUS_QUERY_TIMEOUT": "5"}
+        ports = {name: free_port() for name in SERVICES}
+        for name, port in ports.items():
+            start_services(world, environment | {"SERINUS_HTTP_PORT": str(port)}, name)
+        async with connected(server.url) as client, asyncio.TaskGroup() as tasks:
+            for name in names:
+                world.release(name)
+            async with asyncio.timeout(120):
+                while await client.xlen(keys.stream("verdicts")) < 3 * own:
+                    await asyncio.sleep(0.2)
+            dues, slowest = Dues(client, keys), dict[str, float]()
+            followed = tasks.create_task(dues.follow())
+            begin = time.time() * 1000
+            await asyncio.sleep(seconds)
+            middle = time.time() * 1000
+            watching = tasks.create_task(hostile.watch_health(ports, slowest))
+            worst = tasks.create_task(hostile.misbehave(world, others))
+            await asyncio.sleep(seconds * 1.5)
+            end = time.time() * 1000
+            for task in (followed, watching, worst):
+                task.cancel()
+            figures = await _figures(client, keys, dues, (begin, middle, end))
+            figures |= {"leases lost": float(hostile.lease_transitions(world))}
+            figures |= {f"{name}, slowest /healthz, s": slowest.get(name, 10.0) for name in SERVICES}
+            figures |= _memory(world)
+            await client.flushall()
+    return figures
+
+
+async def _figures(client: Any, keys: Keys, dues: Dues, times: tuple[float, float, float]) -> Figures:
+    begin, middle, end = times
+    figures = Figures()
+    for label, since, until in (("quiet", begin, middle), ("loaded", middle + (end - middle) / 3, end)):
+        found = await due_to_verdict(client, keys, dues, since, until)
+        figures[f"{label}, looks"] = float(len(found))
+        for percent in (50, 99):
+            figures[f"due to verdict, p{percent}, {label}, ms"] = (
+                float(np.percentile(found, percent)) if found else np.inf
+            )
+    p99 = {label: figures[f"due to verdict, p99, {label}, ms"] for label in ("quiet", "loaded")}
+    figures["due to verdict, p99, loaded against quiet"] = p99["loaded"] / p99["quiet"]
+    snapshots: Any = await client.xrange(keys.stream("snapshots"))
+    greedy = [fields for _, fields in snapshots if b'"namespace":"greedy"' in fields[b"ce"]]
+    figures["hostile looks"] = float(len(greedy))
+    figures["hostile bytes a look"] = float(np.mean([len(one[b"ce"]) for one in greedy])) if greedy else 0.0
+    return figures
+
+
+def _memory(world: World) -> Figures:
+    children: Mapping[str, Any] = world.children.children
+    return {f"{name}, peak memory, MiB": peak_rss(children[name].pid) for name in SERVICES}
+
+
+def _ms(entry: bytes) -> float:
+    return float(entry.partition(b"-")[0])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks.tenants")
+    parser.add_argument("--quick", action="store_true", help="in about a minute")
+    quick = parser.parse_args().quick
+    folder = Path(tempfile.mkdtemp(prefix="serinus-tenants-"))
+    (folder / "redis").mkdir()
+    with redis_server(folder / "redis") as server:
+        figures = asyncio.run(measure(server, folder, 15 if quick else 60, 8, 60 if quick else 200))
+    print(table(figures, GOALS))
+    close("tenants", figures, missed(figures, GOALS))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
