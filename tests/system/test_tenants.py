@@ -13,7 +13,7 @@ from tests.system.conftest import Team
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 BAD = {"canary": [{"from": {"weight": 25}, "error_rate": 0.02}]}
-COUNT = 60
+COUNT = 46
 
 
 async def test_a_good_and_a_bad_release_end_as_they_must_beside_a_namespace_that_does_its_worst(

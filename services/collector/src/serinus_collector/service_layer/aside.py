@@ -2,6 +2,7 @@
 between namespaces in turn. What it takes is reckoned up, since a namespace is to take no more than its share."""
 
 import asyncio
+import gc
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -45,7 +46,12 @@ class Aside:
             async with self._slots.held(namespace):
                 if not wanted:
                     raise asyncio.CancelledError
-                return await asyncio.to_thread(_timed, work, sums)
+                # What is read is garbage soon, and holds no cycles: looking through it again and again holds the loop.
+                gc.disable()
+                try:
+                    return await asyncio.to_thread(_timed, work, sums)
+                finally:
+                    gc.enable()
 
         # A thread cannot be stopped: the slot is held until it has ended, whoever has stopped waiting for it.
         task = asyncio.create_task(in_turn())
