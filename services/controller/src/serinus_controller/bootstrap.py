@@ -52,6 +52,9 @@ logger = logging.getLogger(__name__)
 # What a leader has read and not handled is taken over by the next one soon, not after the usual wait.
 RECLAIM_AFTER_MS = 3_000
 SILENCE_EVERY = 5.0
+# Why an act that was begun before is not carried on.
+LOST = "Redis has lost data, and what became of it is not known"
+UNREADABLE = "the plan on which it was decided could not be read back"
 # Of objects about which it may complain.
 KINDS = ("rollout", "pod", "run", "command", VerdictReached.TYPE)
 
@@ -194,6 +197,8 @@ class Leader:
             journal.notify,
             settings.provider_namespaces,
             settings.max_runs,
+            self._book.source_of,
+            self._telemetry.plans_refused.inc,
         )
         actor = Actor(KubernetesRollouts(self._api), journal, service.clock, time.monotonic, sightings=fleet.sightings)
         self._reactor = Reactor(fleet, journal, actor, self._telemetry, service.clock, self._complaints)
@@ -217,7 +222,8 @@ class Leader:
                     await remembered.write_down(fleet, journal)
                 await fleet.restore()
                 # Before the runs are seen: one may have ended meanwhile, and what was begun must still be told.
-                await self._reactor.resume(doubtful=not whole and not remembered)
+                doubtful = not whole and not remembered
+                await self._reactor.resume(LOST if doubtful else "")
                 # Policies first: a run keeps the policy under which it began. Then pods, on which rests what is told
                 # of a Rollout.
                 for watchers in self._watchers(fleet):
@@ -226,7 +232,8 @@ class Leader:
                     for watcher in watchers.values():
                         await watcher.synced.wait()
                 tasks.create_task(keep("policies in force", self._watch_policies))
-                if not whole and not remembered:
+                await self._reactor.resume(UNREADABLE)
+                if doubtful:
                     await ask_again(self._reactor, f"lost-before {self._journal.position.generation}")
                 self._planned, self._remembered = True, None
                 for name, reader in (("verdicts", self._verdicts), ("commands", self._commands)):

@@ -155,6 +155,13 @@ class AnalysisPlan(Contract):
     """All that collector and analyzer need to know about a run; seconds, shares and selectors are final."""
 
     policy: str
+    namespace: str = Field("", description="of the policy; empty if it is of none", exclude_if=lambda value: not value)
+    source: str = Field(
+        "", description="where the policy was read: a file's name, or CanaryPolicy", exclude_if=lambda value: not value
+    )
+    override: str = Field(
+        "", description="id of the command that changed the policy for this run", exclude_if=lambda value: not value
+    )
     mode: Mode
     judge: JudgeRule
     budget: Budget
@@ -179,6 +186,11 @@ class AnalysisPlan(Contract):
     @cached_property
     def digest(self) -> str:
         return hashlib.sha256(self.canonical).hexdigest()
+
+    @property
+    def origin(self) -> str:
+        """The policy as people know it, such as shop/checkout or checkout."""
+        return f"{self.namespace}/{self.policy}" if self.namespace else self.policy
 
     def arms_of(self, metric: PlanMetric) -> tuple[ArmRule, ...]:
         return metric.arms or self.arms

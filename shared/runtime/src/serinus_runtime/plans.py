@@ -1,6 +1,8 @@
 """Plans are immutable and named by their digest, so a copy kept in memory is never stale."""
 
+import hashlib
 from collections import OrderedDict
+from typing import Any
 
 from serinus_contracts import AnalysisPlan, Keys
 
@@ -17,12 +19,14 @@ class Plans:
         self._cached_bytes = 0
 
     async def get(self, digest: str) -> AnalysisPlan | None:
-        """The plan, None if Redis does not hold it. Raises ValueError if what it holds is no plan."""
+        """The plan, None if Redis does not hold it. Raises ValueError if what it holds is no plan, or another one."""
         plan = self._cache.get(digest)
         if plan is None:
-            document = await self._client.get(self._keys.plan(digest))
+            document: Any = await self._client.get(self._keys.plan(digest))
             if document is None:
                 return None
+            if hashlib.sha256(document).hexdigest() != digest:
+                raise ValueError(f"what is kept as plan {digest} is not what was planned: its digest is another")
             plan = AnalysisPlan.model_validate_json(document)
             # It keeps the name under which it was stored, also where this version knows more fields than that which
             # stored it: a plan by another name would begin the evidence of a live run anew.

@@ -29,7 +29,12 @@ def situation(view: RolloutView | None = None, memory: Memory | None = None, **o
 def decided(
     view: RolloutView | None = None, memory: Memory | None = None, now: int = NOW, **said: Any
 ) -> Decision | None:
-    return decide(situation(view, memory), verdict(**said), now)
+    return judged(situation(view, memory), now, **said)
+
+
+def judged(asked: Situation, now: int = NOW, **said: Any) -> Decision | None:
+    """What a verdict by the run's plan leads to."""
+    return decide(asked, verdict(**({"plan": asked.plan.digest} | said)), now)
 
 
 def test_proceed_opens_the_gate_that_the_rollout_waits_at() -> None:
@@ -51,6 +56,7 @@ def test_the_last_gate_is_a_promotion() -> None:
         ({"run": RUN.model_copy(update={"canary_hash": "other"})}, "another revision"),
         ({"step": 3}, "another step"),
         ({"stage_started": 999_999}, "its counts are of before the stage"),
+        ({"plan": plan(interval=2.0).digest}, "it was judged by another plan"),
         ({"end": NOW - 3_000 - 20_001}, "older than three looks"),
     ],
 )
@@ -76,7 +82,7 @@ def test_proceed_does_nothing_where_the_rollout_does_not_wait_for_it(view: Rollo
 
 def test_an_abort_is_due_wherever_the_run_is_and_however_old_the_verdict() -> None:
     for view in (at(), step(3, 25), at(status={"phase": "Progressing"}), at(spec={"paused": True})):
-        found = decided(view, verdict="abort", reason="evidence", now=NOW + 10**7)
+        found = decided(view, verdict="abort", reason="evidence", plan="another", now=NOW + 10**7)
         assert found is not None
         assert (found.action, found.acts, found.step) == ("abort", True, view.step)
 
@@ -93,25 +99,25 @@ def test_an_abort_never_meets_another_revision_nor_one_that_is_over(view: Rollou
 )
 def test_a_mode_limits_what_serinus_does_of_itself(mode: Mode, advances: bool, aborts: bool) -> None:
     for said, acts in (("proceed", advances), ("abort", aborts)):
-        found = decide(situation(mode=mode), verdict(verdict=said), NOW)
+        found = judged(situation(mode=mode), verdict=said)
         assert found is not None
         assert found.acts is acts
 
 
 def test_a_person_is_asked_at_the_last_gate_of_a_stage_that_wants_approval() -> None:
     stages = (stage(5, 0, approval=True), stage(25, 2), stage(50, 4))
-    asked = decide(situation(stages=stages), verdict(), NOW)
+    asked = judged(situation(stages=stages))
     assert asked is not None
     assert asked.action == "await_approval"
     approved = Memory(approvals={1: Approval("alice", "c1")})
-    found = decide(situation(memory=approved, stages=stages), verdict(), NOW)
+    found = judged(situation(memory=approved, stages=stages))
     assert found is not None
     assert (found.action, found.actor, found.acts) == ("advance", "alice", True)
 
 
 def test_an_approval_for_another_step_opens_nothing() -> None:
     stages = (stage(5, 0, approval=True),)
-    found = decide(situation(memory=Memory(approvals={3: Approval("alice", "c1")}), stages=stages), verdict(), NOW)
+    found = judged(situation(memory=Memory(approvals={3: Approval("alice", "c1")}), stages=stages))
     assert found is not None
     assert found.action == "await_approval"
 
@@ -158,7 +164,7 @@ ALWAYS = FreezeRule(days=DAYS, reason="incident 7")
 
 
 def test_in_a_freeze_a_verdict_to_proceed_is_held_with_the_reason_and_until_when() -> None:
-    found = decide(situation(freeze=(ALWAYS,)), verdict(), NOW)
+    found = judged(situation(freeze=(ALWAYS,)))
     assert found is not None
     assert (found.action, found.acts) == ("hold", False)
     assert found.detail.startswith("frozen until ")
@@ -167,13 +173,13 @@ def test_in_a_freeze_a_verdict_to_proceed_is_held_with_the_reason_and_until_when
 
 def test_in_a_freeze_an_approval_advances_nothing_either() -> None:
     memory = Memory(approvals={1: Approval("alice", "c")})
-    found = decide(situation(memory=memory, freeze=(ALWAYS,)), verdict(), NOW)
+    found = judged(situation(memory=memory, freeze=(ALWAYS,)))
     assert found is not None
     assert found.action == "hold"
 
 
 def test_in_a_freeze_an_abort_is_still_carried_out() -> None:
-    found = decide(situation(freeze=(ALWAYS,)), verdict(verdict="abort", reason="evidence"), NOW)
+    found = judged(situation(freeze=(ALWAYS,)), verdict="abort", reason="evidence")
     assert found is not None
     assert (found.action, found.acts) == ("abort", True)
 

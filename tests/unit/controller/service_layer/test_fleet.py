@@ -370,8 +370,8 @@ async def test_a_rollout_that_cannot_be_observed_is_held_and_complained_of_once_
         await fleet.see_all([worse, later(100)], asked=1, namespace="")
     assert set(fleet.runs) == {"bad", "u-1"}
     run = fleet.runs["bad"].run
-    assert fleet.unobserved(run) == "its Rollout cannot be observed: RuntimeError: a bug"
-    assert fleet.unobserved(fleet.runs["u-1"].run) == ""
+    assert fleet.doubt(run) == "its Rollout cannot be observed: RuntimeError: a bug"
+    assert fleet.doubt(fleet.runs["u-1"].run) == ""
     assert len([line for line in caplog.messages if line.startswith("skipping rollout shop/bad")]) == 1
     assert registry.retired == []
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
-from serinus_contracts import AnalysisPlan, CanaryPolicy, RolloutObserved
+from serinus_contracts import AnalysisPlan, CanaryPolicy, RolloutObserved, VerdictReached
 from serinus_contracts.events import Verb
 from serinus_contracts.freeze import DAYS, FreezeRule
 from serinus_contracts.policy import Match
@@ -89,6 +89,10 @@ class World:
         seen = view(self.rollout.state)
         self.fleet.runs[RUN.uid] = LiveRun(RUN, self.plan, observed(step=seen.step, stage=seen.step // 2), seen)
 
+    def verdict(self, **said: Any) -> VerdictReached:
+        """One by the plan of the run."""
+        return verdict(**({"plan": self.plan.digest} | said))
+
     async def say(self, verb: Verb, **other: Any) -> None:
         self.said += 1
         await People(self.reactor).on_command(command(verb, **{"id": f"01J{self.said:022d}A", **other}), NOW)
@@ -105,7 +109,7 @@ GUARDED = (stage(5, 0, approval=True), stage(25, 2), stage(50, 4))
 
 async def test_an_approval_opens_the_gate_with_the_verdict_that_waited_for_it() -> None:
     world = World(plan(stages=GUARDED))
-    await world.reactor.on_verdict(verdict(), NOW)
+    await world.reactor.on_verdict(world.verdict(), NOW)
     await world.say("approve")
     assert world.rollout.weights == [25]
     decision = world.journal.told[-1]
@@ -114,13 +118,13 @@ async def test_an_approval_opens_the_gate_with_the_verdict_that_waited_for_it() 
 
 async def test_an_approval_that_comes_before_the_verdict_is_kept_and_says_what_it_waits_for() -> None:
     world = World(plan(stages=GUARDED))
-    waiting = verdict(verdict="hold", reason="before_minimum", sentence="hold: 10 s of at least 30 s at 5 %")
+    waiting = world.verdict(verdict="hold", reason="before_minimum", sentence="hold: 10 s of at least 30 s at 5 %")
     await world.reactor.on_verdict(waiting, NOW)
     await world.say("approve", reason="looks good")
     told = world.journal.told[-1]
     assert (told.action, told.asked, told.reason) == ("recorded", "approve", "looks good")
     assert told.detail == "recorded; the gate stays closed: 10 s of at least 30 s at 5 %"
-    await world.reactor.on_verdict(verdict(end=1_011_000), NOW)
+    await world.reactor.on_verdict(world.verdict(end=1_011_000), NOW)
     await world.say("resume")
     assert world.rollout.weights == [25]
 
@@ -128,7 +132,7 @@ async def test_an_approval_that_comes_before_the_verdict_is_kept_and_says_what_i
 async def test_a_person_holds_and_resumes_a_run() -> None:
     world = World()
     await world.say("hold", reason="lunch")
-    await world.reactor.on_verdict(verdict(), NOW)
+    await world.reactor.on_verdict(world.verdict(), NOW)
     assert world.rollout.weights == []
     assert world.told()[-1] == ("hold", "confirmed", "held by alice (lunch)")
     await world.say("resume")
@@ -200,7 +204,7 @@ async def test_in_a_freeze_a_person_who_advances_must_say_why() -> None:
 
 async def test_in_a_freeze_an_approval_is_kept_and_says_what_it_waits_for() -> None:
     world = World(FROZEN)
-    await world.reactor.on_verdict(verdict(), NOW)
+    await world.reactor.on_verdict(world.verdict(), NOW)
     await world.say("approve")
     assert world.rollout.weights == []
     assert "recorded; the gate stays closed: frozen until" in world.told()[-1][2]
@@ -215,7 +219,7 @@ async def test_a_hold_that_comes_while_a_verdict_is_written_down_holds() -> None
         await remember(*args, **fields)
 
     world.journal.remember = slowly  # type: ignore[method-assign]
-    await world.reactor.on_verdict(verdict(), NOW)
+    await world.reactor.on_verdict(world.verdict(), NOW)
     assert world.told()[-1] == ("hold", "confirmed", "held by alice")
     assert world.reactor._acts == {}
 
@@ -226,7 +230,9 @@ async def test_a_verdict_that_comes_while_a_hold_is_written_down_is_not_forgotte
     reacting: list[asyncio.Task[None]] = []
 
     async def slowly(*args: Any) -> None:
-        reacting.append(asyncio.create_task(world.reactor.on_verdict(verdict(verdict="hold", reason="no_data"), NOW)))
+        reacting.append(
+            asyncio.create_task(world.reactor.on_verdict(world.verdict(verdict="hold", reason="no_data"), NOW))
+        )
         for _ in range(20):
             await asyncio.sleep(0)
         await keep(*args)
@@ -262,7 +268,7 @@ async def test_a_person_may_abort_in_any_mode() -> None:
 @pytest.mark.parametrize(("verb", "said", "weights"), [("abort", "abort", [0]), ("advance", "proceed", [25])])
 async def test_a_person_may_do_what_serinus_only_said_it_would(verb: Verb, said: str, weights: list[int]) -> None:
     world = World(plan(mode="shadow"))
-    await world.reactor.on_verdict(verdict(verdict=said), NOW)
+    await world.reactor.on_verdict(world.verdict(verdict=said), NOW)
     await world.say(verb)
     assert world.rollout.weights == weights
     assert [state for _, state, _ in world.told()] == ["intended", "confirmed"]
@@ -271,7 +277,7 @@ async def test_a_person_may_do_what_serinus_only_said_it_would(verb: Verb, said:
 async def test_an_abort_takes_the_place_of_an_advance_that_is_under_way() -> None:
     world = World()
     world.rollout.deaf = 10**6
-    await world.reactor.on_verdict(verdict(), NOW)
+    await world.reactor.on_verdict(world.verdict(), NOW)
     await asyncio.sleep(0)
     world.rollout.deaf = 0
     await world.say("abort")
@@ -282,7 +288,7 @@ async def test_an_abort_takes_the_place_of_an_advance_that_is_under_way() -> Non
 async def test_a_hold_ends_an_advance_that_is_not_yet_carried_out() -> None:
     world = World()
     world.rollout.failures = [ClusterError("away")] * 10**6
-    await world.reactor.on_verdict(verdict(), NOW)
+    await world.reactor.on_verdict(world.verdict(), NOW)
     await asyncio.sleep(0)
     await world.say("hold")
     world.rollout.failures = []
@@ -296,7 +302,7 @@ async def test_a_hold_ends_an_advance_that_is_not_yet_carried_out() -> None:
 async def test_a_command_that_finds_another_act_under_way_is_answered() -> None:
     world = World()
     world.rollout.deaf = 10**6
-    await world.reactor.on_verdict(verdict(), NOW)
+    await world.reactor.on_verdict(world.verdict(), NOW)
     await People(world.reactor).on_command(command("advance"), NOW)
     assert world.told() == [("advance", "waiting", "advance by serinus is under way")]
     await world.reactor.stop()
@@ -305,7 +311,7 @@ async def test_a_command_that_finds_another_act_under_way_is_answered() -> None:
 async def test_who_asks_for_the_abort_that_is_refused_is_told_the_servers_own_message() -> None:
     world = World()
     world.rollout.refusal = RefusedError("PATCH: 422", 422, said="denied: no changes on fridays")
-    await world.reactor.on_verdict(verdict(verdict="abort", reason="evidence"), NOW)
+    await world.reactor.on_verdict(world.verdict(verdict="abort", reason="evidence"), NOW)
     await until(lambda: len(world.journal.told) == 1)
     await People(world.reactor).on_command(command("abort"), NOW)
     await People(world.reactor).on_command(command("advance", id=f"01J{1:022d}B"), NOW)
@@ -408,7 +414,7 @@ async def test_an_observation_that_an_override_overtakes_does_not_bring_the_old_
 
     async def overtaken(*args: Any, **fields: Any) -> None:
         if not overriding:
-            overriding.append(asyncio.create_task(world.fleet.override(world.fleet.runs[RUN.uid], changed)))
+            overriding.append(asyncio.create_task(world.fleet.override(world.fleet.runs[RUN.uid], changed, "c1")))
             for _ in range(20):
                 await asyncio.sleep(0)
         await observe(*args, **fields)
@@ -499,7 +505,7 @@ async def test_a_hold_that_comes_while_an_advance_is_written_down_is_kept() -> N
         await begin(*args)
 
     world.journal.begin = slowly  # type: ignore[method-assign, assignment]
-    await world.reactor.on_verdict(verdict(), NOW)
+    await world.reactor.on_verdict(world.verdict(), NOW)
     await holding[0]
     assert (await world.reactor.control(RUN)).memory.held == "alice"
     assert (await world.journal.load(RUN)).memory.held == "alice"

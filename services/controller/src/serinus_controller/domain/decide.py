@@ -92,7 +92,7 @@ def decide(situation: Situation, verdict: VerdictReached, now: Millis) -> Decisi
     if verdict.verdict == "abort":
         # The evidence is about the release, not about a step: an abort that comes after a step is still due.
         return Decision("abort", view.step, cause, verdict.sentence, acts=may(plan.mode, "abort"))
-    if verdict.step != view.step or verdict.stage_started != situation.stage_started:
+    if (verdict.step, verdict.stage_started, verdict.plan) != (view.step, situation.stage_started, plan.digest):
         return None
     if stale(verdict.end, plan, now):
         return None

@@ -43,8 +43,12 @@ def resolve(
     found: Sequence[Stage],
     services: PingPong | None = None,
     access: ProviderAccess = OPEN,
+    *,
+    source: str = "",
+    override: str = "",
 ) -> AnalysisPlan:
-    """The plan of one run; `services` are those whose roles Argo exchanges after each release.
+    """The plan of one run; `services` are those whose roles Argo exchanges after each release, `source` is where the
+    policy was read, `override` the id of a command that changed it.
 
     Raises UnfitPolicyError if the Rollout's steps leave nothing to judge, its arms cannot be told apart, or the
     provider is for other namespaces.
@@ -67,6 +71,9 @@ def resolve(
     metrics = tuple(_metric(rule, spec, run, arms) for rule in spec.metrics)
     plan = AnalysisPlan(
         policy=policy.metadata.name,
+        namespace=policy.metadata.namespace or "",
+        source=source,
+        override=override,
         mode=spec.mode,
         judge=spec.judge,
         budget=spec.budget,

@@ -19,7 +19,7 @@ from serinus_runtime.fair_slots import in_turns
 from serinus_controller.domain.announce import Notice
 from serinus_controller.domain.observe import ended, in_force, observe, outcome_of
 from serinus_controller.domain.pods import PodView
-from serinus_controller.domain.policies import choose, matches
+from serinus_controller.domain.policies import choose, is_of, matches, misfit
 from serinus_controller.domain.resolve import UnfitPolicyError, resolve, warnings
 from serinus_controller.domain.rollout import RolloutView
 from serinus_controller.domain.runs import run_of, version_of
@@ -55,6 +55,8 @@ class Fleet:
     """The runs of one cluster, by their Rollout's uid. `policies` gives those in force; no `namespaces` are all.
 
     `notify` is given what a Rollout's team should know, once. `max_runs`: how many of a namespace are judged at once.
+    `source_of` says where a policy was read; `refused` is called for each plan that was read back and is not gone on
+    with.
     """
 
     def __init__(
@@ -67,11 +69,13 @@ class Fleet:
         notify: Callable[[Notice], None] = lambda notice: None,
         access: ProviderAccess = OPEN,
         max_runs: int = 1_000,
+        source_of: Callable[[CanaryPolicy], str] = lambda policy: "",
+        refused: Callable[[], None] = lambda: None,
     ) -> None:
         self._max_runs = max_runs
         self._begun: Counter[str] = Counter()
         self._unfit: dict[str, tuple[object, ...]] = {}
-        self._notify, self._access = notify, access
+        self._notify, self._access, self._source_of, self._refused = notify, access, source_of, refused
         self._registry, self._cluster, self._policies, self._namespaces = registry, cluster, policies, namespaces
         self.runs: dict[str, LiveRun] = {}
         self.sightings = Sightings()
@@ -81,6 +85,7 @@ class Fleet:
         self._complained: dict[str, str] = {}
         self._complaints = complaints or Complaints()
         self._unobserved: dict[str, str] = {}
+        self._unchecked: dict[str, str] = {}
         self._aborted: dict[str, RolloutView] = {}
         # An observation that an override overtakes would else put the run back that it has ended.
         self._changing = asyncio.Lock()
@@ -104,6 +109,7 @@ class Fleet:
                 plan = await self._registry.plan(told.plan)
             if plan is None:
                 logger.error("run %s has lost its plan: it is resolved anew", told.run.id)
+                self._refused()
                 continue
             self.runs.setdefault(told.run.uid, LiveRun(told.run, plan, told))
 
@@ -161,9 +167,10 @@ class Fleet:
                 with self._complaints.about("run", live.run.id):
                     await self._end(live, "deleted", view.resource_version, None)
 
-    def unobserved(self, run: Run) -> str:
-        """Why the run's Rollout cannot be observed as it stands now, empty if it can."""
-        return self._unobserved.get(run.uid, "")
+    def doubt(self, run: Run) -> str:
+        """Why nothing is advanced of a run: its Rollout cannot be observed as it stands now, or its plan was read back
+        and agrees with no policy. Empty if nothing speaks against it."""
+        return self._unobserved.get(run.uid, "") or self._unchecked.get(run.uid, "")
 
     def pods_are(self, pods: Sequence[PodView], *, namespace: str) -> None:
         """The full list of pods of a namespace, of all if it is empty. Nothing is told of a run before it came."""
@@ -208,25 +215,29 @@ class Fleet:
 
         Another namespace may have a policy of the same name, which is not for this Rollout.
         """
-        named = [one for one in self._policies() if one.metadata.name == live.plan.policy]
+        named = [one for one in self._policies() if is_of(live.plan, one)]
         ours = [one for one in named if live.view and matches(one, live.view)]
         return ours[0] if len(ours) == 1 else None
 
-    async def override(self, live: LiveRun, policy: CanaryPolicy) -> LiveRun:
-        """End the run and begin another attempt under a changed policy. Raises UnfitPolicyError."""
+    async def override(self, live: LiveRun, policy: CanaryPolicy, command: str) -> LiveRun:
+        """End the run and begin another attempt under its policy as changed by a command, by its id.
+
+        Raises UnfitPolicyError.
+        """
         async with self._changing:
             known = self.runs.get(live.run.uid)
             if known is None or known.run != live.run:
                 raise UnfitPolicyError("the run has ended meanwhile")
-            return await self._override(known, policy)
+            return await self._override(known, policy, command)
 
-    async def _override(self, live: LiveRun, policy: CanaryPolicy) -> LiveRun:
+    async def _override(self, live: LiveRun, policy: CanaryPolicy, command: str) -> LiveRun:
         assert live.view is not None
         following = live.run.model_copy(update={"attempt": live.run.attempt + 1})
         resolve(policy, following, stages(live.view.steps), live.view.ping_pong, self._access)
         attempt = await self._registry.attempt(self._cluster, live.view, another=True)
         run = run_of(self._cluster, live.view, attempt)
-        plan = resolve(policy, run, stages(live.view.steps), live.view.ping_pong, self._access)
+        found, services = stages(live.view.steps), live.view.ping_pong
+        plan = resolve(policy, run, found, services, self._access, source=live.plan.source, override=command)
         await self._end(live, "superseded", live.told.resource_version, live.view)
         fresh = LiveRun(run, plan, _nothing_told(run, plan), live.view)
         await self._observe(live.view, fresh, await self._registry.now(), None)
@@ -276,9 +287,31 @@ class Fleet:
             if outcome:
                 await self._end(live, outcome, view.resource_version, view)
                 live = None
+            elif live.view is None or view.uid in self._unchecked:
+                live = self._checked(live, view)
         if view.releasing and (live or not view.aborted):
             return await self._observe(view, live, seen, consistent)
         return None
+
+    def _checked(self, live: LiveRun, view: RolloutView) -> LiveRun:
+        """The run whose plan was read back, planned anew if that does not agree with the policies; where none of them
+        can be applied it goes on being judged, and nothing is advanced before one can."""
+        policies = choose(self._policies(), view)
+        why = misfit(live.plan, policies)
+        if not why:
+            self._unchecked.pop(view.uid, None)
+            return live
+        anew = self._resolved(policies, view, live.run)
+        if view.uid not in self._unchecked:
+            self._refused()
+        if anew:
+            self._unchecked.pop(view.uid, None)
+            text = f"its plan is not gone on with: {why}; planned anew by policy {anew.plan.origin}"
+        else:
+            self._unchecked[view.uid] = f"its plan is not gone on with: {why}"
+            text = f"{self._unchecked[view.uid]}; nothing is advanced until one can be applied"
+        self._say(view, policies, f"{view.key}: {text}")
+        return anew or live
 
     async def _still(self, live: LiveRun, view: RolloutView) -> bool:
         """Whether it is the same attempt as before, which only the registry knows for sure."""
@@ -335,7 +368,7 @@ class Fleet:
         if live:
             self._unfit.pop(view.uid, None)
             logger.info(
-                "run begins: %s by policy %s", view.key, live.plan.policy, extra={"fields": {"run": live.run.id}}
+                "run begins: %s by policy %s", view.key, live.plan.origin, extra={"fields": {"run": live.run.id}}
             )
         else:
             # The policies are kept, so that no other one gets the id of one that is gone.
@@ -368,7 +401,8 @@ class Fleet:
             return None
         found = stages(view.steps)
         try:
-            plan = resolve(policies[0], run, found, view.ping_pong, self._access)
+            source = self._source_of(policies[0])
+            plan = resolve(policies[0], run, found, view.ping_pong, self._access, source=source)
         except UnfitPolicyError as error:
             self._say(view, policies, str(error))
             return None
@@ -407,6 +441,7 @@ class Fleet:
             await self._registry.retire(ended(live.told, outcome, version, view))
             logger.info("run ends: %s %s", live.run.rollout, outcome)
         self.runs.pop(live.run.uid, None)
+        self._unchecked.pop(live.run.uid, None)
 
 
 def _nothing_told(run: Run, plan: AnalysisPlan) -> RolloutObserved:

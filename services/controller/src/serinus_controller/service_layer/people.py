@@ -109,7 +109,8 @@ class People:
             await self._answer(command, live, "hold", f"on hold at {_weight(live)} until it is resumed")
             return
         said = control.verdict
-        decision = decide(self.reactor.situation(live, control), said, now) if said else None
+        found = decide(self.reactor.situation(live, control), said, now) if said else None
+        decision = self.reactor.safe(live, found) if found else None
         if decision and decision.action in ("advance", "promote") and live.view:
             await self._begin(command, live, replace(decision, detail=f"{move(live.view)}; {decision.detail}"))
             return
@@ -138,7 +139,7 @@ class People:
         policy = self.reactor.fleet.policy_of(live)
         try:
             changed = overridden(policy, command.change)
-            fresh = await self.reactor.fleet.override(live, changed)
+            fresh = await self.reactor.fleet.override(live, changed, command.id)
         except (ValueError, UnfitPolicyError) as error:
             await self._answer(command, live, "refused", str(error))
             return

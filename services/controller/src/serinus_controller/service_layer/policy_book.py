@@ -3,8 +3,10 @@
 import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge
+from serinus_contracts.crd import KIND
 from serinus_contracts.policy import CanaryPolicy
 
 logger = logging.getLogger(__name__)
@@ -62,6 +64,13 @@ class PolicyBook:
         if none and not self._warned:
             logger.warning("no policy: nothing will be judged; %s", mend)
         self._warned = none
+
+    def source_of(self, policy: CanaryPolicy) -> str:
+        """Where one of the policies in force was read, as a plan names it; empty if it is in force no more."""
+        for origin, policies in self._good.items():
+            if any(one is policy for one in policies):
+                return KIND if origin.startswith(f"{KIND} ") else Path(origin).name
+        return ""
 
     def current(self) -> list[CanaryPolicy]:
         """All policies in force."""

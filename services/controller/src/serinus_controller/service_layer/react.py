@@ -42,6 +42,9 @@ class Telemetry:
             ["namespace"],
             registry=registry,
         )
+        self.plans_refused = Counter(
+            "serinus_plans_refused", "plans that were read back from Redis and not gone on with", registry=registry
+        )
         self.oldest_act = Gauge(
             "serinus_oldest_act_seconds", "age of the oldest act that is not confirmed yet", registry=registry
         )
@@ -76,13 +79,16 @@ class Reactor:
         """What is remembered of each run, by its id."""
         return self._controls
 
-    async def resume(self, *, doubtful: bool = False) -> None:
-        """Bring to an end what a controller before us had begun; if what is known of it is `doubtful`, aborts only."""
+    async def resume(self, doubt: str = "") -> None:
+        """Bring to an end what a controller before us had begun and nothing here carries on; aborts only, if there is a
+        `doubt` about it."""
         for live in list(self.fleet.runs.values()):
             with self.complaints.about("run", live.run.id):
                 control = await self.control(live.run)
-                if control.intent and doubtful and control.intent.action != "abort":
-                    why = f"{control.intent.action} given up: Redis has lost data, and what became of it is not known"
+                if live.run.id in self._acts:
+                    continue
+                if control.intent and doubt and control.intent.action != "abort":
+                    why = f"{control.intent.action} given up: {doubt}"
                     await self.journal.tell(
                         told(live, control.intent, "failed", why, self.clock()), topic="", ends_intent=True
                     )
@@ -118,11 +124,11 @@ class Reactor:
     async def _follow(self, live: LiveRun, control: Control, verdict: VerdictReached, now: Millis) -> None:
         decision = decide(self.situation(live, control), verdict, now)
         if decision:
-            await self.carry_out(live, control, self._safe(live, decision))
+            await self.carry_out(live, control, self.safe(live, decision))
 
-    def _safe(self, live: LiveRun, decision: Decision) -> Decision:
-        """Nothing is advanced of a run that cannot be observed; an abort needs no more than its verdict."""
-        why = self.fleet.unobserved(live.run)
+    def safe(self, live: LiveRun, decision: Decision) -> Decision:
+        """Nothing is advanced of a run that is in doubt; an abort needs no more than its verdict."""
+        why = self.fleet.doubt(live.run)
         return (
             replace(decision, action="hold", detail=why, acts=False) if why and decision.action != "abort" else decision
         )
@@ -141,7 +147,7 @@ class Reactor:
                 decision = no_verdict(self.situation(live, control), said.end if said else 0, now, known)
                 if decision:
                     silent += begun
-                    await self.carry_out(live, control, self._safe(live, decision))
+                    await self.carry_out(live, control, self.safe(live, decision))
                 if said and said.verdict == "hold":
                     held = max(0.0, (now - said.since) / 1000)
                     holds[live.run.namespace] = max(held, holds.get(live.run.namespace, 0.0))
