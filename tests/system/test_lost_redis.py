@@ -10,9 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
+from serinus_console.domain.controllers import warnings
 from serinus_contracts import Keys, RolloutObserved, Run, seal, to_entry
 from serinus_contracts.streams import STREAMS
 from serinus_controller.adapters.election import NOTE
+from serinus_runtime.leading import controllers
 from serinus_runtime.redis import connected
 from serinus_runtime.witness import Position
 from ulid import ULID
@@ -69,6 +71,15 @@ class Lossy:
 
     def forget_lease(self) -> None:
         httpx.delete(self.team.world.url + LEASE).raise_for_status()
+
+    async def warned(self, what: str) -> None:
+        """Wait until people are told of the loss, and of what became of holds."""
+
+        async def there() -> bool:
+            told = warnings(await controllers(self.team.client, self.team.keys), round(time.time() * 1000))
+            return any("lost data" in line and what in line for line in told)
+
+        await self.team.until(there, f"{what!r} to be told")
 
     async def memory(self, what: bytes) -> None:
         """Wait until what is remembered of the held run has this in it."""
@@ -174,6 +185,7 @@ async def test_an_emptied_redis_is_noticed_by_all_and_what_the_leader_remembers_
     at, run = lossy.step(), await lossy.run("held")
     lossy.empty()
     await lossy.memory(b"alice")
+    await lossy.warned("the controller wrote holds and approvals back")
     assert await lossy.run("held") == run
     await lossy.judged_anew()
     assert lossy.step() == at
@@ -207,6 +219,7 @@ async def test_a_controller_that_cannot_know_what_people_decided_asks_again(
     lossy.redis.start()
     team.services["controller"].revive()
     await lossy.memory(b"Redis has lost data")
+    await lossy.warned("stay on hold until resumed")
     await lossy.judged_anew()
     assert lossy.step() == at
     assert any("resume to go on" in one.detail for one in await team.decisions() if one.action == "hold")

@@ -1,21 +1,28 @@
 """`serinus status` and `serinus watch`: the runs as they are now, and as they change."""
 
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
+from rich.console import Group
 from rich.live import Live
+from rich.text import Text
 from serinus_console.domain.card import Card
 from serinus_console.domain.controllers import warnings
 from serinus_console.domain.next_step import next_step
 from serinus_console.domain.outcome import headline
 from serinus_console.domain.overview import lines
+from serinus_contracts import Event
 from serinus_runtime.clock import now_ms
 
 from serinus import show
 from serinus.board import Board, with_board
 from serinus.options import Source, WideOutput, without_password
 from serinus.terminal import Terminal, say
+
+WARNINGS_SECONDS = 5.0
 
 
 def status(source: Source, output: WideOutput) -> None:
@@ -24,9 +31,7 @@ def status(source: Source, output: WideOutput) -> None:
     async def look(board: Board) -> None:
         await board.load()
         found = ordered(board)
-        # Beside the runs, so that a program reads nothing else on standard output.
-        for text in warnings(await board.controllers(), now_ms()):
-            Terminal(stderr=True).print(text, style="bold red", soft_wrap=True)
+        warn(warnings(await board.controllers(), now_ms()))
         if output.data:
             output.document([document(card) for card in found])
         else:
@@ -47,23 +52,44 @@ def watch(source: Source, output: WideOutput) -> None:
 
     async def follow(board: Board) -> None:
         await board.load()
-        console = output.terminal
-        if output.data:
-            async for events in board.changes():
-                for event in events:
-                    output.document(event.model_dump(mode="json", exclude_none=True), stream=True)
-                sys.stdout.flush()
-        elif console.is_terminal:
-            with Live(show.board(ordered(board), now_ms()), console=console, refresh_per_second=4) as live:
-                async for _ in board.changes():
-                    live.update(show.board(ordered(board), now_ms(), wide=output.wide))
-        else:
-            changes = show.Changes()
-            print_lines(changes.lines(ordered(board), now_ms()))
-            async for _ in board.changes():
-                print_lines(changes.lines(ordered(board), now_ms()))
+        console, warned = output.terminal, list[str]()
+        changes = show.Changes()
+        live = console.is_terminal and not output.data
+        with Live(console=console, refresh_per_second=4) if live else nullcontext() as screen:
+            async for events, now_warned in watched(board):
+                if screen:
+                    screen.update(Group(*red(now_warned), show.board(ordered(board), now_ms(), wide=output.wide)))
+                    continue
+                warn(line for line in now_warned if line not in warned)
+                warned = now_warned
+                if output.data:
+                    for event in events:
+                        output.document(event.model_dump(mode="json", exclude_none=True), stream=True)
+                    sys.stdout.flush()
+                else:
+                    print_lines(changes.lines(ordered(board), now_ms()))
 
     with_board(source, follow)
+
+
+async def watched(board: Board) -> AsyncIterator[tuple[Sequence[Event], list[str]]]:
+    """Batches of what changes, at first an empty one, each with the warnings of the last WARNINGS_SECONDS."""
+    looked, said = time.monotonic(), warnings(await board.controllers(), now_ms())
+    yield (), said
+    async for events in board.changes():
+        if time.monotonic() - looked > WARNINGS_SECONDS:
+            looked, said = time.monotonic(), warnings(await board.controllers(), now_ms())
+        yield events, said
+
+
+def red(lines: Iterable[str]) -> list[Text]:
+    return [Text(line, style="bold red") for line in lines]
+
+
+def warn(lines: Iterable[str]) -> None:
+    """Beside the output, so that a program reads nothing else there."""
+    for line in red(lines):
+        Terminal(stderr=True).print(line, soft_wrap=True)
 
 
 def print_lines(lines: Iterable[str]) -> None:

@@ -218,6 +218,8 @@ class Leader:
                     self._witness.begins_anew(self._journal.position, noted)
                 # Kept until all is planned anew: the term before may have ended while it wrote this down.
                 remembered = self._remembered
+                if not whole:
+                    await self._standing.found_loss(doubtful=not remembered)
                 if remembered:
                     await remembered.write_down(fleet, journal)
                 await fleet.restore()

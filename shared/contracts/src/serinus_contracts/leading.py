@@ -15,4 +15,8 @@ class ControllerStatus(Contract):
     refused: bool = Field(False, description="it answers, and refuses (401, 403)")
     redis: str = Field("", description="how full Redis is, where too full for all that is to be written")
     since: Millis = Field(0, description="since when it has been so")
+    lost: Millis = Field(0, description="when Redis was last found to have lost data; 0: never, as far as is known")
+    doubtful: bool = Field(
+        False, description="people's decisions may be part of what was lost: runs are on hold for it"
+    )
     lasts_ms: int = Field(description="without another word for so long nobody leads")

@@ -37,3 +37,20 @@ def test_a_silence_is_no_leader_whatever_was_told_before_it_and_of_several_clust
     assert warnings({"default": gone}, NOW) == [text]
     assert warnings({"a": status(), "b": gone}, NOW) == [f"cluster b: {text}"]
     assert warnings({"a": status(told=NOW - 40_000, led=0)}, NOW) == ["no controller leads: " + text.partition(": ")[2]]
+
+
+def test_a_loss_of_data_is_told_for_an_hour_with_what_became_of_what_people_decided() -> None:
+    found = f"Redis was found to have lost data at {WHEN}"
+    kept, doubtful = status(lost=NOW - 20_000), status(lost=NOW - 20_000, doubtful=True)
+    (line,) = warnings({"default": kept}, NOW)
+    assert line == f"{found}: every run was planned again, and the controller wrote holds and approvals back"
+    (line,) = warnings({"default": doubtful}, NOW)
+    assert line == f"{found}, perhaps holds and approvals too: runs that were in progress stay on hold until resumed"
+    gone = doubtful.model_copy(update={"led": NOW - 40_000})
+    assert [line.partition(" since ")[0] for line in warnings({"default": gone}, NOW)] == [
+        "no controller leads",
+        f"{found}, perhaps holds and approvals too: runs that were in progress stay on hold until resumed",
+    ]
+    assert warnings({"default": kept}, NOW + 3_600_000) == [
+        "no controller leads since 2020-09-13 12:26:40 UTC: nothing can be advanced or aborted"
+    ]

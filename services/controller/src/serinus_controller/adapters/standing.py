@@ -38,6 +38,9 @@ class Standing:
     """How full Redis is, if it is."""
     stood: bool = False
     """It has asked for the lease and got an answer."""
+    lost: Millis = 0
+    doubtful: bool = False
+    """Of the last loss of Redis' data that this controller has found; see ControllerStatus."""
 
     def __post_init__(self) -> None:
         self._write = scripts.Script(self.client, _WRITE, scripts.ACTING)
@@ -54,6 +57,9 @@ class Standing:
             return f"for {seconds:.0f} s: {failure.error}"
         return None if self.stood else "the API server has not answered yet"
 
+    async def found_loss(self, *, doubtful: bool) -> None:
+        self.lost, self.doubtful = await self.now(), doubtful
+
     async def tell(self, leads: bool) -> None:
         """What a leader says counts; who stands by speaks where there is none and the API server is in trouble."""
         failure = self.trouble()
@@ -64,6 +70,7 @@ class Standing:
         if not leads and known and now - known.led < known.lasts_ms and not known.trouble:
             return
         error = failure.error if failure else None
+        later = known if known and known.lost > self.lost else self
         status = ControllerStatus(
             identity=self.identity,
             told=now,
@@ -72,6 +79,8 @@ class Standing:
             refused=isinstance(error, ClusterError) and error.status in (401, 403),
             redis=self.redis() if leads else "",
             since=now - round(1000 * (self.monotonic() - failure.since)) if failure else 0,
+            lost=later.lost,
+            doubtful=later.doubtful,
             lasts_ms=self.lasts_ms,
         )
         await self._write(keys=[self.keys.controllers], args=[self.cluster, status.model_dump_json()])
