@@ -101,8 +101,9 @@ class Hand:
         self.waiting: list[tuple[int, asyncio.Future[str]]] = []
         self.controllers = [Controller(self, number) for number in (0, 1)]
         self.history: list[Object] = []
-        self.visits: dict[int, int] = {}
-        self.visit = 0
+        self.gates: dict[int, int] = {}
+        self.gate, self._gate, self._start = 0, ("", -1), ""
+        self.pause = 0
         self.proceeds: set[int] = set()
         self.aborts: set[str] = set()
         self.opened: list[int] = []
@@ -114,28 +115,38 @@ class Hand:
         return round(self.world.clock.now() * 1000)
 
     def watch(self, rollout: Object) -> None:
-        """The truth: which visit of which gate each version of the Rollout belongs to."""
+        """The truth: which gate each version of the Rollout belongs to, and which pause there it is.
+
+        A pause that Argo sets again from an old cache, at the step that it has not left, is of the same gate. So is one
+        of the same second after an abort and a retry, of which the API tells nothing where there was another before."""
         before = self.history[-1].get("status", {}) if self.history else {}
         status = rollout.get("status", {})
 
-        def place(one: Object) -> tuple[Any, ...]:
-            pauses = one.get("pauseConditions") or [{}]
-            return one.get("currentPodHash"), one.get("currentStepIndex"), pauses[0].get("startTime")
+        def gate(one: Object) -> tuple[str, int]:
+            return one.get("currentPodHash", ""), one.get("currentStepIndex", -1)
 
+        def place(one: Object) -> tuple[Any, ...]:
+            return *gate(one), (one.get("pauseConditions") or [{}])[0].get("startTime")
+
+        if gate(status) != self._gate or status.get("abort"):
+            self._gate = ("", -1)
         if status.get("pauseConditions") and place(before) != place(status):
-            self.visit += 1
+            start = status["pauseConditions"][0]["startTime"]
+            self.pause += 1
+            self.gate += gate(status) != self._gate and start != self._start
+            self._gate, self._start = gate(status), start
         self.history.append(rollout)
-        self.visits[int(rollout["metadata"]["resourceVersion"])] = self.visit
+        self.gates[int(rollout["metadata"]["resourceVersion"])] = self.gate
 
     def judge(self, status: Object, generation: int, patch: Any) -> None:
         """Hold a patch of ours that the server is about to take against the laws."""
         operations = patch if isinstance(patch, list) else []
         if any(one["op"] == "remove" for one in operations):
-            if self.visit in self.opened:
-                self.broken.append(f"the gate of visit {self.visit} was opened twice")
-            if self.visit not in self.proceeds:
-                self.broken.append(f"no verdict was about the gate of visit {self.visit}")
-            self.opened.append(self.visit)
+            if self.pause in self.opened:
+                self.broken.append(f"the gate of pause {self.pause} was opened twice")
+            if self.gate not in self.proceeds:
+                self.broken.append(f"no verdict was about the gate {self.gate} of pause {self.pause}")
+            self.opened.append(self.pause)
         if any(one["path"] == "/status/abort" and one["value"] is True and one["op"] == "add" for one in operations):
             current = str(status.get("currentPodHash"))
             if current not in self.aborts or str(generation) != status.get("observedGeneration"):
@@ -285,7 +296,7 @@ async def _verdict(hand: Hand, one: Controller) -> None:
     place = {"step": about.step, "stage": about.stage, "stage_started": about.stage_started}
     event = verdict(run=about.run, follows=0, end=hand.now(), verdict=judged, plan=about.plan, **place)
     if judged == "proceed":
-        hand.proceeds.add(hand.visits[int(about.resource_version)])
+        hand.proceeds.add(hand.gates[int(about.resource_version)])
     if judged == "abort":
         hand.aborts.add(about.run.canary_hash)
     for receiver in [one, *hand.draw.sample(hand.controllers, hand.draw.choice([0, 0, 1, 2]))]:

@@ -77,3 +77,10 @@ def test_an_abort_of_an_attempt_that_was_a_retry_already_is_sent() -> None:
 
 def test_an_abort_that_was_sent_and_taken_back_is_done() -> None:
     assert progress(intent("abort"), "new", "u-1", at(status={"abort": False}), taken=True).next == "done"
+
+
+def test_a_promotion_opens_no_pause_of_the_same_second_after_an_abort_and_a_retry() -> None:
+    decided = intent().model_copy(update={"gate": PAUSED_AT})
+    retried = at(status={"abort": False})
+    assert progress(decided, "new", "u-1", retried).next == "lost"
+    assert progress(decided.model_copy(update={"retried": True}), "new", "u-1", retried).next == "send"

@@ -100,6 +100,9 @@ def _promote(intent: Intent, view: RolloutView) -> Progress:
         return Progress("done")
     if view.step < intent.step:
         return Progress("lost", "the Rollout has gone back to an earlier step")
+    if view.retried and not intent.retried:
+        # The pause may have the same start, which Argo gives in whole seconds.
+        return Progress("lost", "it was aborted, and is tried again")
     if view.spec_paused:
         return Progress("lost", "the Rollout is paused by hand (spec.paused)")
     if view.at_gate:
