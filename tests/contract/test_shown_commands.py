@@ -63,7 +63,7 @@ def wrong(shell: str, *, whole: bool = True) -> Iterator[str]:
         elif tool == "make":
             targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
             yield from (f"make {one}" for one in rest if "=" not in one and one not in targets)
-        elif tool in ("docker", "helm"):
+        elif tool in ("docker", "helm") and rest:
             yield from _options(f"{tool} {rest[0]}", rest[1:])
         elif tool == "kubectl":
             files = [after for flag, after in pairwise(rest) if flag == "-f"]

@@ -181,8 +181,11 @@ def test_what_does_not_fit_is_refused_at_its_place_with_the_way_out(
 
 
 def test_the_example_of_providers_is_read(tmp_path: Path) -> None:
-    (text,) = (text for text in BLOCKS if text.startswith("# providers"))
+    texts = [text for text in BLOCKS if text.startswith("# providers")]
     for name in ("password", "secret", "ca.crt", "tls.crt", "tls.key", "token"):
         (tmp_path / name).touch()
-    (tmp_path / "providers.yaml").write_text(text)
-    assert list(read_providers(tmp_path / "providers.yaml")) == ["main", "managed", "token"]
+    read = []
+    for text in texts:
+        (tmp_path / "providers.yaml").write_text(text)
+        read.append(list(read_providers(tmp_path / "providers.yaml")))
+    assert read == [["main", "managed", "token"], ["bank"]]
