@@ -55,7 +55,7 @@ async def test_a_run_whose_look_fails_is_set_aside_and_the_others_are_looked_at(
 ) -> None:
     world: Any = World(fault)
     metrics = CollectorRegistry()
-    dispatcher = Dispatcher(world, world, 4, Complaints(metrics, "run"))
+    dispatcher = Dispatcher(world, world, 4, Complaints(metrics, "run"), monotonic=lambda: 0.0)
     for _ in range(2):
         await dispatcher.step()
         await turns()
