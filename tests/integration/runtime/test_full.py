@@ -125,7 +125,8 @@ async def test_the_reserve_has_an_end_and_trimming_gives_it_back(clients: Mappin
     with pytest.raises(OutOfMemoryError, match="and so is its reserve"):
         await use_up()
     used = int((await admin.info("memory"))["used_memory"])
-    assert most + reserve - 100_000 < used < most + reserve + 500_000
+    # While one is asked, its 200 kB count as well, and with some servers the buffer that holds them too.
+    assert most + reserve - 500_000 < used < most + reserve + 500_000
     with pytest.raises(OutOfMemoryError):
         await wait(keys=[KEYS.dead_letters], args=["x"])
     await admin.lpop(FOREIGN, 3)
