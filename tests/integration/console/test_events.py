@@ -51,7 +51,7 @@ async def _events(answer: httpx.Response) -> AsyncIterator[Told]:
 
 
 async def take(events: AsyncIterator[Told], count: int) -> list[Told]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         return [await anext(events) for _ in range(count)]
 
 
