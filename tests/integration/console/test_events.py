@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 from serinus_console.adapters.follower import Follower
+from serinus_console.adapters.web.events import opened, stream
+from serinus_console.domain import position
 from serinus_console.domain.story import Story
 from serinus_console.service_layer.runs import Runs
 from serinus_contracts import Event, Keys, VerdictReached
@@ -51,8 +53,14 @@ async def _events(answer: httpx.Response) -> AsyncIterator[Told]:
 
 
 async def take(events: AsyncIterator[Told], count: int) -> list[Told]:
-    async with asyncio.timeout(30):
-        return [await anext(events) for _ in range(count)]
+    found: list[Told] = []
+    try:
+        async with asyncio.timeout(10):
+            while len(found) < count:
+                found.append(await anext(events))
+    except TimeoutError:
+        raise AssertionError(f"{count} events were awaited and these came: {found}") from None
+    return found
 
 
 def ends(told: list[Told]) -> list[int]:
@@ -91,6 +99,22 @@ async def test_a_redis_entry_id_resumes_too(start: Start, teller: Teller) -> Non
     console = await start()
     async with listening(console, after=first) as events:
         assert ends(await take(events, 2)) == [2000]
+
+
+async def test_who_comes_back_while_the_console_still_reads_the_runs_misses_nothing(
+    client: Client, keys: Keys, teller: Teller
+) -> None:
+    await teller.live()
+    first = await teller.tell(verdict(end=1000))
+    await teller.tell(verdict(end=2000))
+    runs = Runs()
+    told = stream(client, keys, runs, lambda: 5, opened(runs, None, "a"), position.read(first), "full")
+    opening = asyncio.ensure_future(anext(told))
+    await asyncio.sleep(0)
+    assert not opening.done()
+    await Follower(client, keys, runs, lambda: 5).step()
+    assert b"event: open" in await opening
+    assert b'"end":2000' in await anext(told)
 
 
 async def test_who_was_away_for_longer_than_the_stream_is_kept_is_told_of_the_gap(start: Start, teller: Teller) -> None:

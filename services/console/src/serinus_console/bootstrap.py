@@ -3,6 +3,7 @@
 import asyncio
 import time
 from contextlib import AsyncExitStack
+from functools import partial
 
 from prometheus_client import Gauge
 from serinus_runtime.complaints import Complaints
@@ -41,6 +42,7 @@ async def console(service: Service, settings: ConsoleSettings) -> None:
         stack.push_async_callback(broker.stop)
         service.health.require("redis", lambda: unreachable(client))
         runs = Runs(heard=service.clock())
+        service.health.require("runs", partial(_unread, runs))
         guard = Guard(
             auth=settings.auth,
             cluster=settings.cluster,
@@ -74,6 +76,11 @@ async def console(service: Service, settings: ConsoleSettings) -> None:
             runs.close()
             for task in reading:
                 task.cancel()  # it only reads: nothing is left half done
+
+
+async def _unread(runs: Runs) -> str | None:
+    """The readiness check: whoever asks before would be told of no runs."""
+    return None if runs.loaded else "the runs are still being read from Redis"
 
 
 async def _directory(settings: ConsoleSettings, stack: AsyncExitStack) -> Directory:

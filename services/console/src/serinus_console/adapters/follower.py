@@ -103,7 +103,7 @@ class Follower:
         live: Any = await self._client.zrange(self._keys.due, 0, -1)
         for begin in range(0, len(live), BATCH):
             await self._load_live([run for member in live[begin : begin + BATCH] if (run := run_of(member))])
-        self._runs.loaded = True
+        self._runs.has_loaded()
         logger.info("%d live runs", len(live))
 
     async def _load_live(self, runs: list[str]) -> None:

@@ -68,15 +68,28 @@ class Feed:
 @dataclass
 class Runs:
     """`heard` is when Redis last answered, at first when it was first asked (ms, own clock), `offset` Redis' clock
-    minus ours; `loaded` once the present is known; `controllers` is what those of each cluster say of themselves."""
+    minus ours; `loaded` once the live runs were read; `controllers` is what those of each cluster say of themselves."""
 
     stories: dict[str, Story] = field(default_factory=dict)
     position: dict[Stream, str] = field(default_factory=lambda: dict.fromkeys(FOLLOWED, "0-0"))
     feeds: set[Feed] = field(default_factory=set)
-    loaded: bool = False
     heard: Millis = 0
     offset: int = 0
     controllers: Mapping[str, ControllerStatus] = field(default_factory=dict)
+    _loaded: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def loaded(self) -> bool:
+        return self._loaded.is_set()
+
+    def has_loaded(self) -> None:
+        """The present is known, up to `position`: what feeds that were opened before are told begins there."""
+        for feed in self.feeds:
+            feed.begun = dict(self.position)
+        self._loaded.set()
+
+    async def wait_until_loaded(self) -> None:
+        await self._loaded.wait()
 
     def take(self, event: Event) -> Story | None:
         """What was told of a run; None of one that was never observed."""

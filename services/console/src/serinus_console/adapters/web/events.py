@@ -69,6 +69,8 @@ async def stream(
 ) -> AsyncIterator[bytes]:
     """What is told from now on, or from a position on, and a heartbeat between. Ends when the console does, or the
     listener is too slow."""
+    # Before that nothing is known to have been missed.
+    await runs.wait_until_loaded()
     run, now = feed.run, feed.begun
     try:
         opening = f"retry: {RETRY_MS}\nid: {written(after or now)}\nevent: open"
