@@ -1,8 +1,13 @@
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
 from serinus_controller.adapters.mirror import Change
-from serinus_controller.adapters.watching import Changes
+from serinus_controller.adapters.watching import Changes, Watcher
+from serinus_controller.service_layer.ports import ClusterError
+from serinus_runtime.errors import RETRYABLE
 
 pytestmark = pytest.mark.anyio
 
@@ -33,3 +38,47 @@ async def test_what_is_left_when_the_watch_ends_is_for_the_next_list() -> None:
     changes.put(change("shop", "release", 1))
     changes.end()
     assert await changes.next() is None
+
+
+class Faulty:
+    """A mirror, a sink and a registry of which something fails."""
+
+    def __init__(self, watch: Exception | None, sink: Exception | None) -> None:
+        self._watch, self._sink, self.ended = watch, sink, False
+
+    async def now(self) -> int:
+        return 0
+
+    async def list(self, read: Any) -> Any:
+        return []
+
+    async def watch(self, seconds: float) -> AsyncIterator[Change]:
+        try:
+            yield change("shop", "release", 1)
+            await asyncio.sleep(0 if self._watch else 60)
+            if self._watch:
+                raise self._watch
+        finally:
+            self.ended = True
+
+    def read(self, documents: Any) -> Any:
+        return []
+
+    async def listed(self, found: Any, asked: int) -> None: ...
+
+    async def changed(self, document: Any) -> None:
+        if self._sink:
+            raise self._sink
+
+
+@pytest.mark.parametrize(
+    ("watch", "sink"), [(None, RedisConnectionError("away")), (ClusterError("the watch broke"), None)]
+)
+async def test_what_fails_while_a_change_is_handled_or_awaited_is_raised_as_it_is_so_that_the_loop_tries_again(
+    watch: Exception | None, sink: Exception | None
+) -> None:
+    faulty: Any = Faulty(watch, sink)
+    with pytest.raises(RETRYABLE) as raised:
+        await Watcher(faulty, faulty, faulty, 5).step()
+    assert raised.value in (watch, sink)
+    assert faulty.ended

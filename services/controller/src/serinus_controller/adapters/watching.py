@@ -62,25 +62,27 @@ class Watcher:
         await self.sink.listed(found, asked)
         self.synced.set()
         changes = Changes()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._watch(changes))
+        # No TaskGroup: it would wrap what may be retried, and end the term of a leader for it.
+        watching = asyncio.create_task(self._watch(changes))
+        try:
             # What is left when the watch has ended, the next list shows.
             while change := await changes.next():
                 if change.type == "deleted":
                     await self.sink.deleted(change.object)
                 else:
                     await self.sink.changed(change.object)
-        if changes.error:
-            raise changes.error
+            await watching
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
         return 0.0
 
     async def _watch(self, changes: "Changes") -> None:
         try:
             async for change in self.mirror.watch(self.poll):
                 changes.put(change)
-        except Exception as error:  # noqa: BLE001 - raised by who takes the changes
-            changes.error = error
-        changes.end()
+        finally:
+            changes.end()
 
 
 class Changes:
@@ -88,7 +90,6 @@ class Changes:
     many times a second holds up nothing of another."""
 
     def __init__(self) -> None:
-        self.error: Exception | None = None
         self._waiting: OrderedDict[str, OrderedDict[str, Change]] = OrderedDict()
         self._some, self._ended = asyncio.Event(), False
 
