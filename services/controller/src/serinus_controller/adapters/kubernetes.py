@@ -63,7 +63,7 @@ class Api:
         response = await self._send(method, path, query, body, content_type, aiohttp.ClientTimeout(self._timeout))
         async with response:
             try:
-                text = b""
+                text = bytearray()
                 async for chunk in response.content.iter_any():
                     text += chunk
                     if len(text) > most_bytes:
@@ -140,7 +140,7 @@ def _asked(response: aiohttp.ClientResponse) -> float:
     return min(30.0, float(text)) if text.isdecimal() else 0.0
 
 
-def _document(text: bytes) -> Mapping[str, Any] | None:
+def _document(text: bytes | bytearray) -> Mapping[str, Any] | None:
     try:
         document = orjson.loads(text)
     except ValueError:

@@ -1,8 +1,9 @@
 -- Cuts what is older than ARGV[1] (ms; 0: nothing) from the streams, but nothing that a group has yet to finish, or that
 -- the notifier, which has no group, has yet to read: of what is older than ARGV[2] (ms), nothing that the group ARGV[3]
 -- has yet to finish.
--- KEYS: streams; from ARGV[4] on for each of them up to which entry the notifier has read, or ''. Gives the memory used and its limit (-1: may not be asked), the time and that of the oldest entry (ms),
--- and how many entries were cut.
+-- KEYS: streams. ARGV: from the 4th on, for each stream the entry up to which the notifier has read it, or ''.
+-- Gives the memory used and its limit (bytes, -1: may not be asked), the time and that of the oldest entry (ms), and how
+-- many entries were cut.
 local function parts(id)
   local milliseconds, number = string.match(id, '(%d+)-(%d+)')
   return tonumber(milliseconds), tonumber(number)

@@ -74,6 +74,7 @@ class Fleet:
     ) -> None:
         self._max_runs = max_runs
         self._begun: Counter[str] = Counter()
+        self._in_progress: Counter[str] = Counter()
         self._unfit: dict[str, tuple[object, ...]] = {}
         self._notify, self._access, self._source_of, self._refused = notify, access, source_of, refused
         self._registry, self._cluster, self._policies, self._namespaces = registry, cluster, policies, namespaces
@@ -134,6 +135,7 @@ class Fleet:
             self.sightings.show(view)
         seen = await self._registry.now()
         self._begun.clear()
+        self._in_progress = Counter(live.run.namespace for live in self.runs.values())
         views = in_turns(views, lambda view: view.namespace)
         for first in range(0, len(views), TOGETHER):
             async with self._changing:
@@ -381,7 +383,8 @@ class Fleet:
             return False
         if self._begun[view.namespace] >= MAX_BEGUN:
             return True
-        if sum(live.run.namespace == view.namespace for live in self.runs.values()) >= self._max_runs:
+        # As of the last list: to count them anew for each of thousands that may not begin would hold the leader.
+        if self._in_progress[view.namespace] + self._begun[view.namespace] >= self._max_runs:
             text = (
                 f"{view.key} is not judged: namespace {view.namespace} has {self._max_runs:,} releases under way, "
                 "as many as are judged at once (SERINUS_MAX_RUNS)"
