@@ -1,10 +1,36 @@
-"""A Redis that is full, to the very limit."""
+"""A Redis with the shipped users that is full, to the very limit. Import `urls` and `clients` where they are used."""
 
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack
 from typing import Any
 
+import pytest
 from redis.exceptions import OutOfMemoryError
+from serinus_runtime.redis import connected
+
+from tests.guarded import ADMIN, addresses, users_file
+from tests.servers import RedisServer, redis_binary
+from tests.topologies import started
 
 FOREIGN = "foreign"
+
+
+@pytest.fixture(scope="module")
+def urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
+    """A Redis that lets in nobody but the shipped users and one who looks on; their addresses by name."""
+    folder = tmp_path_factory.mktemp("guarded")
+    with started(RedisServer(redis_binary(), folder, aclfile=str(users_file(folder, ADMIN)))) as server:
+        yield addresses(server.url)
+
+
+@pytest.fixture
+async def clients(urls: Mapping[str, str]) -> AsyncIterator[Mapping[str, Any]]:
+    """A client of each user, of an empty Redis without a limit."""
+    async with AsyncExitStack() as stack:
+        made = {name: await stack.enter_async_context(connected(url)) for name, url in urls.items()}
+        await made["admin"].config_set("maxmemory", 0)
+        await made["admin"].flushall()
+        yield made
 
 
 async def limit(admin: Any, bytes_more: int) -> int:

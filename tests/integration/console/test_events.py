@@ -132,7 +132,7 @@ async def test_who_comes_back_after_more_than_is_resent_is_told_once_what_was_le
     start: Start, teller: Teller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("serinus_console.adapters.web.events.BATCH", 2)
-    monkeypatch.setattr("serinus_console.adapters.web.events.MOST_RESENT", 4)
+    monkeypatch.setattr("serinus_console.adapters.web.events.MAX_RESENT", 4)
     await teller.live()
     for end in range(1, 7):
         await teller.tell(verdict(end=1000 * end))
@@ -150,7 +150,7 @@ async def test_who_comes_back_after_more_than_is_resent_is_told_once_what_was_le
 async def test_a_client_with_too_many_streams_is_told_so_and_others_get_theirs(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serinus_console.adapters.web.events.MOST_FEEDS_OF_ONE", 2)
+    monkeypatch.setattr("serinus_console.adapters.web.events.MAX_FEEDS_PER_CLIENT", 2)
     console = await start(trusted_proxies="127.0.0.1")
     async with listening(console) as first, listening(console) as second:
         await take(first, 1)

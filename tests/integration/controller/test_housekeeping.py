@@ -2,8 +2,7 @@
 
 import logging
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -14,32 +13,14 @@ from serinus_controller.adapters.housekeeping import JUST_TOLD_MS, PAST_USE_MS, 
 from serinus_controller.adapters.registry import RedisRegistry
 from serinus_runtime.redis import connected
 
-from tests.full import FOREIGN, fill, limit
-from tests.guarded import ADMIN, addresses, users_file
-from tests.servers import RedisServer, redis_binary
+from tests.full import FOREIGN, clients, fill, limit, urls
 from tests.support import RUN, observed, plan
-from tests.topologies import started
 
 pytestmark = pytest.mark.anyio
+__all__ = ["clients", "urls"]
 KEYS = Keys()
 SNAPSHOTS, VERDICTS, DECISIONS = (KEYS.stream(name) for name in ("snapshots", "verdicts", "decisions"))
 NOBODY = "nobody's"
-
-
-@pytest.fixture(scope="module")
-def urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
-    folder = tmp_path_factory.mktemp("guarded")
-    with started(RedisServer(redis_binary(), folder, aclfile=str(users_file(folder, ADMIN)))) as server:
-        yield addresses(server.url)
-
-
-@pytest.fixture
-async def clients(urls: Mapping[str, str]) -> AsyncIterator[Mapping[str, Any]]:
-    async with AsyncExitStack() as stack:
-        made = {name: await stack.enter_async_context(connected(urls[name])) for name in ("controller", "admin")}
-        await made["admin"].config_set("maxmemory", 0)
-        await made["admin"].flushall()
-        yield made
 
 
 @pytest.fixture

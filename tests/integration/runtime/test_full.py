@@ -1,7 +1,6 @@
 """A Redis that is full, with the shipped users: what judges, acts and carries commands goes on, and the rest waits."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,17 +21,15 @@ from serinus_controller.adapters.journal import RedisJournal
 from serinus_controller.adapters.registry import RedisRegistry
 from serinus_controller.domain.decide import Memory
 from serinus_controller.domain.progress import Intent
-from serinus_runtime.redis import broker_of, connected
+from serinus_runtime.redis import broker_of
 from serinus_runtime.scripts import Script
 from serinus_runtime.streams import MOST_DELIVERIES, GroupReader, ensure_group
 
-from tests.full import FOREIGN, fill, limit
-from tests.guarded import ADMIN, addresses, users_file
-from tests.servers import RedisServer, redis_binary
+from tests.full import FOREIGN, clients, fill, limit, urls
 from tests.support import RUN, command, observed, plan, snapshot, verdict
-from tests.topologies import started
 
 pytestmark = pytest.mark.anyio
+__all__ = ["clients", "urls"]
 KEYS = Keys()
 INTENT = Intent(action="abort", step=1, step_hash="s", cause="v", actor="serinus", detail="d", since=1)
 DECISION = DecisionTaken(
@@ -42,23 +39,6 @@ CAUSE = Cause(
     id="c", kind="held", cluster="test", namespace="shop", name="checkout", run=RUN.id, step=1, since=5, text="d"
 )
 ADD = "return redis.call('XADD', KEYS[1], '*', 'n', ARGV[1])"
-
-
-@pytest.fixture(scope="module")
-def urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
-    """A Redis that lets in nobody but the shipped users and one who looks on; their addresses by name."""
-    folder = tmp_path_factory.mktemp("guarded")
-    with started(RedisServer(redis_binary(), folder, aclfile=str(users_file(folder, ADMIN)))) as server:
-        yield addresses(server.url)
-
-
-@pytest.fixture
-async def clients(urls: Mapping[str, str]) -> AsyncIterator[Mapping[str, Any]]:
-    async with AsyncExitStack() as stack:
-        made = {name: await stack.enter_async_context(connected(url)) for name, url in urls.items()}
-        await made["admin"].config_set("maxmemory", 0)
-        await made["admin"].flushall()
-        yield made
 
 
 async def test_a_full_redis_takes_what_judges_acts_and_is_asked_for_and_no_new_look(clients: Mapping[str, Any]) -> None:

@@ -16,8 +16,8 @@ from serinus_runtime.witness import watch_memory
 from serinus_collector.adapters.access import client as reach
 from serinus_collector.adapters.prometheus import GRACE_SECONDS, Prometheus
 from serinus_collector.adapters.registry import RedisRegistry
-from serinus_collector.service_layer.aside import Aside
 from serinus_collector.service_layer.dispatch import Dispatcher
+from serinus_collector.service_layer.offload import Offloader
 from serinus_collector.service_layer.take_look import LookTaker, Telemetry
 from serinus_collector.settings import CollectorSettings
 
@@ -34,10 +34,10 @@ async def collect(service: Service, settings: CollectorSettings) -> None:
     allowance_ms = round(settings.clock_allowance * 1000)
     most, timeout = settings.query_concurrency, settings.query_timeout
     async with AsyncExitStack() as stack:
-        providers, aside = {}, Aside()
+        providers, offloader = {}, Offloader()
         for name, provider in settings.reached.items():
             http = await stack.enter_async_context(reach(provider, connections=most + 2, timeout=timeout))
-            providers[name] = Prometheus(http, str(provider.url), timeout=timeout, aside=aside)
+            providers[name] = Prometheus(http, str(provider.url), timeout=timeout, offloader=offloader)
         registry = RedisRegistry(
             client,
             settings.keys,
@@ -57,7 +57,7 @@ async def collect(service: Service, settings: CollectorSettings) -> None:
             allowance_ms,
             timeout + GRACE_SECONDS,
             access,
-            aside,
+            offloader,
             max_places(settings.concurrency),
         )
         dispatcher = Dispatcher(registry, taker, settings.concurrency, Complaints(service.registry, "run"))

@@ -106,10 +106,10 @@ MetricStatus = Literal["ok", "settling", "waiting", "no_data", "partial", "error
 """settling: the stage has just begun; waiting: no scrape fell into the window yet, which is no fault."""
 
 
-MOST_COUNT = 10**12
+MAX_COUNT = 10**12
 """Of one window: what a run adds up of them is exact, and no traffic has as many."""
 
-Count = Annotated[int, Field(le=MOST_COUNT)]
+Count = Annotated[int, Field(le=MAX_COUNT)]
 
 
 class Measured(Contract):

@@ -6,7 +6,7 @@ from serinus_contracts.base import Millis
 from serinus_runtime import scripts
 from serinus_runtime.redis import Client
 
-MOST_COMMANDS = 10_000
+MAX_COMMANDS = 10_000
 _SEND = "return redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', unpack(ARGV, 2))"
 
 
@@ -18,4 +18,4 @@ class Commands:
     async def send(self, command: CommandIssued, *, source: str, now: Millis) -> None:
         """Raises RedisError, which says nothing of whether it was sent: the id makes a repeat harmless."""
         entry = to_entry(seal(command, source=source, now=now))
-        await self._send(keys=[self._stream], args=[MOST_COMMANDS, *(part for pair in entry.items() for part in pair)])
+        await self._send(keys=[self._stream], args=[MAX_COMMANDS, *(part for pair in entry.items() for part in pair)])

@@ -13,7 +13,7 @@ from serinus_contracts.base import Millis
 from serinus_collector.adapters.bodies import read_body
 from serinus_collector.domain.native import Bucket, Histogram
 from serinus_collector.domain.series import Series
-from serinus_collector.service_layer.aside import Aside
+from serinus_collector.service_layer.offload import Offloader
 from serinus_collector.service_layer.ports import Answer, ProviderError, Values
 
 MAX_VALUES = 1000
@@ -28,11 +28,13 @@ A = TypeVar("A", Answer, Values)
 class Prometheus:
     """Raw samples by instant queries on range selectors; each may take `timeout` seconds; no redirects."""
 
-    def __init__(self, client: httpx.AsyncClient, url: str, *, timeout: float, aside: Aside | None = None) -> None:
+    def __init__(
+        self, client: httpx.AsyncClient, url: str, *, timeout: float, offloader: Offloader | None = None
+    ) -> None:
         self._client = client
         self._url = url.rstrip("/") + "/api/v1/query"
         self._timeout = timeout
-        self._aside = aside or Aside()
+        self._offloader = offloader or Offloader()
 
     async def samples(self, selector: Selector, end: Millis, reach_ms: int, namespace: str = "") -> Answer:
         return await self._parsed(*await self._query(f"{selector}[{reach_ms}ms]", end), _answer, namespace)
@@ -52,7 +54,7 @@ class Prometheus:
         return await self._parsed(*await self._query(query, at), _values, namespace)
 
     async def _parsed(self, status: int, body: bytes, parse: Callable[[Any, Sequence[str]], A], namespace: str) -> A:
-        return await self._aside.run(namespace, len(body), lambda: parse(*read(status, body)))
+        return await self._offloader.run(namespace, len(body), lambda: parse(*read(status, body)))
 
     async def _query(self, query: str, at: Millis) -> tuple[int, bytes]:
         form = {"query": query, "time": f"{at / 1000:.3f}", "timeout": f"{self._timeout:g}s"}

@@ -12,7 +12,7 @@ from zlib import crc32
 
 from serinus_contracts import AnalysisPlan, Bucketed, Counted, History, PlanMetric, Selector
 from serinus_contracts.base import Millis
-from serinus_contracts.events import MOST_COUNT
+from serinus_contracts.events import MAX_COUNT
 from serinus_contracts.metric import QUANTILES
 from serinus_contracts.plan import any_of
 
@@ -114,7 +114,7 @@ def _proportion(source: Counted, members: Sequence[Series], first: Millis) -> li
             if counts:
                 total[:] = map(float.__add__, total, counted)
     return [
-        (round(x), round(n)) if known and 0 < n <= MOST_COUNT and x <= MOST_COUNT else None
+        (round(x), round(n)) if known and 0 < n <= MAX_COUNT and x <= MAX_COUNT else None
         for x, n, known in zip(events, trials, usable, strict=True)
     ]
 
@@ -151,7 +151,7 @@ def _distribution(
 
 
 def _buckets(cumulative: Sequence[float]) -> Cell:
-    if not (cumulative[-1] > 0 and max(cumulative) <= MOST_COUNT):
+    if not (cumulative[-1] > 0 and max(cumulative) <= MAX_COUNT):
         return None
     counts = tuple([round(after - before) for before, after in pairwise((0.0, *cumulative))])
     return counts if min(counts) >= 0 else None

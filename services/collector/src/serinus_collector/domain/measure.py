@@ -19,7 +19,7 @@ from serinus_contracts import (
     Window,
 )
 from serinus_contracts.base import Arm, Millis
-from serinus_contracts.events import MOST_COUNT, Measured
+from serinus_contracts.events import MAX_COUNT, Measured
 from serinus_contracts.plan import any_of, query_digest
 from serinus_contracts.selector import Labels
 
@@ -96,8 +96,8 @@ def measure(
     found = processes(ours, {name: started for name, (_, started) in pods.items()})
     facts["resets"] = restarts(found.values(), span)
     increases = {arm: [increase(one, found[one.target], span) for one in by_arm[arm]] for arm in ARMS}
-    if unreal := next((f"{arm} {total:.3g}" for arm in ARMS if not (total := sum(increases[arm])) <= MOST_COUNT), ""):
-        more = f"{unreal} counts in one window, more than {MOST_COUNT:.0e}: no counter of requests"
+    if unreal := next((f"{arm} {total:.3g}" for arm in ARMS if not (total := sum(increases[arm])) <= MAX_COUNT), ""):
+        more = f"{unreal} counts in one window, more than {MAX_COUNT:.0e}: no counter of requests"
         return blank(metric, "error", more, **facts)
     counts = {arm: [(one, round(n)) for one, n in zip(by_arm[arm], increases[arm], strict=True)] for arm in ARMS}
     window = Window(begin=span.begin, end=span.end)

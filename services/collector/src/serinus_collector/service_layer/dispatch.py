@@ -24,7 +24,7 @@ SHORT_NAP = 0.02
 # The first of those that are due may all be of one namespace, which has its places already.
 MAX_LEASED = 200
 NO_PLACE_MS = 500
-LONGEST_WAIT_SECONDS = 3.0
+MAX_WAIT_SECONDS = 3.0
 
 
 @dataclass
@@ -78,7 +78,7 @@ class Dispatcher:
         async with self._places.held(lease.namespace):
             waited = self.monotonic() - began
             lease = replace(lease, now=lease.now + round(waited * 1000))
-            if waited > LONGEST_WAIT_SECONDS or self._stopping:
+            if waited > MAX_WAIT_SECONDS or self._stopping:
                 await self._set_aside(lease, 0)
             else:
                 await self._take(lease)

@@ -31,7 +31,7 @@ from serinus_collector.domain.look import RunState, far_reach_ms, look_end, next
 from serinus_collector.domain.measure import blank, measure
 from serinus_collector.domain.native import classic, counters
 from serinus_collector.domain.series import Series, scrape_interval, with_pods
-from serinus_collector.service_layer.aside import SERIES_BYTES, Aside, summed_up
+from serinus_collector.service_layer.offload import SERIES_BYTES, Offloader, summed_up
 from serinus_collector.service_layer.ports import Answer, Commit, Lease, Provider, ProviderError, Registry
 
 logger = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class LookTaker:
     allowance_ms: int
     query_timeout_seconds: float
     access: ProviderAccess = field(default_factory=dict)
-    aside: Aside = field(default_factory=Aside)
+    offloader: Offloader = field(default_factory=Offloader)
     places: int = 1
 
     async def take(self, lease: Lease) -> Commit | None:
@@ -184,7 +184,7 @@ class LookTaker:
         if settled is None:
             return blank(metric, "settling"), scrape
         namespace, size = state.observed.run.namespace, len(answer.series) * SERIES_BYTES
-        return await self.aside.run(
+        return await self.offloader.run(
             namespace, size, lambda: measure(plan, metric, answer.series, settled, pods, scrape_ms)
         ), scrape
 
@@ -217,7 +217,7 @@ class LookTaker:
             return None
         # A day of one series is longer than a window of a hundred; other looks go on meanwhile.
         size = len(answer.series) * SERIES_BYTES * 50
-        return await self.aside.run(namespace, size, lambda: past.history(plan, metric, answer.series, end))
+        return await self.offloader.run(namespace, size, lambda: past.history(plan, metric, answer.series, end))
 
     async def _ask(self, provider: Provider, name: str, namespace: str, source: Queried, end: Millis) -> Scalar:
         """A query that knows its arms and its window itself."""
@@ -251,7 +251,7 @@ class LookTaker:
             found = processes(ours, pods)
             return all(knows_base(one, found[one.target], window) for one in ours)
 
-        if await self.aside.run(state.observed.run.namespace, len(answer.series) * SERIES_BYTES, bases_known):
+        if await self.offloader.run(state.observed.run.namespace, len(answer.series) * SERIES_BYTES, bases_known):
             return answer
         return await self._timed(provider, state, plan, metric, window.end, far_reach_ms(window))
 
@@ -263,7 +263,7 @@ class LookTaker:
         async with self._asking(plan.provider, namespace):
             answer = await provider.samples(metric.source.query, end, reach, namespace)
         size = (len(answer.series) + 10 * len(answer.histograms)) * SERIES_BYTES
-        return replace(answer, series=await self.aside.run(namespace, size, lambda: counted(plan, metric, answer)))
+        return replace(answer, series=await self.offloader.run(namespace, size, lambda: counted(plan, metric, answer)))
 
     @asynccontextmanager
     async def _asking(self, provider: str, namespace: str) -> AsyncIterator[None]:

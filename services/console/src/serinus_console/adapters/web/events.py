@@ -25,9 +25,9 @@ HEARTBEAT = 5.0
 RETRY_MS = 1_000
 BATCH = 200
 MOST_FEEDS = 1_000
-MOST_FEEDS_OF_ONE = 50
+MAX_FEEDS_PER_CLIENT = 50
 # Of each stream, for one who comes back: an hour of ten runs. Beyond it reading the page anew costs less.
-MOST_RESENT = 1_000
+MAX_RESENT = 1_000
 BRIEF_PACE = 0.4
 # Redis is asked at least once a second.
 AWAY_MS = 5_000
@@ -36,9 +36,9 @@ Detail = Literal["full", "brief"]
 
 def opened(runs: Runs, run: str | None, client: str) -> Feed:
     """A feed for a client. Raises 429 for one that has too many already, 503 if all together do."""
-    if sum(feed.client == client for feed in runs.feeds) >= MOST_FEEDS_OF_ONE:
+    if sum(feed.client == client for feed in runs.feeds) >= MAX_FEEDS_PER_CLIENT:
         detail = (
-            f"{MOST_FEEDS_OF_ONE} event streams of {client} are open, and a client has no more: close some. Many "
+            f"{MAX_FEEDS_PER_CLIENT} event streams of {client} are open, and a client has no more: close some. Many "
             "people behind one proxy are told apart if SERINUS_TRUSTED_PROXIES names it"
         )
         raise Refused(429, detail, Retry_After="10")
@@ -115,7 +115,7 @@ async def _missed(
         key = keys.stream(name)
         if await _trimmed(client, key, after[name]):
             yield _gap(name, "trimmed", position)
-        for _ in range(0, MOST_RESENT, BATCH):
+        for _ in range(0, MAX_RESENT, BATCH):
             entries: Any = await client.xrange(key, f"({position[name]}", until[name], count=BATCH)
             for entry, fields in entries:
                 position[name] = entry.decode()

@@ -31,7 +31,7 @@ def summed_up() -> Iterator[list[float]]:
         _sums.reset(token)
 
 
-class Aside:
+class Offloader:
     def __init__(self) -> None:
         self._slots = FairSlots(THREADS)
 
