@@ -147,7 +147,11 @@ class Housekeeper:
         """A word for each change, and for each time that it was enough."""
         level = _level(room)
         given = f"{removed} entries" + (f" and {runs} ended runs with their reports" if runs else "")
-        self.trouble = f"Redis is {room}: looks wait, acts and commands go on" if level == "full" else ""
+        self.trouble = ""
+        if level == "full":
+            self.trouble = f"Redis is {room}: looks wait, acts and commands go on"
+        elif room.share >= LAST_RESORT:
+            self.trouble = f"Redis is {room}: ended runs are given up with their reports until it has more memory"
         if level == "" and (removed or runs):
             logger.info("Redis was %s: gave up the oldest %s, now it is %s", found, given, room)
         if level == self._level:
