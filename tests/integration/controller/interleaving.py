@@ -174,7 +174,7 @@ class Controller:
     def _made(self) -> Reactor:
         hand = self.hand
         fleet = Fleet(hand.registry, "c", lambda: [POLICY])
-        fleet.pods_are([], namespace="")
+        fleet.pods.replace([], namespace="")
         actor = Actor(self, hand.journal, hand.now, hand.world.clock.now, PATIENCE, fleet.sightings)
         return Reactor(fleet, hand.journal, actor, Telemetry(CollectorRegistry()), hand.now)
 

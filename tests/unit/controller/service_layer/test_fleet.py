@@ -36,7 +36,7 @@ class World:
     def __init__(self) -> None:
         self.registry = FakeRegistry()
         self.fleet = Fleet(self.registry, "test", lambda: [POLICY])
-        self.fleet.pods_are([], namespace="")
+        self.fleet.pods.replace([], namespace="")
 
     def runs(self) -> list[tuple[int, str | None]]:
         """What was told of which attempt: where it begins, and how it ended."""
@@ -215,7 +215,7 @@ async def test_a_list_that_shows_nothing_new_says_so_until_a_pod_changes_or_is_g
     for asked, (pods, ready) in enumerate([([], 0), ([pod], 1), ([pod], 1), ([replace(pod, ready=False)], 0), ([], 0)]):
         before, constant = len(told), len(world.registry.said_constant)
         changed = [one.ready for one in told[-1].pods] != [one.ready for one in pods]
-        world.fleet.pods_are([replace(one, version=90 + asked) for one in pods], namespace="")
+        world.fleet.pods.replace([replace(one, version=90 + asked) for one in pods], namespace="")
         await world.fleet.see_all([later(100)], asked=10 + asked, namespace="")
         assert len(told) - before == int(changed)
         assert world.registry.said_constant[constant:] == ([] if changed else [("u-1", 10 + asked)])
@@ -227,7 +227,7 @@ async def test_an_abort_and_a_retry_while_nobody_led_begin_another_attempt() -> 
         world = World()
         await world.fleet.see(later(100))
         following = Fleet(world.registry, "test", lambda: [POLICY])
-        following.pods_are([], namespace="")
+        following.pods.replace([], namespace="")
         await following.restore()
         await following.see(later(300, status=retried))
         assert world.runs() == [(1, None), (2, None), (1, "superseded")]
@@ -300,7 +300,7 @@ def test_whatever_is_listed_first_a_restart_tells_nothing_new_of_a_world_that_ha
     async def check() -> None:
         registry = AgeingRegistry()
         before = Fleet(registry, "test", lambda: [POLICY, HOME])
-        before.pods_are(pods, namespace="")
+        before.pods.replace(pods, namespace="")
         await before.see_all(views, asked=1, namespace="")
         told = list(registry.observed)
         assert len(told) == len(views)
@@ -308,7 +308,7 @@ def test_whatever_is_listed_first_a_restart_tells_nothing_new_of_a_world_that_ha
         await restarted.restore()
         for kind, place in lists:
             if kind == "pods":
-                restarted.pods_are(within(pods, place), namespace=place)
+                restarted.pods.replace(within(pods, place), namespace=place)
             else:
                 await restarted.see_all(within(views, place), asked=2, namespace=place)
         for one in views:
@@ -336,7 +336,7 @@ async def test_a_rollout_without_a_weight_is_passed_over_with_a_word_and_its_nei
     assert quilt["spec"]["strategy"] == NOTHING[0]
     mill = [CanaryPolicy.model_validate(policy)]
     fleet = Fleet(FakeRegistry(), "test", lambda: mill)
-    fleet.pods_are([], namespace="")
+    fleet.pods.replace([], namespace="")
     where = {name: {"metadata": {"name": name, "namespace": "mill", "uid": name}} for name in ("quilt", "loom")}
     seen = [at(**where["quilt"], spec={"strategy": strategy}), at(**where["loom"], spec=loom["spec"])]
     for _ in range(2):
@@ -362,7 +362,7 @@ async def test_a_rollout_that_cannot_be_observed_is_held_and_complained_of_once_
 ) -> None:
     registry = Failing()
     fleet = Fleet(registry, "test", lambda: [POLICY])
-    fleet.pods_are([], namespace="")
+    fleet.pods.replace([], namespace="")
     bad = {"uid": "bad", "name": "bad"}
     await fleet.see(at(metadata=bad))
     worse = at(metadata={**bad, "resourceVersion": "101"}, status={"currentStepIndex": 0, "currentStepHash": "s2"})
@@ -391,7 +391,7 @@ async def test_a_redis_that_is_away_is_about_all_and_raised() -> None:
             raise RedisAwayError("away")
 
     fleet = Fleet(Away(), "test", lambda: [POLICY])
-    fleet.pods_are([], namespace="")
+    fleet.pods.replace([], namespace="")
     with pytest.raises(RedisAwayError):
         await fleet.see(later(100))
 
@@ -412,7 +412,7 @@ async def test_why_a_release_is_not_judged_is_said_once_in_the_cluster(
 ) -> None:
     said: list[Notice] = []
     fleet = Fleet(FakeRegistry(), "test", lambda: policies, notify=said.append)
-    fleet.pods_are([], namespace="")
+    fleet.pods.replace([], namespace="")
     for asked in (1, 2):
         await fleet.see_all([at(spec={"strategy": {"canary": {"steps": steps}}})], asked=asked, namespace="")
     assert [(one.namespace, one.name, one.uid, one.policies) for one in said] == [("shop", "checkout", "u-1", named)]
@@ -424,7 +424,7 @@ async def test_a_release_whose_policy_asks_a_provider_of_other_namespaces_is_not
     for namespaces, told in (("bank",), 1), (("sh*", "bank"), 0), ((), 0):
         said.clear()
         fleet = Fleet(FakeRegistry(), "test", lambda: [POLICY], notify=said.append, access={"main": namespaces})
-        fleet.pods_are([], namespace="")
+        fleet.pods.replace([], namespace="")
         await fleet.see_all([at()], asked=1, namespace="")
         assert (len(fleet.runs), len(said)) == (1 - told, told)
         assert all("provider main is not for namespace shop" in one.text for one in said)
@@ -433,7 +433,7 @@ async def test_a_release_whose_policy_asks_a_provider_of_other_namespaces_is_not
 async def test_a_rollout_that_cannot_be_observed_is_told_of_once_in_the_cluster() -> None:
     said: list[Notice] = []
     fleet = Fleet(Failing(), "test", lambda: [POLICY], notify=said.append)
-    fleet.pods_are([], namespace="")
+    fleet.pods.replace([], namespace="")
     for _ in range(2):
         await fleet.see(at(metadata={"uid": "bad", "resourceVersion": "101"}))
     assert [one.text for one in said] == ["its Rollout cannot be observed: RuntimeError: a bug"]
@@ -448,7 +448,7 @@ async def test_one_run_that_cannot_be_said_to_stand_as_it_was_costs_no_other() -
 
     registry = Wrong()
     fleet = Fleet(registry, "test", lambda: [POLICY])
-    fleet.pods_are([], namespace="")
+    fleet.pods.replace([], namespace="")
     for asked in (1, 2):
         await fleet.see_all([at(metadata={"uid": "bad", "name": "bad"}), later(100)], asked=asked, namespace="")
     assert registry.said_constant == [("u-1", 2)]
@@ -457,7 +457,7 @@ async def test_one_run_that_cannot_be_said_to_stand_as_it_was_costs_no_other() -
 async def test_beyond_so_many_runs_of_a_namespace_a_release_is_left_to_itself_and_told_why() -> None:
     registry, notices = FakeRegistry(), list[Notice]()
     fleet = Fleet(registry, "test", lambda: [POLICY], notify=notices.append, max_runs=2)
-    fleet.pods_are([], namespace="")
+    fleet.pods.replace([], namespace="")
     views = [at(metadata={"uid": f"u-{number}", "name": f"r{number}"}) for number in range(4)]
     await fleet.see_all(views, asked=1, namespace="")
     assert len(fleet.runs) == 2
@@ -485,7 +485,7 @@ async def test_a_policy_that_does_not_fit_is_not_resolved_again_while_a_rollout_
 
     policies = [POLICY, unfit]
     fleet = Fleet(Counting(), "test", lambda: policies)
-    fleet.pods_are([], namespace="")
+    fleet.pods.replace([], namespace="")
     for version in range(100, 150):
         await fleet.see(later(version))
     assert (chosen, dict(fleet.runs)) == (1, {})

@@ -78,7 +78,7 @@ class World:
     def __init__(self, one: AnalysisPlan | None = None, state: dict[str, Any] | None = None) -> None:
         self.rollout, self.journal, self.registry = FakeRollout(state or document()), FakeJournal(), FakeRegistry()
         self.fleet = Fleet(self.registry, "test", lambda: [POLICY])
-        self.fleet.pods_are([], namespace="")
+        self.fleet.pods.replace([], namespace="")
         self.plan, self.said = one or plan(), -1
         actor = Actor(self.rollout, self.journal, lambda: 5, time.monotonic, IMPATIENT)
         self.reactor = Reactor(self.fleet, self.journal, actor, Telemetry(CollectorRegistry()), lambda: 5)

@@ -58,7 +58,7 @@ class Leader:
             self.registry, "test", lambda: self.policies, notify=self.told.append,
             source_of=lambda policy: "shop.yaml", refused=telemetry.plans_refused.inc,
         )  # fmt: skip
-        self.fleet.pods_are([], namespace="")
+        self.fleet.pods.replace([], namespace="")
         actor = Actor(self.rollout, self.journal, lambda: NOW, time.monotonic, IMPATIENT)
         self.reactor = Reactor(self.fleet, self.journal, actor, telemetry, lambda: NOW)
 

@@ -186,12 +186,12 @@ class PodSink:
         return self._reader.read(documents)
 
     async def listed(self, found: Sequence[PodView], asked: int) -> None:
-        self._fleet.pods_are(found, namespace=self._namespace)
+        self._fleet.pods.replace(found, namespace=self._namespace)
 
     async def changed(self, document: Json) -> None:
         for pod in self._reader.read([document]):
-            self._fleet.pod_is(pod)
+            self._fleet.pods.put(pod)
 
     async def deleted(self, document: Json) -> None:
         for pod in self._reader.read([document]):
-            self._fleet.pod_gone(pod)
+            self._fleet.pods.remove(pod)

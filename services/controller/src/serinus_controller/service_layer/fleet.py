@@ -3,12 +3,12 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from serinus_contracts import AnalysisPlan, Pod, RolloutObserved, Run
 from serinus_contracts.access import OPEN, ProviderAccess
-from serinus_contracts.base import Arm, Millis
+from serinus_contracts.base import Millis
 from serinus_contracts.events import Outcome
 from serinus_contracts.policy import CanaryPolicy
 from serinus_runtime import logs
@@ -18,12 +18,12 @@ from serinus_runtime.fair_slots import in_turns
 
 from serinus_controller.domain.announce import Notice
 from serinus_controller.domain.observe import ended, in_force, observe, outcome_of
-from serinus_controller.domain.pods import PodView
 from serinus_controller.domain.policies import choose, is_of, matches, misfit
 from serinus_controller.domain.resolve import UnfitPolicyError, resolve, warnings
 from serinus_controller.domain.rollout import RolloutView
 from serinus_controller.domain.runs import run_of, version_of
 from serinus_controller.domain.stages import stages
+from serinus_controller.service_layer.pod_index import PodIndex
 from serinus_controller.service_layer.ports import Registry
 from serinus_controller.service_layer.sightings import Sightings
 
@@ -33,8 +33,6 @@ TOGETHER = 50
 MAX_BEGUN = 500
 # Policies on which the same is told.
 MAX_TOLD = 5
-# Of the names of an arm's pods that are told in every event of the run; the collector counts the requests of all.
-MAX_POD_CHARACTERS = 64_000
 
 
 @dataclass(frozen=True)
@@ -80,9 +78,7 @@ class Fleet:
         self._registry, self._cluster, self._policies, self._namespaces = registry, cluster, policies, namespaces
         self.runs: dict[str, LiveRun] = {}
         self.sightings = Sightings()
-        self._pods: dict[tuple[str, str], PodView] = {}
-        self._by_owner: dict[tuple[str, str], set[tuple[str, str]]] = {}
-        self._pods_listed: set[str] = set()
+        self.pods = PodIndex()
         self._complained: dict[str, str] = {}
         self._complaints = complaints or Complaints()
         self._unobserved: dict[str, str] = {}
@@ -173,29 +169,6 @@ class Fleet:
         """Why nothing is advanced of a run: its Rollout cannot be observed as it stands now, or its plan was read back
         and agrees with no policy. Empty if nothing speaks against it."""
         return self._unobserved.get(run.uid, "") or self._unchecked.get(run.uid, "")
-
-    def pods_are(self, pods: Sequence[PodView], *, namespace: str) -> None:
-        """The full list of pods of a namespace, of all if it is empty. Nothing is told of a run before it came."""
-        self._pods_listed.add(namespace)
-        present = {(pod.namespace, pod.name) for pod in pods}
-        for key, pod in list(self._pods.items()):
-            if key not in present and namespace in ("", pod.namespace):
-                self.pod_gone(pod)
-        for pod in pods:
-            self.pod_is(pod)
-
-    def pod_is(self, pod: PodView) -> None:
-        key = (pod.namespace, pod.name)
-        self._pods[key] = pod
-        self._by_owner.setdefault((pod.namespace, pod.owner), set()).add(key)
-
-    def pod_gone(self, pod: PodView) -> None:
-        key = (pod.namespace, pod.name)
-        self._pods.pop(key, None)
-        owned = self._by_owner.get((pod.namespace, pod.owner), set())
-        owned.discard(key)
-        if not owned:
-            self._by_owner.pop((pod.namespace, pod.owner), None)
 
     def find(self, run: str) -> LiveRun | None:
         """The live run of this id whose Rollout has been seen."""
@@ -327,7 +300,7 @@ class Fleet:
     async def _observe(
         self, view: RolloutView, live: LiveRun | None, seen: Millis, consistent: Millis | None
     ) -> LiveRun | None:
-        if not self._pods_listed & {"", view.namespace}:
+        if not self.pods.knows(view.namespace):
             # Without its pods a run would be told as one that has lost them, and its stage begin anew.
             if live:
                 self.runs[view.uid] = replace(live, view=view)
@@ -335,7 +308,7 @@ class Fleet:
         live = live or await self._begin(view)
         if live is None:
             return None
-        found_pods = self._pods_of(view, live.run)
+        found_pods = self.pods.of(view, live.run)
         basis = version_of(view), *((arm, pod.name, pod.version) for arm, pod in found_pods)
         if live.basis == basis:
             return live if live.told.steady and consistent is not None else None
@@ -426,18 +399,6 @@ class Fleet:
             self._complained[notice.uid] = notice.text
             logger.warning("%s", notice.text)
             self._notify(notice)
-
-    def _pods_of(self, view: RolloutView, run: Run) -> list[tuple[Arm, PodView]]:
-        arms: Mapping[Arm, str] = {"canary": run.canary_hash, "stable": run.stable_hash}
-        found = []
-        for arm, hash_ in arms.items():
-            left = MAX_POD_CHARACTERS
-            for key in sorted(self._by_owner.get((view.namespace, f"{view.name}-{hash_}"), ())):
-                left -= len(key[1])
-                if left < 0:
-                    break
-                found.append((arm, self._pods[key]))
-        return found
 
     async def _end(self, live: LiveRun, outcome: Outcome, version: str, view: RolloutView | None) -> None:
         with logs.about(run=live.run.id):
