@@ -61,7 +61,9 @@ async def test_an_api_server_that_fails_us_is_told_to_kubernetes_and_to_people_u
     led.world.fault(target="kubernetes", effect="status", **fault)
 
     async def known() -> bool:
-        return bool((await faults(led)).get("kubernetes")) and bool(await told(led))
+        # Until its loop has failed for long enough to be told, nobody leads, and that is told.
+        lines = await told(led)
+        return bool((await faults(led)).get("kubernetes")) and [line.startswith(said) for line in lines] == [True]
 
     await led.until(known, "both to be told")
     assert re.search(why, (await faults(led))["kubernetes"])
