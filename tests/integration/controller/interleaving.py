@@ -128,7 +128,8 @@ class Hand:
         def place(one: Object) -> tuple[Any, ...]:
             return *gate(one), (one.get("pauseConditions") or [{}])[0].get("startTime")
 
-        if gate(status) != self._gate or status.get("abort"):
+        # An abort that is taken back before Argo has seen it leaves the pause as it is.
+        if gate(status) != self._gate or (status.get("abort") and not status.get("pauseConditions")):
             self._gate = ("", -1)
         if status.get("pauseConditions") and place(before) != place(status):
             start = status["pauseConditions"][0]["startTime"]
