@@ -138,7 +138,7 @@ async def lossy(
     made = scenario(rollout("held"), rollout("good"), rollout("bad", **BAD))
     with simulated(tmp_path / "world", made) as world:
         async with connected(urls["admin"]) as client:
-            policy = {"stages": [{"weight": 5, "minimum": "10s"}]}
+            policy = {"stages": [{"weight": 5, "minimum": "5s"}]}
             team = make_team(
                 world, "collector", policy=policy, client=client, keys=Keys(), SERINUS_REDIS_URL=urls["collector"]
             )
