@@ -120,6 +120,9 @@ async def test_ended_runs_are_forgotten_at_last_those_that_ended_first_and_no_pl
     assert {KEYS.story(member.partition(" ")[2]) for member in members} | {KEYS.story(RUN.id)} == set(stories)
     assert await admin.exists(KEYS.run(RUN.id), KEYS.plan(mine.digest)) == 2
     assert "10 ended runs with their reports" in caplog.text
+    await admin.config_set("maxmemory", 0)
+    for _ in range(300):
+        await admin.rpush(FOREIGN, "x" * 100_000)
     await admin.config_set("maxmemory", int((await admin.info("memory"))["used_memory"] / 0.965))
     await housekeeper.step()
     assert housekeeper.trouble.endswith(": ended runs are given up with their reports until it has more memory")

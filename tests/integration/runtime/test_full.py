@@ -109,7 +109,7 @@ async def test_the_reserve_has_an_end_and_trimming_gives_it_back(clients: Mappin
     assert most + reserve - 500_000 < used < most + reserve + 500_000
     with pytest.raises(OutOfMemoryError):
         await wait(keys=[KEYS.dead_letters], args=["x"])
-    await admin.lpop(FOREIGN, 3)
+    await admin.lpop(FOREIGN, 30)
     with pytest.raises(OutOfMemoryError):
         await wait(keys=[KEYS.dead_letters], args=["x"])
     await admin.xtrim(KEYS.dead_letters, maxlen=0, approximate=False)
