@@ -22,8 +22,7 @@ ARGO = [
 ]
 
 
-# The same histories each time: about one in a thousand is of the kind that is known to break the law, below.
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(ARGO))
 def test_no_interleaving_makes_two_steps_of_one_verdict_or_aborts_another_revision(
     seed: int, argo: dict[str, Any]
@@ -31,7 +30,6 @@ def test_no_interleaving_makes_two_steps_of_one_verdict_or_aborts_another_revisi
     assert asyncio.run(play(seed, **argo)).broken == []
 
 
-@pytest.mark.xfail(strict=True, reason="a pause after a promotion of the same step looks like the first one")
 @pytest.mark.parametrize("seed", [5538, 6521, 100003])
 def test_a_controller_that_missed_an_abort_and_a_retry_after_its_promotion_opens_no_gate_on_an_older_verdict(
     seed: int,

@@ -78,6 +78,7 @@ class RolloutObserved(Event):
     steady: bool = Field(description="the set weight is in force: counts of both arms may be compared")
     stage_started: Millis = Field(description="no later than this the stage's weight was in force")
     gate_started: Millis | None = Field(None, description="since when it waits at a pause without end")
+    last_gate: Millis | None = Field(None, description="when the last such pause at this step began, opened or not")
     pods: tuple[Pod, ...] = ()
     images: dict[Arm, tuple[Text, ...]] = Field({}, description="what an arm's pods run, by container")
     revision: int | None = Field(None, description="Argo's number of the canary's template")

@@ -68,7 +68,14 @@ def test_a_weight_that_was_lost_for_a_while_starts_the_stage_anew_when_it_is_bac
 def test_another_pause_at_the_same_step_means_that_the_run_was_elsewhere_in_between() -> None:
     first = seen(at()).event
     again = {"pauseConditions": [{"reason": "CanaryPauseStep", "startTime": "1970-01-01T00:20:00Z"}]}
-    assert seen(at(status=again), first, 1_300_000).event.stage_started == 1_201_000
+    opened = seen(at(status=UNPAUSING), first, 1_100_000).event
+    for before in (first, opened):
+        assert seen(at(status=again), before, 1_300_000).event.stage_started == 1_201_000
+
+
+def test_a_step_that_was_seen_before_its_first_pause_keeps_the_start_of_its_stage() -> None:
+    early = seen(at(status=UNPAUSING), None, 999_000).event
+    assert seen(at(), early).event.stage_started == 999_000
 
 
 def test_without_traffic_routing_the_share_of_ready_pods_is_the_weight() -> None:

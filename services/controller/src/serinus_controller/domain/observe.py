@@ -41,6 +41,7 @@ def observe(
     ready = {arm: sum(pod.ready for pod in pods if pod.arm == arm) for arm in ("canary", "stable")}
     wanted, actual, steady = weight_in_force(view, found, ready["canary"], sum(ready.values()))
     gate = view.pauses[0].started_ms if view.at_gate else None
+    last_gate = _last_gate(before, view.step)
     started = _stage_started(view, before, stage_at(found, view.step), wanted, steady, gate, seen)
     split = view.split if view.routed and view.split is not None and steady else actual
     split_since = _split_since(before, started, split, view.routes, seen)
@@ -59,6 +60,7 @@ def observe(
         steady=steady,
         stage_started=started,
         gate_started=gate,
+        last_gate=last_gate if gate is None else gate,
         pods=tuple(pods),
         images={**(before.images if before else {}), **images},
         revision=view.revision,
@@ -111,9 +113,17 @@ def _split_since(
     return before.split_since if (was, before.routes) == (split, routes) else seen
 
 
+def _last_gate(before: RolloutObserved | None, step: int) -> Millis | None:
+    return before.last_gate if before is not None and before.step == step else None
+
+
 def _paused_anew(before: RolloutObserved, view: RolloutView, gate: Millis | None) -> bool:
-    """The same step with another pause: in between the run was elsewhere, and so may the weight have been."""
-    return before.step == view.step and before.gate_started is not None and gate not in (None, before.gate_started)
+    """The same step with another pause: in between the run was elsewhere, and so may the weight have been.
+
+    Also when the pause before had been opened: an abort and a retry that nobody saw lead to the same step. Argo may
+    set an opened pause again from its cache, which looks the same; then the stage is judged once more.
+    """
+    return gate is not None and _last_gate(before, view.step) not in (None, gate)
 
 
 def ended(before: RolloutObserved, outcome: Outcome, version: str, view: RolloutView | None) -> RolloutObserved:
