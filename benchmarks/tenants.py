@@ -82,8 +82,9 @@ class Dues:
         return None
 
 
-async def due_to_verdict(client: Any, keys: Keys, dues: Dues, begin: float, end: float) -> list[float]:
-    """Milliseconds for each look of the quiet namespace that was judged in this time."""
+async def due_to_verdict(client: Any, keys: Keys, dues: Dues, begin: float, end: float) -> list[tuple[float, float]]:
+    """Milliseconds from due to snapshot and from there to verdict, of the quiet namespace's that were judged in this
+    time."""
     streams: list[Any] = [await client.xrange(keys.stream(name)) for name in ("snapshots", "verdicts")]
     looks: dict[bytes, list[tuple[float, bytes]]] = {}
     for entry, fields in streams[0]:
@@ -92,10 +93,10 @@ async def due_to_verdict(client: Any, keys: Keys, dues: Dues, begin: float, end:
     judged = {fields[b"ce_id"]: _ms(entry) for entry, fields in streams[1]}
     found = []
     for run, taken in looks.items():
-        for (before, _), (_, look) in itertools.pairwise(taken):
+        for (before, _), (at, look) in itertools.pairwise(taken):
             due = dues.after(run, before)
             if due is not None and look in judged and begin <= judged[look] <= end:
-                found.append(judged[look] - due)
+                found.append((at - due, judged[look] - at))
     return found
 
 
@@ -148,10 +149,14 @@ async def _figures(client: Any, keys: Keys, dues: Dues, times: tuple[float, floa
     for label, since, until in (("quiet", begin, middle), ("loaded", middle + (end - middle) / 3, end)):
         found = await due_to_verdict(client, keys, dues, since, until)
         figures[f"{label}, looks"] = float(len(found))
-        for percent in (50, 99):
-            figures[f"due to verdict, p{percent}, {label}, ms"] = (
-                float(np.percentile(found, percent)) if found else np.inf
-            )
+        parts = np.array(found or [(np.inf, np.inf)])
+        for name, taken in (
+            ("due to verdict", parts.sum(axis=1)),
+            ("due to snapshot", parts[:, 0]),
+            ("snapshot to verdict", parts[:, 1]),
+        ):
+            for percent in (50, 99):
+                figures[f"{name}, p{percent}, {label}, ms"] = float(np.percentile(taken, percent))
     p99 = {label: figures[f"due to verdict, p99, {label}, ms"] for label in ("quiet", "loaded")}
     figures["due to verdict, p99, loaded against quiet"] = p99["loaded"] / p99["quiet"]
     snapshots: Any = await client.xrange(keys.stream("snapshots"))

@@ -5,15 +5,17 @@ asks for by name.
 """
 
 import asyncio
+import itertools
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import orjson
 from aiohttp import web
+from serinus_collector.adapters.bodies import MAX_ANSWER_BYTES
 
 from tests.servers import free_port, wait_until
 from tests.simulated import World, rollout
@@ -54,6 +56,19 @@ def policies() -> list[dict[str, Any]]:
     ]
 
 
+def heavy_policies(count: int) -> list[dict[str, Any]]:
+    """For a Rollout each: as many metrics as may be, each with an answer of the largest kinds in turn."""
+    often = {"interval": "0.5s", "settle": "0.5s", "warmup": "0s", "minimum": "60s"}
+    source = {"provider": "hostile", "namespace_label": ""}
+    heavy = [
+        {"name": f"m{number}", "events": f'{kind}{number}{{code=~"5.."}}', "trials": f"{kind}{number}"}
+        for number, kind in zip(range(50), itertools.cycle(("long", "many")))
+    ]
+    return [
+        _policy(f"heavy{n}", {"name": f"g{n}"}, {**often, "metrics": heavy, "source": source}) for n in range(count)
+    ]
+
+
 def _policy(name: str, match: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
     wanted = {key: value for key, value in match.items() if value} or {"namespace": NAMESPACE}
     metadata = {"name": name, "namespace": NAMESPACE}
@@ -65,10 +80,10 @@ def _policy(name: str, match: dict[str, Any], spec: dict[str, Any]) -> dict[str,
     }
 
 
-async def misbehave(world: World, count: int) -> None:
+async def misbehave(world: World, count: int, wanted: Sequence[dict[str, Any]] = ()) -> None:
     """Release all, and then change Rollouts and policies many times a second, until cancelled."""
     async with httpx.AsyncClient(base_url=world.url, timeout=60) as http:
-        for policy in policies():
+        for policy in wanted or policies():
             path = f"/apis/serinus.dev/v1/namespaces/{NAMESPACE}/canarypolicies"
             (await http.post(path, json=policy)).raise_for_status()
         for number in range(count):
@@ -131,6 +146,8 @@ def _matrix(kind: str, at: float) -> bytes:
 
 
 def _body(kind: str, hashes: tuple[str, str]) -> bytes:
+    if kind == "long":
+        return _long_body(hashes[0])
     result = []
     for index in range(SERIES[kind] // 2):
         for pod in hashes:
@@ -140,6 +157,17 @@ def _body(kind: str, hashes: tuple[str, str]) -> bytes:
             values = [[1111111111, str(index)], [2222222222, str(index + 1)]]
             result.append({"metric": labels, "values": values})
     return orjson.dumps({"status": "success", "data": {"resultType": "matrix", "result": result}})
+
+
+def _long_body(pod: str) -> bytes:
+    """One series with as many samples as an answer may have bytes for."""
+    labels = {"__name__": "long", "pod": f"{pod}0", "code": "200"}
+    count = (MAX_ANSWER_BYTES - 1_000) // 24
+    values = [[1_000_000_000 + number, f"{number % 1_000_000:08}"] for number in range(count)]
+    return orjson.dumps({
+        "status": "success",
+        "data": {"resultType": "matrix", "result": [{"metric": labels, "values": values}]},
+    })  # fmt: skip
 
 
 _BODIES: dict[str, bytes] = {}
@@ -156,7 +184,7 @@ async def _answer(request: web.Request) -> web.Response:
         await asyncio.sleep(60)
     if query.startswith("values"):
         return web.Response(body=_VALUES, content_type="application/json")
-    kind = next(kind for kind in SERIES if kind in query or kind == "few")
+    kind = "long" if "long" in query else next(kind for kind in SERIES if kind in query or kind == "few")
     pods = ("g-new-", "g-old-")
     if kind not in _BODIES:
         _BODIES[kind] = _body(kind, pods)

@@ -54,7 +54,7 @@ REQUESTS = Selector.parse('http_requests_total{namespace="shop"}')
 
 async def test_raw_samples_of_every_series_come_with_their_labels_in_order(provider: Prometheus) -> None:
     end = now_ms() - 500
-    answer = await provider.samples(REQUESTS, end, 3_000)
+    answer = (await provider.samples(REQUESTS, end, 3_000)).read()
     assert len({one.labels["pod"] for one in answer.series}) == 3
     for one in answer.series:
         assert one.labels["__name__"] == "http_requests_total"
@@ -66,7 +66,7 @@ async def test_raw_samples_of_every_series_come_with_their_labels_in_order(provi
 
 async def test_the_samples_are_those_that_the_pods_showed(place: Place, provider: Prometheus) -> None:
     end = now_ms() - 500
-    answer = await provider.samples(REQUESTS, end, 3_000)
+    answer = (await provider.samples(REQUESTS, end, 3_000)).read()
     truth = [json.loads(line) for line in place.world.truth.read_text().splitlines()]
     for one in answer.series:
         series = f'http_requests_total{{code="{one.labels["code"]}"}}'
@@ -78,10 +78,10 @@ async def test_the_samples_are_those_that_the_pods_showed(place: Place, provider
 
 async def test_one_query_fetches_two_names_and_matchers_narrow_it(provider: Prometheus) -> None:
     names = Matcher(label="__name__", op="=~", value="http_requests_total|http_request_duration_seconds_count")
-    both = await provider.samples(Selector(matchers=(names,)), now_ms(), 5_000)
+    both = (await provider.samples(Selector(matchers=(names,)), now_ms(), 5_000)).read()
     assert {one.labels["__name__"] for one in both.series} == set(names.value.split("|"))
     failed = REQUESTS.where(Matcher(label="code", op="=~", value="5.."))
-    assert {one.labels["code"] for one in (await provider.samples(failed, now_ms(), 5_000)).series} <= {"500"}
+    assert {one.labels["code"] for one in (await provider.samples(failed, now_ms(), 5_000)).read().series} <= {"500"}
 
 
 async def test_sums_by_labels_come_at_each_multiple_of_the_step_with_both_ends(
@@ -89,8 +89,8 @@ async def test_sums_by_labels_come_at_each_multiple_of_the_step_with_both_ends(
 ) -> None:
     wait_until(lambda: len(rows(place.url, 12)) >= 3, 30, "the pods to be scraped for five seconds and more")
     end = now_ms() // 1000 * 1000 - 1000
-    answer = await provider.sums(REQUESTS, ("pod", "code", "absent"), end, 2_000, 1_000)
-    raw = await provider.samples(REQUESTS, end, 10_000)
+    answer = (await provider.sums(REQUESTS, ("pod", "code", "absent"), end, 2_000, 1_000)).read()
+    raw = (await provider.samples(REQUESTS, end, 10_000)).read()
     assert len({one.labels["pod"] for one in answer.series}) == 3
     for one in answer.series:
         assert set(one.labels) == {"pod", "code"}
@@ -104,7 +104,7 @@ async def test_sums_by_labels_come_at_each_multiple_of_the_step_with_both_ends(
 async def test_sums_of_several_series_are_added_up_and_names_may_tell_them_apart(provider: Prometheus) -> None:
     names = Matcher(label="__name__", op="=~", value="http_requests_total|http_request_duration_seconds_count")
     end = now_ms() // 1000 * 1000 - 1000
-    answer = await provider.sums(Selector(matchers=(names,)), ("__name__",), end, 1_000, 1_000)
+    answer = (await provider.sums(Selector(matchers=(names,)), ("__name__",), end, 1_000, 1_000)).read()
     values = {one.labels["__name__"]: list(one.values) for one in answer.series}
     assert values["http_requests_total"] == values["http_request_duration_seconds_count"]
 
@@ -113,20 +113,20 @@ async def test_a_sum_that_takes_too_long_is_a_provider_error(place: Place) -> No
     async with httpx.AsyncClient() as http:
         provider = Prometheus(http, place.url, timeout=0.000_1)
         with pytest.raises(ProviderError, match="did not answer within"):
-            await provider.sums(REQUESTS, ("pod",), now_ms(), 2_000, 1_000)
+            (await provider.sums(REQUESTS, ("pod",), now_ms(), 2_000, 1_000)).read()
 
 
 async def test_nothing_found_is_an_empty_answer_not_an_error(provider: Prometheus) -> None:
-    assert (await provider.samples(Selector(name="no_such_metric"), now_ms(), 5_000)).series == []
+    assert (await provider.samples(Selector(name="no_such_metric"), now_ms(), 5_000)).read().series == []
 
 
 async def test_a_value_with_quotes_stays_a_value(provider: Prometheus) -> None:
     odd = REQUESTS.where(Matcher(label="pod", value='x"} or up{job="\\'))
-    assert (await provider.samples(odd, now_ms(), 5_000)).series == []
+    assert (await provider.samples(odd, now_ms(), 5_000)).read().series == []
 
 
 async def test_an_address_where_nobody_listens_is_a_provider_error() -> None:
     async with httpx.AsyncClient() as http:
         provider = Prometheus(http, f"http://127.0.0.1:{free_port()}", timeout=2)
         with pytest.raises(ProviderError, match="Prometheus is not reachable"):
-            await provider.samples(REQUESTS, now_ms(), 5_000)
+            (await provider.samples(REQUESTS, now_ms(), 5_000)).read()

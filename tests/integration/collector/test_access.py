@@ -110,7 +110,7 @@ async def reached(tmp_path: Path) -> AsyncIterator[Made]:
 
 
 async def ask(provider: Prometheus) -> None:
-    assert (await provider.samples(Selector(name="up"), 1_000_000, 1_000)).series == []
+    assert (await provider.samples(Selector(name="up"), 1_000_000, 1_000)).read().series == []
 
 
 async def test_a_password_of_a_file_is_sent_and_read_anew_when_it_changes(

@@ -49,7 +49,7 @@ async def test_a_failure_is_one_sentence(
 ) -> None:
     world.fault(target="prometheus", **fault)
     with pytest.raises(ProviderError) as failed:
-        await provider.samples(REQUESTS, now_ms(), 2_000)
+        (await provider.samples(REQUESTS, now_ms(), 2_000)).read()
     assert sentence in str(failed.value)
 
 
@@ -59,7 +59,7 @@ async def test_a_provider_that_never_answers_is_not_waited_for_longer_than_its_t
     async with server, httpx.AsyncClient() as http:
         provider = Prometheus(http, f"http://{host}:{port}", timeout=0.2)
         with pytest.raises(ProviderError, match=r"did not answer within 0\.2 s"):
-            await provider.samples(REQUESTS, now_ms(), 2_000)
+            (await provider.samples(REQUESTS, now_ms(), 2_000)).read()
         server.close()
 
 
@@ -72,12 +72,12 @@ async def test_a_query_that_prometheus_refuses_is_told_in_its_words(world: World
 
 async def test_a_partial_answer_carries_its_warnings(world: World, provider: Prometheus) -> None:
     world.fault(target="prometheus", effect="partial", share=0.3)
-    assert (await provider.samples(REQUESTS, now_ms(), 2_000)).warnings
+    assert (await provider.samples(REQUESTS, now_ms(), 2_000)).read().warnings
 
 
 async def test_empty_is_empty(world: World, provider: Prometheus) -> None:
     world.fault(target="prometheus", effect="empty")
-    assert (await provider.samples(REQUESTS, now_ms(), 2_000)).series == []
+    assert (await provider.samples(REQUESTS, now_ms(), 2_000)).read().series == []
 
 
 JSON = st.recursive(
@@ -108,7 +108,7 @@ async def test_the_password_in_a_providers_address_is_in_no_sentence() -> None:
     async with httpx.AsyncClient() as http:
         away = Prometheus(http, f"http://reader:planted@127.0.0.1:{free_port()}", timeout=1)
         with pytest.raises(ProviderError, match="not reachable") as refused:
-            await away.samples(Selector.parse("up"), 1, 1)
+            (await away.samples(Selector.parse("up"), 1, 1)).read()
     assert "planted" not in str(refused.value)
 
 

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from serinus.doctor.first_policy import plain, write
 from serinus_collector.domain.series import Series
-from serinus_collector.service_layer.ports import Answer
+from serinus_collector.service_layer.ports import Answer, Unread
 from serinus_controller.adapters.policies import load_text
 
 from tests.unit.controller.rollouts import at
@@ -21,9 +21,10 @@ class Provider:
     def __init__(self, rollout: str) -> None:
         self.rollout = rollout
 
-    async def samples(self, selector: Any, end: int, reach_ms: int) -> Answer:
+    async def samples(self, selector: Any, end: int, reach_ms: int) -> Unread[Answer]:
         labels = {"__name__": "http_requests_total", "on": f"{self.rollout}-old-1", "code": "200"}
-        return Answer([Series(labels, [1], [1.0])] if selector.name == "http_requests_total" else [])
+        series = [Series(labels, [1], [1.0])] if selector.name == "http_requests_total" else []
+        return Unread(0, lambda: Answer(series))
 
 
 @given(NAMES, NAMES)

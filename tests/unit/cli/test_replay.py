@@ -10,7 +10,7 @@ from serinus.replay import judging
 from serinus.replay.looks import from_file, save
 from serinus.replay.past import Span, taken
 from serinus_collector.domain.series import Series
-from serinus_collector.service_layer.ports import Answer, Values
+from serinus_collector.service_layer.ports import Answer, Unread, Values
 from serinus_contracts import CanaryPolicy, MetricsCollected, Proportion, Selector, seal
 from serinus_controller.adapters.policies import load_text
 from serinus_controller.domain.stages import Stage
@@ -87,16 +87,19 @@ def test_saved_looks_are_read_back_bare_or_as_cloud_events(tmp_path: Path) -> No
 class Past:
     """A Prometheus with counters of one pod an arm: ten requests a second, of the canary's one in ten fails."""
 
-    async def samples(self, selector: Selector, end: int, reach_ms: int, namespace: str = "") -> Answer:
-        return self._answer(range((end - reach_ms) // 1000 * 1000 + 1000, end + 1, 1000))
+    async def samples(self, selector: Selector, end: int, reach_ms: int) -> Unread[Answer]:
+        return self._unread(range((end - reach_ms) // 1000 * 1000 + 1000, end + 1, 1000))
 
     async def sums(
-        self, selector: Selector, by: Sequence[str], end: int, reach_ms: int, step_ms: int, namespace: str = ""
-    ) -> Answer:
-        return self._answer(range((end - reach_ms) // step_ms * step_ms + step_ms, end + 1, step_ms))
+        self, selector: Selector, by: Sequence[str], end: int, reach_ms: int, step_ms: int
+    ) -> Unread[Answer]:
+        return self._unread(range((end - reach_ms) // step_ms * step_ms + step_ms, end + 1, step_ms))
 
-    async def values(self, query: str, at: int, namespace: str = "") -> Values:
+    async def values(self, query: str, at: int) -> Unread[Values]:
         raise NotImplementedError
+
+    def _unread(self, times: range) -> Unread[Answer]:
+        return Unread(0, lambda: self._answer(times))
 
     def _answer(self, times: range) -> Answer:
         found = []

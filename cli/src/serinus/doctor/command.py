@@ -106,7 +106,7 @@ async def _examined(
 
 async def _reachable(provider: Prometheus, shown: str) -> Check:
     try:
-        await provider.samples(Selector(name="up"), now_ms(), 60_000)
+        (await provider.samples(Selector(name="up"), now_ms(), 60_000)).read()
     except ProviderError as error:
         return Check("prometheus", "failed", f"{shown}: {error}", "give its address by --prometheus")
     return Check("prometheus", "ok", f"{shown} answers queries")

@@ -29,8 +29,7 @@ def plain(text: str) -> str:
 
 async def series_of(provider: Provider, name: str, now: Millis) -> Sequence[Series]:
     """All series of a metric in the last minutes. Raises ProviderError."""
-    answer = await provider.samples(Selector(name=name), now, REACH_MS)
-    return answer.series
+    return (await provider.samples(Selector(name=name), now, REACH_MS)).read().series
 
 
 def source(series: Sequence[Series], seen: RolloutView, services: tuple[str, str]) -> list[str] | None:

@@ -72,7 +72,7 @@ async def metrics(
             continue
         name = f"metric {metric.name}"
         try:
-            answer = await provider.samples(metric.source.query, now, REACH_MS)
+            answer = (await provider.samples(metric.source.query, now, REACH_MS)).read()
             one = count(plan, metric, counted(plan, metric, answer), now)
             arms = [one.canary, one.stable] if releasing else [one.stable]
             if all(arm.series for arm in arms):
@@ -99,7 +99,8 @@ async def _missing(plan: AnalysisPlan, metric: PlanMetric, provider: Provider, n
     """Why nothing was found: is the metric there at all, and which labels do its series have?"""
     name, query = f"metric {metric.name}", metric.source.query
     assert isinstance(query, Selector)
-    whole = await provider.samples(query.model_copy(update={"matchers": ()}), now, REACH_MS) if query.name else None
+    everything = query.model_copy(update={"matchers": ()})
+    whole = (await provider.samples(everything, now, REACH_MS)).read() if query.name else None
     if whole is None or not whole.series:
         mend = (
             "name the metric that your service has (metric, events and trials, histogram), and see that it is scraped"

@@ -120,13 +120,13 @@ async def _known(plan: AnalysisPlan, spans: Sequence[Span], provider: Provider) 
         if not isinstance(metric.source, Counted | Bucketed | Gauged):
             continue
         answer = await provider.sums(metric.source.query, ("pod",), end, end - begin, POD_STEP_MS)
-        for one in answer.series:
+        for one in answer.read().series:
             name = one.labels.get("pod", "")
             arm = next((rule.arm(one.labels) for rule in plan.arms if rule.label == "pod"), None)
             if arm and name:
                 found[name] = Pod(name=name, arm=arm, ready=True)
         newest = await provider.samples(metric.source.query, end, NEWEST_MS)
-        scrape_ms = scrape_ms or scrape_interval(newest.series)
+        scrape_ms = scrape_ms or scrape_interval(newest.read().series)
     return tuple(sorted(found.values(), key=lambda pod: pod.name)), scrape_ms
 
 

@@ -17,7 +17,6 @@ from serinus_collector.adapters.access import client as reach
 from serinus_collector.adapters.prometheus import GRACE_SECONDS, Prometheus
 from serinus_collector.adapters.registry import RedisRegistry
 from serinus_collector.service_layer.dispatch import Dispatcher
-from serinus_collector.service_layer.offload import Offloader
 from serinus_collector.service_layer.take_look import LookTaker, Telemetry
 from serinus_collector.settings import CollectorSettings
 
@@ -34,10 +33,10 @@ async def collect(service: Service, settings: CollectorSettings) -> None:
     allowance_ms = round(settings.clock_allowance * 1000)
     most, timeout = settings.query_concurrency, settings.query_timeout
     async with AsyncExitStack() as stack:
-        providers, offloader = {}, Offloader()
+        providers = {}
         for name, provider in settings.reached.items():
             http = await stack.enter_async_context(reach(provider, connections=most + 2, timeout=timeout))
-            providers[name] = Prometheus(http, str(provider.url), timeout=timeout, offloader=offloader)
+            providers[name] = Prometheus(http, str(provider.url), timeout=timeout)
         registry = RedisRegistry(
             client,
             settings.keys,
@@ -57,8 +56,7 @@ async def collect(service: Service, settings: CollectorSettings) -> None:
             allowance_ms,
             timeout + GRACE_SECONDS,
             access,
-            offloader,
-            max_places(settings.concurrency),
+            places=max_places(settings.concurrency),
         )
         dispatcher = Dispatcher(registry, taker, settings.concurrency, Complaints(service.registry, "run"))
         snapshots = settings.keys.stream("snapshots")

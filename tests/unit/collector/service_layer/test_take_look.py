@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import pytest
 from prometheus_client import CollectorRegistry
 from serinus_collector.domain.look import RunState, next_due
 from serinus_collector.domain.native import Histogram
 from serinus_collector.domain.series import Series
-from serinus_collector.service_layer.ports import Answer, Commit, Lease, ProviderError, Values
+from serinus_collector.service_layer.ports import Answer, Commit, Lease, ProviderError, Unread, Values
 from serinus_collector.service_layer.take_look import LookTaker, Telemetry
 from serinus_contracts import AnalysisPlan, Distribution, Matcher, MetricsCollected, PlanMetric, Proportion, Selector
 from serinus_runtime.fair_slots import FairSlots
@@ -16,6 +17,7 @@ from serinus_runtime.fair_slots import FairSlots
 from tests.support import ERRORS, LATENCY, RUN, observed, plan
 
 pytestmark = pytest.mark.anyio
+T = TypeVar("T")
 STARTED = 1_000_000
 LEASE = Lease(RUN.id, due=STARTED + 20_000, now=STARTED + 20_000)
 
@@ -50,6 +52,10 @@ class FakeRegistry:
         raise NotImplementedError
 
 
+def unread(answer: T) -> Unread[T]:
+    return Unread(0, lambda: answer)
+
+
 @dataclass
 class FakeProvider:
     """Counters of one pod per arm that grow by ten a second, scraped every half second."""
@@ -61,17 +67,17 @@ class FakeProvider:
     summed: list[tuple[str, Sequence[str], int, int, int]] = field(default_factory=list)
 
     async def sums(
-        self, selector: Selector, by: Sequence[str], end: int, reach_ms: int, step_ms: int, namespace: str = ""
-    ) -> Answer:
+        self, selector: Selector, by: Sequence[str], end: int, reach_ms: int, step_ms: int
+    ) -> Unread[Answer]:
         """A pod of the revision before that counted ten a second all day."""
         self.summed.append((str(selector), by, end, reach_ms, step_ms))
         if self.fails and self.fails in str(selector):
             raise ProviderError("Prometheus did not answer within 10 s")
         times = list(range(max(0, end - reach_ms), end + 1, step_ms))
         labels = {"pod": "checkout-before-1"} | ({"le": "+Inf"} if "le" in by else {"code": "200"})
-        return Answer([Series(labels, times, [(time - times[0]) / 100 for time in times])], self.warnings)
+        return unread(Answer([Series(labels, times, [(time - times[0]) / 100 for time in times])], self.warnings))
 
-    async def samples(self, selector: Selector, end: int, reach_ms: int, namespace: str = "") -> Answer:
+    async def samples(self, selector: Selector, end: int, reach_ms: int) -> Unread[Answer]:
         self.asked.append((str(selector), end, reach_ms))
         if self.fails and self.fails in str(selector):
             raise ProviderError("Prometheus is not reachable: refused")
@@ -81,11 +87,11 @@ class FakeProvider:
             for le in ("0.1", "+Inf") if "bucket" in str(selector) else ("",):
                 labels = {"pod": pod, "instance": pod, "code": "200"} | ({"le": le} if le else {})
                 found.append(Series(labels, times, [(time - STARTED) / 100 for time in times]))
-        return Answer(found, self.warnings)
+        return unread(Answer(found, self.warnings))
 
-    async def values(self, query: str, at: int, namespace: str = "") -> Values:
+    async def values(self, query: str, at: int) -> Unread[Values]:
         self.asked.append((query, at, 0))
-        return Values([0.5, None], True, self.warnings)
+        return unread(Values([0.5, None], True, self.warnings))
 
 
 def world(provider: FakeProvider, **changes: object) -> tuple[FakeRegistry, LookTaker]:
@@ -180,14 +186,13 @@ async def test_one_query_a_metric_and_a_second_only_for_a_base_behind_a_gap() ->
     assert len(provider.asked) == 2
 
     class Gap(FakeProvider):
-        async def samples(self, selector: Selector, end: int, reach_ms: int, namespace: str = "") -> Answer:
+        async def samples(self, selector: Selector, end: int, reach_ms: int) -> Unread[Answer]:
             self.asked.append((str(selector), end, reach_ms))
             times = [time for time in range(end - reach_ms, end + 1, 500) if not STARTED < time < STARTED + 17_000]
             pods = ("checkout-new-1", "checkout-old-1")
             values = [(time - STARTED) / 100 for time in times]
-            return Answer(
-                [Series({"pod": pod, "instance": pod, "code": "200", "le": "+Inf"}, times, values) for pod in pods]
-            )
+            labels = ({"pod": pod, "instance": pod, "code": "200", "le": "+Inf"} for pod in pods)
+            return unread(Answer([Series(one, times, values) for one in labels]))
 
     behind = Gap()
     registry, taker = world(behind, ends_stage=STARTED, ends={"errors": STARTED + 5_000, "latency": STARTED + 5_000})
@@ -266,14 +271,14 @@ async def test_each_query_is_timed_and_a_failed_one_counted_and_a_late_look_show
 
 async def test_native_histograms_are_counted_by_their_buckets_and_by_their_observations() -> None:
     class Native(FakeProvider):
-        async def samples(self, selector: Selector, end: int, reach_ms: int, namespace: str = "") -> Answer:
+        async def samples(self, selector: Selector, end: int, reach_ms: int) -> Unread[Answer]:
             found = []
-            for answered in (await super().samples(selector, end, reach_ms)).series:
+            for answered in (await super().samples(selector, end, reach_ms)).read().series:
                 if answered.labels.get("le", "+Inf") == "+Inf":
                     labels = {name: value for name, value in answered.labels.items() if name != "le"}
                     halves = [[(0.05, 0.1, value / 2), (0.1, 0.2, value / 2)] for value in answered.values]
                     found.append(Histogram(labels, answered.times, answered.values, halves))
-            return Answer([], histograms=found)
+            return unread(Answer([], histograms=found))
 
     begun = {"errors": STARTED + 17_500, "latency": STARTED + 17_500}
     registry, taker = world(Native(), follows=STARTED + 17_500, ends_stage=STARTED, ends=begun)

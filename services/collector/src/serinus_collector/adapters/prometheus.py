@@ -13,8 +13,7 @@ from serinus_contracts.base import Millis
 from serinus_collector.adapters.bodies import read_body
 from serinus_collector.domain.native import Bucket, Histogram
 from serinus_collector.domain.series import Series
-from serinus_collector.service_layer.offload import Offloader
-from serinus_collector.service_layer.ports import Answer, ProviderError, Values
+from serinus_collector.service_layer.ports import Answer, ProviderError, Unread, Values
 
 MAX_VALUES = 1000
 # Each is looked at for every window; a thousand pods with ten codes have as many.
@@ -28,33 +27,27 @@ A = TypeVar("A", Answer, Values)
 class Prometheus:
     """Raw samples by instant queries on range selectors; each may take `timeout` seconds; no redirects."""
 
-    def __init__(
-        self, client: httpx.AsyncClient, url: str, *, timeout: float, offloader: Offloader | None = None
-    ) -> None:
+    def __init__(self, client: httpx.AsyncClient, url: str, *, timeout: float) -> None:
         self._client = client
         self._url = url.rstrip("/") + "/api/v1/query"
         self._timeout = timeout
-        self._offloader = offloader or Offloader()
 
-    async def samples(self, selector: Selector, end: Millis, reach_ms: int, namespace: str = "") -> Answer:
-        return await self._parsed(*await self._query(f"{selector}[{reach_ms}ms]", end), _answer, namespace)
+    async def samples(self, selector: Selector, end: Millis, reach_ms: int) -> Unread[Answer]:
+        return _unread(*await self._query(f"{selector}[{reach_ms}ms]", end), _answer)
 
     async def sums(
-        self, selector: Selector, by: Sequence[str], end: Millis, reach_ms: int, step_ms: int, namespace: str = ""
-    ) -> Answer:
+        self, selector: Selector, by: Sequence[str], end: Millis, reach_ms: int, step_ms: int
+    ) -> Unread[Answer]:
         # Since Prometheus 3 a range does not hold its own beginning: one millisecond more, and all versions do.
         query = f"sum by ({','.join(by)}) ({selector})[{reach_ms + 1}ms:{step_ms}ms]"
         try:
             async with asyncio.timeout(self._timeout):
-                return await self._parsed(*await self._query(query, end), _answer, namespace)
+                return _unread(*await self._query(query, end), _answer)
         except TimeoutError:
             raise ProviderError(f"Prometheus did not answer within {self._timeout:g} s") from None
 
-    async def values(self, query: str, at: Millis, namespace: str = "") -> Values:
-        return await self._parsed(*await self._query(query, at), _values, namespace)
-
-    async def _parsed(self, status: int, body: bytes, parse: Callable[[Any, Sequence[str]], A], namespace: str) -> A:
-        return await self._offloader.run(namespace, len(body), lambda: parse(*read(status, body)))
+    async def values(self, query: str, at: Millis) -> Unread[Values]:
+        return _unread(*await self._query(query, at), _values)
 
     async def _query(self, query: str, at: Millis) -> tuple[int, bytes]:
         form = {"query": query, "time": f"{at / 1000:.3f}", "timeout": f"{self._timeout:g}s"}
@@ -75,6 +68,10 @@ class Prometheus:
             raise ProviderError(f"Prometheus did not answer within {self._timeout:g} s") from None
         except httpx.HTTPError as error:
             raise ProviderError(f"Prometheus is not reachable: {error or type(error).__name__}") from error
+
+
+def _unread(status: int, body: bytes, parse: Callable[[Any, Sequence[str]], A]) -> Unread[A]:
+    return Unread(len(body), lambda: parse(*read(status, body)))
 
 
 def read(status: int, body: bytes) -> tuple[Any, Sequence[str]]:

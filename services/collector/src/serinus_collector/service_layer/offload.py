@@ -15,7 +15,6 @@ T = TypeVar("T")
 
 # What is larger takes longer than others are to wait.
 SMALL_BYTES = 128 * 1024
-SERIES_BYTES = 200
 THREADS = 2
 
 _sums: ContextVar[list[float]] = ContextVar("sums")
@@ -40,12 +39,12 @@ class Offloader:
         sums = _sums.get([])
         if size <= SMALL_BYTES:
             return _timed(work, sums)
-        wanted = True
+        begun = False
 
         async def in_turn() -> T:
+            nonlocal begun
             async with self._slots.held(namespace):
-                if not wanted:
-                    raise asyncio.CancelledError
+                begun = True
                 # What is read is garbage soon, and holds no cycles: looking through it again and again holds the loop.
                 gc.disable()
                 try:
@@ -53,13 +52,14 @@ class Offloader:
                 finally:
                     gc.enable()
 
-        # A thread cannot be stopped: the slot is held until it has ended, whoever has stopped waiting for it.
         task = asyncio.create_task(in_turn())
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            wanted = False
-            task.add_done_callback(_ignored)
+            if begun:  # a thread cannot be stopped: the slot is held until it has ended
+                task.add_done_callback(_ignored)
+            else:
+                task.cancel()
             raise
 
 

@@ -1,8 +1,8 @@
 """What taking a look needs from outside."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Generic, Literal, Protocol, TypeVar
 
 from serinus_contracts import AnalysisPlan, MetricsCollected, Selector
 from serinus_contracts.base import Millis
@@ -35,23 +35,33 @@ class Values:
     warnings: Sequence[str] = ()
 
 
-class Provider(Protocol):
-    """`namespace`: for whom it is asked; those of one namespace wait for each other first."""
+T = TypeVar("T", covariant=True)
 
-    async def samples(self, selector: Selector, end: Millis, reach_ms: int, namespace: str = "") -> Answer:
+
+@dataclass(frozen=True)
+class Unread(Generic[T]):
+    """An answer of `size` bytes as it came. To read it takes twenty times as many, so what is made of it is made at
+    once, where it is read. `read` raises ProviderError."""
+
+    size: int
+    read: Callable[[], T]
+
+
+class Provider(Protocol):
+    async def samples(self, selector: Selector, end: Millis, reach_ms: int) -> Unread[Answer]:
         """Samples in the `reach_ms` up to and with `end`. Raises ProviderError."""
         ...
 
     async def sums(
-        self, selector: Selector, by: Sequence[str], end: Millis, reach_ms: int, step_ms: int, namespace: str = ""
-    ) -> Answer:
+        self, selector: Selector, by: Sequence[str], end: Millis, reach_ms: int, step_ms: int
+    ) -> Unread[Answer]:
         """Sums of last values by labels, at each multiple of `step_ms` in the `reach_ms` up to and with `end`.
 
         Raises ProviderError, also when it takes longer than one query may.
         """
         ...
 
-    async def values(self, query: str, at: Millis, namespace: str = "") -> Values:
+    async def values(self, query: str, at: Millis) -> Unread[Values]:
         """What a query gives at a moment. Raises ProviderError."""
         ...
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from serinus_contracts import (
@@ -20,7 +21,7 @@ from serinus_contracts import (
     Scalar,
 )
 from serinus_contracts.access import ProviderAccess, may_use, refusal
-from serinus_contracts.base import Millis
+from serinus_contracts.base import Arm, Millis
 from serinus_contracts.plan import query_digest
 from serinus_runtime import logs, traces
 from serinus_runtime.fair_slots import FairSlots
@@ -31,8 +32,8 @@ from serinus_collector.domain.look import RunState, far_reach_ms, look_end, next
 from serinus_collector.domain.measure import blank, measure
 from serinus_collector.domain.native import classic, counters
 from serinus_collector.domain.series import Series, scrape_interval, with_pods
-from serinus_collector.service_layer.offload import SERIES_BYTES, Offloader, summed_up
-from serinus_collector.service_layer.ports import Answer, Commit, Lease, Provider, ProviderError, Registry
+from serinus_collector.service_layer.offload import Offloader, summed_up
+from serinus_collector.service_layer.ports import Answer, Commit, Lease, Provider, ProviderError, Registry, Unread
 
 logger = logging.getLogger(__name__)
 
@@ -173,20 +174,17 @@ class LookTaker:
         assert window is not None
         pods = {pod.name: (pod.arm, pod.started) for pod in state.observed.pods}
         try:
-            answer = await self._answer(provider, plan, metric, window, state, {n: s for n, (_, s) in pods.items()})
+            # A second query, which reaches further back, where a series' base lies behind a gap.
+            for reach, last in ((reach_ms(window, state.scrape_ms), False), (far_reach_ms(window), True)):
+                async with self._asking(plan.provider, namespace):
+                    answer = await provider.samples(metric.source.query, end, reach)
+                    work = partial(_read_and_count, answer, state, plan, metric, window, pods, last)
+                    counted = await self.offloader.run(namespace, answer.size, work)
+                if counted is not None:
+                    return counted
         except ProviderError as error:
             return blank(metric, "error", str(error)), None
-        scrape = scrape_interval(answer.series)
-        if answer.warnings:
-            return blank(metric, "partial", "; ".join(answer.warnings), series=len(answer.series)), scrape
-        scrape_ms = scrape or state.scrape_ms
-        settled = span(replace(state, scrape_ms=scrape_ms), plan, metric, end)
-        if settled is None:
-            return blank(metric, "settling"), scrape
-        namespace, size = state.observed.run.namespace, len(answer.series) * SERIES_BYTES
-        return await self.offloader.run(
-            namespace, size, lambda: measure(plan, metric, answer.series, settled, pods, scrape_ms)
-        ), scrape
+        raise AssertionError("the last answer is counted as it is")
 
     async def _history(self, state: RunState, plan: AnalysisPlan) -> dict[str, History]:
         """Stable's past by metric, for the first look of a run; what cannot be had is left out."""
@@ -204,66 +202,30 @@ class LookTaker:
         selector = past.selector(metric)
         if selector is None:
             return None
-        by, reach = past.summed_by(plan, metric), past.BLOCKS * past.BLOCK_MS
+        by, reach, namespace = past.summed_by(plan, metric), past.BLOCKS * past.BLOCK_MS, state.observed.run.namespace
         try:
-            async with self._asking(plan.provider, state.observed.run.namespace):
-                namespace = state.observed.run.namespace
-                answer = await provider.sums(selector, by, end, reach, past.BLOCK_MS, namespace)
+            async with self._asking(plan.provider, namespace):
+                answer = await provider.sums(selector, by, end, reach, past.BLOCK_MS)
+                return await self.offloader.run(
+                    namespace, answer.size, lambda: past.history(plan, metric, _whole(answer.read()).series, end)
+                )
         except ProviderError as error:
             logger.warning("no history of %s, its noise will be assumed: %s", metric.name, error)
             return None
-        if answer.warnings:
-            logger.warning("no history of %s, its noise will be assumed: %s", metric.name, "; ".join(answer.warnings))
-            return None
-        # A day of one series is longer than a window of a hundred; other looks go on meanwhile.
-        size = len(answer.series) * SERIES_BYTES * 50
-        return await self.offloader.run(namespace, size, lambda: past.history(plan, metric, answer.series, end))
 
     async def _ask(self, provider: Provider, name: str, namespace: str, source: Queried, end: Millis) -> Scalar:
         """A query that knows its arms and its window itself."""
         digest = query_digest(source.query)
         try:
             async with self._asking(name, namespace):
-                found = await provider.values(source.query, end, namespace)
+                answer = await provider.values(source.query, end)
+                found = await self.offloader.run(namespace, answer.size, answer.read)
         except ProviderError as error:
             return Scalar(status="error", detail=str(error), query_digest=digest)
         if found.warnings:
             return Scalar(status="partial", detail="; ".join(found.warnings), query_digest=digest)
         values = tuple(found.values)
         return Scalar(status="ok", query_digest=digest, series=len(values), values=values, vector=found.vector)
-
-    async def _answer(
-        self,
-        provider: Provider,
-        plan: AnalysisPlan,
-        metric: PlanMetric,
-        window: Span,
-        state: RunState,
-        pods: Mapping[str, Millis | None],
-    ) -> Answer:
-        """One query as a rule; a second that reaches further back where a series' base lies behind a gap."""
-        answer = await self._timed(provider, state, plan, metric, window.end, reach_ms(window, state.scrape_ms))
-        if all(one.times[0] <= window.begin for one in answer.series):
-            return answer
-
-        def bases_known() -> bool:
-            ours = [one for one in answer.series if plan.arm(one.labels, metric)]
-            found = processes(ours, pods)
-            return all(knows_base(one, found[one.target], window) for one in ours)
-
-        if await self.offloader.run(state.observed.run.namespace, len(answer.series) * SERIES_BYTES, bases_known):
-            return answer
-        return await self._timed(provider, state, plan, metric, window.end, far_reach_ms(window))
-
-    async def _timed(
-        self, provider: Provider, state: RunState, plan: AnalysisPlan, metric: PlanMetric, end: Millis, reach: int
-    ) -> Answer:
-        assert not isinstance(metric.source, Queried)
-        namespace = state.observed.run.namespace
-        async with self._asking(plan.provider, namespace):
-            answer = await provider.samples(metric.source.query, end, reach, namespace)
-        size = (len(answer.series) + 10 * len(answer.histograms)) * SERIES_BYTES
-        return replace(answer, series=await self.offloader.run(namespace, size, lambda: counted(plan, metric, answer)))
 
     @asynccontextmanager
     async def _asking(self, provider: str, namespace: str) -> AsyncIterator[None]:
@@ -279,10 +241,51 @@ class LookTaker:
             raise ProviderError(f"provider {provider} {why} within {limit:g} s") from None
 
 
+def _read_and_count(
+    answer: Unread[Answer],
+    state: RunState,
+    plan: AnalysisPlan,
+    metric: PlanMetric,
+    window: Span,
+    pods: Mapping[str, tuple[Arm, Millis | None]],
+    last: bool,
+) -> tuple[Measurement, int | None] | None:
+    """The measurement and the scrape interval (ms), None where the answer reaches not far enough back and is not the
+    last. Raises ProviderError."""
+    found = answer.read()
+    series = counted(plan, metric, found)
+    if not last and not _bases_known(plan, metric, series, window, {name: start for name, (_, start) in pods.items()}):
+        return None
+    scrape = scrape_interval(series)
+    if found.warnings:
+        return blank(metric, "partial", "; ".join(found.warnings), series=len(series)), scrape
+    scrape_ms = scrape or state.scrape_ms
+    settled = span(replace(state, scrape_ms=scrape_ms), plan, metric, window.end)
+    if settled is None:
+        return blank(metric, "settling"), scrape
+    return measure(plan, metric, series, settled, pods, scrape_ms), scrape
+
+
 def counted(plan: AnalysisPlan, metric: PlanMetric, answer: Answer) -> Sequence[Series]:
     """The series that a metric is counted by: native histograms as classic ones, and each with its pod as `pod`."""
     native = classic if isinstance(metric.source, Bucketed) else counters
     return with_pods([*answer.series, *native(answer.histograms)], plan.pod_label(metric))
+
+
+def _bases_known(
+    plan: AnalysisPlan, metric: PlanMetric, series: Sequence[Series], window: Span, pods: Mapping[str, Millis | None]
+) -> bool:
+    if all(one.times[0] <= window.begin for one in series):
+        return True
+    ours = [one for one in series if plan.arm(one.labels, metric)]
+    found = processes(ours, pods)
+    return all(knows_base(one, found[one.target], window) for one in ours)
+
+
+def _whole(answer: Answer) -> Answer:
+    if answer.warnings:
+        raise ProviderError("; ".join(answer.warnings))
+    return answer
 
 
 def _split_changed(state: RunState, plan: AnalysisPlan, metrics: Mapping[str, Measurement]) -> bool:
