@@ -32,7 +32,7 @@ RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_collector-*.whl
 FROM build AS analyzer-build
 RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_analyzer-*.whl
 FROM build AS controller-build
-RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_controller-*.whl
+RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_rollouts-*.whl /wheels/serinus_controller-*.whl
 FROM build AS console-build
 RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_console-*.whl
 FROM build AS simulator-build

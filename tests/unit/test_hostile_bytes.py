@@ -11,9 +11,10 @@ from serinus_analyzer.domain.judges import JUDGES
 from serinus_analyzer.domain.memory import Memory
 from serinus_contracts.base import parse_duration
 from serinus_contracts.report import read_chapter
-from serinus_controller.adapters.policies import PolicyError, load_text
-from serinus_controller.domain.rollout import parse_time
+from serinus_rollouts.policy_documents import load_text
+from serinus_rollouts.rollout import parse_time
 from serinus_runtime.address import parse as parse_address
+from serinus_runtime.documents import DocumentError
 
 from tests.support import ERRORS, LATENCY, plan
 
@@ -72,5 +73,5 @@ def test_any_text_is_read_or_refused_in_words(read: Callable[[str], object], tex
 @example("\x00")
 @example("2020-13-45: 1")
 def test_any_file_of_policies_is_read_or_refused_with_its_name(text: str) -> None:
-    said = refusal(lambda: load_text(text, "shop.yaml"), PolicyError)
+    said = refusal(lambda: load_text(text, "shop.yaml"), DocumentError)
     assert said is None or "shop.yaml" in said

@@ -13,9 +13,10 @@ from serinus_collector.providers import read_providers
 from serinus_contracts import AnalysisPlan, Distribution, Measurement, PlanMetric, Proportion, Selector
 from serinus_contracts.metric import SourcePreset
 from serinus_contracts.plan import Queried
-from serinus_controller.adapters.policies import PolicyError, load_text
-from serinus_controller.domain.resolve import resolve
-from serinus_controller.domain.stages import Stage
+from serinus_rollouts.policy_documents import load_text
+from serinus_rollouts.resolve import resolve
+from serinus_rollouts.stages import Stage
+from serinus_runtime.documents import DocumentError
 
 from tests.support import RUN
 
@@ -174,7 +175,7 @@ def test_what_does_not_fit_is_refused_at_its_place_with_the_way_out(
     name: str, before: str, after: str, complaint: str
 ) -> None:
     assert before in EXAMPLES[name]
-    with pytest.raises(PolicyError) as refused:
+    with pytest.raises(DocumentError) as refused:
         load_text(EXAMPLES[name].replace(before, after), "policy.yaml")
     assert complaint in str(refused.value)
     assert str(refused.value).startswith("policy.yaml:")

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from serinus_controller.adapters.kubernetes import ROLLOUTS, Api, connect
-from serinus_controller.service_layer.ports import ClusterError
+from serinus_rollouts.kubernetes.api import ROLLOUTS, Api, ClusterError, connect
 
 from serinus.options import INTERRUPTED, Access, fail
 

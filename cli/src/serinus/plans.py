@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from serinus_contracts import AnalysisPlan, CanaryPolicy, PlanStage, Run
-from serinus_controller.adapters.policies import PolicyError, load_file
-from serinus_controller.domain.resolve import UnfitPolicyError, resolve
-from serinus_controller.domain.stages import Stage, stages
+from serinus_rollouts.policy_documents import load_file
+from serinus_rollouts.resolve import UnfitPolicyError, resolve
+from serinus_rollouts.stages import Stage, stages
+from serinus_runtime.documents import DocumentError
 
 from serinus.options import fail
 from serinus.validate import read_rollout
@@ -21,7 +22,7 @@ def read_policy(file: Path) -> CanaryPolicy:
     """The one policy of a file."""
     try:
         found = load_file(file)
-    except PolicyError as error:
+    except DocumentError as error:
         fail(str(error))
     if len(found) != 1:
         names = ", ".join(policy.metadata.name for policy in found) or "none"

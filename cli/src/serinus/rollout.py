@@ -14,8 +14,8 @@ import typer
 from serinus_contracts import DecisionTaken, Event, VerdictReached
 from serinus_contracts.base import parse_duration
 from serinus_contracts.weight import weight_text
-from serinus_controller.domain.rollout import RolloutView, view
-from serinus_controller.service_layer.ports import ClusterError
+from serinus_rollouts.kubernetes.api import ClusterError
+from serinus_rollouts.rollout import RolloutView, view
 
 from serinus.board import BoardError, opened
 from serinus.cluster import Cluster, path, run, with_cluster

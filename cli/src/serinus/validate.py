@@ -9,11 +9,12 @@ import yaml
 from rich.text import Text
 from serinus_contracts import CanaryPolicy, Run
 from serinus_contracts.access import OPEN, ProviderAccess, may_use, refusal
-from serinus_controller.adapters.policies import PolicyError, load_file
-from serinus_controller.domain.policies import matches
-from serinus_controller.domain.resolve import UnfitPolicyError, resolve, warnings
-from serinus_controller.domain.rollout import RolloutView, view
-from serinus_controller.domain.stages import stages
+from serinus_rollouts.policies import matches
+from serinus_rollouts.policy_documents import load_file
+from serinus_rollouts.resolve import UnfitPolicyError, resolve, warnings
+from serinus_rollouts.rollout import RolloutView, view
+from serinus_rollouts.stages import stages
+from serinus_runtime.documents import DocumentError
 
 from serinus.options import Output, Providers, fail
 from serinus.terminal import say
@@ -38,7 +39,7 @@ def validate(files: Files, providers: Providers, output: Output, rollout: Rollou
     for file in files:
         try:
             policies = load_file(file)
-        except PolicyError as error:
+        except DocumentError as error:
             problems += str(error).splitlines()
             continue
         good += len(policies)

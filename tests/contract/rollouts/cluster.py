@@ -12,11 +12,11 @@ from uuid import uuid4
 import httpx
 import pytest
 from serinus_contracts import Run
-from serinus_controller.adapters.kubernetes import ROLLOUTS, Api, KubernetesRollouts
-from serinus_controller.domain.progress import Intent
-from serinus_controller.domain.rollout import RolloutView
-from serinus_controller.domain.runs import Attempt, run_of
-from serinus_controller.service_layer.ports import ClusterError
+from serinus_controller.adapters.rollouts import KubernetesRollouts
+from serinus_rollouts.kubernetes.api import ROLLOUTS, Api, ClusterError
+from serinus_rollouts.progress import Intent
+from serinus_rollouts.rollout import RolloutView
+from serinus_rollouts.runs import Attempt, run_of
 from serinus_runtime.clock import now_ms
 
 IMAGE = os.environ.get("SERINUS_TEST_IMAGE", "nginx")

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from serinus_controller.adapters.kubernetes import Api, connect
-from serinus_controller.service_layer.ports import ClusterError
+from serinus_rollouts.kubernetes.api import Api, ClusterError, connect
 
 from tests.contract.rollouts.cluster import Cluster
 from tests.k3s import k3s

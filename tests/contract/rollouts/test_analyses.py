@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from serinus_controller.domain.decide import Situation, forced
 from serinus_controller.domain.observe import outcome_of
-from serinus_controller.domain.rollout import RolloutView
+from serinus_rollouts.rollout import RolloutView
 
 from tests.contract.rollouts.cluster import Cluster, run
 from tests.contract.rollouts.endpoint import Endpoint, endpoint

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 from serinus_contracts import DecisionTaken
 from serinus_controller.domain.observe import outcome_of
-from serinus_controller.domain.rollout import RolloutView
 from serinus_controller.service_layer.act import Actor
+from serinus_rollouts.rollout import RolloutView
 from serinus_runtime.clock import now_ms
 
 from tests.contract.rollouts.cluster import Cluster, intent, run

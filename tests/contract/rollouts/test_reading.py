@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 from serinus_controller.domain.observe import outcome_of
-from serinus_controller.domain.progress import progress
-from serinus_controller.domain.rollout import RolloutView
-from serinus_controller.domain.runs import Attempt
-from serinus_controller.domain.stages import stage_at, stages, weight_in_force
+from serinus_rollouts.progress import progress
+from serinus_rollouts.rollout import RolloutView
+from serinus_rollouts.runs import Attempt
+from serinus_rollouts.stages import stage_at, stages, weight_in_force
 
 from tests.contract.rollouts.cluster import GATED, Cluster, intent, run
 

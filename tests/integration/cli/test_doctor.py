@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from serinus_controller.adapters.policies import load_text
+from serinus_rollouts.policy_documents import load_text
 
 from tests.integration.cli.command import assert_golden, serinus
 from tests.servers import free_port, sampled, wait_until

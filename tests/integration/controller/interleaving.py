@@ -17,14 +17,14 @@ from prometheus_client import CollectorRegistry
 from serinus_contracts import AnalysisPlan, RolloutObserved
 from serinus_contracts.base import Millis
 from serinus_contracts.policy import CanaryPolicy
-from serinus_controller.domain.patches import Patch
-from serinus_controller.domain.rollout import RolloutView, view
-from serinus_controller.domain.runs import Attempt
 from serinus_controller.service_layer.act import Actor, Patience
 from serinus_controller.service_layer.fleet import Fleet
 from serinus_controller.service_layer.people import People
-from serinus_controller.service_layer.ports import ClusterError
 from serinus_controller.service_layer.react import Reactor, Telemetry
+from serinus_rollouts.kubernetes.api import ClusterError
+from serinus_rollouts.patches import Patch
+from serinus_rollouts.rollout import RolloutView, view
+from serinus_rollouts.runs import Attempt
 from serinus_simulator.failures import ApiError
 from serinus_simulator.kinds import ROLLOUTS, Object
 from serinus_simulator.patch import apply_json_patch, apply_merge_patch

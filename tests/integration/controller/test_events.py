@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from serinus_contracts import DecisionTaken
 from serinus_controller.adapters.events import KubernetesEvents
-from serinus_controller.adapters.kubernetes import Api, connect
 from serinus_controller.domain.announce import Notice
+from serinus_rollouts.kubernetes.api import Api, connect
 
 from tests.integration.controller.led import document
 from tests.simulated import World, rollout, scenario, simulated

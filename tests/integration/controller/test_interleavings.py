@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from serinus_controller.domain import patches, progress
-from serinus_controller.domain.rollout import RolloutView
 from serinus_controller.service_layer import act
+from serinus_rollouts import patches, progress
+from serinus_rollouts.rollout import RolloutView
 
 from tests.integration.controller.interleaving import play
 

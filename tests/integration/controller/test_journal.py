@@ -7,13 +7,13 @@ from serinus_contracts import DecisionTaken, Keys, from_entry
 from serinus_controller.adapters.journal import NOTHING, RedisJournal
 from serinus_controller.adapters.registry import RedisRegistry
 from serinus_controller.domain.decide import Approval, Memory
-from serinus_controller.domain.progress import Intent
-from serinus_controller.domain.runs import run_of
 from serinus_controller.service_layer.ports import Control, DeposedError, LostError
+from serinus_rollouts.progress import Intent
+from serinus_rollouts.runs import run_of
 from serinus_runtime.witness import Position
 
 from tests.support import RUN, observed, plan, verdict
-from tests.unit.controller.rollouts import ABORTED, at
+from tests.unit.rollouts.objects import ABORTED, at
 
 pytestmark = pytest.mark.anyio
 DAY = 86_400

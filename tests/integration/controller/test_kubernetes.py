@@ -4,15 +4,14 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 from serinus_controller.adapters.election import Election
-from serinus_controller.adapters.kubernetes import PODS, ROLLOUTS, Api, KubernetesRollouts, connect
 from serinus_controller.adapters.mirror import Change, Mirror, Resource
-from serinus_controller.domain import patches
-from serinus_controller.domain.pods import HASH_LABEL, pod_view
-from serinus_controller.service_layer.ports import ClusterError
+from serinus_controller.adapters.rollouts import KubernetesRollouts
+from serinus_rollouts import patches
+from serinus_rollouts.kubernetes.api import PODS, ROLLOUTS, Api, ClusterError, connect
+from serinus_rollouts.pods import HASH_LABEL, pod_view
 from serinus_runtime.clock import now_ms
 
 from tests.servers import free_port
@@ -135,20 +134,6 @@ async def test_a_watch_that_is_expired_or_cut_only_brings_the_next_list_forward(
         with contextlib.suppress(ClusterError):
             await following
     assert await mirror.list()
-
-
-async def test_without_a_kubeconfig_outside_of_a_cluster_it_is_said_what_to_set() -> None:
-    with pytest.raises(ValueError, match="set SERINUS_KUBECONFIG, or run as a pod"):
-        await connect("", "")
-    with pytest.raises(ValueError, match="no access to a cluster: kubeconfig /nowhere/kubeconfig: No such file"):
-        await connect("/nowhere/kubeconfig", "")
-
-
-@pytest.mark.parametrize("text", ["", "[]", "clusters: 3", "{", "\0"])
-async def test_a_kubeconfig_that_is_none_is_refused_by_its_name(tmp_path: Path, text: str) -> None:
-    (tmp_path / "kubeconfig").write_text(text)
-    with pytest.raises(ValueError, match=f"no access to a cluster: kubeconfig {tmp_path}/kubeconfig: ."):
-        await connect(str(tmp_path / "kubeconfig"), "")
 
 
 class Clock:

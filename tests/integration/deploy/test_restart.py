@@ -22,7 +22,7 @@ from serinus_contracts.streams import ANALYZER_GROUP, Stream, controller_group
 from serinus_controller.adapters.journal import RedisJournal
 from serinus_controller.adapters.registry import RedisRegistry
 from serinus_controller.domain.decide import Memory
-from serinus_controller.domain.progress import Intent
+from serinus_rollouts.progress import Intent
 from serinus_runtime import scripts
 from serinus_runtime.redis import Client, connected
 from serinus_runtime.streams import ensure_group
@@ -31,7 +31,7 @@ from tests.guarded import ADMIN, SERVICES, addresses, users_file
 from tests.servers import RedisServer, redis_binary, valkey_binary, wait_until
 from tests.support import RUN, command, observed, plan, snapshot, verdict
 from tests.topologies import cluster_nodes, cluster_url, started
-from tests.unit.controller.rollouts import at
+from tests.unit.rollouts.objects import at
 
 pytestmark = pytest.mark.anyio
 KEYS = Keys()

@@ -20,7 +20,7 @@ from serinus_contracts.streams import ANALYZER_GROUP, controller_group
 from serinus_controller.adapters.journal import RedisJournal
 from serinus_controller.adapters.registry import RedisRegistry
 from serinus_controller.domain.decide import Memory
-from serinus_controller.domain.progress import Intent
+from serinus_rollouts.progress import Intent
 from serinus_runtime.redis import broker_of
 from serinus_runtime.scripts import Script
 from serinus_runtime.streams import MOST_DELIVERIES, GroupReader, ensure_group

@@ -5,7 +5,7 @@ from serinus.doctor.checks import about
 from serinus.doctor.metrics import count
 from serinus.doctor.policy import from_cluster
 from serinus_collector.domain.series import Series
-from serinus_controller.service_layer.ports import ClusterError
+from serinus_rollouts.kubernetes.api import ClusterError
 
 from tests.support import ERRORS, plan
 

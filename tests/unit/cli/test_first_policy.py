@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from serinus.doctor.first_policy import plain, write
 from serinus_collector.domain.series import Series
 from serinus_collector.service_layer.ports import Answer, Unread
-from serinus_controller.adapters.policies import load_text
+from serinus_rollouts.policy_documents import load_text
 
-from tests.unit.controller.rollouts import at
+from tests.unit.rollouts.objects import at
 
 NAMES = st.from_regex(r"[a-z0-9]([-a-z0-9.]{0,8}[a-z0-9])?", fullmatch=True)
 

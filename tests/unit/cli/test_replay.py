@@ -12,8 +12,8 @@ from serinus.replay.past import Span, taken
 from serinus_collector.domain.series import Series
 from serinus_collector.service_layer.ports import Answer, Unread, Values
 from serinus_contracts import CanaryPolicy, MetricsCollected, Proportion, Selector, seal
-from serinus_controller.adapters.policies import load_text
-from serinus_controller.domain.stages import Stage
+from serinus_rollouts.policy_documents import load_text
+from serinus_rollouts.stages import Stage
 
 from tests.recorded import POLICY, looks, recorded_plan
 from tests.support import ERRORS, RUN, plan, stage

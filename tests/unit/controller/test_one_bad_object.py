@@ -11,21 +11,21 @@ from prometheus_client import CollectorRegistry
 from serinus_contracts import AnalysisPlan, RolloutObserved, seal, to_entry
 from serinus_controller.adapters.policy_sources import PolicySink
 from serinus_controller.adapters.watching import PodSink, RolloutSink
-from serinus_controller.domain.rollout import RolloutView
 from serinus_controller.service_layer.act import Actor
 from serinus_controller.service_layer.batches import each
 from serinus_controller.service_layer.fleet import Fleet
 from serinus_controller.service_layer.policy_book import PolicyBook
 from serinus_controller.service_layer.policy_book import Telemetry as PolicyTelemetry
-from serinus_controller.service_layer.ports import ClusterError
 from serinus_controller.service_layer.react import Reactor, Telemetry
+from serinus_rollouts.kubernetes.api import ClusterError
+from serinus_rollouts.rollout import RolloutView
 from serinus_runtime.complaints import Complaints
 
 from tests.support import verdict
 from tests.unit.controller.drawn import policies, rollouts
-from tests.unit.controller.rollouts import document
 from tests.unit.controller.service_layer.fakes import IMPATIENT, FakeJournal, FakeRollout, until
 from tests.unit.controller.service_layer.test_people import NOW, FakeRegistry
+from tests.unit.rollouts.objects import document
 
 GOOD = {
     "apiVersion": "serinus.dev/v1",

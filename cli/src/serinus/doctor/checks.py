@@ -9,8 +9,7 @@ import httpx
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, RedisError
 from serinus_contracts import Keys
-from serinus_controller.adapters.kubernetes import Api
-from serinus_controller.service_layer.ports import ClusterError
+from serinus_rollouts.kubernetes.api import Api, ClusterError
 
 State = Literal["ok", "warning", "failed"]
 OLDEST_REDIS = 7

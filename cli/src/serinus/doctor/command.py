@@ -13,8 +13,8 @@ from serinus_collector.adapters.prometheus import Prometheus
 from serinus_collector.service_layer.ports import ProviderError
 from serinus_contracts import Keys, Selector
 from serinus_contracts.access import ProviderAccess
-from serinus_controller.domain.rollout import RolloutView, view
-from serinus_controller.service_layer.ports import ClusterError
+from serinus_rollouts.kubernetes.api import ClusterError
+from serinus_rollouts.rollout import RolloutView, view
 from serinus_runtime.clock import now_ms
 from serinus_runtime.redis import connected
 

@@ -11,9 +11,9 @@ from serinus_contracts import Selector
 from serinus_contracts.base import Millis
 from serinus_contracts.selector import is_label_name
 from serinus_contracts.weight import weight_text
-from serinus_controller.domain.rollout import RolloutView
-from serinus_controller.domain.sources import STATUS_LABELS
-from serinus_controller.domain.stages import ADD_STEPS, NOTHING_TO_JUDGE, pause_before_the_first_weight, stages
+from serinus_rollouts.rollout import RolloutView
+from serinus_rollouts.sources import STATUS_LABELS
+from serinus_rollouts.stages import ADD_STEPS, NOTHING_TO_JUDGE, pause_before_the_first_weight, stages
 
 REACH_MS = 300_000
 COUNTERS = "http_requests_total"

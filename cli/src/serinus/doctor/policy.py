@@ -8,14 +8,13 @@ from serinus_contracts import AnalysisPlan, CanaryPolicy, Run
 from serinus_contracts.access import OPEN, ProviderAccess
 from serinus_contracts.crd import GROUP, PLURAL, VERSION
 from serinus_contracts.weight import weight_text
-from serinus_controller.adapters.kubernetes import Api
-from serinus_controller.adapters.policies import PolicyError, load_file
-from serinus_controller.adapters.policy_sources import read_resource
-from serinus_controller.domain.policies import choose
-from serinus_controller.domain.resolve import UnfitPolicyError, resolve, warnings
-from serinus_controller.domain.rollout import RolloutView
-from serinus_controller.domain.stages import ADD_STEPS, NOTHING_TO_JUDGE, stages
-from serinus_controller.service_layer.ports import ClusterError
+from serinus_rollouts.kubernetes.api import Api, ClusterError
+from serinus_rollouts.policies import choose
+from serinus_rollouts.policy_documents import load_file, read_resource
+from serinus_rollouts.resolve import UnfitPolicyError, resolve, warnings
+from serinus_rollouts.rollout import RolloutView
+from serinus_rollouts.stages import ADD_STEPS, NOTHING_TO_JUDGE, stages
+from serinus_runtime.documents import DocumentError
 
 from serinus.doctor.checks import Check
 
@@ -28,7 +27,7 @@ def from_files(place: Path) -> tuple[list[CanaryPolicy], list[Check]]:
     for file in files:
         try:
             found += load_file(file)
-        except PolicyError as error:
+        except DocumentError as error:
             wrong.append(Check("policy", "failed", str(error), f"serinus validate {file}"))
     return found, wrong
 
@@ -50,7 +49,7 @@ async def from_cluster(
     for item in items:
         try:
             found.append(read_resource(item, access))
-        except PolicyError as error:
+        except DocumentError as error:
             mend = f"kubectl edit {PLURAL}.{GROUP} -n {namespace} {item['metadata']['name']}"
             wrong.append(Check("policy", "failed", str(error), mend))
     return found, wrong

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 import yaml
-from serinus_controller.adapters.policies import PolicyError
+from serinus_runtime.documents import DocumentError
 
 from serinus.import_.convert import Imported, convert
 from serinus.import_.manifests import read
@@ -34,7 +34,7 @@ def import_(files: Files, output: Output, mode: ModeOption = Mode.guard) -> None
     """
     try:
         made = convert(read(files), mode.value)
-    except PolicyError as error:
+    except DocumentError as error:
         fail(str(error))
     if output.output == "json":
         lost = [str(problem) for problem in made.told.lost]

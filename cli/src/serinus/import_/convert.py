@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 from serinus_contracts import CanaryPolicy
 from serinus_contracts.weight import weight_text
-from serinus_controller.adapters.policies import PolicyError
+from serinus_runtime.documents import DocumentError
 
 from serinus.import_.manifests import Manifests
 from serinus.import_.metrics import Rule, Told, rules
@@ -32,18 +32,18 @@ class Imported:
 
 
 def convert(manifests: Manifests, mode: Literal["shadow", "guard", "enforce"]) -> Imported:
-    """Raises PolicyError if no policy comes of it."""
+    """Raises DocumentError if no policy comes of it."""
     rollout, told = manifests.rollout, Told()
     canary, steps = read_canary(rollout)
     stages = stages_of(steps, canary.max_weight)
     if not stages:
-        raise PolicyError([rollout.problem(STEPS, "no setWeight among the steps: there is no stage to judge")])
+        raise DocumentError([rollout.problem(STEPS, "no setWeight among the steps: there is no stage to judge")])
     used = list(_used(manifests, canary, stages, told))
     _aside(manifests, canary, stages, told)
     metrics = _metrics(used, stages, told)
     if not metrics:
         lines = [*told.lost] or [rollout.problem(STEPS, "no analysis: there is nothing to import")]
-        raise PolicyError(lines)
+        raise DocumentError(lines)
     spec: dict[str, Any] = {
         "match": {"namespace": _namespace(manifests), "name": rollout.name},
         "mode": mode,
@@ -60,7 +60,7 @@ def convert(manifests: Manifests, mode: Literal["shadow", "guard", "enforce"]) -
         CanaryPolicy.model_validate(policy)
     except ValidationError as error:
         told_by = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
-        raise PolicyError.about(rollout.file, f"no policy comes of it: {'; '.join(told_by)}") from error
+        raise DocumentError.about(rollout.file, f"no policy comes of it: {'; '.join(told_by)}") from error
     wanted = gated(canary.steps, steps, stages)
     return Imported(policy, wanted, diff(rollout, wanted), told)
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
-from serinus_controller.adapters.policies import Location, PolicyError, Problem, given_twice, mark_of
+from serinus_runtime.documents import DocumentError, Location, Problem, given_twice, mark_of
 
 P = TypeVar("P", bound=BaseModel)
 TEMPLATES = ("AnalysisTemplate", "ClusterAnalysisTemplate")
@@ -43,11 +43,11 @@ class Manifest:
         return Problem(self.file, mark.line + 1, mark.column + 1, "", message)
 
     def checked(self, model: type[P], value: Any, where: Location) -> P:
-        """What stands there as a model. Raises PolicyError naming every place that is not as it must be."""
+        """What stands there as a model. Raises DocumentError naming every place that is not as it must be."""
         try:
             return model.model_validate(value)
         except ValidationError as error:
-            raise PolicyError(
+            raise DocumentError(
                 [
                     self.problem(place, f"{'.'.join(map(str, place))}: {item['msg'].removeprefix('Value error, ')}")
                     for item in error.errors()
@@ -65,7 +65,7 @@ class Manifests:
 
 
 def read(files: Iterable[Path]) -> Manifests:
-    """Raises PolicyError with file, line and column."""
+    """Raises DocumentError with file, line and column."""
     found = [manifest for file in files for manifest in _read(file)]
     problems = [
         manifest.problem(("kind",), f"kind {manifest.kind or 'missing'}: wanted are Rollout, {', '.join(TEMPLATES)}")
@@ -75,7 +75,7 @@ def read(files: Iterable[Path]) -> Manifests:
     rollouts = [manifest for manifest in found if manifest.kind == "Rollout"]
     if len(rollouts) != 1 and not problems:
         where = ", ".join(f"{one.file}: {one.name}" for one in rollouts) or "none given"
-        raise PolicyError.about(str(found[0].file) if found else "files", f"exactly one Rollout is wanted ({where})")
+        raise DocumentError.about(str(found[0].file) if found else "files", f"exactly one Rollout is wanted ({where})")
     templates: dict[tuple[str, str], Manifest] = {}
     for manifest in found:
         if (
@@ -85,7 +85,7 @@ def read(files: Iterable[Path]) -> Manifests:
             other = templates[manifest.kind, manifest.name]
             problems.append(manifest.problem(("metadata", "name"), f"{manifest.name} is in {other.file} too"))
     if problems:
-        raise PolicyError(problems)
+        raise DocumentError(problems)
     return Manifests(rollouts[0], templates)
 
 
@@ -97,11 +97,11 @@ def _read(file: Path) -> Sequence[Manifest]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise PolicyError(
+        raise DocumentError(
             [Problem(str(file), line, column, "", f"no YAML: {getattr(error, 'problem', error)}")]
         ) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise PolicyError.about(str(file), str(getattr(error, "strerror", None) or error)) from error
+        raise DocumentError.about(str(file), str(getattr(error, "strerror", None) or error)) from error
     made: list[Manifest] = []
     problems: list[Problem] = []
     for node, body in zip(nodes, bodies, strict=True):
@@ -111,5 +111,5 @@ def _read(file: Path) -> Sequence[Manifest]:
         elif body is not None:
             problems.append(Problem(str(file), node.start_mark.line + 1, node.start_mark.column + 1, "", "no manifest"))
     if problems:
-        raise PolicyError(problems)
+        raise DocumentError(problems)
     return made

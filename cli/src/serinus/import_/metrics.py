@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 from serinus_contracts.metric import Conditions
-from serinus_controller.adapters.policies import Location, PolicyError, Problem
+from serinus_runtime.documents import DocumentError, Location, Problem
 
 from serinus.import_.arguments import NotExpressibleError, left_open, put_in, values
 from serinus.import_.manifests import Manifest, Manifests
@@ -100,7 +100,7 @@ def _templates(
         told.used.add(manifest.name)
         try:
             template = manifest.checked(Template, manifest.part("spec"), ("spec",))
-        except PolicyError as error:
+        except DocumentError as error:
             told.lose(*error.problems)
             continue
         _extras(manifest, ("spec",), template, told)

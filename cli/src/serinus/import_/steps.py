@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 from serinus_contracts.weight import percent_of
-from serinus_controller.adapters.policies import Location, PolicyError
+from serinus_runtime.documents import DocumentError, Location
 
 from serinus.import_.manifests import Manifest
 from serinus.import_.parts import Analysis, Canary, Step
@@ -34,9 +34,9 @@ class Stage:
 
 
 def read_canary(rollout: Manifest) -> tuple[Canary, list[Step]]:
-    """The strategy and its steps. Raises PolicyError naming the place."""
+    """The strategy and its steps. Raises DocumentError naming the place."""
     if not rollout.part("spec", "strategy", "canary"):
-        raise PolicyError([rollout.problem(CANARY[:-1], "no canary strategy: only canaries can be imported")])
+        raise DocumentError([rollout.problem(CANARY[:-1], "no canary strategy: only canaries can be imported")])
     canary = rollout.checked(Canary, rollout.part(*CANARY), CANARY)
     steps: list[Step] = []
     for index, step in enumerate(canary.steps):
@@ -47,7 +47,7 @@ def read_canary(rollout: Manifest) -> tuple[Canary, list[Step]]:
         if (found.setWeight or 0) > canary.max_weight:
             place: Location = (*STEPS, index, "setWeight")
             text = f"{'.'.join(map(str, place))}: {found.setWeight} is more than all traffic, {canary.max_weight}"
-            raise PolicyError([rollout.problem(place, text)])
+            raise DocumentError([rollout.problem(place, text)])
         steps.append(found)
     return canary, steps
 

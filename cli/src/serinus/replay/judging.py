@@ -11,7 +11,7 @@ from serinus_analyzer.service_layer.ports import Standing
 from serinus_contracts import AnalysisPlan, CanaryPolicy, MetricsCollected, VerdictReached
 from serinus_contracts.judge import JudgeRule
 from serinus_contracts.policy import PolicySpec
-from serinus_controller.domain.stages import Stage
+from serinus_rollouts.stages import Stage
 
 from serinus.options import fail
 

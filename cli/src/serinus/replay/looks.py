@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 from serinus_contracts import MetricsCollected
-from serinus_controller.domain.stages import Stage
+from serinus_rollouts.stages import Stage
 
 from serinus import plans
 from serinus.adapters.streams import streams

@@ -11,8 +11,11 @@ from serinus_contracts import CommandIssued, UnreadableEntryError, VerdictReache
 from serinus_contracts.crd import PLURAL
 from serinus_contracts.envelope import CloudEvent, E
 from serinus_contracts.streams import controller_group
+from serinus_rollouts.kubernetes.api import PODS, ROLLOUTS, Api, connect
+from serinus_rollouts.pods import HASH_LABEL
 from serinus_runtime import traces
 from serinus_runtime.complaints import Complaints
+from serinus_runtime.documents import DocumentError
 from serinus_runtime.errors import RETRYABLE, PermanentError
 from serinus_runtime.loops import forever
 from serinus_runtime.redis import make_broker, unreachable
@@ -27,14 +30,12 @@ from serinus_controller.adapters.events import KubernetesEvents
 from serinus_controller.adapters.housekeeping import Housekeeper
 from serinus_controller.adapters.housekeeping import Telemetry as HousekeepingTelemetry
 from serinus_controller.adapters.journal import RedisJournal
-from serinus_controller.adapters.kubernetes import PODS, ROLLOUTS, Api, KubernetesRollouts, connect
 from serinus_controller.adapters.mirror import Mirror, Resource
-from serinus_controller.adapters.policies import PolicyError
 from serinus_controller.adapters.policy_sources import EVERY, RESOURCES, PolicyFolder, PolicySink
 from serinus_controller.adapters.registry import RedisRegistry
+from serinus_controller.adapters.rollouts import KubernetesRollouts
 from serinus_controller.adapters.standing import Standing
 from serinus_controller.adapters.watching import PodSink, RolloutSink, Sink, Watcher
-from serinus_controller.domain.pods import HASH_LABEL
 from serinus_controller.service_layer.act import Actor
 from serinus_controller.service_layer.announce import AnnouncedJournal
 from serinus_controller.service_layer.batches import each, foremost
@@ -65,7 +66,7 @@ async def control(service: Service, settings: ControllerSettings) -> None:
     folder = PolicyFolder(settings.policies, book)
     try:
         folder.read()
-    except PolicyError as error:
+    except DocumentError as error:
         raise PermanentError(str(error)) from error
     try:
         client = await connect(settings.kubeconfig, settings.context)

@@ -8,7 +8,7 @@ import yaml
 from serinus.import_.convert import Imported, convert
 from serinus.import_.manifests import read
 from serinus_contracts.policy import CanaryPolicy, PolicySpec
-from serinus_controller.adapters.policies import PolicyError
+from serinus_runtime.documents import DocumentError
 
 METRIC: dict[str, Any] = {
     "name": "success-rate",
@@ -49,7 +49,7 @@ def spec_of(made: Imported) -> PolicySpec:
 
 
 def refusal(folder: Path, *documents: dict[str, Any]) -> str:
-    with pytest.raises(PolicyError) as refused:
+    with pytest.raises(DocumentError) as refused:
         imported(folder, *documents)
     return str(refused.value).replace(f"{folder}/", "")
 
@@ -227,7 +227,7 @@ def test_what_no_policy_comes_of_is_refused_with_its_place(
 def test_a_file_that_cannot_be_read_is_refused_with_line_and_column(tmp_path: Path, text: str, complaint: str) -> None:
     file = tmp_path / "manifests.yaml"
     file.write_text(text)
-    with pytest.raises(PolicyError) as refused:
+    with pytest.raises(DocumentError) as refused:
         read([file])
     assert complaint in str(refused.value)
 

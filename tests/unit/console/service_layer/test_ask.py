@@ -11,10 +11,10 @@ from serinus_contracts import VerdictReached
 from serinus_contracts.events import Verb
 from serinus_controller.domain.decide import Situation
 from serinus_controller.domain.decide import unevaluated as controllers
-from serinus_controller.domain.rollout import view
+from serinus_rollouts.rollout import view
 
 from tests.support import RUN, observed, plan, verdict
-from tests.unit.controller.rollouts import document
+from tests.unit.rollouts.objects import document
 
 NOW = 1_012_000
 

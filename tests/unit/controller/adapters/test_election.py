@@ -4,8 +4,7 @@ from typing import Any, cast
 
 import pytest
 from serinus_controller.adapters.election import Election
-from serinus_controller.adapters.kubernetes import Api
-from serinus_controller.service_layer.ports import ClusterError
+from serinus_rollouts.kubernetes.api import Api, ClusterError
 
 pytestmark = pytest.mark.anyio
 

@@ -8,12 +8,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 from serinus_contracts import CanaryPolicy
 from serinus_controller.adapters import policy_sources
-from serinus_controller.adapters.policies import PolicyError, load_file
-from serinus_controller.adapters.policy_sources import PolicyFolder, PolicySink, read_resource
+from serinus_controller.adapters.policy_sources import PolicyFolder, PolicySink
 from serinus_controller.service_layer.policy_book import PolicyBook, Telemetry
-from serinus_controller.service_layer.ports import ClusterError
+from serinus_rollouts.kubernetes.api import ClusterError
+from serinus_rollouts.policy_documents import load_file, read_resource
+from serinus_runtime.documents import DocumentError
 
-from tests.unit.controller.adapters.test_policies import GOOD
+from tests.unit.rollouts.test_policy_documents import GOOD, resource
 
 
 @pytest.fixture
@@ -121,33 +122,8 @@ def test_a_name_may_be_used_once_in_a_folder(book: PolicyBook, tmp_path: Path) -
 
 
 def test_a_folder_that_is_not_there_says_which_setting_names_it(book: PolicyBook, tmp_path: Path) -> None:
-    with pytest.raises(PolicyError, match="no such folder: SERINUS_POLICIES names it"):
+    with pytest.raises(DocumentError, match="no such folder: SERINUS_POLICIES names it"):
         PolicyFolder(tmp_path / "nowhere", book).read()
-
-
-def resource(**spec: Any) -> dict[str, Any]:
-    metadata = {"name": "shop", "namespace": "shop", "uid": "u", "resourceVersion": "5", "managedFields": []}
-    fields = {"match": {"name": "checkout"}, "metrics": [{"name": "errors", "preset": "http-errors"}]}
-    return {"apiVersion": "serinus.dev/v1", "kind": "CanaryPolicy", "metadata": metadata, "spec": fields | spec}
-
-
-def test_a_resource_is_a_policy_whatever_else_the_server_keeps_with_it() -> None:
-    policy = read_resource(resource())
-    assert (policy.metadata.name, policy.metadata.namespace) == ("shop", "shop")
-
-
-@pytest.mark.parametrize(
-    ("spec", "complaint"),
-    [
-        ({"metrics": []}, "spec.metrics: Tuple should have at least 1 item"),
-        ({"match": {"namespace": "other", "name": "x"}}, "matches its own namespace only, not other"),
-    ],
-)
-def test_a_wrong_resource_is_refused_by_its_name(spec: dict[str, Any], complaint: str) -> None:
-    with pytest.raises(PolicyError) as refused:
-        read_resource(resource(**spec))
-    assert str(refused.value).startswith("CanaryPolicy shop/shop: ")
-    assert complaint in str(refused.value)
 
 
 class Server:

@@ -6,7 +6,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from serinus_controller.adapters.mirror import Change
 from serinus_controller.adapters.watching import Changes, Watcher
-from serinus_controller.service_layer.ports import ClusterError
+from serinus_rollouts.kubernetes.api import ClusterError
 from serinus_runtime.errors import RETRYABLE
 
 pytestmark = pytest.mark.anyio

@@ -14,10 +14,10 @@ from serinus_controller.domain.decide import (
     topic_of,
     unevaluated,
 )
-from serinus_controller.domain.rollout import RolloutView
+from serinus_rollouts.rollout import RolloutView
 
 from tests.support import RUN, plan, stage, verdict
-from tests.unit.controller.rollouts import ABORTED, STEPS, UNPAUSING, at, step
+from tests.unit.rollouts.objects import ABORTED, STEPS, UNPAUSING, at, step
 
 NOW = 1_012_000
 

@@ -3,10 +3,10 @@ from typing import Any
 from serinus_contracts import Pod, RolloutObserved
 from serinus_contracts.base import Arm
 from serinus_controller.domain.observe import Observation, observe, outcome_of
-from serinus_controller.domain.rollout import RolloutView
+from serinus_rollouts.rollout import RolloutView
 
 from tests.support import RUN, plan
-from tests.unit.controller.rollouts import ABORTED, UNPAUSING, at, step
+from tests.unit.rollouts.objects import ABORTED, UNPAUSING, at, step
 
 PODS = [Pod(name="checkout-new-1", arm="canary", ready=True), Pod(name="checkout-old-1", arm="stable", ready=True)]
 

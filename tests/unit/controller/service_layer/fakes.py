@@ -9,13 +9,14 @@ from typing import Any
 import jsonpatch
 from serinus_contracts import DecisionTaken, Run, VerdictReached
 from serinus_controller.domain.decide import Memory
-from serinus_controller.domain.patches import Patch
-from serinus_controller.domain.progress import Intent
-from serinus_controller.domain.rollout import RolloutView, view
 from serinus_controller.service_layer.act import Patience
-from serinus_controller.service_layer.ports import ClusterError, Control
+from serinus_controller.service_layer.ports import Control
+from serinus_rollouts.kubernetes.api import ClusterError
+from serinus_rollouts.patches import Patch
+from serinus_rollouts.progress import Intent
+from serinus_rollouts.rollout import RolloutView, view
 
-from tests.unit.controller.rollouts import STEPS, document
+from tests.unit.rollouts.objects import STEPS, document
 
 IMPATIENT = Patience(
     first=0.0, longest=0.0, nudge=0.0, rarest_nudge=0.0, give_up=0.5, after_refusal=0.0, rarest_try=0.0

@@ -3,14 +3,15 @@ import time
 from typing import Any
 
 import pytest
-from serinus_controller.domain.progress import Intent
-from serinus_controller.domain.rollout import RolloutView, view
 from serinus_controller.service_layer.act import Actor, Patience
-from serinus_controller.service_layer.ports import ClusterError, RefusedError
+from serinus_controller.service_layer.ports import RefusedError
+from serinus_rollouts.kubernetes.api import ClusterError
+from serinus_rollouts.progress import Intent
+from serinus_rollouts.rollout import RolloutView, view
 
 from tests.support import RUN
-from tests.unit.controller.rollouts import ABORTED, INVALID, document
 from tests.unit.controller.service_layer.fakes import IMPATIENT, FakeJournal, FakeRollout, until
+from tests.unit.rollouts.objects import ABORTED, INVALID, document
 
 pytestmark = pytest.mark.anyio
 

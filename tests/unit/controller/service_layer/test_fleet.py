@@ -16,13 +16,13 @@ from redis.exceptions import ResponseError
 from serinus_contracts import CanaryPolicy, RolloutObserved
 from serinus_contracts.policy import Match
 from serinus_controller.domain.announce import Notice
-from serinus_controller.domain.pods import PodView
-from serinus_controller.domain.rollout import RolloutView
-from serinus_controller.domain.runs import Attempt
 from serinus_controller.service_layer.fleet import Fleet
+from serinus_rollouts.pods import PodView
+from serinus_rollouts.rollout import RolloutView
+from serinus_rollouts.runs import Attempt
 
-from tests.unit.controller.rollouts import ABORTED, INVALID, STEPS, at, document
 from tests.unit.controller.service_layer.test_people import POLICY, FakeRegistry
+from tests.unit.rollouts.objects import ABORTED, INVALID, STEPS, at, document
 
 pytestmark = pytest.mark.anyio
 EDITED = [{"setWeight": 1}, {"pause": {}}, *STEPS]

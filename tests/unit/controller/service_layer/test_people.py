@@ -11,17 +11,18 @@ from serinus_contracts.events import Verb
 from serinus_contracts.freeze import DAYS, FreezeRule
 from serinus_contracts.policy import Match
 from serinus_controller.domain.decide import Memory
-from serinus_controller.domain.rollout import RolloutView, view
-from serinus_controller.domain.runs import Attempt
 from serinus_controller.service_layer.act import Actor
 from serinus_controller.service_layer.fleet import Fleet, LiveRun
 from serinus_controller.service_layer.people import FORCE, People, overridden
-from serinus_controller.service_layer.ports import ClusterError, RefusedError
+from serinus_controller.service_layer.ports import RefusedError
 from serinus_controller.service_layer.react import Reactor, Telemetry
+from serinus_rollouts.kubernetes.api import ClusterError
+from serinus_rollouts.rollout import RolloutView, view
+from serinus_rollouts.runs import Attempt
 
 from tests.support import RUN, command, observed, plan, stage, verdict
-from tests.unit.controller.rollouts import ABORTED, INVALID, document
 from tests.unit.controller.service_layer.fakes import IMPATIENT, FakeJournal, FakeRollout, until
+from tests.unit.rollouts.objects import ABORTED, INVALID, document
 
 pytestmark = pytest.mark.anyio
 NOW = 1_012_000

@@ -6,16 +6,16 @@ import pytest
 from prometheus_client import CollectorRegistry
 from serinus_contracts import AnalysisPlan, Run
 from serinus_contracts.policy import Mode
-from serinus_controller.domain.progress import Intent
-from serinus_controller.domain.rollout import view
 from serinus_controller.service_layer.act import Actor
 from serinus_controller.service_layer.fleet import Fleet, LiveRun
 from serinus_controller.service_layer.ports import Control, DeposedError
 from serinus_controller.service_layer.react import Reactor, Telemetry
+from serinus_rollouts.progress import Intent
+from serinus_rollouts.rollout import view
 
 from tests.support import RUN, observed, plan, verdict
-from tests.unit.controller.rollouts import INVALID, document
 from tests.unit.controller.service_layer.fakes import IMPATIENT, FakeJournal, FakeRollout, until
+from tests.unit.rollouts.objects import INVALID, document
 
 pytestmark = pytest.mark.anyio
 NOW = 1_012_000

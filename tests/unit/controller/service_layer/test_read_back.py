@@ -10,18 +10,18 @@ from prometheus_client import CollectorRegistry
 from serinus_contracts import AnalysisPlan, CanaryPolicy, VerdictReached
 from serinus_contracts.events import Action
 from serinus_controller.domain.announce import Notice
-from serinus_controller.domain.progress import Intent
-from serinus_controller.domain.rollout import view
 from serinus_controller.service_layer.act import Actor
 from serinus_controller.service_layer.fleet import Fleet, LiveRun
 from serinus_controller.service_layer.people import overridden
 from serinus_controller.service_layer.ports import Control
 from serinus_controller.service_layer.react import Reactor, Telemetry
+from serinus_rollouts.progress import Intent
+from serinus_rollouts.rollout import view
 
 from tests.support import verdict
-from tests.unit.controller.rollouts import document
 from tests.unit.controller.service_layer.fakes import IMPATIENT, FakeJournal, FakeRollout, until
 from tests.unit.controller.service_layer.test_people import NOW, POLICY, FakeRegistry
+from tests.unit.rollouts.objects import document
 
 pytestmark = pytest.mark.anyio
 

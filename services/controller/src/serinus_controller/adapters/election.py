@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from serinus_rollouts.kubernetes.api import Api, ClusterError
 from serinus_runtime.clock import Clock
-
-from serinus_controller.adapters.kubernetes import Api
-from serinus_controller.service_layer.ports import ClusterError
 
 logger = logging.getLogger(__name__)
 

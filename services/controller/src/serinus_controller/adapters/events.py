@@ -9,11 +9,10 @@ from urllib.parse import quote
 from serinus_contracts import DecisionTaken
 from serinus_contracts.base import Millis
 from serinus_contracts.crd import GROUP, KIND, PLURAL, VERSION
+from serinus_rollouts.kubernetes.api import Api, ClusterError
 from serinus_runtime.clock import Clock, now_ms
 
-from serinus_controller.adapters.kubernetes import Api
 from serinus_controller.domain.announce import Notice, reason_of
-from serinus_controller.service_layer.ports import ClusterError
 
 EVENTS = "/api/v1"
 POLICIES = f"/apis/{GROUP}/{VERSION}"

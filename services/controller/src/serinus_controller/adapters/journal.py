@@ -9,6 +9,7 @@ from typing import Any
 
 from serinus_contracts import DecisionTaken, Keys, Run, VerdictReached, seal, to_entry
 from serinus_contracts.report import Decided
+from serinus_rollouts.progress import Intent
 from serinus_runtime import scripts, traces
 from serinus_runtime.clock import Clock
 from serinus_runtime.redis import KEPT_SECONDS, STORY_SECONDS, Client
@@ -16,7 +17,6 @@ from serinus_runtime.witness import EVERY_SECONDS, Position, position
 
 from serinus_controller.adapters.registry import SOURCE
 from serinus_controller.domain.decide import Approval, Memory
-from serinus_controller.domain.progress import Intent
 from serinus_controller.domain.story import chapter
 from serinus_controller.service_layer.ports import Control, DeposedError, LostError
 

@@ -9,8 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from serinus_controller.adapters.kubernetes import PAGE, Api, TooLargeError
-from serinus_controller.service_layer.ports import ClusterError
+from serinus_rollouts.kubernetes.api import PAGE, Api, ClusterError, TooLargeError
 
 Json = Mapping[str, Any]
 MAX_PAGE_BYTES = 8 * 1024 * 1024

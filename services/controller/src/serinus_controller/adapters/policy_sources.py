@@ -11,18 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from pydantic import ValidationError
 from serinus_contracts import CanaryPolicy
-from serinus_contracts.access import OPEN, ProviderAccess, may_use, refusal
+from serinus_contracts.access import ProviderAccess
 from serinus_contracts.crd import GROUP, KIND, PLURAL, VERSION
 from serinus_contracts.policy import MAX_POLICY_BYTES
+from serinus_rollouts.kubernetes.api import Api, ClusterError
+from serinus_rollouts.policy_documents import load_file, origin_of, read_resource
 from serinus_runtime.clock import Clock
+from serinus_runtime.documents import DocumentError
 
-from serinus_controller.adapters.kubernetes import Api
 from serinus_controller.adapters.mirror import Json
-from serinus_controller.adapters.policies import PolicyError, load_file
 from serinus_controller.service_layer.policy_book import PolicyBook
-from serinus_controller.service_layer.ports import ClusterError
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +33,6 @@ SETTLED_NS = 2_000_000_000
 MAX_POLICIES = 50
 MAX_SURPLUS_TOLD = 10
 SURPLUS = "namespace {namespace} has more than {most} policies: only so many are in force, the oldest"
-MAX_PROBLEMS = 10
-MAX_PROBLEM_LENGTH = 300
 
 
 @dataclass
@@ -47,9 +44,9 @@ class PolicyFolder:
     _read: dict[Path, tuple[object, list[CanaryPolicy]]] = field(default_factory=dict)
 
     def read(self) -> list[str]:
-        """Bring the book up to date; gives what is wrong, a line each. Raises PolicyError if there is no folder."""
+        """Bring the book up to date; gives what is wrong, a line each. Raises DocumentError if there is no folder."""
         if not self.folder.is_dir():
-            raise PolicyError.about(str(self.folder), "no such folder: SERINUS_POLICIES names it")
+            raise DocumentError.about(str(self.folder), "no such folder: SERINUS_POLICIES names it")
         names: dict[str, str] = {}
         problems: list[str] = []
         files = sorted(path for path in self.folder.iterdir() if path.suffix in (".yaml", ".yml"))
@@ -57,7 +54,7 @@ class PolicyFolder:
             try:
                 policies = self._load(file)
                 _check_names(policies, str(file), names)
-            except PolicyError as error:
+            except DocumentError as error:
                 self.book.refuse(str(file), str(error))
                 problems.append(str(error))
             except Exception as error:  # noqa: BLE001 - told, and logged with its traceback
@@ -74,7 +71,7 @@ class PolicyFolder:
         return problems
 
     def _load(self, file: Path) -> list[CanaryPolicy]:
-        """The policies of a file, which is parsed only if it may have changed. Raises PolicyError."""
+        """The policies of a file, which is parsed only if it may have changed. Raises DocumentError."""
         stamp = _stamp(file)
         known = self._read.pop(file, None)
         policies = known[1] if known and known[0] == stamp else load_file(file)
@@ -86,7 +83,7 @@ class PolicyFolder:
         """A step for `forever`."""
         try:
             await asyncio.to_thread(self.read)
-        except PolicyError as error:
+        except DocumentError as error:
             self.book.refuse(str(self.folder), str(error))
         else:
             self.book.drop(str(self.folder))
@@ -107,7 +104,7 @@ def _check_names(policies: Iterable[CanaryPolicy], file: str, names: dict[str, s
     for policy in policies:
         name = f"{policy.metadata.namespace or ''}/{policy.metadata.name}"
         if names.setdefault(name, file) != file:
-            raise PolicyError.about(file, f"metadata.name: {policy.metadata.name} is in {names[name]} too")
+            raise DocumentError.about(file, f"metadata.name: {policy.metadata.name} is in {names[name]} too")
 
 
 @dataclass(frozen=True)
@@ -136,7 +133,7 @@ class PolicySink:
         return [self._slim(document) for document in documents]
 
     def _slim(self, document: Json) -> Json:
-        if self._handled.get(_origin(document)) == _version(document):
+        if self._handled.get(origin_of(document)) == _version(document):
             return {**document, "spec": None}
         size = len(orjson.dumps(document.get("spec")))
         return {**document, "spec": TooLarge(size)} if size > 2 * MAX_POLICY_BYTES else document
@@ -147,12 +144,12 @@ class PolicySink:
         for document in sorted(found, key=_age):
             namespace = _namespace(document)
             counts[namespace] += 1
-            present.add(_origin(document))
+            present.add(origin_of(document))
             if counts[namespace] <= MAX_POLICIES:
                 await self.changed(document)
-            elif surplus < MAX_SURPLUS_TOLD and self._handled.get(_origin(document)) != _version(document):
+            elif surplus < MAX_SURPLUS_TOLD and self._handled.get(origin_of(document)) != _version(document):
                 surplus += 1
-                self.book.drop(_origin(document))
+                self.book.drop(origin_of(document))
                 await self._refuse(document, SURPLUS.format(namespace=namespace, most=MAX_POLICIES))
         prefix = f"{KIND} {self.namespace}/" if self.namespace else f"{KIND} "
         for gone in {origin for origin in self.book.origins if origin.startswith(prefix)} - present:
@@ -160,7 +157,7 @@ class PolicySink:
 
     async def changed(self, document: Json) -> None:
         version = _version(document)
-        if version and self._handled.get(_origin(document)) == version:
+        if version and self._handled.get(origin_of(document)) == version:
             return
         document = self._slim(document)
         spec = document.get("spec")
@@ -168,28 +165,28 @@ class PolicySink:
             await self._refuse(document, f"spec is at most {MAX_POLICY_BYTES >> 10} KiB, this one {spec.size >> 10:,}")
             return
         taken = sum(origin.startswith(f"{KIND} {_namespace(document)}/") for origin in self.book.in_force)
-        if taken >= MAX_POLICIES and _origin(document) not in self.book.in_force:
+        if taken >= MAX_POLICIES and origin_of(document) not in self.book.in_force:
             await self._refuse(document, SURPLUS.format(namespace=_namespace(document), most=MAX_POLICIES))
             return
         try:
             policy = await asyncio.to_thread(read_resource, document, self.access)
-        except PolicyError as error:
-            self.book.refuse(_origin(document), str(error))
+        except DocumentError as error:
+            self.book.refuse(origin_of(document), str(error))
             await self._say(document, "False", "Invalid", str(error))
         except Exception as error:  # noqa: BLE001 - as of files: one resource must not cost the others
-            problem = f"{_origin(document)}: cannot be read: {type(error).__name__}: {error}"
-            self.book.refuse(_origin(document), problem, unforeseen=True)
+            problem = f"{origin_of(document)}: cannot be read: {type(error).__name__}: {error}"
+            self.book.refuse(origin_of(document), problem, unforeseen=True)
             await self._say(document, "False", "Invalid", problem)
         else:
-            self.book.accept(_origin(document), [policy])
+            self.book.accept(origin_of(document), [policy])
             await self._say(document, "True", "Valid", "takes effect at the next run of each Rollout that it matches")
 
     async def _refuse(self, document: Json, problem: str) -> None:
-        self.book.refuse(_origin(document), f"{_origin(document)}: {problem}")
+        self.book.refuse(origin_of(document), f"{origin_of(document)}: {problem}")
         await self._say(document, "False", "Invalid", problem)
 
     async def deleted(self, document: Json) -> None:
-        self._drop(_origin(document))
+        self._drop(origin_of(document))
 
     def _drop(self, origin: str) -> None:
         self._handled.pop(origin, None)
@@ -203,7 +200,7 @@ class PolicySink:
         for condition in said.get("conditions") or ():
             known = (condition.get("status"), condition.get("message"), condition.get("observedGeneration"))
             if condition.get("type") == "Accepted" and known == (status, message, generation):
-                self._handled[_origin(document)] = _version(document)
+                self._handled[origin_of(document)] = _version(document)
                 return
         now = datetime.fromtimestamp(self.clock() / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         condition = {
@@ -220,20 +217,10 @@ class PolicySink:
             written = await self.api.request("PATCH", path, body=body, content_type="application/merge-patch+json")
             # Unless somebody has changed more meanwhile, the next list shows what this has made of it.
             same = (written.get("metadata") or {}).get("generation", 1) == generation
-            self._handled[_origin(document)] = _version(written if same else document)
+            self._handled[origin_of(document)] = _version(written if same else document)
         except ClusterError as error:
             # What was decided about the policy holds without the word about it.
-            logger.warning("condition of %s not written: %s", _origin(document), error)
-
-
-def _told(error: ValidationError) -> str:
-    """The first problems, in a length that a condition bears: a message may repeat what it refuses."""
-    found = error.errors(include_url=False, include_input=False)
-    told = [
-        f"{'.'.join(map(str, one['loc']))}: {one['msg'].removeprefix('Value error, ')}"[:MAX_PROBLEM_LENGTH]
-        for one in found[:MAX_PROBLEMS]
-    ]
-    return "; ".join(told) + (f"; and {len(found) - MAX_PROBLEMS} more" if len(found) > MAX_PROBLEMS else "")
+            logger.warning("condition of %s not written: %s", origin_of(document), error)
 
 
 def _namespace(document: Json) -> str:
@@ -246,31 +233,6 @@ def _age(document: Json) -> tuple[str, str]:
     return str(metadata.get("creationTimestamp")), str(metadata.get("name"))
 
 
-def _origin(document: Json) -> str:
-    metadata: Any = document.get("metadata") or {}
-    return f"{KIND} {metadata.get('namespace')}/{metadata.get('name')}"
-
-
 def _version(document: Json) -> str:
     metadata: Any = document.get("metadata") or {}
     return str(metadata.get("resourceVersion") or "")
-
-
-def read_resource(document: Json, access: ProviderAccess = OPEN) -> CanaryPolicy:
-    """The policy of a resource. Raises PolicyError; a resource is for Rollouts of its own namespace only."""
-    metadata: Any = document.get("metadata") or {}
-    kept = {name: metadata[name] for name in ("name", "namespace") if name in metadata}
-    plain = {"apiVersion": f"{GROUP}/{VERSION}", "kind": KIND, "metadata": kept, "spec": document.get("spec")}
-    try:
-        policy = CanaryPolicy.model_validate(plain)
-    except ValidationError as error:
-        raise PolicyError.about(_origin(document), _told(error)) from error
-    wanted = policy.spec.match.namespace
-    if wanted not in (None, metadata.get("namespace")):
-        raise PolicyError.about(
-            _origin(document), f"spec.match.namespace: a resource matches its own namespace only, not {wanted}"
-        )
-    asked, namespace = policy.spec.source.provider, str(metadata.get("namespace"))
-    if not may_use(access, asked, namespace):
-        raise PolicyError.about(_origin(document), f"spec.source.provider: {refusal(asked, namespace)}")
-    return policy

@@ -7,6 +7,8 @@ from typing import Any
 from serinus_contracts import AnalysisPlan, Keys, RolloutObserved, seal, to_entry
 from serinus_contracts.base import Millis
 from serinus_contracts.report import Ended, Planned, Staged
+from serinus_rollouts.rollout import RolloutView
+from serinus_rollouts.runs import Attempt
 from serinus_runtime import scripts
 from serinus_runtime.clock import Clock
 from serinus_runtime.complaints import Complaints
@@ -14,9 +16,6 @@ from serinus_runtime.due import run_of
 from serinus_runtime.plans import Plans
 from serinus_runtime.redis import KEPT_SECONDS, STORY_SECONDS, Client
 from serinus_runtime.redis_clock import RedisClock
-
-from serinus_controller.domain.rollout import RolloutView
-from serinus_controller.domain.runs import Attempt
 
 SOURCE = "/serinus/controller"
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 from serinus_contracts import ControllerStatus, Keys
 from serinus_contracts.base import Millis
+from serinus_rollouts.kubernetes.api import ClusterError
 from serinus_runtime import scripts
 from serinus_runtime.health import Failure, Health
 from serinus_runtime.redis import Client
-
-from serinus_controller.service_layer.ports import ClusterError
 
 # One request that fails, or a leader's change, is nothing to tell.
 PATIENCE = 5.0

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from serinus_rollouts.kubernetes.api import ClusterError
+from serinus_rollouts.pods import PodView, pod_view
+from serinus_rollouts.rollout import RolloutView, view
 from serinus_runtime.complaints import Complaints
 
 from serinus_controller.adapters.mirror import Change, Json, Mirror
-from serinus_controller.domain.pods import PodView, pod_view
-from serinus_controller.domain.rollout import RolloutView, view
 from serinus_controller.service_layer.fleet import Fleet
-from serinus_controller.service_layer.ports import ClusterError, Registry
+from serinus_controller.service_layer.ports import Registry
 
 logger = logging.getLogger(__name__)
 

@@ -14,10 +14,9 @@ from serinus_contracts.frozen import frozen
 from serinus_contracts.policy import Mode
 from serinus_contracts.standstill import Standstill
 from serinus_contracts.weight import weight_text
-
-from serinus_controller.domain.progress import Intent
-from serinus_controller.domain.rollout import RolloutView
-from serinus_controller.domain.stages import stage_at, stages
+from serinus_rollouts.progress import Intent
+from serinus_rollouts.rollout import RolloutView
+from serinus_rollouts.stages import stage_at, stages
 
 # A verdict must not be older than this many looks, else the eyes are shut and nothing may advance.
 FRESH_LOOKS = 3

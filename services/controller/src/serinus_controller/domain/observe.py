@@ -7,9 +7,8 @@ from types import MappingProxyType
 from serinus_contracts import AnalysisPlan, Pod, RolloutObserved, Run
 from serinus_contracts.base import Arm, Millis
 from serinus_contracts.events import Outcome, Route
-
-from serinus_controller.domain.rollout import RolloutView
-from serinus_controller.domain.stages import fits, planned_steps, stage_at, stages, weight_in_force
+from serinus_rollouts.rollout import RolloutView
+from serinus_rollouts.stages import fits, planned_steps, stage_at, stages, weight_in_force
 
 
 @dataclass(frozen=True)

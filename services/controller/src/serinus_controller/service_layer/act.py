@@ -13,15 +13,15 @@ from typing import Any
 from serinus_contracts import DecisionTaken, Run
 from serinus_contracts.events import State
 from serinus_contracts.policy import Mode
+from serinus_rollouts import patches
+from serinus_rollouts.progress import Intent, progress
+from serinus_rollouts.rollout import RolloutView
 from serinus_runtime import logs, traces
 from serinus_runtime.clock import Clock
 from serinus_runtime.errors import RETRYABLE
 from serinus_runtime.loops import heed_cancellation
 
-from serinus_controller.domain import patches
 from serinus_controller.domain.decide import topic_of
-from serinus_controller.domain.progress import Intent, progress
-from serinus_controller.domain.rollout import RolloutView
 from serinus_controller.service_layer.ports import DeposedError, Journal, RefusedError, Rollouts
 from serinus_controller.service_layer.sightings import Sightings
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from serinus_contracts import DecisionTaken, Run, VerdictReached
+from serinus_rollouts.progress import Intent
 from serinus_runtime.errors import RETRYABLE
 from serinus_runtime.fair_slots import FairSlots
 
 from serinus_controller.domain.announce import Notice, worth_telling
 from serinus_controller.domain.decide import Memory
-from serinus_controller.domain.progress import Intent
 from serinus_controller.service_layer.ports import Control, Journal
 
 logger = logging.getLogger(__name__)

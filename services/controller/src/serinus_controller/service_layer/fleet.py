@@ -11,6 +11,11 @@ from serinus_contracts.access import OPEN, ProviderAccess
 from serinus_contracts.base import Millis
 from serinus_contracts.events import Outcome
 from serinus_contracts.policy import CanaryPolicy
+from serinus_rollouts.policies import choose, is_of, matches, misfit
+from serinus_rollouts.resolve import UnfitPolicyError, resolve, warnings
+from serinus_rollouts.rollout import RolloutView
+from serinus_rollouts.runs import run_of, version_of
+from serinus_rollouts.stages import stages
 from serinus_runtime import logs
 from serinus_runtime.complaints import Complaints
 from serinus_runtime.errors import concerns_all
@@ -18,11 +23,6 @@ from serinus_runtime.fair_slots import in_turns
 
 from serinus_controller.domain.announce import Notice
 from serinus_controller.domain.observe import ended, in_force, observe, outcome_of
-from serinus_controller.domain.policies import choose, is_of, matches, misfit
-from serinus_controller.domain.resolve import UnfitPolicyError, resolve, warnings
-from serinus_controller.domain.rollout import RolloutView
-from serinus_controller.domain.runs import run_of, version_of
-from serinus_controller.domain.stages import stages
 from serinus_controller.service_layer.pod_index import PodIndex
 from serinus_controller.service_layer.ports import Registry
 from serinus_controller.service_layer.sightings import Sightings

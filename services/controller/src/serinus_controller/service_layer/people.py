@@ -16,11 +16,11 @@ from serinus_contracts.events import Action, requested
 from serinus_contracts.frozen import frozen
 from serinus_contracts.policy import CanaryPolicy, PolicySpec
 from serinus_contracts.weight import weight_text
+from serinus_rollouts.progress import Intent
+from serinus_rollouts.resolve import UnfitPolicyError
 from serinus_runtime import logs
 
 from serinus_controller.domain.decide import Approval, Decision, Memory, decide, forced, move, unevaluated
-from serinus_controller.domain.progress import Intent
-from serinus_controller.domain.resolve import UnfitPolicyError
 from serinus_controller.service_layer.fleet import LiveRun
 from serinus_controller.service_layer.react import Reactor
 

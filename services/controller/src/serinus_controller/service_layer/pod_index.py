@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from serinus_contracts import Run
 from serinus_contracts.base import Arm
-
-from serinus_controller.domain.pods import PodView
-from serinus_controller.domain.rollout import RolloutView
+from serinus_rollouts.pods import PodView
+from serinus_rollouts.rollout import RolloutView
 
 # Of the names of an arm's pods that are told in every event of the run; the collector counts the requests of all.
 MAX_POD_CHARACTERS = 64_000

@@ -6,24 +6,14 @@ from typing import Any, Protocol
 
 from serinus_contracts import AnalysisPlan, DecisionTaken, RolloutObserved, Run, VerdictReached
 from serinus_contracts.base import Millis
+from serinus_rollouts.kubernetes.api import ClusterError
+from serinus_rollouts.patches import Patch
+from serinus_rollouts.progress import Intent
+from serinus_rollouts.rollout import RolloutView
+from serinus_rollouts.runs import Attempt
 from serinus_runtime.errors import TransientError
 
 from serinus_controller.domain.decide import Memory
-from serinus_controller.domain.patches import Patch
-from serinus_controller.domain.progress import Intent
-from serinus_controller.domain.rollout import RolloutView
-from serinus_controller.domain.runs import Attempt
-
-
-class ClusterError(TransientError):
-    """The API server did not do what was asked; `status` is its HTTP code, 0 if it did not answer.
-
-    `said` is its own message, where it gave one.
-    """
-
-    def __init__(self, message: str, status: int = 0, retry_after: float = 0.0, said: str = "") -> None:
-        super().__init__(message)
-        self.status, self.retry_after, self.said = status, retry_after, said
 
 
 class RefusedError(ClusterError):

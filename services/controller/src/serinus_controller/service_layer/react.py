@@ -12,12 +12,12 @@ from serinus_contracts import DecisionTaken, Run, VerdictReached
 from serinus_contracts.base import Millis
 from serinus_contracts.events import State
 from serinus_contracts.standstill import standstill
+from serinus_rollouts.progress import Intent
+from serinus_rollouts.runs import version_of
 from serinus_runtime import logs
 from serinus_runtime.complaints import Complaints
 
 from serinus_controller.domain.decide import Decision, Memory, Situation, ahead, decide, may, no_verdict, topic_of
-from serinus_controller.domain.progress import Intent
-from serinus_controller.domain.runs import version_of
 from serinus_controller.service_layer.act import Actor
 from serinus_controller.service_layer.fleet import Fleet, LiveRun
 from serinus_controller.service_layer.ports import Control, DeposedError, Journal

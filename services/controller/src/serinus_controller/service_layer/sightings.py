@@ -2,8 +2,8 @@
 
 import asyncio
 
-from serinus_controller.domain.rollout import RolloutView
-from serinus_controller.domain.runs import version_of
+from serinus_rollouts.rollout import RolloutView
+from serinus_rollouts.runs import version_of
 
 
 class Sightings:

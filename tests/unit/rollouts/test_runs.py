@@ -1,6 +1,6 @@
-from serinus_controller.domain.runs import Attempt, run_of
+from serinus_rollouts.runs import Attempt, run_of
 
-from tests.unit.controller.rollouts import ABORTED, at
+from tests.unit.rollouts.objects import ABORTED, at
 
 LATER = {"resourceVersion": "200"}
 

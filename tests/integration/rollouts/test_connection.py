@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
-from serinus_controller.adapters.kubernetes import ROLLOUTS, Api, connect
 from serinus_controller.adapters.mirror import Mirror, Resource
-from serinus_controller.service_layer.ports import ClusterError
+from serinus_rollouts.kubernetes.api import ROLLOUTS, Api, ClusterError, connect
 
 from tests.simulated import World, rollout, scenario, simulated
 
@@ -130,3 +129,17 @@ async def test_a_file_that_cannot_be_read_again_is_named_until_it_can(world: Wor
             await api.request("GET", PATH)
         access.give("new\n")
         await until_it_passes(api)
+
+
+async def test_without_a_kubeconfig_outside_of_a_cluster_it_is_said_what_to_set() -> None:
+    with pytest.raises(ValueError, match="set SERINUS_KUBECONFIG, or run as a pod"):
+        await connect("", "")
+    with pytest.raises(ValueError, match="no access to a cluster: kubeconfig /nowhere/kubeconfig: No such file"):
+        await connect("/nowhere/kubeconfig", "")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "clusters: 3", "{", "\0"])
+async def test_a_kubeconfig_that_is_none_is_refused_by_its_name(tmp_path: Path, text: str) -> None:
+    (tmp_path / "kubeconfig").write_text(text)
+    with pytest.raises(ValueError, match=f"no access to a cluster: kubeconfig {tmp_path}/kubeconfig: ."):
+        await connect(str(tmp_path / "kubeconfig"), "")

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 from serinus_contracts import Bucketed, CanaryPolicy, Counted, Matcher
 from serinus_contracts.selector import Labels
-from serinus_controller.domain.resolve import UnfitPolicyError, resolve, warnings
-from serinus_controller.domain.rollout import PingPong, Step
-from serinus_controller.domain.stages import Stage, stage_at, stages
+from serinus_rollouts.resolve import UnfitPolicyError, resolve, warnings
+from serinus_rollouts.rollout import PingPong, Step
+from serinus_rollouts.stages import Stage, stage_at, stages
 
 from tests.support import RUN
-from tests.unit.controller.domain.test_rollout import MIRROR
-from tests.unit.controller.rollouts import at
+from tests.unit.rollouts.objects import at
+from tests.unit.rollouts.test_rollout import MIRROR
 
 GATED = (Stage(5, 0, (1,), False), Stage(50, 2, (3, 4), False))
 

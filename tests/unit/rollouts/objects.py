@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from serinus_controller.domain.rollout import RolloutView, view
+from serinus_rollouts.rollout import RolloutView, view
 
 STEPS: list[dict[str, Any]] = [
     {"setWeight": 5}, {"pause": {}}, {"setWeight": 25}, {"pause": {}}, {"setWeight": 50}, {"pause": {}},

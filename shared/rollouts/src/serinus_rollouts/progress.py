@@ -9,7 +9,7 @@ from typing import Literal
 from serinus_contracts.base import Contract, Millis
 from serinus_contracts.events import Verb
 
-from serinus_controller.domain.rollout import RolloutView
+from serinus_rollouts.rollout import RolloutView
 
 
 class Intent(Contract):

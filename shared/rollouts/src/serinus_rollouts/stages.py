@@ -8,7 +8,7 @@ from serinus_contracts import AnalysisPlan
 from serinus_contracts.standstill import paused_before_the_first_weight
 from serinus_contracts.weight import percent_of
 
-from serinus_controller.domain.rollout import RolloutView, Step
+from serinus_rollouts.rollout import RolloutView, Step
 
 NOTHING_TO_JUDGE = "has nothing to judge: no step of its canary strategy sets a weight"
 ADD_STEPS = "add steps such as `setWeight: 10` and `pause: {}`"

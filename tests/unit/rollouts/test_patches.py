@@ -1,8 +1,8 @@
 import jsonpatch
 import pytest
-from serinus_controller.domain import patches
+from serinus_rollouts import patches
 
-from tests.unit.controller.rollouts import ABORTED, UNPAUSING, at, document, step
+from tests.unit.rollouts.objects import ABORTED, UNPAUSING, at, document, step
 
 
 def test_a_promotion_ends_exactly_the_pause_it_was_decided_about() -> None:

@@ -21,9 +21,9 @@ from serinus_contracts.policy import CanaryPolicy, PolicySpec
 from serinus_contracts.selector import Matcher, Selector
 from serinus_contracts.weight import weight_text
 
-from serinus_controller.domain.rollout import PingPong, RolloutView
-from serinus_controller.domain.sources import Matchers, Naming, Way, containers, counts, gauges, in_their_roles, naming
-from serinus_controller.domain.stages import ADD_STEPS, NOTHING_TO_JUDGE, Stage, pause_before_the_first_weight
+from serinus_rollouts.rollout import PingPong, RolloutView
+from serinus_rollouts.sources import Matchers, Naming, Way, containers, counts, gauges, in_their_roles, naming
+from serinus_rollouts.stages import ADD_STEPS, NOTHING_TO_JUDGE, Stage, pause_before_the_first_weight
 
 _MARGINS = {"proportion": Margin(ratio=1.25, absolute=0.001), "distribution": Margin(ratio=1.2)}
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from serinus_contracts import AnalysisPlan
 from serinus_contracts.policy import CanaryPolicy, Mode
 
-from serinus_controller.domain.rollout import RolloutView
+from serinus_rollouts.rollout import RolloutView
 
 _POWER: Mapping[Mode, int] = {"shadow": 0, "guard": 1, "enforce": 2}
 

@@ -7,7 +7,7 @@ not fence: these tests do.
 from collections.abc import Mapping
 from typing import Any
 
-from serinus_controller.domain.rollout import RolloutView
+from serinus_rollouts.rollout import RolloutView
 
 Patch = list[dict[str, Any]]
 

@@ -7,25 +7,16 @@ from typing import Any
 
 import aiohttp
 import orjson
-from serinus_runtime import traces
-from serinus_runtime.fair_slots import FairSlots
+from serinus_runtime.errors import TransientError
 
-from serinus_controller.adapters.connection import Connection
-from serinus_controller.domain import patches
-from serinus_controller.domain.patches import Patch
-from serinus_controller.domain.rollout import RolloutView, view
-from serinus_controller.service_layer.ports import ClusterError, RefusedError
+from serinus_rollouts.kubernetes.connection import Connection
 
 ROLLOUTS = "/apis/argoproj.io/v1alpha1"
 PODS = "/api/v1"
 PAGE = 100
 # Objects have 1.5 MiB at most.
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
-# Requests about Rollouts: thousands of acts that do not get on must not keep those of another namespace waiting.
-ACTING_AT_ONCE = 16
 LONGEST_MESSAGE = 1_000
-# Not about what was asked: credentials that are renewed, a server that is slow or wants to be left in peace.
-_NO_REFUSAL = (401, 408, 429)
 
 
 async def connect(kubeconfig: str, context: str) -> Connection:
@@ -33,6 +24,17 @@ async def connect(kubeconfig: str, context: str) -> Connection:
     made = Connection(kubeconfig, context)
     await made.read()
     return made
+
+
+class ClusterError(TransientError):
+    """The API server did not do what was asked; `status` is its HTTP code, 0 if it did not answer.
+
+    `said` is its own message, where it gave one.
+    """
+
+    def __init__(self, message: str, status: int = 0, retry_after: float = 0.0, said: str = "") -> None:
+        super().__init__(message)
+        self.status, self.retry_after, self.said = status, retry_after, said
 
 
 class TooLargeError(ClusterError):
@@ -146,54 +148,3 @@ def _document(text: bytes | bytearray) -> Mapping[str, Any] | None:
     except ValueError:
         return None
     return document if isinstance(document, dict) else None
-
-
-class KubernetesRollouts:
-    """The port for acting, on Argo's custom resource."""
-
-    def __init__(self, api: Api) -> None:
-        self._api, self._slots = api, FairSlots(ACTING_AT_ONCE)
-
-    async def get(self, namespace: str, name: str) -> RolloutView | None:
-        try:
-            async with self._slots.held(namespace):
-                return view(await self._api.request("GET", f"{ROLLOUTS}/namespaces/{namespace}/rollouts/{name}"))
-        except ClusterError as error:
-            if error.status == 404:
-                return None
-            raise
-        except ValueError as error:
-            raise ClusterError(f"Rollout {namespace}/{name}: {error}") from error
-
-    async def patch_status(self, namespace: str, name: str, patch: Patch | dict[str, Any]) -> RolloutView | None:
-        kind = "application/json-patch+json" if isinstance(patch, list) else "application/merge-patch+json"
-        path = f"{ROLLOUTS}/namespaces/{namespace}/rollouts/{name}"
-        try:
-            async with self._slots.held(namespace):
-                with traces.span("patch", rollout=f"{namespace}/{name}"):
-                    return view(await self._api.request("PATCH", f"{path}/status", body=patch, content_type=kind))
-        except ClusterError as error:
-            if not 400 <= error.status < 500 or error.status in _NO_REFUSAL:
-                raise
-            if await self._raced(path, patch, error):
-                return None
-            raise RefusedError(str(error), error.status, error.retry_after, error.said) from error
-        except ValueError as error:
-            raise ClusterError(f"Rollout {namespace}/{name}: {error}") from error
-
-    async def _raced(self, path: str, patch: Patch | dict[str, Any], error: ClusterError) -> bool:
-        """Whether the Rollout is gone, or is not what the patch was made for.
-
-        A failed test is answered as a refusal by admission often is, so only the object tells them apart.
-        """
-        if error.status == 409 and error.said.startswith("Operation cannot be fulfilled"):
-            return True
-        if error.status not in (404, 409, 422):
-            return False
-        try:
-            document = await self._api.request("GET", path)
-        except ClusterError as missing:
-            if missing.status == 404:
-                return True
-            raise
-        return isinstance(patch, list) and not patches.holds(patch, document)

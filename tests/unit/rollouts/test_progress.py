@@ -1,8 +1,8 @@
 import pytest
-from serinus_controller.domain.progress import Intent, progress
-from serinus_controller.domain.rollout import RolloutView
+from serinus_rollouts.progress import Intent, progress
+from serinus_rollouts.rollout import RolloutView
 
-from tests.unit.controller.rollouts import ABORTED, PAUSED_AT, UNPAUSING, at, step
+from tests.unit.rollouts.objects import ABORTED, PAUSED_AT, UNPAUSING, at, step
 
 
 def intent(action: str = "advance") -> Intent:

@@ -10,7 +10,7 @@ from typing import Self
 from serinus_contracts import Run
 from serinus_contracts.base import Contract
 
-from serinus_controller.domain.rollout import RolloutView
+from serinus_rollouts.rollout import RolloutView
 
 
 class Attempt(Contract):

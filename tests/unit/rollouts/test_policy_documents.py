@@ -1,5 +1,8 @@
+from typing import Any
+
 import pytest
-from serinus_controller.adapters.policies import PolicyError, load_text
+from serinus_rollouts.policy_documents import load_text, read_resource
+from serinus_runtime.documents import DocumentError
 
 GOOD = """\
 apiVersion: serinus.dev/v1
@@ -13,7 +16,7 @@ spec:
 
 
 def complaints(text: str) -> list[str]:
-    with pytest.raises(PolicyError) as refused:
+    with pytest.raises(DocumentError) as refused:
         load_text(text, "shop.yaml")
     return str(refused.value).splitlines()
 
@@ -97,3 +100,28 @@ def test_what_is_no_yaml_is_refused_where_it_stops_being_one() -> None:
 def test_a_document_that_is_no_mapping_is_refused(text: str) -> None:
     (complaint,) = complaints(text)
     assert complaint.startswith("shop.yaml:1:1: ")
+
+
+def resource(**spec: Any) -> dict[str, Any]:
+    metadata = {"name": "shop", "namespace": "shop", "uid": "u", "resourceVersion": "5", "managedFields": []}
+    fields = {"match": {"name": "checkout"}, "metrics": [{"name": "errors", "preset": "http-errors"}]}
+    return {"apiVersion": "serinus.dev/v1", "kind": "CanaryPolicy", "metadata": metadata, "spec": fields | spec}
+
+
+def test_a_resource_is_a_policy_whatever_else_the_server_keeps_with_it() -> None:
+    policy = read_resource(resource())
+    assert (policy.metadata.name, policy.metadata.namespace) == ("shop", "shop")
+
+
+@pytest.mark.parametrize(
+    ("spec", "complaint"),
+    [
+        ({"metrics": []}, "spec.metrics: Tuple should have at least 1 item"),
+        ({"match": {"namespace": "other", "name": "x"}}, "matches its own namespace only, not other"),
+    ],
+)
+def test_a_wrong_resource_is_refused_by_its_name(spec: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(DocumentError) as refused:
+        read_resource(resource(**spec))
+    assert str(refused.value).startswith("CanaryPolicy shop/shop: ")
+    assert complaint in str(refused.value)

@@ -12,7 +12,7 @@ from serinus_contracts.metric import SourceRule
 from serinus_contracts.plan import AnyOf
 from serinus_contracts.selector import Matcher
 
-from serinus_controller.domain.rollout import PingPong
+from serinus_rollouts.rollout import PingPong
 
 Matchers = tuple[Matcher, ...]
 

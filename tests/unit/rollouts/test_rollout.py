@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from serinus_controller.domain.rollout import RolloutView, parse_time, view
+from serinus_rollouts.rollout import RolloutView, parse_time, view
 
-from tests.unit.controller.rollouts import PAUSED_AT, UNPAUSING, at, document
+from tests.unit.rollouts.objects import PAUSED_AT, UNPAUSING, at, document
 
 
 def test_the_gate_is_a_pause_without_end_at_which_nothing_else_is_under_way() -> None:

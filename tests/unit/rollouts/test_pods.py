@@ -1,5 +1,5 @@
 import pytest
-from serinus_controller.domain.pods import MAX_IMAGES, pod_view
+from serinus_rollouts.pods import MAX_IMAGES, pod_view
 
 POD = {
     "metadata": {
