@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 from serinus_contracts import DecisionTaken
 from serinus_controller.domain.observe import outcome_of
-from serinus_controller.service_layer.act import Actor
+from serinus_controller.use_cases.act import Actor
 from serinus_rollouts.rollout import RolloutView
 from serinus_runtime.clock import now_ms
 
 from tests.contract.rollouts.cluster import Cluster, intent, run
-from tests.unit.controller.service_layer.fakes import FakeJournal
+from tests.unit.controller.use_cases.fakes import FakeJournal
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
 REFUSED = "rollouts are frozen: ask the release team"

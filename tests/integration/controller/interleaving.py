@@ -17,10 +17,10 @@ from prometheus_client import CollectorRegistry
 from serinus_contracts import AnalysisPlan, RolloutObserved
 from serinus_contracts.base import Millis
 from serinus_contracts.policy import CanaryPolicy
-from serinus_controller.service_layer.act import Actor, Patience
-from serinus_controller.service_layer.fleet import Fleet
-from serinus_controller.service_layer.people import People
-from serinus_controller.service_layer.react import Reactor, Telemetry
+from serinus_controller.use_cases.act import Actor, Patience
+from serinus_controller.use_cases.command_handler import CommandHandler
+from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler, Telemetry
+from serinus_controller.use_cases.run_tracker import RunTracker
 from serinus_rollouts.kubernetes.api import ClusterError
 from serinus_rollouts.patches import Patch
 from serinus_rollouts.rollout import RolloutView, view
@@ -30,7 +30,7 @@ from serinus_simulator.kinds import ROLLOUTS, Object
 from serinus_simulator.patch import apply_json_patch, apply_merge_patch
 
 from tests.support import command, verdict
-from tests.unit.controller.service_layer.fakes import FakeJournal
+from tests.unit.controller.use_cases.fakes import FakeJournal
 from tests.unit.simulator.worlds import Handled
 
 PATIENCE = Patience(first=0.0, longest=0.0, nudge=1.0, rarest_nudge=2.0, give_up=20.0)
@@ -169,15 +169,15 @@ class Controller:
     def __init__(self, hand: Hand, number: int) -> None:
         self.hand, self.number = hand, number
         self.tasks: set[asyncio.Task[None]] = set()
-        self.reactor = self._made()
+        self.reconciler = self._made()
         self.position = 0
 
-    def _made(self) -> Reactor:
+    def _made(self) -> RolloutReconciler:
         hand = self.hand
-        fleet = Fleet(hand.registry, "c", lambda: [POLICY])
-        fleet.pods.replace([], namespace="")
-        actor = Actor(self, hand.journal, hand.now, hand.world.clock.now, PATIENCE, fleet.sightings)
-        return Reactor(fleet, hand.journal, actor, Telemetry(CollectorRegistry()), hand.now)
+        tracker = RunTracker(hand.registry, "c", lambda: [POLICY])
+        tracker.pods.replace([], namespace="")
+        actor = Actor(self, hand.journal, hand.now, hand.world.clock.now, PATIENCE, tracker.updates)
+        return RolloutReconciler(tracker, hand.journal, actor, Telemetry(CollectorRegistry()), hand.now)
 
     async def get(self, namespace: str, name: str) -> RolloutView | None:
         found: RolloutView = await self._call(self.hand.latest)
@@ -222,10 +222,10 @@ class Controller:
         """The next change of the watch, however old, or a list of what is there now."""
         if newest:
             self.position = len(self.hand.history)
-            await self.reactor.fleet.see_all([self.hand.latest()], asked=self.hand.now(), namespace="")
+            await self.reconciler.tracker.see_all([self.hand.latest()], asked=self.hand.now(), namespace="")
         elif self.position < len(self.hand.history):
             self.position += 1
-            await self.reactor.fleet.see(view(self.hand.history[self.position - 1]))
+            await self.reconciler.tracker.see(view(self.hand.history[self.position - 1]))
 
     async def die(self) -> None:
         """In the middle of whatever it does; what it has sent may still arrive."""
@@ -239,10 +239,10 @@ class Controller:
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*self.tasks, return_exceptions=True)
-        await self.reactor.stop()
-        self.reactor = self._made()
-        await self.reactor.fleet.restore()
-        await self.reactor.resume()
+        await self.reconciler.stop()
+        self.reconciler = self._made()
+        await self.reconciler.tracker.restore()
+        await self.reconciler.resume()
 
 
 async def play(seed: int, turns: int = 400, **settings: Any) -> Hand:
@@ -255,7 +255,7 @@ async def play(seed: int, turns: int = 400, **settings: Any) -> Hand:
         await hand.settle()
     for one in hand.controllers:
         await one.die()
-        await one.reactor.stop()
+        await one.reconciler.stop()
     for _, future in hand.waiting:
         future.cancel()
     return hand
@@ -301,7 +301,7 @@ async def _verdict(hand: Hand, one: Controller) -> None:
     if judged == "abort":
         hand.aborts.add(about.run.canary_hash)
     for receiver in [one, *hand.draw.sample(hand.controllers, hand.draw.choice([0, 0, 1, 2]))]:
-        receiver.start(receiver.reactor.on_verdict(event, hand.now()))
+        receiver.start(receiver.reconciler.on_verdict(event, hand.now()))
 
 
 async def _person(hand: Hand, one: Controller) -> None:
@@ -313,7 +313,7 @@ async def _person(hand: Hand, one: Controller) -> None:
     asked = command(verb, run=about.run, step=about.step, expires=hand.now() + 9_000, id=f"{hand.now():026d}")
     if verb == "abort":
         hand.aborts.add(about.run.canary_hash)
-    one.start(People(one.reactor).on_command(asked, hand.now()))
+    one.start(CommandHandler(one.reconciler).on_command(asked, hand.now()))
 
 
 def _operator(hand: Hand) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from serinus_controller.service_layer import act
+from serinus_controller.use_cases import act
 from serinus_rollouts import patches, progress
 from serinus_rollouts.rollout import RolloutView
 

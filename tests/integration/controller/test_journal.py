@@ -7,7 +7,7 @@ from serinus_contracts import DecisionTaken, Keys, from_entry
 from serinus_controller.adapters.journal import NOTHING, RedisJournal
 from serinus_controller.adapters.registry import RedisRegistry
 from serinus_controller.domain.decide import Approval, Memory
-from serinus_controller.service_layer.ports import Control, DeposedError, LostError
+from serinus_controller.use_cases.ports import Control, DeposedError, LostError
 from serinus_rollouts.progress import Intent
 from serinus_rollouts.runs import run_of
 from serinus_runtime.witness import Position

@@ -11,20 +11,20 @@ from prometheus_client import CollectorRegistry
 from serinus_contracts import AnalysisPlan, RolloutObserved, seal, to_entry
 from serinus_controller.adapters.policy_sources import PolicySink
 from serinus_controller.adapters.watching import PodSink, RolloutSink
-from serinus_controller.service_layer.act import Actor
-from serinus_controller.service_layer.batches import each
-from serinus_controller.service_layer.fleet import Fleet
-from serinus_controller.service_layer.policy_book import PolicyBook
-from serinus_controller.service_layer.policy_book import Telemetry as PolicyTelemetry
-from serinus_controller.service_layer.react import Reactor, Telemetry
+from serinus_controller.use_cases.act import Actor
+from serinus_controller.use_cases.batches import each
+from serinus_controller.use_cases.policy_store import PolicyStore
+from serinus_controller.use_cases.policy_store import Telemetry as PolicyTelemetry
+from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler, Telemetry
+from serinus_controller.use_cases.run_tracker import RunTracker
 from serinus_rollouts.kubernetes.api import ClusterError
 from serinus_rollouts.rollout import RolloutView
 from serinus_runtime.complaints import Complaints
 
 from tests.support import verdict
 from tests.unit.controller.drawn import policies, rollouts
-from tests.unit.controller.service_layer.fakes import IMPATIENT, FakeJournal, FakeRollout, until
-from tests.unit.controller.service_layer.test_people import NOW, FakeRegistry
+from tests.unit.controller.use_cases.fakes import IMPATIENT, FakeJournal, FakeRollout, until
+from tests.unit.controller.use_cases.test_command_handler import NOW, FakeRegistry
 from tests.unit.rollouts.objects import document
 
 GOOD = {
@@ -76,42 +76,42 @@ async def judged_and_acted_on(policy: dict[str, Any], rollout: dict[str, Any], f
     """Holds that the good pair is; gives whether the other is too."""
     good, registry, journal, complaints = FakeRollout(), Registry(), FakeJournal(), Complaints()
     server = Server(good)
-    book = PolicyBook(PolicyTelemetry(CollectorRegistry()))
-    fleet = Fleet(registry, "test", book.current, complaints=complaints)
+    store = PolicyStore(PolicyTelemetry(CollectorRegistry()))
+    tracker = RunTracker(registry, "test", store.current, complaints=complaints)
     actor = Actor(server, journal, lambda: 5, time.monotonic, IMPATIENT)
-    reactor = Reactor(fleet, journal, actor, Telemetry(CollectorRegistry()), lambda: 5, complaints)
+    reconciler = RolloutReconciler(tracker, journal, actor, Telemetry(CollectorRegistry()), lambda: 5, complaints)
     api: Any = server
-    sink = PolicySink(api, book, "", lambda: 5)
-    rollout_sink = RolloutSink(fleet, "", complaints)
+    sink = PolicySink(api, store, "", lambda: 5)
+    rollout_sink = RolloutSink(tracker, "", complaints)
 
     def ordered(bad: dict[str, Any], one: dict[str, Any]) -> list[dict[str, Any]]:
         return [bad, one] if first else [one, bad]
 
     await sink.listed(sink.read(ordered(policy, GOOD)), 1)
     await sink.changed(policy)
-    await PodSink(fleet, "", complaints).listed([], 1)
+    await PodSink(tracker, "", complaints).listed([], 1)
     for asked in (1, 2):
         await rollout_sink.listed(rollout_sink.read(ordered(rollout, document())), asked)
     await rollout_sink.changed(rollout)
-    run = fleet.runs["u-1"].run
+    run = tracker.runs["u-1"].run
     assert [one.run for one in registry.observed if one.run.uid == "u-1"][:1] == [run]
-    other = fleet.runs.get("bad")
-    verdicts = [verdict(run=run, plan=fleet.runs["u-1"].plan.digest, end=NOW - 1000)]
+    other = tracker.runs.get("bad")
+    verdicts = [verdict(run=run, plan=tracker.runs["u-1"].plan.digest, end=NOW - 1000)]
     if other:
         verdicts.insert(0, verdict(run=other.run, plan=other.plan.digest, end=NOW - 1000))
     failed = await each(
         [seal(one, source="/test", now=1) for one in verdicts],
-        lambda one: reactor.on_verdict(one.data, NOW),
+        lambda one: reconciler.on_verdict(one.data, NOW),
         complaints,
     )
     assert run.id not in failed
     await until(lambda: good.weights == [25])
-    await reactor.watch_silence(NOW)
-    reactor.forget_ended()
-    await reactor.stop()
+    await reconciler.watch_silence(NOW)
+    reconciler.forget_ended()
+    await reconciler.stop()
     await rollout_sink.deleted(rollout)
     await rollout_sink.listed(rollout_sink.read([document()]), 3)
-    assert list(fleet.runs) == ["u-1"]
+    assert list(tracker.runs) == ["u-1"]
     return other is not None
 
 

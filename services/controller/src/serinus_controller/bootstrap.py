@@ -36,17 +36,17 @@ from serinus_controller.adapters.registry import RedisRegistry
 from serinus_controller.adapters.rollouts import KubernetesRollouts
 from serinus_controller.adapters.standing import Standing
 from serinus_controller.adapters.watching import PodSink, RolloutSink, Sink, Watcher
-from serinus_controller.service_layer.act import Actor
-from serinus_controller.service_layer.announce import AnnouncedJournal
-from serinus_controller.service_layer.batches import each, foremost
-from serinus_controller.service_layer.fleet import Fleet
-from serinus_controller.service_layer.people import People
-from serinus_controller.service_layer.policy_book import PolicyBook
-from serinus_controller.service_layer.policy_book import Telemetry as PolicyTelemetry
-from serinus_controller.service_layer.ports import DeposedError, LostError
-from serinus_controller.service_layer.react import Reactor, Telemetry
-from serinus_controller.service_layer.recover import Remembered, ask_again
 from serinus_controller.settings import ControllerSettings
+from serinus_controller.use_cases.act import Actor
+from serinus_controller.use_cases.announce import AnnouncedJournal
+from serinus_controller.use_cases.batches import each, foremost
+from serinus_controller.use_cases.command_handler import CommandHandler
+from serinus_controller.use_cases.policy_store import PolicyStore
+from serinus_controller.use_cases.policy_store import Telemetry as PolicyTelemetry
+from serinus_controller.use_cases.ports import DeposedError, LostError
+from serinus_controller.use_cases.recover import Remembered, ask_again
+from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler, Telemetry
+from serinus_controller.use_cases.run_tracker import RunTracker
 
 logger = logging.getLogger(__name__)
 
@@ -62,8 +62,8 @@ KINDS = ("rollout", "pod", "run", "command", VerdictReached.TYPE)
 
 async def control(service: Service, settings: ControllerSettings) -> None:
     """Stand for election and lead when elected, until the service stops."""
-    book = PolicyBook(PolicyTelemetry(service.registry))
-    folder = PolicyFolder(settings.policies, book)
+    store = PolicyStore(PolicyTelemetry(service.registry))
+    folder = PolicyFolder(settings.policies, store)
     try:
         folder.read()
     except DocumentError as error:
@@ -74,14 +74,14 @@ async def control(service: Service, settings: ControllerSettings) -> None:
         raise PermanentError(str(error)) from error
     async with client, asyncio.TaskGroup() as tasks:
         tasks.create_task(forever("policies", folder.step, health=service.health, stopping=service.stopping))
-        tasks.create_task(Leader(service, settings, Api(client, settings.api_timeout), book).run())
+        tasks.create_task(Leader(service, settings, Api(client, settings.api_timeout), store).run())
 
 
 class Leader:
     """One controller: its part in the election, and its work while it leads."""
 
-    def __init__(self, service: Service, settings: ControllerSettings, api: Api, book: PolicyBook) -> None:
-        self._service, self._settings, self._api, self._book = service, settings, api, book
+    def __init__(self, service: Service, settings: ControllerSettings, api: Api, store: PolicyStore) -> None:
+        self._service, self._settings, self._api, self._store = service, settings, api, store
         self._broker = make_broker(settings)
         self._telemetry = Telemetry(service.registry)
         self._complaints = Complaints(service.registry, *KINDS)
@@ -189,20 +189,20 @@ class Leader:
         """One term: take up what is under way, then keep everything going until cancelled or something fails."""
         settings, service = self._settings, self._service
         journal = AnnouncedJournal(self._journal, KubernetesEvents(self._api, service.clock))
-        fleet = Fleet(
+        tracker = RunTracker(
             self._registry,
             settings.cluster,
-            self._book.current,
+            self._store.current,
             settings.namespaces,
             self._complaints,
             journal.notify,
             settings.provider_namespaces,
             settings.max_runs,
-            self._book.source_of,
+            self._store.source_of,
             self._telemetry.plans_refused.inc,
         )
-        actor = Actor(KubernetesRollouts(self._api), journal, service.clock, time.monotonic, sightings=fleet.sightings)
-        self._reactor = Reactor(fleet, journal, actor, self._telemetry, service.clock, self._complaints)
+        actor = Actor(KubernetesRollouts(self._api), journal, service.clock, time.monotonic, updates=tracker.updates)
+        self._reconciler = RolloutReconciler(tracker, journal, actor, self._telemetry, service.clock, self._complaints)
 
         def keep(name: str, step: Callable[[], Awaitable[float]]) -> Coroutine[None, None, None]:
             return forever(name, step, health=service.health, stopping=service.stopping)
@@ -222,22 +222,22 @@ class Leader:
                 if not whole:
                     await self._standing.found_loss(doubtful=not remembered)
                 if remembered:
-                    await remembered.write_down(fleet, journal)
-                await fleet.restore()
+                    await remembered.write_down(tracker, journal)
+                await tracker.restore()
                 # Before the runs are seen: one may have ended meanwhile, and what was begun must still be told.
                 doubtful = not whole and not remembered
-                await self._reactor.resume(LOST if doubtful else "")
+                await self._reconciler.resume(LOST if doubtful else "")
                 # Policies first: a run keeps the policy under which it began. Then pods, on which rests what is told
                 # of a Rollout.
-                for watchers in self._watchers(fleet):
+                for watchers in self._watchers(tracker):
                     for name, watcher in watchers.items():
                         tasks.create_task(keep(f"watch {name}", watcher.step))
                     for watcher in watchers.values():
                         await watcher.synced.wait()
                 tasks.create_task(keep("policies in force", self._watch_policies))
-                await self._reactor.resume(UNREADABLE)
+                await self._reconciler.resume(UNREADABLE)
                 if doubtful:
-                    await ask_again(self._reactor, f"lost-before {self._journal.position.generation}")
+                    await ask_again(self._reconciler, f"lost-before {self._journal.position.generation}")
                 self._planned, self._remembered = True, None
                 for name, reader in (("verdicts", self._verdicts), ("commands", self._commands)):
                     await reader.start()
@@ -246,11 +246,11 @@ class Leader:
         except* LostError:
             logger.error("Redis has lost data: nothing is advanced until every run is planned again")
             if self._planned:
-                self._remembered = Remembered(dict(fleet.runs), dict(self._reactor.controls))
+                self._remembered = Remembered(dict(tracker.runs), dict(self._reconciler.controls))
         finally:
             self._planned = False
             # First what acts: a reader waits for its handler, longer than the lease may last.
-            await self._reactor.stop()
+            await self._reconciler.stop()
             await self._verdicts.stop()
             await self._commands.stop()
 
@@ -263,32 +263,33 @@ class Leader:
         await self._journal.lost.wait()
         raise LostError("Redis has lost data")
 
-    def _watchers(self, fleet: Fleet) -> tuple[dict[str, Watcher], ...]:
+    def _watchers(self, tracker: RunTracker) -> tuple[dict[str, Watcher], ...]:
         """Those of policies, of pods and of Rollouts: all of a kind are synced before the next is read."""
         policies, pods, rollouts = dict[str, Watcher](), dict[str, Watcher](), dict[str, Watcher]()
+        access = self._settings.provider_namespaces
         for namespace in self._settings.namespaces or ("",):
 
             def watcher(resource: Resource, sink: Sink, optional: bool = False, namespace: str = namespace) -> Watcher:
                 mirror = Mirror(self._api, resource, namespace)
                 return Watcher(mirror, sink, self._registry, self._settings.poll, optional)
 
-            sink = PolicySink(self._api, self._book, namespace, self._service.clock, self._settings.provider_namespaces)
+            sink = PolicySink(self._api, self._store, namespace, self._service.clock, access)
             policies[f"policies {namespace}".strip()] = watcher(Resource(RESOURCES, PLURAL), sink, optional=True)
             pods[f"pods {namespace}".strip()] = watcher(
-                Resource(PODS, "pods", HASH_LABEL), PodSink(fleet, namespace, self._complaints)
+                Resource(PODS, "pods", HASH_LABEL), PodSink(tracker, namespace, self._complaints)
             )
             rollouts[f"rollouts {namespace}".strip()] = watcher(
-                Resource(ROLLOUTS, "rollouts"), RolloutSink(fleet, namespace, self._complaints)
+                Resource(ROLLOUTS, "rollouts"), RolloutSink(tracker, namespace, self._complaints)
             )
         return policies, pods, rollouts
 
     async def _watch_policies(self) -> float:
-        self._book.warn_of_none(f"put one into {self._settings.policies.absolute()}, or create a CanaryPolicy")
+        self._store.warn_of_none(f"put one into {self._settings.policies.absolute()}, or create a CanaryPolicy")
         return EVERY
 
     async def _watch_silence(self) -> float:
-        await self._reactor.watch_silence(await self._registry.now())
-        self._reactor.forget_ended()
+        await self._reconciler.watch_silence(await self._registry.now())
+        self._reconciler.forget_ended()
         return SILENCE_EVERY
 
     async def _on_verdicts(self, entries: Sequence[Entry]) -> None:
@@ -296,7 +297,7 @@ class Leader:
 
         async def react(verdict: CloudEvent[VerdictReached]) -> None:
             with traces.span("decide", verdict.traceparent, run=verdict.data.run.id):
-                await self._reactor.on_verdict(verdict.data, now)
+                await self._reconciler.on_verdict(verdict.data, now)
 
         found = await _readable(self._verdicts, VerdictReached, entries)
         failed = await each(foremost(found.values()), react, self._complaints)
@@ -305,7 +306,7 @@ class Leader:
     async def _on_commands(self, entries: Sequence[Entry]) -> None:
         now = await self._registry.now()
 
-        people = People(self._reactor)
+        handler = CommandHandler(self._reconciler)
         for entry in entries:
             found = await _readable(self._commands, CommandIssued, [entry])
             for command in found.values():
@@ -314,11 +315,11 @@ class Leader:
                     self._complaints.about("command", f"{command.data.id} of {run}") as outcome,
                     traces.span("command", command.traceparent, run=run),
                 ):
-                    await people.on_command(command.data, now)
+                    await handler.on_command(command.data, now)
                 if outcome.problem:
                     # Who gave it waits for an answer; what it has begun already, another try could do twice.
                     with self._complaints.about("command", f"{command.data.id} of {run}, its answer"):
-                        await people.failed(command.data, outcome.problem)
+                        await handler.failed(command.data, outcome.problem)
                     await self._commands.bury(entry, outcome.problem)
             await self._commands.ack(*found)
 

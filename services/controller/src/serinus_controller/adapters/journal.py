@@ -18,7 +18,7 @@ from serinus_runtime.witness import EVERY_SECONDS, Position, position
 from serinus_controller.adapters.registry import SOURCE
 from serinus_controller.domain.decide import Approval, Memory
 from serinus_controller.domain.story import chapter
-from serinus_controller.service_layer.ports import Control, DeposedError, LostError
+from serinus_controller.use_cases.ports import Control, DeposedError, LostError
 
 logger = logging.getLogger(__name__)
 NOTHING = Position()

@@ -21,7 +21,7 @@ from serinus_runtime.clock import Clock
 from serinus_runtime.documents import DocumentError
 
 from serinus_controller.adapters.mirror import Json
-from serinus_controller.service_layer.policy_book import PolicyBook
+from serinus_controller.use_cases.policy_store import PolicyStore
 
 logger = logging.getLogger(__name__)
 
@@ -40,11 +40,11 @@ class PolicyFolder:
     """The .yaml and .yml files of a folder, such as a mounted ConfigMap."""
 
     folder: Path
-    book: PolicyBook
+    store: PolicyStore
     _read: dict[Path, tuple[object, list[CanaryPolicy]]] = field(default_factory=dict)
 
     def read(self) -> list[str]:
-        """Bring the book up to date; gives what is wrong, a line each. Raises DocumentError if there is no folder."""
+        """Bring the store up to date; gives what is wrong, a line each. Raises DocumentError if there is no folder."""
         if not self.folder.is_dir():
             raise DocumentError.about(str(self.folder), "no such folder: SERINUS_POLICIES names it")
         names: dict[str, str] = {}
@@ -55,18 +55,18 @@ class PolicyFolder:
                 policies = self._load(file)
                 _check_names(policies, str(file), names)
             except DocumentError as error:
-                self.book.refuse(str(file), str(error))
+                self.store.refuse(str(file), str(error))
                 problems.append(str(error))
             except Exception as error:  # noqa: BLE001 - told, and logged with its traceback
                 # A fault of ours must not cost the policies of all other files.
                 problem = f"{file}: cannot be read: {type(error).__name__}: {error}"
-                self.book.refuse(str(file), problem, unforeseen=True)
+                self.store.refuse(str(file), problem, unforeseen=True)
                 problems.append(problem)
             else:
-                self.book.accept(str(file), policies)
-        ours = {origin for origin in self.book.origins if origin.startswith(f"{self.folder}/")}
+                self.store.accept(str(file), policies)
+        ours = {origin for origin in self.store.origins if origin.startswith(f"{self.folder}/")}
         for gone in ours - set(map(str, files)):
-            self.book.drop(gone)
+            self.store.drop(gone)
         self._read = {file: read for file, read in self._read.items() if file in files}
         return problems
 
@@ -84,9 +84,9 @@ class PolicyFolder:
         try:
             await asyncio.to_thread(self.read)
         except DocumentError as error:
-            self.book.refuse(str(self.folder), str(error))
+            self.store.refuse(str(self.folder), str(error))
         else:
-            self.book.drop(str(self.folder))
+            self.store.drop(str(self.folder))
         return EVERY
 
 
@@ -122,7 +122,7 @@ class PolicySink:
     """
 
     api: Api
-    book: PolicyBook
+    store: PolicyStore
     namespace: str
     clock: Clock
     access: ProviderAccess = field(default_factory=dict)
@@ -149,10 +149,10 @@ class PolicySink:
                 await self.changed(document)
             elif surplus < MAX_SURPLUS_TOLD and self._handled.get(origin_of(document)) != _version(document):
                 surplus += 1
-                self.book.drop(origin_of(document))
+                self.store.drop(origin_of(document))
                 await self._refuse(document, SURPLUS.format(namespace=namespace, most=MAX_POLICIES))
         prefix = f"{KIND} {self.namespace}/" if self.namespace else f"{KIND} "
-        for gone in {origin for origin in self.book.origins if origin.startswith(prefix)} - present:
+        for gone in {origin for origin in self.store.origins if origin.startswith(prefix)} - present:
             self._drop(gone)
 
     async def changed(self, document: Json) -> None:
@@ -164,25 +164,25 @@ class PolicySink:
         if isinstance(spec, TooLarge):
             await self._refuse(document, f"spec is at most {MAX_POLICY_BYTES >> 10} KiB, this one {spec.size >> 10:,}")
             return
-        taken = sum(origin.startswith(f"{KIND} {_namespace(document)}/") for origin in self.book.in_force)
-        if taken >= MAX_POLICIES and origin_of(document) not in self.book.in_force:
+        taken = sum(origin.startswith(f"{KIND} {_namespace(document)}/") for origin in self.store.in_force)
+        if taken >= MAX_POLICIES and origin_of(document) not in self.store.in_force:
             await self._refuse(document, SURPLUS.format(namespace=_namespace(document), most=MAX_POLICIES))
             return
         try:
             policy = await asyncio.to_thread(read_resource, document, self.access)
         except DocumentError as error:
-            self.book.refuse(origin_of(document), str(error))
+            self.store.refuse(origin_of(document), str(error))
             await self._say(document, "False", "Invalid", str(error))
         except Exception as error:  # noqa: BLE001 - as of files: one resource must not cost the others
             problem = f"{origin_of(document)}: cannot be read: {type(error).__name__}: {error}"
-            self.book.refuse(origin_of(document), problem, unforeseen=True)
+            self.store.refuse(origin_of(document), problem, unforeseen=True)
             await self._say(document, "False", "Invalid", problem)
         else:
-            self.book.accept(origin_of(document), [policy])
+            self.store.accept(origin_of(document), [policy])
             await self._say(document, "True", "Valid", "takes effect at the next run of each Rollout that it matches")
 
     async def _refuse(self, document: Json, problem: str) -> None:
-        self.book.refuse(origin_of(document), f"{origin_of(document)}: {problem}")
+        self.store.refuse(origin_of(document), f"{origin_of(document)}: {problem}")
         await self._say(document, "False", "Invalid", problem)
 
     async def deleted(self, document: Json) -> None:
@@ -190,7 +190,7 @@ class PolicySink:
 
     def _drop(self, origin: str) -> None:
         self._handled.pop(origin, None)
-        self.book.drop(origin)
+        self.store.drop(origin)
 
     async def _say(self, document: Json, status: str, reason: str, message: str) -> None:
         """Write the condition, unless the resource says so already."""

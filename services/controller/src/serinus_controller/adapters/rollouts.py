@@ -9,7 +9,7 @@ from serinus_rollouts.rollout import RolloutView, view
 from serinus_runtime import traces
 from serinus_runtime.fair_slots import FairSlots
 
-from serinus_controller.service_layer.ports import RefusedError
+from serinus_controller.use_cases.ports import RefusedError
 
 # Requests about Rollouts: thousands of acts that do not get on must not keep those of another namespace waiting.
 ACTING_AT_ONCE = 16

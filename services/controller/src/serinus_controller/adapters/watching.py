@@ -1,4 +1,4 @@
-"""Brings what the cluster says into the fleet: one watcher per kind and namespace."""
+"""Brings what the cluster says to the tracker of runs: one watcher per kind and namespace."""
 
 import asyncio
 import logging
@@ -13,8 +13,8 @@ from serinus_rollouts.rollout import RolloutView, view
 from serinus_runtime.complaints import Complaints
 
 from serinus_controller.adapters.mirror import Change, Json, Mirror
-from serinus_controller.service_layer.fleet import Fleet
-from serinus_controller.service_layer.ports import Registry
+from serinus_controller.use_cases.ports import Registry
+from serinus_controller.use_cases.run_tracker import RunTracker
 
 logger = logging.getLogger(__name__)
 
@@ -150,9 +150,9 @@ class Unread:
 
 
 class RolloutSink:
-    def __init__(self, fleet: Fleet, namespace: str, complaints: Complaints) -> None:
-        self._fleet, self._namespace = fleet, namespace
-        self._reader = _Reader("rollout", view, complaints, fleet.unreadable)
+    def __init__(self, tracker: RunTracker, namespace: str, complaints: Complaints) -> None:
+        self._tracker, self._namespace = tracker, namespace
+        self._reader = _Reader("rollout", view, complaints, tracker.unreadable)
 
     def read(self, documents: Sequence[Json]) -> Sequence[RolloutView | Unread]:
         views: list[RolloutView] = self._reader.read(documents)
@@ -162,15 +162,15 @@ class RolloutSink:
     async def listed(self, found: Sequence[RolloutView | Unread], asked: int) -> None:
         unread = {one.uid for one in found if isinstance(one, Unread)}
         views = [one for one in found if isinstance(one, RolloutView)]
-        await self._fleet.see_all(views, asked=asked, namespace=self._namespace, unread=unread)
+        await self._tracker.see_all(views, asked=asked, namespace=self._namespace, unread=unread)
 
     async def changed(self, document: Json) -> None:
         for seen in self._reader.read([document]):
-            await self._fleet.see(seen)
+            await self._tracker.see(seen)
 
     async def deleted(self, document: Json) -> None:
         for seen in self._reader.read([document]):
-            await self._fleet.gone(seen)
+            await self._tracker.gone(seen)
 
 
 def _uid(document: Json) -> str:
@@ -179,20 +179,20 @@ def _uid(document: Json) -> str:
 
 
 class PodSink:
-    def __init__(self, fleet: Fleet, namespace: str, complaints: Complaints) -> None:
-        self._fleet, self._namespace = fleet, namespace
+    def __init__(self, tracker: RunTracker, namespace: str, complaints: Complaints) -> None:
+        self._tracker, self._namespace = tracker, namespace
         self._reader = _Reader("pod", pod_view, complaints)
 
     def read(self, documents: Sequence[Json]) -> Sequence[PodView]:
         return self._reader.read(documents)
 
     async def listed(self, found: Sequence[PodView], asked: int) -> None:
-        self._fleet.pods.replace(found, namespace=self._namespace)
+        self._tracker.pods.replace(found, namespace=self._namespace)
 
     async def changed(self, document: Json) -> None:
         for pod in self._reader.read([document]):
-            self._fleet.pods.put(pod)
+            self._tracker.pods.put(pod)
 
     async def deleted(self, document: Json) -> None:
         for pod in self._reader.read([document]):
-            self._fleet.pods.remove(pod)
+            self._tracker.pods.remove(pod)

@@ -11,17 +11,17 @@ from serinus_contracts.events import Verb
 from serinus_contracts.freeze import DAYS, FreezeRule
 from serinus_contracts.policy import Match
 from serinus_controller.domain.decide import Memory
-from serinus_controller.service_layer.act import Actor
-from serinus_controller.service_layer.fleet import Fleet, LiveRun
-from serinus_controller.service_layer.people import FORCE, People, overridden
-from serinus_controller.service_layer.ports import RefusedError
-from serinus_controller.service_layer.react import Reactor, Telemetry
+from serinus_controller.use_cases.act import Actor
+from serinus_controller.use_cases.command_handler import FORCE, CommandHandler, overridden
+from serinus_controller.use_cases.ports import RefusedError
+from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler, Telemetry
+from serinus_controller.use_cases.run_tracker import LiveRun, RunTracker
 from serinus_rollouts.kubernetes.api import ClusterError
 from serinus_rollouts.rollout import RolloutView, view
 from serinus_rollouts.runs import Attempt
 
 from tests.support import RUN, command, observed, plan, stage, verdict
-from tests.unit.controller.service_layer.fakes import IMPATIENT, FakeJournal, FakeRollout, until
+from tests.unit.controller.use_cases.fakes import IMPATIENT, FakeJournal, FakeRollout, until
 from tests.unit.rollouts.objects import ABORTED, INVALID, document
 
 pytestmark = pytest.mark.anyio
@@ -78,17 +78,18 @@ class World:
 
     def __init__(self, one: AnalysisPlan | None = None, state: dict[str, Any] | None = None) -> None:
         self.rollout, self.journal, self.registry = FakeRollout(state or document()), FakeJournal(), FakeRegistry()
-        self.fleet = Fleet(self.registry, "test", lambda: [POLICY])
-        self.fleet.pods.replace([], namespace="")
+        self.tracker = RunTracker(self.registry, "test", lambda: [POLICY])
+        self.tracker.pods.replace([], namespace="")
         self.plan, self.said = one or plan(), -1
         actor = Actor(self.rollout, self.journal, lambda: 5, time.monotonic, IMPATIENT)
-        self.reactor = Reactor(self.fleet, self.journal, actor, Telemetry(CollectorRegistry()), lambda: 5)
+        telemetry = Telemetry(CollectorRegistry())
+        self.reconciler = RolloutReconciler(self.tracker, self.journal, actor, telemetry, lambda: 5)
         self.look()
 
     def look(self) -> None:
         assert self.rollout.state is not None
         seen = view(self.rollout.state)
-        self.fleet.runs[RUN.uid] = LiveRun(RUN, self.plan, observed(step=seen.step, stage=seen.step // 2), seen)
+        self.tracker.runs[RUN.uid] = LiveRun(RUN, self.plan, observed(step=seen.step, stage=seen.step // 2), seen)
 
     def verdict(self, **said: Any) -> VerdictReached:
         """One by the plan of the run."""
@@ -96,9 +97,9 @@ class World:
 
     async def say(self, verb: Verb, **other: Any) -> None:
         self.said += 1
-        await People(self.reactor).on_command(command(verb, **{"id": f"01J{self.said:022d}A", **other}), NOW)
-        await asyncio.gather(*self.reactor._acts.values())
-        if RUN.uid in self.fleet.runs:
+        await CommandHandler(self.reconciler).on_command(command(verb, **{"id": f"01J{self.said:022d}A", **other}), NOW)
+        await asyncio.gather(*self.reconciler._acts.values())
+        if RUN.uid in self.tracker.runs:
             self.look()
 
     def told(self) -> list[tuple[str, str, str]]:
@@ -110,7 +111,7 @@ GUARDED = (stage(5, 0, approval=True), stage(25, 2), stage(50, 4))
 
 async def test_an_approval_opens_the_gate_with_the_verdict_that_waited_for_it() -> None:
     world = World(plan(stages=GUARDED))
-    await world.reactor.on_verdict(world.verdict(), NOW)
+    await world.reconciler.on_verdict(world.verdict(), NOW)
     await world.say("approve")
     assert world.rollout.weights == [25]
     decision = world.journal.told[-1]
@@ -120,12 +121,12 @@ async def test_an_approval_opens_the_gate_with_the_verdict_that_waited_for_it() 
 async def test_an_approval_that_comes_before_the_verdict_is_kept_and_says_what_it_waits_for() -> None:
     world = World(plan(stages=GUARDED))
     waiting = world.verdict(verdict="hold", reason="before_minimum", sentence="hold: 10 s of at least 30 s at 5 %")
-    await world.reactor.on_verdict(waiting, NOW)
+    await world.reconciler.on_verdict(waiting, NOW)
     await world.say("approve", reason="looks good")
     told = world.journal.told[-1]
     assert (told.action, told.asked, told.reason) == ("recorded", "approve", "looks good")
     assert told.detail == "recorded; the gate stays closed: 10 s of at least 30 s at 5 %"
-    await world.reactor.on_verdict(world.verdict(end=1_011_000), NOW)
+    await world.reconciler.on_verdict(world.verdict(end=1_011_000), NOW)
     await world.say("resume")
     assert world.rollout.weights == [25]
 
@@ -133,7 +134,7 @@ async def test_an_approval_that_comes_before_the_verdict_is_kept_and_says_what_i
 async def test_a_person_holds_and_resumes_a_run() -> None:
     world = World()
     await world.say("hold", reason="lunch")
-    await world.reactor.on_verdict(world.verdict(), NOW)
+    await world.reconciler.on_verdict(world.verdict(), NOW)
     assert world.rollout.weights == []
     assert world.told()[-1] == ("hold", "confirmed", "held by alice (lunch)")
     await world.say("resume")
@@ -175,8 +176,8 @@ async def test_a_second_advance_a_moment_later_leads_no_further() -> None:
 
 async def test_where_evaluations_have_stopped_an_advance_need_not_be_forced() -> None:
     world = World(plan(mode="shadow"))
-    await People(world.reactor).on_command(command("advance"), NOW + 60_000)
-    await asyncio.gather(*world.reactor._acts.values())
+    await CommandHandler(world.reconciler).on_command(command("advance"), NOW + 60_000)
+    await asyncio.gather(*world.reconciler._acts.values())
     assert world.rollout.weights == [25]
 
 
@@ -205,7 +206,7 @@ async def test_in_a_freeze_a_person_who_advances_must_say_why() -> None:
 
 async def test_in_a_freeze_an_approval_is_kept_and_says_what_it_waits_for() -> None:
     world = World(FROZEN)
-    await world.reactor.on_verdict(world.verdict(), NOW)
+    await world.reconciler.on_verdict(world.verdict(), NOW)
     await world.say("approve")
     assert world.rollout.weights == []
     assert "recorded; the gate stays closed: frozen until" in world.told()[-1][2]
@@ -216,13 +217,13 @@ async def test_a_hold_that_comes_while_a_verdict_is_written_down_holds() -> None
     remember = world.journal.remember
 
     async def slowly(*args: Any, **fields: Any) -> None:
-        await People(world.reactor).on_command(command("hold"), NOW)
+        await CommandHandler(world.reconciler).on_command(command("hold"), NOW)
         await remember(*args, **fields)
 
     world.journal.remember = slowly  # type: ignore[method-assign]
-    await world.reactor.on_verdict(world.verdict(), NOW)
+    await world.reconciler.on_verdict(world.verdict(), NOW)
     assert world.told()[-1] == ("hold", "confirmed", "held by alice")
-    assert world.reactor._acts == {}
+    assert world.reconciler._acts == {}
 
 
 async def test_a_verdict_that_comes_while_a_hold_is_written_down_is_not_forgotten() -> None:
@@ -232,7 +233,7 @@ async def test_a_verdict_that_comes_while_a_hold_is_written_down_is_not_forgotte
 
     async def slowly(*args: Any) -> None:
         reacting.append(
-            asyncio.create_task(world.reactor.on_verdict(world.verdict(verdict="hold", reason="no_data"), NOW))
+            asyncio.create_task(world.reconciler.on_verdict(world.verdict(verdict="hold", reason="no_data"), NOW))
         )
         for _ in range(20):
             await asyncio.sleep(0)
@@ -241,7 +242,7 @@ async def test_a_verdict_that_comes_while_a_hold_is_written_down_is_not_forgotte
     world.journal.keep = slowly  # type: ignore[method-assign, assignment]
     await world.say("hold")
     await reacting[0]
-    control = await world.reactor.control(RUN)
+    control = await world.reconciler.control(RUN)
     assert control.verdict == verdict(verdict="hold", reason="no_data")
     assert control.memory.held == "alice"
 
@@ -269,7 +270,7 @@ async def test_a_person_may_abort_in_any_mode() -> None:
 @pytest.mark.parametrize(("verb", "said", "weights"), [("abort", "abort", [0]), ("advance", "proceed", [25])])
 async def test_a_person_may_do_what_serinus_only_said_it_would(verb: Verb, said: str, weights: list[int]) -> None:
     world = World(plan(mode="shadow"))
-    await world.reactor.on_verdict(world.verdict(verdict=said), NOW)
+    await world.reconciler.on_verdict(world.verdict(verdict=said), NOW)
     await world.say(verb)
     assert world.rollout.weights == weights
     assert [state for _, state, _ in world.told()] == ["intended", "confirmed"]
@@ -278,7 +279,7 @@ async def test_a_person_may_do_what_serinus_only_said_it_would(verb: Verb, said:
 async def test_an_abort_takes_the_place_of_an_advance_that_is_under_way() -> None:
     world = World()
     world.rollout.deaf = 10**6
-    await world.reactor.on_verdict(world.verdict(), NOW)
+    await world.reconciler.on_verdict(world.verdict(), NOW)
     await asyncio.sleep(0)
     world.rollout.deaf = 0
     await world.say("abort")
@@ -289,7 +290,7 @@ async def test_an_abort_takes_the_place_of_an_advance_that_is_under_way() -> Non
 async def test_a_hold_ends_an_advance_that_is_not_yet_carried_out() -> None:
     world = World()
     world.rollout.failures = [ClusterError("away")] * 10**6
-    await world.reactor.on_verdict(world.verdict(), NOW)
+    await world.reconciler.on_verdict(world.verdict(), NOW)
     await asyncio.sleep(0)
     await world.say("hold")
     world.rollout.failures = []
@@ -303,19 +304,19 @@ async def test_a_hold_ends_an_advance_that_is_not_yet_carried_out() -> None:
 async def test_a_command_that_finds_another_act_under_way_is_answered() -> None:
     world = World()
     world.rollout.deaf = 10**6
-    await world.reactor.on_verdict(world.verdict(), NOW)
-    await People(world.reactor).on_command(command("advance"), NOW)
+    await world.reconciler.on_verdict(world.verdict(), NOW)
+    await CommandHandler(world.reconciler).on_command(command("advance"), NOW)
     assert world.told() == [("advance", "waiting", "advance by serinus is under way")]
-    await world.reactor.stop()
+    await world.reconciler.stop()
 
 
 async def test_who_asks_for_the_abort_that_is_refused_is_told_the_servers_own_message() -> None:
     world = World()
     world.rollout.refusal = RefusedError("PATCH: 422", 422, said="denied: no changes on fridays")
-    await world.reactor.on_verdict(world.verdict(verdict="abort", reason="evidence"), NOW)
+    await world.reconciler.on_verdict(world.verdict(verdict="abort", reason="evidence"), NOW)
     await until(lambda: len(world.journal.told) == 1)
-    await People(world.reactor).on_command(command("abort"), NOW)
-    await People(world.reactor).on_command(command("advance", id=f"01J{1:022d}B"), NOW)
+    await CommandHandler(world.reconciler).on_command(command("abort"), NOW)
+    await CommandHandler(world.reconciler).on_command(command("advance", id=f"01J{1:022d}B"), NOW)
     refused = "abort refused by the API server: denied: no changes on fridays"
     assert world.told() == [
         ("abort", "waiting", refused),
@@ -323,18 +324,18 @@ async def test_who_asks_for_the_abort_that_is_refused_is_told_the_servers_own_me
         ("refused", "confirmed", f"abort by serinus is under way: {refused}"),
     ]
     world.rollout.refusal = None
-    await asyncio.gather(*world.reactor._acts.values())
+    await asyncio.gather(*world.reconciler._acts.values())
     assert (world.told()[-1][:2], world.rollout.weights) == (("abort", "confirmed"), [0])
 
 
 async def test_who_asks_for_an_abort_is_told_at_once_what_argo_waits_for() -> None:
     world = World(state=document(status=INVALID))
-    await People(world.reactor).on_command(command("abort"), NOW)
+    await CommandHandler(world.reconciler).on_command(command("abort"), NOW)
     await until(lambda: bool(world.journal.told))
     text = "abort accepted; Argo has not carried it out yet: InvalidSpec: no canary Service"
     assert world.told() == [("abort", "waiting", text)]
     world.rollout.mend()
-    await asyncio.gather(*world.reactor._acts.values())
+    await asyncio.gather(*world.reconciler._acts.values())
     assert [state for _, state, _ in world.told()] == ["waiting", "confirmed"]
 
 
@@ -348,8 +349,8 @@ async def test_a_run_whose_abort_stands_is_not_led_on(verb: Verb) -> None:
 async def test_an_aborted_run_is_tried_again_once_however_often_the_command_comes() -> None:
     world = World(state=document(status=ABORTED))
     assert world.rollout.state is not None
-    world.fleet.runs.clear()
-    await world.fleet.see(view(world.rollout.state))
+    world.tracker.runs.clear()
+    await world.tracker.see(view(world.rollout.state))
     await world.say("retry")
     assert world.rollout.state["status"]["abort"] is False
     assert world.told() == [("retry", "confirmed", "tried again, from its first step")]
@@ -357,7 +358,7 @@ async def test_an_aborted_run_is_tried_again_once_however_often_the_command_come
     world.rollout.state["status"].update(ABORTED)
     world.rollout.state["metadata"]["resourceVersion"] = "900"
     world.registry.attempts[RUN.uid] = replace_number(world.registry.attempts[RUN.uid], 2)
-    await world.fleet.see(view(world.rollout.state))
+    await world.tracker.see(view(world.rollout.state))
     await world.say("retry")
     assert world.rollout.state["status"]["abort"] is True
 
@@ -369,12 +370,12 @@ def replace_number(attempt: Attempt, number: int) -> Attempt:
 async def test_an_override_begins_another_attempt_under_the_changed_policy() -> None:
     world = World()
     assert world.rollout.state is not None
-    await world.fleet._registry.attempt("test", view(world.rollout.state))
+    await world.tracker._registry.attempt("test", view(world.rollout.state))
     await world.say(
         "override", change={"metrics": [{"name": "errors", "preset": "http-errors", "margin": {"ratio": 3}}]}
     )
     assert [one.outcome for one in world.registry.retired] == ["superseded"]
-    (fresh,) = world.fleet.runs.values()
+    (fresh,) = world.tracker.runs.values()
     assert world.registry.observed[-1].run.attempt == 2
     assert fresh.run.uid == RUN.uid
     decision = world.journal.told[-1]
@@ -389,18 +390,18 @@ async def test_an_override_is_of_the_rollouts_own_policy_and_never_of_a_namesake
 ) -> None:
     world = World()
     assert world.rollout.state is not None
-    await world.fleet._registry.attempt("test", view(world.rollout.state))
+    await world.tracker._registry.attempt("test", view(world.rollout.state))
     theirs = POLICY.model_copy(
         update={
             "metadata": POLICY.metadata.model_copy(update={"namespace": "evil"}),
             "spec": POLICY.spec.model_copy(update={"mode": "enforce", "match": Match(namespace="evil")}),
         }
     )
-    world.fleet._policies = lambda: [theirs, POLICY] if first else [POLICY, theirs]
+    world.tracker._policies = lambda: [theirs, POLICY] if first else [POLICY, theirs]
     await world.say("override", change={"interval": "10s"})
     fresh = world.registry.plans[world.registry.observed[-1].plan]
     assert (fresh.mode, fresh.interval) == (POLICY.spec.mode, 10)
-    world.fleet._policies = lambda: [theirs]
+    world.tracker._policies = lambda: [theirs]
     await world.say("override", change={"interval": "9s"})
     assert world.told()[-1][0] == "refused"
 
@@ -408,22 +409,22 @@ async def test_an_override_is_of_the_rollouts_own_policy_and_never_of_a_namesake
 async def test_an_observation_that_an_override_overtakes_does_not_bring_the_old_run_back() -> None:
     world = World()
     assert world.rollout.state is not None
-    await world.fleet._registry.attempt("test", view(world.rollout.state))
+    await world.tracker._registry.attempt("test", view(world.rollout.state))
     changed = overridden(POLICY, {"interval": "5s"})
     observe = world.registry.observe
     overriding: list[asyncio.Task[LiveRun]] = []
 
     async def overtaken(*args: Any, **fields: Any) -> None:
         if not overriding:
-            overriding.append(asyncio.create_task(world.fleet.override(world.fleet.runs[RUN.uid], changed, "c1")))
+            overriding.append(asyncio.create_task(world.tracker.override(world.tracker.runs[RUN.uid], changed, "c1")))
             for _ in range(20):
                 await asyncio.sleep(0)
         await observe(*args, **fields)
 
     world.registry.observe = overtaken  # type: ignore[method-assign]
-    await world.fleet.see(replace(view(world.rollout.state), phase="Progressing", resource_version="101"))
+    await world.tracker.see(replace(view(world.rollout.state), phase="Progressing", resource_version="101"))
     await overriding[0]
-    assert world.fleet.runs[RUN.uid].run.attempt == 2
+    assert world.tracker.runs[RUN.uid].run.attempt == 2
 
 
 @pytest.mark.parametrize(
@@ -470,27 +471,27 @@ async def test_a_command_for_another_attempt_is_passed_over() -> None:
     for verb in ("abort", "approve", "retry"):
         await world.say(verb, run=other)
     assert world.told() == []
-    assert replace(world.fleet.runs[RUN.uid]).run == RUN
+    assert replace(world.tracker.runs[RUN.uid]).run == RUN
 
 
 async def test_a_copy_of_a_hold_that_comes_after_the_resume_changes_nothing() -> None:
     world = World()
     held = command("hold", run=RUN)
     for one in (held, command("resume", run=RUN, id="01J0000000000000000000000B"), held):
-        await People(world.reactor).on_command(one, NOW)
-    assert (await world.reactor.control(RUN)).memory.held == ""
+        await CommandHandler(world.reconciler).on_command(one, NOW)
+    assert (await world.reconciler.control(RUN)).memory.held == ""
 
 
 @pytest.mark.parametrize("verb", ["advance", "abort"])
 async def test_a_copy_of_a_command_that_was_carried_out_is_not_answered_again(verb: Verb) -> None:
     world = World()
     asked = command(verb, id="01J0000000000000000000000C", force=True)
-    await People(world.reactor).on_command(asked, NOW)
-    await asyncio.gather(*world.reactor._acts.values())
+    await CommandHandler(world.reconciler).on_command(asked, NOW)
+    await asyncio.gather(*world.reconciler._acts.values())
     world.look()
     following = World(state=world.rollout.state)
-    following.journal = following.reactor.journal = world.journal  # it comes again to the next leader
-    await People(following.reactor).on_command(asked, NOW)
+    following.journal = following.reconciler.journal = world.journal  # it comes again to the next leader
+    await CommandHandler(following.reconciler).on_command(asked, NOW)
     assert [(action, state) for action, state, _ in world.told()] == [(verb, "confirmed")]
 
 
@@ -506,16 +507,16 @@ async def test_a_hold_that_comes_while_an_advance_is_written_down_is_kept() -> N
         await begin(*args)
 
     world.journal.begin = slowly  # type: ignore[method-assign, assignment]
-    await world.reactor.on_verdict(world.verdict(), NOW)
+    await world.reconciler.on_verdict(world.verdict(), NOW)
     await holding[0]
-    assert (await world.reactor.control(RUN)).memory.held == "alice"
+    assert (await world.reconciler.control(RUN)).memory.held == "alice"
     assert (await world.journal.load(RUN)).memory.held == "alice"
 
 
 async def test_a_command_that_fails_for_no_foreseen_reason_is_answered() -> None:
     world = World()
     asked = command("advance", id="01J0000000000000000000000F")
-    await People(world.reactor).failed(asked, "RuntimeError: a bug")
+    await CommandHandler(world.reconciler).failed(asked, "RuntimeError: a bug")
     (answer,) = world.journal.told
     assert (answer.action, answer.cause) == ("refused", asked.id)
     assert answer.detail.endswith("it could not be followed: RuntimeError: a bug")

@@ -18,9 +18,9 @@ from serinus_runtime import logs
 from serinus_runtime.complaints import Complaints
 
 from serinus_controller.domain.decide import Decision, Memory, Situation, ahead, decide, may, no_verdict, topic_of
-from serinus_controller.service_layer.act import Actor
-from serinus_controller.service_layer.fleet import Fleet, LiveRun
-from serinus_controller.service_layer.ports import Control, DeposedError, Journal
+from serinus_controller.use_cases.act import Actor
+from serinus_controller.use_cases.ports import Control, DeposedError, Journal
+from serinus_controller.use_cases.run_tracker import LiveRun, RunTracker
 
 logger = logging.getLogger(__name__)
 
@@ -57,10 +57,10 @@ class Telemetry:
 
 
 @dataclass
-class Reactor:
-    """Decides for the runs of the fleet; one act at a time per run. `clock` stamps what is told."""
+class RolloutReconciler:
+    """Decides for the runs of the tracker; one act at a time per run. `clock` stamps what is told."""
 
-    fleet: Fleet
+    tracker: RunTracker
     journal: Journal
     actor: Actor
     telemetry: Telemetry
@@ -82,7 +82,7 @@ class Reactor:
     async def resume(self, doubt: str = "") -> None:
         """Bring to an end what a controller before us had begun and nothing here carries on; aborts only, if there is a
         `doubt` about it."""
-        for live in list(self.fleet.runs.values()):
+        for live in list(self.tracker.runs.values()):
             with self.complaints.about("run", live.run.id):
                 control = await self.control(live.run)
                 if live.run.id in self._acts:
@@ -98,7 +98,7 @@ class Reactor:
                     self.act(live, control.intent)
 
     async def on_verdict(self, verdict: VerdictReached, now: Millis) -> None:
-        live = self.fleet.find(verdict.run.id)
+        live = self.tracker.find(verdict.run.id)
         if live is None:
             return
         with logs.about(run=verdict.run.id, event_id=verdict.event_id()):
@@ -128,7 +128,7 @@ class Reactor:
 
     def safe(self, live: LiveRun, decision: Decision) -> Decision:
         """Nothing is advanced of a run that is in doubt; an abort needs no more than its verdict."""
-        why = self.fleet.doubt(live.run)
+        why = self.tracker.doubt(live.run)
         return (
             replace(decision, action="hold", detail=why, acts=False) if why and decision.action != "abort" else decision
         )
@@ -136,7 +136,7 @@ class Reactor:
     async def watch_silence(self, now: Millis) -> None:
         """Hold, and say so, for every run whose verdicts have stopped."""
         silent, judged, holds = 0, 0, dict[str, float]()
-        for live in [live for live in self.fleet.runs.values() if live.view]:
+        for live in [live for live in self.tracker.runs.values() if live.view]:
             begun, known = live.told.stage >= 0, standstill(live.told)
             if not begun and not known:
                 continue
@@ -159,7 +159,7 @@ class Reactor:
 
         One that still stands at the second look is no longer on its way.
         """
-        standing = [live for live in self.fleet.runs.values() if live.view and live.view.aborted]
+        standing = [live for live in self.tracker.runs.values() if live.view and live.view.aborted]
         for live in standing:
             if live.run.id in self._aborting and live.run.id not in self._acts and may(live.plan.mode, "abort"):
                 assert live.view is not None
@@ -181,7 +181,7 @@ class Reactor:
 
     def forget_ended(self) -> None:
         """Drop what is kept of runs that are not live any more."""
-        live = {live.run.id for live in self.fleet.runs.values()}
+        live = {live.run.id for live in self.tracker.runs.values()}
         for run in [run for run in self._controls if run not in live and run not in self._acts]:
             del self._controls[run]
             self._done.pop(run, None)

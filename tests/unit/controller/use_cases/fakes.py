@@ -9,8 +9,8 @@ from typing import Any
 import jsonpatch
 from serinus_contracts import DecisionTaken, Run, VerdictReached
 from serinus_controller.domain.decide import Memory
-from serinus_controller.service_layer.act import Patience
-from serinus_controller.service_layer.ports import Control
+from serinus_controller.use_cases.act import Patience
+from serinus_controller.use_cases.ports import Control
 from serinus_rollouts.kubernetes.api import ClusterError
 from serinus_rollouts.patches import Patch
 from serinus_rollouts.progress import Intent

@@ -10,17 +10,17 @@ from prometheus_client import CollectorRegistry
 from serinus_contracts import AnalysisPlan, CanaryPolicy, VerdictReached
 from serinus_contracts.events import Action
 from serinus_controller.domain.announce import Notice
-from serinus_controller.service_layer.act import Actor
-from serinus_controller.service_layer.fleet import Fleet, LiveRun
-from serinus_controller.service_layer.people import overridden
-from serinus_controller.service_layer.ports import Control
-from serinus_controller.service_layer.react import Reactor, Telemetry
+from serinus_controller.use_cases.act import Actor
+from serinus_controller.use_cases.command_handler import overridden
+from serinus_controller.use_cases.ports import Control
+from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler, Telemetry
+from serinus_controller.use_cases.run_tracker import LiveRun, RunTracker
 from serinus_rollouts.progress import Intent
 from serinus_rollouts.rollout import view
 
 from tests.support import verdict
-from tests.unit.controller.service_layer.fakes import IMPATIENT, FakeJournal, FakeRollout, until
-from tests.unit.controller.service_layer.test_people import NOW, POLICY, FakeRegistry
+from tests.unit.controller.use_cases.fakes import IMPATIENT, FakeJournal, FakeRollout, until
+from tests.unit.controller.use_cases.test_command_handler import NOW, POLICY, FakeRegistry
 from tests.unit.rollouts.objects import document
 
 pytestmark = pytest.mark.anyio
@@ -54,31 +54,31 @@ class Leader:
 
     def __post_init__(self) -> None:
         telemetry = Telemetry(self.metrics)
-        self.fleet = Fleet(
+        self.tracker = RunTracker(
             self.registry, "test", lambda: self.policies, notify=self.told.append,
             source_of=lambda policy: "shop.yaml", refused=telemetry.plans_refused.inc,
         )  # fmt: skip
-        self.fleet.pods.replace([], namespace="")
+        self.tracker.pods.replace([], namespace="")
         actor = Actor(self.rollout, self.journal, lambda: NOW, time.monotonic, IMPATIENT)
-        self.reactor = Reactor(self.fleet, self.journal, actor, telemetry, lambda: NOW)
+        self.reconciler = RolloutReconciler(self.tracker, self.journal, actor, telemetry, lambda: NOW)
 
     async def leads(self) -> "Leader":
-        await self.fleet.restore()
-        await self.reactor.resume()
+        await self.tracker.restore()
+        await self.reconciler.resume()
         await self.looks()
-        await self.reactor.resume("the plan could not be read back")
+        await self.reconciler.resume("the plan could not be read back")
         return self
 
     async def looks(self) -> None:
         assert self.rollout.state is not None
-        await self.fleet.see_all([view(self.rollout.state)], asked=NOW, namespace="")
+        await self.tracker.see_all([view(self.rollout.state)], asked=NOW, namespace="")
 
     async def followed_by(self, *policies: CanaryPolicy) -> "Leader":
         return await Leader(policies, self.registry, self.journal, self.rollout).leads()
 
     @property
     def live(self) -> LiveRun:
-        return self.fleet.runs["u-1"]
+        return self.tracker.runs["u-1"]
 
     @property
     def refused(self) -> float:
@@ -89,8 +89,8 @@ class Leader:
         before = len(self.journal.told)
         about = {"plan": self.live.plan.digest, "run": self.live.run, "stage_started": self.live.told.stage_started}
         heard: VerdictReached = verdict(**(about | {"end": NOW - 1000} | said))
-        await self.reactor.on_verdict(heard, NOW)
-        await until(lambda: not self.reactor._acts)
+        await self.reconciler.on_verdict(heard, NOW)
+        await until(lambda: not self.reconciler._acts)
         return [(one.action, one.state, one.detail) for one in self.journal.told[before:]]
 
 
@@ -99,7 +99,7 @@ async def test_a_plan_is_gone_on_with_whatever_else_of_its_policy_has_changed_an
     for changed in (policy(mode="guard"), policy(mode="guard", interval="7s"), policy(mode="enforce")):
         leader = await first.followed_by(changed)
         assert leader.live.plan == first.live.plan
-        assert (leader.told, leader.refused, leader.fleet.doubt(leader.live.run)) == ([], 0, "")
+        assert (leader.told, leader.refused, leader.tracker.doubt(leader.live.run)) == ([], 0, "")
     assert (first.live.plan.origin, first.live.plan.source, first.live.plan.override) == ("shop/shop", "shop.yaml", "")
 
 
@@ -130,7 +130,7 @@ async def test_a_plan_of_another_policy_or_that_does_more_is_planned_anew_and_to
 async def test_what_a_person_has_overridden_stays_so() -> None:
     first = await Leader([policy()]).leads()
     changed = overridden(policy(), {"mode": "enforce"})
-    fresh = await first.fleet.override(first.live, changed, "01JCOMMAND")
+    fresh = await first.tracker.override(first.live, changed, "01JCOMMAND")
     leader = await first.followed_by(policy())
     assert leader.live.plan == fresh.plan
     assert (fresh.plan.mode, fresh.plan.override, fresh.plan.source) == ("enforce", "01JCOMMAND", "shop.yaml")
@@ -150,12 +150,12 @@ async def test_where_no_policy_can_be_applied_the_run_is_judged_on_and_aborted_b
     first = await Leader([policy(mode="enforce")]).leads()
     leader = await first.followed_by(*now)
     assert leader.refused == 1
-    doubt = leader.fleet.doubt(leader.live.run)
+    doubt = leader.tracker.doubt(leader.live.run)
     assert await leader.hears() == [("hold", "confirmed", doubt)]
     assert doubt.startswith("its plan is not gone on with: it is of policy shop/shop, and ")
     leader.policies = [policy(mode="enforce")]
     await leader.looks()
-    assert leader.fleet.doubt(leader.live.run) == ""
+    assert leader.tracker.doubt(leader.live.run) == ""
     assert [(action, state) for action, state, _ in await leader.hears(end=NOW)] == [("advance", "confirmed")]
     another = await Leader([policy(mode="enforce")]).leads()
     without = await another.followed_by()
@@ -172,7 +172,7 @@ async def test_a_plan_that_is_not_what_was_planned_is_made_anew_and_what_was_beg
     first.journal.controls[first.live.run.id] = Control(intent=intent, topic=f"{action}:1:")
     first.registry.broken = True
     leader = await first.followed_by(policy(mode="enforce"))
-    await until(lambda: not leader.reactor._acts)
+    await until(lambda: not leader.reconciler._acts)
     assert (leader.live.run, leader.live.plan, leader.refused) == (first.live.run, first.live.plan, 1)
     assert leader.journal.actions() == [ends]
     assert leader.journal.controls[first.live.run.id].intent is None

@@ -6,11 +6,11 @@ from serinus_rollouts.rollout import RolloutView
 from serinus_rollouts.runs import version_of
 
 
-class Sightings:
+class RolloutUpdates:
     def __init__(self) -> None:
         self._waiting: dict[str, dict[asyncio.Future[RolloutView], int]] = {}
 
-    def show(self, view: RolloutView) -> None:
+    def publish(self, view: RolloutView) -> None:
         for future, version in self._waiting.get(view.uid, {}).items():
             if version_of(view) > version and not future.done():
                 future.set_result(view)

@@ -21,8 +21,8 @@ from serinus_rollouts.resolve import UnfitPolicyError
 from serinus_runtime import logs
 
 from serinus_controller.domain.decide import Approval, Decision, Memory, decide, forced, move, unevaluated
-from serinus_controller.service_layer.fleet import LiveRun
-from serinus_controller.service_layer.react import Reactor
+from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler
+from serinus_controller.use_cases.run_tracker import LiveRun
 
 logger = logging.getLogger(__name__)
 
@@ -31,19 +31,19 @@ FORCE = "wait for the first verdict, or force it (--force)"
 
 
 @dataclass(frozen=True)
-class People:
-    reactor: Reactor
+class CommandHandler:
+    reconciler: RolloutReconciler
 
     async def on_command(self, command: CommandIssued, now: Millis) -> None:
         """Follow a command, or tell why not. One about a run that is over, or that this cluster does not know, is
         answered by nobody, but for a retry, which is about a run that was aborted."""
         with logs.about(run=command.run.id, event_id=command.id):
-            fleet = self.reactor.fleet
-            live = await fleet.aborted(command.run.id) if command.verb == "retry" else fleet.find(command.run.id)
+            tracker = self.reconciler.tracker
+            live = await tracker.aborted(command.run.id) if command.verb == "retry" else tracker.find(command.run.id)
             if live is None:
                 logger.info("%s by %s is about a run that is not there", command.verb, command.actor)
                 return
-            control = await self.reactor.control(live.run)
+            control = await self.reconciler.control(live.run)
             if command.id in control.memory.followed:
                 # Its answer was told, or is when what it began has ended: it does not fit where the run is by now.
                 logger.info("%s by %s was followed before", command.verb, command.actor)
@@ -56,7 +56,7 @@ class People:
 
     async def failed(self, command: CommandIssued, problem: str) -> None:
         """Answer a command that went wrong for no foreseen reason: whoever gave it does not wait in vain."""
-        live = self.reactor.fleet.find(command.run.id)
+        live = self.reconciler.tracker.find(command.run.id)
         if live is not None:
             await self._answer(command, live, "refused", f"{_why(command)}: it could not be followed: {problem}")
 
@@ -67,8 +67,8 @@ class People:
         elif command.verb == "retry":
             await self._retry(command, live)
         elif command.verb == "advance":
-            control = await self.reactor.control(live.run)
-            situation = self.reactor.situation(live, control)
+            control = await self.reconciler.control(live.run)
+            situation = self.reconciler.situation(live, control)
             found = forced(situation, command.id, command.actor)
             if found is None:
                 await self._answer(command, live, "refused", "the Rollout does not wait at a gate")
@@ -82,35 +82,35 @@ class People:
             await self._remember(command, live, now)
 
     async def _begin(self, command: CommandIssued, live: LiveRun, decision: Decision) -> None:
-        control = await self.reactor.control(live.run)
+        control = await self.reconciler.control(live.run)
         decision = replace(decision, cause=command.id, actor=command.actor, asked=command.verb, reason=command.reason)
-        if await self.reactor.carry_out(live, control, decision, command=command.id):
+        if await self.reconciler.carry_out(live, control, decision, command=command.id):
             return
-        control = await self.reactor.control(live.run)
+        control = await self.reconciler.control(live.run)
         other = control.intent
         if other is None:
             await self._answer(command, live, "refused", f"{decision.action} was decided already")
         elif other.cause == command.id:
             return
         else:
-            waits = self.reactor.actor.waits.get(live.run.id, "")
+            waits = self.reconciler.actor.waits.get(live.run.id, "")
             stands = f"{other.action} by {other.actor} is under way" + (f": {waits}" if waits else "")
             if other.action == decision.action:
-                await self.reactor.tell_waiting(live, control, replace(decision, detail=stands))
+                await self.reconciler.tell_waiting(live, control, replace(decision, detail=stands))
             else:
                 await self._answer(command, live, "refused", stands)
 
     async def _remember(self, command: CommandIssued, live: LiveRun, now: Millis) -> None:
         """Approve, hold, resume: keep it, and decide anew on the verdict that is there."""
-        before = (await self.reactor.control(live.run)).memory
-        control = await self.reactor.keep(live.run, partial(_changed, command))
+        before = (await self.reconciler.control(live.run)).memory
+        control = await self.reconciler.keep(live.run, partial(_changed, command))
         if command.verb == "hold":
-            await self.reactor.give_up_advance(live, _why(command))
+            await self.reconciler.give_up_advance(live, _why(command))
             await self._answer(command, live, "hold", f"on hold at {_weight(live)} until it is resumed")
             return
         said = control.verdict
-        found = decide(self.reactor.situation(live, control), said, now) if said else None
-        decision = self.reactor.safe(live, found) if found else None
+        found = decide(self.reconciler.situation(live, control), said, now) if said else None
+        decision = self.reconciler.safe(live, found) if found else None
         if decision and decision.action in ("advance", "promote") and live.view:
             await self._begin(command, live, replace(decision, detail=f"{move(live.view)}; {decision.detail}"))
             return
@@ -131,15 +131,15 @@ class People:
             detail="tried again, from its first step",
             asked=command.verb,
             reason=command.reason,
-            since=self.reactor.clock(),
+            since=self.reconciler.clock(),
         )
-        self.reactor.act(live, intent)
+        self.reconciler.act(live, intent)
 
     async def _override(self, command: CommandIssued, live: LiveRun) -> None:
-        policy = self.reactor.fleet.policy_of(live)
+        policy = self.reconciler.tracker.policy_of(live)
         try:
             changed = overridden(policy, command.change)
-            fresh = await self.reactor.fleet.override(live, changed, command.id)
+            fresh = await self.reconciler.tracker.override(live, changed, command.id)
         except (ValueError, UnfitPolicyError) as error:
             await self._answer(command, live, "refused", str(error))
             return
@@ -159,7 +159,7 @@ class People:
         decision = Decision(
             action, command.step, command.id, detail, actor=command.actor, asked=command.verb, reason=command.reason
         )
-        await self.reactor.tell(live, await self.reactor.control(live.run), decision, before or {}, after or {})
+        await self.reconciler.tell(live, await self.reconciler.control(live.run), decision, before or {}, after or {})
 
 
 def _shown(policy: CanaryPolicy | None, change: Changed) -> Changed:

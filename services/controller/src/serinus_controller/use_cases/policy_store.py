@@ -18,7 +18,7 @@ class Telemetry:
 
 
 @dataclass
-class PolicyBook:
+class PolicyStore:
     """Policies by their origin: a file, or a custom resource."""
 
     telemetry: Telemetry

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 from serinus_controller.domain.announce import Notice
-from serinus_controller.service_layer.announce import AT_ONCE, MAX_WAITING, AnnouncedJournal
+from serinus_controller.use_cases.announce import AT_ONCE, MAX_WAITING, AnnouncedJournal
 
 pytestmark = pytest.mark.anyio
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from serinus_controller.domain.decide import Decision
-from serinus_controller.service_layer.fleet import Fleet, LiveRun
-from serinus_controller.service_layer.ports import Control, Journal
-from serinus_controller.service_layer.react import Reactor
+from serinus_controller.use_cases.ports import Control, Journal
+from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler
+from serinus_controller.use_cases.run_tracker import LiveRun, RunTracker
 
 logger = logging.getLogger(__name__)
 
@@ -22,20 +22,20 @@ class Remembered:
     runs: Mapping[str, LiveRun]
     controls: Mapping[str, Control]
 
-    async def write_down(self, fleet: Fleet, journal: Journal) -> None:
+    async def write_down(self, tracker: RunTracker, journal: Journal) -> None:
         for live in self.runs.values():
-            await fleet.know_again(live)
+            await tracker.know_again(live)
             control = self.controls.get(live.run.id)
             if control:
                 await journal.restore(live.run, control)
         logger.warning("wrote down again what is remembered of %d runs under way", len(self.runs))
 
 
-async def ask_again(reactor: Reactor, cause: str) -> None:
+async def ask_again(reconciler: RolloutReconciler, cause: str) -> None:
     """Hold every run that is under way until a person resumes it, also one that cannot be observed now."""
-    for live in list(reactor.fleet.runs.values()):
-        with reactor.complaints.about("run", live.run.id):
-            control = await reactor.keep(live.run, lambda memory: replace(memory, held=memory.held or DOUBT))
+    for live in list(reconciler.tracker.runs.values()):
+        with reconciler.complaints.about("run", live.run.id):
+            control = await reconciler.keep(live.run, lambda memory: replace(memory, held=memory.held or DOUBT))
             detail = f"held by {control.memory.held}"
             logger.warning("%s is %s", live.run.rollout, detail)
-            await reactor.tell(live, control, Decision("hold", live.told.step, cause, detail))
+            await reconciler.tell(live, control, Decision("hold", live.told.step, cause, detail))

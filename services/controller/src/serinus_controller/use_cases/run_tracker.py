@@ -23,9 +23,9 @@ from serinus_runtime.fair_slots import in_turns
 
 from serinus_controller.domain.announce import Notice
 from serinus_controller.domain.observe import ended, in_force, observe, outcome_of
-from serinus_controller.service_layer.pod_index import PodIndex
-from serinus_controller.service_layer.ports import Registry
-from serinus_controller.service_layer.sightings import Sightings
+from serinus_controller.use_cases.pod_index import PodIndex
+from serinus_controller.use_cases.ports import Registry
+from serinus_controller.use_cases.rollout_updates import RolloutUpdates
 
 logger = logging.getLogger(__name__)
 TOGETHER = 50
@@ -49,7 +49,7 @@ class LiveRun:
     basis: tuple[object, ...] = ()
 
 
-class Fleet:
+class RunTracker:
     """The runs of one cluster, by their Rollout's uid. `policies` gives those in force; no `namespaces` are all.
 
     `notify` is given what a Rollout's team should know, once. `max_runs`: how many of a namespace are judged at once.
@@ -77,7 +77,7 @@ class Fleet:
         self._notify, self._access, self._source_of, self._refused = notify, access, source_of, refused
         self._registry, self._cluster, self._policies, self._namespaces = registry, cluster, policies, namespaces
         self.runs: dict[str, LiveRun] = {}
-        self.sightings = Sightings()
+        self.updates = RolloutUpdates()
         self.pods = PodIndex()
         self._complained: dict[str, str] = {}
         self._complaints = complaints or Complaints()
@@ -128,7 +128,7 @@ class Fleet:
         `unread`: uids of those that are there and cannot be read.
         """
         for view in views:
-            self.sightings.show(view)
+            self.updates.publish(view)
         seen = await self._registry.now()
         self._begun.clear()
         self._in_progress = Counter(live.run.namespace for live in self.runs.values())
@@ -148,7 +148,7 @@ class Fleet:
 
     async def see(self, view: RolloutView) -> None:
         """One change of a Rollout."""
-        self.sightings.show(view)
+        self.updates.publish(view)
         seen = await self._registry.now()
         async with self._changing:
             await self._seen(view, seen, None)

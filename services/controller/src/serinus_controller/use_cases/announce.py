@@ -14,7 +14,7 @@ from serinus_runtime.fair_slots import FairSlots
 
 from serinus_controller.domain.announce import Notice, worth_telling
 from serinus_controller.domain.decide import Memory
-from serinus_controller.service_layer.ports import Control, Journal
+from serinus_controller.use_cases.ports import Control, Journal
 
 logger = logging.getLogger(__name__)
 

@@ -16,12 +16,12 @@ from redis.exceptions import ResponseError
 from serinus_contracts import CanaryPolicy, RolloutObserved
 from serinus_contracts.policy import Match
 from serinus_controller.domain.announce import Notice
-from serinus_controller.service_layer.fleet import Fleet
+from serinus_controller.use_cases.run_tracker import RunTracker
 from serinus_rollouts.pods import PodView
 from serinus_rollouts.rollout import RolloutView
 from serinus_rollouts.runs import Attempt
 
-from tests.unit.controller.service_layer.test_people import POLICY, FakeRegistry
+from tests.unit.controller.use_cases.test_command_handler import POLICY, FakeRegistry
 from tests.unit.rollouts.objects import ABORTED, INVALID, STEPS, at, document
 
 pytestmark = pytest.mark.anyio
@@ -35,8 +35,8 @@ def later(version: int, **changes: object) -> RolloutView:
 class World:
     def __init__(self) -> None:
         self.registry = FakeRegistry()
-        self.fleet = Fleet(self.registry, "test", lambda: [POLICY])
-        self.fleet.pods.replace([], namespace="")
+        self.tracker = RunTracker(self.registry, "test", lambda: [POLICY])
+        self.tracker.pods.replace([], namespace="")
 
     def runs(self) -> list[tuple[int, str | None]]:
         """What was told of which attempt: where it begins, and how it ended."""
@@ -46,12 +46,12 @@ class World:
 
 async def test_edited_steps_end_the_run_and_begin_another_attempt_with_its_own_plan() -> None:
     world = World()
-    await world.fleet.see(later(100))
-    first = world.fleet.runs["u-1"]
+    await world.tracker.see(later(100))
+    first = world.tracker.runs["u-1"]
     edited = {"spec": {"strategy": {"canary": {"steps": EDITED}}}}
-    await world.fleet.see(later(101, **edited, status={"currentStepHash": "s2", "currentStepIndex": 0}))
+    await world.tracker.see(later(101, **edited, status={"currentStepHash": "s2", "currentStepIndex": 0}))
     assert world.runs() == [(1, None), (2, None), (1, "superseded")]
-    second = world.fleet.runs["u-1"]
+    second = world.tracker.runs["u-1"]
     assert (len(first.plan.stages), len(second.plan.stages)) == (3, 4)
     assert second.told.stage == 0
 
@@ -67,15 +67,15 @@ async def test_while_argo_has_not_taken_up_edited_steps_what_was_planned_is_in_f
     added: dict[str, int], status: dict[str, Any], trouble: str
 ) -> None:
     world = World()
-    await world.fleet.see(later(100))
+    await world.tracker.see(later(100))
     edited = {"spec": {"strategy": {"canary": {"steps": [added, *STEPS], "trafficRouting": {"nginx": {}}}}}}
     for asked in (1, 2):
-        await world.fleet.see_all([later(101, **edited, status=status)], asked=asked, namespace="")
+        await world.tracker.see_all([later(101, **edited, status=status)], asked=asked, namespace="")
     told = world.registry.observed[-1]
     assert (told.steps, told.stage, told.set_weight, told.steady, told.trouble) == (6, 0, 5, True, trouble)
     assert told.stage_started == world.registry.observed[0].stage_started
     assert world.registry.said_constant == [("u-1", 2)]
-    live = world.fleet.runs["u-1"].view
+    live = world.tracker.runs["u-1"].view
     assert live is not None
     assert [step.kind for step in live.steps] == ["setWeight", "pause"] * 3
     assert not live.at_gate
@@ -84,33 +84,33 @@ async def test_while_argo_has_not_taken_up_edited_steps_what_was_planned_is_in_f
 @pytest.mark.parametrize("status", [{"abort": True}, {"abort": True, **INVALID}, {"abort": True, "phase": "Degraded"}])
 async def test_an_abort_has_not_ended_the_run_before_the_traffic_is_back(status: dict[str, Any]) -> None:
     world = World()
-    await world.fleet.see(later(100))
+    await world.tracker.see(later(100))
     for index, version in ((1, 101), (0, 102)):
         standing = later(version, status={**status, "currentStepIndex": index, "pauseConditions": None})
-        await world.fleet.see_all([standing], asked=version, namespace="")
+        await world.tracker.see_all([standing], asked=version, namespace="")
     told = world.registry.observed[-1]
     assert (told.aborting, told.outcome, told.step, told.stage, told.steady) == (True, None, 1, 0, True)
-    await world.fleet.see(later(103, status=ABORTED))
+    await world.tracker.see(later(103, status=ABORTED))
     assert world.runs() == [(1, None), (1, "aborted")]
 
 
 async def test_an_abort_that_is_taken_back_while_it_stands_ends_the_run_and_begins_another() -> None:
     world = World()
-    await world.fleet.see(later(100))
-    await world.fleet.see(later(101, status={"abort": True, **INVALID}))
-    await world.fleet.see(later(102, status={"abort": False, **INVALID}))
+    await world.tracker.see(later(100))
+    await world.tracker.see(later(101, status={"abort": True, **INVALID}))
+    await world.tracker.see(later(102, status={"abort": False, **INVALID}))
     assert world.runs() == [(1, None), (2, None), (1, "superseded")]
 
 
 async def test_a_run_that_argo_aborts_by_itself_can_be_tried_again() -> None:
     """It sets the index to 0 in the same write, which is another attempt only after a retry."""
     world = World()
-    await world.fleet.see(later(100))
-    run = world.fleet.runs["u-1"].run
-    await world.fleet.see(later(101, status={**ABORTED, "canary": document()["status"]["canary"]}))
-    await world.fleet.see(later(102, status=ABORTED))
+    await world.tracker.see(later(100))
+    run = world.tracker.runs["u-1"].run
+    await world.tracker.see(later(101, status={**ABORTED, "canary": document()["status"]["canary"]}))
+    await world.tracker.see(later(102, status=ABORTED))
     assert world.runs() == [(1, None), (1, "aborted")]
-    assert await world.fleet.aborted(run.id)
+    assert await world.tracker.aborted(run.id)
 
 
 BARE: dict[str, Any] = {"spec": {"strategy": {"canary": {"steps": STEPS}}}}
@@ -118,12 +118,12 @@ BARE: dict[str, Any] = {"spec": {"strategy": {"canary": {"steps": STEPS}}}}
 
 async def test_without_traffic_routing_an_abort_has_ended_the_run_when_no_canary_pods_are_left() -> None:
     world = World()
-    await world.fleet.see(later(100, **BARE, status={"canary": {}, "updatedReplicas": 1}))
+    await world.tracker.see(later(100, **BARE, status={"canary": {}, "updatedReplicas": 1}))
     aborted = {**ABORTED, "canary": {}}
-    await world.fleet.see(later(101, **BARE, status={**aborted, "updatedReplicas": 1}))
+    await world.tracker.see(later(101, **BARE, status={**aborted, "updatedReplicas": 1}))
     assert world.registry.observed[-1].aborting
     assert world.registry.retired == []
-    await world.fleet.see(later(102, **BARE, status=aborted))
+    await world.tracker.see(later(102, **BARE, status=aborted))
     assert world.runs() == [(1, None), (1, "aborted")]
 
 
@@ -140,7 +140,7 @@ class AbortsAreSeenThrough(RuleBasedStateMachine):
     def _see(self, **status: Any) -> None:
         self.status = {**self.status, **status}
         self.version += 1
-        asyncio.run(self.world.fleet.see(later(self.version, status=self.status)))
+        asyncio.run(self.world.tracker.see(later(self.version, status=self.status)))
 
     @property
     def back(self) -> bool:
@@ -180,8 +180,8 @@ class AbortsAreSeenThrough(RuleBasedStateMachine):
         before = self.world
         self.world = World()
         self.world.registry = before.registry
-        self.world.fleet = Fleet(before.registry, "test", lambda: [POLICY])
-        asyncio.run(self.world.fleet.restore())
+        self.world.tracker = RunTracker(before.registry, "test", lambda: [POLICY])
+        asyncio.run(self.world.tracker.restore())
         if ready:
             self._see()
 
@@ -202,21 +202,21 @@ TestAbortsAreSeenThrough = AbortsAreSeenThrough.TestCase
 
 async def test_a_rollout_that_is_scaled_is_followed_all_the_while() -> None:
     world = World()
-    await world.fleet.see(later(100))
-    await world.fleet.see_all([later(101, status={"observedGeneration": "2"})], asked=1, namespace="")
+    await world.tracker.see(later(100))
+    await world.tracker.see_all([later(101, status={"observedGeneration": "2"})], asked=1, namespace="")
     assert len(world.registry.observed) == 2
 
 
 async def test_a_list_that_shows_nothing_new_says_so_until_a_pod_changes_or_is_gone() -> None:
     world = World()
     pod = PodView("shop", "checkout-new-1", "checkout-new", 1, ready=True, restarts=0, version=90)
-    await world.fleet.see_all([later(100)], asked=1, namespace="")
+    await world.tracker.see_all([later(100)], asked=1, namespace="")
     told = world.registry.observed
     for asked, (pods, ready) in enumerate([([], 0), ([pod], 1), ([pod], 1), ([replace(pod, ready=False)], 0), ([], 0)]):
         before, constant = len(told), len(world.registry.said_constant)
         changed = [one.ready for one in told[-1].pods] != [one.ready for one in pods]
-        world.fleet.pods.replace([replace(one, version=90 + asked) for one in pods], namespace="")
-        await world.fleet.see_all([later(100)], asked=10 + asked, namespace="")
+        world.tracker.pods.replace([replace(one, version=90 + asked) for one in pods], namespace="")
+        await world.tracker.see_all([later(100)], asked=10 + asked, namespace="")
         assert len(told) - before == int(changed)
         assert world.registry.said_constant[constant:] == ([] if changed else [("u-1", 10 + asked)])
         assert sum(one.ready for one in told[-1].pods) == ready
@@ -225,8 +225,8 @@ async def test_a_list_that_shows_nothing_new_says_so_until_a_pod_changes_or_is_g
 async def test_an_abort_and_a_retry_while_nobody_led_begin_another_attempt() -> None:
     for retried in ({"abort": False}, {"currentStepIndex": 0}):
         world = World()
-        await world.fleet.see(later(100))
-        following = Fleet(world.registry, "test", lambda: [POLICY])
+        await world.tracker.see(later(100))
+        following = RunTracker(world.registry, "test", lambda: [POLICY])
         following.pods.replace([], namespace="")
         await following.restore()
         await following.see(later(300, status=retried))
@@ -240,8 +240,8 @@ async def test_a_run_whose_namespace_is_watched_no_longer_ends_when_the_next_lea
     namespaces: tuple[str, ...], outcomes: list[tuple[int, str | None]]
 ) -> None:
     world = World()
-    await world.fleet.see(later(100))
-    following = Fleet(world.registry, "test", lambda: [POLICY], namespaces)
+    await world.tracker.see(later(100))
+    following = RunTracker(world.registry, "test", lambda: [POLICY], namespaces)
     await following.restore()
     assert world.runs() == (outcomes or [(1, None)])
     assert bool(following.runs) is not bool(outcomes)
@@ -299,12 +299,12 @@ def test_whatever_is_listed_first_a_restart_tells_nothing_new_of_a_world_that_ha
 
     async def check() -> None:
         registry = AgeingRegistry()
-        before = Fleet(registry, "test", lambda: [POLICY, HOME])
+        before = RunTracker(registry, "test", lambda: [POLICY, HOME])
         before.pods.replace(pods, namespace="")
         await before.see_all(views, asked=1, namespace="")
         told = list(registry.observed)
         assert len(told) == len(views)
-        restarted = Fleet(registry, "test", lambda: [POLICY, HOME], () if everywhere else places)
+        restarted = RunTracker(registry, "test", lambda: [POLICY, HOME], () if everywhere else places)
         await restarted.restore()
         for kind, place in lists:
             if kind == "pods":
@@ -335,13 +335,13 @@ async def test_a_rollout_without_a_weight_is_passed_over_with_a_word_and_its_nei
     quilt, loom, policy = yaml.safe_load_all(CASE.read_text())
     assert quilt["spec"]["strategy"] == NOTHING[0]
     mill = [CanaryPolicy.model_validate(policy)]
-    fleet = Fleet(FakeRegistry(), "test", lambda: mill)
-    fleet.pods.replace([], namespace="")
+    tracker = RunTracker(FakeRegistry(), "test", lambda: mill)
+    tracker.pods.replace([], namespace="")
     where = {name: {"metadata": {"name": name, "namespace": "mill", "uid": name}} for name in ("quilt", "loom")}
     seen = [at(**where["quilt"], spec={"strategy": strategy}), at(**where["loom"], spec=loom["spec"])]
     for _ in range(2):
-        await fleet.see_all(seen, asked=1, namespace="")
-    assert list(fleet.runs) == ["loom"]
+        await tracker.see_all(seen, asked=1, namespace="")
+    assert list(tracker.runs) == ["loom"]
     assert [line for line in caplog.messages if "nothing to judge" in line] == [
         "Rollout mill/quilt has nothing to judge: no step of its canary strategy sets a weight; "
         "add steps such as `setWeight: 10` and `pause: {}`"
@@ -361,27 +361,27 @@ async def test_a_rollout_that_cannot_be_observed_is_held_and_complained_of_once_
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     registry = Failing()
-    fleet = Fleet(registry, "test", lambda: [POLICY])
-    fleet.pods.replace([], namespace="")
+    tracker = RunTracker(registry, "test", lambda: [POLICY])
+    tracker.pods.replace([], namespace="")
     bad = {"uid": "bad", "name": "bad"}
-    await fleet.see(at(metadata=bad))
+    await tracker.see(at(metadata=bad))
     worse = at(metadata={**bad, "resourceVersion": "101"}, status={"currentStepIndex": 0, "currentStepHash": "s2"})
     for _ in range(2):
-        await fleet.see_all([worse, later(100)], asked=1, namespace="")
-    assert set(fleet.runs) == {"bad", "u-1"}
-    run = fleet.runs["bad"].run
-    assert fleet.doubt(run) == "its Rollout cannot be observed: RuntimeError: a bug"
-    assert fleet.doubt(fleet.runs["u-1"].run) == ""
+        await tracker.see_all([worse, later(100)], asked=1, namespace="")
+    assert set(tracker.runs) == {"bad", "u-1"}
+    run = tracker.runs["bad"].run
+    assert tracker.doubt(run) == "its Rollout cannot be observed: RuntimeError: a bug"
+    assert tracker.doubt(tracker.runs["u-1"].run) == ""
     assert len([line for line in caplog.messages if line.startswith("skipping rollout shop/bad")]) == 1
     assert registry.retired == []
 
 
 async def test_a_run_whose_rollout_is_there_and_unreadable_is_not_ended() -> None:
     world = World()
-    await world.fleet.see(later(100))
-    await world.fleet.see_all([], asked=1, namespace="", unread={"u-1"})
-    assert list(world.fleet.runs) == ["u-1"]
-    await world.fleet.see_all([], asked=1, namespace="")
+    await world.tracker.see(later(100))
+    await world.tracker.see_all([], asked=1, namespace="", unread={"u-1"})
+    assert list(world.tracker.runs) == ["u-1"]
+    await world.tracker.see_all([], asked=1, namespace="")
     assert world.runs()[-1] == (1, "deleted")
 
 
@@ -390,10 +390,10 @@ async def test_a_redis_that_is_away_is_about_all_and_raised() -> None:
         async def attempt(self, cluster: str, seen: RolloutView, *, another: bool = False) -> Attempt:
             raise RedisAwayError("away")
 
-    fleet = Fleet(Away(), "test", lambda: [POLICY])
-    fleet.pods.replace([], namespace="")
+    tracker = RunTracker(Away(), "test", lambda: [POLICY])
+    tracker.pods.replace([], namespace="")
     with pytest.raises(RedisAwayError):
-        await fleet.see(later(100))
+        await tracker.see(later(100))
 
 
 NAMED = POLICY.model_copy(update={"metadata": POLICY.metadata.model_copy(update={"name": "other"})})
@@ -411,10 +411,10 @@ async def test_why_a_release_is_not_judged_is_said_once_in_the_cluster(
     steps: list[dict[str, Any]], policies: list[CanaryPolicy], text: str, named: tuple[str, ...]
 ) -> None:
     said: list[Notice] = []
-    fleet = Fleet(FakeRegistry(), "test", lambda: policies, notify=said.append)
-    fleet.pods.replace([], namespace="")
+    tracker = RunTracker(FakeRegistry(), "test", lambda: policies, notify=said.append)
+    tracker.pods.replace([], namespace="")
     for asked in (1, 2):
-        await fleet.see_all([at(spec={"strategy": {"canary": {"steps": steps}}})], asked=asked, namespace="")
+        await tracker.see_all([at(spec={"strategy": {"canary": {"steps": steps}}})], asked=asked, namespace="")
     assert [(one.namespace, one.name, one.uid, one.policies) for one in said] == [("shop", "checkout", "u-1", named)]
     assert text in said[0].text
 
@@ -423,19 +423,19 @@ async def test_a_release_whose_policy_asks_a_provider_of_other_namespaces_is_not
     said: list[Notice] = []
     for namespaces, told in (("bank",), 1), (("sh*", "bank"), 0), ((), 0):
         said.clear()
-        fleet = Fleet(FakeRegistry(), "test", lambda: [POLICY], notify=said.append, access={"main": namespaces})
-        fleet.pods.replace([], namespace="")
-        await fleet.see_all([at()], asked=1, namespace="")
-        assert (len(fleet.runs), len(said)) == (1 - told, told)
+        tracker = RunTracker(FakeRegistry(), "test", lambda: [POLICY], notify=said.append, access={"main": namespaces})
+        tracker.pods.replace([], namespace="")
+        await tracker.see_all([at()], asked=1, namespace="")
+        assert (len(tracker.runs), len(said)) == (1 - told, told)
         assert all("provider main is not for namespace shop" in one.text for one in said)
 
 
 async def test_a_rollout_that_cannot_be_observed_is_told_of_once_in_the_cluster() -> None:
     said: list[Notice] = []
-    fleet = Fleet(Failing(), "test", lambda: [POLICY], notify=said.append)
-    fleet.pods.replace([], namespace="")
+    tracker = RunTracker(Failing(), "test", lambda: [POLICY], notify=said.append)
+    tracker.pods.replace([], namespace="")
     for _ in range(2):
-        await fleet.see(at(metadata={"uid": "bad", "resourceVersion": "101"}))
+        await tracker.see(at(metadata={"uid": "bad", "resourceVersion": "101"}))
     assert [one.text for one in said] == ["its Rollout cannot be observed: RuntimeError: a bug"]
 
 
@@ -447,20 +447,20 @@ async def test_one_run_that_cannot_be_said_to_stand_as_it_was_costs_no_other() -
             return await super().constant(told, until)
 
     registry = Wrong()
-    fleet = Fleet(registry, "test", lambda: [POLICY])
-    fleet.pods.replace([], namespace="")
+    tracker = RunTracker(registry, "test", lambda: [POLICY])
+    tracker.pods.replace([], namespace="")
     for asked in (1, 2):
-        await fleet.see_all([at(metadata={"uid": "bad", "name": "bad"}), later(100)], asked=asked, namespace="")
+        await tracker.see_all([at(metadata={"uid": "bad", "name": "bad"}), later(100)], asked=asked, namespace="")
     assert registry.said_constant == [("u-1", 2)]
 
 
 async def test_beyond_so_many_runs_of_a_namespace_a_release_is_left_to_itself_and_told_why() -> None:
     registry, notices = FakeRegistry(), list[Notice]()
-    fleet = Fleet(registry, "test", lambda: [POLICY], notify=notices.append, max_runs=2)
-    fleet.pods.replace([], namespace="")
+    tracker = RunTracker(registry, "test", lambda: [POLICY], notify=notices.append, max_runs=2)
+    tracker.pods.replace([], namespace="")
     views = [at(metadata={"uid": f"u-{number}", "name": f"r{number}"}) for number in range(4)]
-    await fleet.see_all(views, asked=1, namespace="")
-    assert len(fleet.runs) == 2
+    await tracker.see_all(views, asked=1, namespace="")
+    assert len(tracker.runs) == 2
     assert [(one.name, one.text) for one in notices] == [
         (
             name,
@@ -484,11 +484,11 @@ async def test_a_policy_that_does_not_fit_is_not_resolved_again_while_a_rollout_
             return await super().attempt(*arguments, **options)
 
     policies = [POLICY, unfit]
-    fleet = Fleet(Counting(), "test", lambda: policies)
-    fleet.pods.replace([], namespace="")
+    tracker = RunTracker(Counting(), "test", lambda: policies)
+    tracker.pods.replace([], namespace="")
     for version in range(100, 150):
-        await fleet.see(later(version))
-    assert (chosen, dict(fleet.runs)) == (1, {})
+        await tracker.see(later(version))
+    assert (chosen, dict(tracker.runs)) == (1, {})
     policies.pop()
-    await fleet.see(later(151))
-    assert len(fleet.runs) == 1
+    await tracker.see(later(151))
+    assert len(tracker.runs) == 1

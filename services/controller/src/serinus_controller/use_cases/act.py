@@ -22,8 +22,8 @@ from serinus_runtime.errors import RETRYABLE
 from serinus_runtime.loops import heed_cancellation
 
 from serinus_controller.domain.decide import topic_of
-from serinus_controller.service_layer.ports import DeposedError, Journal, RefusedError, Rollouts
-from serinus_controller.service_layer.sightings import Sightings
+from serinus_controller.use_cases.ports import DeposedError, Journal, RefusedError, Rollouts
+from serinus_controller.use_cases.rollout_updates import RolloutUpdates
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Actor:
     clock: Clock
     monotonic: Callable[[], float]
     patience: Patience = field(default_factory=Patience)
-    sightings: Sightings = field(default_factory=Sightings)
+    updates: RolloutUpdates = field(default_factory=RolloutUpdates)
     waits: dict[str, str] = field(default_factory=dict)
     """By run id, what keeps the act that is under way."""
 
@@ -201,7 +201,7 @@ class _Attempt:
     async def _next(self, latest: RolloutView | None, pause: float) -> RolloutView | None:
         """What the watch shows after the latest view; None when the pause is over, and it is time to read."""
         if latest is not None:
-            return await self._actor.sightings.after(latest, pause)
+            return await self._actor.updates.after(latest, pause)
         await asyncio.sleep(pause)
         return None
 

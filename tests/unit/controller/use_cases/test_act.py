@@ -3,14 +3,14 @@ import time
 from typing import Any
 
 import pytest
-from serinus_controller.service_layer.act import Actor, Patience
-from serinus_controller.service_layer.ports import RefusedError
+from serinus_controller.use_cases.act import Actor, Patience
+from serinus_controller.use_cases.ports import RefusedError
 from serinus_rollouts.kubernetes.api import ClusterError
 from serinus_rollouts.progress import Intent
 from serinus_rollouts.rollout import RolloutView, view
 
 from tests.support import RUN
-from tests.unit.controller.service_layer.fakes import IMPATIENT, FakeJournal, FakeRollout, until
+from tests.unit.controller.use_cases.fakes import IMPATIENT, FakeJournal, FakeRollout, until
 from tests.unit.rollouts.objects import ABORTED, INVALID, document
 
 pytestmark = pytest.mark.anyio
@@ -207,8 +207,8 @@ async def test_what_the_watch_shows_of_a_promotion_is_read_by_nobody_again() -> 
     acting = asyncio.create_task(one.carry_out(RUN, intent(), "enforce", seen))
     await until(lambda: bool(rollout.patches))
     rollout.get = never  # type: ignore[method-assign]
-    one.sightings.show(seen)  # it comes late, and shows the gate as it was
-    one.sightings.show(view(rollout.state))
+    one.updates.publish(seen)  # it comes late, and shows the gate as it was
+    one.updates.publish(view(rollout.state))
     assert await acting
     assert (rollout.weights, journal.told[0].after["step"]) == ([25], 3)
 
@@ -259,7 +259,7 @@ async def test_what_is_refused_is_tried_ever_more_rarely_and_not_before_the_serv
         if len(naps) == 8:
             rollout.refusal = None
 
-    monkeypatch.setattr("serinus_controller.service_layer.act.asyncio.sleep", sleep)
+    monkeypatch.setattr("serinus_controller.use_cases.act.asyncio.sleep", sleep)
     patience = Patience(nudge=0.0, rarest_nudge=0.0)
     assert await actor(rollout, patience=patience).carry_out(RUN, intent("abort"), "enforce")
     assert naps == [1, 2, 4, 8, 16, 30, 30, 45]
