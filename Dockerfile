@@ -30,7 +30,7 @@ RUN printf '%s\n' '#!/bin/sh -e' \
 FROM build AS collector-build
 RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_collector-*.whl
 FROM build AS analyzer-build
-RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_analyzer-*.whl
+RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_judging-*.whl /wheels/serinus_analyzer-*.whl
 FROM build AS controller-build
 RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_rollouts-*.whl /wheels/serinus_controller-*.whl
 FROM build AS console-build

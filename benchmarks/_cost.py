@@ -5,13 +5,14 @@ from dataclasses import replace
 from time import process_time
 
 import numpy as np
-from serinus_analyzer.domain import beside, counting, folding, weighing
-from serinus_analyzer.domain.evidence import Evidence
-from serinus_analyzer.domain.folding import Look, State
-from serinus_analyzer.domain.judges import sequential
-from serinus_analyzer.domain.layout import coarse_of, key_of, layout
 from serinus_contracts.events import Distribution, Measurement, MetricsCollected, Proportion, Run, Window
 from serinus_contracts.plan import AnalysisPlan
+from serinus_judging.guardrails import checks
+from serinus_judging.sequential import inference, judge
+from serinus_judging.sequential.counts import count
+from serinus_judging.sequential.evidence import Evidence
+from serinus_judging.sequential.layout import coarse_of, key_of, layout
+from serinus_judging.sequential.state import Look, State, fold
 
 from benchmarks._plans import plan, proportion, six_metrics
 from benchmarks._worlds import EDGES, PER_LOOK, RAMP, shares
@@ -43,14 +44,14 @@ def cost(repeats: int = 300) -> dict[str, float]:
     """Microseconds of CPU per look of six metrics, and of its parts; bytes of evidence."""
     rule = six_metrics()
     random = np.random.default_rng(0)
-    evidence, memory = sequential.open(rule), beside.open(rule)
+    evidence, memory = judge.open(rule), checks.open(rule)
     for number in range(1, 13):
         look = snapshot(_six(rule, random), number, 2, 0, 10)
-        evidence, _ = sequential.look(rule, evidence, look)
-        memory, _ = beside.look(rule, memory, snapshot(_six(rule, random, 4, 12), number, 2, 0, 10))
+        evidence, _ = judge.look(rule, evidence, look)
+        memory, _ = checks.look(rule, memory, snapshot(_six(rule, random, 4, 12), number, 2, 0, 10))
     look = snapshot(_six(rule, random), 13, 2, 0, 10)
     scheme = layout(key_of(rule), tuple(coarse_of(pairs) for pairs in evidence.pairs))
-    counted = counting.count(rule, evidence.pairs, look)
+    counted = count(rule, evidence.pairs, look)
     channels, noise = scheme.channels, evidence.noise
     here = np.array(2), np.array(False)
     folded = Look.of(counted.counts, channels.rate, counted.seconds, *here, noise)
@@ -60,23 +61,23 @@ def cost(repeats: int = 300) -> dict[str, float]:
         [Look(folded.counts, folded.valid, folded.seconds, *here, folded.phi, folded.kappa)] * TOGETHER
     )
     packed = evidence.pack()
-    assessment = sequential.look(rule, evidence, look)[1]
+    assessment = judge.look(rule, evidence, look)[1]
     many_pods = snapshot(_six(rule, random, 4, 12), 13, 2, 0, 10)
-    seen = beside.look(rule, memory, many_pods)[1]
-    whole = beside.settled(assessment, seen)
+    seen = checks.look(rule, memory, many_pods)[1]
+    whole = checks.settled(assessment, seen)
 
     def law() -> None:
-        weighing.weigh(scheme, folding.fold(channels, evidence.state, folded), rule.budget)
+        inference.weigh(scheme, fold(channels, evidence.state, folded), rule.budget)
 
     def laws() -> None:
-        weighing.weigh_all(scheme, folding.fold(channels, many, looks), [rule.budget] * TOGETHER)
+        inference.weigh_all(scheme, fold(channels, many, looks), [rule.budget] * TOGETHER)
 
     return {
-        "look": _microseconds(lambda: sequential.look(rule, evidence, look), repeats),
-        "look of many": _microseconds(lambda: sequential.look_all(cases), repeats // TOGETHER + 1) / TOGETHER,
+        "look": _microseconds(lambda: judge.look(rule, evidence, look), repeats),
+        "look of many": _microseconds(lambda: judge.look_all(cases), repeats // TOGETHER + 1) / TOGETHER,
         "models": _microseconds(assessment.report, repeats),
-        "beside": _microseconds(lambda: beside.look(rule, replace(memory, looks=memory.looks + 1), many_pods), repeats),
-        "beside, with a point": _microseconds(lambda: beside.look(rule, memory, many_pods), repeats),
+        "beside": _microseconds(lambda: checks.look(rule, replace(memory, looks=memory.looks + 1), many_pods), repeats),
+        "beside, with a point": _microseconds(lambda: checks.look(rule, memory, many_pods), repeats),
         "findings": _microseconds(whole.found, repeats),
         "descriptions": _microseconds(whole.described, repeats),
         "law": _microseconds(law, repeats),
@@ -140,7 +141,7 @@ def picture(seed: int = 3) -> str:
         (2.0, 96, "errors x 2 from the 25 % stage", "6 3"),
     ):
         random = np.random.default_rng(seed)
-        evidence = sequential.open(rule, sequential.uniform_noise(rule))
+        evidence = judge.open(rule, judge.uniform_noise(rule))
         values = []
         for t in range(160):
             stage = t // 32
@@ -152,7 +153,7 @@ def picture(seed: int = 3) -> str:
                 status="ok", window=window, canary={"a": (x, n)}, stable={"b": (y, PER_LOOK - n)}, series=2
             )
             look = snapshot({"errors": counts}, t + 1, stage, stage * 32 * 30_000, round(100 * weights[stage]))
-            evidence, assessment = sequential.look(rule, evidence, look)
+            evidence, assessment = judge.look(rule, evidence, look)
             values.append(assessment.log_abort)
             if assessment.verdict == "abort":
                 break

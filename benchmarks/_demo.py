@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from serinus_analyzer.domain import ledger
-from serinus_analyzer.domain.layout import key_of, layout
+from serinus_judging.sequential import combination
+from serinus_judging.sequential.layout import key_of, layout
 
 from benchmarks._plans import plan, proportion
 from benchmarks._serinus import ALPHA, BETA, Batch, noise_of
@@ -50,10 +50,10 @@ def demo(per_second: int, bad: float | None, runs: int = 30, seed: int = 4, base
         log_m, log_n = batch.evidence()
         both = np.logaddexp(log_m + np.log(0.5), np.log(0.5))
         seconds[going] = now
-        aborted = np.where(going & (both >= ledger.bar(ALPHA)), stage, aborted)
-        calm = (aborted < 0) & (both < ledger.bar(ALPHA) / 2) & (now - began >= GATE)
+        aborted = np.where(going & (both >= combination.bar(ALPHA)), stage, aborted)
+        calm = (aborted < 0) & (both < combination.bar(ALPHA) / 2) & (now - began >= GATE)
         last = stage == len(RAMP) - 1
-        promoted |= going & calm & last & (log_n >= ledger.bar(BETA))
+        promoted |= going & calm & last & (log_n >= combination.bar(BETA))
         fresh = going & calm & ~last
         stage, began = stage + fresh, np.where(fresh, now, began)
     return Demo(seconds, aborted, promoted)

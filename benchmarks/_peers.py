@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from statistics import NormalDist
 
 import numpy as np
-from serinus_analyzer.domain import classical
-from serinus_analyzer.domain.judges.kayenta import MOST_LOOKS, Direction, classify
-from serinus_analyzer.domain.judges.scorecard import RISING
 from serinus_contracts.judge import KayentaRule, RecommendationRule, ScorecardRule
+from serinus_judging.rules import classical
+from serinus_judging.rules.kayenta import MOST_LOOKS, Direction, classify
+from serinus_judging.rules.scorecard import RISING
 
 from benchmarks._serinus import ALPHA, Outcome
 from benchmarks._worlds import SECONDS, Bools, Drawn, Floats, quantile

@@ -4,12 +4,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from serinus_analyzer.domain import calibration, folding, ledger, wealth
-from serinus_analyzer.domain.channels import PLAIN
-from serinus_analyzer.domain.folding import Look, State
-from serinus_analyzer.domain.latency import Pair, chosen
-from serinus_analyzer.domain.layout import Layout, coarse_of, key_of, layout
-from serinus_analyzer.domain.tempering import ASSUMED_KAPPA, ASSUMED_PHI
+from serinus_judging.sequential import calibration, combination, eprocess
+from serinus_judging.sequential.channels import PLAIN
+from serinus_judging.sequential.latency import Pair, chosen
+from serinus_judging.sequential.layout import Layout, coarse_of, key_of, layout
+from serinus_judging.sequential.overdispersion import ASSUMED_KAPPA, ASSUMED_PHI
+from serinus_judging.sequential.state import Look, State, fold
 
 from benchmarks._plans import plan_of
 from benchmarks._worlds import EDGES, SECONDS, Bools, Drawn, Floats, World, history, shares
@@ -72,22 +72,22 @@ class Batch:
             phi=np.broadcast_to(self.phi[runs, stage][:, None], shape),
             kappa=np.broadcast_to(self.kappa[:, None], shape),
         )
-        self.state = folding.fold(channels, self.state, look)
+        self.state = fold(channels, self.state, look)
         self.looks += 1
         combined, log_n = self.evidence()
-        over = (combined >= ledger.bar(ALPHA)) & (self.aborted == 0)
+        over = (combined >= combination.bar(ALPHA)) & (self.aborted == 0)
         self.aborted[over] = self.looks
-        self.shown = (log_n >= ledger.bar(BETA)) & (combined < ledger.bar(ALPHA) / 2)
+        self.shown = (log_n >= combination.bar(BETA)) & (combined < combination.bar(ALPHA) / 2)
 
     def evidence(self) -> tuple[Floats, Floats]:
         """Combined ln M (runs,), and the least ln N of the channels in use (runs,)."""
         channels, tests = self.layout.channels, self.layout.channels.tests
-        total = wealth.log_total(self.state.rows[:PLAIN], tests.prior_of(2), wealth.log(self.state.cash))
-        groups = ledger.group_evidence(total[:, : channels.abort], self.layout.log_share, self.layout.first)
+        total = eprocess.log_total(self.state.rows[:PLAIN], tests.prior_of(2), eprocess.log(self.state.cash))
+        groups = combination.group_evidence(total[:, : channels.abort], self.layout.log_share, self.layout.first)
         used = np.concatenate(
             [i + np.arange(n) for i, n in zip(self.layout.proceed_first, self.layout.size, strict=False)]
         )
-        return ledger.combined(groups, self.layout.log_weight), total[:, channels.abort + used].min(axis=1)
+        return combination.combined(groups, self.layout.log_weight), total[:, channels.abort + used].min(axis=1)
 
 
 def noise_of(world: World, runs: int, known: Known, seed: int) -> tuple[Floats, Floats]:

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from serinus_analyzer.domain import beside
 from serinus_contracts.events import Gauge, MetricsCollected, Pod, Proportion, Window
 from serinus_contracts.metric import Margin
 from serinus_contracts.plan import AnalysisPlan, Gauged, PlanMetric
 from serinus_contracts.selector import Selector
+from serinus_judging.guardrails import checks
 
 from benchmarks._cost import snapshot
 from benchmarks._figures import Figures, close
@@ -93,10 +93,10 @@ def looks(world: World, random: np.random.Generator) -> Iterator[MetricsCollecte
 def found(world: World, random: np.random.Generator) -> tuple[bool, bool, bool]:
     """Whether growth and an anomaly stood in the way at any check of a run, and whether growth aborted."""
     known = rule(world)
-    memory = beside.open(known)
+    memory = checks.open(known)
     grown = unlike = False
     for look in looks(world, random):
-        memory, _ = beside.look(known, memory, look)
+        memory, _ = checks.look(known, memory, look)
         grown |= any(row[2] <= row[5] for row in memory.growth.tolist())
         last = memory.unlike.tolist()
         unlike |= bool(last) and last[1] <= last[5]

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from serinus_analyzer.domain import beside
-from serinus_analyzer.domain.evidence import EvidenceError
-from serinus_analyzer.domain.judges import JUDGES
-from serinus_analyzer.domain.memory import Memory
 from serinus_contracts.base import parse_duration
 from serinus_contracts.report import read_chapter
+from serinus_judging.guardrails import checks
+from serinus_judging.guardrails.memory import Memory
+from serinus_judging.judges import JUDGES
+from serinus_judging.sequential.evidence import EvidenceError
 from serinus_rollouts.policy_documents import load_text
 from serinus_rollouts.rollout import parse_time
 from serinus_runtime.address import parse as parse_address
@@ -20,7 +20,7 @@ from tests.support import ERRORS, LATENCY, plan
 
 PLAN = plan(metrics=(ERRORS, LATENCY))
 KEPT = {name: judge.open(PLAN).pack() for name, judge in JUDGES.items()}
-BESIDE = beside.open(PLAN).pack()
+BESIDE = checks.open(PLAN).pack()
 
 
 def bent(good: bytes) -> st.SearchStrategy[bytes]:

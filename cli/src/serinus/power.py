@@ -10,10 +10,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 from rich.text import Text
-from serinus_analyzer.domain.power import Forecast, forecast
-from serinus_analyzer.domain.tempering import ASSUMED_KAPPA, ASSUMED_PHI
 from serinus_contracts import AnalysisPlan, PlanStage, VerdictReached
 from serinus_contracts.weight import weight_text
+from serinus_judging.sequential.overdispersion import ASSUMED_KAPPA, ASSUMED_PHI
+from serinus_judging.sequential.power import Forecast, forecast
 
 from serinus import plans
 from serinus.board import Board, with_board

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-from serinus_analyzer.domain.power import forecast
 from serinus_collector.domain.counting import Span, increase, processes
 from serinus_collector.domain.series import Series, scrape_interval
 from serinus_collector.service_layer.ports import Provider, ProviderError
@@ -14,6 +13,7 @@ from serinus_contracts import AnalysisPlan, Counted, PlanMetric, Queried, Select
 from serinus_contracts.base import Millis
 from serinus_contracts.plan import any_of
 from serinus_contracts.weight import weight_text
+from serinus_judging.sequential.power import forecast
 
 from serinus.doctor.checks import Check
 from serinus.report.words import span

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from serinus_analyzer.domain.judges import JUDGES
 from serinus_analyzer.service_layer.chain import Look, Step, bridged, fold_all
 from serinus_analyzer.service_layer.ports import Standing
 from serinus_contracts import AnalysisPlan, CanaryPolicy, MetricsCollected, VerdictReached
 from serinus_contracts.judge import JudgeRule
 from serinus_contracts.policy import PolicySpec
+from serinus_judging.judges import JUDGES
 from serinus_rollouts.stages import Stage
 
 from serinus.options import fail

@@ -7,8 +7,8 @@ from serinus_analyzer.service_layer.chain import Step, fold_all
 from serinus_analyzer.service_layer.ports import Standing
 from serinus_contracts import AnalysisPlan, MetricsCollected, VerdictReached
 
-from tests.unit.analyzer.domain.builders import metric, plan, proportion
-from tests.unit.analyzer.domain.pods import pods, run, seen
+from tests.unit.judging.builders import metric, plan, proportion
+from tests.unit.judging.pods import pods, run, seen
 
 PROOF = plan(metric(ratio=1.25, absolute=0.01), gate="proof", maximum=36_000)
 QUIET = plan(metric(ratio=1.25, absolute=0.01), gate="quiet")

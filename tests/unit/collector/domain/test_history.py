@@ -6,10 +6,10 @@ from operator import add
 
 from hypothesis import given
 from hypothesis import strategies as st
-from serinus_analyzer.domain import latency
 from serinus_collector.domain.history import BLOCK_MS, BLOCKS, history, last_edge, summed_by
 from serinus_collector.domain.series import Series
 from serinus_contracts import ArmRule, Bucketed, Counted, History, Margin, Matcher, PlanLimit, PlanMetric, Selector
+from serinus_judging.sequential import latency
 
 from tests.support import ERRORS, LATENCY, plan
 

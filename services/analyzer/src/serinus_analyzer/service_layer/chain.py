@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from serinus_contracts import AnalysisPlan, DataQuality, MetricsCollected, VerdictReached
+from serinus_judging.assessment import Assessment
+from serinus_judging.guardrails import checks
+from serinus_judging.guardrails.memory import Memory
+from serinus_judging.judges import JUDGES, Evidence, Judge
+from serinus_judging.served import Served
+from serinus_judging.served import after as after_snapshot
 
-from serinus_analyzer.domain import beside
-from serinus_analyzer.domain.assessment import Assessment
-from serinus_analyzer.domain.judges import JUDGES, Evidence, Judge
-from serinus_analyzer.domain.memory import Memory
-from serinus_analyzer.domain.served import Served
-from serinus_analyzer.domain.served import after as after_snapshot
 from serinus_analyzer.service_layer.ports import Standing
 
 DESCRIBED_EVERY = 10
@@ -64,8 +64,8 @@ def fold_all(steps: Sequence[Step]) -> list[tuple[Standing, VerdictReached]]:
         judge = JUDGES[name]
         cases = [(steps[i].plan, _evidence(judge, steps[i]), steps[i].snapshot) for i in positions]
         for i, (evidence, assessment) in zip(positions, judge.look_all(cases), strict=True):
-            memory, found = beside.look(steps[i].plan, _memory(steps[i]), steps[i].snapshot)
-            results[i] = _told(steps[i], evidence, memory, beside.settled(assessment, found))
+            memory, found = checks.look(steps[i].plan, _memory(steps[i]), steps[i].snapshot)
+            results[i] = _told(steps[i], evidence, memory, checks.settled(assessment, found))
     return results
 
 
@@ -78,7 +78,7 @@ def _evidence(judge: Judge[Any], step: Step) -> Evidence:
 
 def _memory(step: Step) -> Memory:
     known = step.standing.beside if step.standing.plan == step.snapshot.plan else b""
-    return Memory.unpack(known) or beside.open(step.plan)
+    return Memory.unpack(known) or checks.open(step.plan)
 
 
 def _told(step: Step, evidence: Evidence, memory: Memory, assessment: Assessment) -> tuple[Standing, VerdictReached]:

@@ -1,0 +1,1 @@
+"""Argo Rollouts' analysis as a judge: conditions on the results of queries."""

@@ -1,0 +1,268 @@
+"""Argo Rollouts' analysis as a judge, for teams that bring their AnalysisTemplates (docs/migrating.md, ADR 17).
+
+A metric over a stage is what an analysis step measures: anew in each stage, from when its minimum has passed, and the
+stage waits for it. A metric over the run is a background analysis: it is measured from the first look on, may abort or
+hold at any time, and nothing waits for it to end. Failed and Error abort, Inconclusive holds, Successful proceeds.
+
+Unlike Argo's, no gate opens while a metric that counts is missing: its last measurement was an error, or it has none.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, astuple, dataclass, replace
+from math import inf, nan
+from typing import Any
+
+from serinus_contracts.base import Millis
+from serinus_contracts.events import Label, MetricsCollected, MetricVerdict, Reason, Scalar, Verdict
+from serinus_contracts.metric import Conditions
+from serinus_contracts.plan import AnalysisPlan
+
+from serinus_judging.argo_analysis import analysis_run, sentence
+from serinus_judging.argo_analysis.analysis_run import Phase, Tally
+from serinus_judging.assessment import Assessment
+from serinus_judging.sequential.evidence import EvidenceError
+
+VERSION = 1
+_FAULTS = ("Error", "Failed")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A tally for each metric of the plan. `stage_begun`, `run_begun`: when the analyses began (ms)."""
+
+    tallies: tuple[Tally, ...]
+    stage: int = -1
+    stage_started: Millis = -1
+    stage_begun: Millis = 0
+    run_begun: Millis = 0
+
+    def pack(self) -> bytes:
+        """A byte for the version, then JSON."""
+        fields = asdict(self) | {"tallies": [astuple(tally) for tally in self.tallies]}
+        return bytes([VERSION]) + json.dumps(fields, separators=(",", ":")).encode()
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> "Evidence":
+        """The value that was packed. Raises EvidenceError for anything else."""
+        try:
+            if packed[0] != VERSION:
+                raise EvidenceError(f"no evidence of version {VERSION}: {packed[:1].hex()}")
+            fields = json.loads(packed[1:])
+            return cls(**fields | {"tallies": tuple(Tally(*values) for values in fields["tallies"])})
+        except (IndexError, ValueError, TypeError, KeyError) as error:
+            raise EvidenceError(f"no evidence of this judge: {error}") from error
+
+
+def open(plan: AnalysisPlan) -> Evidence:  # noqa: A001 - the judge's interface
+    """Nothing measured yet."""
+    return Evidence((Tally(),) * len(plan.metrics))
+
+
+def look(plan: AnalysisPlan, evidence: Evidence, snapshot: MetricsCollected) -> tuple[Evidence, Assessment]:
+    """The tallies after the look, and the judgement. After an abort they stay as they were when they decided.
+
+    Raises EvidenceError for evidence of another plan.
+    """
+    if len(evidence.tallies) != len(plan.metrics):
+        raise EvidenceError(f"evidence of {len(evidence.tallies)} metrics does not fit the plan of {plan.policy}")
+    conditions = [_conditions(plan, i) for i in range(len(plan.metrics))]
+    inside = 0 <= snapshot.stage < len(plan.stages)
+    if inside and not {_phase(conditions, evidence, over) for over in ("stage", "run")} & set(_FAULTS):
+        evidence = _begun(plan, conditions, evidence, snapshot)
+        evidence = replace(evidence, tallies=tuple(_measured(plan, conditions, evidence, snapshot)))
+    return evidence, _assessed(plan, conditions, evidence, snapshot, inside)
+
+
+def _conditions(plan: AnalysisPlan, i: int) -> Conditions:
+    source = plan.metrics[i].source
+    if source.kind != "scalar":
+        raise ValueError(f"judge threshold: metric {plan.metrics[i].name} is no query with conditions")
+    return source.conditions
+
+
+def _begun(
+    plan: AnalysisPlan, conditions: Sequence[Conditions], evidence: Evidence, snapshot: MetricsCollected
+) -> Evidence:
+    """A new stage begins a new analysis; a background one too, if somebody went on though it was Inconclusive."""
+    here = (snapshot.stage, snapshot.stage_started)
+    if (evidence.stage, evidence.stage_started) == here:
+        return evidence
+    again = evidence.run_begun == 0 or _phase(conditions, evidence, "run") == "Inconclusive"
+    anew = [one.over == "stage" or again for one in conditions]
+    return Evidence(
+        tallies=tuple(Tally() if new else old for new, old in zip(anew, evidence.tallies, strict=True)),
+        stage=snapshot.stage,
+        stage_started=snapshot.stage_started,
+        stage_begun=snapshot.stage_started + round(1000 * plan.stages[snapshot.stage].minimum),
+        run_begun=snapshot.stage_started if again else evidence.run_begun,
+    )
+
+
+def _measured(
+    plan: AnalysisPlan, conditions: Sequence[Conditions], evidence: Evidence, snapshot: MetricsCollected
+) -> list[Tally]:
+    """The tallies with the measurements that are due; an analysis that has ended measures nothing more."""
+    running = {over: _phase(conditions, evidence, over) == "Running" for over in ("stage", "run")}
+    tallies, operations = list(evidence.tallies), [0]
+    for i, (metric, asked) in enumerate(zip(plan.metrics, conditions, strict=True)):
+        measured = snapshot.metrics.get(metric.name)
+        begun = evidence.stage_begun if asked.over == "stage" else evidence.run_begun
+        slack = plan.interval / 2
+        if (
+            isinstance(measured, Scalar)
+            and running[asked.over]
+            and _active(asked, plan, snapshot.stage)
+            and snapshot.end >= begun
+            and analysis_run.due(asked, tallies[i], begun, snapshot.end, slack)
+        ):
+            ended, message = _outcome(asked, measured, operations)
+            value = "" if ended == "Error" else sentence.shown(result_of(measured))
+            tallies[i] = analysis_run.added(asked, tallies[i], ended, snapshot.end, value, message)
+    return tallies
+
+
+def _outcome(conditions: Conditions, measured: Scalar, operations: list[int]) -> tuple[analysis_run.Outcome, str]:
+    if measured.status != "ok":
+        return "Error", measured.detail or measured.status
+    return analysis_run.outcome(conditions, result_of(measured), operations)
+
+
+def result_of(measured: Scalar) -> Any:
+    """What a condition sees as `result`: a tuple of floats, or of a query for one number that number."""
+    values = tuple(nan if one is None else inf if one == "+Inf" else -inf if one == "-Inf" else one
+                   for one in measured.values)  # fmt: skip
+    return values if measured.vector else values[0] if values else None
+
+
+def _active(conditions: Conditions, plan: AnalysisPlan, stage: int) -> bool:
+    return conditions.weights is None or plan.stages[stage].weight in conditions.weights
+
+
+def _phase(conditions: Sequence[Conditions], evidence: Evidence, over: str, plan: AnalysisPlan | None = None) -> Phase:
+    """Of the analysis over this stage or over the run; with a plan, of what the stage is to measure."""
+    return analysis_run.phase(
+        (one, tally)
+        for one, tally in zip(conditions, evidence.tallies, strict=True)
+        if one.over == over and (plan is None or _active(one, plan, evidence.stage))
+    )
+
+
+def _lacking(
+    plan: AnalysisPlan, conditions: Sequence[Conditions], evidence: Evidence, snapshot: MetricsCollected
+) -> list[int]:
+    """The metrics that count and go on here, and whose last measurement is an error or did not come when due."""
+
+    def late(one: Conditions) -> bool:
+        begun = evidence.stage_begun if one.over == "stage" else evidence.run_begun
+        return snapshot.end >= begun + 1000 * one.initial_delay
+
+    return [
+        i
+        for i, (one, tally) in enumerate(zip(conditions, evidence.tallies, strict=True))
+        if not (one.dry_run or tally.completed)
+        and _active(one, plan, snapshot.stage)
+        and (tally.last == "Error" or (tally.last is None and late(one)))
+    ]
+
+
+def _assessed(
+    plan: AnalysisPlan, conditions: Sequence[Conditions], evidence: Evidence, snapshot: MetricsCollected, inside: bool
+) -> Assessment:
+    counted = zip(conditions, evidence.tallies, strict=True)
+    ended: list[Phase] = [tally.phase for one, tally in counted if not one.dry_run]
+    worst: Phase = max(ended, key=analysis_run.WORSE.index, default="Successful")
+    lacking = _lacking(plan, conditions, evidence, snapshot) if inside else []
+    verdict, reason = _decided(plan, conditions, evidence, snapshot, inside, worst, lacking)
+    context = sentence.Context(plan, conditions, evidence.tallies, snapshot, evidence.stage_begun, worst, lacking)
+    statuses = {name: measured.status for name, measured in snapshot.metrics.items()}
+    blame = [
+        metric.name
+        for metric, one, tally in zip(plan.metrics, conditions, evidence.tallies, strict=True)
+        if tally.phase in _FAULTS and not one.dry_run
+    ]
+    return Assessment(
+        verdict=verdict,
+        reason=reason,
+        sentence=f"{verdict}: {sentence.say(verdict, reason, context)}",
+        blame=tuple(blame) if verdict == "abort" else (),
+        log_abort=0.0,
+        missing=tuple(m.name for m in plan.metrics if statuses.get(m.name, "no_data") not in ("ok", "waiting")),
+        resets=0,
+        newest=None,
+        exposed=0,
+        calibrated=False,
+        report=lambda: _report(plan, conditions, evidence, snapshot),
+        share=lambda: None,
+    )
+
+
+def _decided(
+    plan: AnalysisPlan,
+    conditions: Sequence[Conditions],
+    evidence: Evidence,
+    snapshot: MetricsCollected,
+    inside: bool,
+    worst: Phase,
+    lacking: Sequence[int],
+) -> tuple[Verdict, Reason]:
+    if worst in _FAULTS:
+        return "abort", "rule"
+    if not inside:
+        return "hold", "settling"
+    if worst == "Inconclusive":
+        return "hold", "rule"
+    if snapshot.end < evidence.stage_begun:
+        return "hold", "before_minimum"
+    if _phase(conditions, evidence, "stage", plan) == "Successful" and not lacking:
+        return "proceed", "rule"
+    if snapshot.end - snapshot.stage_started >= 1000 * plan.stages[snapshot.stage].maximum:
+        return ("hold" if lacking and plan.on_time_spent == "proceed" else plan.on_time_spent), "time_spent"
+    errors = [tally for tally in evidence.tallies if tally.last == "Error"]
+    if errors:
+        return "hold", "no_data" if all(tally.message == "no data" for tally in errors) else "provider_error"
+    return "hold", "insufficient_evidence"
+
+
+_LABELS: dict[str, Label] = {
+    "Failed": "worse", "Error": "error", "Inconclusive": "unclear", "Successful": "ok",
+}  # fmt: skip
+
+
+def _report(
+    plan: AnalysisPlan, conditions: Sequence[Conditions], evidence: Evidence, snapshot: MetricsCollected
+) -> tuple[MetricVerdict, ...]:
+    found = []
+    for metric, one, tally in zip(plan.metrics, conditions, evidence.tallies, strict=True):
+        measured = snapshot.metrics.get(metric.name)
+        running: Label = {"Failed": "warning", "Error": "error", None: "settling"}.get(tally.last, "unclear")  # type: ignore[assignment] # mypy forgets the literals
+        found.append(
+            MetricVerdict(
+                name=metric.name,
+                label=_LABELS.get(tally.phase, running),
+                status=measured.status if measured else "no_data",
+                critical=metric.critical,
+                share=0.0,
+                log_abort=0.0,
+                run=(),
+                detail=sentence.progress(one, tally),
+            )
+        )
+    return tuple(found)
+
+
+class _Threshold:
+    """The functions of this module as a `Judge`."""
+
+    open = staticmethod(open)
+    look = staticmethod(look)
+    unpack = staticmethod(Evidence.unpack)
+
+    @staticmethod
+    def look_all(
+        cases: Sequence[tuple[AnalysisPlan, Evidence, MetricsCollected]],
+    ) -> list[tuple[Evidence, Assessment]]:
+        return [look(*case) for case in cases]
+
+
+JUDGE = _Threshold()

@@ -1,0 +1,108 @@
+"""Whether the canary's pods differ from stable's in several metrics at once (docs/judging.md, "Anomalies").
+
+Only what is worse than its tolerance counts, in units of how pods differ among themselves: Mahalanobis' distance by a
+covariance that is shrunk as Ledoit and Wolf do, since pods are few and metrics many. How unlikely the distance is
+tells a permutation test: with the pods' labels dealt anew it is as large by chance only in a share p of the deals.
+That holds for any number of pods and any distribution; it needs pods that would be alike but for the release. It
+explains and holds, it never aborts.
+"""
+
+from functools import lru_cache
+from itertools import combinations
+from math import comb
+from typing import NamedTuple
+
+import numpy as np
+
+from serinus_judging.sequential.evalue import Bools, Floats
+
+DEALS = 4_999
+"""Deals that are tried where there are more than so many."""
+FEWEST = 4
+"""Pods below which no covariance is estimated."""
+
+
+class Unlike(NamedTuple):
+    """distance of the canary's mean beyond tolerance; p: of a permutation test; least: the smallest p that so many
+    pods can give; own, pods: pods compared; parts: what each metric contributes to the distance, from 0."""
+
+    distance: float
+    p: float
+    least: float
+    own: int
+    pods: int
+    parts: tuple[float, ...]
+
+
+def unlike(values: Floats, canary: Bools, tolerance: Floats) -> Unlike | None:
+    """values (pods, metrics): each pod's mean, larger is worse; canary (pods,); tolerance (metrics,), at least 0.
+
+    Pods with a value that is not finite are left out. None with fewer than four pods, none of an arm, or no metric in
+    which pods differ.
+    """
+    whole = np.isfinite(values).all(axis=1)
+    values, canary = values[whole], canary[whole]
+    pods, own = len(values), int(canary.sum())
+    if pods < FEWEST or not 0 < own < pods or not values.size:
+        return None
+    centred = values - values.mean(axis=0)
+    spread = np.sqrt((centred**2).mean(axis=0))
+    varied = spread > 1e-12 * np.maximum(np.abs(values).max(axis=0), 1e-300)
+    if not varied.any():
+        return None
+    scaled = np.where(varied, centred / np.where(varied, spread, 1.0), 0.0)
+    slack = np.where(varied, tolerance / np.where(varied, spread, 1.0), np.inf)
+    inverse = np.linalg.inv(shrunk_covariance(scaled)).astype(np.float64)
+    share = pods / (pods - own)  # from the mean of all pods to that of the others
+
+    def beyond(groups: Floats) -> Floats:
+        result: Floats = np.maximum(groups @ scaled * share - slack, 0.0)
+        return result
+
+    seen = beyond(canary[None] / own)
+    distance = _distance(seen, inverse)[0]
+    least = 1 / min(comb(pods, own), DEALS + 1)
+    parts = (seen[0] * (inverse @ seen[0])).clip(min=0)
+    by_metric = tuple(parts.tolist())
+    if distance <= 0:
+        return Unlike(0.0, 1.0, least, own, pods, by_metric)
+    others = _distance(beyond(_deals(pods, own) / own), inverse)
+    as_far = int((others >= distance * (1 - 1e-9)).sum())
+    p = as_far / len(others) if comb(pods, own) <= DEALS else (1 + as_far) / (1 + len(others))
+    return Unlike(float(distance), p, least, own, pods, by_metric)
+
+
+def shrunk_covariance(centred: Floats) -> Floats:
+    """Covariance (metrics, metrics) of centred values (pods, metrics), drawn towards a multiple of the identity.
+
+    Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance matrices" (2004): by how much
+    minimises the expected squared error. Positive definite unless all values are 0.
+    """
+    pods, metrics = centred.shape
+    sample = centred.T @ centred / pods
+    mean = float(np.trace(sample)) / metrics
+    far = float(((sample - mean * np.eye(metrics)) ** 2).sum()) / metrics
+    squares = centred**2
+    noise = float((squares.T @ squares / pods - sample**2).sum()) / metrics / pods
+    weight = min(max(noise, 0.0) / far, 1.0) if far > 0 else 1.0
+    least = 1e-9 * max(mean, 1e-300)  # so that it can be inverted
+    result: Floats = (1 - weight) * sample + (weight * mean + least) * np.eye(metrics)
+    return result
+
+
+def _distance(beyond: Floats, inverse: Floats) -> Floats:
+    result: Floats = np.sqrt(np.maximum(((beyond @ inverse) * beyond).sum(axis=1), 0.0))
+    return result
+
+
+@lru_cache(maxsize=32)
+def _deals(pods: int, own: int) -> Bools:
+    """Which pods play canary (deals, pods): all deals where they are few, else so many drawn once and for all."""
+    if comb(pods, own) <= DEALS:
+        chosen = np.array(list(combinations(range(pods), own)), dtype=np.intp)
+    else:
+        keys = np.random.default_rng(0).random((DEALS, pods))
+        chosen = np.argpartition(keys, own - 1, axis=1)[:, :own]
+    deals = np.zeros((len(chosen), pods), dtype=bool)
+    np.put_along_axis(deals, chosen, True, axis=1)
+    return deals

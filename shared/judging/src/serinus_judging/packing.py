@@ -1,0 +1,38 @@
+"""Reading arrays out of bytes, as what is remembered between looks is kept."""
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from serinus_judging.sequential.evalue import Floats
+
+Type = str | np.dtype[np.void]
+
+
+class Reader:
+    """Reads arrays one behind the other. Raises ValueError where bytes end too early."""
+
+    def __init__(self, packed: bytes, offset: int) -> None:
+        self.packed, self.offset = packed, offset
+
+    def text(self, length: int) -> str:
+        self.offset += length
+        return self.packed[self.offset - length : self.offset].decode()
+
+    def array(self, dtype: Type, *shape: int) -> npt.NDArray[Any]:
+        count = prod(shape)
+        flat = np.frombuffer(self.packed, dtype, count, self.offset) if count else np.zeros(0, dtype)
+        self.offset += flat.nbytes
+        return flat.reshape(shape)
+
+    def arrays(self, dtype: Type, shapes: Sequence[tuple[int, ...]]) -> list[Floats]:
+        """Arrays of one type, in double precision: read by one call, since each is small."""
+        whole, found, start = self.array(dtype, sum(map(prod, shapes))).astype(np.float64), [], 0
+        for shape in shapes:
+            end = start + prod(shape)
+            found.append(whole[start:end].reshape(shape))
+            start = end
+        return found

@@ -1,0 +1,219 @@
+"""What a judge of rules remembers of a run, and how a look is read for it.
+
+The evidence of such a judge is a small model, kept as JSON: whoever looks into Redis can read it.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Self, TypeVar
+
+from serinus_contracts.base import Contract
+from serinus_contracts.events import Gauge, MetricsCollected
+from serinus_contracts.plan import AnalysisPlan, PlanMetric
+
+from serinus_judging import roles
+from serinus_judging.guardrails import sample_ratio
+from serinus_judging.guardrails.sample_ratio import Share
+from serinus_judging.rules import classical
+from serinus_judging.sequential import latency
+from serinus_judging.sequential.evidence import EvidenceError
+from serinus_judging.snapshot import NOTHING, Quad, Reading
+from serinus_judging.snapshot import read as read_metric
+
+
+class Seen(Contract):
+    """Counts of one metric over the run and in this stage: x of n on the canary, y of m on stable.
+
+    Of latency the events are slower than `edge` (s), the one at or beyond stable's p95 when it was first seen.
+    good: looks of this stage that could be judged.
+    """
+
+    run: Quad = NOTHING
+    stage: Quad = NOTHING
+    edge: float | None = None
+    good: int = 0
+
+
+class Course(Contract):
+    """The part that all judges of rules have. kind: whose evidence it is, and of which version.
+
+    missing: looks in a row without data; ended: why the run was aborted, if it was.
+    """
+
+    kind: str
+    seen: tuple[Seen, ...]
+    looks: int = 0
+    stage: int = -1
+    stage_started: int = -1
+    exposed: int = 0
+    missing: int = 0
+    traffic: Share = Share()
+    ended: str = ""
+
+    def pack(self) -> bytes:
+        """As bytes, which `unpacked` turns into an equal value."""
+        return self.model_dump_json(exclude_defaults=True).encode()
+
+    @classmethod
+    def unpacked(cls, packed: bytes, kind: str) -> Self:
+        """The value that was packed. Raises EvidenceError for anything else."""
+        try:
+            found = cls.model_validate_json(packed)
+        except ValueError as error:
+            raise EvidenceError(f"no evidence of {kind}: {error}") from error
+        if found.kind != kind:
+            raise EvidenceError(f"evidence of {found.kind}, not of {kind}")
+        return found
+
+
+C = TypeVar("C", bound=Course)
+
+
+class Look(NamedTuple):
+    """A look as rules read it: one reading per metric of the plan; fresh: a stage has just begun."""
+
+    snapshot: MetricsCollected
+    readings: tuple[Reading, ...]
+    fresh: bool
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the stage began."""
+        return (self.snapshot.end - self.snapshot.stage_started) / 1000
+
+
+def read(plan: AnalysisPlan, course: Course, snapshot: MetricsCollected) -> Look:
+    """The readings of a look. Raises EvidenceError for evidence of a plan with other metrics."""
+    if len(course.seen) != len(plan.metrics):
+        raise EvidenceError(f"evidence of {len(course.seen)} metrics does not fit the plan of {plan.policy}")
+    length = (snapshot.end - snapshot.follows) / 1000 if snapshot.follows else plan.interval
+    old = snapshot.end - 1000 * plan.warmup
+    young = frozenset(pod.name for pod in snapshot.pods if pod.started is not None and pod.started > old)
+    readings = tuple(
+        _read(metric, seen, snapshot, length, young) for metric, seen in zip(plan.metrics, course.seen, strict=True)
+    )
+    fresh = (snapshot.stage, snapshot.stage_started) != (course.stage, course.stage_started)
+    return Look(snapshot, readings, fresh)
+
+
+def _read(metric: PlanMetric, seen: Seen, snapshot: MetricsCollected, length: float, young: frozenset[str]) -> Reading:
+    measured = snapshot.metrics.get(metric.name)
+    if metric.source.kind == "gauge" and isinstance(measured, Gauge):
+        return _gauge(measured, young, length)
+    reading = read_metric(metric, measured, length)
+    if reading.tails is not None and seen.edge is not None and seen.edge not in reading.tails.place:
+        return Reading("error", "bucket edges changed during the run", length, measured=measured)
+    return reading
+
+
+def _gauge(measured: Gauge, young: frozenset[str], length: float) -> Reading:
+    """Of the pods that are warm."""
+    if measured.status != "ok":
+        return Reading(measured.status, measured.detail, length, measured=measured)
+    if not measured.canary:
+        return Reading("no_data", "no pod of the canary", length, measured=measured)
+    warm = {pod: v for pod, v in measured.canary.items() if pod not in young}
+    if not warm:
+        return Reading("settling", "the canary's pods are still warming up", length, measured=measured)
+    return Reading("ok", measured.detail, length, measured=measured.model_copy(update={"canary": warm}))
+
+
+def advanced(plan: AnalysisPlan, course: C, look: Look) -> C:
+    """The course after a look."""
+    snapshot, readings = look.snapshot, look.readings
+    share, exposed = course.traffic, 0
+    if look.fresh:
+        share = Share(pace=share.pace)
+    requests = readings[roles.requests(plan)]
+    if requests.status == "ok" or requests.without_requests:
+        _, exposed, _, stable = requests.quad
+        split = sample_ratio.tested(plan, snapshot)
+        if split is not None:
+            share = sample_ratio.after(share, exposed, stable, split, requests.seconds)
+    lacks = any(readings[i].status == "no_data" and not readings[i].without_requests for i in roles.gating(plan))
+    seen = tuple(_seen(old, reading, look.fresh) for old, reading in zip(course.seen, readings, strict=True))
+    return course.model_copy(
+        update={
+            "seen": seen,
+            "looks": course.looks + 1,
+            "stage": snapshot.stage,
+            "stage_started": snapshot.stage_started,
+            "exposed": course.exposed + exposed,
+            "missing": course.missing + 1 if lacks else 0,
+            "traffic": share,
+        }
+    )
+
+
+def _seen(old: Seen, reading: Reading, fresh: bool) -> Seen:
+    edge, quad = old.edge, NOTHING
+    if reading.status == "ok":
+        quad = reading.quad
+        tails = reading.tails
+        if tails is not None and tails.edges:
+            if edge is None:
+                p95 = classical.quantile(tails.edges, tails.counts[1], 0.95) or 0.0
+                edge = latency.at_least(tails.edges, p95) or tails.edges[-1]
+            quad = tails.quad(edge, edge)
+    before = (NOTHING, 0) if fresh else (old.stage, old.good)
+    good = before[1] + (reading.status == "ok")
+    return Seen(run=_added(old.run, quad), stage=_added(before[0], quad), edge=edge, good=good)
+
+
+def _added(one: Quad, other: Quad) -> Quad:
+    a, b, c, d = one
+    x, n, y, m = other
+    return a + x, b + n, c + y, d + m
+
+
+class Tally(Contract):
+    """What of one metric is added up in a stage beside its counts: buckets of both arms, or the canary's gauges."""
+
+    edges: tuple[float, ...] = ()
+    canary: tuple[int, ...] = ()
+    stable: tuple[int, ...] = ()
+    total: float = 0.0
+    looks: int = 0
+
+    @property
+    def mean(self) -> float | None:
+        """Of the gauge over the looks, each the mean over the canary's pods."""
+        return self.total / self.looks if self.looks else None
+
+    def quantiles(self, q: float) -> tuple[float, float] | None:
+        """Of canary and stable in seconds; None while nothing was counted."""
+        canary, stable = (classical.quantile(self.edges, counts, q) for counts in (self.canary, self.stable))
+        return None if canary is None or stable is None else (canary, stable)
+
+    def after(self, reading: Reading) -> "Tally":
+        """With a look added, if it is good."""
+        if reading.status != "ok":
+            return self
+        if isinstance(reading.measured, Gauge):
+            values = reading.measured.canary.values()
+            return self.model_copy(update={"total": self.total + sum(values) / len(values), "looks": self.looks + 1})
+        if reading.tails is None:
+            return self
+        edges, (canary, stable) = reading.tails.edges, reading.tails.counts
+        if edges == self.edges:
+            canary, stable = _summed(self.canary, canary), _summed(self.stable, stable)
+        return Tally(edges=edges, canary=canary, stable=stable)
+
+
+def _summed(one: Sequence[int], other: Sequence[int]) -> tuple[int, ...]:
+    return tuple(a + b for a, b in zip(one, other, strict=True))
+
+
+class Tallied(Course):
+    """A course with the tallies of this stage, one per metric."""
+
+    tallies: tuple[Tally, ...] = ()
+
+
+T = TypeVar("T", bound=Tallied)
+
+
+def tallied(evidence: T, look: Look) -> T:
+    """The evidence with the look in its tallies."""
+    before = evidence.tallies if evidence.tallies and not look.fresh else (Tally(),) * len(look.readings)
+    after = tuple(tally.after(reading) for tally, reading in zip(before, look.readings, strict=True))
+    return evidence.model_copy(update={"tallies": after})

@@ -1,0 +1,1 @@
+"""The default judge: e-processes on counts, right at every evaluation (docs/judging.md)."""

@@ -1,0 +1,123 @@
+"""What stable's past tells before the first look counts: baseline, latency edges, noise."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from serinus_contracts.events import History
+from serinus_contracts.plan import AnalysisPlan, PlanMetric
+
+from serinus_judging.sequential import calibration, latency
+from serinus_judging.sequential.evalue import Floats
+from serinus_judging.sequential.latency import Pair
+from serinus_judging.sequential.layout import SLOTS, Layout, is_rate
+from serinus_judging.sequential.overdispersion import Noise
+
+RECENT = 600_000
+"""Milliseconds of history that make the first baseline."""
+
+
+@dataclass(frozen=True, eq=False)
+class Past:
+    """Counts per block and pod, pods in an arbitrary but fixed order: events and trials (T, pods) per channel."""
+
+    recent: Floats
+    seconds: float
+    counts: Floats
+    edges: tuple[float, ...]
+
+    @classmethod
+    def of(cls, history: History, rate: bool = False) -> "Past | None":
+        """The usable part of a history; None if there is none. What cannot be counts of a pod counts as absent."""
+        width = len(history.edges) + 1 if history.edges else 2
+        if not history.ends or not history.pods or len(history.ends) != len(history.blocks):
+            return None
+        pods, nothing = len(history.pods), (0,) * width
+        cells = [
+            nothing if cell is None or len(cell) != width else cell
+            for row in history.blocks
+            for cell in (*row[:pods], *(nothing,) * (pods - len(row)))
+        ]
+        counts = np.array(cells, dtype=np.float64).reshape(len(history.blocks), pods, width)
+        counts[(counts < 0).any(axis=-1)] = 0.0
+        if width == 2 and not rate:
+            counts[counts[..., 0] > counts[..., 1]] = 0.0
+        ends = np.array(history.ends)
+        order = calibration.order_of(history.pods)
+        return cls(ends > ends.max() - RECENT, history.seconds, counts[:, order], history.edges)
+
+    def channel(self, edge: float | None) -> tuple[Floats, Floats]:
+        """Events and trials (T, pods): of a proportion, or with `edge` what is slower than it."""
+        if edge is None:
+            return self.counts[..., 0], self.counts[..., 1]
+        above = [own > edge for own in self.edges] + [True]
+        return self.counts[..., above].sum(axis=-1), self.counts.sum(axis=-1)
+
+    def pairs(self, ratio: float) -> tuple[Pair, ...] | None:
+        """Edges to test by the whole past's distribution."""
+        totals = self.counts.sum(axis=(0, 1))
+        return latency.chosen(self.edges, [int(v) for v in totals], ratio) or None
+
+
+def pasts(plan: AnalysisPlan, history: Mapping[str, History]) -> dict[str, Past]:
+    """Usable histories of the plan's metrics, by name."""
+    found = {}
+    for metric in plan.metrics:
+        past = Past.of(history[metric.name], is_rate(metric)) if metric.name in history else None
+        if past is not None and bool(past.edges) == (metric.source.kind == "distribution"):
+            found[metric.name] = past
+    return found
+
+
+def channel_edges(
+    plan: AnalysisPlan, layout: Layout, pairs: Sequence[tuple[Pair, ...] | None]
+) -> list[tuple[PlanMetric, float | None, bool]]:
+    """Per channel: its metric, stable's edge where it has one (NaN: unused slot), and whether it is a complement."""
+    by_name = {metric.name: metric for metric in plan.metrics}
+    abort: list[tuple[PlanMetric, float | None, bool]] = []
+    late: list[tuple[PlanMetric, float | None, bool]] = []
+    slots = iter(pairs)
+    for metric in plan.metrics:
+        if metric.source.kind == "proportion":
+            abort.append((metric, None, False))
+            continue
+        known = next(slots) or ()
+        rows = [(metric, known[i].stable if i < len(known) else np.nan, False) for i in range(SLOTS)]
+        abort += rows
+        late += rows
+    for limit in plan.limits:
+        metric = by_name[limit.metric]
+        abort.append((metric, limit.edge, limit.better == "higher" and not is_rate(metric)))
+    return abort + late
+
+
+def learned(
+    plan: AnalysisPlan, layout: Layout, pairs: Sequence[tuple[Pair, ...] | None], found: Mapping[str, Past]
+) -> tuple[Floats, Noise]:
+    """The first baseline (C, 2) and the noise of every channel; assumed values where the past says too little."""
+    total, stages = layout.channels.count, max(layout.channels.stages, 1)
+    past, noise = np.zeros((2, total)), Noise.assumed(stages, total)
+    shares = [stage.weight / 100 for stage in plan.stages] or [0.5]
+    cache: dict[tuple[str, float | None, bool], calibration.Measured | None] = {}
+    for index, (metric, edge, complement) in enumerate(channel_edges(plan, layout, pairs)):
+        known = found.get(metric.name)
+        if known is None or (edge is not None and np.isnan(edge)):
+            continue
+        if edge is not None and edge not in known.edges:
+            edge = latency.at_least(known.edges, edge)
+            if edge is None:
+                continue
+        events, trials = known.channel(edge)
+        if complement:
+            events = trials - events
+        past[:, index] = events[known.recent].sum(), trials[known.recent].sum()
+        key = (metric.name, edge, complement)
+        if key not in cache:
+            looks = max(known.seconds / plan.interval, 1.0)
+            cache[key] = calibration.measured(events, trials, shares, looks)
+        measured = cache[key]
+        if measured is not None:
+            noise.phi[:, index] = np.float32(measured.phi)
+            noise.kappa[index] = np.float32(measured.kappa)
+            noise.measured[index] = True
+    return past, noise

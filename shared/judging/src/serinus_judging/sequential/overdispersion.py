@@ -1,0 +1,70 @@
+"""Real traffic is noisier than independent requests: evidence is divided by how much (docs/judging.md, "Noise").
+
+phi(z) = max(1, phi_k, 1 + kappa z theta (1 - theta)) for z events, theta the canary's share of the trials. Taking the
+lesser of ln e / phi at the events seen and at the events predicted keeps E[e] <= 1: the prediction is fixed before
+the look, and e to a power of at most 1 has expectation at most 1 (Jensen). phi of what was seen alone would not be
+valid, phi of the prediction alone does not know a shock when it comes.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from serinus_judging.sequential.evalue import Bools, Floats
+
+ASSUMED_PHI = 3.0
+ASSUMED_KAPPA = 0.5
+"""What is assumed of the noise without a measured history."""
+
+
+@dataclass(frozen=True, eq=False)
+class Noise:
+    """What is known of the noise: phi (K stages, C channels) and kappa (C,), and which channels were measured (C,)."""
+
+    phi: Floats
+    kappa: Floats
+    measured: Bools
+
+    @classmethod
+    def assumed(cls, stages: int, channels: int) -> "Noise":
+        """For a run without history."""
+        return cls.uniform(ASSUMED_PHI, ASSUMED_KAPPA, stages, channels, measured=False)
+
+    @classmethod
+    def uniform(cls, phi: float, kappa: float, stages: int, channels: int, measured: bool = True) -> "Noise":
+        """The same values everywhere."""
+        return cls(
+            np.full((max(stages, 1), channels), float(np.float32(phi))),
+            np.full(channels, float(np.float32(kappa))),
+            np.full(channels, measured),
+        )
+
+
+def phi(events: Floats, spread: Floats, floor: Floats, kappa: Floats) -> Floats:
+    """Variance of a look relative to independent requests; spread: theta (1 - theta). All broadcast."""
+    result: Floats = np.maximum(np.maximum(floor, 1.0), 1 + kappa * events * spread)
+    return result
+
+
+def unpaired(floor: Floats, b: Floats, late: Floats) -> Floats:
+    """phi's floor where events follow trials of earlier windows (`late` is 1), at stable's predicted rate b.
+
+    Such events vary with trials of windows that are not this one's: their variance given its n trials is not n b but
+    about n b + n b^2.
+    """
+    result: Floats = np.maximum(floor, 1 + late * b)
+    return result
+
+
+def divisors(counts: Floats, b: Floats, edge: Floats, floor: Floats, kappa: Floats) -> Floats:
+    """phi (2, ...) at the events seen and at the events predicted: counts (4, ...) as x, n, y, m; the rest (...)."""
+    x, n, y, m = counts
+    total = n + m
+    spread = n * m / (total * total)
+    return phi(np.array((x + y, n * edge + m * b)), spread, floor, kappa)
+
+
+def tempered(value: Floats, seen: Floats, predicted: Floats) -> Floats:
+    """min(value / seen, value / predicted), for phi >= 1: value (J, ...), the others (...)."""
+    result: Floats = np.minimum(value / seen, value / predicted)
+    return result

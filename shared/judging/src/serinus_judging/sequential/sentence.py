@@ -1,0 +1,336 @@
+"""Every verdict in one line, for a person at three in the morning (docs/judging.md, "The sentence").
+
+First the verdict, then what decides it with the counts of both arms over one and the same span, then how sure it is,
+then how much harm may have been done. Instants are hours and minutes in UTC.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf, sqrt
+
+from serinus_contracts.events import MetricsCollected, Reason, Scalar, Verdict
+from serinus_contracts.metric import Margin
+from serinus_contracts.plan import AnalysisPlan, PlanLimit, PlanMetric, PlanStage
+from serinus_contracts.weight import weight_text
+
+from serinus_judging.guardrails import sample_ratio
+from serinus_judging.sequential.evidence import Evidence
+from serinus_judging.sequential.report import Counts, Report, Row
+from serinus_judging.snapshot import Reading
+from serinus_judging.wording import budget, clock, duration, edge, names, percent, plain, requests
+
+Phrase = Callable[[float], str]
+
+HALF = 2**0.5
+"""Evidence grows with the square of the distance, so this much less distance is half the evidence."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """All that a sentence may speak of; `started` are the metrics for which this look only set the baseline."""
+
+    report: Report
+    snapshot: MetricsCollected
+    started: tuple[int, ...]
+    gating: tuple[int, ...]
+
+    @property
+    def plan(self) -> AnalysisPlan:
+        return self.report.plan
+
+    @property
+    def metrics(self) -> Sequence[PlanMetric]:
+        return self.report.plan.metrics
+
+    @property
+    def evidence(self) -> Evidence:
+        return self.report.evidence
+
+    @property
+    def readings(self) -> Sequence[Reading]:
+        return self.report.counted.readings
+
+    @property
+    def stage(self) -> PlanStage:
+        return self.plan.stages[self.snapshot.stage]
+
+    @property
+    def elapsed(self) -> float:
+        return (self.snapshot.end - self.snapshot.stage_started) / 1000
+
+    @property
+    def weight(self) -> str:
+        return weight_text(self.snapshot.weight)
+
+    def phrase(self, i: int) -> Phrase:
+        """How the rate of a metric is written: a share in percent, a rate as a number."""
+        return plain if self.metrics[i].count == "rate" else percent
+
+    def falling(self, i: int) -> bool:
+        """Whether higher is better."""
+        return self.metrics[i].better == "higher"
+
+
+def say(verdict: Verdict, reason: Reason, context: Context) -> str:
+    """The sentence of a verdict."""
+    return f"{verdict}: {_SAYS[reason](context, verdict)}"
+
+
+def _abort(context: Context, _: Verdict) -> str:
+    first, *others = context.report.found.blame
+    also = ""
+    if others:
+        also = f"; {names([context.report.name(i) for i in others])} {'is' if len(others) == 1 else 'are'} worse too"
+    what = _over_limit if first >= len(context.metrics) else _worse
+    sure = budget(context.plan.budget.false_abort)
+    return f"{what(context, first)}, at {sure}{also}; {requests(context.evidence.exposed)} exposed"
+
+
+def _worse(context: Context, i: int) -> str:
+    row, falling = _strongest(context, i), context.falling(i)
+    assert row is not None  # what has no channel has no evidence
+    bound, side = (row.high, "most") if falling else (row.low, "least")
+    how = "beyond the margin" if bound in (None, 1.0) else f"at {side} {bound:g} times the margin"
+    return f"{_compared(context, i, row, *_carrying(row, falling))}; {how}"
+
+
+def _over_limit(context: Context, i: int) -> str:
+    limit, row = context.plan.limits[i - len(context.metrics)], context.report.rows(i)[0]
+    phrase = context.phrase(context.report.limited(i))
+    canary, stable, span = _carrying(row, limit.better == "higher")
+    slow = f" over {edge(limit.edge)}" if limit.edge is not None else ""
+    side = "under" if limit.better == "higher" else "over"
+    bound = plain(limit.share) if phrase is plain else f"{100 * limit.share:.4g} %"
+    how = "beyond it"
+    if row.low is not None and row.low > 1:
+        times = "times as many fail as the limit allows" if limit.better == "higher" else "times the limit"
+        how = f"at least {row.low:g} {times}"
+    counts = f"{canary.events:,} of {canary.trials:,}{span}"
+    rate = phrase(canary.events / max(canary.trials, 1))
+    too = _as_stable(limit, stable, phrase)
+    return f"{limit.metric} {rate}{slow}, {side} the limit of {bound} ({counts}){too}; {how}"
+
+
+def _as_stable(limit: PlanLimit, stable: Counts, phrase: Phrase) -> str:
+    """A limit is absolute, so a canary may be beyond it by no fault of its own: whoever is woken has to know."""
+    if not stable.trials:
+        return ""
+    rate = stable.events / stable.trials
+    beyond = rate < limit.share if limit.better == "higher" else rate > limit.share
+    return f", as is stable with {phrase(rate)}" if beyond else ""
+
+
+def _carrying(row: Row, falling: bool) -> tuple[Counts, Counts, str]:
+    """The counts that carry the evidence: of this stage if half of what the run's show can be seen in them.
+
+    A stage has one split of the traffic, so its rates compare what happened at the same time. Over a run the canary's
+    counts are mostly of late stages and stable's of early ones: if the service's own rate changed meanwhile, pooled
+    rates mislead (Simpson). The run is told only where this stage has not seen enough.
+    """
+    here = _excess(row.margin, row.canary_now, row.stable_now, falling)
+    over_run = _excess(row.margin, row.canary, row.stable, falling)
+    if row.canary_now.trials and row.stable_now.trials and here * HALF >= over_run:
+        return row.canary_now, row.stable_now, ""
+    return row.canary, row.stable, " since the start"
+
+
+def _excess(margin: Margin, canary: Counts, stable: Counts, falling: bool) -> float:
+    """How clearly counts are beyond the margin, in standard deviations of what it allows."""
+    if not canary.trials or not stable.trials:
+        return 0.0
+    allowed = canary.trials * (margin.ratio * stable.events / stable.trials + margin.absolute)
+    more = allowed - canary.events if falling else canary.events - allowed
+    return more / sqrt(max(allowed, 1.0))
+
+
+def _compared(context: Context, i: int, row: Row, canary: Counts, stable: Counts, span: str = "") -> str:
+    """errors 0.61 % against 0.20 % on stable (66 of 10,810; 41 of 20,400)."""
+    name, phrase = context.metrics[i].name, context.phrase(i)
+    if not canary.trials or not stable.trials:
+        return f"{name} not counted in this stage yet"
+    own = other = ""
+    canary_edge, stable_edge, _ = row.edges
+    if canary_edge is not None and stable_edge is not None:
+        own = f" over {edge(canary_edge)}"
+        other = f" over {edge(stable_edge)}" if stable_edge != canary_edge else ""
+    here, there = phrase(canary.events / canary.trials), phrase(stable.events / stable.trials)
+    counts = f"{canary.events:,} of {canary.trials:,}; {stable.events:,} of {stable.trials:,}{span}"
+    return f"{name} {here}{own} against {there}{other} on stable ({counts})"
+
+
+def _in_stage(context: Context, i: int, row: Row | None) -> str:
+    if row is None:
+        return f"{context.metrics[i].name} not counted in this stage yet"
+    return _compared(context, i, row, row.canary_now, row.stable_now)
+
+
+def _strongest(context: Context, i: int) -> Row | None:
+    """The channel with the most evidence of harm; None before latency's edges are known."""
+    rows = context.report.rows(i)
+    return max(rows, key=lambda row: -inf if row.log_abort is None else row.log_abort, default=None)
+
+
+def _weakest(context: Context, i: int) -> Row | None:
+    """The channel that is least shown to be within its margin; None before latency's edges are known."""
+    rows = context.report.rows(i)
+    return min(rows, key=lambda row: inf if row.log_proceed is None else row.log_proceed, default=None)
+
+
+def _looks_worst(context: Context) -> str:
+    """The metric that looks worst, in this stage."""
+    i = _worst(context, range(len(context.metrics)))
+    return _in_stage(context, i, _strongest(context, i))
+
+
+def _worst(context: Context, among: Sequence[int]) -> int:
+    """The metric or limit that looks worst."""
+    return max(among, key=lambda i: context.report.found.groups[i])
+
+
+def _interval(row: Row | None) -> str:
+    low, high = (row.low, row.high) if row else (None, None)
+    if low is not None and high is not None:
+        return f", between {low:g} and {high:g} times the margin"
+    if high is not None:
+        return f", at most {high:g} times the margin"
+    return "" if low is None else f", at least {low:g} times the margin"
+
+
+def _shown(context: Context, _: Verdict) -> str:
+    tightest = min(context.gating, key=context.report.log_proceed)
+    row = _weakest(context, tightest)
+    assert row is not None  # what has no channel is not shown
+    bound, side = (row.low, "least") if context.falling(tightest) else (row.high, "most")
+    how = "within the margin" if bound in (None, 1.0) else f"at {side} {bound:g} times the margin"
+    count, which = len(context.gating), "critical " if len(context.gating) < len(context.metrics) else ""
+    every = "both" if count == 2 else f"all {count}"
+    also = f", {every} {which}metrics within theirs" if count > 1 else ""
+    sure = budget(context.plan.budget.false_proceed)
+    return f"{_in_stage(context, tightest, row)}; {how}{also}, at {sure}"
+
+
+def _quiet(context: Context, _: Verdict) -> str:
+    if context.report.found.hints:
+        return f"{_stayed(context)} with some evidence of harm, too little to hold; {_leaning(context)}"
+    return f"{_stayed(context)} without evidence of harm; {_looks_worst(context)}"
+
+
+def _stayed(context: Context) -> str:
+    return f"{duration(context.elapsed)} at {context.weight}"
+
+
+def _unsure(context: Context) -> str:
+    unclear = [i for i in context.gating if context.report.label(i) != "ok"] or list(context.gating)
+    i = _worst(context, unclear)
+    row = _weakest(context, i)
+    return _in_stage(context, i, row) + _interval(row)
+
+
+def _insufficient(context: Context, _: Verdict) -> str:
+    leans = context.report.found.leans
+    state = "leaning towards an abort" if leans else "no answer yet"
+    return f"{state} after {_stayed(context)}; {_leaning(context) if leans else _unsure(context)}"
+
+
+def _leaning(context: Context) -> str:
+    """What speaks for an abort, which may be a limit."""
+    i = _worst(context, range(len(context.report.found.groups)))
+    if i >= len(context.metrics):
+        return _over_limit(context, i)
+    row = _strongest(context, i)
+    assert row is not None
+    return _compared(context, i, row, *_carrying(row, context.falling(i)))
+
+
+def _time_spent(context: Context, verdict: Verdict) -> str:
+    rule = {"hold": "", "abort": ", then the policy aborts", "proceed": ", then the policy proceeds"}[verdict]
+    return f"{duration(context.stage.maximum)} at {context.weight} without an answer{rule}; {_unsure(context)}"
+
+
+def _minimum(context: Context, _: Verdict) -> str:
+    waited = f"{duration(context.elapsed)} of at least {duration(context.stage.minimum)} at {context.weight}"
+    if context.report.found.leans:
+        return f"{waited}, leaning towards an abort; {_leaning(context)}"
+    if context.report.found.hints:
+        return f"{waited}, weak signs of harm; {_leaning(context)}"
+    return f"{waited}, no sign of harm; {_looks_worst(context)}"
+
+
+def _settling(context: Context, _: Verdict) -> str:
+    if not 0 <= context.snapshot.stage < len(context.plan.stages):
+        return "waiting for the first change of weight"
+    which = _affected(context, ("settling", "waiting"))[0]
+    started = clock(context.snapshot.stage_started)
+    return f"waiting for counts{which} to settle after the change to {context.weight} at {started}"
+
+
+def _baseline(context: Context, _: Verdict) -> str:
+    listed = names([context.metrics[i].name for i in context.started])
+    rows = context.report.rows(context.started[0])
+    trials = requests(rows[0].stable_now.trials if rows else 0)
+    return f"the first look tells what is normal for {listed} ({trials} on stable), the next one is judged"
+
+
+def _affected(context: Context, statuses: Sequence[str]) -> tuple[str, int]:
+    """ " of a and b", nothing where it is all metrics; and the first of them."""
+    found = [i for i, reading in enumerate(context.readings) if reading.status in statuses]
+    every = len(found) in (0, len(context.metrics))
+    return ("" if every else f" of {names([context.metrics[i].name for i in found])}"), (found or [0])[0]
+
+
+def _since(context: Context, i: int) -> str:
+    end = context.evidence.seen[i][0]
+    return f"since {clock(end)}" if end else f"since the run began at {clock(context.snapshot.stage_started)}"
+
+
+def _no_data(context: Context, verdict: Verdict) -> str:
+    which, i = _affected(context, ("no_data", "partial"))
+    reading = context.readings[i]
+    wait = f"; {context.evidence.missing} looks in a row" if verdict == "abort" else ""
+    about = f"{which.removeprefix(' of ')}: " if which else ""
+    return f"{about}{_lack(context, i, reading)}{wait}"
+
+
+def _lack(context: Context, i: int, reading: Reading) -> str:
+    """What is missing: in the collector's words where it has any."""
+    if reading.measured is None:
+        return f"not measured {_since(context, i)}"
+    if reading.without_requests:
+        return f"{reading.detail} {_since(context, i)}"
+    if reading.detail:
+        return f"incomplete data: {reading.detail}" if reading.status == "partial" else reading.detail
+    measured = reading.measured
+    arms = (False, False) if isinstance(measured, Scalar) else (bool(measured.canary), bool(measured.stable))
+    what = {(False, True): "no canary data", (True, False): "no stable data"}.get(arms, "no data")
+    if reading.status == "partial":
+        what = "incomplete data"
+    expected = context.evidence.seen[i][1]
+    series = f"{reading.measured.series} of {expected} expected series" if expected else "no series known"
+    return f"{what} {_since(context, i)}, Prometheus answered, {series}"
+
+
+def _error(context: Context, _: Verdict) -> str:
+    which, i = _affected(context, ("error",))
+    reading = context.readings[i]
+    about = which.removeprefix(" of ") or names([metric.name for metric in context.metrics])
+    return f"{about} cannot be judged {_since(context, i)}: {reading.detail or 'no reason given'}"
+
+
+def _traffic(context: Context, _: Verdict) -> str:
+    return sample_ratio.mismatch(context.evidence.traffic)
+
+
+_SAYS: Mapping[Reason, Callable[[Context, Verdict], str]] = {
+    "shown": _shown,
+    "quiet": _quiet,
+    "evidence": _abort,
+    "limit": _abort,
+    "insufficient_evidence": _insufficient,
+    "awaiting_baseline": _baseline,
+    "settling": _settling,
+    "before_minimum": _minimum,
+    "no_data": _no_data,
+    "provider_error": _error,
+    "time_spent": _time_spent,
+    "traffic_mismatch": _traffic,
+}

@@ -1,0 +1,202 @@
+"""One look folded into the evidence of all channels at once.
+
+Rows first, channels or tests last, and any shape in between: the benchmark folds thousands of runs with the very code
+that judges one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from serinus_judging.sequential import baseline, eprocess, evalue, overdispersion
+from serinus_judging.sequential.channels import PLAIN, Channels
+from serinus_judging.sequential.evalue import Bools, Floats, Ints
+from serinus_judging.sequential.overdispersion import Noise
+
+NO_STAGE = -1
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """Evidence of C channels in S tests.
+
+    past (2, ..., C): discounted events and trials of stable; clock (3, ..., C): stage of the last counted look, the
+    highest stage so far, counted looks in it (0 in a stage that was left and entered again); rows (J, ..., S):
+    ln wealth, those of the interval rounded to single precision; cash (..., S): prior weight not yet spent; run,
+    stage (4, ..., C): counts x, n, y, m over the run and over the stage.
+    """
+
+    past: Floats
+    clock: Ints
+    rows: Floats
+    cash: Floats
+    run: Floats
+    stage: Floats
+
+    @classmethod
+    def empty(cls, channels: Channels, shape: tuple[int, ...] = ()) -> "State":
+        """No evidence, nothing known of stable."""
+        tests, c = channels.tests, channels.count
+        clock = np.zeros((3, *shape, c), dtype=np.int64)
+        clock[:2] = NO_STAGE
+        start = tests.start_of(1 + len(shape))
+        return cls(
+            past=np.zeros((2, *shape, c)),
+            clock=clock,
+            rows=np.array(np.broadcast_to(start, (len(start), *shape, start.shape[-1]))),
+            cash=np.array(np.broadcast_to(tests.worse.astype(np.float64), (*shape, len(tests.worse)))),
+            run=np.zeros((4, *shape, c)),
+            stage=np.zeros((4, *shape, c)),
+        )
+
+    @classmethod
+    def stacked(cls, states: "Sequence[State]") -> "State":
+        """Many runs of the same channels as one state of shape (R,)."""
+        arrays = {name: np.stack([getattr(state, name) for state in states], axis=1) for name in _ROWS_FIRST}
+        return cls(cash=np.stack([state.cash for state in states]), **arrays)
+
+    def run_of(self, i: int) -> "State":
+        """One run of a stacked state, with memory of its own."""
+        return State(self.past[:, i].copy(), self.clock[:, i].copy(), self.rows[:, i].copy(), self.cash[i].copy(),
+                     self.run[:, i].copy(), self.stage[:, i].copy())  # fmt: skip
+
+
+_ROWS_FIRST = ("past", "clock", "rows", "run", "stage")
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """Counts (4, ..., C) of one look as x of n canary, y of m stable; windows of so many seconds (..., C).
+
+    valid (..., C): which may be judged; what is not must hold harmless numbers. stage (...): index into the plan's
+    stages; fresh (...): the stage just began, so that what belongs to a stage starts anew. phi (K, C) and kappa (C,)
+    of the noise, or for many runs phi of the stage and kappa, both (..., C).
+    """
+
+    counts: Floats
+    valid: Bools
+    seconds: Floats
+    stage: Ints
+    fresh: Bools
+    phi: Floats
+    kappa: Floats
+
+    @classmethod
+    def of(cls, counts: Floats, rate: Bools, seconds: Floats, stage: Ints, fresh: Bools, noise: Noise) -> "Look":
+        """A look from any counts, all runs having the same noise: what is not usable is set aside."""
+        x, n, y, m = counts
+        valid = evalue.usable(x, n, y, m, rate)
+        floor = noise.phi.take(stage, axis=0, mode="clip")
+        return cls(np.where(valid, counts, 1.0), valid, seconds, stage, fresh, floor, noise.kappa)
+
+    @classmethod
+    def stacked(cls, looks: "Sequence[Look]") -> "Look":
+        """Looks at many runs of the same channels."""
+        return cls(
+            np.stack([look.counts for look in looks], axis=1),
+            *(np.stack([getattr(look, name) for look in looks]) for name in _PER_RUN),
+        )
+
+
+_PER_RUN = ("valid", "seconds", "stage", "fresh", "phi", "kappa")
+
+
+def fold(channels: Channels, state: State, look: Look) -> State:
+    """The state after the look. A channel whose look is not valid is untouched but for the start of a stage."""
+    counts, valid, tests = look.counts, look.valid, channels.tests
+    counted = valid & (state.past[1] > 0)
+    all_counted = bool(counted.all())
+    clock, weight = _clock(channels, state.clock, look.stage)
+    if not all_counted:
+        clock, weight = np.where(counted, clock, state.clock), np.where(counted, weight, 0.0)
+    evidence = _values(channels, look, baseline.predicted(state.past))
+    seen = counts if all_counted or valid.all() else np.where(valid, counts, 0.0)
+    rows, stage = state.rows, state.stage
+    if look.fresh.any():
+        rows = np.where(look.fresh[..., None] & ~tests.worse, tests.start_of(state.cash.ndim), rows)
+        stage = np.where(look.fresh[..., None], 0.0, stage)
+    spent = weight.take(tests.channel, axis=-1) * tests.onsets
+    after = eprocess.grown(rows, eprocess.log(spent), evidence)
+    after[PLAIN:] = after[PLAIN:].astype(np.float32)
+    if not all_counted:
+        after = np.where(counted.take(tests.channel, axis=-1), after, rows)
+    return State(
+        past=baseline.remembered(state.past, counts[2:], look.seconds, valid),
+        clock=clock,
+        rows=after,
+        cash=np.maximum(state.cash - spent, 0.0),
+        run=state.run + seen,
+        stage=stage + seen,
+    )
+
+
+def _values(channels: Channels, look: Look, b: Floats) -> Floats:
+    """Tempered ln e of all rows, (J, ..., S)."""
+    tests, counts, p = channels.tests, look.counts, channels.proceed
+    edge = channels.ratio * b + channels.absolute
+    floor = overdispersion.unpaired(look.phi, b, channels.unpaired) if channels.some_unpaired else look.phi
+    divisors = overdispersion.divisors(counts, b, edge, floor, look.kappa)
+    rare = evalue.is_rare(b, edge, channels.rate)
+    dynamic = eprocess.proceed_psi(b.take(p, axis=-1), edge.take(p, axis=-1), *channels.late)
+    columns = np.concatenate((counts, b[None]))
+    evaluate = _one if b.ndim == 1 else _many
+    gain = evaluate(channels, columns, rare, dynamic)
+    return overdispersion.tempered(gain, *divisors.take(tests.channel, axis=-1))
+
+
+def _one(channels: Channels, columns: Floats, rare: Bools, dynamic: Floats) -> Floats:
+    """ln e of all rows (J, S) for one run: one evaluation per form. columns (5, C): x, n, y, m, b.
+
+    Evaluated with tests first: what is the same for all rows of a test then lies along numpy's outer loop.
+    """
+    tests = channels.tests
+    psi = tests.psi_by_test.copy()
+    psi[channels.abort :, : eprocess.PROCEED_ROWS] = dynamic.T
+    out = np.empty(psi.shape)
+    for part in tests.split(rare, channels):
+        x, n, y, m, b = columns.take(part.channel, axis=1)[..., None]
+        own = psi.take(part.index, axis=0)
+        if channels.some_odds and part.form in evalue.POISSON_FORMS:
+            odds = channels.odds.take(part.channel)[:, None]
+            own = np.where(odds, evalue.of_rates(own, b, part.ratio, part.absolute, part.scale), own)
+        out[part.index] = evalue.evaluated(part.form, x, n, y, m, b, part.ratio, part.absolute, part.scale, own)
+    return np.ascontiguousarray(out.T)
+
+
+def _many(channels: Channels, columns: Floats, rare: Bools, dynamic: Floats) -> Floats:
+    """The same for many runs (J, ..., S), all runs and tests of one form together. columns (5, ..., C)."""
+    tests = channels.tests
+    count, size = channels.count, len(tests.channel)
+    runs = prod(rare.shape[:-1])
+    forms = (
+        evalue.form(rare, channels.ratio, channels.absolute).reshape(runs, count).take(tests.channel, axis=1).ravel()
+    )
+    flat, changing = columns.reshape(5, -1), dynamic.reshape(len(dynamic), runs, -1)
+    out = np.empty((len(tests.psi), runs * size))
+    for form in np.unique(forms):
+        some = np.flatnonzero(forms == form)
+        run, test = np.divmod(some, size)
+        psi = tests.psi.take(test, axis=1)
+        late = np.flatnonzero(test >= channels.abort)
+        psi[: len(dynamic), late] = changing[:, run[late], test[late] - channels.abort]
+        x, n, y, m, b = flat.take(run * count + tests.channel[test], axis=1)
+        scale = tests.scale.take(test, axis=1)
+        if channels.some_odds and form in evalue.POISSON_FORMS:
+            odds = channels.odds.take(tests.channel[test])
+            psi = np.where(odds, evalue.of_rates(psi, b, tests.ratio[test], tests.absolute[test], scale), psi)
+        out[:, some] = evalue.evaluated(int(form), x, n, y, m, b, tests.ratio[test], tests.absolute[test], scale, psi)
+    return out.reshape(len(out), *rare.shape[:-1], size)
+
+
+def _clock(channels: Channels, clock: Ints, stage: Ints) -> tuple[Ints, Floats]:
+    """The clocks after a look that counts and the weight of an onset now, (..., C)."""
+    here = stage[..., None]
+    last, top, number = clock
+    number = np.where(last == here, number + (number > 0), here > top)
+    weight = eprocess.onset_weight(channels.stage_shares.take(here, mode="clip"), number)
+    after = np.empty_like(clock)
+    after[0], after[2] = here, number
+    np.maximum(top, here, out=after[1])
+    return after, weight

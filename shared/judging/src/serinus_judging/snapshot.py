@@ -1,0 +1,113 @@
+"""What a snapshot says of each metric: counts of both arms, and what is wrong with those that cannot be judged."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import NamedTuple
+
+from serinus_contracts.events import Distribution, Measurement, MetricStatus, Proportion
+from serinus_contracts.plan import PlanMetric
+
+from serinus_judging.sequential import latency
+from serinus_judging.sequential.layout import is_rate
+
+Quad = tuple[int, int, int, int]
+"""Counts of one channel: x of n on the canary, y of m on stable."""
+NOTHING: Quad = (0, 0, 0, 0)
+
+
+class Tails:
+    """How many requests of each arm are slower than an edge, for the edges of one histogram."""
+
+    def __init__(self, measured: Distribution, n: int, m: int) -> None:
+        self.edges = measured.edges
+        self.counts = measured.canary, measured.stable
+        self.place = _places(measured.edges)
+        self.canary, self.stable = latency.slower(measured.canary), latency.slower(measured.stable)
+        self.n, self.m = n, m
+
+    def quad(self, own: float, other: float) -> Quad:
+        """The canary above its edge, stable above the other; NOTHING where the histogram lacks an edge."""
+        i, j = self.place.get(own), self.place.get(other)
+        return NOTHING if i is None or j is None else (self.canary[i], self.n, self.stable[j], self.m)
+
+
+@lru_cache(maxsize=256)
+def _places(edges: tuple[float, ...]) -> Mapping[float, int]:
+    return {edge: place for place, edge in enumerate(edges)}
+
+
+class Reading(NamedTuple):
+    """One metric in one look: its status after a look at the counts, and what can be counted of it.
+
+    quad: counts of a proportion; of a distribution (0, n, 0, m), with `tails` for the edges.
+    """
+
+    status: MetricStatus
+    detail: str = ""
+    seconds: float = 0.0
+    quad: Quad = NOTHING
+    tails: Tails | None = None
+    measured: Measurement | None = None
+
+    @property
+    def without_requests(self) -> bool:
+        """Measured well, but an arm served nothing."""
+        return self.status == "no_data" and self.measured is not None and self.measured.status == "ok"
+
+
+def read(metric: PlanMetric, measured: Measurement | None, seconds: float) -> Reading:
+    """What one measurement gives; seconds: the window's length where it does not say."""
+    if measured is None:
+        return Reading("no_data", "not measured", seconds)
+    window = measured.window
+    if window is not None:
+        seconds = (window.end - window.begin) / 1000
+    if measured.status != "ok":
+        return Reading(measured.status, measured.detail, seconds, measured=measured)
+    tails = None
+    if measured.kind != metric.source.kind:
+        return Reading("error", f"measured as {measured.kind}, planned as {metric.source.kind}", measured=measured)
+    if isinstance(measured, Proportion):
+        x, n = summed(measured.canary)
+        y, m = summed(measured.stable)
+        fault = _impossible(x, n, y, m, is_rate(metric))
+    elif not isinstance(measured, Distribution):
+        return Reading("error", f"a {measured.kind} is not counted", measured=measured)
+    else:
+        x, y = 0, 0
+        n, m, fault = _fits(measured)
+        tails = None if fault else Tails(measured, n, m)
+    if fault:
+        return Reading("error", fault, seconds, measured=measured)
+    counts = (x, n, y, m)
+    if n == 0 or m == 0:
+        return Reading("no_data", f"no requests on {'stable' if n else 'the canary'}", seconds, counts, None, measured)
+    return Reading("ok", measured.detail, seconds, counts, tails, measured)
+
+
+def summed(pods: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
+    """Events and trials of all pods."""
+    events = trials = 0
+    for x, n in pods.values():
+        events += x
+        trials += n
+    return events, trials
+
+
+def _impossible(x: int, n: int, y: int, m: int, rate: bool) -> str:
+    if min(x, n, y, m) < 0:
+        return "counts below zero"
+    if not rate and (x > n or y > m):
+        arm, events, trials = ("canary", x, n) if x > n else ("stable", y, m)
+        return f"more events than trials on the {arm} ({events:,} of {trials:,})"
+    return ""
+
+
+def _fits(measured: Distribution) -> tuple[int, int, str]:
+    wanted = len(measured.edges) + 1
+    for arm, buckets in (("canary", measured.canary), ("stable", measured.stable)):
+        if len(buckets) != wanted:
+            return 0, 0, f"{wanted - 1} edges do not fit {len(buckets)} buckets of the {arm}"
+        if min(buckets) < 0:
+            return 0, 0, "counts below zero"
+    return sum(measured.canary), sum(measured.stable), ""

@@ -1,0 +1,53 @@
+"""Whole runs of the judge for tests: looks in a row, each evidence packed and unpacked on the way."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+from serinus_contracts.events import Measurement, MetricsCollected
+from serinus_contracts.plan import AnalysisPlan, PlanLimit
+from serinus_judging.assessment import Assessment
+from serinus_judging.sequential import judge
+from serinus_judging.sequential.evidence import Evidence
+
+from tests.unit.judging.builders import distribution, proportion, snapshot
+
+EDGES = tuple(round(0.05 * 1.08**i, 5) for i in range(45))
+
+
+def judged(
+    plan: AnalysisPlan, looks: Iterable[MetricsCollected], evidence: Evidence | None = None
+) -> tuple[Evidence, Assessment]:
+    """The last evidence and assessment, with phi 1 and kappa 0 unless evidence is given."""
+    evidence = evidence or judge.open(plan, judge.uniform_noise(plan))
+    assessment = None
+    for look in looks:
+        evidence, assessment = judge.look(plan, evidence, look)
+        evidence = Evidence.unpack(evidence.pack())
+    assert assessment is not None
+    return evidence, assessment
+
+
+def steady(metrics: Callable[[], dict[str, Measurement]], looks: int, first: int = 1) -> list[MetricsCollected]:
+    """So many looks of one stage."""
+    return [snapshot(metrics(), number) for number in range(first, first + looks)]
+
+
+def errors(x: int, n: int, y: int, m: int) -> Callable[[], dict[str, Measurement]]:
+    """The same counts at each look."""
+    return lambda: {"errors": proportion(x, n, y, m)}
+
+
+def durations(median: float, count: int, seed: int = 0) -> list[int]:
+    """Log-normal durations (sigma 1/2) in the buckets of EDGES."""
+    random = np.random.default_rng(seed)
+    places = np.searchsorted(EDGES, random.lognormal(np.log(median), 0.5, count))
+    return [int(v) for v in np.bincount(places, minlength=len(EDGES) + 1)]
+
+
+def slow(canary: float, stable: float = 0.2, n: int = 1000, m: int = 1000, seed: int = 0) -> Measurement:
+    """Durations of both arms with these medians."""
+    return distribution(EDGES, durations(canary, n, seed), durations(stable, m, seed + 1))
+
+
+GOOD, BAD = errors(2, 1000, 2, 1000), errors(40, 1000, 2, 1000)
+LIMIT = PlanLimit(name="errors above 0.1", metric="errors", share=0.1)

@@ -1,0 +1,107 @@
+"""Evidence over many looks: bounded in expectation, and never lost to overflow."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import special, stats
+from serinus_judging.sequential import eprocess, evalue
+
+from tests.unit.judging.laws import lawful
+
+
+@pytest.mark.parametrize("stages", [0, 1, 2, 5, 20])
+def test_the_stages_share_a_prior_weight_of_1(stages: int) -> None:
+    assert eprocess.stage_shares(stages).sum() == pytest.approx(1)
+
+
+def test_the_weight_of_a_stage_is_never_overspent() -> None:
+    numbers = np.arange(1, 200_001)
+    weights = eprocess.onset_weight(np.ones(1), numbers)
+    assert weights[0] == pytest.approx(0.8 + 0.2 / (2.10974 * 2 * np.log(2) ** 2))
+    # what is left beyond N looks is about 0.2 / (2.10974 ln N)
+    assert weights.sum() == pytest.approx(1 - 0.2 / (2.10974 * np.log(200_001)), abs=1e-5)
+    assert (np.diff(weights) < 0).all()
+
+
+def test_a_stage_entered_again_gets_no_weight() -> None:
+    assert eprocess.onset_weight(np.ones(3), np.array([0, 1, 5000])).tolist()[0] == 0.0
+    assert eprocess.onset_weight(np.ones(2), np.array([0, 1])).tolist()[0] == 0.0
+
+
+@lawful
+@given(st.lists(st.floats(-500, 500), min_size=1, max_size=30), st.lists(st.floats(1e-9, 0.2), min_size=30))
+def test_growth_in_logarithms_is_growth(values: list[float], weights: list[float]) -> None:
+    rows = np.full((1, 1), eprocess.NEVER)
+    expected = -np.inf
+    for gain, weight in zip(values, weights, strict=False):
+        rows = eprocess.grown(rows, np.log([weight]), np.array([[gain]]))
+        expected = np.logaddexp(expected, np.log(weight)) + gain
+    assert rows[0, 0] == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+@lawful
+@given(st.lists(st.floats(-1e12, 1e12), min_size=8, max_size=8), st.floats(0, 1))
+def test_the_total_is_the_sum_of_rows_and_cash(rows: list[float], cash: float) -> None:
+    found = eprocess.log_total(np.array(rows)[:, None], eprocess.ABORT_PRIOR[:, None], eprocess.log(np.array([cash])))
+    parts = [*(np.array(rows) + eprocess.ABORT_PRIOR), np.log(cash) if cash else -np.inf]
+    assert found[0] == pytest.approx(special.logsumexp(parts), rel=1e-12, abs=1e-9)
+
+
+def test_without_any_evidence_the_total_is_1() -> None:
+    rows = np.full((8, 2), eprocess.NEVER)
+    assert eprocess.log_total(rows, eprocess.ABORT_PRIOR[:, None], eprocess.log(np.ones(2))).tolist() == [0.0, 0.0]
+
+
+def test_the_prior_sums_to_1() -> None:
+    assert np.exp(eprocess.ABORT_PRIOR).sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("p", "s"), [(0.2, 0.2), (0.1, 0.3), (0.02, 0.02), (0.6, 0.6)])
+def test_abort_wealth_over_two_looks_is_expected_to_be_1_at_most(p: float, s: float) -> None:
+    """All outcomes of two looks, the second look's prediction depending on the first."""
+    n, m = 4, 6
+    total = 0.0
+    weights = eprocess.onset_weight(np.ones(1), np.array([1, 2]))
+    counts = list(itertools.product(range(n + 1), range(m + 1)))
+    chance = {(x, y): stats.binom.pmf(x, n, p) * stats.binom.pmf(y, m, s) for x, y in counts}
+    psi = eprocess.ABORT_PSI[:, None]
+
+    def gain(x: int, y: int, b: float) -> np.ndarray:
+        return evalue.log_value(x, n, y, m, b, 1, 0, psi, False)
+
+    for first in counts:
+        start = eprocess.grown(np.full((8, 1), eprocess.NEVER), np.log(weights[:1]), gain(*first, 0.15))
+        b = (0.15 + first[1]) / (1 + m)
+        for second in counts:
+            rows = eprocess.grown(start, np.log(weights[1:]), gain(*second, b))
+            cash = np.array([1 - weights.sum()])
+            log_m = eprocess.log_total(rows, eprocess.ABORT_PRIOR[:, None], np.log(cash))[0]
+            total += chance[first] * chance[second] * np.exp(log_m)
+    assert total <= 1 + 1e-9
+
+
+def test_alternatives_of_proceeding_lie_around_a_canary_equal_to_stable() -> None:
+    b, edge = np.array([0.001, 0.3]), np.array([0.00125, 0.375])
+    psi = eprocess.proceed_psi(b, edge, np.ones(2), np.ones(2))
+    q = b * (1 - edge) / (edge * (1 - b))
+    assert psi == pytest.approx(np.stack([q**0.6, q**0.9, 0.7 * q]))
+
+
+def test_without_a_margin_the_nearest_alternative_is_a_twentieth_off() -> None:
+    psi = eprocess.proceed_psi(np.array([0.2]), np.array([0.2]), np.ones(1), np.ones(1))
+    assert psi[:, 0] == pytest.approx([0.95**0.6, 0.95**0.9, 0.7 * 0.95])
+
+
+def test_where_higher_is_better_alternatives_are_turned_over() -> None:
+    psi = eprocess.proceed_psi(np.array([0.2]), np.array([0.18]), np.ones(1), np.array([-1.0]))
+    q = 0.18 * 0.8 / (0.2 * 0.82)
+    assert psi[:, 0] == pytest.approx([q**-0.6, q**-0.9, 1 / (0.7 * q)])
+    assert (psi > 1).all()
+
+
+def test_rates_above_1_have_alternatives_too() -> None:
+    psi = eprocess.proceed_psi(np.array([3.0]), np.array([3.75]), np.zeros(1), np.ones(1))
+    assert psi[:, 0] == pytest.approx([0.8**0.6, 0.8**0.9, 0.56])

@@ -1,0 +1,148 @@
+"""Metrics and limits of every kind, and counts of every size."""
+
+from serinus_contracts.events import (
+    Distribution,
+    Measurement,
+    Proportion,
+)
+from serinus_contracts.plan import PlanLimit
+
+from tests.unit.judging.builders import distribution, latency, metric, missing, only, plan, proportion, snapshot
+from tests.unit.judging.runs import LIMIT, errors, judged, slow, steady
+
+
+def test_a_metric_that_is_missing_keeps_its_evidence() -> None:
+    rule = plan(metric("a"), metric("b"))
+    both = {"a": proportion(7, 1000, 2, 1000), "b": proportion(2, 1000, 2, 1000)}
+    evidence, before = judged(rule, [snapshot(both, n) for n in range(1, 6)])
+    _, after = judged(rule, [snapshot({**both, "a": missing()}, 6)], evidence)
+    assert only(after.metrics, "a").log_abort == only(before.metrics, "a").log_abort
+    assert only(after.metrics, "a").label == "no_data"
+
+
+# Directions, limits, latency.
+
+
+def test_where_higher_is_better_a_drop_aborts_and_a_rise_is_shown() -> None:
+    rule = plan(metric("conversion", 0.95, better="higher"))
+    _, worse = judged(rule, [snapshot({"conversion": proportion(240, 1000, 300, 1000)}, n) for n in range(1, 12)])
+    assert (worse.verdict, worse.blame) == ("abort", ("conversion",))
+    high = worse.metrics[0].run[0].high
+    assert high is not None
+    assert high <= 1
+    _, fine = judged(rule, [snapshot({"conversion": proportion(330, 1000, 300, 1000)}, n) for n in range(1, 12)])
+    assert fine.reason == "shown"
+    low = fine.metrics[0].run[0].low
+    assert low is not None
+    assert low >= 1
+
+
+def test_a_limit_aborts_alone_and_says_so() -> None:
+    rule = plan(metric("errors", ratio=100), limits=[LIMIT])
+    evidence, found = judged(rule, steady(errors(150, 1000, 2, 1000), 8))
+    assert (found.verdict, found.reason, found.blame) == ("abort", "limit", ("errors above 0.1",))
+    assert found.metrics[1].limit
+    _, below = judged(rule, steady(errors(80, 1000, 2, 1000), 60))
+    assert below.verdict != "abort"
+    assert evidence.shape[2] == 2
+
+
+def test_a_limit_from_below_is_the_complements_limit_from_above() -> None:
+    low = PlanLimit(name="conversion below 0.85", metric="conversion", better="higher", share=0.85)
+    rule = plan(metric("conversion", 0.5, better="higher"), limits=[low])
+    _, found = judged(rule, [snapshot({"conversion": proportion(800, 1000, 900, 1000)}, n) for n in range(1, 12)])
+    assert (found.verdict, found.reason) == ("abort", "limit")
+    assert found.metrics[1].run[0].canary.events == 11 * 800 or found.metrics[1].run[0].canary.events % 800 == 0
+    _, fine = judged(rule, [snapshot({"conversion": proportion(860, 1000, 900, 1000)}, n) for n in range(1, 40)])
+    assert fine.verdict != "abort"
+
+
+def test_a_rate_may_have_limits_from_both_sides() -> None:
+    calls = metric("calls", 2.0, count="rate")
+    top = PlanLimit(name="top", metric="calls", share=0.9)
+    bottom = PlanLimit(name="bottom", metric="calls", better="higher", share=0.2)
+    rule = plan(calls, limits=[top, bottom])
+    _, much = judged(rule, [snapshot({"calls": proportion(1500, 1000, 1500, 1000)}, n) for n in range(1, 8)])
+    assert much.blame == ("top",)
+    _, little = judged(rule, [snapshot({"calls": proportion(100, 1000, 100, 1000)}, n) for n in range(1, 8)])
+    assert little.blame == ("bottom",)
+
+
+def test_more_events_than_trials_are_no_fault_where_events_follow_later() -> None:
+    rule = plan(metric("conversion", 0.95, better="higher", lag=180))
+    _, found = judged(rule, [snapshot({"conversion": proportion(105, 100, 110, 100)}, n) for n in range(1, 5)])
+    assert found.reason == "insufficient_evidence"
+    _, worse = judged(rule, [snapshot({"conversion": proportion(50, 100, 110, 100)}, n) for n in range(1, 9)])
+    assert worse.verdict == "abort"
+
+
+def test_slower_durations_abort_and_equal_ones_are_shown() -> None:
+    rule = plan(latency(), gate="proof")
+    _, worse = judged(rule, [snapshot({"latency": slow(0.3, seed=2 * n)}, n) for n in range(1, 8)])
+    assert (worse.verdict, worse.reason) == ("abort", "evidence")
+    _, fine = judged(rule, [snapshot({"latency": slow(0.2, seed=2 * n)}, n) for n in range(1, 40)])
+    assert fine.reason == "shown"
+    channels = fine.metrics[0].run
+    assert [channel.quantile for channel in channels] == [q for q in (0.5, 0.75, 0.9, 0.95, 0.99) for _ in range(2)]
+    assert all((channel.log_proceed is None) == (i % 2 == 0) for i, channel in enumerate(channels))
+    assert channels[0].stable_edge is not None
+    assert channels[0].canary_edge is not None
+    assert channels[0].canary_edge >= 1.2 * channels[0].stable_edge
+
+
+def test_coarse_buckets_are_tested_at_one_edge_and_say_so() -> None:
+    edges = (0.1, 0.25, 0.5, 1.0)
+    look = {"latency": distribution(edges, (500, 300, 150, 40, 10), (500, 300, 150, 40, 10))}
+    _, found = judged(plan(latency()), [snapshot(look, n) for n in range(1, 4)])
+    channels = found.metrics[0].run
+    assert all(channel.canary_edge == channel.stable_edge for channel in channels)
+    assert all("too coarse" in channel.detail for channel in channels)
+    assert {(c.margin.ratio, c.margin.absolute) for c in channels} == {(1.5, 0.005)}
+
+
+def test_a_latency_limit_uses_the_next_edge_and_one_beyond_the_histogram_says_so() -> None:
+    slow_limit = PlanLimit(name="p95 above 0.5 s", metric="latency", share=0.05, edge=0.5)
+    rule = plan(latency(ratio=100), limits=[slow_limit])
+    _, found = judged(rule, [snapshot({"latency": slow(0.4, seed=2 * n)}, n) for n in range(1, 12)])
+    assert found.reason == "limit"
+    far = PlanLimit(name="p95 above 60 s", metric="latency", share=0.05, edge=60.0)
+    rule = plan(latency(), limits=[far])
+    _, found = judged(rule, [snapshot({"latency": slow(0.2, seed=2 * n)}, n) for n in range(1, 4)])
+    assert found.metrics[1].detail == "the histogram has no edge at or beyond 60 s"
+    assert found.metrics[1].log_abort == 0.0
+
+
+def test_buckets_that_change_in_mid_run_are_an_error_of_the_data() -> None:
+    rule = plan(latency())
+    evidence, _ = judged(rule, [snapshot({"latency": slow(0.2)}, n) for n in range(1, 4)])
+    other = distribution((0.1, 0.3), (5, 3, 1), (50, 30, 10))
+    _, found = judged(rule, [snapshot({"latency": other}, 4)], evidence)
+    assert found.reason == "provider_error"
+    assert found.metrics[0].detail == "bucket edges changed during the run"
+
+
+def test_sixty_buckets_and_500_pods_are_judged() -> None:
+    edges = tuple(0.001 * 1.15**i for i in range(60))
+    buckets = tuple(range(61))
+    pods = {f"pod-{i}": (1, 500) for i in range(500)}
+    crowd = Proportion(status="ok", canary=dict(list(pods.items())[:50]), stable=pods, series=550)
+    durations = Distribution(status="ok", edges=edges, canary=buckets, stable=buckets)
+    look: dict[str, Measurement] = {"errors": crowd, "latency": durations}
+    _, found = judged(plan(metric("errors"), latency()), [snapshot(look, n) for n in range(1, 4)])
+    assert only(found.metrics).run[0].stable.trials == 3 * 250_000
+
+
+def test_counts_of_10_to_the_12_are_judged() -> None:
+    n = 10**12
+    _, found = judged(plan(metric(ratio=1.25)), steady(errors(2 * n // 1000, n, 2 * n // 1000, n), 5))
+    assert found.reason == "shown"
+    _, found = judged(plan(metric(ratio=1.25)), steady(errors(3 * n // 1000, n, 2 * n // 1000, n), 5))
+    assert found.verdict == "abort"
+
+
+def test_one_pod_and_one_request_are_judged() -> None:
+    _, found = judged(plan(), steady(errors(1, 1, 0, 1), 5))
+    assert found.verdict == "hold"
+
+
+# What changes nothing.
