@@ -9,6 +9,13 @@ def test_the_digest_names_the_content_and_survives_a_round_trip() -> None:
     assert plan(interval=2.0).digest != one.digest
 
 
+def test_a_changed_copy_has_a_digest_of_its_own_and_is_another_plan() -> None:
+    one = plan()
+    changed = one.model_copy(update={"interval": one.interval + 1})
+    assert (changed == one, changed.digest == one.digest) == (False, False)
+    assert {changed.model_copy(update={"interval": one.interval})} == {one}
+
+
 def test_an_arm_is_told_by_the_first_rule_whose_label_the_series_carries() -> None:
     one = plan(
         arms=(

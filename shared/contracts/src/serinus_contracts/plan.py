@@ -6,8 +6,9 @@ verdict can be replayed.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import cached_property, lru_cache
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
@@ -176,6 +177,31 @@ class AnalysisPlan(Contract):
     on_time_spent: Literal["hold", "abort", "proceed"] = "hold"
     on_no_data: Literal["hold", "abort"] = "hold"
     freeze: tuple[FreezeRule, ...] = ()
+
+    @classmethod
+    def stored(cls, document: bytes) -> Self:
+        """The plan that was stored as this document, under the digest of these bytes.
+
+        It keeps that name also where this version knows more fields than the one that stored it: a plan by another
+        name would begin the evidence of a live run again. Raises ValueError if the document is not a plan.
+        """
+        plan = cls.model_validate_json(document)
+        vars(plan)["canonical"] = document
+        return plan
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __eq__(self, other: object) -> bool:
+        """By digest, which names all of it: to compare field by field walks the whole model."""
+        return isinstance(other, AnalysisPlan) and self.digest == other.digest
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy, which gets a digest of its own."""
+        copy = super().model_copy(update=update, deep=deep)
+        for name in ("canonical", "digest"):
+            vars(copy).pop(name, None)
+        return copy
 
     @cached_property
     def canonical(self) -> bytes:

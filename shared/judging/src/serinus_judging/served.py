@@ -7,7 +7,7 @@ from serinus_contracts.base import Millis
 from serinus_contracts.events import Distribution, Measurement, MetricsCollected, Proportion
 from serinus_contracts.plan import AnalysisPlan
 
-from serinus_judging import roles
+from serinus_judging.plan_metrics import requests_metric
 
 
 class Served(NamedTuple):
@@ -47,7 +47,7 @@ def after(served: Served, plan: AnalysisPlan, snapshot: MetricsCollected) -> Ser
     begin = served.end or snapshot.stage_started
     change = min(max(begin, snapshot.stage_started), snapshot.end)
     passed = served.passed + served.weight * (change - begin) + share * max(0, snapshot.end - change)
-    measured = snapshot.metrics.get(plan.metrics[roles.requests(plan)].name)
+    measured = snapshot.metrics.get(plan.metrics[requests_metric(plan)].name)
     requests, counted = served.requests, served.counted
     if measured is not None and measured.status == "ok" and measured.window is not None:
         found = _canary(measured)

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from serinus_contracts.events import Distribution, Measurement, MetricStatus, Proportion
 from serinus_contracts.plan import PlanMetric
 
+from serinus_judging.plan_metrics import is_rate
 from serinus_judging.sequential import latency
-from serinus_judging.sequential.layout import is_rate
 
 Quad = tuple[int, int, int, int]
 """Counts of one channel: x of n on the canary, y of m on stable."""

@@ -27,10 +27,7 @@ class Plans:
                 return None
             if hashlib.sha256(document).hexdigest() != digest:
                 raise ValueError(f"what is kept as plan {digest} is not what was planned: its digest is another")
-            plan = AnalysisPlan.model_validate_json(document)
-            # It keeps the name under which it was stored, also where this version knows more fields than that which
-            # stored it: a plan by another name would begin the evidence of a live run anew.
-            plan.__dict__.update(digest=digest, canonical=document)
+            plan = AnalysisPlan.stored(document)
             self._cached_bytes += 0 if digest in self._cache else len(document)
             self._cache[digest] = plan
             while self._cached_bytes > MAX_CACHED_BYTES and len(self._cache) > 1:

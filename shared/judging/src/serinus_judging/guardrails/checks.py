@@ -17,8 +17,8 @@ from serinus_judging.guardrails import gauges, liveness, pod_anomaly, pod_series
 from serinus_judging.guardrails.memory import Fallen, Memory
 from serinus_judging.guardrails.pod_series import Scheme, scheme_of
 from serinus_judging.guardrails.report import Beside, descriptions, found_of, growing, reported, unlike
+from serinus_judging.plan_metrics import GAUGE_SHARE
 from serinus_judging.sequential.evalue import Floats
-from serinus_judging.sequential.layout import GAUGE_SHARE
 from serinus_judging.wording import budget, clock, duration, requests
 
 SIMILAR = 0.25

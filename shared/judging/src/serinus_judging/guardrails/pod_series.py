@@ -15,8 +15,8 @@ from serinus_contracts.events import Distribution, Gauge, Measurement, MetricsCo
 from serinus_contracts.plan import AnalysisPlan, Gauged, PlanLimit, PlanMetric
 
 from serinus_judging.guardrails.memory import Followed, Memory
+from serinus_judging.plan_metrics import is_rate
 from serinus_judging.sequential.evalue import Floats
-from serinus_judging.sequential.layout import ByDigest, is_rate
 from serinus_judging.snapshot import summed
 
 MOST_OWN, MOST = 6, 16
@@ -41,19 +41,16 @@ class Scheme(NamedTuple):
         return self.counted + self.gauges
 
 
-def scheme_of(plan: AnalysisPlan) -> Scheme:
-    return _scheme(ByDigest(plan))
-
-
 @lru_cache(maxsize=4096)
-def _scheme(plan: ByDigest) -> Scheme:
-    metrics = plan.plan.metrics
+def scheme_of(plan: AnalysisPlan) -> Scheme:
+    """Which of the plan's metrics are watched beside the judge."""
+    metrics = plan.metrics
     kinds: dict[str, tuple[int, ...]] = {
         kind: tuple(i for i, metric in enumerate(metrics) if metric.source.kind == kind)
         for kind in ("gauge", "proportion", "distribution")
     }
     names = {metrics[i].name for i in kinds["gauge"]}
-    limits = tuple(limit for limit in plan.plan.limits if limit.metric in names)
+    limits = tuple(limit for limit in plan.limits if limit.metric in names)
     return Scheme(kinds["gauge"], kinds["proportion"], kinds["distribution"], limits)
 
 

@@ -13,7 +13,7 @@ from serinus_judging.guardrails.findings import Fields
 from serinus_judging.guardrails.liveness import Liveness
 from serinus_judging.guardrails.memory import Memory
 from serinus_judging.guardrails.pod_series import Scheme, scheme_of
-from serinus_judging.sequential.layout import GAUGE_SHARE
+from serinus_judging.plan_metrics import GAUGE_SHARE
 from serinus_judging.wording import duration, names, percent
 
 MOST_GROWTH = log(100)

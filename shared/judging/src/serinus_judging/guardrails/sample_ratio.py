@@ -13,7 +13,7 @@ from serinus_contracts.events import MetricsCollected, Traffic
 from serinus_contracts.plan import AnalysisPlan
 from serinus_contracts.weight import weight_text
 
-from serinus_judging import roles
+from serinus_judging.plan_metrics import requests_metric
 from serinus_judging.sequential.overdispersion import ASSUMED_KAPPA, ASSUMED_PHI
 from serinus_judging.wording import percent
 
@@ -67,13 +67,13 @@ class Share(NamedTuple):
 def tested(plan: AnalysisPlan, snapshot: MetricsCollected) -> float | None:
     """The canary's percent of both arms' requests that this look's counts are held against, None if they cannot be."""
     split = snapshot.weight if snapshot.split is None else snapshot.split
-    told_apart = not snapshot.routes or plan.metrics[roles.requests(plan)].excluding
+    told_apart = not snapshot.routes or plan.metrics[requests_metric(plan)].excluding
     return split if told_apart and not snapshot.split_changed and 0 < split < 100 else None
 
 
 def untested(plan: AnalysisPlan, snapshot: MetricsCollected) -> str:
     """Why the split of requests cannot be tested at all while the routes stay; empty where it can."""
-    if not snapshot.routes or plan.metrics[roles.requests(plan)].excluding:
+    if not snapshot.routes or plan.metrics[requests_metric(plan)].excluding:
         return ""
     ways = {"mirror": "requests are mirrored to the canary", "header": "headers route requests to the canary"}
     return f"{' and '.join(ways[route] for route in snapshot.routes)} beside its weight"

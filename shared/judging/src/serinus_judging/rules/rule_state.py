@@ -10,9 +10,9 @@ from serinus_contracts.base import Contract
 from serinus_contracts.events import Gauge, MetricsCollected
 from serinus_contracts.plan import AnalysisPlan, PlanMetric
 
-from serinus_judging import roles
 from serinus_judging.guardrails import sample_ratio
 from serinus_judging.guardrails.sample_ratio import Share
+from serinus_judging.plan_metrics import gating_metrics, requests_metric
 from serinus_judging.rules import classical
 from serinus_judging.sequential import latency
 from serinus_judging.sequential.evidence import EvidenceError
@@ -123,13 +123,13 @@ def advanced(plan: AnalysisPlan, course: C, look: Look) -> C:
     share, exposed = course.traffic, 0
     if look.fresh:
         share = Share(pace=share.pace)
-    requests = readings[roles.requests(plan)]
+    requests = readings[requests_metric(plan)]
     if requests.status == "ok" or requests.without_requests:
         _, exposed, _, stable = requests.quad
         split = sample_ratio.tested(plan, snapshot)
         if split is not None:
             share = sample_ratio.after(share, exposed, stable, split, requests.seconds)
-    lacks = any(readings[i].status == "no_data" and not readings[i].without_requests for i in roles.gating(plan))
+    lacks = any(readings[i].status == "no_data" and not readings[i].without_requests for i in gating_metrics(plan))
     seen = tuple(_seen(old, reading, look.fresh) for old, reading in zip(course.seen, readings, strict=True))
     return course.model_copy(
         update={

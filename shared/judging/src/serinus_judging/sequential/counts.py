@@ -7,10 +7,11 @@ import numpy as np
 from serinus_contracts.events import MetricsCollected
 from serinus_contracts.plan import AnalysisPlan, PlanLimit
 
+from serinus_judging.plan_metrics import is_rate
 from serinus_judging.sequential import latency
 from serinus_judging.sequential.evalue import Floats
 from serinus_judging.sequential.latency import Pair
-from serinus_judging.sequential.layout import SLOTS, is_rate
+from serinus_judging.sequential.layout import SLOTS
 from serinus_judging.snapshot import NOTHING, Quad, Reading, Tails, read
 
 

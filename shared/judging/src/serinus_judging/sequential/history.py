@@ -7,10 +7,11 @@ import numpy as np
 from serinus_contracts.events import History
 from serinus_contracts.plan import AnalysisPlan, PlanMetric
 
+from serinus_judging.plan_metrics import is_rate
 from serinus_judging.sequential import calibration, latency
 from serinus_judging.sequential.evalue import Floats
 from serinus_judging.sequential.latency import Pair
-from serinus_judging.sequential.layout import SLOTS, Layout, is_rate
+from serinus_judging.sequential.layout import SLOTS, Layout
 from serinus_judging.sequential.overdispersion import Noise
 
 RECENT = 600_000

@@ -13,13 +13,13 @@ import numpy as np
 from serinus_contracts.events import MetricsCollected, Reason, Verdict
 from serinus_contracts.plan import AnalysisPlan
 
-from serinus_judging import roles
 from serinus_judging.assessment import Assessment
 from serinus_judging.guardrails import sample_ratio
+from serinus_judging.plan_metrics import gating_metrics, requests_metric, without_gauges
 from serinus_judging.sequential import combination, history, inference, latency, sentence
 from serinus_judging.sequential.counts import Counted, count
 from serinus_judging.sequential.evidence import Evidence, EvidenceError
-from serinus_judging.sequential.layout import Layout, coarse_of, counts_of, key_of, layout
+from serinus_judging.sequential.layout import Layout, coarse_of, key_of, layout
 from serinus_judging.sequential.overdispersion import Noise
 from serinus_judging.sequential.report import Report
 from serinus_judging.sequential.state import Look, State, fold
@@ -42,7 +42,7 @@ def open(plan: AnalysisPlan, noise: Noise | None = None) -> Evidence:  # noqa: A
     noise: values for phi and kappa per stage and channel, instead of what the first look's history tells (or, without
     history, of what is assumed); see `uniform_noise`.
     """
-    plan = counts_of(plan)
+    plan = without_gauges(plan)
     key = key_of(plan)
     channels, abort, proceed = key.shape
     stages = len(plan.stages)
@@ -61,7 +61,7 @@ def open(plan: AnalysisPlan, noise: Noise | None = None) -> Evidence:  # noqa: A
 
 def uniform_noise(plan: AnalysisPlan, phi: float = 1.0, kappa: float = 0.0) -> Noise:
     """The same phi and kappa for every stage and channel of a plan, as if measured."""
-    return Noise.uniform(phi, kappa, len(plan.stages), key_of(counts_of(plan)).shape[0])
+    return Noise.uniform(phi, kappa, len(plan.stages), key_of(without_gauges(plan)).shape[0])
 
 
 def look(plan: AnalysisPlan, evidence: Evidence, snapshot: MetricsCollected) -> tuple[Evidence, Assessment]:
@@ -122,7 +122,7 @@ class _Case(NamedTuple):
 
 
 def _opened(plan: AnalysisPlan, evidence: Evidence, snapshot: MetricsCollected) -> _Case:
-    plan = counts_of(plan)
+    plan = without_gauges(plan)
     key = key_of(plan)
     if evidence.shape != (len(plan.metrics), *key.shape, len(plan.stages)):
         raise EvidenceError(f"evidence of shape {evidence.shape} does not fit the plan of {plan.policy}")
@@ -147,7 +147,7 @@ def _judged(case: _Case, state: State, found: inference.Weighed) -> tuple[Eviden
     evidence = _remembered(case, state, found.combined)
     decision = _decide(case, evidence, found)
     report = Report(plan, scheme, evidence, counted, found, _looks_left(plan, snapshot))
-    context = sentence.Context(report, snapshot, started, roles.gating(plan))
+    context = sentence.Context(report, snapshot, started, gating_metrics(plan))
     measured = [reading.measured for reading in counted.readings if reading.measured is not None]
     readings = zip(plan.metrics, counted.readings, strict=True)
     return evidence, Assessment(
@@ -212,13 +212,13 @@ def _remembered(case: _Case, state: State, log_abort: float) -> Evidence:
     if 0 <= snapshot.stage < len(plan.stages):
         if (snapshot.stage, snapshot.stage_started) != (old.stage, old.stage_started):
             share = sample_ratio.Share(pace=share.pace)
-        requests = counted.readings[roles.requests(plan)]
+        requests = counted.readings[requests_metric(plan)]
         if requests.status == "ok" or requests.without_requests:
             _, exposed, _, stable = requests.quad
             split = sample_ratio.tested(plan, snapshot)
             if split is not None:
                 share = sample_ratio.after(share, exposed, stable, split, requests.seconds)
-    gating = [counted.readings[i] for i in roles.gating(plan)]
+    gating = [counted.readings[i] for i in gating_metrics(plan)]
     missing = any(reading.status == "no_data" and not reading.without_requests for reading in gating)
     return Evidence(
         shape=old.shape,
@@ -261,7 +261,7 @@ def _decide(case: _Case, evidence: Evidence, found: inference.Weighed) -> Decisi
     if elapsed < stage.minimum:
         return Decision("hold", "before_minimum")
     if not found.leans:
-        if all(found.shown[i] for i in roles.gating(plan)):
+        if all(found.shown[i] for i in gating_metrics(plan)):
             return Decision("proceed", "shown")
         if stage.gate == "quiet":
             return Decision("proceed", "quiet")

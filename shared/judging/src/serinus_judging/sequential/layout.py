@@ -7,15 +7,13 @@ import numpy as np
 from serinus_contracts.metric import QUANTILES
 from serinus_contracts.plan import AnalysisPlan, PlanMetric
 
+from serinus_judging.plan_metrics import is_rate
 from serinus_judging.sequential.channels import Channels, Index
 from serinus_judging.sequential.evalue import Floats
 from serinus_judging.sequential.latency import COARSE_ABSOLUTE, COARSE_RATIO, Pair
 
 SLOTS = len(QUANTILES)
 """Channels kept per latency metric and side, used or not: the shape of evidence follows from the plan alone."""
-
-GAUGE_SHARE = 0.1
-"""Part of the false-abort budget that is for gauges where one of them may abort; counts keep the rest."""
 
 MetricKey = tuple[str, float, float, bool, bool, bool, bool, float]
 LimitKey = tuple[int, float, bool, float]
@@ -69,14 +67,14 @@ class Layout:
 
 
 @lru_cache(maxsize=4096)
-def _key(plan: "ByDigest") -> PlanKey:
-    names = [metric.name for metric in plan.plan.metrics]
+def key_of(plan: AnalysisPlan) -> PlanKey:
+    """The plan's shape."""
+    names = [metric.name for metric in plan.metrics]
     return PlanKey(
-        stages=len(plan.plan.stages),
-        metrics=tuple(_metric(metric) for metric in plan.plan.metrics),
+        stages=len(plan.stages),
+        metrics=tuple(_metric(metric) for metric in plan.metrics),
         limits=tuple(
-            (names.index(limit.metric), limit.share, limit.better == "higher", limit.weight)
-            for limit in plan.plan.limits
+            (names.index(limit.metric), limit.share, limit.better == "higher", limit.weight) for limit in plan.limits
         ),
     )
 
@@ -93,53 +91,6 @@ def _metric(metric: PlanMetric) -> MetricKey:
         late and metric.count == "share",
         metric.weight,
     )
-
-
-def is_rate(metric: PlanMetric) -> bool:
-    """Whether a window may hold more events than trials: rates, and events that follow trials of earlier windows."""
-    return metric.source.kind == "proportion" and (metric.count == "rate" or metric.lag > 0)
-
-
-class ByDigest:
-    """A plan as a key: equal digests are equal plans, and comparing them does not walk the model."""
-
-    def __init__(self, plan: AnalysisPlan) -> None:
-        self.plan = plan
-
-    def __hash__(self) -> int:
-        return hash(self.plan.digest)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, ByDigest) and self.plan.digest == other.plan.digest
-
-
-def key_of(plan: AnalysisPlan) -> PlanKey:
-    """The plan's shape."""
-    return _key(ByDigest(plan))
-
-
-def counts_of(plan: AnalysisPlan) -> AnalysisPlan:
-    """The plan without its gauges, which run beside every judge: what the law of counts is for.
-
-    Where a gauge may abort, counts have nine tenths of the budget of false aborts.
-    """
-    return _counts(ByDigest(plan))
-
-
-@lru_cache(maxsize=4096)
-def _counts(plan: ByDigest) -> AnalysisPlan:
-    known = plan.plan
-    names = {metric.name for metric in known.metrics if metric.source.kind == "gauge"}
-    if not names:
-        return known
-    budget = known.budget
-    if any(metric.may_abort for metric in known.metrics if metric.name in names):
-        budget = budget.model_copy(update={"false_abort": (1 - GAUGE_SHARE) * budget.false_abort})
-    fields = {name: getattr(known, name) for name in AnalysisPlan.model_fields}
-    fields["budget"] = budget
-    fields["metrics"] = tuple(metric for metric in known.metrics if metric.name not in names)
-    fields["limits"] = tuple(limit for limit in known.limits if limit.metric not in names)
-    return AnalysisPlan.model_construct(**fields)
 
 
 def coarse_of(pairs: tuple[Pair, ...] | None) -> Coarse:

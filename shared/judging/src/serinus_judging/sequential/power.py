@@ -12,8 +12,8 @@ from math import asin, inf, log, pi, sin, sqrt
 import numpy as np
 from serinus_contracts.plan import AnalysisPlan, PlanMetric, PlanStage
 
+from serinus_judging.plan_metrics import is_rate, without_gauges
 from serinus_judging.sequential import evalue, overdispersion
-from serinus_judging.sequential.layout import counts_of, is_rate
 
 SURE = 0.84
 """Standard deviations below the mean at which 80 % lie above."""
@@ -53,7 +53,7 @@ def forecast(
 
     Metrics of durations are left out: what they can show depends on where the edges of their histogram lie.
     """
-    plan = counts_of(plan)
+    plan = without_gauges(plan)
     total = sum(m.weight for m in plan.metrics) + sum(limit.weight for limit in plan.limits)
     known = [metric for metric in plan.metrics if metric.source.kind == "proportion" and rates.get(metric.name, 0) > 0]
     return tuple(

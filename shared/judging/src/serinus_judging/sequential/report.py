@@ -14,12 +14,13 @@ from serinus_contracts.events import Label, MetricStatus, MetricVerdict
 from serinus_contracts.metric import Margin
 from serinus_contracts.plan import AnalysisPlan, PlanLimit, PlanMetric
 
+from serinus_judging.plan_metrics import is_rate
 from serinus_judging.sequential import power
 from serinus_judging.sequential.counts import Counted
 from serinus_judging.sequential.evidence import Evidence
 from serinus_judging.sequential.inference import Weighed
 from serinus_judging.sequential.latency import COARSE_ABSOLUTE, COARSE_RATIO, Pair
-from serinus_judging.sequential.layout import Layout, is_rate
+from serinus_judging.sequential.layout import Layout
 from serinus_judging.snapshot import Reading
 
 Fields = dict[str, Any]
