@@ -10,7 +10,7 @@ from serinus_contracts.report import read_chapter
 from serinus_judging.guardrails import checks
 from serinus_judging.guardrails.memory import Memory
 from serinus_judging.judges import JUDGES
-from serinus_judging.sequential.evidence import EvidenceError
+from serinus_judging.packing import EvidenceError
 from serinus_rollouts.policy_documents import load_text
 from serinus_rollouts.rollout import parse_time
 from serinus_runtime.address import parse as parse_address

@@ -3,8 +3,7 @@
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from serinus_judging.histogram import slower
-from serinus_judging.rules import classical
+from serinus_judging.histogram import interpolated_tail, quantile
 
 from tests.unit.judging.laws import lawful
 
@@ -17,11 +16,11 @@ EDGES = (0.1, 0.2, 0.4, 0.8)
 )
 def test_counts_are_split_evenly_inside_a_bucket(seconds: float, expected: float) -> None:
     """10 up to 0.1 s, 20 up to 0.2 s, 30 up to 0.4 s, 30 up to 0.8 s, 10 beyond, taken to lie at 0.8 s."""
-    assert slower(EDGES, (10, 20, 30, 30, 10), seconds) == pytest.approx(expected)
+    assert interpolated_tail(EDGES, (10, 20, 30, 30, 10), seconds) == pytest.approx(expected)
 
 
-def test_without_buckets_nothing_is_slower() -> None:
-    assert slower((), (), 1.0) == 0
+def test_without_buckets_nothing_is_interpolated_tail() -> None:
+    assert interpolated_tail((), (), 1.0) == 0
 
 
 @lawful
@@ -31,11 +30,11 @@ def test_without_buckets_nothing_is_slower() -> None:
     st.sampled_from([0.5, 0.95, 0.99]),
 )
 def test_a_quantile_is_beyond_a_duration_if_enough_are_slower(counts: list[int], seconds: float, q: float) -> None:
-    found = classical.quantile(EDGES, counts, q)
+    found = quantile(EDGES, counts, q)
     assume(found is not None)
     assert found is not None
     assume(abs(found - seconds) > 1e-6)
-    share = slower(EDGES, counts, seconds) / sum(counts)
+    share = interpolated_tail(EDGES, counts, seconds) / sum(counts)
     if found > seconds:
         assert share >= 1 - q - 1e-9
     else:

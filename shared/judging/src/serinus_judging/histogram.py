@@ -1,14 +1,44 @@
-"""Counting what is slower than any duration, by the line that Prometheus' `histogram_quantile` draws in a bucket."""
+"""Histograms as Prometheus has them: counts per bucket in growing order, one more than edges, the last is above all."""
 
 from collections.abc import Sequence
+from itertools import accumulate
+from math import inf, isfinite
 
 
-def slower(edges: Sequence[float], counts: Sequence[int], seconds: float) -> float:
+def tail_counts(counts: Sequence[int]) -> list[int]:
+    """How many lie above each edge: from counts per bucket, suffix sums from 1 on."""
+    tails = list(accumulate(counts[:0:-1]))
+    tails.reverse()
+    return tails
+
+
+def edge_at_least(edges: Sequence[float], seconds: float) -> float | None:
+    """The smallest finite edge at or beyond a limit; None where the histogram does not reach so far."""
+    return min((edge for edge in edges if isfinite(edge) and edge >= seconds * (1 - 1e-9)), default=None)
+
+
+def quantile(edges: Sequence[float], counts: Sequence[int], q: float) -> float | None:
+    """As Prometheus' histogram_quantile: linear inside the bucket, the last edge where it lies beyond; None if empty.
+
+    edges: upper bounds in seconds; counts: per bucket, one more than edges.
+    """
+    total = sum(counts)
+    if not edges or len(counts) != len(edges) + 1 or total <= 0 or min(counts) < 0:
+        return None
+    wanted, before, low = q * total, 0, 0.0
+    for edge, count in zip(edges, counts, strict=False):
+        if count and before + count >= wanted:
+            return edge if edge <= 0 or edge == inf else low + (edge - low) * (wanted - before) / count
+        before, low = before + count, edge
+    return low
+
+
+def interpolated_tail(edges: Sequence[float], counts: Sequence[int], seconds: float) -> float:
     """How many of a histogram are slower than so many seconds, interpolated inside its bucket.
 
     The q-quantile lies beyond `seconds` if and only if more than 1 - q of all are slower; unlike quantiles, such
     counts may be added up. counts: per bucket, one more than edges; those above the last edge are taken to lie on
-    it, as in `classical.quantile`.
+    it, as in `quantile`.
     """
     start, found = 0.0, 0.0
     for edge, count in zip(edges, counts, strict=False):

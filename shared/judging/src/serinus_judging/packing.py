@@ -7,9 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from serinus_judging.sequential.evalue import Floats
+from serinus_judging.arrays import Floats
 
 Type = str | np.dtype[np.void]
+
+
+class EvidenceError(ValueError):
+    """Bytes that are no evidence of this version, or evidence of another plan."""
 
 
 class Reader:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from serinus_contracts.events import Distribution, Measurement, MetricStatus, Proportion
 from serinus_contracts.plan import PlanMetric
 
+from serinus_judging.histogram import tail_counts
 from serinus_judging.plan_metrics import is_rate
-from serinus_judging.sequential import latency
 
 Quad = tuple[int, int, int, int]
 """Counts of one channel: x of n on the canary, y of m on stable."""
@@ -22,7 +22,7 @@ class Tails:
         self.edges = measured.edges
         self.counts = measured.canary, measured.stable
         self.place = _places(measured.edges)
-        self.canary, self.stable = latency.slower(measured.canary), latency.slower(measured.stable)
+        self.canary, self.stable = tail_counts(measured.canary), tail_counts(measured.stable)
         self.n, self.m = n, m
 
     def quad(self, own: float, other: float) -> Quad:

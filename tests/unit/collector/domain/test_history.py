@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from serinus_collector.domain.history import BLOCK_MS, BLOCKS, history, last_edge, summed_by
 from serinus_collector.domain.series import Series
 from serinus_contracts import ArmRule, Bucketed, Counted, History, Margin, Matcher, PlanLimit, PlanMetric, Selector
+from serinus_judging.histogram import edge_at_least
 from serinus_judging.sequential import latency
 
 from tests.support import ERRORS, LATENCY, plan
@@ -184,4 +185,4 @@ def test_the_analyzer_chooses_the_same_edges_and_counts_as_from_all_buckets(
     assert latency.chosen(one.edges, kept, ratio) == latency.chosen(edges, totals, ratio)
     for limit in limits:
         assert limit.edge is not None
-        assert latency.at_least(one.edges, limit.edge) == latency.at_least(edges, limit.edge)
+        assert edge_at_least(one.edges, limit.edge) == edge_at_least(edges, limit.edge)

@@ -15,7 +15,7 @@ from serinus_judging.argo_analysis.analysis_run import Phase, Tally, added, outc
 from serinus_judging.argo_analysis.threshold import Evidence, look
 from serinus_judging.assessment import Assessment
 from serinus_judging.judges import JUDGES
-from serinus_judging.sequential.evidence import EvidenceError
+from serinus_judging.packing import EvidenceError
 
 from tests.contract.simulator.recordings import recording
 from tests.support import plan as any_plan

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from serinus_judging.histogram import quantile
 from serinus_judging.rules import classical
 from statsmodels.stats import proportion
 
@@ -117,9 +118,9 @@ def test_students_tail_is_that_of_scipy(t: float, freedom: int) -> None:
 
 def test_quantiles_are_those_of_prometheus() -> None:
     edges, counts = (0.1, 0.2, 0.4), (10, 10, 0, 0)
-    assert classical.quantile(edges, counts, 0.75) == pytest.approx(0.15)
-    assert classical.quantile(edges, counts, 0.5) == pytest.approx(0.1)
-    assert classical.quantile(edges, (0, 0, 0, 5), 0.5) == 0.4
-    assert classical.quantile(edges, (0, 0, 0, 0), 0.5) is None
-    assert classical.quantile((), (3,), 0.5) is None
-    assert classical.quantile((0.1, float("inf")), (0, 5, 0), 0.5) == float("inf")
+    assert quantile(edges, counts, 0.75) == pytest.approx(0.15)
+    assert quantile(edges, counts, 0.5) == pytest.approx(0.1)
+    assert quantile(edges, (0, 0, 0, 5), 0.5) == 0.4
+    assert quantile(edges, (0, 0, 0, 0), 0.5) is None
+    assert quantile((), (3,), 0.5) is None
+    assert quantile((0.1, float("inf")), (0, 5, 0), 0.5) == float("inf")

@@ -5,7 +5,7 @@ from serinus_contracts.events import MetricStatus, Pod
 from serinus_contracts.judge import JudgeRule, KayentaRule, RecommendationRule, ScorecardRule
 from serinus_contracts.plan import AnalysisPlan
 from serinus_judging.judges import JUDGES
-from serinus_judging.sequential.evidence import EvidenceError
+from serinus_judging.packing import EvidenceError
 
 from tests.unit.judging.builders import (
     START,

@@ -6,8 +6,9 @@ from serinus_contracts.events import (
     Measurement,
 )
 from serinus_contracts.plan import AnalysisPlan, PlanLimit
+from serinus_judging.packing import EvidenceError
 from serinus_judging.sequential import judge
-from serinus_judging.sequential.evidence import Evidence, EvidenceError
+from serinus_judging.sequential.evidence import Evidence
 
 from tests.unit.judging.builders import distribution, latency, metric, plan, proportion, snapshot
 from tests.unit.judging.runs import EDGES, GOOD, LIMIT, durations, errors, judged, slow, steady

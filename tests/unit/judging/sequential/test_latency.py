@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from serinus_judging.histogram import edge_at_least, tail_counts
 from serinus_judging.sequential import latency
 from serinus_judging.sequential.latency import Pair
 
@@ -19,8 +20,8 @@ def lognormal(edges: tuple[float, ...], median: float = 0.2, count: int = 100_00
 
 
 def test_slower_counts_what_lies_above_each_edge() -> None:
-    assert latency.slower((5, 4, 3, 2)) == [9, 5, 2]
-    assert latency.slower((5,)) == []
+    assert tail_counts((5, 4, 3, 2)) == [9, 5, 2]
+    assert tail_counts((5,)) == []
 
 
 def test_edges_lie_nearest_to_the_quantiles_of_stable() -> None:
@@ -89,6 +90,6 @@ def test_sixty_buckets_are_no_trouble() -> None:
 
 
 def test_a_limit_takes_the_next_edge_above() -> None:
-    assert latency.at_least((0.5, 1.0, 2.5), 0.9) == 1.0
-    assert latency.at_least((0.5, 1.0, 2.5), 1.0) == 1.0
-    assert latency.at_least((0.5, 1.0, 2.5), 3.0) is None
+    assert edge_at_least((0.5, 1.0, 2.5), 0.9) == 1.0
+    assert edge_at_least((0.5, 1.0, 2.5), 1.0) == 1.0
+    assert edge_at_least((0.5, 1.0, 2.5), 3.0) is None

@@ -21,7 +21,7 @@ from serinus_contracts.plan import AnalysisPlan
 from serinus_judging.argo_analysis import analysis_run, sentence
 from serinus_judging.argo_analysis.analysis_run import Phase, Tally
 from serinus_judging.assessment import Assessment
-from serinus_judging.sequential.evidence import EvidenceError
+from serinus_judging.packing import EvidenceError
 
 VERSION = 1
 _FAULTS = ("Error", "Failed")

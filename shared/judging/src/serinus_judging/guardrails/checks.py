@@ -12,13 +12,13 @@ import numpy as np
 from serinus_contracts.events import Gauge, MetricsCollected, Reason, Verdict
 from serinus_contracts.plan import AnalysisPlan
 
+from serinus_judging.arrays import Floats
 from serinus_judging.assessment import Assessment
 from serinus_judging.guardrails import gauges, liveness, pod_anomaly, pod_series
 from serinus_judging.guardrails.memory import Fallen, Memory
 from serinus_judging.guardrails.pod_series import Scheme, scheme_of
 from serinus_judging.guardrails.report import Beside, descriptions, found_of, growing, reported, unlike
 from serinus_judging.plan_metrics import GAUGE_SHARE
-from serinus_judging.sequential.evalue import Floats
 from serinus_judging.wording import budget, clock, duration, requests
 
 SIMILAR = 0.25

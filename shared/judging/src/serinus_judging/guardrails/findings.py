@@ -13,6 +13,7 @@ from serinus_contracts.events import Finding
 from serinus_contracts.judge import RecommendationRule
 from serinus_contracts.metric import Better
 
+from serinus_judging.histogram import quantile
 from serinus_judging.rules import classical
 from serinus_judging.wording import edge, percent, plain
 
@@ -79,7 +80,7 @@ def of_durations(name: str, edges: Sequence[float], canary: Sequence[int], stabl
     if len(canary) != len(edges) + 1:
         return None
     found = classical.ranks(canary, stable)
-    own, other = classical.quantile(edges, canary, 0.95), classical.quantile(edges, stable, 0.95)
+    own, other = quantile(edges, canary, 0.95), quantile(edges, stable, 0.95)
     if found is None or own is None or other is None:
         return None
     values = {"canary_p95": own, "stable_p95": other, "u": found.u, "z": found.z, "p": found.p}

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from serinus_contracts.events import Reason
 
+from serinus_judging.arrays import Floats
 from serinus_judging.guardrails.liveness import Trouble
 from serinus_judging.packing import Reader
-from serinus_judging.sequential.evalue import Floats
 
 VERSION = 2
 _HEADER = struct.Struct("<BiqiIhI14H")

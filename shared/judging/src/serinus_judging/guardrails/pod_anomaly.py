@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from serinus_judging.sequential.evalue import Bools, Floats
+from serinus_judging.arrays import Bools, Floats
 
 DEALS = 4_999
 """Deals that are tried where there are more than so many."""

@@ -14,9 +14,9 @@ import numpy as np
 from serinus_contracts.events import Distribution, Gauge, Measurement, MetricsCollected, Proportion
 from serinus_contracts.plan import AnalysisPlan, Gauged, PlanLimit, PlanMetric
 
+from serinus_judging.arrays import Floats
 from serinus_judging.guardrails.memory import Followed, Memory
 from serinus_judging.plan_metrics import is_rate
-from serinus_judging.sequential.evalue import Floats
 from serinus_judging.snapshot import summed
 
 MOST_OWN, MOST = 6, 16

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from serinus_judging.sequential.evalue import Floats
+from serinus_judging.arrays import Floats
 
 
 class TwoProportions(NamedTuple):
@@ -152,19 +152,3 @@ def student_tail(t: float, freedom: int) -> float:
         term *= square * (k - 1) / k
     inside = 2 / pi * (angle + sine * total) if odd else sine * total
     return min(max((1 - inside) / 2, 0.0), 1.0)
-
-
-def quantile(edges: Sequence[float], counts: Sequence[int], q: float) -> float | None:
-    """As Prometheus' histogram_quantile: linear inside the bucket, the last edge where it lies beyond; None if empty.
-
-    edges: upper bounds in seconds; counts: per bucket, one more than edges.
-    """
-    total = sum(counts)
-    if not edges or len(counts) != len(edges) + 1 or total <= 0 or min(counts) < 0:
-        return None
-    wanted, before, low = q * total, 0, 0.0
-    for edge, count in zip(edges, counts, strict=False):
-        if count and before + count >= wanted:
-            return edge if edge <= 0 or edge == inf else low + (edge - low) * (wanted - before) / count
-        before, low = before + count, edge
-    return low

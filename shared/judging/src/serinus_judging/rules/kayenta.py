@@ -14,12 +14,12 @@ from serinus_contracts.events import Finding, Gauge, Verdict
 from serinus_contracts.judge import KayentaRule
 from serinus_contracts.plan import AnalysisPlan, PlanMetric
 
-from serinus_judging.rules import classical
+from serinus_judging.arrays import Floats
+from serinus_judging.histogram import quantile
 from serinus_judging.rules.metric_role import ratio_of
 from serinus_judging.rules.rank_sum import Shift, shift
 from serinus_judging.rules.rule_judge import Opinion, RuledJudge
 from serinus_judging.rules.rule_state import Course, Look
-from serinus_judging.sequential.evalue import Floats
 from serinus_judging.snapshot import Reading
 from serinus_judging.wording import edge, names, percent, plain
 
@@ -112,7 +112,7 @@ def _point(reading: Reading) -> tuple[float, float]:
     if isinstance(measured, Gauge):
         return _mean(measured.canary.values()), _mean(measured.stable.values())
     if reading.tails is not None:
-        canary, stable = (classical.quantile(reading.tails.edges, counts, 0.95) for counts in reading.tails.counts)
+        canary, stable = (quantile(reading.tails.edges, counts, 0.95) for counts in reading.tails.counts)
         return nan if canary is None else canary, nan if stable is None else stable
     x, n, y, m = reading.quad
     return x / n, y / m

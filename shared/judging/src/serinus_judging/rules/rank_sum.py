@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from serinus_judging.sequential.evalue import Floats
+from serinus_judging.arrays import Floats
 
 
 class Shift(NamedTuple):

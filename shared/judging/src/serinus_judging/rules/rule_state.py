@@ -12,10 +12,9 @@ from serinus_contracts.plan import AnalysisPlan, PlanMetric
 
 from serinus_judging.guardrails import sample_ratio
 from serinus_judging.guardrails.sample_ratio import Share
+from serinus_judging.histogram import edge_at_least, quantile
+from serinus_judging.packing import EvidenceError
 from serinus_judging.plan_metrics import gating_metrics, requests_metric
-from serinus_judging.rules import classical
-from serinus_judging.sequential import latency
-from serinus_judging.sequential.evidence import EvidenceError
 from serinus_judging.snapshot import NOTHING, Quad, Reading
 from serinus_judging.snapshot import read as read_metric
 
@@ -151,8 +150,8 @@ def _seen(old: Seen, reading: Reading, fresh: bool) -> Seen:
         tails = reading.tails
         if tails is not None and tails.edges:
             if edge is None:
-                p95 = classical.quantile(tails.edges, tails.counts[1], 0.95) or 0.0
-                edge = latency.at_least(tails.edges, p95) or tails.edges[-1]
+                p95 = quantile(tails.edges, tails.counts[1], 0.95) or 0.0
+                edge = edge_at_least(tails.edges, p95) or tails.edges[-1]
             quad = tails.quad(edge, edge)
     before = (NOTHING, 0) if fresh else (old.stage, old.good)
     good = before[1] + (reading.status == "ok")
@@ -181,7 +180,7 @@ class Tally(Contract):
 
     def quantiles(self, q: float) -> tuple[float, float] | None:
         """Of canary and stable in seconds; None while nothing was counted."""
-        canary, stable = (classical.quantile(self.edges, counts, q) for counts in (self.canary, self.stable))
+        canary, stable = (quantile(self.edges, counts, q) for counts in (self.canary, self.stable))
         return None if canary is None or stable is None else (canary, stable)
 
     def after(self, reading: Reading) -> "Tally":

@@ -11,7 +11,7 @@ from serinus_contracts.events import Finding, Gauge
 from serinus_contracts.judge import ScorecardRule
 from serinus_contracts.plan import AnalysisPlan, PlanMetric
 
-from serinus_judging import histogram
+from serinus_judging.histogram import interpolated_tail
 from serinus_judging.rules import rule_state
 from serinus_judging.rules.metric_role import good, part_of, ratio_of, unruled
 from serinus_judging.rules.rule_judge import Opinion, RuledJudge, compared, listed
@@ -79,7 +79,7 @@ def _recently(plan: AnalysisPlan, old: Recent, reading: Reading) -> Recent:
     x: float
     x, n, _, _ = reading.quad
     if reading.tails is not None:
-        x = histogram.slower(reading.tails.edges, reading.tails.counts[0], _rule(plan).abort_latency_above)
+        x = interpolated_tail(reading.tails.edges, reading.tails.counts[0], _rule(plan).abort_latency_above)
     return old.after(x, n, reading.seconds)
 
 

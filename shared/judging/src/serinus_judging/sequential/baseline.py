@@ -5,7 +5,7 @@ A discounted past: half of what is known is forgotten every ten minutes, so that
 
 import numpy as np
 
-from serinus_judging.sequential.evalue import Bools, Floats
+from serinus_judging.arrays import Bools, Floats
 
 HALF_LIFE = 600.0
 """Seconds after which a count weighs half."""

@@ -10,7 +10,7 @@ from zlib import crc32
 
 import numpy as np
 
-from serinus_judging.sequential.evalue import Floats
+from serinus_judging.arrays import Floats
 
 ENOUGH_BLOCKS = 60
 """Fewer blocks than this say too little: the noise is then assumed."""

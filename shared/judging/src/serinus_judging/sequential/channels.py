@@ -8,12 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
+from serinus_judging.arrays import Bools, Floats, Index
 from serinus_judging.sequential import eprocess, evalue, interval
-from serinus_judging.sequential.evalue import Bools, Floats
-
-Index = npt.NDArray[np.intp]
 
 PLAIN = eprocess.ABORT_PSI.size
 """Rows of a test before those of its interval."""

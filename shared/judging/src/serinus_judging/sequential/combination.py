@@ -8,7 +8,7 @@ from math import log
 
 import numpy as np
 
-from serinus_judging.sequential.evalue import Floats
+from serinus_judging.arrays import Floats
 
 BLAMED = 0.9
 """Those are blamed that make up this much of the evidence."""

@@ -7,9 +7,9 @@ import numpy as np
 from serinus_contracts.events import MetricsCollected
 from serinus_contracts.plan import AnalysisPlan, PlanLimit
 
+from serinus_judging.arrays import Floats
+from serinus_judging.histogram import edge_at_least
 from serinus_judging.plan_metrics import is_rate
-from serinus_judging.sequential import latency
-from serinus_judging.sequential.evalue import Floats
 from serinus_judging.sequential.latency import Pair
 from serinus_judging.sequential.layout import SLOTS
 from serinus_judging.snapshot import NOTHING, Quad, Reading, Tails, read
@@ -72,7 +72,7 @@ def _limit(limit: PlanLimit, rate: bool, reading: Reading) -> tuple[Quad, str]:
         return NOTHING, reading.detail
     x, n, y, m = reading.quad
     if reading.tails is not None:
-        edge = latency.at_least(reading.tails.edges, limit.edge or 0.0)
+        edge = edge_at_least(reading.tails.edges, limit.edge or 0.0)
         if edge is None:
             return NOTHING, f"the histogram has no edge at or beyond {limit.edge or 0:g} s"
         x, n, y, m = reading.tails.quad(edge, edge)

@@ -8,7 +8,7 @@ looks. Everything is kept in logarithms, rows (alternatives) first, columns (tes
 import numpy as np
 import numpy.typing as npt
 
-from serinus_judging.sequential.evalue import Floats, Ints
+from serinus_judging.arrays import Floats, Ints
 
 ABORT_PSI = np.array([1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0])
 ABORT_PRIOR = np.log([0.10, 0.14, 0.16, 0.18, 0.16, 0.15, 0.08, 0.03])

@@ -16,9 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.typing import ArrayLike
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
+from serinus_judging.arrays import Bools, Floats
 
 RARE = 0.05
 """Below this rate the Poisson form is used: it loses little there, costs less and has a closed form."""

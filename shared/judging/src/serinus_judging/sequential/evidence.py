@@ -10,12 +10,12 @@ from math import isnan, nan
 
 import numpy as np
 
+from serinus_judging.arrays import Floats
 from serinus_judging.guardrails import sample_ratio
-from serinus_judging.packing import Reader
+from serinus_judging.packing import EvidenceError, Reader
 from serinus_judging.sequential import interval
 from serinus_judging.sequential.channels import PLAIN
 from serinus_judging.sequential.eprocess import PROCEED_ROWS
-from serinus_judging.sequential.evalue import Floats
 from serinus_judging.sequential.latency import Pair
 from serinus_judging.sequential.layout import SLOTS
 from serinus_judging.sequential.overdispersion import Noise
@@ -25,10 +25,6 @@ VERSION = 2
 _HEADER = struct.Struct("<BBHHHHHIiqQdI")
 _SEEN = np.dtype([("end", "<i8"), ("series", "<i4")])
 _NO_PAIR = (nan, nan, nan, nan)
-
-
-class EvidenceError(ValueError):
-    """Bytes that are no evidence of this version, or evidence of another plan."""
 
 
 @dataclass(frozen=True, eq=False)

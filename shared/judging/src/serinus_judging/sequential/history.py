@@ -7,9 +7,10 @@ import numpy as np
 from serinus_contracts.events import History
 from serinus_contracts.plan import AnalysisPlan, PlanMetric
 
+from serinus_judging.arrays import Floats
+from serinus_judging.histogram import edge_at_least
 from serinus_judging.plan_metrics import is_rate
 from serinus_judging.sequential import calibration, latency
-from serinus_judging.sequential.evalue import Floats
 from serinus_judging.sequential.latency import Pair
 from serinus_judging.sequential.layout import SLOTS, Layout
 from serinus_judging.sequential.overdispersion import Noise
@@ -105,7 +106,7 @@ def learned(
         if known is None or (edge is not None and np.isnan(edge)):
             continue
         if edge is not None and edge not in known.edges:
-            edge = latency.at_least(known.edges, edge)
+            edge = edge_at_least(known.edges, edge)
             if edge is None:
                 continue
         events, trials = known.channel(edge)

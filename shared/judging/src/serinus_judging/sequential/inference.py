@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from serinus_contracts.policy import Budget
 
+from serinus_judging.arrays import Floats
 from serinus_judging.sequential import baseline, combination, eprocess, interval
 from serinus_judging.sequential.channels import PLAIN, Tests
-from serinus_judging.sequential.evalue import Floats
 from serinus_judging.sequential.layout import Layout
 from serinus_judging.sequential.state import State
 

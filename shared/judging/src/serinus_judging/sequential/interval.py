@@ -7,11 +7,8 @@ comes from rows that test "at most lambda times the margin" with the run's evide
 """
 
 import numpy as np
-import numpy.typing as npt
 
-from serinus_judging.sequential.evalue import Bools, Floats
-
-Index = npt.NDArray[np.intp]
+from serinus_judging.arrays import Bools, Floats, Index
 
 GRID = np.array([0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0])
 """lambda, in the order of growing harm; where higher is better it is read from the end."""

@@ -15,10 +15,11 @@ from serinus_contracts.plan import AnalysisPlan
 
 from serinus_judging.assessment import Assessment
 from serinus_judging.guardrails import sample_ratio
+from serinus_judging.packing import EvidenceError
 from serinus_judging.plan_metrics import gating_metrics, requests_metric, without_gauges
 from serinus_judging.sequential import combination, history, inference, latency, sentence
 from serinus_judging.sequential.counts import Counted, count
-from serinus_judging.sequential.evidence import Evidence, EvidenceError
+from serinus_judging.sequential.evidence import Evidence
 from serinus_judging.sequential.layout import Layout, coarse_of, key_of, layout
 from serinus_judging.sequential.overdispersion import Noise
 from serinus_judging.sequential.report import Report

@@ -7,10 +7,11 @@ ratio 1 on two exceedance counts, exactly. For proceeding the canary's edge lies
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 import numpy as np
 from serinus_contracts.metric import QUANTILES
+
+from serinus_judging.histogram import tail_counts
 
 COARSE = 1.25
 """The canary's edge may lie this factor beyond ratio times stable's; a wider gap could not show the margin."""
@@ -28,13 +29,6 @@ class Pair:
     proceed: float | None
 
 
-def slower(counts: Sequence[int]) -> list[int]:
-    """How many are slower than each edge: from counts per bucket (one more than edges), suffix sums from 1 on."""
-    tails = list(accumulate(counts[:0:-1]))
-    tails.reverse()
-    return tails
-
-
 def chosen(edges: Sequence[float], stable: Sequence[int], ratio: float) -> tuple[Pair, ...]:
     """The pairs to test, fixed for the run: edges nearest stable's p50, p75, p90, p95 and p99, each edge once.
 
@@ -45,7 +39,7 @@ def chosen(edges: Sequence[float], stable: Sequence[int], ratio: float) -> tuple
     total = sum(stable)
     if len(stable) != len(edges) + 1 or total <= 0 or min(stable) < 0 or not finite:
         return ()
-    share = dict(zip(edges, (count / total for count in slower(stable)), strict=True))
+    share = dict(zip(edges, (count / total for count in tail_counts(stable)), strict=True))
     testable = [edge for edge in finite if 0 < share[edge] < 1]
     if not testable:
         return ()
@@ -68,8 +62,3 @@ def _pair(quantile: float, stable: float, finite: list[float], ratio: float) -> 
         beyond if beyond / stable <= COARSE * ratio else None,
         within if within > stable else None,
     )
-
-
-def at_least(edges: Sequence[float], seconds: float) -> float | None:
-    """The smallest finite edge at or beyond a limit; None where the histogram does not reach so far."""
-    return min((edge for edge in edges if np.isfinite(edge) and edge >= seconds * (1 - 1e-9)), default=None)

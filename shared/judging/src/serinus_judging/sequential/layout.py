@@ -7,9 +7,9 @@ import numpy as np
 from serinus_contracts.metric import QUANTILES
 from serinus_contracts.plan import AnalysisPlan, PlanMetric
 
+from serinus_judging.arrays import Floats, Index
 from serinus_judging.plan_metrics import is_rate
-from serinus_judging.sequential.channels import Channels, Index
-from serinus_judging.sequential.evalue import Floats
+from serinus_judging.sequential.channels import Channels
 from serinus_judging.sequential.latency import COARSE_ABSOLUTE, COARSE_RATIO, Pair
 
 SLOTS = len(QUANTILES)

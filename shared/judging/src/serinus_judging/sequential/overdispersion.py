@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from serinus_judging.sequential.evalue import Bools, Floats
+from serinus_judging.arrays import Bools, Floats
 
 ASSUMED_PHI = 3.0
 ASSUMED_KAPPA = 0.5

@@ -10,9 +10,9 @@ from math import prod
 
 import numpy as np
 
+from serinus_judging.arrays import Bools, Floats, Ints
 from serinus_judging.sequential import baseline, eprocess, evalue, overdispersion
 from serinus_judging.sequential.channels import PLAIN, Channels
-from serinus_judging.sequential.evalue import Bools, Floats, Ints
 from serinus_judging.sequential.overdispersion import Noise
 
 NO_STAGE = -1
