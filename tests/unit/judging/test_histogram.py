@@ -39,3 +39,13 @@ def test_a_quantile_is_beyond_a_duration_if_enough_are_slower(counts: list[int],
         assert share >= 1 - q - 1e-9
     else:
         assert share <= 1 - q + 1e-9
+
+
+def test_quantiles_are_those_of_prometheus() -> None:
+    edges, counts = (0.1, 0.2, 0.4), (10, 10, 0, 0)
+    assert quantile(edges, counts, 0.75) == pytest.approx(0.15)
+    assert quantile(edges, counts, 0.5) == pytest.approx(0.1)
+    assert quantile(edges, (0, 0, 0, 5), 0.5) == 0.4
+    assert quantile(edges, (0, 0, 0, 0), 0.5) is None
+    assert quantile((), (3,), 0.5) is None
+    assert quantile((0.1, float("inf")), (0, 5, 0), 0.5) == float("inf")

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from serinus_contracts.events import Distribution, Measurement, MetricStatus, Proportion
-from serinus_contracts.plan import PlanMetric
+from serinus_contracts.events import Distribution, Measurement, MetricsCollected, MetricStatus, Proportion
+from serinus_contracts.plan import AnalysisPlan, PlanMetric
 
 from serinus_judging.histogram import tail_counts
 from serinus_judging.plan_metrics import is_rate
@@ -53,6 +53,22 @@ class Reading(NamedTuple):
     def without_requests(self) -> bool:
         """Measured well, but an arm served nothing."""
         return self.status == "no_data" and self.measured is not None and self.measured.status == "ok"
+
+
+def window_seconds(plan: AnalysisPlan, snapshot: MetricsCollected) -> float:
+    """How long the windows of a snapshot are that do not say so themselves."""
+    return (snapshot.end - snapshot.follows) / 1000 if snapshot.follows else plan.interval
+
+
+def stage_seconds(snapshot: MetricsCollected) -> float:
+    """Seconds since the stage began."""
+    return (snapshot.end - snapshot.stage_started) / 1000
+
+
+def young_pods(plan: AnalysisPlan, snapshot: MetricsCollected) -> frozenset[str]:
+    """Names of the pods that are still warming up."""
+    old = snapshot.end - 1000 * plan.warmup
+    return frozenset([pod.name for pod in snapshot.pods if pod.started is not None and pod.started > old])
 
 
 def read(metric: PlanMetric, measured: Measurement | None, seconds: float) -> Reading:

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from serinus_judging.histogram import quantile
 from serinus_judging.rules import classical
 from statsmodels.stats import proportion
 
@@ -114,13 +113,3 @@ def test_slopes_of_columns_leave_out_what_is_absent() -> None:
 @pytest.mark.parametrize("t", [-3.0, 0.0, 0.5, 2.0, 5.0, 1e6])
 def test_students_tail_is_that_of_scipy(t: float, freedom: int) -> None:
     assert classical.student_tail(t, freedom) == pytest.approx(stats.t.sf(t, freedom), abs=1e-12)
-
-
-def test_quantiles_are_those_of_prometheus() -> None:
-    edges, counts = (0.1, 0.2, 0.4), (10, 10, 0, 0)
-    assert quantile(edges, counts, 0.75) == pytest.approx(0.15)
-    assert quantile(edges, counts, 0.5) == pytest.approx(0.1)
-    assert quantile(edges, (0, 0, 0, 5), 0.5) == 0.4
-    assert quantile(edges, (0, 0, 0, 0), 0.5) is None
-    assert quantile((), (3,), 0.5) is None
-    assert quantile((0.1, float("inf")), (0, 5, 0), 0.5) == float("inf")

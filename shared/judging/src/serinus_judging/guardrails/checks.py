@@ -19,6 +19,7 @@ from serinus_judging.guardrails.memory import Fallen, Memory
 from serinus_judging.guardrails.pod_series import Scheme, scheme_of
 from serinus_judging.guardrails.report import Beside, descriptions, found_of, growing, reported, unlike
 from serinus_judging.plan_metrics import GAUGE_SHARE
+from serinus_judging.snapshot import stage_seconds, young_pods
 from serinus_judging.wording import budget, clock, duration, requests
 
 SIMILAR = 0.25
@@ -42,7 +43,7 @@ def look(plan: AnalysisPlan, memory: Memory, snapshot: MetricsCollected) -> tupl
     memory = _entered(plan, memory, snapshot)
     ids = {pod.name: pod_series.identity(pod.name) for pod in snapshot.pods if pod.arm == "canary"}
     troubles, alive = liveness.after(memory.troubles, plan, snapshot, ids)
-    young = _young(plan, snapshot)
+    young = young_pods(plan, snapshot)
     over = gauges.beyond(scheme.limits, snapshot, young)
     fallen = memory.fallen or _beyond_twice(scheme, memory, over, snapshot)
     memory = replace(memory, troubles=troubles, fallen=fallen,
@@ -107,12 +108,6 @@ def _entered(plan: AnalysisPlan, memory: Memory, snapshot: MetricsCollected) -> 
     )
 
 
-def _young(plan: AnalysisPlan, snapshot: MetricsCollected) -> frozenset[str]:
-    """Pods that are still warming up."""
-    old = snapshot.end - 1000 * plan.warmup
-    return frozenset([pod.name for pod in snapshot.pods if pod.started is not None and pod.started > old])
-
-
 def _beyond_twice(
     scheme: Scheme, memory: Memory, over: Sequence[gauges.Beyond], snapshot: MetricsCollected
 ) -> Fallen | None:
@@ -129,9 +124,8 @@ def _is_due(plan: AnalysisPlan, memory: Memory, snapshot: MetricsCollected) -> b
     """Checks are made at a stage's minimum and each time its age has doubled since."""
     if memory.checks < 0 or memory.looks < EARLIEST:
         return False
-    elapsed = (snapshot.end - snapshot.stage_started) / 1000
     first = max(plan.stages[snapshot.stage].minimum, EARLIEST * plan.interval)
-    return elapsed >= first * 2.0**memory.checks
+    return stage_seconds(snapshot) >= first * 2.0**memory.checks
 
 
 def _checked(plan: AnalysisPlan, scheme: Scheme, memory: Memory) -> Memory:

@@ -17,7 +17,7 @@ from serinus_contracts.plan import AnalysisPlan, Gauged, PlanLimit, PlanMetric
 from serinus_judging.arrays import Floats
 from serinus_judging.guardrails.memory import Followed, Memory
 from serinus_judging.plan_metrics import is_rate
-from serinus_judging.snapshot import summed
+from serinus_judging.snapshot import stage_seconds, summed
 
 MOST_OWN, MOST = 6, 16
 """Pods followed of the canary, and in all."""
@@ -155,7 +155,7 @@ def _with_point(
         sums=sums,
         seen=looks,
         levels=levels,
-        times=np.append(old.times, (snapshot.end - snapshot.stage_started) / 1000),
+        times=np.append(old.times, stage_seconds(snapshot)),
         rates=np.concatenate([old.rates, [rates]]),
         logs=np.concatenate([old.logs, log[None]]),
     )

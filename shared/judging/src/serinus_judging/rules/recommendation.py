@@ -8,7 +8,7 @@ from serinus_contracts.events import Finding
 from serinus_contracts.judge import RecommendationRule
 from serinus_contracts.plan import AnalysisPlan, PlanMetric
 
-from serinus_judging.guardrails.findings import Severity, severity
+from serinus_judging.guardrails.findings import Severity, p_value, severity
 from serinus_judging.rules import classical, rule_state
 from serinus_judging.rules.metric_role import Part, good, part_of, ratio_of, unruled
 from serinus_judging.rules.rule_judge import Opinion, RuledJudge, compared, listed
@@ -63,7 +63,7 @@ def _of_shares(rule: RecommendationRule, metric: PlanMetric, seen: Seen, part: P
     if part == "success":
         test = classical.two_proportions(*seen.stage)
         if test is not None and test.p < rule.significance and own < other:
-            text = f"{what} {percent(own)}, significantly lower than {percent(other)} on stable ({_p(test.p)})"
+            text = f"{what} {percent(own)}, significantly lower than {percent(other)} on stable ({p_value(test.p)})"
             found.append(_fired(metric, "critical", text, test.p, rule.significance, rule.test_penalty, "statistics"))
         if own < rule.success_minimum:
             text = f"{what} {percent(own)}, under {percent(rule.success_minimum)}"
@@ -79,7 +79,7 @@ def _of_durations(rule: RecommendationRule, metric: PlanMetric, tally: Tally) ->
     enough = min(sum(tally.canary), sum(tally.stable)) >= rule.minimum_samples
     if medians and test and enough and test.p < rule.significance and medians[0] > medians[1]:
         ratio = ratio_of(*medians)
-        text = f"{name} significantly slower, median {edge(medians[0])} against {edge(medians[1])} ({_p(test.p)})"
+        text = f"{name} significantly slower, median {edge(medians[0])} against {edge(medians[1])} ({p_value(test.p)})"
         back = ratio >= rule.latency_ratio_rollback
         values = {"value": ratio, "bound": rule.latency_ratio_rollback, "p": test.p}
         values |= {"penalty": rule.test_penalty} if back else {"penalty": 0.0, INVESTIGATE: 1.0}
@@ -94,10 +94,6 @@ def _of_durations(rule: RecommendationRule, metric: PlanMetric, tally: Tally) ->
             found.append(_over(rule, metric, f"{what} {edge(both[0])}, over {edge(most)}", both[0], most))
         found += _compared(rule, metric, severity("latency", ratio, rule), f"{what} {ratio:.3g} times stable's", ratio)
     return found
-
-
-def _p(p: float) -> str:
-    return f"p {p:.2g}" if p >= 1e-4 else "p below 0.0001"
 
 
 def _of_gauge(rule: RecommendationRule, metric: PlanMetric, tally: Tally, part: Part) -> list[Finding]:

@@ -15,7 +15,7 @@ from serinus_judging.guardrails.sample_ratio import Share
 from serinus_judging.histogram import edge_at_least, quantile
 from serinus_judging.packing import EvidenceError
 from serinus_judging.plan_metrics import gating_metrics, requests_metric
-from serinus_judging.snapshot import NOTHING, Quad, Reading
+from serinus_judging.snapshot import NOTHING, Quad, Reading, stage_seconds, window_seconds, young_pods
 from serinus_judging.snapshot import read as read_metric
 
 
@@ -77,16 +77,14 @@ class Look(NamedTuple):
     @property
     def elapsed(self) -> float:
         """Seconds since the stage began."""
-        return (self.snapshot.end - self.snapshot.stage_started) / 1000
+        return stage_seconds(self.snapshot)
 
 
 def read(plan: AnalysisPlan, course: Course, snapshot: MetricsCollected) -> Look:
     """The readings of a look. Raises EvidenceError for evidence of a plan with other metrics."""
     if len(course.seen) != len(plan.metrics):
         raise EvidenceError(f"evidence of {len(course.seen)} metrics does not fit the plan of {plan.policy}")
-    length = (snapshot.end - snapshot.follows) / 1000 if snapshot.follows else plan.interval
-    old = snapshot.end - 1000 * plan.warmup
-    young = frozenset(pod.name for pod in snapshot.pods if pod.started is not None and pod.started > old)
+    length, young = window_seconds(plan, snapshot), young_pods(plan, snapshot)
     readings = tuple(
         _read(metric, seen, snapshot, length, young) for metric, seen in zip(plan.metrics, course.seen, strict=True)
     )

@@ -9,10 +9,9 @@ from serinus_contracts.plan import AnalysisPlan, PlanLimit
 
 from serinus_judging.arrays import Floats
 from serinus_judging.histogram import edge_at_least
-from serinus_judging.plan_metrics import is_rate
 from serinus_judging.sequential.latency import Pair
-from serinus_judging.sequential.layout import SLOTS
-from serinus_judging.snapshot import NOTHING, Quad, Reading, Tails, read
+from serinus_judging.sequential.layout import ChannelSpec
+from serinus_judging.snapshot import NOTHING, Quad, Reading, Tails, read, window_seconds
 
 
 class Counted(NamedTuple):
@@ -24,50 +23,63 @@ class Counted(NamedTuple):
     details: Mapping[str, str]
 
 
-def count(plan: AnalysisPlan, pairs: Sequence[tuple[Pair, ...] | None], snapshot: MetricsCollected) -> Counted:
+def count(
+    plan: AnalysisPlan,
+    specs: Sequence[ChannelSpec],
+    pairs: Sequence[tuple[Pair, ...] | None],
+    snapshot: MetricsCollected,
+) -> Counted:
     """All channels' counts; pairs: per latency metric, None while its edges are not yet fixed."""
-    length = (snapshot.end - snapshot.follows) / 1000 if snapshot.follows else plan.interval
-    readings: list[Reading] = []
-    abort: list[Quad] = []
-    late: list[Quad] = []
-    seconds: list[float] = []
-    late_seconds: list[float] = []
-    slots = iter(pairs)
+    readings = _readings(plan, pairs, snapshot)
+    quads: list[Quad] = []
+    details: dict[str, str] = {}
+    for spec in specs:
+        reading = readings[spec.metric]
+        if spec.limit is not None:
+            limit = plan.limits[spec.limit]
+            quad, detail = _limit(limit, spec.complement, reading)
+            if detail:
+                details[limit.name] = detail
+        elif spec.pair is not None:
+            quad = _slower(reading.tails, pair_of(spec, pairs), spec.proceeds)
+        else:
+            quad = reading.quad if reading.status == "ok" else NOTHING
+        quads.append(quad)
+    seconds = np.array([readings[spec.metric].seconds for spec in specs], dtype=np.float64)
+    return Counted(readings, np.array(quads, dtype=np.float64).T, seconds, details)
+
+
+def _readings(
+    plan: AnalysisPlan, pairs: Sequence[tuple[Pair, ...] | None], snapshot: MetricsCollected
+) -> tuple[Reading, ...]:
+    length = window_seconds(plan, snapshot)
+    readings, slots = [], iter(pairs)
     for metric in plan.metrics:
         reading = read(metric, snapshot.metrics.get(metric.name), length)
-        if metric.source.kind == "proportion":
-            abort.append(reading.quad if reading.status == "ok" else NOTHING)
-            seconds.append(reading.seconds)
-        else:
-            known = next(slots) or ()
-            if reading.tails is not None and any(pair.stable not in reading.tails.place for pair in known):
+        if metric.source.kind == "distribution":
+            known, tails = next(slots) or (), reading.tails
+            if tails is not None and any(pair.stable not in tails.place for pair in known):
                 reading = Reading("error", "bucket edges changed during the run", measured=reading.measured)
-            for pair in known:
-                abort.append(_quad(reading.tails, pair.abort, pair.stable))
-                late.append(_quad(reading.tails, pair.proceed, pair.stable))
-            unused = [NOTHING] * (SLOTS - len(known))
-            abort += unused
-            late += unused
-            seconds += [reading.seconds] * SLOTS
-            late_seconds += [reading.seconds] * SLOTS
         readings.append(reading)
-    details: dict[str, str] = {}
-    for limit in plan.limits:
-        position = next(i for i, metric in enumerate(plan.metrics) if metric.name == limit.metric)
-        quad, detail = _limit(limit, is_rate(plan.metrics[position]), readings[position])
-        abort.append(quad)
-        seconds.append(readings[position].seconds)
-        if detail:
-            details[limit.name] = detail
-    counts = np.array(abort + late, dtype=np.float64).T
-    return Counted(tuple(readings), counts, np.array(seconds + late_seconds, dtype=np.float64), details)
+    return tuple(readings)
 
 
-def _quad(tails: Tails | None, own: float | None, stable: float) -> Quad:
-    return NOTHING if tails is None else tails.quad(stable if own is None else own, stable)
+def pair_of(spec: ChannelSpec, pairs: Sequence[tuple[Pair, ...] | None]) -> Pair | None:
+    """The edges of a latency channel, None for an unused slot."""
+    assert spec.pair is not None
+    latency, slot = spec.pair
+    known = pairs[latency] or ()
+    return known[slot] if slot < len(known) else None
 
 
-def _limit(limit: PlanLimit, rate: bool, reading: Reading) -> tuple[Quad, str]:
+def _slower(tails: Tails | None, pair: Pair | None, proceeds: bool) -> Quad:
+    if tails is None or pair is None:
+        return NOTHING
+    own = pair.proceed if proceeds else pair.abort
+    return tails.quad(pair.stable if own is None else own, pair.stable)
+
+
+def _limit(limit: PlanLimit, complement: bool, reading: Reading) -> tuple[Quad, str]:
     if reading.status != "ok":
         return NOTHING, reading.detail
     x, n, y, m = reading.quad
@@ -76,6 +88,6 @@ def _limit(limit: PlanLimit, rate: bool, reading: Reading) -> tuple[Quad, str]:
         if edge is None:
             return NOTHING, f"the histogram has no edge at or beyond {limit.edge or 0:g} s"
         x, n, y, m = reading.tails.quad(edge, edge)
-    if limit.better == "higher" and not rate:
+    if complement:
         return (n - x, n, m - y, m), ""
     return (x, n, y, m), ""

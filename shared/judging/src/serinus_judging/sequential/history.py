@@ -5,14 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from serinus_contracts.events import History
-from serinus_contracts.plan import AnalysisPlan, PlanMetric
+from serinus_contracts.plan import AnalysisPlan
 
 from serinus_judging.arrays import Floats
 from serinus_judging.histogram import edge_at_least
 from serinus_judging.plan_metrics import is_rate
 from serinus_judging.sequential import calibration, latency
+from serinus_judging.sequential.counts import pair_of
 from serinus_judging.sequential.latency import Pair
-from serinus_judging.sequential.layout import SLOTS, Layout
+from serinus_judging.sequential.layout import Layout
 from serinus_judging.sequential.overdispersion import Noise
 
 RECENT = 600_000
@@ -71,28 +72,6 @@ def pasts(plan: AnalysisPlan, history: Mapping[str, History]) -> dict[str, Past]
     return found
 
 
-def channel_edges(
-    plan: AnalysisPlan, layout: Layout, pairs: Sequence[tuple[Pair, ...] | None]
-) -> list[tuple[PlanMetric, float | None, bool]]:
-    """Per channel: its metric, stable's edge where it has one (NaN: unused slot), and whether it is a complement."""
-    by_name = {metric.name: metric for metric in plan.metrics}
-    abort: list[tuple[PlanMetric, float | None, bool]] = []
-    late: list[tuple[PlanMetric, float | None, bool]] = []
-    slots = iter(pairs)
-    for metric in plan.metrics:
-        if metric.source.kind == "proportion":
-            abort.append((metric, None, False))
-            continue
-        known = next(slots) or ()
-        rows = [(metric, known[i].stable if i < len(known) else np.nan, False) for i in range(SLOTS)]
-        abort += rows
-        late += rows
-    for limit in plan.limits:
-        metric = by_name[limit.metric]
-        abort.append((metric, limit.edge, limit.better == "higher" and not is_rate(metric)))
-    return abort + late
-
-
 def learned(
     plan: AnalysisPlan, layout: Layout, pairs: Sequence[tuple[Pair, ...] | None], found: Mapping[str, Past]
 ) -> tuple[Floats, Noise]:
@@ -101,19 +80,27 @@ def learned(
     past, noise = np.zeros((2, total)), Noise.assumed(stages, total)
     shares = [stage.weight / 100 for stage in plan.stages] or [0.5]
     cache: dict[tuple[str, float | None, bool], calibration.Measured | None] = {}
-    for index, (metric, edge, complement) in enumerate(channel_edges(plan, layout, pairs)):
-        known = found.get(metric.name)
-        if known is None or (edge is not None and np.isnan(edge)):
+    for index, spec in enumerate(layout.specs):
+        name, edge = plan.metrics[spec.metric].name, None
+        known = found.get(name)
+        if known is None:
             continue
+        if spec.limit is not None:
+            edge = plan.limits[spec.limit].edge
+        elif spec.pair is not None:
+            pair = pair_of(spec, pairs)
+            if pair is None:
+                continue
+            edge = pair.stable
         if edge is not None and edge not in known.edges:
             edge = edge_at_least(known.edges, edge)
             if edge is None:
                 continue
         events, trials = known.channel(edge)
-        if complement:
+        if spec.complement:
             events = trials - events
         past[:, index] = events[known.recent].sum(), trials[known.recent].sum()
-        key = (metric.name, edge, complement)
+        key = (name, edge, spec.complement)
         if key not in cache:
             looks = max(known.seconds / plan.interval, 1.0)
             cache[key] = calibration.measured(events, trials, shares, looks)

@@ -24,7 +24,7 @@ from serinus_judging.sequential.layout import Layout, coarse_of, key_of, layout
 from serinus_judging.sequential.overdispersion import Noise
 from serinus_judging.sequential.report import Report
 from serinus_judging.sequential.state import Look, State, fold
-from serinus_judging.snapshot import Reading
+from serinus_judging.snapshot import Reading, stage_seconds
 
 PATIENCE = 3
 """Looks in a row without data before `on_no_data: abort` aborts. One look without data is an ordinary scrape gap or
@@ -129,7 +129,7 @@ def _opened(plan: AnalysisPlan, evidence: Evidence, snapshot: MetricsCollected) 
         raise EvidenceError(f"evidence of shape {evidence.shape} does not fit the plan of {plan.policy}")
     evidence = _prepared(plan, evidence, snapshot)
     scheme = layout(key, tuple([coarse_of(pairs) for pairs in evidence.pairs]))
-    counted = count(plan, evidence.pairs, snapshot)
+    counted = count(plan, scheme.specs, evidence.pairs, snapshot)
     folded = None
     if 0 <= snapshot.stage < len(plan.stages) and evidence.log_abort < combination.bar(plan.budget.false_abort):
         fresh = (snapshot.stage, snapshot.stage_started) != (evidence.stage, evidence.stage_started)
@@ -253,7 +253,7 @@ def _decide(case: _Case, evidence: Evidence, found: inference.Weighed) -> Decisi
     if not 0 <= snapshot.stage < len(plan.stages):
         return Decision("hold", "settling")
     stage = plan.stages[snapshot.stage]
-    elapsed = (snapshot.end - snapshot.stage_started) / 1000
+    elapsed = stage_seconds(snapshot)
     if plan.on_no_data == "abort" and evidence.missing >= PATIENCE and elapsed >= stage.minimum:
         return Decision("abort", "no_data")
     fault = _fault(case, evidence)
@@ -277,7 +277,7 @@ def _looks_left(plan: AnalysisPlan, snapshot: MetricsCollected) -> float:
     """How many more looks the stage has; none where it has no maximum any more."""
     if not 0 <= snapshot.stage < len(plan.stages):
         return 0.0
-    elapsed = (snapshot.end - snapshot.stage_started) / 1000
+    elapsed = stage_seconds(snapshot)
     return (plan.stages[snapshot.stage].maximum - elapsed) / plan.interval
 
 

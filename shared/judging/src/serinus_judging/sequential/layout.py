@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import count
+from typing import NamedTuple
 
 import numpy as np
 from serinus_contracts.metric import QUANTILES
@@ -15,10 +17,50 @@ from serinus_judging.sequential.latency import COARSE_ABSOLUTE, COARSE_RATIO, Pa
 SLOTS = len(QUANTILES)
 """Channels kept per latency metric and side, used or not: the shape of evidence follows from the plan alone."""
 
-MetricKey = tuple[str, float, float, bool, bool, bool, bool, float]
-LimitKey = tuple[int, float, bool, float]
-ChannelKey = tuple[float, float, bool, bool, bool, bool]
 Coarse = tuple[tuple[bool, bool], ...] | None
+
+
+class Count(NamedTuple):
+    """What is tested of one count, in the words of `Channels`."""
+
+    ratio: float
+    absolute: float
+    falling: bool = False
+    rate: bool = False
+    unpaired: bool = False
+    odds: bool = False
+
+
+class MetricKey(NamedTuple):
+    """Of a metric what shapes its channels."""
+
+    latency: bool
+    count: Count
+    weight: float
+
+
+class LimitKey(NamedTuple):
+    """Of a limit what shapes its channel; metric: index of the one that it bounds."""
+
+    metric: int
+    share: float
+    falling: bool
+    weight: float
+
+
+class ChannelSpec(NamedTuple):
+    """Where the counts of one channel come from: everything that follows the order of channels follows these.
+
+    metric, limit: indexes into the plan's (limit: None for a channel of the metric itself); pair: index of the
+    latency metric and of its slot (None for counts without edges); proceeds: the half of a slot that is for
+    proceeding, which has an edge of its own; complement: trials without an event are counted.
+    """
+
+    metric: int
+    limit: int | None = None
+    pair: tuple[int, int] | None = None
+    proceeds: bool = False
+    complement: bool = False
 
 
 @dataclass(frozen=True)
@@ -32,22 +74,39 @@ class PlanKey:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Channels in all, those that can abort, those with a part in proceeding."""
-        latencies = sum(metric[0] == "distribution" for metric in self.metrics)
+        latencies = sum(metric.latency for metric in self.metrics)
         proceed = len(self.metrics) + (SLOTS - 1) * latencies
         abort = proceed + len(self.limits)
         return abort + SLOTS * latencies, abort, proceed
+
+    @cached_property
+    def channels(self) -> tuple[ChannelSpec, ...]:
+        """Every channel in order: of each metric in turn, of each limit, then those that only proceed."""
+        own: list[ChannelSpec] = []
+        numbers = count()
+        for i, metric in enumerate(self.metrics):
+            number = next(numbers) if metric.latency else None
+            own += [ChannelSpec(i)] if number is None else [ChannelSpec(i, pair=(number, k)) for k in range(SLOTS)]
+        limits = [
+            # "at least 85 % convert" is "at most 15 % do not": the complement
+            ChannelSpec(limit.metric, j, complement=limit.falling and not self.metrics[limit.metric].count.rate)
+            for j, limit in enumerate(self.limits)
+        ]
+        return (*own, *limits, *[spec._replace(proceeds=True) for spec in own if spec.pair])
 
 
 @dataclass(frozen=True, eq=False)
 class Layout:
     """Channels in groups: the plan's metrics in order, then its limits.
 
-    first: where each group's abort channels start (also the boundaries for `ledger.group_evidence`); size: how many
-    are in use; proceed_first: where each metric's begin in `channels.proceed`; log_share: ln 1/size of its group for
-    each abort channel, -inf for an unused slot; weight: shares of the false-abort budget.
+    specs: what each channel counts; first: where each group's abort channels start (also the boundaries for
+    `combination.group_evidence`); size: how many are in use; proceed_first: where each metric's begin in
+    `channels.proceed`; log_share: ln 1/size of its group for each abort channel, -inf for an unused slot; weight:
+    shares of the false-abort rate.
     """
 
     channels: Channels
+    specs: tuple[ChannelSpec, ...]
     first: Index
     size: tuple[int, ...]
     proceed_first: tuple[int, ...]
@@ -62,7 +121,7 @@ class Layout:
 
     @cached_property
     def shares(self) -> tuple[float, ...]:
-        """`weight` likewise."""
+        """`weight` as plain numbers."""
         return tuple(self.weight.tolist())
 
 
@@ -74,23 +133,18 @@ def key_of(plan: AnalysisPlan) -> PlanKey:
         stages=len(plan.stages),
         metrics=tuple(_metric(metric) for metric in plan.metrics),
         limits=tuple(
-            (names.index(limit.metric), limit.share, limit.better == "higher", limit.weight) for limit in plan.limits
+            LimitKey(names.index(limit.metric), limit.share, limit.better == "higher", limit.weight)
+            for limit in plan.limits
         ),
     )
 
 
 def _metric(metric: PlanMetric) -> MetricKey:
     margin, late = metric.margin, metric.lag > 0
-    return (
-        metric.source.kind,
-        margin.ratio,
-        margin.absolute,
-        metric.better == "higher",
-        is_rate(metric),
-        late,
-        late and metric.count == "share",
-        metric.weight,
-    )
+    odds = late and metric.count == "share"
+    falling = metric.better == "higher"
+    counted = Count(margin.ratio, margin.absolute, falling, is_rate(metric), unpaired=late, odds=odds)
+    return MetricKey(metric.source.kind == "distribution", counted, metric.weight)
 
 
 def coarse_of(pairs: tuple[Pair, ...] | None) -> Coarse:
@@ -103,65 +157,57 @@ def coarse_of(pairs: tuple[Pair, ...] | None) -> Coarse:
 @lru_cache(maxsize=4096)
 def layout(key: PlanKey, coarse: tuple[Coarse, ...]) -> Layout:
     """The layout of a plan; coarse: per latency metric in the plan's order."""
-    abort: list[ChannelKey] = []
-    late: list[ChannelKey] = []
-    proceed: list[int] = []
-    first, size, proceed_first, weight = [], [], [], []
-    slots = iter(coarse)
-    late_start = key.shape[1]
-    for kind, ratio, absolute, falling, rate, unpaired, odds, share in key.metrics:
-        first.append(len(abort))
-        proceed_first.append(len(proceed))
-        weight.append(share)
-        if kind == "proportion":
-            proceed.append(len(abort))
-            abort.append((ratio, absolute, falling, rate, unpaired, odds))
-            size.append(1)
-            continue
-        pairs = next(slots)
-        size.append(SLOTS if pairs is None else len(pairs))
-        for slot in range(SLOTS):
-            coarse_abort, coarse_proceed = pairs[slot] if pairs and slot < len(pairs) else (False, False)
-            proceed.append(late_start + len(late))
-            abort.append(_exceedance(coarse_abort))
-            late.append(_exceedance(coarse_proceed))
-    for metric, share, falling, limit_weight in key.limits:
-        first.append(len(abort))
-        weight.append(limit_weight)
-        size.append(1)
-        rate, unpaired, odds = key.metrics[metric][4:7]
-        if falling and not rate:
-            # "at least 85 % convert" is "at most 15 % do not": the complement, with the limit as absolute margin
-            abort.append((0.0, 1 - share, False, False, False, False))
-        else:
-            abort.append((0.0, share, falling, rate, unpaired, odds))
-    rows = abort + late
-    total = float(sum(weight))
-    shares = np.array(weight) / total
+    counts = [_count(key, coarse, spec) for spec in key.channels]
+    _, abort, _ = key.shape
+    groups = [_group(key, spec) for spec in key.channels[:abort]]
+    first = [groups.index(group) for group in range(len(key.metrics) + len(key.limits))]
+    used = [len(pairs) if pairs is not None else SLOTS for pairs in coarse]
+    pairs = [key.channels[start].pair for start in first]
+    size = [1 if pair is None else used[pair[0]] for pair in pairs]
+    # a proportion proceeds by the channel that aborts, a latency slot by the half of its own
+    proceed = [i for i, spec in enumerate(key.channels[:abort]) if spec.limit is None]
+    halves = iter(range(abort, len(key.channels)))
+    weight = np.array([each.weight for each in (*key.metrics, *key.limits)])
+    shares = weight / float(weight.sum())
     return Layout(
         channels=Channels(
-            ratio=np.array([row[0] for row in rows]),
-            absolute=np.array([row[1] for row in rows]),
-            falling=np.array([row[2] for row in rows], dtype=bool),
-            rate=np.array([row[3] for row in rows], dtype=bool),
-            unpaired=np.array([row[4] for row in rows], dtype=float),
-            odds=np.array([row[5] for row in rows], dtype=bool),
-            abort=len(abort),
-            proceed=np.array(proceed, dtype=np.intp),
+            ratio=np.array([each.ratio for each in counts]),
+            absolute=np.array([each.absolute for each in counts]),
+            falling=np.array([each.falling for each in counts], dtype=bool),
+            rate=np.array([each.rate for each in counts], dtype=bool),
+            unpaired=np.array([each.unpaired for each in counts], dtype=float),
+            odds=np.array([each.odds for each in counts], dtype=bool),
+            abort=abort,
+            proceed=np.array([next(halves) if key.channels[i].pair else i for i in proceed], dtype=np.intp),
             stages=key.stages,
         ),
+        specs=key.channels,
         first=np.array(first, dtype=np.intp),
         size=tuple(size),
-        proceed_first=tuple(proceed_first),
-        log_share=_log_shares(first, size, len(abort)),
+        proceed_first=tuple(proceed.index(start) for start in first[: len(key.metrics)]),
+        log_share=_log_shares(first, size, abort),
         weight=shares,
         log_weight=np.log(shares),
     )
 
 
-def _exceedance(coarse: bool) -> ChannelKey:
-    ratio, absolute = (COARSE_RATIO, COARSE_ABSOLUTE) if coarse else (1.0, 0.0)
-    return ratio, absolute, False, False, False, False
+def _group(key: PlanKey, spec: ChannelSpec) -> int:
+    return spec.metric if spec.limit is None else len(key.metrics) + spec.limit
+
+
+def _count(key: PlanKey, coarse: tuple[Coarse, ...], spec: ChannelSpec) -> Count:
+    counted = key.metrics[spec.metric].count
+    if spec.limit is not None:
+        share = key.limits[spec.limit].share
+        if spec.complement:
+            return Count(0.0, 1 - share)
+        return counted._replace(ratio=0.0, absolute=share, falling=key.limits[spec.limit].falling)
+    if spec.pair is None:
+        return counted
+    latency, slot = spec.pair
+    known = coarse[latency] or ()
+    too_coarse = slot < len(known) and known[slot][spec.proceeds]
+    return Count(COARSE_RATIO, COARSE_ABSOLUTE) if too_coarse else Count(1.0, 0.0)
 
 
 def _log_shares(first: list[int], size: list[int], total: int) -> Floats:

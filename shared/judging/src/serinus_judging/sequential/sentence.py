@@ -16,7 +16,7 @@ from serinus_contracts.weight import weight_text
 from serinus_judging.guardrails import sample_ratio
 from serinus_judging.sequential.evidence import Evidence
 from serinus_judging.sequential.report import Counts, Report, Row
-from serinus_judging.snapshot import Reading
+from serinus_judging.snapshot import Reading, stage_seconds
 from serinus_judging.wording import budget, clock, duration, edge, names, percent, plain, requests
 
 Phrase = Callable[[float], str]
@@ -56,7 +56,7 @@ class Context:
 
     @property
     def elapsed(self) -> float:
-        return (self.snapshot.end - self.snapshot.stage_started) / 1000
+        return stage_seconds(self.snapshot)
 
     @property
     def weight(self) -> str:
