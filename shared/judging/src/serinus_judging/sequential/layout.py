@@ -35,7 +35,7 @@ class MetricKey(NamedTuple):
     """Of a metric what shapes its channels."""
 
     latency: bool
-    count: Count
+    tested: Count
     weight: float
 
 
@@ -89,7 +89,7 @@ class PlanKey:
             own += [ChannelSpec(i)] if number is None else [ChannelSpec(i, pair=(number, k)) for k in range(SLOTS)]
         limits = [
             # "at least 85 % convert" is "at most 15 % do not": the complement
-            ChannelSpec(limit.metric, j, complement=limit.falling and not self.metrics[limit.metric].count.rate)
+            ChannelSpec(limit.metric, j, complement=limit.falling and not self.metrics[limit.metric].tested.rate)
             for j, limit in enumerate(self.limits)
         ]
         return (*own, *limits, *[spec._replace(proceeds=True) for spec in own if spec.pair])
@@ -167,7 +167,7 @@ def layout(key: PlanKey, coarse: tuple[Coarse, ...]) -> Layout:
     # a proportion proceeds by the channel that aborts, a latency slot by the half of its own
     proceed = [i for i, spec in enumerate(key.channels[:abort]) if spec.limit is None]
     halves = iter(range(abort, len(key.channels)))
-    weight = np.array([each.weight for each in (*key.metrics, *key.limits)])
+    weight = np.array([metric.weight for metric in key.metrics] + [limit.weight for limit in key.limits])
     shares = weight / float(weight.sum())
     return Layout(
         channels=Channels(
@@ -196,7 +196,7 @@ def _group(key: PlanKey, spec: ChannelSpec) -> int:
 
 
 def _count(key: PlanKey, coarse: tuple[Coarse, ...], spec: ChannelSpec) -> Count:
-    counted = key.metrics[spec.metric].count
+    counted = key.metrics[spec.metric].tested
     if spec.limit is not None:
         share = key.limits[spec.limit].share
         if spec.complement:
