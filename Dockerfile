@@ -28,7 +28,7 @@ RUN printf '%s\n' '#!/bin/sh -e' \
     && chmod +x /usr/local/bin/install-wheels
 
 FROM build AS collector-build
-RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_collector-*.whl
+RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_counting-*.whl /wheels/serinus_collector-*.whl
 FROM build AS analyzer-build
 RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_judging-*.whl /wheels/serinus_analyzer-*.whl
 FROM build AS controller-build
@@ -36,7 +36,7 @@ RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_rollouts-*.whl 
 FROM build AS console-build
 RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_console-*.whl
 FROM build AS simulator-build
-RUN install-wheels /wheels/serinus_simulator-*.whl
+RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_simulator-*.whl
 
 FROM ${BASE_IMAGE} AS base
 LABEL org.opencontainers.image.title="Serinus" org.opencontainers.image.version="0.1.0" \

@@ -12,8 +12,8 @@ from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel
-from serinus_collector.providers import Provider
-from serinus_collector.settings import CollectorSettings
+from serinus_collector.config.providers import Provider
+from serinus_collector.config.settings import CollectorSettings
 from serinus_console.domain.notify import Notifications
 from serinus_console.notify_settings import NotifierSettings
 from serinus_console.settings import Auth, ConsoleSettings

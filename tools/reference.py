@@ -9,7 +9,7 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel
 from serinus.app import ENTRIES, load
-from serinus_collector.settings import CollectorSettings
+from serinus_collector.config.settings import CollectorSettings
 from serinus_console.adapters.web.application import described
 from serinus_console.notify_settings import NotifierSettings
 from serinus_console.settings import ConsoleSettings

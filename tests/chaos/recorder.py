@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from redis.exceptions import RedisError
-from serinus.ledger import Told, sorted_out
 from serinus_contracts import Keys
 from serinus_contracts.streams import STREAMS
+from serinus_simulator.audit.ledger import Told, sorted_out
 
 Entry = tuple[bytes, Mapping[bytes, bytes]]
 

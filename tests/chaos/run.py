@@ -11,10 +11,10 @@ from typing import Any
 
 import httpx
 import yaml
-from serinus.ledger import check_all
 from serinus_contracts import Keys
 from serinus_contracts.streams import ANALYZER_GROUP, controller_group
 from serinus_runtime.redis import connected
+from serinus_simulator.audit.ledger import check_all
 
 from tests.chaos.proxy import Proxy
 from tests.chaos.recorder import Recorder

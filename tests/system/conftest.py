@@ -14,7 +14,6 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
 from redis.exceptions import ConnectionError, RedisError  # noqa: A004
 from serinus.demo.processes import Child
-from serinus.ledger import Ledger, check
 from serinus_contracts import (
     DecisionTaken,
     Event,
@@ -24,6 +23,7 @@ from serinus_contracts import (
     VerdictReached,
     from_entry,
 )
+from serinus_simulator.audit.ledger import Ledger, check
 
 from tests.servers import RedisServer, redis_server
 from tests.simulated import World, start_services

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from serinus.ledger import check
+from serinus_simulator.audit.ledger import check
 
 from tests.servers import prometheus_server, sampled, wait_until
 from tests.simulated import rollout, scenario, simulated

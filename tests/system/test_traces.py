@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from serinus_analyzer.bootstrap import analyze
 from serinus_collector.bootstrap import collect
-from serinus_collector.settings import CollectorSettings
+from serinus_collector.config.settings import CollectorSettings
 from serinus_contracts import Keys
 from serinus_controller.bootstrap import control
 from serinus_controller.settings import ControllerSettings

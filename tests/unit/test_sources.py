@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from serinus_collector.domain.counting import Span
-from serinus_collector.domain.measure import measure
-from serinus_collector.domain.series import Series, with_pods
-from serinus_collector.providers import read_providers
+from serinus_collector.config.providers import read_providers
 from serinus_contracts import AnalysisPlan, Distribution, Measurement, PlanMetric, Proportion, Selector
 from serinus_contracts.metric import SourcePreset
 from serinus_contracts.plan import Queried
+from serinus_counting.measure import measure
+from serinus_counting.resets import Span
+from serinus_counting.series import Series, with_pods
 from serinus_rollouts.policy_documents import load_text
 from serinus_rollouts.resolve import resolve
 from serinus_rollouts.stages import Stage

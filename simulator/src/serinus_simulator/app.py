@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from serinus_simulator.configs import kubeconfig, prometheus_config
-from serinus_simulator.failures import ApiError
-from serinus_simulator.scenario_file import ScenarioError, read_scenario
+from serinus_simulator.kubernetes.failures import ApiError
 from serinus_simulator.server import Server, listen
-from serinus_simulator.world import World
+from serinus_simulator.world.scenario_file import ScenarioError, read_scenario
+from serinus_simulator.world.world import World
 
 EXAMPLE = """example:
   serinus-simulator examples/demo.yaml --port 9099 --kubeconfig /tmp/kubeconfig

@@ -11,13 +11,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
-from serinus_simulator.application import Application
-from serinus_simulator.exposition import CONTENT_TYPE, PAGES, text
-from serinus_simulator.failures import ApiError
 from serinus_simulator.faults import FAULTS
-from serinus_simulator.states import Served
-from serinus_simulator.watch import encode
-from serinus_simulator.world import World
+from serinus_simulator.kubernetes.failures import ApiError
+from serinus_simulator.kubernetes.watch import encode
+from serinus_simulator.world.application import Application
+from serinus_simulator.world.metrics_page import CONTENT_TYPE, PAGES, text
+from serinus_simulator.world.states import Served
+from serinus_simulator.world.world import World
 
 
 class _Body(BaseModel):

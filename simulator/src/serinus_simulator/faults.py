@@ -69,13 +69,10 @@ class ScrapeFault(_Fault):
 
 
 class ArgoFault(_Fault):
-    """Argo does not see a promote or an abort until the object changes again, or pauses again from a stale read.
-
-    Of the last two effects `name` is that of the Experiment, which ends badly once its pods are ready.
-    """
+    """Argo does not see a promote or an abort until the object changes again, or pauses again from a stale read."""
 
     target: Literal["argo"]
-    effect: Literal["lose_promotes", "lose_aborts", "repause", "fail_experiments", "inconclusive_experiments"]
+    effect: Literal["lose_promotes", "lose_aborts", "repause"]
     namespace: str | None = None
     name: str | None = None
 

@@ -13,8 +13,8 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from serinus_simulator.control import Control
-from serinus_simulator.reviews import Reviews
-from serinus_simulator.world import World
+from serinus_simulator.kubernetes.reviews import Reviews
+from serinus_simulator.world.world import World
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 

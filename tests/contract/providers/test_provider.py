@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from serinus_collector.adapters.prometheus import Prometheus
-from serinus_collector.service_layer.ports import ProviderError
+from serinus_collector.use_cases.ports import ProviderError
 from serinus_contracts import Matcher, Selector
 from serinus_runtime.clock import now_ms
 

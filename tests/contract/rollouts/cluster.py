@@ -50,6 +50,11 @@ class Cluster:
     def rollouts(self) -> KubernetesRollouts:
         return KubernetesRollouts(self.api)
 
+    def needs_experiments(self) -> None:
+        """Skip the test on the simulator, which refuses them."""
+        if self.faults:
+            pytest.skip("the simulator runs no experiments")
+
     async def make(
         self,
         steps: list[dict[str, Any]] | None = None,

@@ -114,6 +114,7 @@ async def test_an_inconclusive_analysis_can_be_aborted(cluster: Cluster, asked: 
 
 
 async def test_an_experiment_is_no_gate_and_its_end_leads_to_the_next(cluster: Cluster) -> None:
+    cluster.needs_experiments()
     name = await cluster.make([{"setWeight": 5}, experiment("3s"), {"pause": {}}])
     await cluster.release(name)
     seen = await cluster.until(name, lambda seen: seen.step == 1, "the experiment")
@@ -137,6 +138,8 @@ AT: list[tuple[int, list[dict[str, Any]]]] = [
 async def test_an_abort_at_each_kind_of_step_brings_all_traffic_back(
     cluster: Cluster, asked: Endpoint, step: int, steps: list[dict[str, Any]]
 ) -> None:
+    if any("experiment" in one for one in steps):
+        cluster.needs_experiments()
     made = [analysis(await cluster.make_template(pulls(asked))) if "analysis" in one else one for one in steps]
     name = await cluster.make([*made, {"setWeight": 60}, {"pause": {}}])
     # Pods that are not ready keep Argo at the change of weight.

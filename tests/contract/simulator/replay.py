@@ -16,11 +16,11 @@ from typing import Any
 import httpx
 from serinus_simulator.clock import ManualClock
 from serinus_simulator.fetching import Answered, Asked
-from serinus_simulator.kinds import ANALYSIS_RUNS, EVENTS, ROLLOUTS
-from serinus_simulator.objects import Change
-from serinus_simulator.scenario import Argo, Scenario
+from serinus_simulator.kubernetes.kinds import ANALYSIS_RUNS, EVENTS, ROLLOUTS
+from serinus_simulator.kubernetes.objects import Change
 from serinus_simulator.server import create_app
-from serinus_simulator.world import World
+from serinus_simulator.world.scenario import Argo, Scenario
+from serinus_simulator.world.world import World
 
 from tests.contract.simulator.recordings import Event, Names, State, answers_of, run_of, state_of, told
 

@@ -12,10 +12,10 @@ import httpx
 import pytest
 from serinus_simulator.clock import ManualClock
 from serinus_simulator.faults import KubernetesFault
-from serinus_simulator.kinds import ROLLOUTS
-from serinus_simulator.scenario import Scenario
+from serinus_simulator.kubernetes.kinds import ROLLOUTS
 from serinus_simulator.server import create_app
-from serinus_simulator.world import World
+from serinus_simulator.world.scenario import Scenario
+from serinus_simulator.world.world import World
 
 from tests.contract.simulator.recordings import recording
 

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from serinus_simulator.scenario import Argo
+from serinus_simulator.world.scenario import Argo
 
 from tests.contract.simulator.recordings import Names, recording, timeless
 from tests.contract.simulator.replay import Outcome, Script, agree, script

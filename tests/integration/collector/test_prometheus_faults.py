@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from serinus_collector.adapters.prometheus import Prometheus, _answer, read
-from serinus_collector.service_layer.ports import ProviderError
+from serinus_collector.use_cases.ports import ProviderError
 from serinus_contracts import Selector
 from serinus_runtime.clock import now_ms
 

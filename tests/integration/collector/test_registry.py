@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from redis.exceptions import ResponseError
 from serinus_collector.adapters.registry import RedisRegistry
-from serinus_collector.domain.look import RunState
-from serinus_collector.service_layer.ports import Lease
+from serinus_collector.use_cases.ports import Lease
 from serinus_contracts import Keys, MetricsCollected, RolloutObserved, from_entry
 from serinus_contracts.streams import ANALYZER_GROUP
 from serinus_controller.adapters.registry import RedisRegistry as ControllersRegistry
+from serinus_counting.windows import RunState
 from serinus_runtime.errors import PermanentError, concerns_all
 from serinus_runtime.streams import ensure_group
 

@@ -25,9 +25,9 @@ from serinus_rollouts.kubernetes.api import ClusterError
 from serinus_rollouts.patches import Patch
 from serinus_rollouts.rollout import RolloutView, view
 from serinus_rollouts.runs import Attempt
-from serinus_simulator.failures import ApiError
-from serinus_simulator.kinds import ROLLOUTS, Object
-from serinus_simulator.patch import apply_json_patch, apply_merge_patch
+from serinus_simulator.kubernetes.failures import ApiError
+from serinus_simulator.kubernetes.kinds import ROLLOUTS, Object
+from serinus_simulator.kubernetes.patch import apply_json_patch, apply_merge_patch
 
 from tests.support import command, verdict
 from tests.unit.controller.use_cases.fakes import FakeJournal

@@ -9,7 +9,7 @@ from redis.exceptions import OutOfMemoryError
 from serinus_analyzer.adapters.evidence import RedisEvidence
 from serinus_analyzer.service_layer.ports import Fold, Standing
 from serinus_collector.adapters.registry import RedisRegistry as CollectorsRegistry
-from serinus_collector.service_layer.ports import Lease
+from serinus_collector.use_cases.ports import Lease
 from serinus_console.adapters.archive import RedisArchive
 from serinus_console.adapters.notify_outbox import RedisOutbox
 from serinus_console.adapters.sessions import Sessions

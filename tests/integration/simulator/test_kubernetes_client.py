@@ -13,9 +13,9 @@ import pytest
 from kubernetes_asyncio import client, config, watch
 from kubernetes_asyncio.client.exceptions import ApiException
 from serinus_simulator.configs import kubeconfig
-from serinus_simulator.scenario import Scenario
 from serinus_simulator.server import serve
-from serinus_simulator.world import World
+from serinus_simulator.world.scenario import Scenario
+from serinus_simulator.world.world import World
 
 ARGO: dict[str, Any] = {"group": "argoproj.io", "version": "v1alpha1", "plural": "rollouts", "namespace": "shop"}
 STEPS = [{"setWeight": 5}, {"pause": {}}, {"setWeight": 25}, {"pause": {}}]

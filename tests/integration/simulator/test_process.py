@@ -17,9 +17,9 @@ import httpx
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
-from serinus_simulator.scenario import Scenario
 from serinus_simulator.server import serve
-from serinus_simulator.world import World
+from serinus_simulator.world.scenario import Scenario
+from serinus_simulator.world.world import World
 
 from tests.servers import wait_until
 

@@ -4,7 +4,7 @@ import pytest
 from serinus.doctor.checks import about
 from serinus.doctor.metrics import count
 from serinus.doctor.policy import from_cluster
-from serinus_collector.domain.series import Series
+from serinus_counting.series import Series
 from serinus_rollouts.kubernetes.api import ClusterError
 
 from tests.support import ERRORS, plan

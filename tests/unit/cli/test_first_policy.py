@@ -6,8 +6,8 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 from serinus.doctor.first_policy import plain, write
-from serinus_collector.domain.series import Series
-from serinus_collector.service_layer.ports import Answer, Unread
+from serinus_collector.use_cases.ports import Answer, Unread
+from serinus_counting.series import Series
 from serinus_rollouts.policy_documents import load_text
 
 from tests.unit.rollouts.objects import at

@@ -9,9 +9,9 @@ from serinus import plans
 from serinus.replay import judging
 from serinus.replay.looks import from_file, save
 from serinus.replay.past import Span, taken
-from serinus_collector.domain.series import Series
-from serinus_collector.service_layer.ports import Answer, Unread, Values
+from serinus_collector.use_cases.ports import Answer, Unread, Values
 from serinus_contracts import CanaryPolicy, MetricsCollected, Proportion, Selector, seal
+from serinus_counting.series import Series
 from serinus_rollouts.policy_documents import load_text
 from serinus_rollouts.stages import Stage
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from serinus_contracts.expression import ExpressionError, parse
-from serinus_simulator.conditions import ConditionError
-from serinus_simulator.conditions import holds as played
+from serinus_simulator.argo.analysis.conditions import ConditionError
+from serinus_simulator.argo.analysis.conditions import holds as played
 
 VERDICT = {"verdict": "hold", "data": {"rates": [0.5, 2.0], "name": "a b"}, "count": 3.0, "none": None}
 

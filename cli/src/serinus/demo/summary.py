@@ -10,9 +10,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 from serinus_console.domain.card import Card
+from serinus_simulator.audit.ledger import Ledger, check
 
 from serinus.adapters.streams import Streams
-from serinus.ledger import Ledger, check
 
 # "Held" is shown by so many looks in a row that held for want of data.
 HELD_LOOKS = 15

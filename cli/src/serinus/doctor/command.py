@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 from serinus_collector.adapters.prometheus import Prometheus
-from serinus_collector.service_layer.ports import ProviderError
+from serinus_collector.use_cases.ports import ProviderError
 from serinus_contracts import Keys, Selector
 from serinus_contracts.access import ProviderAccess
 from serinus_rollouts.kubernetes.api import ClusterError

@@ -5,12 +5,12 @@ import re
 from collections.abc import Sequence
 
 import yaml
-from serinus_collector.domain.series import Series
-from serinus_collector.service_layer.ports import Provider
+from serinus_collector.use_cases.ports import Provider
 from serinus_contracts import Selector
 from serinus_contracts.base import Millis
 from serinus_contracts.selector import is_label_name
 from serinus_contracts.weight import weight_text
+from serinus_counting.series import Series
 from serinus_rollouts.rollout import RolloutView
 from serinus_rollouts.sources import STATUS_LABELS
 from serinus_rollouts.stages import ADD_STEPS, NOTHING_TO_JUDGE, pause_before_the_first_weight, stages

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-from serinus_collector.domain.counting import Span, increase, processes
-from serinus_collector.domain.series import Series, scrape_interval
-from serinus_collector.service_layer.ports import Provider, ProviderError
-from serinus_collector.service_layer.take_look import counted
+from serinus_collector.use_cases.collect_snapshot import counted
+from serinus_collector.use_cases.ports import Provider, ProviderError
 from serinus_contracts import AnalysisPlan, Counted, PlanMetric, Queried, Selector
 from serinus_contracts.base import Millis
 from serinus_contracts.plan import any_of
 from serinus_contracts.weight import weight_text
+from serinus_counting.resets import Span, increase, processes
+from serinus_counting.series import Series, scrape_interval
 from serinus_judging.sequential.power import forecast
 
 from serinus.doctor.checks import Check

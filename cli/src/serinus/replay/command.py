@@ -12,7 +12,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
-from serinus_collector.service_layer.ports import ProviderError
+from serinus_collector.use_cases.ports import ProviderError
 from serinus_contracts import AnalysisPlan, CanaryPolicy, MetricsCollected, Run, VerdictReached
 from serinus_contracts.base import Millis, parse_duration
 from serinus_contracts.weight import rounded, weight_text

@@ -6,10 +6,8 @@ from dataclasses import dataclass, field, replace
 import httpx
 from prometheus_client import CollectorRegistry
 from serinus_collector.adapters.prometheus import GRACE_SECONDS, Prometheus
-from serinus_collector.domain.look import RunState
-from serinus_collector.domain.series import scrape_interval
-from serinus_collector.service_layer.ports import Commit, Lease, Provider
-from serinus_collector.service_layer.take_look import LookTaker, Telemetry
+from serinus_collector.use_cases.collect_snapshot import SnapshotCollector, Telemetry
+from serinus_collector.use_cases.ports import Commit, Lease, Provider
 from serinus_contracts import (
     AnalysisPlan,
     Bucketed,
@@ -21,6 +19,8 @@ from serinus_contracts import (
     Run,
 )
 from serinus_contracts.base import Millis
+from serinus_counting.series import scrape_interval
+from serinus_counting.windows import RunState
 from serinus_runtime.fair_slots import FairSlots
 
 QUERIES_AT_ONCE = 8
@@ -91,7 +91,7 @@ async def taken(
     """`looks`, of any provider; `timeout` in seconds is for one query."""
     pods, scrape_ms = await _known(plan, spans, provider)
     registry = OneRun(RunState(_observed(plan, run, 0, spans[0], pods), spans[0].end, scrape_ms=scrape_ms), plan)
-    taker = LookTaker(
+    collector = SnapshotCollector(
         registry,
         {plan.provider: provider},
         {plan.provider: FairSlots(QUERIES_AT_ONCE)},
@@ -106,7 +106,7 @@ async def taken(
         for end in [*range(span.begin + interval, span.end, interval), span.end]:
             # A look ends one scrape interval ago: at this time of the clock it is `end`.
             now = end + (registry.state.scrape_ms or scrape_ms or 0)
-            await taker.take(Lease(run.id, now, now))
+            await collector.collect(Lease(run.id, now, now))
             tell(end)
     return registry.looks
 

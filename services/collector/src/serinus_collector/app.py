@@ -4,7 +4,7 @@ from serinus_runtime.service import run
 from serinus_runtime.settings import load
 
 from serinus_collector.bootstrap import collect
-from serinus_collector.settings import CollectorSettings
+from serinus_collector.config.settings import CollectorSettings
 
 
 def main() -> None:

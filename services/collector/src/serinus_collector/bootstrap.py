@@ -1,4 +1,4 @@
-"""Wires the collector: Redis, providers, and the dispatcher that gives due runs to workers."""
+"""Wires the collector: Redis, providers, and the scheduler that gives due runs to workers."""
 
 import asyncio
 import sys
@@ -13,12 +13,12 @@ from serinus_runtime.service import Service
 from serinus_runtime.streams import ensure_group
 from serinus_runtime.witness import watch_memory
 
-from serinus_collector.adapters.access import client as reach
 from serinus_collector.adapters.prometheus import GRACE_SECONDS, Prometheus
+from serinus_collector.adapters.provider_auth import make_client
 from serinus_collector.adapters.registry import RedisRegistry
-from serinus_collector.service_layer.dispatch import Dispatcher
-from serinus_collector.service_layer.take_look import LookTaker, Telemetry
-from serinus_collector.settings import CollectorSettings
+from serinus_collector.config.settings import CollectorSettings
+from serinus_collector.use_cases.collect_snapshot import SnapshotCollector, Telemetry
+from serinus_collector.use_cases.snapshot_scheduler import SnapshotScheduler
 
 SWITCH_SECONDS = 0.0005
 
@@ -35,7 +35,7 @@ async def collect(service: Service, settings: CollectorSettings) -> None:
     async with AsyncExitStack() as stack:
         providers = {}
         for name, provider in settings.reached.items():
-            http = await stack.enter_async_context(reach(provider, connections=most + 2, timeout=timeout))
+            http = await stack.enter_async_context(make_client(provider, connections=most + 2, timeout=timeout))
             providers[name] = Prometheus(http, str(provider.url), timeout=timeout)
         registry = RedisRegistry(
             client,
@@ -48,7 +48,7 @@ async def collect(service: Service, settings: CollectorSettings) -> None:
         )
         slots = {name: FairSlots(most) for name in providers}
         access = {name: provider.namespaces for name, provider in settings.reached.items()}
-        taker = LookTaker(
+        collector = SnapshotCollector(
             registry,
             providers,
             slots,
@@ -58,7 +58,7 @@ async def collect(service: Service, settings: CollectorSettings) -> None:
             access,
             places=max_places(settings.concurrency),
         )
-        dispatcher = Dispatcher(registry, taker, settings.concurrency, Complaints(service.registry, "run"))
+        scheduler = SnapshotScheduler(registry, collector, settings.concurrency, Complaints(service.registry, "run"))
         snapshots = settings.keys.stream("snapshots")
 
         async def keep_group() -> float:
@@ -68,10 +68,10 @@ async def collect(service: Service, settings: CollectorSettings) -> None:
 
         try:
             await asyncio.gather(
-                forever("collect", dispatcher.step, health=service.health, stopping=service.stopping),
+                forever("collect", scheduler.step, health=service.health, stopping=service.stopping),
                 watch_memory(service, client, settings.keys),
                 forever("group", keep_group, health=service.health, stopping=service.stopping),
             )
-            await dispatcher.finish()
+            await scheduler.finish()
         finally:
             await broker.stop()

@@ -6,7 +6,7 @@ from typing import Any
 
 from serinus_simulator.argo.view import RolloutView
 from serinus_simulator.clock import moment, timestamp
-from serinus_simulator.kinds import Object
+from serinus_simulator.kubernetes.kinds import Object
 
 Conditions = list[Object]
 

@@ -17,26 +17,26 @@ from functools import partial
 from serinus_simulator.argo import losses
 from serinus_simulator.argo.analysis.arguments import AnalysisError
 from serinus_simulator.argo.analysis.templates import refers_to
+from serinus_simulator.argo.context import Context, Environment, Writing
 from serinus_simulator.argo.events import EventRecorder
-from serinus_simulator.argo.reconcile import Reconciliation, Surroundings, Writing
+from serinus_simulator.argo.reconcile import reconcile
 from serinus_simulator.argo.traffic import canary_ingress_name
 from serinus_simulator.argo.view import HASH_LABEL, MANAGED_BY, WORKLOAD_GENERATION, RolloutView
 from serinus_simulator.clock import Agenda, Entry
-from serinus_simulator.failures import ApiError
 from serinus_simulator.faults import Faults
-from serinus_simulator.kinds import (
+from serinus_simulator.kubernetes.failures import ApiError
+from serinus_simulator.kubernetes.kinds import (
     ANALYSIS_RUNS,
     ANALYSIS_TEMPLATES,
     CLUSTER_ANALYSIS_TEMPLATES,
     DEPLOYMENTS,
-    EXPERIMENTS,
     INGRESSES,
     REPLICA_SETS,
     ROLLOUTS,
     SERVICES,
     Object,
 )
-from serinus_simulator.objects import Change, ObjectStore
+from serinus_simulator.kubernetes.objects import Change, ObjectStore
 
 Key = tuple[str, str]
 DEAF_SECONDS = 1.0
@@ -85,8 +85,7 @@ class ArgoController:
         self._again: set[Key] = set()
         self._later: dict[Key, Entry] = {}
         self._writing = False
-        for kind in (REPLICA_SETS, EXPERIMENTS):
-            store.subscribe(kind, self._owned_changed)
+        store.subscribe(REPLICA_SETS, self._owned_changed)
         store.subscribe(INGRESSES, self._ingress_changed)
         store.subscribe(SERVICES, self._service_changed)
         store.subscribe(ANALYSIS_RUNS, self._run_changed)
@@ -119,7 +118,7 @@ class ArgoController:
         obj = self._believed.get(key)
         if obj is None:
             return
-        around = Surroundings(
+        env = Environment(
             self._store,
             lambda: self._agenda.now,
             partial(self.enqueue, key),
@@ -128,7 +127,7 @@ class ArgoController:
             self._settings.version,
         )
         self._running.add(key)
-        self._resume(key, Reconciliation(around, obj).run())
+        self._resume(key, reconcile(Context(env, obj)))
 
     def _resume(self, key: Key, writing: Writing) -> None:
         self._writing = True
@@ -226,7 +225,7 @@ class ArgoController:
         name = canary_ingress_name(rollout)
         if rollout.routing is not None and self._store.peek(INGRESSES, namespace, name) is not None:
             self._store.delete(INGRESSES, namespace, name)
-        for kind in (REPLICA_SETS, ANALYSIS_RUNS, EXPERIMENTS):
+        for kind in (REPLICA_SETS, ANALYSIS_RUNS):
             for obj in self._store.owned(kind, rollout.uid):
                 self._store.delete(kind, namespace, obj["metadata"]["name"])
 

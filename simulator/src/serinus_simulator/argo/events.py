@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from serinus_simulator.clock import Agenda, timestamp
-from serinus_simulator.kinds import EVENTS, Object
-from serinus_simulator.objects import ObjectStore
+from serinus_simulator.kubernetes.kinds import EVENTS, Object
+from serinus_simulator.kubernetes.objects import ObjectStore
 
 BURST = 25
 REFILL = 300.0

@@ -3,132 +3,129 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING
 
 from serinus_simulator.argo import scale
 from serinus_simulator.argo.analysis.runs import INCONCLUSIVE
+from serinus_simulator.argo.context import Asking, Context, Writing
 from serinus_simulator.argo.view import DESIRED_REPLICAS, HASH_LABEL, SCALE_DOWN_DEADLINE, ReplicaSetView
 from serinus_simulator.clock import timestamp
-from serinus_simulator.kinds import SERVICES, Object
-
-if TYPE_CHECKING:
-    from serinus_simulator.argo.reconcile import Asking, Reconciliation, Writing
+from serinus_simulator.kubernetes.kinds import SERVICES, Object
 
 DEFAULT_DELAY = 30
 """Seconds for which a ReplicaSet without traffic is kept, after a promotion as after an abort."""
 
 
-def reconcile(pass_: Reconciliation) -> Asking:
+def reconcile(context: Context) -> Asking:
     """Whether a size was changed; then nothing more is done in this pass."""
-    if pass_.rollout.paused or pass_.rollout.pause_condition(INCONCLUSIVE) is not None:
+    if context.rollout.paused or context.rollout.pause_condition(INCONCLUSIVE) is not None:
         return False
-    if pass_.new is not None and not _kept_after_abort(pass_):
-        yield from _annotate_deadline(pass_, pass_.new, None)
-    if pass_.stable is not None:
-        yield from _annotate_deadline(pass_, pass_.stable, None)
-    if (yield from _scale_stable(pass_)):
+    if context.new is not None and not _kept_after_abort(context):
+        yield from _annotate_deadline(context, context.new, None)
+    if context.stable is not None:
+        yield from _annotate_deadline(context, context.stable, None)
+    if (yield from _scale_stable(context)):
         return True
-    if (yield from _scale_new(pass_)):
+    if (yield from _scale_new(context)):
         return True
-    return (yield from _scale_others(pass_))
+    return (yield from _scale_others(context))
 
 
-def waiting_for_scale_down(pass_: Reconciliation) -> bool:
-    return any(one.deadline for one in pass_.others)
+def waiting_for_scale_down(context: Context) -> bool:
+    return any(one.deadline for one in context.others)
 
 
-def _kept_after_abort(pass_: Reconciliation) -> bool:
-    return pass_.aborted and pass_.stable is not None and pass_.rollout.routing is not None
+def _kept_after_abort(context: Context) -> bool:
+    return context.aborted and context.stable is not None and context.rollout.routing is not None
 
 
-def _scale_stable(pass_: Reconciliation) -> Asking:
-    new, stable = pass_.new, pass_.stable
+def _scale_stable(context: Context) -> Asking:
+    new, stable = context.new, context.stable
     if stable is None or (new is not None and new.name == stable.name):
         return False
-    _, wanted = scale.counts(pass_.rollout, new, stable, pass_.others)
-    return (yield from _resize(pass_, stable, wanted))
+    _, wanted = scale.counts(context.rollout, new, stable, context.others)
+    return (yield from _resize(context, stable, wanted))
 
 
-def _scale_new(pass_: Reconciliation) -> Asking:
-    new, stable = pass_.new, pass_.stable
+def _scale_new(context: Context) -> Asking:
+    new, stable = context.new, context.stable
     if new is None:
         return False
-    wanted, _ = scale.counts(pass_.rollout, new, stable, pass_.others)
-    if _kept_after_abort(pass_):
+    wanted, _ = scale.counts(context.rollout, new, stable, context.others)
+    if _kept_after_abort(context):
         if new.deadline:
-            left = pass_.read_deadline(new)
+            left = context.read_deadline(new)
             if left is not None:
-                pass_.around.requeue(left)
-                yield from _resize(pass_, new, new.wanted)
+                context.env.requeue(left)
+                yield from _resize(context, new, new.wanted)
                 return False
             wanted = 0
         else:
-            yield from _resize(pass_, new, new.wanted)
-            if stable is not None and stable.available >= pass_.rollout.replicas:
-                delay = pass_.rollout.canary.get("abortScaleDownDelaySeconds", DEFAULT_DELAY)
-                yield from _annotate_deadline(pass_, new, pass_.now + delay)
+            yield from _resize(context, new, new.wanted)
+            if stable is not None and stable.available >= context.rollout.replicas:
+                delay = context.rollout.canary.get("abortScaleDownDelaySeconds", DEFAULT_DELAY)
+                yield from _annotate_deadline(context, new, context.now + delay)
             return False
-    return (yield from _resize(pass_, new, wanted))
+    return (yield from _resize(context, new, wanted))
 
 
-def _scale_others(pass_: Reconciliation) -> Asking:
+def _scale_others(context: Context) -> Asking:
     """ReplicaSets that are neither side's: broken pods go first, the rest as far as availability allows."""
-    if not any(one.wanted for one in pass_.others):
+    if not any(one.wanted for one in context.others):
         return False
-    for one in list(pass_.others):
+    for one in list(context.others):
         if one.wanted and one.wanted != one.available:
-            yield from _resize(pass_, one, one.available)
-    _, unavailable = scale.surge_and_unavailable(pass_.rollout)
-    spare = sum(one.available for one in pass_.all_replica_sets()) - (pass_.rollout.replicas - unavailable)
+            yield from _resize(context, one, one.available)
+    _, unavailable = scale.surge_and_unavailable(context.rollout)
+    spare = sum(one.available for one in context.all_replica_sets()) - (context.rollout.replicas - unavailable)
     scaled = False
-    for one in sorted(pass_.others, key=lambda one: one.revision, reverse=True):
+    for one in sorted(context.others, key=lambda one: one.revision, reverse=True):
         if spare <= 0:
             break
-        if one.wanted == 0 or (pass_.rollout.routing is not None and _referenced(pass_, one)):
+        if one.wanted == 0 or (context.rollout.routing is not None and _referenced(context, one)):
             continue
-        wanted = yield from _size_of_other(pass_, one, spare)
+        wanted = yield from _size_of_other(context, one, spare)
         if wanted != one.wanted:
-            yield from _resize(pass_, one, wanted)
+            yield from _resize(context, one, wanted)
             spare -= one.wanted - wanted
             scaled = True
     return scaled
 
 
-def _size_of_other(pass_: Reconciliation, one: ReplicaSetView, spare: int) -> Generator[None, None, int]:
-    if pass_.rollout.routing is None:
+def _size_of_other(context: Context, one: ReplicaSetView, spare: int) -> Generator[None, None, int]:
+    if context.rollout.routing is None:
         return max(0, one.wanted - spare)
     if not one.deadline:
-        if not pass_.rollout.fully_promoted:
+        if not context.rollout.fully_promoted:
             return 0
-        delay = pass_.rollout.canary.get("scaleDownDelaySeconds", DEFAULT_DELAY)
-        yield from _annotate_deadline(pass_, one, pass_.now + delay)
-        pass_.around.requeue(delay)
+        delay = context.rollout.canary.get("scaleDownDelaySeconds", DEFAULT_DELAY)
+        yield from _annotate_deadline(context, one, context.now + delay)
+        context.env.requeue(delay)
         return one.wanted
-    left = pass_.read_deadline(one)
+    left = context.read_deadline(one)
     if left is None:
         return 0
-    pass_.around.requeue(left)
+    context.env.requeue(left)
     return one.wanted
 
 
-def _referenced(pass_: Reconciliation, one: ReplicaSetView) -> bool:
-    rollout = pass_.rollout
+def _referenced(context: Context, one: ReplicaSetView) -> bool:
+    rollout = context.rollout
     hashes = {rollout.stable_hash, rollout.current_hash}
     for side in (rollout.weights or {}).values():
         hashes.add(side.get("podTemplateHash", ""))
     for name in (rollout.stable_service, rollout.canary_service):
-        service = pass_.store.peek(SERVICES, rollout.namespace, name)
+        service = context.store.peek(SERVICES, rollout.namespace, name)
         if service is not None:
             hashes.add((service["spec"].get("selector") or {}).get(HASH_LABEL, ""))
     return one.hash in hashes
 
 
-def _resize(pass_: Reconciliation, one: ReplicaSetView, wanted: int) -> Asking:
+def _resize(context: Context, one: ReplicaSetView, wanted: int) -> Asking:
     """Write the size and the number of replicas that it belongs to; whether the size changed."""
-    desired = str(pass_.rollout.replicas)
+    desired = str(context.rollout.replicas)
     if one.wanted == wanted and one.desired == desired:
         return False
-    keep_deadline = wanted > 0 or _kept_after_abort(pass_)
+    keep_deadline = wanted > 0 or _kept_after_abort(context)
 
     def change(old: Object) -> Object:
         annotations = _annotations(old) | {DESIRED_REPLICAS: desired}
@@ -137,16 +134,16 @@ def _resize(pass_: Reconciliation, one: ReplicaSetView, wanted: int) -> Asking:
         metadata = old["metadata"] | {"annotations": annotations}
         return old | {"metadata": metadata, "spec": old["spec"] | {"replicas": wanted}}
 
-    yield from pass_.update_replica_set(one, change)
+    yield from context.update_replica_set(one, change)
     if one.wanted == wanted:
         return False
     direction = "up" if wanted > one.wanted else "down"
     message = f"Scaled {direction} ReplicaSet {one.name} (revision {one.revision}) from {one.wanted} to {wanted}"
-    pass_.record("Normal", "ScalingReplicaSet", message)
+    context.record("Normal", "ScalingReplicaSet", message)
     return True
 
 
-def _annotate_deadline(pass_: Reconciliation, one: ReplicaSetView, when: float | None) -> Writing:
+def _annotate_deadline(context: Context, one: ReplicaSetView, when: float | None) -> Writing:
     """Set the time at which a ReplicaSet goes, or take it back."""
     if when is None and not one.deadline:
         return
@@ -156,7 +153,7 @@ def _annotate_deadline(pass_: Reconciliation, one: ReplicaSetView, when: float |
         annotations = {key: value for key, value in _annotations(old).items() if key != SCALE_DOWN_DEADLINE} | deadline
         return old | {"metadata": old["metadata"] | {"annotations": annotations}}
 
-    yield from pass_.update_replica_set(one, change)
+    yield from context.update_replica_set(one, change)
 
 
 def _annotations(obj: Object) -> dict[str, str]:

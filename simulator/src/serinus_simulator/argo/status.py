@@ -2,81 +2,79 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from serinus_simulator.argo import conditions, experiments, scale
+from serinus_simulator.argo import conditions, scale
 from serinus_simulator.argo.analysis.runs import STEP
 from serinus_simulator.argo.conditions import find, put
+from serinus_simulator.argo.context import Asking, Context, Writing
 from serinus_simulator.argo.replicasets import waiting_for_scale_down
 from serinus_simulator.argo.traffic import ROUTES
 from serinus_simulator.argo.view import WORKLOAD_GENERATION, pause_end
 from serinus_simulator.clock import moment, timestamp
-from serinus_simulator.kinds import ROLLOUTS, Object
-from serinus_simulator.patch import apply_merge_patch, merge_patch_between
-
-if TYPE_CHECKING:
-    from serinus_simulator.argo.reconcile import Asking, Reconciliation, Writing
+from serinus_simulator.kubernetes.kinds import ROLLOUTS, Object
+from serinus_simulator.kubernetes.patch import apply_merge_patch, merge_patch_between
 
 Status = dict[str, Any]
 
 
-def write(pass_: Reconciliation) -> Writing:
+def write(context: Context) -> Writing:
     """The status at the end of a pass."""
-    status = _base(pass_)
-    rollout, intent = pass_.rollout, pass_.intent
+    status = _base(context)
+    rollout, intent = context.rollout, context.intent
     count = len(rollout.steps)
-    if pass_.restarting:
+    if context.restarting:
         intent.clear_pauses = intent.remove_abort = True
         status.pop("promoteFull", None)
-        back_to_stable = pass_.new is not None and rollout.stable_hash == pass_.new.hash
+        back_to_stable = context.new is not None and rollout.stable_hash == context.new.hash
         if count:
             status["currentStepIndex"] = count if back_to_stable else 0
         if count and back_to_stable:
-            pass_.record("Normal", "SkipSteps", "Rollback to stable ReplicaSets")
-        yield from _persist(pass_, status)
+            context.record("Normal", "SkipSteps", "Rollback to stable ReplicaSets")
+        yield from _persist(context, status)
         return
     if rollout.status.get("promoteFull"):
         intent.clear_pauses = intent.remove_abort = True
-    if reason := _promotable(pass_):
+    if reason := _promotable(context):
         intent.clear_pauses = intent.remove_abort = True
         status.pop("promoteFull", None)
-        _promote(pass_, status, reason)
+        _promote(context, status, reason)
         index = count
-    elif pass_.aborted:
+    elif context.aborted:
         index = count if status.get("stableRS") == status["currentPodHash"] else 0
     elif rollout.status.get("promoteFull"):
         index = count
-    elif _step_completed(pass_):
+    elif _step_completed(context):
         intent.remove_pauses.append("CanaryPauseStep")
         index = rollout.index + 1
         status["canary"].pop(STEP, None)
         message = f"Rollout step {index}/{count} completed ({_step_name(rollout.step or {})})"
-        pass_.record("Normal", "RolloutStepCompleted", message)
+        context.record("Normal", "RolloutStepCompleted", message)
     else:
         index = rollout.index
     if count:
         status["currentStepIndex"] = index
-    yield from _persist(pass_, status)
+    yield from _persist(context, status)
 
 
-def write_counts(pass_: Reconciliation) -> Writing:
+def write_counts(context: Context) -> Writing:
     """The status after scaling only: everything else stays."""
-    status = normal(pass_.rollout.status)
-    status["availableReplicas"] = sum(one.available for one in pass_.all_replica_sets())
-    status["HPAReplicas"] = sum(one.replicas for one in pass_.all_replica_sets())
-    yield from _persist(pass_, status)
+    status = normal(context.rollout.status)
+    status["availableReplicas"] = sum(one.available for one in context.all_replica_sets())
+    status["HPAReplicas"] = sum(one.replicas for one in context.all_replica_sets())
+    yield from _persist(context, status)
 
 
-def write_pause_conditions(pass_: Reconciliation) -> Asking:
+def write_pause_conditions(context: Context) -> Asking:
     """Bring the conditions up to the pauses, in a write of its own before anything else; whether there was one."""
-    rollout = pass_.rollout
+    rollout = context.rollout
     if not rollout.observed:
         return False
     present = rollout.status.get("conditions", [])
     reason = conditions.reason_of(present, "Progressing")
     is_paused = bool(rollout.pause_conditions) or rollout.paused
     was_aborted = reason == "RolloutAborted"
-    made, now = present, pass_.now
+    made, now = present, context.now
     if is_paused != (reason == "RolloutPaused") and not was_aborted and not conditions.completed(rollout.status):
         word = "Paused" if is_paused else "Resumed"
         sentence = f"Rollout is {word.lower()}"
@@ -90,22 +88,22 @@ def write_pause_conditions(pass_: Reconciliation) -> Asking:
     if made is present:
         return False
     status = normal(rollout.status) | {"conditions": made}
-    _set_phase(pass_, status)
-    return (yield from _patch(pass_, status))
+    _set_phase(context, status)
+    return (yield from _patch(context, status))
 
 
-def write_invalid(pass_: Reconciliation, complaint: str) -> Writing:
-    rollout = pass_.rollout
+def write_invalid(context: Context, complaint: str) -> Writing:
+    rollout = context.rollout
     status = normal(rollout.status)
     message = f'The Rollout "{rollout.name}" is invalid: {complaint}'
     previous = find(status.get("conditions", []), "InvalidSpec")
     renew = previous is not None and previous["message"] != message
     status["conditions"], _ = put(
-        status.get("conditions", []), "InvalidSpec", "True", "InvalidSpec", message, pass_.now, renew=renew
+        status.get("conditions", []), "InvalidSpec", "True", "InvalidSpec", message, context.now, renew=renew
     )
     status["observedGeneration"] = str(rollout.generation)
-    _set_phase(pass_, status)
-    yield from _patch(pass_, status)
+    _set_phase(context, status)
+    yield from _patch(context, status)
 
 
 def normal(status: Status) -> Status:
@@ -114,20 +112,20 @@ def normal(status: Status) -> Status:
     return {key: value for key, value in status.items() if key in kept or value not in (0, False, "", [], {}, None)}
 
 
-def _base(pass_: Reconciliation) -> Status:
-    rollout, everything = pass_.rollout, pass_.all_replica_sets()
+def _base(context: Context) -> Status:
+    rollout, everything = context.rollout, context.all_replica_sets()
     before = rollout.status
     match = (rollout.selector.get("matchLabels") or {}).items()
     status: Status = {
         "blueGreen": {},
-        "canary": _canary(pass_),
+        "canary": _canary(context),
         "conditions": conditions.without(before.get("conditions", []), "InvalidSpec"),
-        "currentPodHash": pass_.new.hash if pass_.new else rollout.pod_hash,
+        "currentPodHash": context.new.hash if context.new else rollout.pod_hash,
         "currentStepHash": rollout.step_hash,
         "stableRS": rollout.stable_hash,
         "promoteFull": before.get("promoteFull", False),
         "replicas": sum(one.replicas for one in everything),
-        "updatedReplicas": pass_.new.replicas if pass_.new else 0,
+        "updatedReplicas": context.new.replicas if context.new else 0,
         "readyReplicas": sum(one.ready for one in everything),
         "availableReplicas": sum(one.available for one in everything),
         "selector": ",".join(f"{key}={value}" for key, value in sorted(match)),
@@ -135,24 +133,22 @@ def _base(pass_: Reconciliation) -> Status:
     return status | {"HPAReplicas": status["replicas"]}
 
 
-def _canary(pass_: Reconciliation) -> Status:
-    """What the status says of the canary: its weights, its AnalysisRuns and its Experiment."""
-    canary: Status = dict(pass_.analysis)
-    if pass_.weights is not None:
-        canary["weights"] = pass_.weights
-    if pass_.rollout.stable_ping_pong:
-        canary["stablePingPong"] = pass_.rollout.stable_ping_pong
-    if pass_.experiment is not None and experiments.runs(pass_.experiment):
-        canary["currentExperiment"] = pass_.experiment["metadata"]["name"]
+def _canary(context: Context) -> Status:
+    """What the status says of the canary: its weights and its AnalysisRuns."""
+    canary: Status = dict(context.analysis)
+    if context.weights is not None:
+        canary["weights"] = context.weights
+    if context.rollout.stable_ping_pong:
+        canary["stablePingPong"] = context.rollout.stable_ping_pong
     return canary
 
 
-def _promotable(pass_: Reconciliation) -> str:
+def _promotable(context: Context) -> str:
     """Why the new ReplicaSet becomes the stable one now, or nothing where it does not."""
-    rollout, new = pass_.rollout, pass_.new
-    if pass_.stable is None:
+    rollout, new = context.rollout, context.new
+    if context.stable is None:
         return "Initial deploy"
-    if pass_.aborted or new is None or new.available < rollout.replicas:
+    if context.aborted or new is None or new.available < rollout.replicas:
         return ""
     if rollout.status.get("promoteFull"):
         return "Full promotion requested"
@@ -160,15 +156,15 @@ def _promotable(pass_: Reconciliation) -> str:
     return f"Completed all {len(rollout.steps)} canary steps" if done else ""
 
 
-def _promote(pass_: Reconciliation, status: Status, reason: str) -> None:
+def _promote(context: Context, status: Status, reason: str) -> None:
     """Only the first time that it is promoted is told."""
     current = status["currentPodHash"]
     if status.get("stableRS") != current:
-        revision = pass_.rollout.revision
+        revision = context.rollout.revision
         message = f"Rollout completed update to revision {revision} ({current}): {reason}"
-        pass_.record("Normal", "RolloutCompleted", message)
-        if pass_.rollout.ping_pong:
-            status["canary"]["stablePingPong"] = "pong" if pass_.rollout.stable_ping_pong == "ping" else "ping"
+        context.record("Normal", "RolloutCompleted", message)
+        if context.rollout.ping_pong:
+            status["canary"]["stablePingPong"] = "pong" if context.rollout.stable_ping_pong == "ping" else "ping"
     status["stableRS"] = current
 
 
@@ -179,85 +175,83 @@ def _step_name(step: Object) -> str:
     return f"pause: {duration}" if duration is not None else next(iter(step), "")
 
 
-def _step_completed(pass_: Reconciliation) -> bool:
-    rollout, step = pass_.rollout, pass_.rollout.step
+def _step_completed(context: Context) -> bool:
+    rollout, step = context.rollout, context.rollout.step
     if rollout.paused or step is None:
         return False
     if "pause" in step:
-        return _pause_completed(pass_)
+        return _pause_completed(context)
     if step.keys() & set(ROUTES):
         return True
     if "analysis" in step:
-        return ((pass_.step_run or {}).get("status") or {}).get("phase") == "Successful"
-    if "experiment" in step:
-        return ((pass_.experiment or {}).get("status") or {}).get("phase") == "Successful"
-    return scale.at_desired_counts(rollout, pass_.new, pass_.stable, pass_.others)
+        return ((context.step_run or {}).get("status") or {}).get("phase") == "Successful"
+    return scale.at_desired_counts(rollout, context.new, context.stable, context.others)
 
 
-def _pause_completed(pass_: Reconciliation) -> bool:
+def _pause_completed(context: Context) -> bool:
     """Somebody took the pause condition away, or its time is over."""
-    rollout = pass_.rollout
+    rollout = context.rollout
     if rollout.pause_condition("CanaryPauseStep") is None:
         return bool(rollout.status.get("controllerPause"))
     end = pause_end(rollout)
-    return end is not None and pass_.now > end
+    return end is not None and context.now > end
 
 
-def _persist(pass_: Reconciliation, status: Status) -> Writing:
-    rollout = pass_.rollout
+def _persist(context: Context, status: Status) -> Writing:
+    rollout = context.rollout
     status["observedGeneration"] = str(rollout.generation)
     status.pop("workloadObservedGeneration", None)
     if rollout.resolved:
         status["workloadObservedGeneration"] = rollout.annotations.get(WORKLOAD_GENERATION, "")
-    _abort_at_deadline(pass_, status)
-    _set_pauses(pass_, status)
-    _set_conditions(pass_, status)
-    _set_phase(pass_, status)
-    if not (yield from _patch(pass_, status)):
-        _look_for_no_progress(pass_, status)
+    _abort_at_deadline(context, status)
+    _set_pauses(context, status)
+    _set_conditions(context, status)
+    _set_phase(context, status)
+    if not (yield from _patch(context, status)):
+        _look_for_no_progress(context, status)
         return
     pauses = status.get("pauseConditions") or []
     if bool(rollout.pause_conditions) != bool(pauses):
         if pauses:
-            pass_.record("Normal", "RolloutPaused", f"Rollout is paused ({pauses[0]['reason']})")
+            context.record("Normal", "RolloutPaused", f"Rollout is paused ({pauses[0]['reason']})")
         elif "abortedAt" not in status:
-            pass_.record("Normal", "RolloutResumed", "Rollout is resumed")
+            context.record("Normal", "RolloutResumed", "Rollout is resumed")
 
 
-def _abort_at_deadline(pass_: Reconciliation, status: Status) -> None:
-    rollout = pass_.rollout
-    if not rollout.spec.get("progressDeadlineAbort") or pass_.aborted or conditions.completed(status):
+def _abort_at_deadline(context: Context, status: Status) -> None:
+    rollout = context.rollout
+    if not rollout.spec.get("progressDeadlineAbort") or context.aborted or conditions.completed(status):
         return
-    if conditions.progressing(rollout.status, status) or pass_.indefinite or waiting_for_scale_down(pass_):
+    if conditions.progressing(rollout.status, status) or context.indefinite or waiting_for_scale_down(context):
         return
-    if conditions.timed_out(rollout, rollout.status.get("conditions", []), pass_.now):
-        pass_.intent.add_abort = True
-        pass_.intent.abort_message = _timeout_message(pass_)
-        pass_.record("Warning", "RolloutAborted", pass_.intent.abort_message)
+    if conditions.timed_out(rollout, rollout.status.get("conditions", []), context.now):
+        context.intent.add_abort = True
+        context.intent.abort_message = _timeout_message(context)
+        context.record("Warning", "RolloutAborted", context.intent.abort_message)
 
 
-def _set_pauses(pass_: Reconciliation, status: Status) -> None:
-    before, intent = pass_.rollout.status, pass_.intent
+def _set_pauses(context: Context, status: Status) -> None:
+    before, intent = context.rollout.status, context.intent
     for key in ("abort", "abortedAt", "pauseConditions", "controllerPause"):
         status.pop(key, None)
-    if pass_.aborted:
-        status |= {"abort": True, "abortedAt": before.get("abortedAt") or timestamp(pass_.now)}
+    if context.aborted:
+        status |= {"abort": True, "abortedAt": before.get("abortedAt") or timestamp(context.now)}
         return
     if intent.clear_pauses:
         return
-    present = pass_.rollout.pause_conditions
+    present = context.rollout.pause_conditions
     kept = [condition for condition in present if condition.get("reason") not in intent.remove_pauses]
     known = {condition.get("reason") for condition in present}
     added = [
-        {"reason": reason, "startTime": timestamp(pass_.now)} for reason in intent.add_pauses if reason not in known
+        {"reason": reason, "startTime": timestamp(context.now)} for reason in intent.add_pauses if reason not in known
     ]
     if kept or added:
         status["pauseConditions"] = kept + added
         status["controllerPause"] = bool(before.get("controllerPause")) or bool(added)
 
 
-def _set_conditions(pass_: Reconciliation, status: Status) -> None:
-    rollout, now = pass_.rollout, pass_.now
+def _set_conditions(context: Context, status: Status) -> None:
+    rollout, now = context.rollout, context.now
     made = status.get("conditions", [])
     is_paused = bool(status.get("pauseConditions")) or rollout.paused
     is_healthy = conditions.healthy(rollout, status)
@@ -266,16 +260,16 @@ def _set_conditions(pass_: Reconciliation, status: Status) -> None:
         made, _ = put(made, "Healthy", "True", "RolloutHealthy", "Rollout is healthy", now)
     elif find(rollout.status.get("conditions", []), "Healthy"):
         made, became_unhealthy = put(made, "Healthy", "False", "RolloutHealthy", "Rollout is not healthy", now)
-    if pass_.aborted:
+    if context.aborted:
         message = f"Rollout aborted update to revision {rollout.revision}"
-        if pass_.intent.abort_message:
-            message = f"{message}: {pass_.intent.abort_message}"
+        if context.intent.abort_message:
+            message = f"{message}: {context.intent.abort_message}"
         made, is_new = put(made, "Progressing", "False", "RolloutAborted", message, now)
         if is_new:
-            pass_.record("Warning", "RolloutAborted", message)
+            context.record("Warning", "RolloutAborted", message)
     else:
-        made = _with_progress(pass_, status, made, is_healthy=is_healthy, became_unhealthy=became_unhealthy)
-    enough = sum(one.available for one in pass_.all_replica_sets()) >= rollout.replicas
+        made = _with_progress(context, status, made, is_healthy=is_healthy, became_unhealthy=became_unhealthy)
+    enough = sum(one.available for one in context.all_replica_sets()) >= rollout.replicas
     word, verb = ("True", "has") if enough else ("False", "does not have")
     made, _ = put(made, "Available", word, "AvailableReason", f"Rollout {verb} minimum availability", now)
     word = "True" if conditions.completed(status) else "False"
@@ -283,60 +277,60 @@ def _set_conditions(pass_: Reconciliation, status: Status) -> None:
     if is_new and word == "False":
         hash_ = status["currentPodHash"]
         message = f"Rollout not completed, started update to revision {rollout.revision} ({hash_})"
-        pass_.record("Normal", "RolloutNotCompleted", message)
+        context.record("Normal", "RolloutNotCompleted", message)
     status["conditions"] = made
 
 
 def _with_progress(
-    pass_: Reconciliation, status: Status, made: list[Object], *, is_healthy: bool, became_unhealthy: bool
+    context: Context, status: Status, made: list[Object], *, is_healthy: bool, became_unhealthy: bool
 ) -> list[Object]:
-    name = pass_.new.name if pass_.new else ""
-    now = pass_.now
+    name = context.new.name if context.new else ""
+    now = context.now
     if is_healthy:
         message = f'ReplicaSet "{name}" has successfully progressed.'
         return put(made, "Progressing", "True", "NewReplicaSetAvailable", message, now)[0]
-    if conditions.progressing(pass_.rollout.status, status) or became_unhealthy:
+    if conditions.progressing(context.rollout.status, status) or became_unhealthy:
         reason, message = "ReplicaSetUpdated", f'ReplicaSet "{name}" is progressing.'
         if became_unhealthy and status.get("stableRS") == status["currentPodHash"]:
             reason, message = "ReplicaSetNotAvailable", "Rollout does not have minimum availability"
         return put(made, "Progressing", "True", reason, message, now, renew=True)[0]
-    stuck = not pass_.indefinite and not waiting_for_scale_down(pass_)
-    if stuck and conditions.timed_out(pass_.rollout, made, now):
-        return put(made, "Progressing", "False", "ProgressDeadlineExceeded", _timeout_message(pass_), now)[0]
+    stuck = not context.indefinite and not waiting_for_scale_down(context)
+    if stuck and conditions.timed_out(context.rollout, made, now):
+        return put(made, "Progressing", "False", "ProgressDeadlineExceeded", _timeout_message(context), now)[0]
     return made
 
 
-def _timeout_message(pass_: Reconciliation) -> str:
-    return f'ReplicaSet "{pass_.new.name if pass_.new else ""}" has timed out progressing.'
+def _timeout_message(context: Context) -> str:
+    return f'ReplicaSet "{context.new.name if context.new else ""}" has timed out progressing.'
 
 
-def _set_phase(pass_: Reconciliation, status: Status) -> None:
-    status["phase"], status["message"] = conditions.phase(pass_.rollout, status)
+def _set_phase(context: Context, status: Status) -> None:
+    status["phase"], status["message"] = conditions.phase(context.rollout, status)
 
 
-def _patch(pass_: Reconciliation, status: Status) -> Asking:
+def _patch(context: Context, status: Status) -> Asking:
     """Write only what differs from what was read, so that what others wrote meanwhile stays; whether anything did."""
-    patch = merge_patch_between(normal(pass_.rollout.status), normal(status))
+    patch = merge_patch_between(normal(context.rollout.status), normal(status))
     if not patch:
         return False
-    rollout = pass_.rollout
+    rollout = context.rollout
     yield
-    pass_.modified = True
-    pass_.store.modify(
+    context.modified = True
+    context.store.modify(
         ROLLOUTS, rollout.namespace, rollout.name, lambda old: apply_merge_patch(old, {"status": patch}), "status"
     )
     return True
 
 
-def _look_for_no_progress(pass_: Reconciliation, status: Status) -> None:
+def _look_for_no_progress(context: Context, status: Status) -> None:
     """Come back when the progress deadline will be over."""
-    rollout = pass_.rollout
+    rollout = context.rollout
     condition = find(rollout.status.get("conditions", []), "Progressing")
     is_paused = bool(rollout.pause_conditions) or rollout.paused
     if condition is None or condition["reason"] == "ProgressDeadlineExceeded" or is_paused:
         return
-    if conditions.healthy(rollout, status) or rollout.status.get("abort") or pass_.indefinite:
+    if conditions.healthy(rollout, status) or rollout.status.get("abort") or context.indefinite:
         return
-    left = moment(condition["lastUpdateTime"]) + rollout.progress_deadline - pass_.now
+    left = moment(condition["lastUpdateTime"]) + rollout.progress_deadline - context.now
     # nothing left but no timeout means that an older ReplicaSet's delayed end is waited for
-    pass_.around.requeue(left + 0.05 if 0 < left < 1.0 else max(left, 0.0) + 1.0)
+    context.env.requeue(left + 0.05 if 0 < left < 1.0 else max(left, 0.0) + 1.0)

@@ -2,46 +2,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from serinus_simulator.argo import scale
+from serinus_simulator.argo.context import Context, Writing
 from serinus_simulator.argo.view import HASH_LABEL, MANAGED_BY, ReplicaSetView, RolloutView, owner_reference
-from serinus_simulator.kinds import INGRESSES, SERVICES, VIRTUAL_SERVICES, Object
-
-if TYPE_CHECKING:
-    from serinus_simulator.argo.reconcile import Reconciliation, Writing
+from serinus_simulator.kubernetes.kinds import INGRESSES, SERVICES, VIRTUAL_SERVICES, Object
 
 DEFAULT_PREFIX = "nginx.ingress.kubernetes.io"
 _TOTAL = "canary-weight-total"
 ROUTES = ("setHeaderRoute", "setMirrorRoute")
 
 
-def point_services(pass_: Reconciliation) -> Writing:
+def point_services(context: Context) -> Writing:
     """Each Service at its ReplicaSet, as soon as that has a pod that could answer."""
-    rollout = pass_.rollout
+    rollout = context.rollout
     if rollout.ping_pong:
         if not rollout.fully_promoted:
-            yield from _point(pass_, rollout.canary_service, pass_.new, only_if_available=False)
+            yield from _point(context, rollout.canary_service, context.new, only_if_available=False)
         return
-    yield from _point(pass_, rollout.stable_service, pass_.stable, only_if_available=True)
-    if not pass_.aborted:
-        yield from _point(pass_, rollout.canary_service, pass_.new, only_if_available=True)
+    yield from _point(context, rollout.stable_service, context.stable, only_if_available=True)
+    if not context.aborted:
+        yield from _point(context, rollout.canary_service, context.new, only_if_available=True)
     elif rollout.routing is None:
-        yield from _point(pass_, rollout.canary_service, pass_.stable, only_if_available=True)
+        yield from _point(context, rollout.canary_service, context.stable, only_if_available=True)
 
 
-def set_weight(pass_: Reconciliation) -> Writing:
+def set_weight(context: Context) -> Writing:
     """The weight that the step asks for, once there are the pods for it."""
-    rollout, new, stable = pass_.rollout, pass_.new, pass_.stable
+    rollout, new, stable = context.rollout, context.new, context.stable
     if rollout.routing is None:
-        pass_.weights = None
+        context.weights = None
         return
-    if pass_.aborted and not rollout.fully_promoted:
-        yield from _point(pass_, rollout.canary_service, stable, only_if_available=False)
-    weight = _wanted(pass_)
+    if context.aborted and not rollout.fully_promoted:
+        yield from _point(context, rollout.canary_service, stable, only_if_available=False)
+    weight = _wanted(context)
     if stable is None or stable.available < (rollout.max_weight - weight) * rollout.replicas // rollout.max_weight:
         return
-    yield from (_write_virtual_service if "istio" in rollout.routing else _write_ingress)(pass_, weight)
+    yield from (_write_virtual_service if "istio" in rollout.routing else _write_ingress)(context, weight)
     weights = {
         "canary": _side(weight, new.hash if new else "", rollout.canary_service),
         "stable": _side(rollout.max_weight - weight, stable.hash, rollout.stable_service),
@@ -49,8 +45,8 @@ def set_weight(pass_: Reconciliation) -> Writing:
     if weights != rollout.weights:
         before = rollout.weights["canary"]["weight"] if rollout.weights else None
         change = f"to {weight}" if before is None else "" if before == weight else f"from {before} to {weight}"
-        pass_.record("Normal", "TrafficWeightUpdated", f"Traffic weight updated {change}")
-    pass_.weights = weights
+        context.record("Normal", "TrafficWeightUpdated", f"Traffic weight updated {change}")
+    context.weights = weights
 
 
 def canary_ingress_name(rollout: RolloutView) -> str:
@@ -80,15 +76,15 @@ def _stable_ingress(rollout: RolloutView) -> str:
     return str((rollout.routing or {}).get("nginx", {}).get("stableIngress", ""))
 
 
-def _wanted(pass_: Reconciliation) -> int:
-    rollout, new = pass_.rollout, pass_.new
-    if rollout.fully_promoted or pass_.aborted or new is None or new.available == 0:
+def _wanted(context: Context) -> int:
+    rollout, new = context.rollout, context.new
+    if rollout.fully_promoted or context.aborted or new is None or new.available == 0:
         return 0
     if rollout.status.get("promoteFull"):
         return int(rollout.weights["canary"]["weight"]) if rollout.weights else 0
     if not rollout.steps:
         return 0
-    if not scale.at_desired_counts(rollout, new, pass_.stable, pass_.others):
+    if not scale.at_desired_counts(rollout, new, context.stable, context.others):
         return rollout.weight_at(rollout.index - 1) if rollout.index else 0
     return rollout.set_weight
 
@@ -102,11 +98,11 @@ def _side(weight: int, pod_hash: str, service: str) -> Object:
     return side
 
 
-def _point(pass_: Reconciliation, name: str, target: ReplicaSetView | None, *, only_if_available: bool) -> Writing:
+def _point(context: Context, name: str, target: ReplicaSetView | None, *, only_if_available: bool) -> Writing:
     if not name or target is None:
         return
-    namespace = pass_.rollout.namespace
-    service = pass_.store.get(SERVICES, namespace, name)
+    namespace = context.rollout.namespace
+    service = context.store.get(SERVICES, namespace, name)
     selector = service["spec"].get("selector") or {}
     if selector.get(HASH_LABEL) == target.hash:
         return
@@ -115,7 +111,7 @@ def _point(pass_: Reconciliation, name: str, target: ReplicaSetView | None, *, o
         complete = target.wanted > 0 and target.available >= target.wanted
         if target.available == 0 or not (adopted or complete):
             return
-    owner = pass_.rollout.name
+    owner = context.rollout.name
 
     def change(old: Object) -> Object:
         annotations = (old["metadata"].get("annotations") or {}) | {MANAGED_BY: owner}
@@ -123,14 +119,14 @@ def _point(pass_: Reconciliation, name: str, target: ReplicaSetView | None, *, o
         return old | {"metadata": old["metadata"] | {"annotations": annotations}, "spec": spec}
 
     yield
-    pass_.store.modify(SERVICES, namespace, name, change)
+    context.store.modify(SERVICES, namespace, name, change)
     before = selector.get(HASH_LABEL, "")
     message = f"Switched selector for service '{name}' from '{before}' to '{target.hash}'"
-    pass_.record("Normal", "SwitchService", message)
+    context.record("Normal", "SwitchService", message)
 
 
-def _write_ingress(pass_: Reconciliation, weight: int) -> Writing:
-    rollout, store = pass_.rollout, pass_.store
+def _write_ingress(context: Context, weight: int) -> Writing:
+    rollout, store = context.rollout, context.store
     name = canary_ingress_name(rollout)
     annotations = _annotations(rollout, weight)
     present = store.peek(INGRESSES, rollout.namespace, name)
@@ -142,7 +138,7 @@ def _write_ingress(pass_: Reconciliation, weight: int) -> Writing:
             "ownerReferences": [owner_reference(rollout.object)],
         }
         message = f"Creating canary ingress `{name}` with weight `{weight}`"
-        pass_.record("Normal", "CreatingCanaryIngress", message)
+        context.record("Normal", "CreatingCanaryIngress", message)
         yield
         store.create(INGRESSES, rollout.namespace, {"metadata": metadata, "spec": spec})
     elif annotations.items() - present["metadata"]["annotations"].items():
@@ -151,7 +147,7 @@ def _write_ingress(pass_: Reconciliation, weight: int) -> Writing:
             return old | {"metadata": old["metadata"] | {"annotations": old["metadata"]["annotations"] | annotations}}
 
         message = f"Updating Ingress `{name}` to desiredWeight '{weight}'"
-        pass_.record("Normal", "PatchingCanaryIngress", message)
+        context.record("Normal", "PatchingCanaryIngress", message)
         yield
         store.modify(INGRESSES, rollout.namespace, name, change)
 
@@ -160,9 +156,9 @@ def virtual_service(rollout: RolloutView) -> str:
     return str(((rollout.routing or {}).get("istio") or {}).get("virtualService", {}).get("name", ""))
 
 
-def _write_virtual_service(pass_: Reconciliation, weight: int) -> Writing:
+def _write_virtual_service(context: Context, weight: int) -> Writing:
     """The weights of its routes, before them the routes that steps have set by a name."""
-    rollout, store = pass_.rollout, pass_.store
+    rollout, store = context.rollout, context.store
     managed = {one["name"] for one in (rollout.routing or {}).get("managedRoutes") or ()}
     weights = {rollout.canary_service: weight, rollout.stable_service: rollout.max_weight - weight}
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from serinus_simulator.argo.analysis.arguments import AnalysisError, of_rollout
-from serinus_simulator.argo.analysis.metrics import seconds
 from serinus_simulator.argo.analysis.templates import TemplateError, check, referenced, run_spec
 from serinus_simulator.argo.traffic import ROUTES, virtual_service
 from serinus_simulator.argo.view import RolloutView
-from serinus_simulator.kinds import INGRESSES, SERVICES, VIRTUAL_SERVICES, Object
-from serinus_simulator.objects import ObjectStore
+from serinus_simulator.kubernetes.kinds import INGRESSES, SERVICES, VIRTUAL_SERVICES, Object
+from serinus_simulator.kubernetes.objects import ObjectStore
 
-SUPPORTED_STEPS = ("setWeight", "pause", "analysis", "experiment", *ROUTES)
-"""Another kind of step is a name here, its end in `status._step_completed`, and its work in `Reconciliation.run`."""
-UNSUPPORTED_EXPERIMENT = ("analyses", "dryRun")
+SUPPORTED_STEPS = ("setWeight", "pause", "analysis", *ROUTES)
+"""Another kind of step is a name here, its end in `status._step_completed`, and its work in `reconcile.reconcile`."""
 UNSUPPORTED_SPEC = ("rollbackWindow", "restartAt")
 UNSUPPORTED_CANARY = (
     "dynamicStableScale",
@@ -45,7 +43,7 @@ def complaint(rollout: RolloutView, store: ObjectStore) -> str:
         if named and store.peek(SERVICES, rollout.namespace, service) is None:
             return f'spec.strategy.canary.{where}: Invalid value: "{service}": service "{service}" not found'
     routing = "" if rollout.routing is None else _routing_complaint(rollout, store)
-    return routing or _analysis_complaint(rollout, store) or _experiment_complaint(rollout)
+    return routing or _analysis_complaint(rollout, store)
 
 
 def _routing_complaint(rollout: RolloutView, store: ObjectStore) -> str:
@@ -100,24 +98,4 @@ def _analysis_complaint(rollout: RolloutView, store: ObjectStore) -> str:
             return f'spec.strategy.canary.{place}.templates: Invalid value: "{error.value}": {error}'
         except AnalysisError as error:
             return f'spec.strategy.canary.{place}.templates: Invalid value: "templateNames: [{names}]": {error}'
-    return ""
-
-
-def _experiment_complaint(rollout: RolloutView) -> str:
-    for index, step in enumerate(rollout.steps):
-        experiment = step.get("experiment")
-        if "experiment" not in step:
-            continue
-        place = f"spec.strategy.canary.steps[{index}].experiment"
-        templates = (experiment or {}).get("templates") or []
-        unknown = [name for name in UNSUPPORTED_EXPERIMENT if (experiment or {}).get(name)]
-        unknown += [f"templates.{name}" for template in templates for name in ("weight", "service") if name in template]
-        if unknown:
-            return f"{place}.{unknown[0]}: the simulator does not know it"
-        try:
-            seconds((experiment or {}).get("duration") or "0")
-        except AnalysisError as error:
-            return f"{place}.duration: {error}"
-        if not templates or any(template.get("specRef") not in ("stable", "canary") for template in templates):
-            return f"{place}.templates: each needs a specRef, stable or canary"
     return ""

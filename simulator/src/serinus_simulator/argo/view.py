@@ -7,7 +7,7 @@ from functools import cached_property
 
 from serinus_simulator.argo.hashing import pod_hash, step_hash
 from serinus_simulator.clock import moment
-from serinus_simulator.kinds import Object
+from serinus_simulator.kubernetes.kinds import Object
 
 HASH_LABEL = "rollouts-pod-template-hash"
 REVISION = "rollout.argoproj.io/revision"

@@ -4,7 +4,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from serinus.demo.run import EXPECTED, SLOW, scenario
-from serinus_simulator.scenario_file import read_scenario
+from serinus_simulator.world.scenario_file import read_scenario
 
 
 def test_slow_adds_one_release_that_differs_from_the_others_by_its_latency(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from serinus_collector.adapters.bodies import MAX_ANSWER_BYTES, read_body
-from serinus_collector.service_layer.ports import ProviderError
+from serinus_collector.use_cases.ports import ProviderError
 
 pytestmark = pytest.mark.anyio
 

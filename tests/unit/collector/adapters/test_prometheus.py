@@ -8,10 +8,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from serinus_collector.adapters.prometheus import _answer, _values, read
-from serinus_collector.domain.counting import Span
-from serinus_collector.domain.measure import measure
-from serinus_collector.service_layer.ports import Answer, ProviderError, Values
+from serinus_collector.use_cases.ports import Answer, ProviderError, Values
 from serinus_contracts import MetricsCollected
+from serinus_counting.measure import measure
+from serinus_counting.resets import Span
 
 from tests.support import ERRORS, plan, snapshot
 

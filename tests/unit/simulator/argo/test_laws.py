@@ -10,9 +10,9 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from serinus_simulator.argo.view import HASH_LABEL, SCALE_DOWN_DEADLINE
-from serinus_simulator.failures import ApiError
-from serinus_simulator.kinds import INGRESSES, PODS, REPLICA_SETS, ROLLOUTS
-from serinus_simulator.objects import Change
+from serinus_simulator.kubernetes.failures import ApiError
+from serinus_simulator.kubernetes.kinds import INGRESSES, PODS, REPLICA_SETS, ROLLOUTS
+from serinus_simulator.kubernetes.objects import Change
 
 from tests.unit.simulator.worlds import STEPS, Handled
 

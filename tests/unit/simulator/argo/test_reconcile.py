@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 from serinus_simulator.argo.view import seconds
-from serinus_simulator.kinds import INGRESSES, PODS, ROLLOUTS, SERVICES
-from serinus_simulator.objects import Change
+from serinus_simulator.kubernetes.kinds import INGRESSES, PODS, ROLLOUTS, SERVICES
+from serinus_simulator.kubernetes.objects import Change
 
 from tests.unit.simulator.worlds import Handled
 

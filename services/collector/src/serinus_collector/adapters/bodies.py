@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import AsyncIterator
 
-from serinus_collector.service_layer.ports import ProviderError
+from serinus_collector.use_cases.ports import ProviderError
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 _GZIP = 16 + zlib.MAX_WBITS

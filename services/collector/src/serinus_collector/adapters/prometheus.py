@@ -9,11 +9,11 @@ import httpx
 import orjson
 from serinus_contracts import Selector
 from serinus_contracts.base import Millis
+from serinus_counting.native_histograms import Bucket, Histogram
+from serinus_counting.series import Series
 
 from serinus_collector.adapters.bodies import read_body
-from serinus_collector.domain.native import Bucket, Histogram
-from serinus_collector.domain.series import Series
-from serinus_collector.service_layer.ports import Answer, ProviderError, Unread, Values
+from serinus_collector.use_cases.ports import Answer, ProviderError, Unread, Values
 
 MAX_VALUES = 1000
 # Each is looked at for every window; a thousand pods with ten codes have as many.

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from serinus_contracts import AnalysisPlan, Keys, MetricsCollected, RolloutObserved, seal, to_entry
 from serinus_contracts.base import Millis
 from serinus_contracts.streams import ANALYZER_GROUP
+from serinus_counting.windows import RunState
 from serinus_runtime import scripts, traces
 from serinus_runtime.clock import Clock
 from serinus_runtime.due import run_of
@@ -16,8 +17,7 @@ from serinus_runtime.errors import PermanentError
 from serinus_runtime.plans import Plans
 from serinus_runtime.redis import Client
 
-from serinus_collector.domain.look import RunState
-from serinus_collector.service_layer.ports import Commit, Lease
+from serinus_collector.use_cases.ports import Commit, Lease
 
 SOURCE = "/serinus/collector"
 MAX_NAMESPACES_KEPT = 50_000

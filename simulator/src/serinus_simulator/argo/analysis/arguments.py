@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from serinus_simulator.argo.view import ReplicaSetView, RolloutView
-from serinus_simulator.kinds import SECRETS, Object
-from serinus_simulator.objects import ObjectStore
+from serinus_simulator.kubernetes.kinds import SECRETS, Object
+from serinus_simulator.kubernetes.objects import ObjectStore
 
 _TAG = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _PATH = re.compile(r"""\[['"](?P<quoted>[^'"]*)['"]\]|(?P<plain>[^.\[\]]+)""")

@@ -14,7 +14,7 @@ from typing import Any
 from serinus_simulator.argo.analysis.arguments import AnalysisError
 from serinus_simulator.argo.analysis.metrics import Metric
 from serinus_simulator.clock import moment, timestamp
-from serinus_simulator.kinds import Object
+from serinus_simulator.kubernetes.kinds import Object
 
 COMPLETED = ("Successful", "Inconclusive", "Error", "Failed")
 """From the best to the worst."""

@@ -23,8 +23,8 @@ from serinus_simulator.argo.analysis.metrics import Metric, read_metrics
 from serinus_simulator.argo.analysis.providers import Outcome, Providers
 from serinus_simulator.argo.events import EventRecorder
 from serinus_simulator.clock import Agenda, Entry, timestamp
-from serinus_simulator.kinds import ANALYSIS_RUNS, Object
-from serinus_simulator.objects import Change, ObjectStore
+from serinus_simulator.kubernetes.kinds import ANALYSIS_RUNS, Object
+from serinus_simulator.kubernetes.objects import Change, ObjectStore
 
 Key = tuple[str, str]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from serinus_simulator.argo.analysis.arguments import AnalysisError
-from serinus_simulator.kinds import Object
+from serinus_simulator.kubernetes.kinds import Object
 
 ERROR_LIMIT = 4
 """Errors in a row that are tolerated unless a metric says otherwise."""

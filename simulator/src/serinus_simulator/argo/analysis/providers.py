@@ -13,12 +13,12 @@ from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
 from serinus_simulator.argo.analysis.assessing import measured_phase
+from serinus_simulator.argo.analysis.conditions import ConditionError, holds
+from serinus_simulator.argo.analysis.jsonpath import JsonPathError, first
 from serinus_simulator.argo.analysis.metrics import Metric
-from serinus_simulator.conditions import ConditionError, holds
-from serinus_simulator.exposition import number
 from serinus_simulator.fetching import Answered, Asked, Fetch, allowed
-from serinus_simulator.jsonpath import JsonPathError, first
-from serinus_simulator.kinds import Object
+from serinus_simulator.kubernetes.kinds import Object
+from serinus_simulator.prometheus.series import number
 
 WEB_TIMEOUT = 10.0
 PROMETHEUS_TIMEOUT = 30.0

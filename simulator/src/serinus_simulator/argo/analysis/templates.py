@@ -7,8 +7,8 @@ from typing import Any
 
 from serinus_simulator.argo.analysis.arguments import AnalysisError, merged, placeholders, put_in
 from serinus_simulator.argo.analysis.metrics import read_metrics
-from serinus_simulator.kinds import ANALYSIS_TEMPLATES, CLUSTER_ANALYSIS_TEMPLATES, Object
-from serinus_simulator.objects import ObjectStore
+from serinus_simulator.kubernetes.kinds import ANALYSIS_TEMPLATES, CLUSTER_ANALYSIS_TEMPLATES, Object
+from serinus_simulator.kubernetes.objects import ObjectStore
 
 
 class TemplateError(Exception):

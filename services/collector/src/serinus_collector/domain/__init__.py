@@ -1,1 +1,0 @@
-"""Windows, counting and queries: pure, no I/O, no clock."""

@@ -1,0 +1,299 @@
+"""Taking one look at a run that is due."""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from serinus_contracts import (
+    AnalysisPlan,
+    Bucketed,
+    History,
+    Measurement,
+    MetricsCollected,
+    PlanMetric,
+    Queried,
+    Scalar,
+)
+from serinus_contracts.access import ProviderAccess, may_use, refusal
+from serinus_contracts.base import Arm, Millis
+from serinus_contracts.plan import query_digest
+from serinus_counting import history as past
+from serinus_counting.measure import blank, measure
+from serinus_counting.native_histograms import classic, counters
+from serinus_counting.resets import Span, knows_base, processes
+from serinus_counting.series import Series, scrape_interval, with_pods
+from serinus_counting.windows import RunState, far_reach_ms, look_end, next_due, reach_ms, span
+from serinus_runtime import logs, traces
+from serinus_runtime.fair_slots import FairSlots
+
+from serinus_collector.use_cases.offload import Offloader, summed_up
+from serinus_collector.use_cases.ports import Answer, Commit, Lease, Provider, ProviderError, Registry, Unread
+
+logger = logging.getLogger(__name__)
+
+# While nothing new may be looked at (the weight is not known, the stream is full), ask again after this.
+RETRY_MS = 1000
+MOST_BACKOFF = 8
+# What the loop does for each beside reading answers and counting, measured.
+LOOK_MS = 2.0
+QUERY_MS = 1.0
+
+
+class Telemetry:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.looks = Counter("serinus_looks", "looks by how their commit ended", ["result"], registry=registry)
+        self.query_seconds = Histogram(
+            "serinus_prometheus_query_duration_seconds", "time of one query", ["provider"], registry=registry
+        )
+        self.query_failures = Counter(
+            "serinus_prometheus_query_failures", "queries without a usable answer", ["provider"], registry=registry
+        )
+        self.delay = Histogram(
+            "serinus_look_delay_seconds",
+            "from when a look was due to when a collector took it up",
+            buckets=(0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300),
+            registry=registry,
+        )
+
+    @contextmanager
+    def query(self, provider: str) -> Iterator[None]:
+        """One query: how long it took, and whether it failed."""
+        failures = self.query_failures.labels(provider)
+        timed = self.query_seconds.labels(provider).time()
+        with traces.span("query", provider=provider), timed, failures.count_exceptions(ProviderError):
+            yield
+
+
+@dataclass(frozen=True)
+class SnapshotCollector:
+    """Takes looks; `providers` and the `slots` of each by the name that a plan uses.
+
+    A query may take `query_timeout_seconds`, the wait for a slot counted in. `places`: how many looks of one namespace
+    may be under way.
+    """
+
+    registry: Registry
+    providers: Mapping[str, Provider]
+    slots: Mapping[str, FairSlots]
+    telemetry: Telemetry
+    allowance_ms: int
+    query_timeout_seconds: float
+    access: ProviderAccess = field(default_factory=dict)
+    offloader: Offloader = field(default_factory=Offloader)
+    places: int = 1
+
+    async def collect(self, lease: Lease) -> Commit | None:
+        """One look at the leased run; None if there was nothing that may be looked at."""
+        with logs.about(run=lease.run):
+            loaded = await self.registry.load(lease.run)
+            if loaded is None:
+                logger.info("run has left the registry")
+                return "gone"
+            state, plan = loaded
+            end = look_end(state, lease.now, plan, self.allowance_ms)
+            if end is None:
+                await self.registry.postpone(lease, lease.now + _retry_ms(plan))
+                return None
+            self.telemetry.delay.observe(max(0, lease.now - lease.due) / 1000)
+            with traces.span("look", run=lease.run, rollout=state.observed.run.rollout), summed_up() as sums:
+                result = await self._look(lease, state, plan, end, sums)
+            self.telemetry.looks.labels(result).inc()
+            if result in ("moved", "weight", "full"):
+                logger.info("look not committed: %s", result)
+                await self.registry.postpone(lease, lease.now + _retry_ms(plan))
+            return result
+
+    async def _look(
+        self, lease: Lease, state: RunState, plan: AnalysisPlan, end: Millis, sums: Sequence[float]
+    ) -> Commit:
+        began = time.monotonic()
+        measured, history = await asyncio.gather(
+            asyncio.gather(*(self._measure(state, plan, metric, end) for metric in plan.metrics)),
+            self._history(state, plan),
+        )
+        scrapes = [scrape for _, scrape in measured if scrape]
+        scrape_ms = max(scrapes) if scrapes else state.scrape_ms
+        metrics: dict[str, Measurement] = {
+            metric.name: measurement for metric, (measurement, _) in zip(plan.metrics, measured, strict=True)
+        }
+        observed = state.observed
+        snapshot = MetricsCollected(
+            run=observed.run,
+            follows=state.follows,
+            end=end,
+            step=observed.step,
+            stage=observed.stage,
+            stage_started=observed.stage_started,
+            weight=observed.set_weight,
+            split=observed.actual_weight if observed.split is None else observed.split,
+            split_changed=_split_changed(state, plan, metrics),
+            routes=observed.routes,
+            plan=observed.plan,
+            pods=observed.pods,
+            metrics=metrics,
+            history=history,
+        )
+        kept = state.ends if state.ends_stage == observed.stage_started else {}
+        counted = {name: one.window.end for name, one in metrics.items() if one.window}
+        failed = all(one.status == "error" for one in metrics.values())
+        after = replace(
+            state,
+            follows=end,
+            ends_stage=observed.stage_started,
+            ends={**kept, **counted},
+            scrape_ms=scrape_ms,
+            failures=state.failures + 1 if failed else 0,
+        )
+        due = next_due(lease.run, lease.now, plan, scrape_ms, slower=min(2**after.failures, MOST_BACKOFF))
+        # A slow look takes little time of the loop, but a place of those that its namespace has.
+        held_ms = 1000 * (time.monotonic() - began) / self.places
+        cost_ms = max(held_ms, sum(sums) + LOOK_MS + QUERY_MS * len(plan.metrics))
+        return await self.registry.commit(lease, state, after, snapshot, due, cost_ms)
+
+    async def _measure(
+        self, state: RunState, plan: AnalysisPlan, metric: PlanMetric, end: Millis
+    ) -> tuple[Measurement, int | None]:
+        window = span(state, plan, metric, end)
+        if window is None and not isinstance(metric.source, Queried):
+            return blank(metric, "settling"), None
+        provider = self.providers.get(plan.provider)
+        if provider is None:
+            known = ", ".join(self.providers) or "none"
+            return blank(metric, "error", f"provider {plan.provider!r} is not configured, known: {known}"), None
+        namespace = state.observed.run.namespace
+        if not may_use(self.access, plan.provider, namespace):
+            return blank(metric, "error", refusal(plan.provider, namespace)), None
+        if isinstance(metric.source, Queried):
+            return await self._ask(provider, plan.provider, namespace, metric.source, end), None
+        assert window is not None
+        pods = {pod.name: (pod.arm, pod.started) for pod in state.observed.pods}
+        try:
+            # A second query, which reaches further back, where a series' base lies behind a gap.
+            for reach, last in ((reach_ms(window, state.scrape_ms), False), (far_reach_ms(window), True)):
+                async with self._asking(plan.provider, namespace):
+                    answer = await provider.samples(metric.source.query, end, reach)
+                    work = partial(_read_and_count, answer, state, plan, metric, window, pods, last)
+                    counted = await self.offloader.run(namespace, answer.size, work)
+                if counted is not None:
+                    return counted
+        except ProviderError as error:
+            return blank(metric, "error", str(error)), None
+        raise AssertionError("the last answer is counted as it is")
+
+    async def _history(self, state: RunState, plan: AnalysisPlan) -> dict[str, History]:
+        """Stable's past by metric, for the first look of a run; what cannot be had is left out."""
+        provider = self.providers.get(plan.provider)
+        allowed = may_use(self.access, plan.provider, state.observed.run.namespace)
+        if state.follows or provider is None or not allowed:
+            return {}
+        end = past.last_edge(state.observed.stage_started)
+        found = await asyncio.gather(*(self._past(provider, state, plan, metric, end) for metric in plan.metrics))
+        return {metric.name: one for metric, one in zip(plan.metrics, found, strict=True) if one}
+
+    async def _past(
+        self, provider: Provider, state: RunState, plan: AnalysisPlan, metric: PlanMetric, end: Millis
+    ) -> History | None:
+        selector = past.selector(metric)
+        if selector is None:
+            return None
+        by, reach, namespace = past.summed_by(plan, metric), past.BLOCKS * past.BLOCK_MS, state.observed.run.namespace
+        try:
+            async with self._asking(plan.provider, namespace):
+                answer = await provider.sums(selector, by, end, reach, past.BLOCK_MS)
+                return await self.offloader.run(
+                    namespace, answer.size, lambda: past.history(plan, metric, _whole(answer.read()).series, end)
+                )
+        except ProviderError as error:
+            logger.warning("no history of %s, its noise will be assumed: %s", metric.name, error)
+            return None
+
+    async def _ask(self, provider: Provider, name: str, namespace: str, source: Queried, end: Millis) -> Scalar:
+        """A query that knows its arms and its window itself."""
+        digest = query_digest(source.query)
+        try:
+            async with self._asking(name, namespace):
+                answer = await provider.values(source.query, end)
+                found = await self.offloader.run(namespace, answer.size, answer.read)
+        except ProviderError as error:
+            return Scalar(status="error", detail=str(error), query_digest=digest)
+        if found.warnings:
+            return Scalar(status="partial", detail="; ".join(found.warnings), query_digest=digest)
+        values = tuple(found.values)
+        return Scalar(status="ok", query_digest=digest, series=len(values), values=values, vector=found.vector)
+
+    @asynccontextmanager
+    async def _asking(self, provider: str, namespace: str) -> AsyncIterator[None]:
+        """One query of a namespace, as soon as it is its turn. Raises ProviderError when its time is over."""
+        limit, slot = self.query_timeout_seconds, False
+        try:
+            async with asyncio.timeout(limit), self.slots[provider].held(namespace):
+                slot = True
+                with self.telemetry.query(provider):
+                    yield
+        except TimeoutError:
+            why = "did not answer" if slot else f"had no query slot free for namespace {namespace}"
+            raise ProviderError(f"provider {provider} {why} within {limit:g} s") from None
+
+
+def _read_and_count(
+    answer: Unread[Answer],
+    state: RunState,
+    plan: AnalysisPlan,
+    metric: PlanMetric,
+    window: Span,
+    pods: Mapping[str, tuple[Arm, Millis | None]],
+    last: bool,
+) -> tuple[Measurement, int | None] | None:
+    """The measurement and the scrape interval (ms), None where the answer reaches not far enough back and is not the
+    last. Raises ProviderError."""
+    found = answer.read()
+    series = counted(plan, metric, found)
+    if not last and not _bases_known(plan, metric, series, window, {name: start for name, (_, start) in pods.items()}):
+        return None
+    scrape = scrape_interval(series)
+    if found.warnings:
+        return blank(metric, "partial", "; ".join(found.warnings), series=len(series)), scrape
+    scrape_ms = scrape or state.scrape_ms
+    settled = span(replace(state, scrape_ms=scrape_ms), plan, metric, window.end)
+    if settled is None:
+        return blank(metric, "settling"), scrape
+    return measure(plan, metric, series, settled, pods, scrape_ms), scrape
+
+
+def counted(plan: AnalysisPlan, metric: PlanMetric, answer: Answer) -> Sequence[Series]:
+    """The series that a metric is counted by: native histograms as classic ones, and each with its pod as `pod`."""
+    native = classic if isinstance(metric.source, Bucketed) else counters
+    return with_pods([*answer.series, *native(answer.histograms)], plan.pod_label(metric))
+
+
+def _bases_known(
+    plan: AnalysisPlan, metric: PlanMetric, series: Sequence[Series], window: Span, pods: Mapping[str, Millis | None]
+) -> bool:
+    if all(one.times[0] <= window.begin for one in series):
+        return True
+    ours = [one for one in series if plan.arm(one.labels, metric)]
+    found = processes(ours, pods)
+    return all(knows_base(one, found[one.target], window) for one in ours)
+
+
+def _whole(answer: Answer) -> Answer:
+    if answer.warnings:
+        raise ProviderError("; ".join(answer.warnings))
+    return answer
+
+
+def _split_changed(state: RunState, plan: AnalysisPlan, metrics: Mapping[str, Measurement]) -> bool:
+    """Whether a window reaches back to before the requests were split as they are now, or had not settled so."""
+    since = state.observed.split_since
+    settled = 0 if since is None else since + math.ceil(max(plan.settle * 1000, 2 * (state.scrape_ms or 0)))
+    return any(one.window is not None and one.window.begin < settled for one in metrics.values())
+
+
+def _retry_ms(plan: AnalysisPlan) -> int:
+    return min(RETRY_MS, round(plan.interval * 500))

@@ -1,0 +1,237 @@
+"""From series to a measurement: arms, pods, events and trials, buckets, and what keeps it from being judged."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from serinus_contracts import (
+    AnalysisPlan,
+    Bucketed,
+    Counted,
+    Distribution,
+    Gauge,
+    Gauged,
+    Measurement,
+    PlanMetric,
+    Proportion,
+    Scalar,
+    Window,
+)
+from serinus_contracts.base import Arm, Millis
+from serinus_contracts.events import MAX_COUNT, Measured
+from serinus_contracts.plan import any_of, query_digest
+from serinus_contracts.selector import Labels
+
+from serinus_counting.gauges import gauge
+from serinus_counting.resets import Span, increase, processes, restarts
+from serinus_counting.series import Series
+
+ARMS: tuple[Arm, Arm] = ("canary", "stable")
+OVERDUE_SCRAPES = 2.5
+# Of both arms and all metrics of a snapshot, by the characters of their pods' names: what more pods count is one sum.
+MAX_POD_CHARACTERS = 256 * 1024
+MAX_EDGES = 200
+
+_KINDS: Mapping[str, type[Measured]] = {
+    "proportion": Proportion,
+    "distribution": Distribution,
+    "gauge": Gauge,
+    "scalar": Scalar,
+}
+Counts = Mapping[Arm, Sequence[tuple[Series, int]]]
+Facts = dict[str, Any]
+
+
+def blank(metric: PlanMetric, status: str, detail: str = "", **facts: Any) -> Measurement:
+    """A measurement without counts, of the metric's kind."""
+    made = _KINDS[metric.source.kind].model_validate(
+        {"status": status, "detail": detail, "query_digest": query_digest(metric.source.query), **facts}
+    )
+    return cast("Measurement", made)
+
+
+def measure(
+    plan: AnalysisPlan,
+    metric: PlanMetric,
+    series: Sequence[Series],
+    span: Span,
+    pods: Mapping[str, tuple[Arm, Millis | None]],
+    scrape_ms: int | None,
+) -> Measurement:
+    """The counts of one metric in one window.
+
+    `pods` are the run's pods by name: arm, and when they started. Series of neither arm are left out.
+    """
+    by_arm: dict[Arm, list[Series]] = {"canary": [], "stable": []}
+    for one in series:
+        arm = plan.arm(one.labels, metric)
+        if arm:
+            by_arm[arm].append(one)
+    most_characters = MAX_POD_CHARACTERS // (2 * len(plan.metrics))
+    ours = by_arm["canary"] + by_arm["stable"]
+    facts: Facts = {
+        "series": len(ours),
+        "newest": _newest(ours) if ours else None,
+    }
+    for arm in ARMS:
+        lacking = _lacking(arm, by_arm[arm], span, sum(known == arm for known, _ in pods.values()))
+        if lacking:
+            # Between two scrapes there is nothing new: only a scrape that is overdue is a fault.
+            late = not by_arm[arm] or span.end - _newest(by_arm[arm]) > OVERDUE_SCRAPES * (scrape_ms or 0)
+            return blank(metric, "no_data" if late else "waiting", lacking, **facts)
+    if overdue := _overdue(ours, span, scrape_ms):
+        return blank(metric, "no_data", overdue, **facts)
+    if isinstance(metric.source, Gauged):
+        return gauge(metric.source, by_arm, span, scrape_ms, facts, most_characters)
+    # What is scraped after the last sample seen belongs to the next window, whatever the clocks say (docs/adr/0062).
+    span = replace(span, end=min(span.end, _newest(ours)))
+    if isinstance(metric.source, Bucketed):
+        by_arm, left_out = _warm(plan, by_arm, pods, span)
+        if left_out:
+            facts["detail"] = f"pods younger than {plan.warmup:g} s left out: {left_out}"
+        if not all(by_arm.values()):
+            return blank(metric, "settling", **facts)
+        ours = by_arm["canary"] + by_arm["stable"]
+    found = processes(ours, {name: started for name, (_, started) in pods.items()})
+    facts["resets"] = restarts(found.values(), span)
+    increases = {arm: [increase(one, found[one.target], span) for one in by_arm[arm]] for arm in ARMS}
+    if unreal := next((f"{arm} {total:.3g}" for arm in ARMS if not (total := sum(increases[arm])) <= MAX_COUNT), ""):
+        more = f"{unreal} counts in one window, more than {MAX_COUNT:.0e}: no counter of requests"
+        return blank(metric, "error", more, **facts)
+    counts = {arm: [(one, round(n)) for one, n in zip(by_arm[arm], increases[arm], strict=True)] for arm in ARMS}
+    window = Window(begin=span.begin, end=span.end)
+    if isinstance(metric.source, Counted):
+        return _proportion(metric, metric.source, counts, pods, window, facts, most_characters)
+    assert isinstance(metric.source, Bucketed), "a query of its own has no series to be counted"
+    return _distribution(metric, metric.source, counts, window, facts)
+
+
+def _warm(
+    plan: AnalysisPlan,
+    by_arm: Mapping[Arm, Sequence[Series]],
+    pods: Mapping[str, tuple[Arm, Millis | None]],
+    span: Span,
+) -> tuple[dict[Arm, list[Series]], int]:
+    """The series of pods that were warm when the window began, and how many pods are left out.
+
+    Where an arm has none, those that are warm when it ends: else the window of pods that all began together would
+    wait for them for ever.
+    """
+    warm_at = {name: started + 1000 * plan.warmup for name, (_, started) in pods.items() if started is not None}
+    kept: dict[Arm, list[Series]] = {}
+    for arm in ARMS:
+        for edge in (span.begin, span.end):
+            found = [one for one in by_arm[arm] if warm_at.get(one.labels.get("pod", ""), 0) <= edge]
+            # What is left of a pod that is gone is warm and shows nothing.
+            kept[arm] = found if any(one.times[-1] > span.begin for one in found) else []
+            if kept[arm]:
+                break
+    named = {one.labels.get("pod", "") for arm in ARMS for one in by_arm[arm]}
+    return kept, len(named - {one.labels.get("pod", "") for arm in ARMS for one in kept[arm]})
+
+
+def _lacking(arm: Arm, series: Sequence[Series], span: Span, expected: int) -> str:
+    """Why the window of this arm cannot be counted, empty if it can."""
+    since = f"no {arm} data since {_clock(span.begin)}, Prometheus answered, "
+    if not series:
+        return since + f"0 of {max(expected, 1)} expected series"
+    if _newest(series) <= span.begin:
+        return since + f"{len(series)} series without a new sample"
+    return ""
+
+
+def _overdue(series: Sequence[Series], span: Span, scrape_ms: int | None) -> str:
+    """Whether samples may still come that belong into the window: counted now, they would be lost (docs/adr/0062)."""
+    behind = span.end - _newest(series)
+    if not scrape_ms or behind <= OVERDUE_SCRAPES * scrape_ms:
+        return ""
+    return (
+        f"the newest sample is {behind / 1000:.0f} s older than the look: scrapes are overdue, or the clocks of Redis "
+        "and Prometheus disagree"
+    )
+
+
+def _newest(series: Sequence[Series]) -> Millis:
+    return max(one.times[-1] for one in series)
+
+
+def _clock(at: Millis) -> str:
+    seconds = at // 1000 % 86_400
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+
+
+def _proportion(
+    metric: PlanMetric,
+    source: Counted,
+    counts: Counts,
+    pods: Mapping[str, tuple[Arm, Millis | None]],
+    window: Window,
+    facts: Facts,
+    most_characters: int,
+) -> Measurement:
+    arms: dict[Arm, dict[str, tuple[int, int]]] = {}
+    for arm in ARMS:
+        totals: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+        left = most_characters
+        for one, count in counts[arm]:
+            is_trial = any_of(source.trials, one.labels)
+            if is_trial and source.one_of_labels and not _has_one(one.labels, source.one_of_labels):
+                wanted = ", ".join(source.one_of_labels)
+                return blank(metric, "error", f"a series of {arm} has none of the labels {wanted}", **facts)
+            pod = one.labels.get("pod", "")
+            if pod not in totals:
+                left -= len(pod)
+                pod = pod if pod in pods and left >= 0 else ""
+            total = totals[pod]
+            total[0] += count if any_of(source.events, one.labels) else 0
+            total[1] += count if is_trial else 0
+        arms[arm] = {pod: (events, trials) for pod, (events, trials) in totals.items()}
+    return Proportion.model_validate(
+        {"status": "ok", "query_digest": query_digest(source.query), "window": window, **arms, **facts}
+    )
+
+
+def _has_one(labels: Labels, names: Sequence[str]) -> bool:
+    return any(name in labels for name in names)
+
+
+def _distribution(metric: PlanMetric, source: Bucketed, counts: Counts, window: Window, facts: Facts) -> Measurement:
+    sums: dict[Arm, dict[float, int]] = {}
+    layouts: set[frozenset[float]] = set()
+    for arm in ARMS:
+        at_most: dict[float, int] = defaultdict(int)
+        histograms: dict[tuple[tuple[str, str], ...], set[float]] = defaultdict(set)
+        for one, count in counts[arm]:
+            try:
+                edge = float(one.labels["le"])
+            except (KeyError, ValueError):
+                return blank(metric, "error", "a series has no bucket edge in its label le", **facts)
+            histograms[tuple(sorted((k, v) for k, v in one.labels.items() if k != "le"))].add(edge)
+            at_most[edge] += count
+        sums[arm] = at_most
+        layouts |= {frozenset(edges) for edges in histograms.values()}
+    # Only an edge that every histogram of both arms has can be summed; a canary may come with other buckets.
+    common = sorted(frozenset.intersection(*layouts))
+    if len(common) < 2 or common[-1] != float("inf"):
+        return blank(metric, "error", "canary and stable share no bucket edges", **facts)
+    if len(common) > MAX_EDGES:
+        wrong = f"the histograms have {len(common)} bucket edges, at most {MAX_EDGES} are judged"
+        return blank(metric, "error", wrong, **facts)
+    buckets: dict[str, list[int]] = {}
+    for arm in ARMS:
+        cumulative = [sums[arm][edge] for edge in common]
+        buckets[arm] = [after - before for before, after in zip([0, *cumulative], cumulative, strict=False)]
+        if min(buckets[arm]) < 0:
+            return blank(metric, "error", f"buckets of {arm} are not cumulative", **facts)
+    edges = [edge * source.scale for edge in common[:-1]]
+    return Distribution.model_validate(
+        {
+            "status": "ok",
+            "query_digest": query_digest(source.query),
+            "window": window,
+            "edges": edges,
+            **buckets,
+            **facts,
+        }
+    )

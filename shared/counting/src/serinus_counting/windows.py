@@ -1,0 +1,86 @@
+"""When a run's next look is taken, up to when, and which window each metric gets in it.
+
+A look always advances; a window only when its metric was counted, so that a failed query loses nothing. No window
+ends where the weight is not known, none begins before its stage has settled.
+"""
+
+import math
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from serinus_contracts import AnalysisPlan, PlanMetric, RolloutObserved
+from serinus_contracts.base import Millis
+
+from serinus_counting.resets import Span
+
+# A metric that failed for longer gives up the older part of its window: Prometheus would not thank us for more.
+LONGEST_WINDOW_MS = 3_600_000
+# Before the first samples have told it; Prometheus' own default is a minute, 15 s is what most people set.
+ASSUMED_SCRAPE_MS = 15_000
+# A base this far back is still found after a gap in the scrapes.
+LONGEST_GAP_MS = 600_000
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What the registry knows of a run.
+
+    `ends` are the ends of the metrics' last windows in the stage that began at `ends_stage`; `failures` counts
+    the looks in a row for which the provider answered nothing.
+    """
+
+    observed: RolloutObserved
+    weight_constant_until: Millis
+    follows: Millis = 0
+    ends_stage: Millis = 0
+    ends: Mapping[str, Millis] = field(default_factory=dict)
+    scrape_ms: int | None = None
+    failures: int = 0
+
+
+def look_end(state: RunState, now: Millis, plan: AnalysisPlan, allowance_ms: int) -> Millis | None:
+    """End of the look that can be taken now, None if there is nothing new that may be looked at.
+
+    One scrape interval in the past, so that what is counted has been scraped and stored; and never where the
+    weight is not yet known to have stayed, less an allowance for clocks that differ.
+    """
+    scrape = state.scrape_ms or min(ASSUMED_SCRAPE_MS, math.ceil(plan.interval * 1000))
+    end = min(now - scrape, state.weight_constant_until - allowance_ms)
+    return end if end > max(state.follows, state.observed.stage_started) else None
+
+
+def span(state: RunState, plan: AnalysisPlan, metric: PlanMetric, end: Millis) -> Span | None:
+    """The window of one metric, None while the stage settles for it.
+
+    The first window of a stage begins when the stage has settled (at least two scrapes, and a metric's lag, by
+    which its events belong to this stage's trials); later ones begin where the one before ended.
+    """
+    floor = state.observed.stage_started
+    settled = floor + math.ceil(max(plan.settle * 1000, 2 * (state.scrape_ms or 0)) + metric.lag * 1000)
+    before = state.ends.get(metric.name) if state.ends_stage == floor else None
+    if before is None:
+        # The first window waits until it holds a scrape, so that it does not count as empty.
+        return Span(floor, settled, end) if end - settled > (state.scrape_ms or 0) else None
+    return Span(floor, max(before, end - LONGEST_WINDOW_MS), end)
+
+
+def next_due(run: str, now: Millis, plan: AnalysisPlan, scrape_ms: int | None, *, slower: int = 1) -> Millis:
+    """The first moment of the run's own phase that is half an interval away or more.
+
+    So runs stay spread, those that began or waited together too, and what was missed is not caught up by looks in a
+    hurry. `slower` stretches the interval while the provider fails.
+    """
+    interval = max(math.ceil(plan.interval * 1000), scrape_ms or 0) * slower
+    soonest = now + interval // 2
+    return soonest + (zlib.crc32(run.encode()) - soonest) % interval
+
+
+def reach_ms(window: Span, scrape_ms: int | None) -> int:
+    """Length of the range query: the window and enough before it to hold a sample as base, without a gap."""
+    return window.end - window.begin + 3 * (scrape_ms or ASSUMED_SCRAPE_MS)
+
+
+def far_reach_ms(window: Span) -> int:
+    """Length of the range query that finds the base behind a gap in the scrapes."""
+    return window.end - window.begin + LONGEST_GAP_MS

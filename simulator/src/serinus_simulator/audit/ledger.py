@@ -1,0 +1,188 @@
+"""Holds all that was told of runs against what the scrapes really showed, and against itself.
+
+Of every run, by the simulator's log of scrapes and not by the collector's code:
+the count of each window; the looks as a chain without a hole or a repeat, with one verdict each; the counts that a
+verdict stands on as the sum of its looks, per metric and arm; one decision for a cause; no gate skipped.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from serinus_contracts import (
+    AnalysisPlan,
+    DecisionTaken,
+    Event,
+    Keys,
+    MetricsCollected,
+    Proportion,
+    RolloutObserved,
+    UnreadableEntryError,
+    VerdictReached,
+    from_entry,
+)
+from serinus_runtime.plans import Plans
+from serinus_runtime.redis import Client
+
+from serinus_simulator.audit import order
+from serinus_simulator.audit.truth import Pages, Times, expected, read_truth, stamped
+
+ARMS = ("canary", "stable")
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """`windows` were compared, `faults` are the differences, each in a sentence."""
+
+    windows: int
+    faults: Sequence[str]
+
+    @property
+    def holds(self) -> bool:
+        return not self.faults and self.windows > 0
+
+
+@dataclass
+class Told:
+    """All that was told of one run, in the order of the streams."""
+
+    observed: list[RolloutObserved] = field(default_factory=list)
+    looks: list[MetricsCollected] = field(default_factory=list)
+    verdicts: list[VerdictReached] = field(default_factory=list)
+    decisions: list[DecisionTaken] = field(default_factory=list)
+
+
+_LISTS: Mapping[type[Event], str] = {
+    RolloutObserved: "observed",
+    MetricsCollected: "looks",
+    VerdictReached: "verdicts",
+    DecisionTaken: "decisions",
+}
+
+
+async def read_told(client: Client, keys: Keys) -> dict[str, Told]:
+    """By run."""
+    entries: Any = {kind.STREAM: await client.xrange(keys.stream(kind.STREAM)) for kind in _LISTS}
+    return sorted_out(entries)
+
+
+def sorted_out(entries: Mapping[str, Iterable[tuple[bytes, Mapping[bytes, bytes]]]]) -> dict[str, Told]:
+    """The events of streams by run; what cannot be read is for the dead letters."""
+    found: dict[str, Told] = {}
+    for kind, name in _LISTS.items():
+        for _, fields in entries[kind.STREAM]:
+            try:
+                event = from_entry(kind, fields).data
+            except UnreadableEntryError:
+                continue
+            getattr(found.setdefault(event.run.id, Told()), name).append(event)
+    return found
+
+
+async def check(
+    client: Client, keys: Keys, run: str, truth: Path, scraper: str = "simulator", times: Times | None = None
+) -> Ledger:
+    """The ledger of one run, against the log of scrapes (JSON Lines) by one scraper.
+
+    A Prometheus stamps a sample with the time at which its scrape began, not with that of the answer which is in
+    the log: `times` gives the stamps (ms) of each pod, in order.
+    """
+    told = (await read_told(client, keys)).get(run)
+    if told is None or not told.looks:
+        return Ledger(0, ("no look was taken",))
+    pages: Pages = read_truth(truth, scraper).get((told.looks[0].run.namespace, told.looks[0].run.name), {})
+    if times is not None:
+        pages = {pod: stamped(known, times.get(pod, ())) for pod, known in pages.items()}
+    return compare(told, await plans_of(client, keys, [told]), pages)
+
+
+async def check_all(client: Client, keys: Keys, truth: Path, told: Mapping[str, Told]) -> dict[str, Ledger]:
+    """The ledger of every run of which a look was taken."""
+    plans = await plans_of(client, keys, told.values())
+    pages = read_truth(truth, "simulator")
+    return {
+        run: compare(one, plans, pages.get((one.looks[0].run.namespace, one.looks[0].run.name), {}))
+        for run, one in told.items()
+        if one.looks
+    }
+
+
+async def plans_of(client: Client, keys: Keys, told: Iterable[Told]) -> dict[str, AnalysisPlan]:
+    plans = Plans(client, keys)
+    digests = {look.plan for one in told for look in one.looks}
+    return {digest: plan for digest in digests if (plan := await plans.get(digest))}
+
+
+def compare(told: Told, plans: Mapping[str, AnalysisPlan], pages: Pages) -> Ledger:
+    """What was told of a run against the pages of its pods."""
+    faults = [*order.of_looks(told.looks, told.verdicts), *order.of_verdicts(told.verdicts)]
+    faults += order.of_decisions(told.decisions, told.verdicts, told.observed, plans)
+    true: dict[tuple[int, str, str], list[int]] = {}
+    for look in told.looks:
+        for name, measured in look.metrics.items():
+            # Gauges are no counts, and a query of its own knows its arms itself.
+            if measured.status != "ok" or measured.window is None or measured.kind in ("gauge", "scalar"):
+                continue
+            plan = plans[look.plan]
+            metric = next(metric for metric in plan.metrics if metric.name == name)
+            for arm in ARMS:
+                shown = true[look.end, name, arm] = expected(plan, metric, look, arm, pages)
+                seen = getattr(measured, arm)
+                counted = _totals(seen.values()) if isinstance(measured, Proportion) else list(seen)
+                # An arm that warms up counts nothing: no buckets, or empty ones.
+                if counted != shown and (any(counted) or any(shown)):
+                    faults.append(f"{name} of {arm} in the look to {look.end}: counted {counted}, scrapes show {shown}")
+    faults += _folded_faults(told, plans, true)
+    return Ledger(len(true) // len(ARMS), faults)
+
+
+def _totals(pods: Iterable[tuple[int, int]]) -> list[int]:
+    pairs = list(pods)
+    return [sum(events for events, _ in pairs), sum(trials for _, trials in pairs)]
+
+
+def _folded_faults(
+    told: Told, plans: Mapping[str, AnalysisPlan], true: Mapping[tuple[int, str, str], list[int]]
+) -> Iterable[str]:
+    """Where the counts under a verdict have not grown by just what its look showed.
+
+    Only the default judge says them per channel. Looks without requests on an arm are not judged, and after an abort
+    the numbers stay as they were when it was decided.
+    """
+    looks = {look.end: look for look in told.looks}
+    before: dict[tuple[str, int, str], tuple[int, int]] = {}
+    aborted = False
+    for verdict in told.verdicts:
+        look = looks.get(verdict.end)
+        if look is None or verdict.judge != "sequential":
+            continue
+        for metric in (one for one in verdict.metrics if not one.limit):
+            shown = {arm: true.get((verdict.end, metric.name, arm)) for arm in ARMS}
+            for number, channel in enumerate(metric.run):
+                edges = {"canary": channel.canary_edge, "stable": channel.stable_edge}
+                added = {arm: _of_channel(look, metric.name, shown[arm], edges[arm]) for arm in ARMS}
+                judged = not aborted and all(trials > 0 for _, trials in added.values())
+                for arm in ARMS:
+                    counts = getattr(channel, arm)
+                    old = before.get((metric.name, number, arm), (0, 0))
+                    wanted = (old[0] + added[arm][0], old[1] + added[arm][1]) if judged else old
+                    if (counts.events, counts.trials) != wanted:
+                        yield (
+                            f"{metric.name} of {arm} under the verdict to {verdict.end}: "
+                            f"{counts.events} of {counts.trials}, its looks make {wanted[0]} of {wanted[1]}"
+                        )
+                    before[metric.name, number, arm] = (counts.events, counts.trials)
+        aborted = aborted or verdict.verdict == "abort"
+
+
+def _of_channel(look: MetricsCollected, name: str, shown: list[int] | None, edge: float | None) -> tuple[int, int]:
+    """Events and trials of one channel in a look: of a distribution, those above its edge."""
+    measured = look.metrics.get(name)
+    if shown is None or measured is None:
+        return 0, 0
+    if measured.kind == "proportion":
+        return shown[0], shown[1]
+    if measured.kind != "distribution" or edge not in measured.edges:
+        return 0, 0
+    return sum(shown[measured.edges.index(edge) + 1 :]), sum(shown)

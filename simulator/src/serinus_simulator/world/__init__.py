@@ -1,0 +1,1 @@
+"""The world of a scenario: pods that serve and count, what goes wrong with them, and who scrapes them."""

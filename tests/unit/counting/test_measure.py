@@ -1,0 +1,224 @@
+from typing import Any
+
+import pytest
+from serinus_contracts import Distribution, PlanMetric, Proportion, Window
+from serinus_contracts.plan import query_digest
+from serinus_counting.measure import measure
+from serinus_counting.resets import Span
+from serinus_counting.series import Series, scrape_interval
+
+from tests.support import ERRORS, LATENCY, plan
+
+PODS: dict[str, Any] = {
+    "checkout-new-1": ("canary", 0),
+    "checkout-old-1": ("stable", 0),
+    "checkout-old-2": ("stable", 0),
+}
+SPAN = Span(floor=0, begin=20_000, end=40_000)
+INF = "+Inf"
+
+
+def series(pod: str, before: float, after: float, **labels: str) -> Series:
+    times = [20_000, 30_000, 40_000]
+    return Series({"__name__": "x", "pod": pod, "instance": pod, **labels}, times, [before, before, after])
+
+
+def proportion(*found: Series) -> Proportion:
+    one = measure(plan(), ERRORS, found, SPAN, PODS, 10_000)
+    assert isinstance(one, Proportion)
+    return one
+
+
+def test_a_look_names_its_query_by_a_digest_whose_text_the_plan_has() -> None:
+    one = proportion(series("checkout-new-1", 10, 110, code="200"), series("checkout-old-1", 0, 50, code="200"))
+    assert (one.query, one.query_digest) == ("", query_digest(plan().metrics[0].source.query))
+
+
+def test_counts_are_sorted_into_arms_pods_events_and_trials() -> None:
+    one = proportion(
+        series("checkout-new-1", 10, 110, code="200"),
+        series("checkout-new-1", 1, 4, code="503"),
+        series("checkout-old-1", 0, 50, code="200"),
+        series("checkout-old-2", 0, 60, code="200"),
+        series("checkout-older-1", 0, 999, code="500"),
+    )
+    assert one.status == "ok"
+    assert one.canary == {"checkout-new-1": (3, 103)}
+    assert one.stable == {"checkout-old-1": (0, 50), "checkout-old-2": (0, 60)}
+    assert (one.series, one.newest) == (4, 40_000)
+    assert one.window is not None
+    assert (one.window.begin, one.window.end) == (20_000, 40_000)
+
+
+def test_traffic_without_an_error_series_is_zero_errors_and_an_absent_arm_is_not() -> None:
+    assert (
+        proportion(series("checkout-new-1", 0, 9, code="200"), series("checkout-old-1", 0, 9, code="200")).status
+        == "ok"
+    )
+    without = proportion(series("checkout-old-1", 0, 9, code="200"))
+    assert without.status == "no_data"
+    assert without.detail == "no canary data since 00:00:20, Prometheus answered, 0 of 1 expected series"
+    assert without.window is None
+
+
+def test_series_that_stopped_are_missing_data_not_zero() -> None:
+    stopped = Series({"pod": "checkout-new-1", "code": "200"}, [5_000, 10_000], [5, 9])
+    one = proportion(stopped, series("checkout-old-1", 0, 9, code="200"))
+    assert one.status == "no_data"
+    assert one.detail == "no canary data since 00:00:20, Prometheus answered, 1 series without a new sample"
+
+
+def test_a_scrape_that_is_not_due_yet_is_no_fault() -> None:
+    recent = Series({"pod": "checkout-new-1", "code": "200"}, [10_000, 20_000], [5, 9])
+    assert proportion(recent, series("checkout-old-1", 0, 9, code="200")).status == "waiting"
+
+
+def test_a_window_beyond_what_was_scraped_waits_for_it_so_that_no_count_is_lost() -> None:
+    found = series("checkout-new-1", 0, 9, code="200"), series("checkout-old-1", 0, 9, code="200")
+    ahead = Span(floor=0, begin=20_000, end=66_000)
+    one = measure(plan(), ERRORS, found, ahead, PODS, 10_000)
+    assert (one.status, one.window) == ("no_data", None)
+    assert one.detail.startswith("the newest sample is 26 s older than the look: scrapes are overdue, or the clocks")
+    still = measure(plan(), ERRORS, found, Span(floor=0, begin=20_000, end=65_000), PODS, 10_000)
+    assert still.status == "ok", "between two scrapes, or after one that failed"
+
+
+@pytest.mark.parametrize("metric", [ERRORS, LATENCY])
+def test_a_window_ends_with_its_newest_sample_so_that_one_scraped_later_is_in_the_next(metric: PlanMetric) -> None:
+    label = {"code": "200"} if metric is ERRORS else {"le": INF}
+    canary, stable = series("checkout-new-1", 0, 9, **label), series("checkout-old-1", 0, 9, **label)
+    early = Series(stable.labels, stable.times[:2], stable.values[:2])
+    buckets = [Series({**one.labels, "le": "0.1"}, one.times, one.values) for one in (canary, early)]
+    found = [canary, early, *buckets] if metric is LATENCY else [canary, early]
+    one = measure(plan(metrics=(metric,)), metric, found, Span(floor=0, begin=20_000, end=47_000), PODS, 10_000)
+    assert one.window == Window(begin=20_000, end=40_000), "the newest of both arms"
+
+
+def test_a_source_whose_series_cannot_be_told_good_from_bad_is_an_error_not_a_pass() -> None:
+    one = proportion(series("checkout-new-1", 0, 9), series("checkout-old-1", 0, 9, code="200"))
+    assert one.status == "error"
+    assert one.detail == "a series of canary has none of the labels code"
+
+
+@pytest.mark.parametrize("most", [2.0**63, 1e300, float("inf")])
+def test_a_counter_that_no_traffic_can_count_is_an_error_not_a_number(most: float) -> None:
+    for metric, labels in ((ERRORS, {"code": "200"}), (LATENCY, {"le": "+Inf"})):
+        counters = [series("checkout-new-1", 0, most, **labels), series("checkout-old-1", 0, 5, **labels)]
+        one = measure(plan(metrics=(metric,)), metric, counters, SPAN, PODS, None)
+        assert one.status == "error"
+        assert f"canary {most:.3g} counts in one window, more than 1e+12" in one.detail
+
+
+def histogram(pod: str, edges: list[str], counts: list[float]) -> list[Series]:
+    return [series(pod, 0, count, le=edge) for edge, count in zip(edges, counts, strict=True)]
+
+
+def distribution(*found: Series) -> Distribution:
+    one = measure(plan(metrics=(LATENCY,)), LATENCY, found, SPAN, PODS, 10_000)
+    assert isinstance(one, Distribution)
+    return one
+
+
+def test_buckets_become_counts_that_are_not_cumulative() -> None:
+    edges = ["0.1", "0.5", INF]
+    one = distribution(
+        *histogram("checkout-new-1", edges, [5, 8, 9]), *histogram("checkout-old-1", edges, [50, 80, 90])
+    )
+    assert (one.status, one.edges) == ("ok", (0.1, 0.5))
+    assert (one.canary, one.stable) == ((5, 3, 1), (50, 30, 10))
+
+
+def test_edges_are_numbers_however_they_are_written() -> None:
+    one = distribution(
+        *histogram("checkout-new-1", ["1", "2.5", INF], [1, 2, 3]),
+        *histogram("checkout-old-1", ["1.0", "2.50", INF], [1, 2, 3]),
+    )
+    assert one.edges == (1.0, 2.5)
+
+
+def test_only_edges_that_both_arms_have_are_compared() -> None:
+    one = distribution(
+        *histogram("checkout-new-1", ["0.1", "0.3", "0.5", INF], [1, 2, 3, 4]),
+        *histogram("checkout-old-1", ["0.1", "0.5", INF], [10, 30, 40]),
+    )
+    assert one.edges == (0.1, 0.5)
+    assert (one.canary, one.stable) == ((1, 2, 1), (10, 20, 10))
+
+
+@pytest.mark.parametrize(
+    ("canary", "complaint"),
+    [
+        (histogram("checkout-new-1", ["0.7", INF], [1, 2]), "share no bucket edges"),
+        (histogram("checkout-new-1", ["0.1", INF], [5, 2]), "buckets of canary are not cumulative"),
+        ([series("checkout-new-1", 0, 5)], "no bucket edge in its label le"),
+        ([series("checkout-new-1", 0, 5, le="many")], "no bucket edge in its label le"),
+    ],
+)
+def test_a_histogram_that_cannot_be_compared_is_an_error(canary: list[Series], complaint: str) -> None:
+    one = distribution(*canary, *histogram("checkout-old-1", ["0.1", INF], [1, 2]))
+    assert one.status == "error"
+    assert complaint in one.detail
+
+
+LATE = histogram("checkout-new-1", ["0.1", INF], [1, 2])
+OLD = histogram("checkout-old-1", ["0.1", INF], [10, 20]) + histogram("checkout-old-2", ["0.1", INF], [30, 40])
+
+
+def warmed(warmup: float, **started: int) -> Distribution:
+    """Latency where pods take so long to warm up and began at these times."""
+    began = {name: (arm, started.get(name.replace("-", "_"), 0)) for name, (arm, _) in PODS.items()}
+    rule = plan(metrics=(LATENCY,)).model_copy(update={"warmup": warmup})
+    one = measure(rule, LATENCY, LATE + OLD, SPAN, began, 10_000)
+    assert isinstance(one, Distribution)
+    return one
+
+
+def test_latency_leaves_out_pods_that_warmed_up_in_the_window_and_says_so() -> None:
+    one = warmed(10, checkout_old_2=15_000)
+    assert (one.status, one.stable) == ("ok", (10, 10))
+    assert one.detail == "pods younger than 10 s left out: 1"
+    assert warmed(10).detail == ""
+
+
+def test_latency_of_an_arm_that_is_warming_up_settles() -> None:
+    one = warmed(60, checkout_old_1=-60_000, checkout_old_2=-60_000)
+    assert (one.status, one.detail) == ("settling", "pods younger than 60 s left out: 1")
+
+
+def test_pods_that_all_warmed_up_in_the_window_are_counted_at_its_end() -> None:
+    one = warmed(25)
+    assert (one.status, one.canary, one.stable, one.detail) == ("ok", (1, 1), (40, 20), "")
+
+
+def test_what_is_left_of_a_pod_that_is_gone_does_not_stand_for_an_arm_that_is_warming_up() -> None:
+    gone = [Series({**one.labels, "pod": "checkout-old-0"}, [1_000], [5]) for one in OLD[:2]]
+    rule = plan(metrics=(LATENCY,)).model_copy(update={"warmup": 25})
+    found = measure(rule, LATENCY, [*LATE, *OLD, *gone], SPAN, PODS, 10_000)
+    assert isinstance(found, Distribution)
+    assert (found.status, found.stable) == ("ok", warmed(25).stable)
+
+
+def test_the_scrape_interval_is_the_median_distance_so_a_missed_scrape_does_not_change_it() -> None:
+    one = Series({}, [0, 15_000, 30_000, 60_000, 75_000], [0] * 5)
+    assert scrape_interval([one]) == 15_000
+    assert scrape_interval([Series({}, [5], [0])]) is None
+
+
+def test_thousands_of_pods_with_long_names_come_to_a_snapshot_of_some_hundred_kilobytes_and_no_count_is_lost() -> None:
+    names = [f"checkout-{arm}-{'p' * 220}-{number}" for arm in ("new", "old") for number in range(1_500)]
+    pods: dict[str, Any] = {name: ("canary" if "new" in name else "stable", 0) for name in names}
+    found = [series(name, 0, 2, code="200") for name in names]
+    one = measure(plan(), ERRORS, found, SPAN, pods, 10_000)
+    assert isinstance(one, Proportion)
+    assert len(one.model_dump_json()) < 320_000
+    assert sum(trials for _, trials in one.canary.values()) == 3_000
+
+
+def test_a_histogram_of_very_many_edges_is_an_error_that_says_so() -> None:
+    found = [
+        series(pod, 0, 5, le=le)
+        for pod in ("checkout-new-1", "checkout-old-1")
+        for le in [*map(str, range(1, 301)), INF]
+    ]
+    one = measure(plan(metrics=(LATENCY,)), LATENCY, found, SPAN, PODS, 10_000)
+    assert (one.status, one.detail) == ("error", "the histograms have 301 bucket edges, at most 200 are judged")

@@ -1,0 +1,156 @@
+"""Counting is exact: whatever is scraped, missed or restarted, windows add up to what the scrapes showed."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from serinus_counting.resets import Span, increase, knows_base, processes, restarts
+from serinus_counting.series import Series
+
+from tests.unit.counting.worlds import Counter
+
+POD = "checkout-abc-1"
+
+
+def one(times: list[int], values: list[float], **labels: str) -> Series:
+    return Series({"pod": POD, "instance": "10.0.0.1:8080", **labels}, times, values)
+
+
+def count(series: list[Series], span: Span, *, started: int | None = None, own: bool = True) -> list[float]:
+    found = processes(series, {POD: started} if own else {})
+    return [increase(member, found[member.target], span) for member in series]
+
+
+def test_a_window_counts_from_the_last_sample_at_or_before_its_begin_to_the_last_at_or_before_its_end() -> None:
+    series = one([10, 20, 30, 40], [5, 7, 11, 20])
+    assert count([series], Span(0, 20, 39)) == [4]
+
+
+def test_the_error_that_increase_makes_of_one_real_error_is_not_made() -> None:
+    series = one([0, 15, 30, 45, 60], [3, 3, 4, 4, 4])
+    assert count([series], Span(0, 0, 60)) == [1]
+
+
+def test_a_series_born_in_a_process_that_was_scraped_before_counts_from_zero() -> None:
+    ok = one([10, 20, 30], [100, 200, 300], code="200")
+    failed = one([30], [3], code="500")
+    assert count([ok, failed], Span(0, 10, 30)) == [200, 3]
+
+
+def test_a_new_pod_counts_from_zero_if_it_started_inside_the_window() -> None:
+    assert count([one([30, 40], [8, 12])], Span(0, 20, 40), started=25) == [12]
+
+
+@pytest.mark.parametrize("started", [None, 5])
+def test_a_process_of_unknown_or_older_age_only_sets_the_base_at_its_first_sample(started: int | None) -> None:
+    assert count([one([30, 40], [8, 12])], Span(0, 20, 40), started=started) == [4]
+
+
+def test_a_fall_is_a_restart_and_the_new_value_is_added() -> None:
+    series = one([10, 20, 30], [100, 7, 9])
+    assert count([series], Span(0, 10, 30)) == [9]
+    assert restarts(processes([series], {POD: None}).values(), Span(0, 10, 30)) == 1
+
+
+def test_a_counter_that_grew_past_its_old_value_after_a_restart_is_told_by_another_that_fell() -> None:
+    ok = one([10, 20], [100, 40], code="200")
+    failed = one([10, 20], [2, 3], code="500")
+    assert count([ok, failed], Span(0, 10, 20)) == [40, 3]
+
+
+def test_a_series_that_missed_a_scrape_of_its_process_was_restarted_when_it_returns() -> None:
+    ok = one([10, 20, 30], [100, 200, 300], code="200")
+    failed = one([10, 30], [5, 7], code="500")
+    assert count([ok, failed], Span(0, 10, 30)) == [200, 7]
+
+
+def test_a_process_that_counts_for_others_may_drop_one_series_and_keep_the_rest() -> None:
+    ok = one([10, 20], [100, 150], ingress="a")
+    other = one([10, 20], [100, 1], ingress="b")
+    assert count([ok, other], Span(0, 10, 20), own=False) == [50, 1]
+
+
+def test_no_sample_from_before_the_stage_serves_as_base() -> None:
+    """A gap in the scrapes over the change of weight would else put the other weight's counts into the window."""
+    series = one([10, 60, 70], [100, 500, 530])
+    assert count([series], Span(floor=20, begin=50, end=70)) == [30]
+
+
+def test_a_series_that_a_restart_hid_since_the_stage_began_counts_from_zero_when_it_returns() -> None:
+    ok = one([10, 30, 60, 70], [100, 3, 9, 20], code="200")
+    failed = one([10, 70], [5, 2], code="500")
+    assert count([ok, failed], Span(floor=20, begin=50, end=70)) == [17, 2]
+    assert count([ok, failed], Span(floor=20, begin=50, end=70), own=False) == [17, 0], "it may have been dropped alone"
+
+
+def test_a_series_without_a_sample_in_the_stage_counts_nothing() -> None:
+    assert count([one([10], [100])], Span(floor=20, begin=50, end=70)) == [0]
+
+
+def test_a_base_that_may_lie_behind_a_gap_asks_for_samples_from_further_back() -> None:
+    span = Span(0, 20, 40)
+    late = one([30], [8])
+    old = processes([late], {POD: 5})[late.target]
+    young = processes([late], {POD: 21})[late.target]
+    assert not knows_base(late, old, span)
+    assert knows_base(late, young, span)
+    assert knows_base(one([20, 30], [7, 8]), old, span)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Counter]:
+    """A process with three counters, scraped 30 times with misses, restarted in between at most five times.
+
+    The first counter starts each life lower than it ended the one before, so every restart can be seen.
+    """
+    counters = [Counter({"pod": POD, "instance": "i", "code": code}) for code in ("200", "404", "500")]
+    lives = 0
+    counters[0].count(10**9)
+    for at in range(10, 310, 10):
+        if lives < 5 and draw(st.integers(0, 6)) == 0:
+            lives += 1
+            for counter in counters:
+                counter.restart()
+            counters[0].count(10 ** (9 - lives))
+        for counter in counters:
+            counter.count(draw(st.sampled_from([0, 0, 0, 1, 5])))
+        if draw(st.integers(0, 4)):
+            for counter in counters:
+                counter.scrape(at)
+    return [counter for counter in counters if counter.samples]
+
+
+@given(histories(), st.integers(0, 150), st.integers(151, 320))
+def test_a_window_counts_exactly_what_its_scrapes_have_shown(counters: list[Counter], begin: int, end: int) -> None:
+    series = [counter.series() for counter in counters]
+    found = processes(series, {POD: None})
+    for counter, member in zip(counters, series, strict=True):
+        if found[member.target].scrapes[0] <= begin:
+            shown = counter.shown_until(end) - counter.shown_until(begin)
+            assert increase(member, found[member.target], Span(0, begin, end)) == shown
+
+
+@given(histories(), st.integers(0, 150), st.integers(0, 150), st.integers(151, 320))
+def test_a_window_is_as_exact_where_its_stage_began_before_it(
+    counters: list[Counter], one_edge: int, another: int, end: int
+) -> None:
+    floor, begin = sorted((one_edge, another))
+    series = [counter.series() for counter in counters]
+    found = processes(series, {POD: None})
+    for counter, member in zip(counters, series, strict=True):
+        if any(floor <= scrape <= begin for scrape in found[member.target].scrapes):
+            shown = counter.shown_until(end) - counter.shown_until(begin)
+            assert increase(member, found[member.target], Span(floor, begin, end)) == shown
+
+
+@given(histories(), st.lists(st.integers(1, 320), min_size=2, max_size=8, unique=True))
+def test_windows_that_tile_time_add_up_to_the_count_of_their_union(counters: list[Counter], edges: list[int]) -> None:
+    edges.sort()
+    series = [counter.series() for counter in counters]
+    found = processes(series, {POD: None})
+    for member in series:
+        process = found[member.target]
+        if process.scrapes[0] <= edges[0]:
+            tiles = [increase(member, process, Span(0, a, b)) for a, b in itertools.pairwise(edges)]
+            assert sum(tiles) == increase(member, process, Span(0, edges[0], edges[-1]))
