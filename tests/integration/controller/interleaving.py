@@ -19,8 +19,10 @@ from serinus_contracts.base import Millis
 from serinus_contracts.policy import CanaryPolicy
 from serinus_controller.use_cases.act import Actor, Patience
 from serinus_controller.use_cases.command_handler import CommandHandler
-from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler, Telemetry
+from serinus_controller.use_cases.plan_resolver import PlanResolver
+from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler
 from serinus_controller.use_cases.run_tracker import RunTracker
+from serinus_controller.use_cases.telemetry import Telemetry
 from serinus_rollouts.kubernetes.api import ClusterError
 from serinus_rollouts.patches import Patch
 from serinus_rollouts.rollout import RolloutView, view
@@ -174,7 +176,7 @@ class Controller:
 
     def _made(self) -> RolloutReconciler:
         hand = self.hand
-        tracker = RunTracker(hand.registry, "c", lambda: [POLICY])
+        tracker = RunTracker(hand.registry, "c", PlanResolver(lambda: [POLICY]))
         tracker.pods.replace([], namespace="")
         actor = Actor(self, hand.journal, hand.now, hand.world.clock.now, PATIENCE, tracker.updates)
         return RolloutReconciler(tracker, hand.journal, actor, Telemetry(CollectorRegistry()), hand.now)

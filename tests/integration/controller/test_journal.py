@@ -7,7 +7,7 @@ from serinus_contracts import DecisionTaken, Keys, from_entry
 from serinus_controller.adapters.journal import NOTHING, RedisJournal
 from serinus_controller.adapters.registry import RedisRegistry
 from serinus_controller.domain.decide import Approval, Memory
-from serinus_controller.use_cases.ports import Control, DeposedError, LostError
+from serinus_controller.use_cases.ports import ControllerState, DeposedError, LostError
 from serinus_rollouts.progress import Intent
 from serinus_rollouts.runs import run_of
 from serinus_runtime.witness import Position
@@ -29,7 +29,7 @@ def journal(client: Any, keys: Keys) -> RedisJournal:
 
 
 async def test_a_run_that_nobody_decided_about_has_an_empty_memory(journal: RedisJournal) -> None:
-    assert await journal.load(RUN) == Control()
+    assert await journal.load(RUN) == ControllerState()
 
 
 async def test_all_that_is_remembered_is_there_for_the_next_leader(journal: RedisJournal) -> None:
@@ -38,7 +38,7 @@ async def test_all_that_is_remembered_is_there_for_the_next_leader(journal: Redi
     await journal.remember(RUN, verdict=verdict())
     memory = memory.following("c2")
     await journal.begin(RUN, INTENT, "advance:1:", memory)
-    assert await journal.load(RUN) == Control(INTENT, memory, "advance:1:", verdict())
+    assert await journal.load(RUN) == ControllerState(INTENT, memory, "advance:1:", verdict())
 
 
 @pytest.mark.parametrize("field", ["intent", "memory", "verdict"])
@@ -111,7 +111,7 @@ async def test_who_led_before_and_slept_writes_nothing_any_more(journal: RedisJo
     ):
         with pytest.raises(DeposedError):
             await write
-    assert await following.load(RUN) == Control(INTENT, Memory(), "advance:1:", None)
+    assert await following.load(RUN) == ControllerState(INTENT, Memory(), "advance:1:", None)
     await following.tell(DECISION, topic="advance:1:", ends_intent=True)
     assert await client.xlen(keys.stream("decisions")) == 1
 
@@ -200,6 +200,6 @@ async def test_the_leaders_of_two_clusters_notice_one_loss_and_give_it_one_name(
 
 async def test_what_a_controller_remembers_is_written_down_whole(client: Any, keys: Keys) -> None:
     journal = await leading(client, keys)
-    control = Control(INTENT, Memory({3: Approval("alice", "c1")}, "bob", ("c2",)), "advance:1:", verdict())
+    control = ControllerState(INTENT, Memory({3: Approval("alice", "c1")}, "bob", ("c2",)), "advance:1:", verdict())
     await journal.restore(RUN, control)
     assert await journal.load(RUN) == control

@@ -11,12 +11,15 @@ from prometheus_client import CollectorRegistry
 from serinus_contracts import AnalysisPlan, RolloutObserved, seal, to_entry
 from serinus_controller.adapters.policy_sources import PolicySink
 from serinus_controller.adapters.watching import PodSink, RolloutSink
+from serinus_controller.entrypoints.batches import each
 from serinus_controller.use_cases.act import Actor
-from serinus_controller.use_cases.batches import each
+from serinus_controller.use_cases.plan_resolver import PlanResolver
 from serinus_controller.use_cases.policy_store import PolicyStore
 from serinus_controller.use_cases.policy_store import Telemetry as PolicyTelemetry
-from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler, Telemetry
+from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler
 from serinus_controller.use_cases.run_tracker import RunTracker
+from serinus_controller.use_cases.silence import SilenceWatch
+from serinus_controller.use_cases.telemetry import Telemetry
 from serinus_rollouts.kubernetes.api import ClusterError
 from serinus_rollouts.rollout import RolloutView
 from serinus_runtime.complaints import Complaints
@@ -77,7 +80,7 @@ async def judged_and_acted_on(policy: dict[str, Any], rollout: dict[str, Any], f
     good, registry, journal, complaints = FakeRollout(), Registry(), FakeJournal(), Complaints()
     server = Server(good)
     store = PolicyStore(PolicyTelemetry(CollectorRegistry()))
-    tracker = RunTracker(registry, "test", store.current, complaints=complaints)
+    tracker = RunTracker(registry, "test", PlanResolver(store.current), complaints=complaints)
     actor = Actor(server, journal, lambda: 5, time.monotonic, IMPATIENT)
     reconciler = RolloutReconciler(tracker, journal, actor, Telemetry(CollectorRegistry()), lambda: 5, complaints)
     api: Any = server
@@ -106,7 +109,7 @@ async def judged_and_acted_on(policy: dict[str, Any], rollout: dict[str, Any], f
     )
     assert run.id not in failed
     await until(lambda: good.weights == [25])
-    await reconciler.watch_silence(NOW)
+    await SilenceWatch(reconciler).step(NOW)
     reconciler.forget_ended()
     await reconciler.stop()
     await rollout_sink.deleted(rollout)

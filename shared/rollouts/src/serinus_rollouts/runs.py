@@ -61,3 +61,8 @@ def run_of(cluster: str, view: RolloutView, attempt: Attempt) -> Run:
         stable_hash=view.stable_hash,
         attempt=attempt.number,
     )
+
+
+def uid_of(run_id: str) -> str:
+    """The uid of the Rollout that a run's id names, '' of what is no such id."""
+    return run_id.split("/")[-3] if run_id.count("/") >= 3 else ""

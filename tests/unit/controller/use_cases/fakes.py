@@ -10,7 +10,7 @@ import jsonpatch
 from serinus_contracts import DecisionTaken, Run, VerdictReached
 from serinus_controller.domain.decide import Memory
 from serinus_controller.use_cases.act import Patience
-from serinus_controller.use_cases.ports import Control
+from serinus_controller.use_cases.ports import ControllerState
 from serinus_rollouts.kubernetes.api import ClusterError
 from serinus_rollouts.patches import Patch
 from serinus_rollouts.progress import Intent
@@ -130,11 +130,11 @@ class FakeRollout:
 class FakeJournal:
     """The controller's memory, shared by all controllers of a test."""
 
-    controls: dict[str, Control] = field(default_factory=dict)
+    controls: dict[str, ControllerState] = field(default_factory=dict)
     told: list[DecisionTaken] = field(default_factory=list)
 
-    async def load(self, run: Run) -> Control:
-        return self.controls.get(run.id, Control())
+    async def load(self, run: Run) -> ControllerState:
+        return self.controls.get(run.id, ControllerState())
 
     async def remember(self, run: Run, *, verdict: VerdictReached) -> None:
         self._change(run, verdict=verdict)
@@ -145,7 +145,7 @@ class FakeJournal:
     async def begin(self, run: Run, intent: Intent, topic: str, memory: Memory) -> None:
         self._change(run, intent=intent, topic=topic, memory=memory)
 
-    async def restore(self, run: Run, control: Control) -> None:
+    async def restore(self, run: Run, control: ControllerState) -> None:
         self.controls[run.id] = control
 
     async def tell(self, decision: DecisionTaken, *, topic: str, ends_intent: bool = False) -> None:
@@ -156,4 +156,4 @@ class FakeJournal:
         return [(decision.action, decision.state) for decision in self.told]
 
     def _change(self, run: Run, **fields: Any) -> None:
-        self.controls[run.id] = replace(self.controls.get(run.id, Control()), **fields)
+        self.controls[run.id] = replace(self.controls.get(run.id, ControllerState()), **fields)

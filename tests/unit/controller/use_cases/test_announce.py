@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 from serinus_controller.domain.announce import Notice
-from serinus_controller.use_cases.announce import AT_ONCE, MAX_WAITING, AnnouncedJournal
+from serinus_controller.use_cases.announce import AT_ONCE, MAX_WAITING, Announcements
 
 pytestmark = pytest.mark.anyio
 
@@ -23,15 +23,15 @@ async def test_a_thousand_notices_of_one_namespace_are_neither_sent_at_once_nor_
     None
 ):
     announcer: Any = Announcer()
-    journal: Any = AnnouncedJournal(announcer, announcer)
+    announcements = Announcements(announcer)
     for number in range(1_000):
-        journal.notify(Notice("greedy", f"r{number}", "u", "matched by several policies"))
+        announcements.notice(Notice("greedy", f"r{number}", "u", "matched by several policies"))
     for _ in range(20):
         await asyncio.sleep(0)
-    journal.notify(Notice("shop", "release", "u", "text"))
+    announcements.notice(Notice("shop", "release", "u", "text"))
     for _ in range(20):
         await asyncio.sleep(0)
     assert announcer.asked == ["greedy"] * (AT_ONCE - 1) + ["shop"]
-    assert len(journal._under_way) == MAX_WAITING + 1
-    for task in journal._under_way:
+    assert len(announcements._under_way) == MAX_WAITING + 1
+    for task in announcements._under_way:
         task.cancel()

@@ -11,11 +11,15 @@ from serinus_contracts.events import Verb
 from serinus_contracts.freeze import DAYS, FreezeRule
 from serinus_contracts.policy import Match
 from serinus_controller.domain.decide import Memory
+from serinus_controller.domain.override import overridden
 from serinus_controller.use_cases.act import Actor
-from serinus_controller.use_cases.command_handler import FORCE, CommandHandler, overridden
+from serinus_controller.use_cases.command_handler import FORCE, CommandHandler
+from serinus_controller.use_cases.live_run import LiveRun
+from serinus_controller.use_cases.plan_resolver import PlanResolver
 from serinus_controller.use_cases.ports import RefusedError
-from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler, Telemetry
-from serinus_controller.use_cases.run_tracker import LiveRun, RunTracker
+from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler
+from serinus_controller.use_cases.run_tracker import RunTracker
+from serinus_controller.use_cases.telemetry import Telemetry
 from serinus_rollouts.kubernetes.api import ClusterError
 from serinus_rollouts.rollout import RolloutView, view
 from serinus_rollouts.runs import Attempt
@@ -78,7 +82,8 @@ class World:
 
     def __init__(self, one: AnalysisPlan | None = None, state: dict[str, Any] | None = None) -> None:
         self.rollout, self.journal, self.registry = FakeRollout(state or document()), FakeJournal(), FakeRegistry()
-        self.tracker = RunTracker(self.registry, "test", lambda: [POLICY])
+        self.policies = [POLICY]
+        self.tracker = RunTracker(self.registry, "test", PlanResolver(lambda: self.policies))
         self.tracker.pods.replace([], namespace="")
         self.plan, self.said = one or plan(), -1
         actor = Actor(self.rollout, self.journal, lambda: 5, time.monotonic, IMPATIENT)
@@ -98,7 +103,7 @@ class World:
     async def say(self, verb: Verb, **other: Any) -> None:
         self.said += 1
         await CommandHandler(self.reconciler).on_command(command(verb, **{"id": f"01J{self.said:022d}A", **other}), NOW)
-        await asyncio.gather(*self.reconciler._acts.values())
+        await asyncio.gather(*self.reconciler.acts)
         if RUN.uid in self.tracker.runs:
             self.look()
 
@@ -177,7 +182,7 @@ async def test_a_second_advance_a_moment_later_leads_no_further() -> None:
 async def test_where_evaluations_have_stopped_an_advance_need_not_be_forced() -> None:
     world = World(plan(mode="shadow"))
     await CommandHandler(world.reconciler).on_command(command("advance"), NOW + 60_000)
-    await asyncio.gather(*world.reconciler._acts.values())
+    await asyncio.gather(*world.reconciler.acts)
     assert world.rollout.weights == [25]
 
 
@@ -223,7 +228,7 @@ async def test_a_hold_that_comes_while_a_verdict_is_written_down_holds() -> None
     world.journal.remember = slowly  # type: ignore[method-assign]
     await world.reconciler.on_verdict(world.verdict(), NOW)
     assert world.told()[-1] == ("hold", "confirmed", "held by alice")
-    assert world.reconciler._acts == {}
+    assert world.reconciler.acts == []
 
 
 async def test_a_verdict_that_comes_while_a_hold_is_written_down_is_not_forgotten() -> None:
@@ -242,7 +247,7 @@ async def test_a_verdict_that_comes_while_a_hold_is_written_down_is_not_forgotte
     world.journal.keep = slowly  # type: ignore[method-assign, assignment]
     await world.say("hold")
     await reacting[0]
-    control = await world.reconciler.control(RUN)
+    control = (await world.reconciler.state(RUN)).control
     assert control.verdict == verdict(verdict="hold", reason="no_data")
     assert control.memory.held == "alice"
 
@@ -324,7 +329,7 @@ async def test_who_asks_for_the_abort_that_is_refused_is_told_the_servers_own_me
         ("refused", "confirmed", f"abort by serinus is under way: {refused}"),
     ]
     world.rollout.refusal = None
-    await asyncio.gather(*world.reconciler._acts.values())
+    await asyncio.gather(*world.reconciler.acts)
     assert (world.told()[-1][:2], world.rollout.weights) == (("abort", "confirmed"), [0])
 
 
@@ -335,7 +340,7 @@ async def test_who_asks_for_an_abort_is_told_at_once_what_argo_waits_for() -> No
     text = "abort accepted; Argo has not carried it out yet: InvalidSpec: no canary Service"
     assert world.told() == [("abort", "waiting", text)]
     world.rollout.mend()
-    await asyncio.gather(*world.reconciler._acts.values())
+    await asyncio.gather(*world.reconciler.acts)
     assert [state for _, state, _ in world.told()] == ["waiting", "confirmed"]
 
 
@@ -370,7 +375,7 @@ def replace_number(attempt: Attempt, number: int) -> Attempt:
 async def test_an_override_begins_another_attempt_under_the_changed_policy() -> None:
     world = World()
     assert world.rollout.state is not None
-    await world.tracker._registry.attempt("test", view(world.rollout.state))
+    await world.registry.attempt("test", view(world.rollout.state))
     await world.say(
         "override", change={"metrics": [{"name": "errors", "preset": "http-errors", "margin": {"ratio": 3}}]}
     )
@@ -390,18 +395,18 @@ async def test_an_override_is_of_the_rollouts_own_policy_and_never_of_a_namesake
 ) -> None:
     world = World()
     assert world.rollout.state is not None
-    await world.tracker._registry.attempt("test", view(world.rollout.state))
+    await world.registry.attempt("test", view(world.rollout.state))
     theirs = POLICY.model_copy(
         update={
             "metadata": POLICY.metadata.model_copy(update={"namespace": "evil"}),
             "spec": POLICY.spec.model_copy(update={"mode": "enforce", "match": Match(namespace="evil")}),
         }
     )
-    world.tracker._policies = lambda: [theirs, POLICY] if first else [POLICY, theirs]
+    world.policies = [theirs, POLICY] if first else [POLICY, theirs]
     await world.say("override", change={"interval": "10s"})
     fresh = world.registry.plans[world.registry.observed[-1].plan]
     assert (fresh.mode, fresh.interval) == (POLICY.spec.mode, 10)
-    world.tracker._policies = lambda: [theirs]
+    world.policies = [theirs]
     await world.say("override", change={"interval": "9s"})
     assert world.told()[-1][0] == "refused"
 
@@ -409,7 +414,7 @@ async def test_an_override_is_of_the_rollouts_own_policy_and_never_of_a_namesake
 async def test_an_observation_that_an_override_overtakes_does_not_bring_the_old_run_back() -> None:
     world = World()
     assert world.rollout.state is not None
-    await world.tracker._registry.attempt("test", view(world.rollout.state))
+    await world.registry.attempt("test", view(world.rollout.state))
     changed = overridden(POLICY, {"interval": "5s"})
     observe = world.registry.observe
     overriding: list[asyncio.Task[LiveRun]] = []
@@ -479,7 +484,7 @@ async def test_a_copy_of_a_hold_that_comes_after_the_resume_changes_nothing() ->
     held = command("hold", run=RUN)
     for one in (held, command("resume", run=RUN, id="01J0000000000000000000000B"), held):
         await CommandHandler(world.reconciler).on_command(one, NOW)
-    assert (await world.reconciler.control(RUN)).memory.held == ""
+    assert (await world.reconciler.state(RUN)).control.memory.held == ""
 
 
 @pytest.mark.parametrize("verb", ["advance", "abort"])
@@ -487,7 +492,7 @@ async def test_a_copy_of_a_command_that_was_carried_out_is_not_answered_again(ve
     world = World()
     asked = command(verb, id="01J0000000000000000000000C", force=True)
     await CommandHandler(world.reconciler).on_command(asked, NOW)
-    await asyncio.gather(*world.reconciler._acts.values())
+    await asyncio.gather(*world.reconciler.acts)
     world.look()
     following = World(state=world.rollout.state)
     following.journal = following.reconciler.journal = world.journal  # it comes again to the next leader
@@ -509,7 +514,7 @@ async def test_a_hold_that_comes_while_an_advance_is_written_down_is_kept() -> N
     world.journal.begin = slowly  # type: ignore[method-assign, assignment]
     await world.reconciler.on_verdict(world.verdict(), NOW)
     await holding[0]
-    assert (await world.reconciler.control(RUN)).memory.held == "alice"
+    assert (await world.reconciler.state(RUN)).control.memory.held == "alice"
     assert (await world.journal.load(RUN)).memory.held == "alice"
 
 

@@ -10,11 +10,15 @@ from prometheus_client import CollectorRegistry
 from serinus_contracts import AnalysisPlan, CanaryPolicy, VerdictReached
 from serinus_contracts.events import Action
 from serinus_controller.domain.announce import Notice
+from serinus_controller.domain.override import overridden
 from serinus_controller.use_cases.act import Actor
-from serinus_controller.use_cases.command_handler import overridden
-from serinus_controller.use_cases.ports import Control
-from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler, Telemetry
-from serinus_controller.use_cases.run_tracker import LiveRun, RunTracker
+from serinus_controller.use_cases.live_run import LiveRun
+from serinus_controller.use_cases.notices import Notices
+from serinus_controller.use_cases.plan_resolver import PlanResolver
+from serinus_controller.use_cases.ports import ControllerState
+from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler
+from serinus_controller.use_cases.run_tracker import RunTracker
+from serinus_controller.use_cases.telemetry import Telemetry
 from serinus_rollouts.progress import Intent
 from serinus_rollouts.rollout import view
 
@@ -54,10 +58,11 @@ class Leader:
 
     def __post_init__(self) -> None:
         telemetry = Telemetry(self.metrics)
-        self.tracker = RunTracker(
-            self.registry, "test", lambda: self.policies, notify=self.told.append,
+        resolver = PlanResolver(
+            lambda: self.policies, Notices(self.told.append),
             source_of=lambda policy: "shop.yaml", refused=telemetry.plans_refused.inc,
         )  # fmt: skip
+        self.tracker = RunTracker(self.registry, "test", resolver)
         self.tracker.pods.replace([], namespace="")
         actor = Actor(self.rollout, self.journal, lambda: NOW, time.monotonic, IMPATIENT)
         self.reconciler = RolloutReconciler(self.tracker, self.journal, actor, telemetry, lambda: NOW)
@@ -90,7 +95,7 @@ class Leader:
         about = {"plan": self.live.plan.digest, "run": self.live.run, "stage_started": self.live.told.stage_started}
         heard: VerdictReached = verdict(**(about | {"end": NOW - 1000} | said))
         await self.reconciler.on_verdict(heard, NOW)
-        await until(lambda: not self.reconciler._acts)
+        await until(lambda: not self.reconciler.acts)
         return [(one.action, one.state, one.detail) for one in self.journal.told[before:]]
 
 
@@ -169,10 +174,10 @@ async def test_a_plan_that_is_not_what_was_planned_is_made_anew_and_what_was_beg
 ) -> None:
     first = await Leader([policy(mode="enforce")]).leads()
     intent = Intent(action=action, step=1, step_hash="s", cause="v", actor="serinus", detail="d", since=1)
-    first.journal.controls[first.live.run.id] = Control(intent=intent, topic=f"{action}:1:")
+    first.journal.controls[first.live.run.id] = ControllerState(intent=intent, topic=f"{action}:1:")
     first.registry.broken = True
     leader = await first.followed_by(policy(mode="enforce"))
-    await until(lambda: not leader.reconciler._acts)
+    await until(lambda: not leader.reconciler.acts)
     assert (leader.live.run, leader.live.plan, leader.refused) == (first.live.run, first.live.plan, 1)
     assert leader.journal.actions() == [ends]
     assert leader.journal.controls[first.live.run.id].intent is None

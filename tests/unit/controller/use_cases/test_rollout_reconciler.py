@@ -7,9 +7,13 @@ from prometheus_client import CollectorRegistry
 from serinus_contracts import AnalysisPlan, Run
 from serinus_contracts.policy import Mode
 from serinus_controller.use_cases.act import Actor
-from serinus_controller.use_cases.ports import Control, DeposedError
-from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler, Telemetry
-from serinus_controller.use_cases.run_tracker import LiveRun, RunTracker
+from serinus_controller.use_cases.live_run import LiveRun
+from serinus_controller.use_cases.plan_resolver import PlanResolver
+from serinus_controller.use_cases.ports import ControllerState, DeposedError
+from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler
+from serinus_controller.use_cases.run_tracker import RunTracker
+from serinus_controller.use_cases.silence import SilenceWatch
+from serinus_controller.use_cases.telemetry import Telemetry
 from serinus_rollouts.progress import Intent
 from serinus_rollouts.rollout import view
 
@@ -29,10 +33,12 @@ class World:
 
     def reconciler(self) -> RolloutReconciler:
         self.metrics = CollectorRegistry()
-        tracker = RunTracker(None, "test", lambda: ())  # type: ignore[arg-type] # the registry is not touched here
+        tracker = RunTracker(None, "test", PlanResolver(lambda: ()))  # type: ignore[arg-type] # the registry is not touched here
         tracker.runs[RUN.uid] = self.live()
         actor = Actor(self.rollout, self.journal, lambda: 5, time.monotonic, IMPATIENT)
-        return RolloutReconciler(tracker, self.journal, actor, Telemetry(self.metrics), lambda: 5)
+        made = RolloutReconciler(tracker, self.journal, actor, Telemetry(self.metrics), lambda: 5)
+        self.silence = SilenceWatch(made)
+        return made
 
     def shown(self, name: str, **labels: str) -> float | None:
         return self.metrics.get_sample_value(name, labels)
@@ -44,7 +50,7 @@ class World:
 
     async def done(self, reconciler: RolloutReconciler) -> None:
         """Wait for the acts that have begun, then see what became of the Rollout."""
-        await asyncio.gather(*reconciler._acts.values())
+        await asyncio.gather(*reconciler.acts)
         reconciler.tracker.runs[RUN.uid] = self.live()
 
 
@@ -105,8 +111,8 @@ async def test_what_was_done_is_not_decided_again_by_who_has_not_seen_it_yet() -
     reconciler = world.reconciler()
     for end in (1_010_000, 1_011_000):
         await reconciler.on_verdict(verdict(end=end), NOW)
-        await asyncio.gather(*reconciler._acts.values())
-        await reconciler.watch_silence(NOW + 60_000)
+        await asyncio.gather(*reconciler.acts)
+        await world.silence.step(NOW + 60_000)
     assert world.journal.actions() == [("advance", "confirmed"), ("hold", "confirmed")]
 
 
@@ -145,7 +151,7 @@ async def test_an_act_that_broke_off_is_decided_again_by_the_next_verdict() -> N
     world.rollout.failures.append(RuntimeError("a bug"))  # type: ignore[arg-type]
     bad = {"verdict": "abort", "reason": "evidence"}
     await reconciler.on_verdict(verdict(**bad), NOW)
-    await asyncio.wait(reconciler._acts.values())
+    await asyncio.wait(reconciler.acts)
     await asyncio.sleep(0)
     await reconciler.on_verdict(verdict(end=1_011_000, **bad), NOW)
     await world.done(reconciler)
@@ -156,18 +162,18 @@ async def test_silence_is_told_once_and_again_after_verdicts_had_come_back() -> 
     world = World()
     reconciler = world.reconciler()
     late = NOW + 60_000
-    await reconciler.watch_silence(late)
-    await reconciler.watch_silence(late)
+    await world.silence.step(late)
+    await world.silence.step(late)
     assert [decision.cause for decision in world.journal.told] == ["no-verdict since 1000000"]
     await reconciler.on_verdict(verdict(end=late, verdict="hold", reason="no_data"), late)
-    await reconciler.watch_silence(late + 60_000)
+    await world.silence.step(late + 60_000)
     assert [decision.cause for decision in world.journal.told][-1] == f"no-verdict since {late}"
 
 
 async def test_an_open_intent_is_not_begun_twice_by_the_same_controller() -> None:
     world = World()
     intent = Intent(action="advance", step=1, step_hash="s1", cause="v", actor="serinus", detail="d", since=0)
-    world.journal.controls[RUN.id] = replace(Control(), intent=intent, topic="advance:1:")
+    world.journal.controls[RUN.id] = replace(ControllerState(), intent=intent, topic="advance:1:")
     reconciler = world.reconciler()
     await reconciler.resume()
     await reconciler.on_verdict(verdict(), NOW)
@@ -217,10 +223,10 @@ async def test_runs_that_are_silent_or_held_show_until_somebody_else_leads() -> 
     world = World()
     reconciler = world.reconciler()
     await reconciler.on_verdict(verdict(verdict="hold", reason="no_data", since=1_002_000), NOW)
-    await reconciler.watch_silence(NOW)
+    await world.silence.step(NOW)
     assert (world.shown("serinus_runs_live"), world.shown("serinus_runs_silent")) == (1, 0)
     assert world.shown("serinus_longest_hold_seconds", namespace="shop") == 10
-    await reconciler.watch_silence(NOW + 60_000)
+    await world.silence.step(NOW + 60_000)
     assert world.shown("serinus_runs_silent") == 1
     reconciler.telemetry.resign()
     assert (world.shown("serinus_runs_live"), world.shown("serinus_runs_silent")) == (0, 0)
@@ -232,10 +238,10 @@ async def test_an_act_that_is_not_confirmed_shows_its_age() -> None:
     reconciler = world.reconciler()
     await reconciler.on_verdict(verdict(), NOW)
     reconciler.clock = lambda: 60_005
-    await reconciler.watch_silence(NOW)
+    await world.silence.step(NOW)
     assert world.shown("serinus_oldest_act_seconds") == 60
     await world.done(reconciler)
-    await reconciler.watch_silence(NOW)
+    await world.silence.step(NOW)
     assert world.shown("serinus_oldest_act_seconds") == 0
 
 
@@ -271,9 +277,9 @@ async def test_an_abort_that_somebody_else_sent_and_argo_lost_is_seen_through(mo
     world = World(plan(mode=mode))
     world.rollout.state = document(status={"abort": True})
     reconciler = world.reconciler()
-    await reconciler.watch_silence(NOW)
-    assert reconciler._acts == {}, "it may just have been sent"
-    await reconciler.watch_silence(NOW)
+    await world.silence.step(NOW)
+    assert reconciler.acts == [], "it may just have been sent"
+    await world.silence.step(NOW)
     await world.done(reconciler)
     assert world.rollout.weights == ([0] if reminded else [])
     actors = [(one.action, one.state, one.actor) for one in world.journal.told]
@@ -286,7 +292,7 @@ OTHER = RUN.model_copy(update={"uid": "u-0", "name": "cart"})
 class Unreadable(FakeJournal):
     """What is kept of one run cannot be read."""
 
-    async def load(self, run: Run) -> Control:
+    async def load(self, run: Run) -> ControllerState:
         if run.uid == OTHER.uid:
             raise ValueError("no memory of a run")
         return await super().load(run)
@@ -319,7 +325,7 @@ async def test_what_was_begun_is_taken_up_beside_a_run_whose_memory_cannot_be_re
 async def test_silence_and_a_standing_abort_are_seen_to_beside_a_run_whose_memory_cannot_be_read() -> None:
     world = World()
     reconciler = beside_an_unreadable(world)
-    await reconciler.watch_silence(NOW + 600_000)
+    await world.silence.step(NOW + 600_000)
     assert [decision.run for decision in world.journal.told] == [RUN]
     assert (world.shown("serinus_runs_live"), world.shown("serinus_runs_silent")) == (2, 1)
     assert world.rollout.state is not None
@@ -327,7 +333,7 @@ async def test_silence_and_a_standing_abort_are_seen_to_beside_a_run_whose_memor
     seen = world.live()
     for _ in range(2):
         reconciler.tracker.runs = {OTHER.uid: replace(seen, run=OTHER), RUN.uid: seen}
-        await reconciler.watch_silence(NOW)
+        await world.silence.step(NOW)
     await world.done(reconciler)
     assert ("abort", "confirmed") in world.journal.actions()
 

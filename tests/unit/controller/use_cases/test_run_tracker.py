@@ -1,7 +1,7 @@
 """Which run a Rollout is in, and what is told of it, while it changes and while nobody looks."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from redis.exceptions import ConnectionError as RedisAwayError
 from redis.exceptions import ResponseError
 from serinus_contracts import CanaryPolicy, RolloutObserved
+from serinus_contracts.access import OPEN, ProviderAccess
 from serinus_contracts.policy import Match
 from serinus_controller.domain.announce import Notice
+from serinus_controller.use_cases.notices import Notices
+from serinus_controller.use_cases.plan_resolver import PlanResolver
 from serinus_controller.use_cases.run_tracker import RunTracker
 from serinus_rollouts.pods import PodView
 from serinus_rollouts.rollout import RolloutView
@@ -32,10 +35,18 @@ def later(version: int, **changes: object) -> RolloutView:
     return at(**{"metadata": {"resourceVersion": str(version)}, **changes})
 
 
+def resolving(
+    policies: Callable[[], Sequence[CanaryPolicy]],
+    announce: Callable[[Notice], None] = lambda notice: None,
+    access: ProviderAccess = OPEN,
+) -> PlanResolver:
+    return PlanResolver(policies, Notices(announce), access)
+
+
 class World:
     def __init__(self) -> None:
         self.registry = FakeRegistry()
-        self.tracker = RunTracker(self.registry, "test", lambda: [POLICY])
+        self.tracker = RunTracker(self.registry, "test", resolving(lambda: [POLICY]))
         self.tracker.pods.replace([], namespace="")
 
     def runs(self) -> list[tuple[int, str | None]]:
@@ -180,7 +191,7 @@ class AbortsAreSeenThrough(RuleBasedStateMachine):
         before = self.world
         self.world = World()
         self.world.registry = before.registry
-        self.world.tracker = RunTracker(before.registry, "test", lambda: [POLICY])
+        self.world.tracker = RunTracker(before.registry, "test", resolving(lambda: [POLICY]))
         asyncio.run(self.world.tracker.restore())
         if ready:
             self._see()
@@ -226,7 +237,7 @@ async def test_an_abort_and_a_retry_while_nobody_led_begin_another_attempt() -> 
     for retried in ({"abort": False}, {"currentStepIndex": 0}):
         world = World()
         await world.tracker.see(later(100))
-        following = RunTracker(world.registry, "test", lambda: [POLICY])
+        following = RunTracker(world.registry, "test", resolving(lambda: [POLICY]))
         following.pods.replace([], namespace="")
         await following.restore()
         await following.see(later(300, status=retried))
@@ -241,7 +252,7 @@ async def test_a_run_whose_namespace_is_watched_no_longer_ends_when_the_next_lea
 ) -> None:
     world = World()
     await world.tracker.see(later(100))
-    following = RunTracker(world.registry, "test", lambda: [POLICY], namespaces)
+    following = RunTracker(world.registry, "test", resolving(lambda: [POLICY]), namespaces)
     await following.restore()
     assert world.runs() == (outcomes or [(1, None)])
     assert bool(following.runs) is not bool(outcomes)
@@ -299,12 +310,12 @@ def test_whatever_is_listed_first_a_restart_tells_nothing_new_of_a_world_that_ha
 
     async def check() -> None:
         registry = AgeingRegistry()
-        before = RunTracker(registry, "test", lambda: [POLICY, HOME])
+        before = RunTracker(registry, "test", resolving(lambda: [POLICY, HOME]))
         before.pods.replace(pods, namespace="")
         await before.see_all(views, asked=1, namespace="")
         told = list(registry.observed)
         assert len(told) == len(views)
-        restarted = RunTracker(registry, "test", lambda: [POLICY, HOME], () if everywhere else places)
+        restarted = RunTracker(registry, "test", resolving(lambda: [POLICY, HOME]), () if everywhere else places)
         await restarted.restore()
         for kind, place in lists:
             if kind == "pods":
@@ -335,7 +346,7 @@ async def test_a_rollout_without_a_weight_is_passed_over_with_a_word_and_its_nei
     quilt, loom, policy = yaml.safe_load_all(CASE.read_text())
     assert quilt["spec"]["strategy"] == NOTHING[0]
     mill = [CanaryPolicy.model_validate(policy)]
-    tracker = RunTracker(FakeRegistry(), "test", lambda: mill)
+    tracker = RunTracker(FakeRegistry(), "test", resolving(lambda: mill))
     tracker.pods.replace([], namespace="")
     where = {name: {"metadata": {"name": name, "namespace": "mill", "uid": name}} for name in ("quilt", "loom")}
     seen = [at(**where["quilt"], spec={"strategy": strategy}), at(**where["loom"], spec=loom["spec"])]
@@ -361,7 +372,7 @@ async def test_a_rollout_that_cannot_be_observed_is_held_and_complained_of_once_
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     registry = Failing()
-    tracker = RunTracker(registry, "test", lambda: [POLICY])
+    tracker = RunTracker(registry, "test", resolving(lambda: [POLICY]))
     tracker.pods.replace([], namespace="")
     bad = {"uid": "bad", "name": "bad"}
     await tracker.see(at(metadata=bad))
@@ -390,7 +401,7 @@ async def test_a_redis_that_is_away_is_about_all_and_raised() -> None:
         async def attempt(self, cluster: str, seen: RolloutView, *, another: bool = False) -> Attempt:
             raise RedisAwayError("away")
 
-    tracker = RunTracker(Away(), "test", lambda: [POLICY])
+    tracker = RunTracker(Away(), "test", resolving(lambda: [POLICY]))
     tracker.pods.replace([], namespace="")
     with pytest.raises(RedisAwayError):
         await tracker.see(later(100))
@@ -411,7 +422,7 @@ async def test_why_a_release_is_not_judged_is_said_once_in_the_cluster(
     steps: list[dict[str, Any]], policies: list[CanaryPolicy], text: str, named: tuple[str, ...]
 ) -> None:
     said: list[Notice] = []
-    tracker = RunTracker(FakeRegistry(), "test", lambda: policies, notify=said.append)
+    tracker = RunTracker(FakeRegistry(), "test", resolving(lambda: policies, said.append))
     tracker.pods.replace([], namespace="")
     for asked in (1, 2):
         await tracker.see_all([at(spec={"strategy": {"canary": {"steps": steps}}})], asked=asked, namespace="")
@@ -423,7 +434,7 @@ async def test_a_release_whose_policy_asks_a_provider_of_other_namespaces_is_not
     said: list[Notice] = []
     for namespaces, told in (("bank",), 1), (("sh*", "bank"), 0), ((), 0):
         said.clear()
-        tracker = RunTracker(FakeRegistry(), "test", lambda: [POLICY], notify=said.append, access={"main": namespaces})
+        tracker = RunTracker(FakeRegistry(), "test", resolving(lambda: [POLICY], said.append, {"main": namespaces}))
         tracker.pods.replace([], namespace="")
         await tracker.see_all([at()], asked=1, namespace="")
         assert (len(tracker.runs), len(said)) == (1 - told, told)
@@ -432,7 +443,7 @@ async def test_a_release_whose_policy_asks_a_provider_of_other_namespaces_is_not
 
 async def test_a_rollout_that_cannot_be_observed_is_told_of_once_in_the_cluster() -> None:
     said: list[Notice] = []
-    tracker = RunTracker(Failing(), "test", lambda: [POLICY], notify=said.append)
+    tracker = RunTracker(Failing(), "test", resolving(lambda: [POLICY], said.append))
     tracker.pods.replace([], namespace="")
     for _ in range(2):
         await tracker.see(at(metadata={"uid": "bad", "resourceVersion": "101"}))
@@ -447,7 +458,7 @@ async def test_one_run_that_cannot_be_said_to_stand_as_it_was_costs_no_other() -
             return await super().constant(told, until)
 
     registry = Wrong()
-    tracker = RunTracker(registry, "test", lambda: [POLICY])
+    tracker = RunTracker(registry, "test", resolving(lambda: [POLICY]))
     tracker.pods.replace([], namespace="")
     for asked in (1, 2):
         await tracker.see_all([at(metadata={"uid": "bad", "name": "bad"}), later(100)], asked=asked, namespace="")
@@ -456,7 +467,7 @@ async def test_one_run_that_cannot_be_said_to_stand_as_it_was_costs_no_other() -
 
 async def test_beyond_so_many_runs_of_a_namespace_a_release_is_left_to_itself_and_told_why() -> None:
     registry, notices = FakeRegistry(), list[Notice]()
-    tracker = RunTracker(registry, "test", lambda: [POLICY], notify=notices.append, max_runs=2)
+    tracker = RunTracker(registry, "test", resolving(lambda: [POLICY], notices.append), max_runs=2)
     tracker.pods.replace([], namespace="")
     views = [at(metadata={"uid": f"u-{number}", "name": f"r{number}"}) for number in range(4)]
     await tracker.see_all(views, asked=1, namespace="")
@@ -484,7 +495,7 @@ async def test_a_policy_that_does_not_fit_is_not_resolved_again_while_a_rollout_
             return await super().attempt(*arguments, **options)
 
     policies = [POLICY, unfit]
-    tracker = RunTracker(Counting(), "test", lambda: policies)
+    tracker = RunTracker(Counting(), "test", resolving(lambda: policies))
     tracker.pods.replace([], namespace="")
     for version in range(100, 150):
         await tracker.see(later(version))

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import secrets
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -18,10 +19,11 @@ from serinus_runtime.witness import EVERY_SECONDS, Position, position
 from serinus_controller.adapters.registry import SOURCE
 from serinus_controller.domain.decide import Approval, Memory
 from serinus_controller.domain.story import chapter
-from serinus_controller.use_cases.ports import Control, DeposedError, LostError
+from serinus_controller.use_cases.ports import ControllerState, DeposedError, LostError
 
 logger = logging.getLogger(__name__)
 NOTHING = Position()
+UNREADABLE = "serinus (its memory of this run cannot be read; resume to go on)"
 
 
 class RedisJournal:
@@ -31,7 +33,8 @@ class RedisJournal:
     Nor does Redis always keep what it has acknowledged. So each write counts, and none is made, hence nothing is acted
     on, where those before it are not there any more (docs/adr/0064). `lost` is set then.
 
-    What is told is also a chapter of the run's story, if that was begun and is still `kept` (seconds)."""
+    What is told is also a chapter of the run's story, if that was begun and is still `kept` (seconds). Each decision
+    that was told is given to `on_published`."""
 
     def __init__(
         self,
@@ -42,7 +45,9 @@ class RedisJournal:
         most_entries: int,
         cluster: str = "default",
         kept: float = STORY_SECONDS,
+        on_published: Callable[[DecisionTaken], None] = lambda decision: None,
     ) -> None:
+        self._on_published = on_published
         self._client, self._keys, self._clock, self._most_entries = client, keys, clock, most_entries
         self._tell = scripts.load(client, __package__, "tell", scripts.ACTING)
         self._remember = scripts.load(client, __package__, "remember", scripts.ACTING)
@@ -70,12 +75,12 @@ class RedisJournal:
             self.lost.set()
         return EVERY_SECONDS
 
-    async def load(self, run: Run) -> Control:
+    async def load(self, run: Run) -> ControllerState:
         names = ("intent", "memory", "topic", "verdict")
         values: Any = await self._client.hmget(self._keys.control(run.id), names)
         intent, memory, topic, verdict = values
         try:
-            return Control(
+            return ControllerState(
                 intent=Intent.model_validate_json(intent) if intent else None,
                 memory=_memory(json.loads(memory)) if memory else Memory(),
                 topic=topic.decode() if topic else "",
@@ -84,7 +89,9 @@ class RedisJournal:
         except (ValueError, TypeError, AttributeError) as error:
             # One run's must not end the leader's work for all; and what is lost may have been a person's hold.
             logger.error("memory of %s cannot be read, the run is held until it is resumed: %s", run.id, error)
-            return Control(memory=Memory(held="serinus (its memory of this run cannot be read; resume to go on)"))
+            return ControllerState(
+                memory=Memory(held="serinus (its memory of this run cannot be read; resume to go on)")
+            )
 
     async def remember(self, run: Run, *, verdict: VerdictReached) -> None:
         told = chapter(verdict)
@@ -96,7 +103,7 @@ class RedisJournal:
     async def begin(self, run: Run, intent: Intent, topic: str, memory: Memory) -> None:
         await self._set(run, intent=intent.model_dump_json(), topic=topic, memory=json.dumps(asdict(memory)))
 
-    async def restore(self, run: Run, control: Control) -> None:
+    async def restore(self, run: Run, control: ControllerState) -> None:
         """Write down what this controller remembers of a run, where Redis has lost it."""
         fields = {"memory": json.dumps(asdict(control.memory)), "topic": control.topic}
         if control.verdict:
@@ -121,6 +128,7 @@ class RedisJournal:
         ]
         args += [Decided(decision=decision).model_dump_json(), self._kept]
         self._written(await self._tell(keys=keys, args=[*args, *(part for pair in entry.items() for part in pair)]))
+        self._on_published(decision)
 
     async def _set(self, run: Run, story: str = "", **fields: str) -> None:
         keys = [self._keys.control(run.id), self._keys.term(self._cluster), self._keys.story(run.id)]

@@ -7,9 +7,9 @@ verdict is about.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from serinus_contracts import AnalysisPlan, Run, VerdictReached
+from serinus_contracts import AnalysisPlan, DecisionTaken, Run, VerdictReached
 from serinus_contracts.base import Millis
-from serinus_contracts.events import Action, Verb
+from serinus_contracts.events import Action, State, Verb
 from serinus_contracts.frozen import frozen
 from serinus_contracts.policy import Mode
 from serinus_contracts.standstill import Standstill
@@ -22,7 +22,9 @@ from serinus_rollouts.stages import stage_at, stages
 FRESH_LOOKS = 3
 # What passes between the end of a look and its verdict: one scrape, the query, the judgement.
 SLACK_MS = 20_000
-MOST_FOLLOWED = 50
+MAX_FOLLOWED = 50
+ACTIONS = ("advance", "promote", "abort")
+"""Decisions that change the Rollout where the mode lets them."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Memory:
     followed: tuple[str, ...] = ()
 
     def following(self, command: str) -> "Memory":
-        return replace(self, followed=(*self.followed, command)[-MOST_FOLLOWED:])
+        return replace(self, followed=(*self.followed, command)[-MAX_FOLLOWED:])
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,40 @@ def topic_of(decision: Decision | Intent) -> str:
     return f"{decision.action}:{decision.step}:{about}"
 
 
+def intent_of(decision: Decision, view: RolloutView, now: Millis) -> Intent:
+    """The intent that is written down before a decision to advance, promote or abort is carried out."""
+    return Intent(
+        action=decision.action,
+        step=decision.step,
+        step_hash=view.step_hash,
+        gate=view.pauses[0].started if view.at_gate else "",
+        retried=view.retried,
+        cause=decision.cause,
+        actor=decision.actor,
+        detail=decision.detail,
+        asked=decision.asked,
+        reason=decision.reason,
+        since=now,
+    )
+
+
+def event_of(what: Decision | Intent, run: Run, mode: Mode, state: State, detail: str, now: Millis) -> DecisionTaken:
+    """The event that tells how a decision stands, or the act that was begun on it."""
+    return DecisionTaken(
+        run=run,
+        step=what.step,
+        action=what.action,
+        cause=what.cause,
+        actor=what.actor,
+        asked=what.asked,
+        reason=what.reason,
+        detail=detail,
+        mode=mode,
+        state=state,
+        decided=now,
+    )
+
+
 def decide(situation: Situation, verdict: VerdictReached, now: Millis) -> Decision | None:
     """The decision that a verdict leads to; None if it is about something else or says nothing new to do."""
     view, run, plan = situation.view, situation.run, situation.plan
@@ -99,9 +135,9 @@ def decide(situation: Situation, verdict: VerdictReached, now: Millis) -> Decisi
         return Decision("hold", view.step, cause, verdict.reason)
     if situation.memory.held:
         return Decision("hold", view.step, cause, f"held by {situation.memory.held}")
-    ice = frozen(plan.freeze, now)
-    if ice:
-        return Decision("hold", view.step, cause, ice)
+    freeze = frozen(plan.freeze, now)
+    if freeze:
+        return Decision("hold", view.step, cause, freeze)
     if not view.at_gate:
         return None
     if _needs_approval(situation) and view.step not in situation.memory.approvals:

@@ -21,7 +21,7 @@ from serinus_runtime.clock import Clock
 from serinus_runtime.errors import RETRYABLE
 from serinus_runtime.loops import heed_cancellation
 
-from serinus_controller.domain.decide import topic_of
+from serinus_controller.domain.decide import event_of, topic_of
 from serinus_controller.use_cases.ports import DeposedError, Journal, RefusedError, Rollouts
 from serinus_controller.use_cases.rollout_updates import RolloutUpdates
 
@@ -180,23 +180,9 @@ class _Attempt:
 
     def told(self, state: State, detail: str) -> DecisionTaken:
         """The event that tells where the act stands."""
-        intent = self._intent
-        return DecisionTaken(
-            run=self._run,
-            step=intent.step,
-            action=intent.action,
-            cause=intent.cause,
-            actor=intent.actor,
-            asked=intent.asked,
-            reason=intent.reason,
-            detail=detail,
-            mode=self._mode,
-            state=state,
-            patch=tuple(self.sent),
-            before=_shown(self.before),
-            after=_shown(self.after),
-            decided=self._actor.clock(),
-        )
+        event = event_of(self._intent, self._run, self._mode, state, detail, self._actor.clock())
+        seen = {"patch": tuple(self.sent), "before": _shown(self.before), "after": _shown(self.after)}
+        return event.model_copy(update=seen)
 
     async def _next(self, latest: RolloutView | None, pause: float) -> RolloutView | None:
         """What the watch shows after the latest view; None when the pause is over, and it is time to read."""

@@ -1,4 +1,4 @@
-"""A journal that also says aloud what it writes down."""
+"""Says decisions and notices in the cluster, in the background: the stream is the record, nothing depends on it."""
 
 import asyncio
 import logging
@@ -7,14 +7,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from serinus_contracts import DecisionTaken, Run, VerdictReached
-from serinus_rollouts.progress import Intent
+from serinus_contracts import DecisionTaken
 from serinus_runtime.errors import RETRYABLE
 from serinus_runtime.fair_slots import FairSlots
 
 from serinus_controller.domain.announce import Notice, worth_telling
-from serinus_controller.domain.decide import Memory
-from serinus_controller.use_cases.ports import Control, Journal
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +22,8 @@ Announcing = Callable[[], Awaitable[None]]
 
 
 class Announcer(Protocol):
+    """Where it is said."""
+
     async def announce(self, decision: DecisionTaken) -> None:
         """May fail with a retryable error; nothing depends on it."""
         ...
@@ -35,39 +34,22 @@ class Announcer(Protocol):
 
 
 @dataclass
-class AnnouncedJournal:
-    """Passes everything on to the journal; a decision that was told there is then announced, in the background."""
+class Announcements:
+    """At most some at once, in fair turns of the namespaces, of each of which a bounded number waits."""
 
-    journal: Journal
     announcer: Announcer
     _under_way: set[asyncio.Task[None]] = field(default_factory=set)
     _slots: FairSlots = field(default_factory=lambda: FairSlots(AT_ONCE))
     _waiting: Counter[str] = field(default_factory=Counter)
 
-    async def load(self, run: Run) -> Control:
-        return await self.journal.load(run)
-
-    async def remember(self, run: Run, *, verdict: VerdictReached) -> None:
-        await self.journal.remember(run, verdict=verdict)
-
-    async def keep(self, run: Run, memory: Memory) -> None:
-        await self.journal.keep(run, memory)
-
-    async def begin(self, run: Run, intent: Intent, topic: str, memory: Memory) -> None:
-        await self.journal.begin(run, intent, topic, memory)
-
-    async def restore(self, run: Run, control: Control) -> None:
-        await self.journal.restore(run, control)
-
-    async def tell(self, decision: DecisionTaken, *, topic: str, ends_intent: bool = False) -> None:
-        await self.journal.tell(decision, topic=topic, ends_intent=ends_intent)
+    def decision(self, decision: DecisionTaken) -> None:
+        """Announce a decision that was published, if it is worth telling."""
         if worth_telling(decision):
-            self._begin(
-                decision.run.namespace, lambda: self.announcer.announce(decision), f"decision {decision.event_id()}"
-            )
+            what = f"decision {decision.event_id()}"
+            self._begin(decision.run.namespace, lambda: self.announcer.announce(decision), what)
 
-    def notify(self, notice: Notice) -> None:
-        """Say it in the cluster, in the background."""
+    def notice(self, notice: Notice) -> None:
+        """Announce a notice."""
         what = f"{notice.text!r} of {notice.namespace}/{notice.name}"
         self._begin(notice.namespace, lambda: self.announcer.notify(notice), what)
 

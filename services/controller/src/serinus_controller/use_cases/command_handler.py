@@ -5,34 +5,47 @@ limits what Serinus does of itself, not what a person asks for.
 """
 
 import logging
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
-from pydantic import JsonValue, ValidationError
 from serinus_contracts import CommandIssued, VerdictReached
 from serinus_contracts.base import Millis
-from serinus_contracts.events import Action, requested
+from serinus_contracts.events import Action, Verb, requested
 from serinus_contracts.frozen import frozen
-from serinus_contracts.policy import CanaryPolicy, PolicySpec
 from serinus_contracts.weight import weight_text
 from serinus_rollouts.progress import Intent
 from serinus_rollouts.resolve import UnfitPolicyError
 from serinus_runtime import logs
 
 from serinus_controller.domain.decide import Approval, Decision, Memory, decide, forced, move, unevaluated
+from serinus_controller.domain.override import Changed, changed_parts, overridden
+from serinus_controller.use_cases.live_run import LiveRun
 from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler
-from serinus_controller.use_cases.run_tracker import LiveRun
 
 logger = logging.getLogger(__name__)
 
-Changed = dict[str, JsonValue]
 FORCE = "wait for the first verdict, or force it (--force)"
+Follow = Callable[[CommandIssued, LiveRun, Millis], Awaitable[None]]
 
 
-@dataclass(frozen=True)
+@dataclass
 class CommandHandler:
+    """Follows commands, each by the handler of its verb."""
+
     reconciler: RolloutReconciler
+    verbs: Mapping[Verb, Follow] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.verbs = {
+            "abort": self._abort,
+            "advance": self._advance,
+            "approve": self._go_on,
+            "hold": self._hold,
+            "override": self._override,
+            "resume": self._go_on,
+            "retry": self._retry,
+        }
 
     async def on_command(self, command: CommandIssued, now: Millis) -> None:
         """Follow a command, or tell why not. One about a run that is over, or that this cluster does not know, is
@@ -43,16 +56,16 @@ class CommandHandler:
             if live is None:
                 logger.info("%s by %s is about a run that is not there", command.verb, command.actor)
                 return
-            control = await self.reconciler.control(live.run)
-            if command.id in control.memory.followed:
+            state = await self.reconciler.state(live.run)
+            if command.id in state.control.memory.followed:
                 # Its answer was told, or is when what it began has ended: it does not fit where the run is by now.
-                logger.info("%s by %s was followed before", command.verb, command.actor)
+                logger.info("ignoring duplicate command: %s by %s", command.verb, command.actor)
                 return
             refusal = _refusal(command, live, now)
             if refusal:
                 await self._answer(command, live, "refused", refusal)
             else:
-                await self._follow(command, live, now)
+                await self.verbs[command.verb](command, live, now)
 
     async def failed(self, command: CommandIssued, problem: str) -> None:
         """Answer a command that went wrong for no foreseen reason: whoever gave it does not wait in vain."""
@@ -60,67 +73,41 @@ class CommandHandler:
         if live is not None:
             await self._answer(command, live, "refused", f"{_why(command)}: it could not be followed: {problem}")
 
-    async def _follow(self, command: CommandIssued, live: LiveRun, now: Millis) -> None:
-        if command.verb == "abort":
-            back = f"{weight_text(live.told.actual_weight)} back to stable"
-            await self._begin(command, live, Decision("abort", command.step, command.id, back, acts=True))
-        elif command.verb == "retry":
-            await self._retry(command, live)
-        elif command.verb == "advance":
-            control = await self.reconciler.control(live.run)
-            situation = self.reconciler.situation(live, control)
-            found = forced(situation, command.id, command.actor)
-            if found is None:
-                await self._answer(command, live, "refused", "the Rollout does not wait at a gate")
-            elif not command.force and unevaluated(situation, control.verdict, now):
-                await self._answer(command, live, "refused", f"nothing was evaluated at {_weight(live)} yet: {FORCE}")
-            else:
-                await self._begin(command, live, found)
-        elif command.verb == "override":
-            await self._override(command, live)
-        else:
-            await self._remember(command, live, now)
+    async def _abort(self, command: CommandIssued, live: LiveRun, now: Millis) -> None:
+        back = f"{weight_text(live.told.actual_weight)} back to stable"
+        await self._begin(command, live, Decision("abort", command.step, command.id, back, acts=True))
 
-    async def _begin(self, command: CommandIssued, live: LiveRun, decision: Decision) -> None:
-        control = await self.reconciler.control(live.run)
-        decision = replace(decision, cause=command.id, actor=command.actor, asked=command.verb, reason=command.reason)
-        if await self.reconciler.carry_out(live, control, decision, command=command.id):
-            return
-        control = await self.reconciler.control(live.run)
-        other = control.intent
-        if other is None:
-            await self._answer(command, live, "refused", f"{decision.action} was decided already")
-        elif other.cause == command.id:
-            return
+    async def _advance(self, command: CommandIssued, live: LiveRun, now: Millis) -> None:
+        state = await self.reconciler.state(live.run)
+        situation = state.situation(live)
+        decision = forced(situation, command.id, command.actor)
+        if decision is None:
+            await self._answer(command, live, "refused", "the Rollout does not wait at a gate")
+        elif not command.force and unevaluated(situation, state.control.verdict, now):
+            await self._answer(command, live, "refused", f"nothing was evaluated at {_weight(live)} yet: {FORCE}")
         else:
-            waits = self.reconciler.actor.waits.get(live.run.id, "")
-            stands = f"{other.action} by {other.actor} is under way" + (f": {waits}" if waits else "")
-            if other.action == decision.action:
-                await self.reconciler.tell_waiting(live, control, replace(decision, detail=stands))
-            else:
-                await self._answer(command, live, "refused", stands)
+            await self._begin(command, live, decision)
 
-    async def _remember(self, command: CommandIssued, live: LiveRun, now: Millis) -> None:
-        """Approve, hold, resume: keep it, and decide anew on the verdict that is there."""
-        before = (await self.reconciler.control(live.run)).memory
-        control = await self.reconciler.keep(live.run, partial(_changed, command))
-        if command.verb == "hold":
-            await self.reconciler.give_up_advance(live, _why(command))
-            await self._answer(command, live, "hold", f"on hold at {_weight(live)} until it is resumed")
-            return
-        said = control.verdict
-        found = decide(self.reconciler.situation(live, control), said, now) if said else None
-        decision = self.reconciler.safe(live, found) if found else None
+    async def _hold(self, command: CommandIssued, live: LiveRun, now: Millis) -> None:
+        await self.reconciler.keep(live.run, partial(_changed, command))
+        await self.reconciler.give_up_advance(live, _why(command))
+        await self._answer(command, live, "hold", f"on hold at {_weight(live)} until it is resumed")
+
+    async def _go_on(self, command: CommandIssued, live: LiveRun, now: Millis) -> None:
+        """Approve or resume: keep it, and decide again on the verdict that is there."""
+        was_held = (await self.reconciler.state(live.run)).control.memory.held
+        state = await self.reconciler.keep(live.run, partial(_changed, command))
+        verdict = state.control.verdict
+        decided = decide(state.situation(live), verdict, now) if verdict else None
+        decision = self.reconciler.safe(live, decided) if decided else None
         if decision and decision.action in ("advance", "promote") and live.view:
             await self._begin(command, live, replace(decision, detail=f"{move(live.view)}; {decision.detail}"))
             return
-        done = "recorded" if command.verb == "approve" else "resumed" if before.held else "it was not on hold"
-        closed = (
-            f"the gate stays closed: {_waits(decision, said)}" if decision and said else "the gate waits for a verdict"
-        )
-        await self._answer(command, live, "recorded", f"{done}; {closed}")
+        done = "recorded" if command.verb == "approve" else "resumed" if was_held else "it was not on hold"
+        closed = f"the gate stays closed: {_waits(decision, verdict)}" if decision and verdict else ""
+        await self._answer(command, live, "recorded", f"{done}; {closed or 'the gate waits for a verdict'}")
 
-    async def _retry(self, command: CommandIssued, live: LiveRun) -> None:
+    async def _retry(self, command: CommandIssued, live: LiveRun, now: Millis) -> None:
         assert live.view is not None
         intent = Intent(
             action="retry",
@@ -133,19 +120,35 @@ class CommandHandler:
             reason=command.reason,
             since=self.reconciler.clock(),
         )
-        self.reconciler.act(live, intent)
+        await self.reconciler.act(live, intent)
 
-    async def _override(self, command: CommandIssued, live: LiveRun) -> None:
-        policy = self.reconciler.tracker.policy_of(live)
+    async def _override(self, command: CommandIssued, live: LiveRun, now: Millis) -> None:
+        tracker = self.reconciler.tracker
+        policy = tracker.resolver.policy_of(live)
         try:
             changed = overridden(policy, command.change)
-            fresh = await self.reconciler.tracker.override(live, changed, command.id)
+            fresh = await tracker.override(live, changed, command.id)
         except (ValueError, UnfitPolicyError) as error:
             await self._answer(command, live, "refused", str(error))
             return
-        before, after = (_shown(one, command.change) for one in (policy, changed))
+        before, after = (changed_parts(one, command.change) for one in (policy, changed))
         detail = f"attempt {fresh.run.attempt} begins under the changed policy"
         await self._answer(command, fresh, "override", detail, before, after)
+
+    async def _begin(self, command: CommandIssued, live: LiveRun, decision: Decision) -> None:
+        decision = replace(decision, cause=command.id, actor=command.actor, asked=command.verb, reason=command.reason)
+        if await self.reconciler.carry_out(live, decision, command=command.id):
+            return
+        other = (await self.reconciler.state(live.run)).control.intent
+        if other is None:
+            await self._answer(command, live, "refused", f"{decision.action} was decided already")
+        elif other.cause != command.id:
+            waits = self.reconciler.actor.waits.get(live.run.id, "")
+            stands = f"{other.action} by {other.actor} is under way" + (f": {waits}" if waits else "")
+            if other.action == decision.action:
+                await self.reconciler.tell_waiting(live, replace(decision, detail=stands))
+            else:
+                await self._answer(command, live, "refused", stands)
 
     async def _answer(
         self,
@@ -159,44 +162,7 @@ class CommandHandler:
         decision = Decision(
             action, command.step, command.id, detail, actor=command.actor, asked=command.verb, reason=command.reason
         )
-        await self.reconciler.tell(live, await self.reconciler.control(live.run), decision, before or {}, after or {})
-
-
-def _shown(policy: CanaryPolicy | None, change: Changed) -> Changed:
-    """The parts of the policy's spec that a change is about."""
-    spec = policy.spec.model_dump(mode="json", exclude_unset=True) if policy else {}
-    return {name: spec.get(name) for name in change}
-
-
-def overridden(policy: CanaryPolicy | None, change: dict[str, JsonValue]) -> CanaryPolicy:
-    """The policy with a JSON merge patch (RFC 7386) of its spec. Raises ValueError saying what does not fit."""
-    if policy is None:
-        raise ValueError("the run's policy is not there any more, or is not for this Rollout")
-    if not change:
-        raise ValueError("nothing is overridden: give a change of the policy's spec")
-    unknown = [name for name in change if name not in PolicySpec.model_fields]
-    if unknown:
-        raise ValueError(f"{unknown[0]!r} is no key of a policy's spec; known: {', '.join(PolicySpec.model_fields)}")
-    document = policy.model_dump(mode="json", exclude_unset=True)
-    document["spec"] = _merged(document["spec"], change)
-    try:
-        return CanaryPolicy.model_validate(document)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{place}: {first['msg'].removeprefix('Value error, ')}") from None
-
-
-def _merged(target: Any, patch: Any) -> Any:
-    if not isinstance(patch, dict):
-        return patch
-    merged = dict(target) if isinstance(target, dict) else {}
-    for name, value in patch.items():
-        if value is None:
-            merged.pop(name, None)
-        else:
-            merged[name] = _merged(merged.get(name), value)
-    return merged
+        await self.reconciler.tell(live, decision, before or {}, after or {})
 
 
 def _refusal(command: CommandIssued, live: LiveRun, now: Millis) -> str:
@@ -208,9 +174,9 @@ def _refusal(command: CommandIssued, live: LiveRun, now: Millis) -> str:
         return f"it is for step {command.step}, the run is at {live.view.step}"
     if live.view.aborted and command.verb in ("approve", "advance", "override"):
         return "the run is being aborted"
-    ice = frozen(live.plan.freeze, now)
-    if ice and command.verb in ("advance", "retry") and not command.reason:
-        return f"{ice}; to go on all the same, say why"
+    freeze = frozen(live.plan.freeze, now)
+    if freeze and command.verb in ("advance", "retry") and not command.reason:
+        return f"{freeze}; to go on all the same, say why"
     return ""
 
 

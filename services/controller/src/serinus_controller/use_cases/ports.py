@@ -42,7 +42,7 @@ class Rollouts(Protocol):
 
 
 @dataclass(frozen=True)
-class Control:
+class ControllerState:
     """The controller's own memory of a run. `topic` is what was told last, so that nothing is told twice."""
 
     intent: Intent | None = None
@@ -87,7 +87,7 @@ class Registry(Protocol):
 class Journal(Protocol):
     """The controller's memory, and what it tells of its decisions."""
 
-    async def load(self, run: Run) -> Control: ...
+    async def load(self, run: Run) -> ControllerState: ...
 
     async def remember(self, run: Run, *, verdict: VerdictReached) -> None: ...
 
@@ -97,7 +97,7 @@ class Journal(Protocol):
         """Write the intent down before anything is sent, and that the command that asked for it was followed."""
         ...
 
-    async def restore(self, run: Run, control: Control) -> None:
+    async def restore(self, run: Run, control: ControllerState) -> None:
         """Write down all that is remembered of a run."""
         ...
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from serinus_controller.domain.decide import Decision
-from serinus_controller.use_cases.ports import Control, Journal
+from serinus_controller.use_cases.live_run import LiveRun
+from serinus_controller.use_cases.ports import ControllerState, Journal
 from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler
-from serinus_controller.use_cases.run_tracker import LiveRun, RunTracker
+from serinus_controller.use_cases.run_tracker import RunTracker
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +21,7 @@ class Remembered:
     """What a leader had in memory as it noticed the loss: the runs under way, and its memory of them by run."""
 
     runs: Mapping[str, LiveRun]
-    controls: Mapping[str, Control]
+    controls: Mapping[str, ControllerState]
 
     async def write_down(self, tracker: RunTracker, journal: Journal) -> None:
         for live in self.runs.values():
@@ -35,7 +36,7 @@ async def ask_again(reconciler: RolloutReconciler, cause: str) -> None:
     """Hold every run that is under way until a person resumes it, also one that cannot be observed now."""
     for live in list(reconciler.tracker.runs.values()):
         with reconciler.complaints.about("run", live.run.id):
-            control = await reconciler.keep(live.run, lambda memory: replace(memory, held=memory.held or DOUBT))
-            detail = f"held by {control.memory.held}"
+            state = await reconciler.keep(live.run, lambda memory: replace(memory, held=memory.held or DOUBT))
+            detail = f"held by {state.control.memory.held}"
             logger.warning("%s is %s", live.run.rollout, detail)
-            await reconciler.tell(live, control, Decision("hold", live.told.step, cause, detail))
+            await reconciler.tell(live, Decision("hold", live.told.step, cause, detail))

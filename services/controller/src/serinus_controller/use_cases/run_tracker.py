@@ -2,87 +2,55 @@
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
-from serinus_contracts import AnalysisPlan, Pod, RolloutObserved, Run
-from serinus_contracts.access import OPEN, ProviderAccess
+from serinus_contracts import Run
 from serinus_contracts.base import Millis
 from serinus_contracts.events import Outcome
 from serinus_contracts.policy import CanaryPolicy
-from serinus_rollouts.policies import choose, is_of, matches, misfit
-from serinus_rollouts.resolve import UnfitPolicyError, resolve, warnings
+from serinus_rollouts.resolve import UnfitPolicyError
 from serinus_rollouts.rollout import RolloutView
-from serinus_rollouts.runs import run_of, version_of
-from serinus_rollouts.stages import stages
+from serinus_rollouts.runs import run_of, uid_of, version_of
 from serinus_runtime import logs
 from serinus_runtime.complaints import Complaints
-from serinus_runtime.errors import concerns_all
 from serinus_runtime.fair_slots import in_turns
 
 from serinus_controller.domain.announce import Notice
-from serinus_controller.domain.observe import ended, in_force, observe, outcome_of
+from serinus_controller.domain.observe import ended, outcome_of
+from serinus_controller.use_cases.admission import Admission
+from serinus_controller.use_cases.live_run import LiveRun
+from serinus_controller.use_cases.plan_resolver import PlanResolver
 from serinus_controller.use_cases.pod_index import PodIndex
 from serinus_controller.use_cases.ports import Registry
 from serinus_controller.use_cases.rollout_updates import RolloutUpdates
+from serinus_controller.use_cases.run_observer import RunObserver
 
 logger = logging.getLogger(__name__)
 TOGETHER = 50
-# Of one namespace between two lists: each takes the leader some milliseconds, in which it sees nothing of the others.
-MAX_BEGUN = 500
-# Policies on which the same is told.
-MAX_TOLD = 5
-
-
-@dataclass(frozen=True)
-class LiveRun:
-    """A run under way. `view` is None until its Rollout has been seen since this controller leads.
-
-    `basis`: the versions of the objects that `told` rests on, () if they are not known.
-    """
-
-    run: Run
-    plan: AnalysisPlan
-    told: RolloutObserved
-    view: RolloutView | None = None
-    basis: tuple[object, ...] = ()
 
 
 class RunTracker:
-    """The runs of one cluster, by their Rollout's uid. `policies` gives those in force; no `namespaces` are all.
-
-    `notify` is given what a Rollout's team should know, once. `max_runs`: how many of a namespace are judged at once.
-    `source_of` says where a policy was read; `refused` is called for each plan that was read back and is not gone on
-    with.
-    """
+    """The runs of one cluster, by their Rollout's uid. No `namespaces` are all; `max_runs`: how many of a namespace are
+    judged at once."""
 
     def __init__(
         self,
         registry: Registry,
         cluster: str,
-        policies: Callable[[], Sequence[CanaryPolicy]],
+        resolver: PlanResolver,
         namespaces: Collection[str] = (),
         complaints: Complaints | None = None,
-        notify: Callable[[Notice], None] = lambda notice: None,
-        access: ProviderAccess = OPEN,
         max_runs: int = 1_000,
-        source_of: Callable[[CanaryPolicy], str] = lambda policy: "",
-        refused: Callable[[], None] = lambda: None,
     ) -> None:
-        self._max_runs = max_runs
-        self._begun: Counter[str] = Counter()
-        self._in_progress: Counter[str] = Counter()
-        self._unfit: dict[str, tuple[object, ...]] = {}
-        self._notify, self._access, self._source_of, self._refused = notify, access, source_of, refused
-        self._registry, self._cluster, self._policies, self._namespaces = registry, cluster, policies, namespaces
+        self._registry, self._cluster, self.resolver, self._namespaces = registry, cluster, resolver, namespaces
+        self._complaints = complaints or Complaints()
         self.runs: dict[str, LiveRun] = {}
         self.updates = RolloutUpdates()
         self.pods = PodIndex()
-        self._complained: dict[str, str] = {}
-        self._complaints = complaints or Complaints()
+        self._observer, self._admission = RunObserver(registry, self._complaints), Admission(max_runs)
+        self._unfit: dict[str, tuple[object, ...]] = {}
         self._unobserved: dict[str, str] = {}
-        self._unchecked: dict[str, str] = {}
         self._aborted: dict[str, RolloutView] = {}
         # An observation that an override overtakes would else put the run back that it has ended.
         self._changing = asyncio.Lock()
@@ -106,7 +74,7 @@ class RunTracker:
                 plan = await self._registry.plan(told.plan)
             if plan is None:
                 logger.error("run %s has lost its plan: it is resolved anew", told.run.id)
-                self._refused()
+                self.resolver.refused()
                 continue
             self.runs.setdefault(told.run.uid, LiveRun(told.run, plan, told))
 
@@ -130,13 +98,12 @@ class RunTracker:
         for view in views:
             self.updates.publish(view)
         seen = await self._registry.now()
-        self._begun.clear()
-        self._in_progress = Counter(live.run.namespace for live in self.runs.values())
+        self._admission.listed(live.run.namespace for live in self.runs.values())
         views = in_turns(views, lambda view: view.namespace)
         for first in range(0, len(views), TOGETHER):
             async with self._changing:
-                found = [await self._seen(view, seen, asked) for view in views[first : first + TOGETHER]]
-                await self._constant([live for live in found if live], asked)
+                unchanged = [await self._seen(view, seen, asked) for view in views[first : first + TOGETHER]]
+                await self._observer.constant([live for live in unchanged if live], asked)
         present = {view.uid for view in views} | set(unread)
         async with self._changing:
             for uid, live in list(self.runs.items()):
@@ -157,42 +124,36 @@ class RunTracker:
         """A Rollout was deleted."""
         self._aborted.pop(view.uid, None)
         self._unobserved.pop(view.uid, None)
-        self._complained.pop(view.uid, None)
         self._unfit.pop(view.uid, None)
+        self.resolver.notices.forget(view.uid)
         async with self._changing:
             live = self.runs.get(view.uid)
             if live:
                 with self._complaints.about("run", live.run.id):
                     await self._end(live, "deleted", view.resource_version, None)
 
+    def unreadable(self, namespace: str, name: str, uid: str, problem: str) -> None:
+        """A Rollout that is there and cannot be read."""
+        self.resolver.notices.tell(Notice(namespace, name, uid, f"{namespace}/{name} is not judged: {problem}"))
+
     def doubt(self, run: Run) -> str:
         """Why nothing is advanced of a run: its Rollout cannot be observed as it stands now, or its plan was read back
         and agrees with no policy. Empty if nothing speaks against it."""
-        return self._unobserved.get(run.uid, "") or self._unchecked.get(run.uid, "")
+        return self._unobserved.get(run.uid, "") or self.resolver.unchecked(run.uid)
 
     def find(self, run: str) -> LiveRun | None:
         """The live run of this id whose Rollout has been seen."""
-        uid = run.split("/")[-3] if run.count("/") >= 3 else ""
-        live = self.runs.get(uid)
+        live = self.runs.get(uid_of(run))
         return live if live and live.run.id == run and live.view else None
 
     async def aborted(self, run: str) -> LiveRun | None:
         """The run of this id if it is the last attempt of its Rollout and was aborted."""
-        view = self._aborted.get(run.split("/")[-3] if run.count("/") >= 3 else "")
+        view = self._aborted.get(uid_of(run))
         if view is None:
             return None
         found = run_of(self._cluster, view, await self._registry.attempt(self._cluster, view))
-        live = self._resolved(choose(self._policies(), view), view, found) if found.id == run else None
-        return replace(live, view=view) if live else None
-
-    def policy_of(self, live: LiveRun) -> CanaryPolicy | None:
-        """The policy under which a run began, as it stands now; None where it is gone or not for the Rollout any more.
-
-        Another namespace may have a policy of the same name, which is not for this Rollout.
-        """
-        named = [one for one in self._policies() if is_of(live.plan, one)]
-        ours = [one for one in named if live.view and matches(one, live.view)]
-        return ours[0] if len(ours) == 1 else None
+        plan = self.resolver.plan(self.resolver.closest(view), view, found) if found.id == run else None
+        return LiveRun.first(found, plan, view) if plan else None
 
     async def override(self, live: LiveRun, policy: CanaryPolicy, command: str) -> LiveRun:
         """End the run and begin another attempt under its policy as changed by a command, by its id.
@@ -206,33 +167,17 @@ class RunTracker:
             return await self._override(known, policy, command)
 
     async def _override(self, live: LiveRun, policy: CanaryPolicy, command: str) -> LiveRun:
-        assert live.view is not None
+        view, source = live.view, live.plan.source
+        assert view is not None
         following = live.run.model_copy(update={"attempt": live.run.attempt + 1})
-        resolve(policy, following, stages(live.view.steps), live.view.ping_pong, self._access)
-        attempt = await self._registry.attempt(self._cluster, live.view, another=True)
-        run = run_of(self._cluster, live.view, attempt)
-        found, services = stages(live.view.steps), live.view.ping_pong
-        plan = resolve(policy, run, found, services, self._access, source=live.plan.source, override=command)
-        await self._end(live, "superseded", live.told.resource_version, live.view)
-        fresh = LiveRun(run, plan, _nothing_told(run, plan), live.view)
-        await self._observe(live.view, fresh, await self._registry.now(), None)
+        # What does not fit is refused before anything is counted.
+        self.resolver.override(view, policy, following, source, command)
+        run = run_of(self._cluster, view, await self._registry.attempt(self._cluster, view, another=True))
+        plan = self.resolver.override(view, policy, run, source, command)
+        await self._end(live, "superseded", live.told.resource_version, view)
+        fresh = LiveRun.first(run, plan, view)
+        await self._observe(view, fresh, await self._registry.now(), None)
         return fresh
-
-    async def _constant(self, unchanged: Sequence[LiveRun], until: Millis) -> None:
-        try:
-            await self._say_constant(unchanged, until)
-        except Exception as error:
-            if concerns_all(error):
-                raise
-            for live in unchanged:
-                with self._complaints.about("run", live.run.id):
-                    await self._say_constant([live], until)
-
-    async def _say_constant(self, unchanged: Sequence[LiveRun], until: Millis) -> None:
-        unknown = await self._registry.constant([live.told for live in unchanged], until)
-        for live in unchanged:
-            if live.run.uid in unknown:
-                await self._registry.observe(live.told, live.plan, until, publish=False)
 
     async def _seen(self, view: RolloutView, seen: Millis, consistent: Millis | None) -> LiveRun | None:
         """As `_see`; a Rollout that cannot be observed keeps its run as it stood, and holds up no other."""
@@ -241,7 +186,7 @@ class RunTracker:
         if outcome.problem:
             problem = f"its Rollout cannot be observed: {outcome.problem}"
             if self._unobserved.get(view.uid) != problem:
-                self._notify(Notice(view.namespace, view.name, view.uid, problem))
+                self.resolver.notices.announce(Notice(view.namespace, view.name, view.uid, problem))
             self._unobserved[view.uid] = problem
             return None
         self._unobserved.pop(view.uid, None)
@@ -262,31 +207,15 @@ class RunTracker:
             if outcome:
                 await self._end(live, outcome, view.resource_version, view)
                 live = None
-            elif live.view is None or view.uid in self._unchecked:
+            elif live.view is None or self.resolver.unchecked(view.uid):
                 live = self._checked(live, view)
         if view.releasing and (live or not view.aborted):
             return await self._observe(view, live, seen, consistent)
         return None
 
     def _checked(self, live: LiveRun, view: RolloutView) -> LiveRun:
-        """The run whose plan was read back, planned anew if that does not agree with the policies; where none of them
-        can be applied it goes on being judged, and nothing is advanced before one can."""
-        policies = choose(self._policies(), view)
-        why = misfit(live.plan, policies)
-        if not why:
-            self._unchecked.pop(view.uid, None)
-            return live
-        anew = self._resolved(policies, view, live.run)
-        if view.uid not in self._unchecked:
-            self._refused()
-        if anew:
-            self._unchecked.pop(view.uid, None)
-            text = f"its plan is not gone on with: {why}; planned anew by policy {anew.plan.origin}"
-        else:
-            self._unchecked[view.uid] = f"its plan is not gone on with: {why}"
-            text = f"{self._unchecked[view.uid]}; nothing is advanced until one can be applied"
-        self._say(view, policies, f"{view.key}: {text}")
-        return anew or live
+        plan = self.resolver.checked(live.plan, view, live.run)
+        return live if plan is live.plan else LiveRun.first(live.run, plan)
 
     async def _still(self, live: LiveRun, view: RolloutView) -> bool:
         """Whether it is the same attempt as before, which only the registry knows for sure."""
@@ -308,117 +237,52 @@ class RunTracker:
         live = live or await self._begin(view)
         if live is None:
             return None
-        found_pods = self.pods.of(view, live.run)
-        basis = version_of(view), *((arm, pod.name, pod.version) for arm, pod in found_pods)
-        if live.basis == basis:
-            return live if live.told.steady and consistent is not None else None
-        pods = [
-            Pod(name=pod.name, arm=arm, started=pod.started, ready=pod.ready, restarts=pod.restarts)
-            for arm, pod in found_pods
-        ]
-        images = {arm: pod.images for arm, pod in found_pods}
-        version = str(max([version_of(view), *(pod.version for _, pod in found_pods)]))
-        before = live.told if live.told.resource_version else None
-        view = in_force(view, live.plan, before)
-        found = observe(
-            view, live.run, live.plan, pods, version, before, images=images, seen=seen, consistent=consistent
-        )
-        changed = before is None or _content(before) != _content(found.event)
-        if changed:
-            with logs.about(run=live.run.id):
-                await self._registry.observe(found.event, live.plan, found.constant_until, publish=True)
-            live = replace(live, told=found.event)
-        self.runs[view.uid] = live = replace(live, view=view, basis=basis)
-        return None if changed or found.constant_until is None else live
+        live, constant = await self._observer.observe(view, live, self.pods.of(view, live.run), seen, consistent)
+        self.runs[view.uid] = live
+        return live if constant else None
 
     async def _begin(self, view: RolloutView) -> LiveRun | None:
-        policies = choose(self._policies(), view)
+        policies = self.resolver.closest(view)
         basis = (view.current_hash, view.stable_hash, view.steps, view.ping_pong, *map(id, policies))
         if self._unfit.get(view.uid, ())[1:] == basis or self._crowded(view, policies):
             return None
         attempt = await self._registry.attempt(self._cluster, view)
         if attempt.hash != view.current_hash:
             return None
-        live = self._resolved(policies, view, run_of(self._cluster, view, attempt))
-        if live:
-            self._unfit.pop(view.uid, None)
-            logger.info(
-                "run begins: %s by policy %s", view.key, live.plan.origin, extra={"fields": {"run": live.run.id}}
-            )
-        else:
+        run = run_of(self._cluster, view, attempt)
+        plan = self.resolver.plan(policies, view, run)
+        if plan is None:
             # The policies are kept, so that no other one gets the id of one that is gone.
             self._unfit[view.uid] = (policies, *basis)
-        return live
+            return None
+        self._unfit.pop(view.uid, None)
+        logger.info("run begins: %s by policy %s", view.key, plan.origin, extra={"fields": {"run": run.id}})
+        return LiveRun.first(run, plan)
 
     def _crowded(self, view: RolloutView, policies: Sequence[CanaryPolicy]) -> bool:
         """Whether its namespace has as many runs as may be, or began so many just now that the next list will do."""
         if not policies:
             return False
-        if self._begun[view.namespace] >= MAX_BEGUN:
+        if self._admission.waits(view.namespace):
             return True
-        # As of the last list: to count them anew for each of thousands that may not begin would hold the leader.
-        if self._in_progress[view.namespace] + self._begun[view.namespace] >= self._max_runs:
+        if self._admission.full(view.namespace):
             text = (
-                f"{view.key} is not judged: namespace {view.namespace} has {self._max_runs:,} releases under way, "
-                "as many as are judged at once (SERINUS_MAX_RUNS)"
+                f"{view.key} is not judged: namespace {view.namespace} has {self._admission.max_runs:,} releases under "
+                "way, as many as are judged at once (SERINUS_MAX_RUNS)"
             )
-            self._say(view, policies, text)
+            self.resolver.notices.say(view, policies, text)
             return True
-        self._begun[view.namespace] += 1
+        self._admission.begin(view.namespace)
         return False
-
-    def _resolved(self, policies: Sequence[CanaryPolicy], view: RolloutView, run: Run) -> LiveRun | None:
-        """The run with its plan; None, and a word in the log, if there is no policy that fits."""
-        if not policies:
-            return None
-        if len(policies) > 1:
-            names = ", ".join(policy.metadata.name for policy in policies)
-            self._say(view, policies, f"{view.key} is matched by several policies ({names}): none is applied")
-            return None
-        found = stages(view.steps)
-        try:
-            source = self._source_of(policies[0])
-            plan = resolve(policies[0], run, found, view.ping_pong, self._access, source=source)
-        except UnfitPolicyError as error:
-            self._say(view, policies, str(error))
-            return None
-        for text in warnings(policies[0], found, view):
-            self._say(view, policies, text)
-        return LiveRun(run, plan, _nothing_told(run, plan))
-
-    def unreadable(self, namespace: str, name: str, uid: str, problem: str) -> None:
-        """A Rollout that is there and cannot be read."""
-        self._tell(Notice(namespace, name, uid, f"{namespace}/{name} is not judged: {problem}"))
-
-    def _say(self, view: RolloutView, policies: Sequence[CanaryPolicy], text: str) -> None:
-        names = tuple(policy.metadata.name for policy in policies[:MAX_TOLD])
-        self._tell(Notice(view.namespace, view.name, view.uid, text, names))
-
-    def _tell(self, notice: Notice) -> None:
-        if self._complained.get(notice.uid) != notice.text:
-            self._complained[notice.uid] = notice.text
-            logger.warning("%s", notice.text)
-            self._notify(notice)
 
     async def _end(self, live: LiveRun, outcome: Outcome, version: str, view: RolloutView | None) -> None:
         with logs.about(run=live.run.id):
             await self._registry.retire(ended(live.told, outcome, version, view))
             logger.info("run ends: %s %s", live.run.rollout, outcome)
         self.runs.pop(live.run.uid, None)
-        self._unchecked.pop(live.run.uid, None)
-
-
-def _nothing_told(run: Run, plan: AnalysisPlan) -> RolloutObserved:
-    return RolloutObserved(
-        run=run, resource_version="", phase="Progressing", step=0, steps=0, stage=-1, set_weight=0, actual_weight=0,
-        steady=False, stage_started=0, plan=plan.digest,
-    )  # fmt: skip
+        self.resolver.forget(live.run.uid)
 
 
 def _turns(view: RolloutView) -> tuple[object, ...]:
     """What of a Rollout may show another attempt."""
     return view.current_hash, view.step_hash, view.aborted, view.retried
-
-
-def _content(event: RolloutObserved) -> RolloutObserved:
-    return event.model_copy(update={"resource_version": ""})

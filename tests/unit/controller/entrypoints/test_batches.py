@@ -2,7 +2,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisAwayError
 from serinus_contracts import VerdictReached, seal
 from serinus_contracts.envelope import CloudEvent
-from serinus_controller.use_cases.batches import each, foremost
+from serinus_controller.entrypoints.batches import each, foremost
 from serinus_runtime.complaints import Complaints
 
 from tests.support import RUN, verdict
