@@ -7,11 +7,14 @@ from time import process_time
 import numpy as np
 from serinus_contracts.events import Distribution, Measurement, MetricsCollected, Proportion, Run, Window
 from serinus_contracts.plan import AnalysisPlan
+from serinus_judging.assessment import Assessment
 from serinus_judging.guardrails import checks
-from serinus_judging.sequential import inference, judge
+from serinus_judging.sequential import evalue, inference
 from serinus_judging.sequential.counts import count
 from serinus_judging.sequential.evidence import Evidence
+from serinus_judging.sequential.judge import SequentialJudge
 from serinus_judging.sequential.layout import coarse_of, key_of, layout
+from serinus_judging.sequential.overdispersion import Noise
 from serinus_judging.sequential.state import Look, State, fold
 
 from benchmarks._plans import plan, proportion, six_metrics
@@ -20,6 +23,14 @@ from benchmarks._worlds import EDGES, PER_LOOK, RAMP, shares
 RUN = Run(cluster="b", namespace="b", name="b", uid="b", canary_hash="new", stable_hash="old", attempt=1)
 TOGETHER = 16
 """Runs that an analyzer judges in one call, of a batch of entries."""
+
+
+JUDGE = SequentialJudge()
+
+
+def judged(plan: AnalysisPlan, evidence: Evidence, look: MetricsCollected) -> tuple[Evidence, Assessment]:
+    """One snapshot of one run."""
+    return JUDGE.judge([(plan, evidence, look)])[0]
 
 
 def snapshot(
@@ -44,24 +55,24 @@ def cost(repeats: int = 300) -> dict[str, float]:
     """Microseconds of CPU per look of six metrics, and of its parts; bytes of evidence."""
     rule = six_metrics()
     random = np.random.default_rng(0)
-    evidence, memory = judge.open(rule), checks.open(rule)
+    evidence, memory = JUDGE.start(rule), checks.open(rule)
     for number in range(1, 13):
         look = snapshot(_six(rule, random), number, 2, 0, 10)
-        evidence, _ = judge.look(rule, evidence, look)
+        evidence, _ = judged(rule, evidence, look)
         memory, _ = checks.look(rule, memory, snapshot(_six(rule, random, 4, 12), number, 2, 0, 10))
     look = snapshot(_six(rule, random), 13, 2, 0, 10)
     scheme = layout(key_of(rule), tuple(coarse_of(pairs) for pairs in evidence.pairs))
     counted = count(rule, key_of(rule).channels, evidence.pairs, look)
     channels, noise = scheme.channels, evidence.noise
     here = np.array(2), np.array(False)
-    folded = Look.of(counted.counts, channels.rate, counted.seconds, *here, noise)
+    x, n, y, m = counted.counts
+    valid = evalue.usable(x, n, y, m, channels.rate)
+    folded = Look(np.where(valid, counted.counts, 1.0), valid, counted.seconds, *here, noise.phi[2], noise.kappa)
     cases = [(rule, evidence, look)] * TOGETHER
     many = State.stacked([evidence.state] * TOGETHER)
-    looks = Look.stacked(
-        [Look(folded.counts, folded.valid, folded.seconds, *here, folded.phi, folded.kappa)] * TOGETHER
-    )
+    looks = Look.stacked([folded] * TOGETHER)
     packed = evidence.pack()
-    assessment = judge.look(rule, evidence, look)[1]
+    assessment = judged(rule, evidence, look)[1]
     many_pods = snapshot(_six(rule, random, 4, 12), 13, 2, 0, 10)
     seen = checks.look(rule, memory, many_pods)[1]
     whole = checks.settled(assessment, seen)
@@ -73,8 +84,8 @@ def cost(repeats: int = 300) -> dict[str, float]:
         inference.weigh_all(scheme, fold(channels, many, looks), [rule.budget] * TOGETHER)
 
     return {
-        "look": _microseconds(lambda: judge.look(rule, evidence, look), repeats),
-        "look of many": _microseconds(lambda: judge.look_all(cases), repeats // TOGETHER + 1) / TOGETHER,
+        "look": _microseconds(lambda: judged(rule, evidence, look), repeats),
+        "look of many": _microseconds(lambda: JUDGE.judge(cases), repeats // TOGETHER + 1) / TOGETHER,
         "models": _microseconds(assessment.report, repeats),
         "beside": _microseconds(lambda: checks.look(rule, replace(memory, looks=memory.looks + 1), many_pods), repeats),
         "beside, with a point": _microseconds(lambda: checks.look(rule, memory, many_pods), repeats),
@@ -141,7 +152,8 @@ def picture(seed: int = 3) -> str:
         (2.0, 96, "errors x 2 from the 25 % stage", "6 3"),
     ):
         random = np.random.default_rng(seed)
-        evidence = judge.open(rule, judge.uniform_noise(rule))
+        evidence = JUDGE.start(rule)
+        evidence = replace(evidence, noise=Noise.uniform(1.0, 0.0, *evidence.noise.phi.shape))
         values = []
         for t in range(160):
             stage = t // 32
@@ -153,7 +165,7 @@ def picture(seed: int = 3) -> str:
                 status="ok", window=window, canary={"a": (x, n)}, stable={"b": (y, PER_LOOK - n)}, series=2
             )
             look = snapshot({"errors": counts}, t + 1, stage, stage * 32 * 30_000, round(100 * weights[stage]))
-            evidence, assessment = judge.look(rule, evidence, look)
+            evidence, assessment = judged(rule, evidence, look)
             values.append(assessment.log_abort)
             if assessment.verdict == "abort":
                 break

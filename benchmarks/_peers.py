@@ -10,7 +10,7 @@ from statistics import NormalDist
 
 import numpy as np
 from serinus_contracts.judge import KayentaRule, RecommendationRule, ScorecardRule
-from serinus_judging.rules import classical
+from serinus_judging import classical
 from serinus_judging.rules.kayenta import MOST_LOOKS, Direction, classify
 from serinus_judging.rules.scorecard import RISING
 

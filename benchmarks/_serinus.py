@@ -1,14 +1,15 @@
 """Serinus' judge over thousands of runs at once, with the functions that judge one."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
+from serinus_judging.noise import ASSUMED_KAPPA, ASSUMED_PHI
 from serinus_judging.sequential import calibration, combination, eprocess
-from serinus_judging.sequential.channels import PLAIN
+from serinus_judging.sequential.channels import PLAIN, Channels, Tests
 from serinus_judging.sequential.latency import Pair, chosen
 from serinus_judging.sequential.layout import Layout, coarse_of, key_of, layout
-from serinus_judging.sequential.overdispersion import ASSUMED_KAPPA, ASSUMED_PHI
 from serinus_judging.sequential.state import Look, State, fold
 
 from benchmarks._plans import plan_of
@@ -33,6 +34,15 @@ class Outcome:
         return cls(np.concatenate([p.aborted for p in parts]), np.concatenate([p.promoted for p in parts]))
 
 
+class WithoutInterval(Channels):
+    """Channels whose tests keep no rows for the interval, which decides nothing."""
+
+    @cached_property
+    def tests(self) -> Tests:
+        whole = Tests.of(self)
+        return replace(whole, scale=whole.scale[:PLAIN], psi=whole.psi[:PLAIN], start=whole.start[:PLAIN])
+
+
 @dataclass
 class Batch:
     """Many runs of one plan in step: their evidence, and when each was aborted and last shown."""
@@ -49,7 +59,8 @@ class Batch:
     def of(cls, scheme: Layout, runs: int, phi: Floats, kappa: Floats, interval: bool = False) -> "Batch":
         """phi (runs, K), kappa (runs,)."""
         if not interval:
-            scheme = replace(scheme, channels=replace(scheme.channels, with_interval=False))
+            known = {each.name: getattr(scheme.channels, each.name) for each in fields(Channels)}
+            scheme = replace(scheme, channels=WithoutInterval(**known))
         empty = State.empty(scheme.channels, (runs,))
         return cls(scheme, phi, kappa, empty, np.zeros(runs, dtype=int), np.zeros(runs, dtype=bool))
 

@@ -19,7 +19,7 @@ from serinus_runtime.documents import DocumentError
 from tests.support import ERRORS, LATENCY, plan
 
 PLAN = plan(metrics=(ERRORS, LATENCY))
-KEPT = {name: judge.open(PLAN).pack() for name, judge in JUDGES.items()}
+KEPT = {name: judge.start(PLAN).pack() for name, judge in JUDGES.items()}
 BESIDE = checks.open(PLAN).pack()
 
 
@@ -45,7 +45,7 @@ def refusal(read: Callable[[], object], promised: type[Exception]) -> str | None
 @given(data=st.data())
 def test_any_evidence_is_read_or_refused(name: str, data: st.DataObject) -> None:
     packed = data.draw(bent(KEPT[name]) | st.binary(max_size=100))
-    assert refusal(lambda: JUDGES[name].unpack(packed), EvidenceError) != ""
+    assert refusal(lambda: JUDGES[name].load(packed), EvidenceError) != ""
 
 
 @given(bent(BESIDE) | st.binary(max_size=100))

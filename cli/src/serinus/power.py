@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 from serinus_contracts import AnalysisPlan, PlanStage, VerdictReached
 from serinus_contracts.weight import weight_text
-from serinus_judging.sequential.overdispersion import ASSUMED_KAPPA, ASSUMED_PHI
+from serinus_judging.noise import ASSUMED_KAPPA, ASSUMED_PHI
 from serinus_judging.sequential.power import Forecast, forecast
 
 from serinus import plans

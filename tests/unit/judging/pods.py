@@ -8,9 +8,9 @@ from serinus_contracts.plan import AnalysisPlan, Gauged, PlanLimit, PlanMetric
 from serinus_judging.assessment import Assessment
 from serinus_judging.guardrails import checks
 from serinus_judging.guardrails.memory import Memory
-from serinus_judging.sequential import judge
 
 from tests.unit.judging.builders import QUERY, START, metric, plan, snapshot
+from tests.unit.judging.runs import evaluated, known_noise
 
 OVER = PlanLimit(name="memory above 0.95", metric="memory", share=0.95)
 
@@ -77,11 +77,11 @@ def settled(
     plan: AnalysisPlan, looks: Iterable[MetricsCollected], known: Memory | None = None
 ) -> tuple[Memory, Assessment]:
     """The last memory and assessment with what is found beside the default judge, packed and unpacked on the way."""
-    evidence = judge.open(plan, judge.uniform_noise(plan))
+    evidence = known_noise(plan)
     kept = known or checks.open(plan)
     assessment = None
     for look in looks:
-        evidence, judged = judge.look(plan, evidence, look)
+        evidence, judged = evaluated(plan, evidence, look)
         kept, found = checks.look(plan, kept, look)
         packed = kept.pack()
         again = Memory.unpack(packed)

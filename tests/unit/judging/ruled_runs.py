@@ -7,7 +7,7 @@ from serinus_contracts.events import Finding, Measurement, MetricsCollected
 from serinus_contracts.plan import AnalysisPlan
 from serinus_judging.assessment import Assessment
 from serinus_judging.judges import JUDGES
-from serinus_judging.rules.rule_state import Course
+from serinus_judging.rules.rule_state import RuleState
 
 from tests.unit.judging.builders import distribution, snapshot
 
@@ -15,15 +15,15 @@ EDGES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 2.0, 3.0, 5.0, 10.0)
 
 
 def ruled(
-    plan: AnalysisPlan, looks: Iterable[MetricsCollected], evidence: Course | None = None
-) -> tuple[Course, Assessment]:
+    plan: AnalysisPlan, looks: Iterable[MetricsCollected], evidence: RuleState | None = None
+) -> tuple[RuleState, Assessment]:
     """The last evidence and assessment of the plan's own judge."""
     judge = JUDGES[plan.judge.name]
-    found: Course = evidence or judge.open(plan)
+    found: RuleState = evidence or judge.start(plan)
     assessment = None
     for look in looks:
-        found, assessment = judge.look(plan, found, look)
-        assert judge.unpack(found.pack()) == found
+        found, assessment = judge.judge([(plan, found, look)])[0]
+        assert judge.load(found.pack()) == found
     assert assessment is not None
     return found, assessment
 

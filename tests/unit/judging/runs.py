@@ -1,27 +1,43 @@
 """Whole runs of the judge for tests: looks in a row, each evidence packed and unpacked on the way."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import numpy as np
 from serinus_contracts.events import Measurement, MetricsCollected
 from serinus_contracts.plan import AnalysisPlan, PlanLimit
 from serinus_judging.assessment import Assessment
-from serinus_judging.sequential import judge
 from serinus_judging.sequential.evidence import Evidence
+from serinus_judging.sequential.judge import SequentialJudge
+from serinus_judging.sequential.overdispersion import Noise
 
 from tests.unit.judging.builders import distribution, proportion, snapshot
 
 EDGES = tuple(round(0.05 * 1.08**i, 5) for i in range(45))
 
 
+JUDGE = SequentialJudge()
+
+
+def known_noise(plan: AnalysisPlan, phi: float = 1.0, kappa: float = 0.0) -> Evidence:
+    """Evidence before the first snapshot, with the same noise everywhere as if it had been measured."""
+    evidence = JUDGE.start(plan)
+    return replace(evidence, noise=Noise.uniform(phi, kappa, *evidence.noise.phi.shape))
+
+
+def evaluated(plan: AnalysisPlan, evidence: Evidence, look: MetricsCollected) -> tuple[Evidence, Assessment]:
+    """One snapshot of one run."""
+    return JUDGE.judge([(plan, evidence, look)])[0]
+
+
 def judged(
     plan: AnalysisPlan, looks: Iterable[MetricsCollected], evidence: Evidence | None = None
 ) -> tuple[Evidence, Assessment]:
     """The last evidence and assessment, with phi 1 and kappa 0 unless evidence is given."""
-    evidence = evidence or judge.open(plan, judge.uniform_noise(plan))
+    evidence = evidence or known_noise(plan)
     assessment = None
     for look in looks:
-        evidence, assessment = judge.look(plan, evidence, look)
+        evidence, assessment = evaluated(plan, evidence, look)
         evidence = Evidence.unpack(evidence.pack())
     assert assessment is not None
     return evidence, assessment

@@ -41,10 +41,10 @@ def test_while_nothing_was_ever_counted_no_gate_opens(
     kind: Any = Scalar if name == "threshold" else Proportion
     stages = (stage(5, 0, minimum=0.0, maximum=30.0, gate=gate),)
     made = plan(judge=rule, metrics=(metric,), stages=stages, on_time_spent=on_time_spent)
-    evidence: Any = judge.open(made)
+    evidence: Any = judge.start(made)
     for number, status in enumerate(statuses):
         found = {} if status == "absent" else {"errors": kind(status=status, detail="away")}
         follows = 0 if not number else 1_000_000 + 10_000 * number
         look = snapshot(follows=follows, end=1_010_000 + 10_000 * number, metrics=found)
-        evidence, said = judge.look(made, evidence, look)
+        evidence, said = judge.judge([(made, evidence, look)])[0]
         assert said.verdict != "proceed", said.sentence

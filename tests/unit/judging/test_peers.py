@@ -37,13 +37,13 @@ def one_by_one(rule: JudgeRule, drawn: Drawn, run: int) -> int:
     stages = tuple(stage.model_copy(update={"minimum": length, "maximum": 10**6}) for stage in rules.stages)
     rules = rules.model_copy(update={"judge": rule, "stages": stages})
     judge = JUDGES[rule.name]
-    evidence = judge.open(rules)
+    evidence = judge.start(rules)
     for stage, (begin, end) in enumerate(ends):
         for t in range(begin, end):
             weight = round(100 * world.weights[stage])
             look = snapshot({}, t + 1, stage, begin * 30_000, weight)
             metrics = {rules.metrics[0].name: measured(drawn, run, t)}
-            evidence, found = judge.look(rules, evidence, look.model_copy(update={"metrics": metrics}))
+            evidence, found = judge.judge([(rules, evidence, look.model_copy(update={"metrics": metrics}))])[0]
             if found.verdict == "abort":
                 return t + 1
     return 0

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 from serinus_contracts.events import Proportion, Window
-from serinus_judging.sequential import judge
 
 from benchmarks import _plans, _serinus
 from benchmarks._cost import snapshot
 from benchmarks._demo import demo
 from benchmarks._worlds import LOOKS, Drawn, Noise, World, chunks, draw
+from tests.unit.judging.runs import evaluated, known_noise
 
 RUNS = 200
 
@@ -78,7 +78,7 @@ def one_by_one(drawn: Drawn, run: int) -> tuple[int, float]:
     """The look that aborts, by the judge as the analyzer calls it, and the last ln M."""
     world = drawn.world
     rule = _plans.plan_of(world)
-    evidence = judge.open(rule, judge.uniform_noise(rule))
+    evidence = known_noise(rule)
     log_abort = 0.0
     for t in range(world.looks):
         window = Window(begin=t * 30_000, end=(t + 1) * 30_000)
@@ -88,7 +88,7 @@ def one_by_one(drawn: Drawn, run: int) -> tuple[int, float]:
         started = int(np.argmax(world.stages == stage)) * 30_000
         weight = round(100 * world.weights[stage])
         look = snapshot({"events": counts}, t + 1, stage, started, weight)
-        evidence, found = judge.look(rule, evidence, look)
+        evidence, found = evaluated(rule, evidence, look)
         log_abort = found.log_abort
         if found.verdict == "abort":
             return t + 1, log_abort

@@ -1,4 +1,4 @@
-"""Judges by name. A judge is one file with two pure functions; to add one, write the file and name it here."""
+"""Judges by name. A judge is one class; to add one, write it and name it here."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeVar
@@ -6,17 +6,17 @@ from typing import Any, Protocol, TypeVar
 from serinus_contracts.events import MetricsCollected
 from serinus_contracts.plan import AnalysisPlan
 
-from serinus_judging.argo_analysis import threshold
+from serinus_judging.argo_analysis.threshold import ThresholdJudge
 from serinus_judging.assessment import Assessment
 from serinus_judging.rules import kayenta, recommendation, scorecard
-from serinus_judging.sequential import judge
+from serinus_judging.sequential.judge import SequentialJudge
 
 
 class Evidence(Protocol):
-    """What a judge remembers of a run between two looks."""
+    """What a judge remembers of a run between two snapshots."""
 
     def pack(self) -> bytes:
-        """As bytes, versioned, for `Judge.unpack` of the same judge."""
+        """As bytes, versioned, for `Judge.load` of the same judge."""
         ...
 
 
@@ -24,30 +24,29 @@ E = TypeVar("E", bound=Evidence)
 
 
 class Judge(Protocol[E]):
-    """A rule that turns looks into assessments. None of its functions does I/O or reads a clock or a random source."""
+    """A rule that turns snapshots into assessments. It does no I/O and reads no clock and no random source."""
 
-    def open(self, plan: AnalysisPlan) -> E:
-        """What is remembered before the first look."""
+    def start(self, plan: AnalysisPlan) -> E:
+        """What is remembered before the first snapshot."""
         ...
 
-    def look(self, plan: AnalysisPlan, evidence: E, snapshot: MetricsCollected) -> tuple[E, Assessment]:
-        """What is remembered after the look, and the judgement. Raises ValueError for evidence of another plan."""
+    def judge(self, cases: Sequence[tuple[AnalysisPlan, E, MetricsCollected]]) -> list[tuple[E, Assessment]]:
+        """What is remembered after one snapshot of each of different runs, and the judgement of each.
+
+        Raises ValueError, for all, if evidence is of another plan.
+        """
         ...
 
-    def look_all(self, cases: Sequence[tuple[AnalysisPlan, E, MetricsCollected]]) -> list[tuple[E, Assessment]]:
-        """A look at each of many different runs, as `look` would judge them one by one."""
-        ...
-
-    def unpack(self, packed: bytes) -> E:
+    def load(self, packed: bytes) -> E:
         """Evidence from bytes. Raises ValueError if they are not of this judge and version."""
         ...
 
 
 JUDGES: Mapping[str, Judge[Any]] = {
-    "sequential": judge.JUDGE,
+    "sequential": SequentialJudge(),
     "scorecard": scorecard.JUDGE,
     "recommendation": recommendation.JUDGE,
-    "threshold": threshold.JUDGE,
+    "threshold": ThresholdJudge(),
     "kayenta": kayenta.JUDGE,
 }
 """By the name that a policy gives under `judge`."""

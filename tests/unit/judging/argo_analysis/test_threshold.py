@@ -12,7 +12,7 @@ from serinus_contracts import AnalysisPlan, MetricsCollected, PlanMetric, Querie
 from serinus_contracts.judge import ThresholdRule
 from serinus_contracts.metric import Conditions, Margin
 from serinus_judging.argo_analysis.analysis_run import Phase, Tally, added, outcome, phase
-from serinus_judging.argo_analysis.threshold import Evidence, look
+from serinus_judging.argo_analysis.threshold import Evidence, ThresholdJudge
 from serinus_judging.assessment import Assessment
 from serinus_judging.judges import JUDGES
 from serinus_judging.packing import EvidenceError
@@ -51,9 +51,9 @@ def at(seconds: float, stage: int = 0, **values: Values) -> MetricsCollected:
 def judged(made: AnalysisPlan, looks: Sequence[MetricsCollected]) -> Iterator[Assessment]:
     """Through bytes at every look, as the service does it."""
     judge = JUDGES["threshold"]
-    packed = judge.open(made).pack()
+    packed = judge.start(made).pack()
     for one in looks:
-        evidence, assessment = judge.look(made, judge.unpack(packed), one)
+        evidence, assessment = judge.judge([(made, judge.load(packed), one)])[0]
         packed = evidence.pack()
         yield assessment
 
@@ -66,7 +66,7 @@ def test_a_stage_is_measured_after_its_minimum_and_proceeds_when_its_analysis_ha
     looks = [at(second, success=(value,)) for second, value in ((10, 0.2), (20, 0.99), (30, 0.93), (40, 0.971234))]
     found = list(judged(plan(), looks))
     assert [one.sentence for one in found] == [
-        "hold: the analysis at 5 % begins in 10 s",
+        "hold: 10 s of at least 20 s at 5 %, then the analysis begins",
         "hold: success 0.99, 1 of 3 measurements at 5 %",
         "hold: success 0.93, 2 of 3 measurements, 1 failed, failureLimit 1 at 5 %",
         "proceed: successful at 5 %: success 0.971234 after 3 times",
@@ -159,7 +159,7 @@ def test_a_metric_over_the_run_that_was_inconclusive_begins_anew_when_somebody_w
     made = plan(metric(over="run", count=None, failure="result[0] < 0.5"))
     looks = [at(10, success=(0.7,)), at(20, success=(1.0,)), at(10, stage=1, success=(1.0,))]
     assert [one.verdict for one in judged(made, looks)] == ["hold", "hold", "hold"]
-    assert told(made, looks)[2] == "hold: the analysis at 25 % begins in 10 s"
+    assert told(made, looks)[2] == "hold: 10 s of at least 20 s at 25 %, then the analysis begins"
 
 
 def test_a_dry_run_is_waited_for_and_never_decides() -> None:
@@ -174,7 +174,8 @@ def test_a_dry_run_is_waited_for_and_never_decides() -> None:
 def test_a_stage_whose_time_is_spent_does_what_the_policy_says(rule: Any) -> None:
     (found,) = judged(plan(on_time_spent=rule), [at(121, success=(1.0,))])
     assert (found.verdict, found.reason) == (rule, "time_spent")
-    assert "the time at 5 % is spent, success 1, 1 of 3 measurements" in found.sentence
+    assert "2 min at 5 % without an answer" in found.sentence
+    assert found.sentence.endswith("; success 1, 1 of 3 measurements at 5 %")
 
 
 def test_looks_that_come_a_little_early_are_taken_and_looks_between_two_measurements_are_not() -> None:
@@ -199,7 +200,7 @@ def test_bytes_that_are_no_evidence_are_refused(packed: bytes) -> None:
 
 def test_evidence_of_another_plan_is_refused() -> None:
     with pytest.raises(EvidenceError, match="does not fit the plan"):
-        look(plan(), Evidence(()), at(20))
+        ThresholdJudge().judge([(plan(), Evidence(()), at(20))])
 
 
 @given(

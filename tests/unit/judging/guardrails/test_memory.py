@@ -4,12 +4,11 @@ import pytest
 from serinus_contracts.events import Measurement
 from serinus_judging.guardrails import checks
 from serinus_judging.guardrails.memory import Memory
-from serinus_judging.sequential import judge
 from serinus_judging.sequential.evidence import Evidence
 
 from tests.unit.judging.builders import distribution, latency, metric, plan
 from tests.unit.judging.pods import QUIET, gauge, memory, pods, run, settled, shares
-from tests.unit.judging.runs import EDGES
+from tests.unit.judging.runs import EDGES, JUDGE, evaluated
 
 
 def six_metrics_and_pods() -> tuple[Evidence, Memory]:
@@ -21,9 +20,9 @@ def six_metrics_and_pods() -> tuple[Evidence, Memory]:
     each = shares([(1, 500)] * 10, [(2, 500)] * 20)
     everything = dict.fromkeys((*names, "conversion"), each)
     looks = run(lambda _: {**everything, "latency": distribution(edges, buckets, buckets)}, 40, pods(10, 20))
-    evidence, kept = judge.open(rule), checks.open(rule)
+    evidence, kept = JUDGE.start(rule), checks.open(rule)
     for look in looks:
-        evidence, _ = judge.look(rule, evidence, look)
+        evidence, _ = evaluated(rule, evidence, look)
         kept, _ = checks.look(rule, kept, look)
     return evidence, kept
 
@@ -40,9 +39,9 @@ def test_with_a_gauge_among_six_metrics_they_fit_too() -> None:
     buckets = [10] * (len(EDGES) + 1)
     everything: dict[str, Measurement] = dict.fromkeys((*names, "conversion"), each)
     everything |= {"latency": distribution(EDGES, buckets, buckets), "memory": gauge([0.5] * 10, [0.5] * 20)}
-    evidence, kept = judge.open(rule), checks.open(rule)
+    evidence, kept = JUDGE.start(rule), checks.open(rule)
     for look in run(lambda _: everything, 40, pods(10, 20)):
-        evidence, _ = judge.look(rule, evidence, look)
+        evidence, _ = evaluated(rule, evidence, look)
         kept, _ = checks.look(rule, kept, look)
     assert len(evidence.pack()) + len(kept.pack()) <= 8192
 

@@ -40,9 +40,9 @@ def simple(rule: JudgeRule, **changes: object) -> AnalysisPlan:
 
 def test_the_table_of_judges_has_them_all(rule: JudgeRule) -> None:
     judge, rules = JUDGES[rule.name], simple(rule)
-    looks = [(rules, judge.open(rules), look) for look in alike(2, errors=GOOD)]
-    found = judge.look_all(looks)
-    assert [one.sentence for _, one in found] == [judge.look(*look)[1].sentence for look in looks]
+    looks = [(rules, judge.start(rules), look) for look in alike(2, errors=GOOD)]
+    found = judge.judge(looks)
+    assert [one.sentence for _, one in found] == [judge.judge([look])[0][1].sentence for look in looks]
 
 
 def test_it_waits_for_the_minimum_then_proceeds_or_aborts(rule: JudgeRule) -> None:
@@ -72,9 +72,9 @@ def test_an_abort_stays_with_its_counts_and_words(rule: JudgeRule) -> None:
 @pytest.mark.parametrize(
     ("status", "reason", "said"),
     [
-        ("no_data", "no_data", "errors: no series"),
-        ("partial", "no_data", "errors: no series"),
-        ("error", "provider_error", "errors: no series"),
+        ("no_data", "no_data", "no series"),
+        ("partial", "no_data", "incomplete data: no series"),
+        ("error", "provider_error", "errors cannot be judged since 12:05: no series"),
         ("settling", "settling", "waiting for counts to settle after the change to 50 % at 12:00"),
     ],
 )
@@ -85,12 +85,12 @@ def test_missing_data_hold_and_are_no_zero_and_no_pass(
     evidence, found = ruled(simple(rule), looks)
     assert (found.verdict, found.reason) == ("hold", reason)
     assert found.sentence == f"hold: {said}"
-    assert evidence.seen[0].stage == (20, 10_000, 20, 10_000)
+    assert evidence.totals[0].stage == (20, 10_000, 20, 10_000)
 
 
 def test_an_absent_metric_holds(rule: JudgeRule) -> None:
     _, found = ruled(plan(metric(), metric("calls"), judge=rule), alike(10, errors=GOOD))
-    assert (found.reason, found.sentence) == ("no_data", "hold: calls: not measured")
+    assert (found.reason, found.sentence) == ("no_data", "hold: calls: not measured since the run began at 12:00")
     assert found.missing == ("calls",)
 
 
@@ -105,7 +105,7 @@ def test_three_looks_without_data_abort_where_the_policy_says_so(rule: JudgeRule
     assert ruled(rules, [*alike(10, errors=GOOD), *alike(2, 11, errors=missing())])[1].verdict == "hold"
     _, found = ruled(rules, [*alike(10, errors=GOOD), *alike(3, 11, errors=missing())])
     assert (found.verdict, found.reason) == ("abort", "no_data")
-    assert found.sentence == "abort: errors: no data; 3 looks in a row"
+    assert found.sentence == "abort: no data since 12:05, Prometheus answered, 0 of 4 expected series; 3 looks in a row"
 
 
 def test_requests_that_go_elsewhere_hold(rule: JudgeRule) -> None:
@@ -126,8 +126,8 @@ def test_a_stage_is_judged_on_its_own_counts(rule: JudgeRule) -> None:
         *(snapshot({"errors": GOOD}, number, 1, START + 270_000) for number in range(10, 20)),
     ]
     evidence, found = ruled(rules, bad_then_good)
-    assert evidence.seen[0].stage == (20, 10_000, 20, 10_000)
-    assert evidence.seen[0].run == (740, 19_000, 38, 19_000)
+    assert evidence.totals[0].stage == (20, 10_000, 20, 10_000)
+    assert evidence.totals[0].run == (740, 19_000, 38, 19_000)
     assert (found.verdict, found.metrics[0].run[0].canary.events) == ("proceed", 740)
 
 
@@ -151,12 +151,18 @@ def test_changed_buckets_are_an_error(rule: JudgeRule) -> None:
         *alike(1, first=10, latency=distribution((0.15, 0.3), (90, 5, 5), (90, 5, 5))),
     ]
     _, found = ruled(plan(latency(), minimum=60, judge=rule), looks)
-    assert (found.reason, found.sentence) == ("provider_error", "hold: latency: bucket edges changed during the run")
+    assert (found.reason, found.sentence) == (
+        "provider_error",
+        "hold: latency cannot be judged since 12:04: bucket edges changed during the run",
+    )
 
 
 def test_a_gauge_without_pods_of_the_canary_is_no_data(rule: JudgeRule) -> None:
     _, found = ruled(plan(metric(), gauge(), judge=rule), alike(10, errors=GOOD, memory=values([])))
-    assert (found.reason, found.sentence) == ("no_data", "hold: memory: no pod of the canary")
+    assert (found.reason, found.sentence) == (
+        "no_data",
+        "hold: memory: no pod of the canary since the run began at 12:00",
+    )
 
 
 def test_a_pod_that_is_warming_up_is_left_out_of_gauges() -> None:
@@ -182,10 +188,10 @@ def test_numbers_are_published_for_every_metric(rule: JudgeRule) -> None:
 def test_evidence_of_another_plan_judge_or_version_is_refused(rule: JudgeRule) -> None:
     judge = JUDGES[rule.name]
     with pytest.raises(EvidenceError, match="1 metrics does not fit"):
-        judge.look(plan(metric(), metric("b"), judge=rule), judge.open(simple(rule)), alike(1, errors=GOOD)[0])
-    for packed in (b"", b"\x01rest", b'{"kind": "other/1", "seen": []}', b'{"seen": []}'):
+        judge.judge([(plan(metric(), metric("b"), judge=rule), judge.start(simple(rule)), alike(1, errors=GOOD)[0])])
+    for packed in (b"", b"\x01rest", b'{"kind": "other/1", "totals": []}', b'{"totals": []}'):
         with pytest.raises(EvidenceError):
-            judge.unpack(packed)
+            judge.load(packed)
 
 
 def test_evidence_is_small(rule: JudgeRule) -> None:

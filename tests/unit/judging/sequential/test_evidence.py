@@ -7,11 +7,22 @@ from serinus_contracts.events import (
 )
 from serinus_contracts.plan import AnalysisPlan, PlanLimit
 from serinus_judging.packing import EvidenceError
-from serinus_judging.sequential import judge
 from serinus_judging.sequential.evidence import Evidence
 
 from tests.unit.judging.builders import distribution, latency, metric, plan, proportion, snapshot
-from tests.unit.judging.runs import EDGES, GOOD, LIMIT, durations, errors, judged, slow, steady
+from tests.unit.judging.runs import (
+    EDGES,
+    GOOD,
+    JUDGE,
+    LIMIT,
+    durations,
+    errors,
+    evaluated,
+    judged,
+    known_noise,
+    slow,
+    steady,
+)
 
 
 def six_metrics() -> AnalysisPlan:
@@ -46,7 +57,7 @@ def test_bytes_that_are_no_evidence_are_refused(broken: bytes) -> None:
 
 
 def test_evidence_that_is_cut_or_too_long_is_refused() -> None:
-    packed = judge.open(plan()).pack()
+    packed = JUDGE.start(plan()).pack()
     for broken in (packed[:-1], packed + b"\x00", packed[:50]):
         with pytest.raises(EvidenceError):
             Evidence.unpack(broken)
@@ -55,21 +66,21 @@ def test_evidence_that_is_cut_or_too_long_is_refused() -> None:
 def test_evidence_of_another_plan_is_refused() -> None:
     evidence, _ = judged(plan(), steady(GOOD, 2))
     with pytest.raises(EvidenceError):
-        judge.look(plan(metric("a"), metric("b")), evidence, snapshot({}, 3))
+        evaluated(plan(metric("a"), metric("b")), evidence, snapshot({}, 3))
 
 
 def test_given_noise_is_published_and_kept() -> None:
     rule = plan()
-    evidence = judge.open(rule, judge.uniform_noise(rule, phi=2.0, kappa=0.25))
+    evidence = known_noise(rule, phi=2.0, kappa=0.25)
     _, found = judged(rule, steady(GOOD, 2), evidence)
     assert (found.calibrated, found.metrics[0].phi, found.metrics[0].kappa) == (True, 2.0, 0.25)
-    _, found = judged(rule, steady(GOOD, 2), judge.open(rule))
+    _, found = judged(rule, steady(GOOD, 2), JUDGE.start(rule))
     assert (found.calibrated, found.metrics[0].phi, found.metrics[0].kappa) == (False, 3.0, 0.5)
 
 
 def test_more_noise_means_less_evidence() -> None:
     rule = plan()
-    known, unknown = judge.open(rule, judge.uniform_noise(rule)), judge.open(rule)
+    known, unknown = known_noise(rule), JUDGE.start(rule)
     chain = steady(errors(6, 1000, 2, 1000), 4)
     assert judged(rule, chain, known)[1].log_abort > judged(rule, chain, unknown)[1].log_abort > 0
 

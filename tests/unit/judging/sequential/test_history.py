@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from serinus_contracts.events import History, MetricsCollected
 from serinus_contracts.plan import PlanLimit
-from serinus_judging.sequential import judge
 
 from tests.unit.judging.builders import START, latency, metric, plan, proportion, snapshot
-from tests.unit.judging.runs import EDGES, slow
+from tests.unit.judging.runs import EDGES, JUDGE, evaluated, slow
 
 PODS = tuple(f"cart-old-{i}" for i in range(6))
 
@@ -41,7 +40,7 @@ def first_look(history: dict[str, History]) -> MetricsCollected:
 
 def test_with_history_the_first_look_counts() -> None:
     rule = plan(metric())
-    _, found = judge.look(rule, judge.open(rule), first_look({"errors": past()}))
+    _, found = evaluated(rule, JUDGE.start(rule), first_look({"errors": past()}))
     assert found.reason == "before_minimum"
     assert found.log_abort != 0.0
 
@@ -49,7 +48,7 @@ def test_with_history_the_first_look_counts() -> None:
 def test_the_baseline_is_of_the_last_ten_minutes() -> None:
     rule = plan(metric())
     history = past()
-    evidence, _ = judge.look(rule, judge.open(rule), first_look({"errors": history}))
+    evidence, _ = evaluated(rule, JUDGE.start(rule), first_look({"errors": history}))
     recent = sum(cell[0] for row in history.blocks[-2:] for cell in row if cell)
     fade = 2 ** (-30 / 600)
     assert evidence.state.past[0, 0] == pytest.approx(recent * fade + 10)
@@ -58,8 +57,8 @@ def test_the_baseline_is_of_the_last_ten_minutes() -> None:
 
 def test_noise_is_measured_and_told() -> None:
     rule = plan(metric(), weights=(10, 50))
-    _, calm = judge.look(rule, judge.open(rule), first_look({"errors": past()}))
-    _, noisy = judge.look(rule, judge.open(rule), first_look({"errors": past(noise=0.5)}))
+    _, calm = evaluated(rule, JUDGE.start(rule), first_look({"errors": past()}))
+    _, noisy = evaluated(rule, JUDGE.start(rule), first_look({"errors": past(noise=0.5)}))
     assert calm.calibrated
     assert noisy.calibrated
     quiet, loud = calm.metrics[0], noisy.metrics[0]
@@ -74,7 +73,7 @@ def test_noise_is_measured_and_told() -> None:
 
 def test_too_little_history_gives_a_baseline_but_no_noise() -> None:
     rule = plan(metric())
-    evidence, found = judge.look(rule, judge.open(rule), first_look({"errors": past(blocks=59)}))
+    evidence, found = evaluated(rule, JUDGE.start(rule), first_look({"errors": past(blocks=59)}))
     assert not found.calibrated
     assert (found.metrics[0].phi, found.metrics[0].kappa) == (3.0, 0.5)
     assert found.reason == "before_minimum"
@@ -83,30 +82,23 @@ def test_too_little_history_gives_a_baseline_but_no_noise() -> None:
 
 def test_one_pod_of_stable_cannot_be_its_own_placebo() -> None:
     rule = plan(metric())
-    _, found = judge.look(rule, judge.open(rule), first_look({"errors": past(pods=PODS[:1])}))
+    _, found = evaluated(rule, JUDGE.start(rule), first_look({"errors": past(pods=PODS[:1])}))
     assert not found.calibrated
-
-
-def test_noise_that_is_given_is_not_measured_anew() -> None:
-    rule = plan(metric())
-    evidence = judge.open(rule, judge.uniform_noise(rule, 1.5, 0.25))
-    _, found = judge.look(rule, evidence, first_look({"errors": past(noise=0.5)}))
-    assert (found.metrics[0].phi, found.metrics[0].kappa) == (1.5, 0.25)
 
 
 def test_a_verdict_is_calibrated_only_if_every_metric_is() -> None:
     rule = plan(metric(), latency())
-    _, found = judge.look(rule, judge.open(rule), first_look({"errors": past()}))
+    _, found = evaluated(rule, JUDGE.start(rule), first_look({"errors": past()}))
     assert not found.calibrated
     assert [one.calibrated for one in found.metrics] == [True, False]
     both = {"errors": past(), "latency": durations_past()}
-    _, found = judge.look(rule, judge.open(rule), first_look(both))
+    _, found = evaluated(rule, JUDGE.start(rule), first_look(both))
     assert found.calibrated
 
 
 def test_latency_edges_come_from_the_whole_history() -> None:
     rule = plan(latency())
-    evidence, found = judge.look(rule, judge.open(rule), first_look({"latency": durations_past()}))
+    evidence, found = evaluated(rule, JUDGE.start(rule), first_look({"latency": durations_past()}))
     assert found.reason == "before_minimum"
     assert evidence.pairs[0] is not None
     assert [pair.quantile for pair in evidence.pairs[0]] == [0.5, 0.75, 0.9, 0.95, 0.99]
@@ -118,7 +110,7 @@ def test_limits_are_calibrated_with_their_metrics() -> None:
     slow_limit = PlanLimit(name="slow", metric="latency", share=0.05, edge=0.5)
     rule = plan(metric(), latency(), limits=[low, slow_limit])
     both = {"errors": past(), "latency": durations_past()}
-    _, found = judge.look(rule, judge.open(rule), first_look(both))
+    _, found = evaluated(rule, JUDGE.start(rule), first_look(both))
     assert [one.calibrated for one in found.metrics] == [True] * 4
 
 
@@ -135,14 +127,14 @@ def test_limits_are_calibrated_with_their_metrics() -> None:
 )
 def test_a_history_without_use_changes_nothing(broken: History) -> None:
     rule = plan(metric())
-    _, found = judge.look(rule, judge.open(rule), first_look({"errors": broken}))
+    _, found = evaluated(rule, JUDGE.start(rule), first_look({"errors": broken}))
     assert not found.calibrated
     assert found.verdict == "hold"
 
 
 def test_history_in_a_later_look_is_too_late() -> None:
     rule = plan(metric())
-    evidence, _ = judge.look(rule, judge.open(rule), first_look({}))
+    evidence, _ = evaluated(rule, JUDGE.start(rule), first_look({}))
     later = snapshot({"errors": proportion(10, 1000, 10, 1000)}, 2, history={"errors": past()})
-    _, found = judge.look(rule, evidence, later)
+    _, found = evaluated(rule, evidence, later)
     assert not found.calibrated

@@ -11,9 +11,9 @@ from tests.unit.judging.runs import BAD, GOOD, LIMIT, errors, judged, steady
 
 def test_the_table_of_judges_has_it() -> None:
     judge = JUDGES["sequential"]
-    evidence, assessment = judge.look(plan(), judge.open(plan()), snapshot(GOOD(), 1))
+    evidence, assessment = judge.judge([(plan(), judge.start(plan()), snapshot(GOOD(), 1))])[0]
     assert assessment.reason == "awaiting_baseline"
-    assert judge.unpack(evidence.pack()).pack() == evidence.pack()
+    assert judge.load(evidence.pack()).pack() == evidence.pack()
 
 
 # The order of the verdict.
@@ -30,7 +30,7 @@ def test_an_abort_stays_with_its_numbers_whatever_comes_after() -> None:
     after, later = judged(plan(), steady(errors(0, 10**6, 2000, 10**6), 20, first=6), evidence)
     assert (later.verdict, later.reason, later.log_abort) == ("abort", "evidence", before.log_abort)
     assert later.metrics[0].run == before.metrics[0].run
-    assert after.exposed == 5_000 + 20 * 10**6
+    assert after.progress.evaluated_requests == 5_000 + 20 * 10**6
     _, missed = judged(plan(), [snapshot({"errors": missing()}, 26)], after)
     assert missed.verdict == "abort"
 
@@ -148,7 +148,7 @@ def test_an_arm_without_requests_holds_a_quiet_gate(counts: tuple[int, int, int,
     evidence, _ = judged(rule, steady(GOOD, 5))
     after, found = judged(rule, steady(errors(*counts), 1, first=6), evidence)
     assert (found.verdict, found.reason) == ("hold", "no_data")
-    assert after.missing == 0
+    assert after.progress.missing == 0
 
 
 def test_missing_data_abort_only_if_the_policy_says_so_and_after_three_looks_in_a_row() -> None:

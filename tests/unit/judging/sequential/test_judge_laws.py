@@ -10,12 +10,11 @@ from serinus_contracts.events import (
 )
 from serinus_contracts.plan import AnalysisPlan, PlanLimit
 from serinus_contracts.policy import Budget
-from serinus_judging.sequential import judge
 from serinus_judging.sequential.evidence import Evidence
 
 from tests.unit.judging.builders import START, latency, metric, missing, plan, proportion, snapshot
 from tests.unit.judging.laws import lawful
-from tests.unit.judging.runs import LIMIT, slow
+from tests.unit.judging.runs import JUDGE, LIMIT, evaluated, known_noise, slow
 
 counts = st.tuples(st.integers(0, 40), st.integers(40, 4000), st.integers(0, 40), st.integers(40, 4000))
 often: list[MetricStatus] = ["ok", "ok", "ok", "ok", "no_data", "error", "settling", "waiting"]
@@ -56,10 +55,10 @@ def looks(draw: st.DrawFn) -> list[MetricsCollected]:
 @given(looks())
 def test_evidence_survives_packing_and_a_look_after_it_says_the_same(chain: list[MetricsCollected]) -> None:
     rule = mixed()
-    kept = packed = judge.open(rule)
+    kept = packed = JUDGE.start(rule)
     for look in chain:
-        kept, one = judge.look(rule, kept, look)
-        packed, other = judge.look(rule, Evidence.unpack(packed.pack()), look)
+        kept, one = evaluated(rule, kept, look)
+        packed, other = evaluated(rule, Evidence.unpack(packed.pack()), look)
         assert (one, one.metrics, one.traffic) == (other, other.metrics, other.traffic)
         assert kept.pack() == packed.pack() == Evidence.unpack(packed.pack()).pack()
 
@@ -68,11 +67,11 @@ def test_evidence_survives_packing_and_a_look_after_it_says_the_same(chain: list
 @given(looks())
 def test_the_order_of_metrics_in_a_snapshot_changes_nothing(chain: list[MetricsCollected]) -> None:
     rule = mixed()
-    forth = back = judge.open(rule)
+    forth = back = JUDGE.start(rule)
     for look in chain:
         turned = look.model_copy(update={"metrics": dict(reversed(look.metrics.items()))})
-        forth, one = judge.look(rule, forth, look)
-        back, other = judge.look(rule, back, turned)
+        forth, one = evaluated(rule, forth, look)
+        back, other = evaluated(rule, back, turned)
         assert (one, one.metrics, one.traffic) == (other, other.metrics, other.traffic)
         assert forth.pack() == back.pack()
 
@@ -81,13 +80,13 @@ def test_the_order_of_metrics_in_a_snapshot_changes_nothing(chain: list[MetricsC
 @given(looks(), st.sampled_from(["no_data", "error", "waiting", "settling", "partial"]))
 def test_looks_of_no_data_change_no_evidence(chain: list[MetricsCollected], status: str) -> None:
     rule = mixed()
-    evidence = judge.open(rule)
+    evidence = JUDGE.start(rule)
     for look in chain:
-        evidence, _ = judge.look(rule, evidence, look)
+        evidence, _ = evaluated(rule, evidence, look)
     last = chain[-1]
     blank = {name: missing(status) for name in last.metrics}  # type: ignore[arg-type]
     empty = last.model_copy(update={"metrics": blank, "follows": last.end, "end": last.end + 30_000})
-    after, _ = judge.look(rule, evidence, empty)
+    after, _ = evaluated(rule, evidence, empty)
     for field in ("past", "clock", "rows", "cash", "run", "stage"):
         assert (getattr(after.state, field) == getattr(evidence.state, field)).all()
     assert after.log_abort == evidence.log_abort
@@ -97,9 +96,9 @@ def test_looks_of_no_data_change_no_evidence(chain: list[MetricsCollected], stat
 @given(looks())
 def test_the_interval_agrees_with_the_verdict(chain: list[MetricsCollected]) -> None:
     rule = mixed()
-    evidence = judge.open(rule, judge.uniform_noise(rule))
+    evidence = known_noise(rule)
     for look in chain:
-        evidence, found = judge.look(rule, evidence, look)
+        evidence, found = evaluated(rule, evidence, look)
         for one in found.metrics:
             blamed = found.verdict == "abort" and one.name in found.blame
             if blamed:
@@ -120,12 +119,12 @@ def test_the_interval_agrees_with_the_verdict(chain: list[MetricsCollected]) -> 
 @given(st.lists(looks(), min_size=1, max_size=4))
 def test_many_runs_at_once_are_judged_as_one_by_one(chains: list[list[MetricsCollected]]) -> None:
     rule = mixed()
-    alone = together = [judge.open(rule) for _ in chains]
+    alone = together = [JUDGE.start(rule) for _ in chains]
     for step in range(max(map(len, chains))):
         now = [i for i, chain in enumerate(chains) if step < len(chain)]
         cases = [(rule, together[i], chains[i][step]) for i in now]
-        results = dict(zip(now, judge.look_all(cases), strict=True))
-        singles = {i: judge.look(rule, alone[i], chains[i][step]) for i in now}
+        results = dict(zip(now, JUDGE.judge(cases), strict=True))
+        singles = {i: evaluated(rule, alone[i], chains[i][step]) for i in now}
         for i in now:
             one, other = results[i][1], singles[i][1]
             assert (one.verdict, one.reason, one.sentence) == (other.verdict, other.reason, other.sentence)

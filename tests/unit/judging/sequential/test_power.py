@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from serinus_judging.sequential import judge, power
+from serinus_judging.sequential import power
 
 from tests.unit.judging.builders import latency, metric, plan, proportion, snapshot
+from tests.unit.judging.runs import JUDGE, evaluated
 
 
 def visible(
@@ -102,9 +103,9 @@ def test_metrics_without_a_known_rate_are_left_out() -> None:
 
 def test_every_verdict_says_what_is_visible() -> None:
     rule = plan(metric(ratio=1.25))
-    evidence, _ = judge.look(rule, judge.open(rule), snapshot({"errors": proportion(2, 1000, 2, 1000)}, 1))
-    _, found = judge.look(rule, evidence, snapshot({"errors": proportion(2, 1000, 2, 1000)}, 2))
+    evidence, _ = evaluated(rule, JUDGE.start(rule), snapshot({"errors": proportion(2, 1000, 2, 1000)}, 1))
+    _, found = evaluated(rule, evidence, snapshot({"errors": proportion(2, 1000, 2, 1000)}, 2))
     assert found.metrics[0].visible is not None
     assert found.metrics[0].visible > 0.0025
-    _, late = judge.look(rule, evidence, snapshot({"errors": proportion(2, 1000, 2, 1000)}, 200))
+    _, late = evaluated(rule, evidence, snapshot({"errors": proportion(2, 1000, 2, 1000)}, 200))
     assert late.metrics[0].visible is None

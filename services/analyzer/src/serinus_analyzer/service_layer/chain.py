@@ -63,7 +63,7 @@ def fold_all(steps: Sequence[Step]) -> list[tuple[Standing, VerdictReached]]:
     for name, positions in by_judge.items():
         judge = JUDGES[name]
         cases = [(steps[i].plan, _evidence(judge, steps[i]), steps[i].snapshot) for i in positions]
-        for i, (evidence, assessment) in zip(positions, judge.look_all(cases), strict=True):
+        for i, (evidence, assessment) in zip(positions, judge.judge(cases), strict=True):
             memory, found = checks.look(steps[i].plan, _memory(steps[i]), steps[i].snapshot)
             results[i] = _told(steps[i], evidence, memory, checks.settled(assessment, found))
     return results
@@ -72,7 +72,7 @@ def fold_all(steps: Sequence[Step]) -> list[tuple[Standing, VerdictReached]]:
 def _evidence(judge: Judge[Any], step: Step) -> Evidence:
     # Evidence belongs to the plan it was collected under; a plan that changed in mid-run starts anew.
     known = step.standing.evidence if step.standing.plan == step.snapshot.plan else b""
-    found: Evidence = judge.unpack(known) if known else judge.open(step.plan)
+    found: Evidence = judge.load(known) if known else judge.start(step.plan)
     return found
 
 

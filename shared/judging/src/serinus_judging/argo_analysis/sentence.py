@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from serinus_contracts.base import Millis
-from serinus_contracts.events import MetricsCollected, Reason, Verdict
+from serinus_contracts.events import MetricsCollected, Reason
 from serinus_contracts.metric import Conditions
 from serinus_contracts.plan import AnalysisPlan
 from serinus_contracts.weight import weight_text
 
 from serinus_judging.argo_analysis.analysis_run import Phase, Tally, wanted
-from serinus_judging.wording import duration, names
+from serinus_judging.wording import names
 
 MOST_SHOWN = 3
 
@@ -25,7 +24,6 @@ class Context:
     conditions: Sequence[Conditions]
     tallies: Sequence[Tally]
     snapshot: MetricsCollected
-    begun: Millis
     worst: Phase
     lacking: Sequence[int]
 
@@ -46,20 +44,16 @@ class Context:
         return [i for i, one in asked if one.over == "stage" and (one.weights is None or weight in one.weights)]
 
 
-def say(verdict: Verdict, reason: Reason, context: Context) -> str:
-    """The sentence, without the verdict before it."""
+def say(context: Context, reason: Reason) -> str:
+    """What the measurements say, under the reason of the verdict."""
     if context.worst in ("Failed", "Error", "Inconclusive"):
         return _ended(context, context.first(context.worst))
-    at = weight_text(context.snapshot.weight)
-    if reason == "settling":
-        return "waits for the first stage"
     if reason == "before_minimum":
-        return f"the analysis at {at} begins in {duration((context.begun - context.snapshot.end) / 1000)}"
-    if verdict == "proceed" and reason == "rule":
+        return ", then the analysis begins"
+    at = weight_text(context.snapshot.weight)
+    if reason == "rule":
         return _succeeded(context, at)
-    behind = _behind(context)
-    spent = f"the time at {at} is spent, " if reason == "time_spent" else ""
-    return f"{spent}{_under_way(context, behind)} at {at}"
+    return f"{_under_way(context, _behind(context))} at {at}"
 
 
 def progress(conditions: Conditions, tally: Tally) -> str:

@@ -10,11 +10,12 @@ Unlike Argo's, no gate opens while a metric that counts is missing: its last mea
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass, replace
+from functools import partial
 from math import inf, nan
 from typing import Any
 
 from serinus_contracts.base import Millis
-from serinus_contracts.events import Label, MetricsCollected, MetricVerdict, Reason, Scalar, Verdict
+from serinus_contracts.events import Label, MetricsCollected, MetricVerdict, Reason, Scalar
 from serinus_contracts.metric import Conditions
 from serinus_contracts.plan import AnalysisPlan
 
@@ -22,6 +23,7 @@ from serinus_judging.argo_analysis import analysis_run, sentence
 from serinus_judging.argo_analysis.analysis_run import Phase, Tally
 from serinus_judging.assessment import Assessment
 from serinus_judging.packing import EvidenceError
+from serinus_judging.verdict_order import Facts, Opinion, assess
 
 VERSION = 1
 _FAULTS = ("Error", "Failed")
@@ -54,24 +56,38 @@ class Evidence:
             raise EvidenceError(f"no evidence of this judge: {error}") from error
 
 
-def open(plan: AnalysisPlan) -> Evidence:  # noqa: A001 - the judge's interface
-    """Nothing measured yet."""
-    return Evidence((Tally(),) * len(plan.metrics))
+class ThresholdJudge:
+    """As `judges.Judge`."""
+
+    def start(self, plan: AnalysisPlan) -> Evidence:
+        """Nothing measured yet."""
+        return Evidence((Tally(),) * len(plan.metrics))
+
+    def judge(
+        self, cases: Sequence[tuple[AnalysisPlan, Evidence, MetricsCollected]]
+    ) -> list[tuple[Evidence, Assessment]]:
+        """The tallies after a snapshot of each of different runs, and the judgement.
+
+        After an abort they stay as they were when they decided. Raises EvidenceError for evidence of another plan.
+        """
+        return [_judged(*case) for case in cases]
+
+    def load(self, packed: bytes) -> Evidence:
+        """Evidence from bytes. Raises EvidenceError if they are not of this judge and version."""
+        return Evidence.unpack(packed)
 
 
-def look(plan: AnalysisPlan, evidence: Evidence, snapshot: MetricsCollected) -> tuple[Evidence, Assessment]:
-    """The tallies after the look, and the judgement. After an abort they stay as they were when they decided.
-
-    Raises EvidenceError for evidence of another plan.
-    """
+def _judged(plan: AnalysisPlan, evidence: Evidence, snapshot: MetricsCollected) -> tuple[Evidence, Assessment]:
     if len(evidence.tallies) != len(plan.metrics):
         raise EvidenceError(f"evidence of {len(evidence.tallies)} metrics does not fit the plan of {plan.policy}")
-    conditions = [_conditions(plan, i) for i in range(len(plan.metrics))]
-    inside = 0 <= snapshot.stage < len(plan.stages)
-    if inside and not {_phase(conditions, evidence, over) for over in ("stage", "run")} & set(_FAULTS):
+    conditions, facts = [_conditions(plan, i) for i in range(len(plan.metrics))], Facts(plan, snapshot)
+    if facts.in_stage and not {_phase(conditions, evidence, over) for over in ("stage", "run")} & set(_FAULTS):
         evidence = _begun(plan, conditions, evidence, snapshot)
         evidence = replace(evidence, tallies=tuple(_measured(plan, conditions, evidence, snapshot)))
-    return evidence, _assessed(plan, conditions, evidence, snapshot, inside)
+    _, assessment = assess(facts, _opinion(facts, conditions, evidence))
+    statuses = {name: measured.status for name, measured in snapshot.metrics.items()}
+    missing = [m.name for m in plan.metrics if statuses.get(m.name, "no_data") not in ("ok", "waiting")]
+    return evidence, replace(assessment, missing=tuple(missing))
 
 
 def _conditions(plan: AnalysisPlan, i: int) -> Conditions:
@@ -166,62 +182,31 @@ def _lacking(
     ]
 
 
-def _assessed(
-    plan: AnalysisPlan, conditions: Sequence[Conditions], evidence: Evidence, snapshot: MetricsCollected, inside: bool
-) -> Assessment:
-    counted = zip(conditions, evidence.tallies, strict=True)
-    ended: list[Phase] = [tally.phase for one, tally in counted if not one.dry_run]
-    worst: Phase = max(ended, key=analysis_run.WORSE.index, default="Successful")
-    lacking = _lacking(plan, conditions, evidence, snapshot) if inside else []
-    verdict, reason = _decided(plan, conditions, evidence, snapshot, inside, worst, lacking)
-    context = sentence.Context(plan, conditions, evidence.tallies, snapshot, evidence.stage_begun, worst, lacking)
-    statuses = {name: measured.status for name, measured in snapshot.metrics.items()}
-    blame = [
-        metric.name
-        for metric, one, tally in zip(plan.metrics, conditions, evidence.tallies, strict=True)
-        if tally.phase in _FAULTS and not one.dry_run
-    ]
-    return Assessment(
-        verdict=verdict,
-        reason=reason,
-        sentence=f"{verdict}: {sentence.say(verdict, reason, context)}",
-        blame=tuple(blame) if verdict == "abort" else (),
-        log_abort=0.0,
-        missing=tuple(m.name for m in plan.metrics if statuses.get(m.name, "no_data") not in ("ok", "waiting")),
-        resets=0,
-        newest=None,
-        exposed=0,
-        calibrated=False,
-        report=lambda: _report(plan, conditions, evidence, snapshot),
-        share=lambda: None,
+def _opinion(facts: Facts, conditions: Sequence[Conditions], evidence: Evidence) -> Opinion:
+    plan, snapshot = facts.plan, facts.snapshot
+    counted = [(m.name, t) for m, c, t in zip(plan.metrics, conditions, evidence.tallies, strict=True) if not c.dry_run]
+    worst: Phase = max((tally.phase for _, tally in counted), key=analysis_run.WORSE.index, default="Successful")
+    lacking = _lacking(plan, conditions, evidence, snapshot) if facts.in_stage else []
+    context = sentence.Context(plan, conditions, evidence.tallies, snapshot, worst, lacking)
+    ended = worst in (*_FAULTS, "Inconclusive")
+    done = not ended and not lacking and _phase(conditions, evidence, "stage", plan) == "Successful"
+    return Opinion(
+        "abort" if worst in _FAULTS else "proceed" if done else "hold",
+        "rule" if ended or done else _waits_for(evidence),
+        partial(sentence.say, context),
+        partial(_report, plan, conditions, evidence, snapshot),
+        stands=worst in _FAULTS,
+        urgent=ended,
+        may_proceed=not lacking,
+        regressed=tuple([name for name, tally in counted if tally.phase in _FAULTS]),
     )
 
 
-def _decided(
-    plan: AnalysisPlan,
-    conditions: Sequence[Conditions],
-    evidence: Evidence,
-    snapshot: MetricsCollected,
-    inside: bool,
-    worst: Phase,
-    lacking: Sequence[int],
-) -> tuple[Verdict, Reason]:
-    if worst in _FAULTS:
-        return "abort", "rule"
-    if not inside:
-        return "hold", "settling"
-    if worst == "Inconclusive":
-        return "hold", "rule"
-    if snapshot.end < evidence.stage_begun:
-        return "hold", "before_minimum"
-    if _phase(conditions, evidence, "stage", plan) == "Successful" and not lacking:
-        return "proceed", "rule"
-    if snapshot.end - snapshot.stage_started >= 1000 * plan.stages[snapshot.stage].maximum:
-        return ("hold" if lacking and plan.on_time_spent == "proceed" else plan.on_time_spent), "time_spent"
+def _waits_for(evidence: Evidence) -> Reason:
     errors = [tally for tally in evidence.tallies if tally.last == "Error"]
-    if errors:
-        return "hold", "no_data" if all(tally.message == "no data" for tally in errors) else "provider_error"
-    return "hold", "insufficient_evidence"
+    if not errors:
+        return "insufficient_evidence"
+    return "no_data" if all(tally.message == "no data" for tally in errors) else "provider_error"
 
 
 _LABELS: dict[str, Label] = {
@@ -249,20 +234,3 @@ def _report(
             )
         )
     return tuple(found)
-
-
-class _Threshold:
-    """The functions of this module as a `Judge`."""
-
-    open = staticmethod(open)
-    look = staticmethod(look)
-    unpack = staticmethod(Evidence.unpack)
-
-    @staticmethod
-    def look_all(
-        cases: Sequence[tuple[AnalysisPlan, Evidence, MetricsCollected]],
-    ) -> list[tuple[Evidence, Assessment]]:
-        return [look(*case) for case in cases]
-
-
-JUDGE = _Threshold()

@@ -12,10 +12,10 @@ import numpy as np
 from serinus_contracts.events import Gauge, MetricsCollected
 from serinus_contracts.plan import AnalysisPlan, PlanLimit, PlanMetric
 
+from serinus_judging import classical
 from serinus_judging.arrays import Floats
 from serinus_judging.guardrails.pod_series import identity
 from serinus_judging.plan_metrics import GAUGE_SHARE
-from serinus_judging.rules import classical
 
 GROWTH = log(1.05)
 """By so much more than on stable may a gauge grow on the canary in an hour (in ln)."""

@@ -13,19 +13,19 @@ from serinus_contracts.events import MetricsCollected, Traffic
 from serinus_contracts.plan import AnalysisPlan
 from serinus_contracts.weight import weight_text
 
+from serinus_judging.noise import ASSUMED_KAPPA, ASSUMED_PHI
 from serinus_judging.plan_metrics import requests_metric
-from serinus_judging.sequential.overdispersion import ASSUMED_KAPPA, ASSUMED_PHI
 from serinus_judging.wording import percent
 
 RATIO = 1.25
 PSI = (1.25, 2.0, 5.0)
 SIZE = 2 * len(PSI) + 4
-"""Numbers in `Share.packed`."""
+"""Numbers in `SampleRatio.packed`."""
 
 Three = tuple[float, float, float]
 
 
-class Share(NamedTuple):
+class SampleRatio(NamedTuple):
     """Evidence of this stage that the canary gets too much, or stable; requests per second so far; requests.
 
     expected: how many of the requests the canary should have got by its weights at the time.
@@ -50,7 +50,7 @@ class Share(NamedTuple):
         )
 
     @classmethod
-    def unpacked(cls, numbers: list[float]) -> "Share":
+    def unpacked(cls, numbers: list[float]) -> "SampleRatio":
         a, b, c, d, e, f, pace, canary, stable, expected = numbers
         return cls((a, b, c), (d, e, f), pace, int(canary), int(stable), expected)
 
@@ -62,6 +62,11 @@ class Share(NamedTuple):
         top = max(a, b, c, d, e, f)
         total = exp(a - top) + exp(b - top) + exp(c - top) + exp(d - top) + exp(e - top) + exp(f - top)
         return top + log(total / (2 * len(PSI)))
+
+
+def mismatched(share: SampleRatio, false_abort: float) -> bool:
+    """Whether there is as much evidence of it as an abort takes."""
+    return share.log_mismatch >= -log(false_abort)
 
 
 def tested(plan: AnalysisPlan, snapshot: MetricsCollected) -> float | None:
@@ -79,7 +84,7 @@ def untested(plan: AnalysisPlan, snapshot: MetricsCollected) -> str:
     return f"{' and '.join(ways[route] for route in snapshot.routes)} beside its weight"
 
 
-def after(share: Share, canary: int, stable: int, weight: float, seconds: float) -> Share:
+def after(share: SampleRatio, canary: int, stable: int, weight: float, seconds: float) -> SampleRatio:
     """The share after requests of both arms in a window; weight in percent.
 
     The first look only sets the pace, from which later numbers of requests are predicted for the tempering; a weight
@@ -97,7 +102,7 @@ def after(share: Share, canary: int, stable: int, weight: float, seconds: float)
         low, high = 1 / max(seen, predicted), 1 / min(seen, predicted)
         heavy = _grown(heavy, canary, total, w, low, high)
         light = _grown(light, stable, total, 1 - w, low, high)
-    return Share(heavy, light, pace, share.canary + canary, share.stable + stable, share.expected + w * total)
+    return SampleRatio(heavy, light, pace, share.canary + canary, share.stable + stable, share.expected + w * total)
 
 
 def _grown(rows: Three, x: int, total: int, w: float, low: float, high: float) -> Three:
@@ -117,7 +122,7 @@ def _grown(rows: Three, x: int, total: int, w: float, low: float, high: float) -
 _LOGS = tuple(log(psi) for psi in PSI)
 
 
-def published(plan: AnalysisPlan, snapshot: MetricsCollected, share: Share) -> Traffic | None:
+def published(plan: AnalysisPlan, snapshot: MetricsCollected, share: SampleRatio) -> Traffic | None:
     """How the requests of this stage were split; None where the weight gives one arm nothing, or does not tell."""
     split, total = snapshot.weight if snapshot.split is None else snapshot.split, share.canary + share.stable
     if not 0 < split < 100 or untested(plan, snapshot):
@@ -130,7 +135,7 @@ def published(plan: AnalysisPlan, snapshot: MetricsCollected, share: Share) -> T
     )
 
 
-def mismatch(share: Share) -> str:
+def mismatch(share: SampleRatio) -> str:
     """the canary gets 30 % of the requests, not 20 % (300 of 1,000 in this stage)."""
     total = max(share.canary + share.stable, 1)
     expected = weight_text(float(f"{100 * share.expected / total:.3g}"))

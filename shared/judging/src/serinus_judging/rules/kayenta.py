@@ -18,8 +18,8 @@ from serinus_judging.arrays import Floats
 from serinus_judging.histogram import quantile
 from serinus_judging.rules.metric_role import ratio_of
 from serinus_judging.rules.rank_sum import Shift, shift
-from serinus_judging.rules.rule_judge import Opinion, RuledJudge
-from serinus_judging.rules.rule_state import Course, Look
+from serinus_judging.rules.rule_judge import RuleJudge, Ruling
+from serinus_judging.rules.rule_state import RuleSnapshot, RuleState
 from serinus_judging.snapshot import Reading
 from serinus_judging.wording import edge, names, percent, plain
 
@@ -82,7 +82,7 @@ def score(groups: Sequence[tuple[float, Sequence[Label]]]) -> float:
     return sum(weight * group_score(labels) for weight, labels in groups) / sum(weight for weight, _ in groups)
 
 
-class Points(Course):
+class Points(RuleState):
     """Beside the course the points of the last looks, (looks, metrics, arms) as float32, NaN where there was none."""
 
     model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
@@ -95,10 +95,10 @@ class Points(Course):
 
     @property
     def table(self) -> np.ndarray[Any, np.dtype[np.float32]]:
-        return np.frombuffer(self.points, "<f4").reshape(-1, len(self.seen), 2)
+        return np.frombuffer(self.points, "<f4").reshape(-1, len(self.totals), 2)
 
 
-def fold(plan: AnalysisPlan, evidence: Points, look: Look) -> Points:
+def fold(plan: AnalysisPlan, evidence: Points, look: RuleSnapshot) -> Points:
     row = np.array([[_point(reading) for reading in look.readings]], dtype="<f4")
     kept = min(MOST_LOOKS, max(ROOM // (8 * len(plan.metrics)), 1))
     table = np.concatenate([evidence.table, row])[-kept:]
@@ -122,7 +122,7 @@ def _mean(values: Any) -> float:
     return float(np.mean(list(values))) if values else nan
 
 
-def rules(plan: AnalysisPlan, evidence: Points, _: Look) -> Opinion:
+def rules(plan: AnalysisPlan, evidence: Points, _: RuleSnapshot) -> Ruling:
     rule = plan.judge
     assert isinstance(rule, KayentaRule)
     classes = [_class(rule, metric, evidence, i) for i, metric in enumerate(plan.metrics)]
@@ -143,7 +143,7 @@ def rules(plan: AnalysisPlan, evidence: Points, _: Look) -> Opinion:
         verdict, points = "abort", f"{points}, {rule.marginal_score:g} needed"
     else:
         verdict, points = "hold", f"{points}, {rule.pass_score:g} passes"
-    return Opinion(verdict, ": ".join([points, "; ".join(why)]) if why else points, total, tuple(found))
+    return Ruling(verdict, ": ".join([points, "; ".join(why)]) if why else points, total, tuple(found))
 
 
 def _class(rule: KayentaRule, metric: PlanMetric, evidence: Points, i: int) -> Class:
@@ -174,4 +174,4 @@ def _signed(metric: PlanMetric, value: float) -> str:
     return f"{'-' if value < 0 else '+'}{said}"
 
 
-JUDGE = RuledJudge("kayenta/1", Points, fold, rules)
+JUDGE = RuleJudge("kayenta/2", Points, fold, rules)

@@ -8,60 +8,61 @@ from serinus_contracts.events import Finding
 from serinus_contracts.judge import RecommendationRule
 from serinus_contracts.plan import AnalysisPlan, PlanMetric
 
+from serinus_judging import classical
 from serinus_judging.guardrails.findings import Severity, p_value, severity
-from serinus_judging.rules import classical, rule_state
+from serinus_judging.rules import rule_state
 from serinus_judging.rules.metric_role import Part, good, part_of, ratio_of, unruled
-from serinus_judging.rules.rule_judge import Opinion, RuledJudge, compared, listed
-from serinus_judging.rules.rule_state import Look, Seen, Tallied, Tally
+from serinus_judging.rules.rule_judge import RuleJudge, Ruling, compared, listed
+from serinus_judging.rules.rule_state import MetricTotals, RuleSnapshot, TalliedState, Tally
 from serinus_judging.wording import edge, percent
 
 INVESTIGATE = "investigate"
 """Marks a finding that asks for a person: slower beyond doubt, by less than what rolls back."""
 
 
-def fold(_: AnalysisPlan, evidence: Tallied, look: Look) -> Tallied:
+def fold(_: AnalysisPlan, evidence: TalliedState, look: RuleSnapshot) -> TalliedState:
     return rule_state.tallied(evidence, look)
 
 
-def rules(plan: AnalysisPlan, evidence: Tallied, _: Look) -> Opinion:
+def rules(plan: AnalysisPlan, evidence: TalliedState, _: RuleSnapshot) -> Ruling:
     rule = plan.judge
     assert isinstance(rule, RecommendationRule)
     found: list[Finding] = []
     without = [unruled(metric, "recommendation") for metric in plan.metrics if part_of(metric) is None]
-    for metric, seen, tally in zip(plan.metrics, evidence.seen, evidence.tallies, strict=True):
+    for metric, totals, tally in zip(plan.metrics, evidence.totals, evidence.tallies, strict=True):
         part = part_of(metric)
         if part == "success" or part == "conversion":
-            found += _of_shares(rule, metric, seen, part)
+            found += _of_shares(rule, metric, totals, part)
         elif part == "latency":
             found += _of_durations(rule, metric, tally)
         elif part is not None:
             found += _of_gauge(rule, metric, tally, part)
     if len(without) == len(plan.metrics):
-        return Opinion("hold", "no rule of recommendation is for any metric of this policy", None, tuple(without))
+        return Ruling("hold", "no rule of recommendation is for any metric of this policy", None, tuple(without))
     score = max(0.0, 100 - sum(one.values["penalty"] for one in found))
     everything, confidence = (*found, *without), f"confidence {score:g} of 100"
     if any(one.severity == "critical" for one in found):
-        return Opinion("abort", f"rollback recommended, {confidence}: {listed(found)}", score, everything)
+        return Ruling("abort", f"rollback recommended, {confidence}: {listed(found)}", score, everything)
     if score < rule.hold_below:
         text = f"hold recommended, {confidence}, {rule.hold_below:g} needed: {listed(found)}"
-        return Opinion("hold", text, score, everything)
+        return Ruling("hold", text, score, everything)
     slower = [one.text for one in found if INVESTIGATE in one.values]
     if slower:
-        return Opinion("hold", f"a person should investigate, {confidence}: {'; '.join(slower)}", score, everything)
+        return Ruling("hold", f"a person should investigate, {confidence}: {'; '.join(slower)}", score, everything)
     warned = listed(found)
-    counted = [compared(m, s) for m, s in zip(plan.metrics, evidence.seen, strict=True) if part_of(m) == "success"]
+    counted = [compared(m, s) for m, s in zip(plan.metrics, evidence.totals, strict=True) if part_of(m) == "success"]
     text = f"nothing critical, {confidence}" + (f": {warned}" if warned else "".join(f"; {one}" for one in counted[:1]))
-    return Opinion("proceed", text, score, everything)
+    return Ruling("proceed", text, score, everything)
 
 
-def _of_shares(rule: RecommendationRule, metric: PlanMetric, seen: Seen, part: Part) -> list[Finding]:
-    shares, name, found = good(seen.stage, part), metric.name, []
+def _of_shares(rule: RecommendationRule, metric: PlanMetric, totals: MetricTotals, part: Part) -> list[Finding]:
+    shares, name, found = good(totals.stage, part), metric.name, []
     if shares is None:
         return []
     own, other = shares
     what = name if part == "conversion" else f"{name}: success"
     if part == "success":
-        test = classical.two_proportions(*seen.stage)
+        test = classical.two_proportions(*totals.stage)
         if test is not None and test.p < rule.significance and own < other:
             text = f"{what} {percent(own)}, significantly lower than {percent(other)} on stable ({p_value(test.p)})"
             found.append(_fired(metric, "critical", text, test.p, rule.significance, rule.test_penalty, "statistics"))
@@ -122,4 +123,4 @@ def _fired(
     return Finding(kind=kind, metric=metric.name, severity=degree, text=text, values=values)
 
 
-JUDGE = RuledJudge("recommendation/1", Tallied, fold, rules)
+JUDGE = RuleJudge("recommendation/2", TalliedState, fold, rules)

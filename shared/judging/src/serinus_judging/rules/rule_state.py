@@ -10,16 +10,14 @@ from serinus_contracts.base import Contract
 from serinus_contracts.events import Gauge, MetricsCollected
 from serinus_contracts.plan import AnalysisPlan, PlanMetric
 
-from serinus_judging.guardrails import sample_ratio
-from serinus_judging.guardrails.sample_ratio import Share
 from serinus_judging.histogram import edge_at_least, quantile
 from serinus_judging.packing import EvidenceError
-from serinus_judging.plan_metrics import gating_metrics, requests_metric
+from serinus_judging.run_progress import RunProgress
 from serinus_judging.snapshot import NOTHING, Quad, Reading, stage_seconds, window_seconds, young_pods
 from serinus_judging.snapshot import read as read_metric
 
 
-class Seen(Contract):
+class MetricTotals(Contract):
     """Counts of one metric over the run and in this stage: x of n on the canary, y of m on stable.
 
     Of latency the events are slower than `edge` (s), the one at or beyond stable's p95 when it was first seen.
@@ -32,20 +30,15 @@ class Seen(Contract):
     good: int = 0
 
 
-class Course(Contract):
+class RuleState(Contract):
     """The part that all judges of rules have. kind: whose evidence it is, and of which version.
 
-    missing: looks in a row without data; ended: why the run was aborted, if it was.
+    totals: per metric of the plan; ended: why the run was aborted, if it was.
     """
 
     kind: str
-    seen: tuple[Seen, ...]
-    looks: int = 0
-    stage: int = -1
-    stage_started: int = -1
-    exposed: int = 0
-    missing: int = 0
-    traffic: Share = Share()
+    totals: tuple[MetricTotals, ...]
+    progress: RunProgress = RunProgress()
     ended: str = ""
 
     def pack(self) -> bytes:
@@ -64,11 +57,11 @@ class Course(Contract):
         return found
 
 
-C = TypeVar("C", bound=Course)
+S = TypeVar("S", bound=RuleState)
 
 
-class Look(NamedTuple):
-    """A look as rules read it: one reading per metric of the plan; fresh: a stage has just begun."""
+class RuleSnapshot(NamedTuple):
+    """A snapshot as rules read it: one reading per metric of the plan; fresh: a stage has just begun."""
 
     snapshot: MetricsCollected
     readings: tuple[Reading, ...]
@@ -80,24 +73,25 @@ class Look(NamedTuple):
         return stage_seconds(self.snapshot)
 
 
-def read(plan: AnalysisPlan, course: Course, snapshot: MetricsCollected) -> Look:
+def read(plan: AnalysisPlan, state: RuleState, snapshot: MetricsCollected) -> RuleSnapshot:
     """The readings of a look. Raises EvidenceError for evidence of a plan with other metrics."""
-    if len(course.seen) != len(plan.metrics):
-        raise EvidenceError(f"evidence of {len(course.seen)} metrics does not fit the plan of {plan.policy}")
+    if len(state.totals) != len(plan.metrics):
+        raise EvidenceError(f"evidence of {len(state.totals)} metrics does not fit the plan of {plan.policy}")
     length, young = window_seconds(plan, snapshot), young_pods(plan, snapshot)
     readings = tuple(
-        _read(metric, seen, snapshot, length, young) for metric, seen in zip(plan.metrics, course.seen, strict=True)
+        _read(metric, known, snapshot, length, young) for metric, known in zip(plan.metrics, state.totals, strict=True)
     )
-    fresh = (snapshot.stage, snapshot.stage_started) != (course.stage, course.stage_started)
-    return Look(snapshot, readings, fresh)
+    return RuleSnapshot(snapshot, readings, state.progress.enters(snapshot))
 
 
-def _read(metric: PlanMetric, seen: Seen, snapshot: MetricsCollected, length: float, young: frozenset[str]) -> Reading:
+def _read(
+    metric: PlanMetric, known: MetricTotals, snapshot: MetricsCollected, length: float, young: frozenset[str]
+) -> Reading:
     measured = snapshot.metrics.get(metric.name)
     if metric.source.kind == "gauge" and isinstance(measured, Gauge):
         return _gauge(measured, young, length)
     reading = read_metric(metric, measured, length)
-    if reading.tails is not None and seen.edge is not None and seen.edge not in reading.tails.place:
+    if reading.tails is not None and known.edge is not None and known.edge not in reading.tails.place:
         return Reading("error", "bucket edges changed during the run", length, measured=measured)
     return reading
 
@@ -114,34 +108,15 @@ def _gauge(measured: Gauge, young: frozenset[str], length: float) -> Reading:
     return Reading("ok", measured.detail, length, measured=measured.model_copy(update={"canary": warm}))
 
 
-def advanced(plan: AnalysisPlan, course: C, look: Look) -> C:
-    """The course after a look."""
-    snapshot, readings = look.snapshot, look.readings
-    share, exposed = course.traffic, 0
-    if look.fresh:
-        share = Share(pace=share.pace)
-    requests = readings[requests_metric(plan)]
-    if requests.status == "ok" or requests.without_requests:
-        _, exposed, _, stable = requests.quad
-        split = sample_ratio.tested(plan, snapshot)
-        if split is not None:
-            share = sample_ratio.after(share, exposed, stable, split, requests.seconds)
-    lacks = any(readings[i].status == "no_data" and not readings[i].without_requests for i in gating_metrics(plan))
-    seen = tuple(_seen(old, reading, look.fresh) for old, reading in zip(course.seen, readings, strict=True))
-    return course.model_copy(
-        update={
-            "seen": seen,
-            "looks": course.looks + 1,
-            "stage": snapshot.stage,
-            "stage_started": snapshot.stage_started,
-            "exposed": course.exposed + exposed,
-            "missing": course.missing + 1 if lacks else 0,
-            "traffic": share,
-        }
+def advanced(state: S, look: RuleSnapshot, progress: RunProgress) -> S:
+    """The state after a snapshot."""
+    totals = tuple(
+        _added_up(old, reading, look.fresh) for old, reading in zip(state.totals, look.readings, strict=True)
     )
+    return state.model_copy(update={"totals": totals, "progress": progress})
 
 
-def _seen(old: Seen, reading: Reading, fresh: bool) -> Seen:
+def _added_up(old: MetricTotals, reading: Reading, fresh: bool) -> MetricTotals:
     edge, quad = old.edge, NOTHING
     if reading.status == "ok":
         quad = reading.quad
@@ -153,7 +128,7 @@ def _seen(old: Seen, reading: Reading, fresh: bool) -> Seen:
             quad = tails.quad(edge, edge)
     before = (NOTHING, 0) if fresh else (old.stage, old.good)
     good = before[1] + (reading.status == "ok")
-    return Seen(run=_added(old.run, quad), stage=_added(before[0], quad), edge=edge, good=good)
+    return MetricTotals(run=_added(old.run, quad), stage=_added(before[0], quad), edge=edge, good=good)
 
 
 def _added(one: Quad, other: Quad) -> Quad:
@@ -200,16 +175,16 @@ def _summed(one: Sequence[int], other: Sequence[int]) -> tuple[int, ...]:
     return tuple(a + b for a, b in zip(one, other, strict=True))
 
 
-class Tallied(Course):
-    """A course with the tallies of this stage, one per metric."""
+class TalliedState(RuleState):
+    """A state with the tallies of this stage, one per metric."""
 
     tallies: tuple[Tally, ...] = ()
 
 
-T = TypeVar("T", bound=Tallied)
+T = TypeVar("T", bound=TalliedState)
 
 
-def tallied(evidence: T, look: Look) -> T:
+def tallied(evidence: T, look: RuleSnapshot) -> T:
     """The evidence with the look in its tallies."""
     before = evidence.tallies if evidence.tallies and not look.fresh else (Tally(),) * len(look.readings)
     after = tuple(tally.after(reading) for tally, reading in zip(before, look.readings, strict=True))

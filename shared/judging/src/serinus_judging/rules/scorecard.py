@@ -14,8 +14,8 @@ from serinus_contracts.plan import AnalysisPlan, PlanMetric
 from serinus_judging.histogram import interpolated_tail
 from serinus_judging.rules import rule_state
 from serinus_judging.rules.metric_role import good, part_of, ratio_of, unruled
-from serinus_judging.rules.rule_judge import Opinion, RuledJudge, compared, listed
-from serinus_judging.rules.rule_state import Look, Seen, Tallied, Tally
+from serinus_judging.rules.rule_judge import RuleJudge, Ruling, compared, listed
+from serinus_judging.rules.rule_state import MetricTotals, RuleSnapshot, TalliedState, Tally
 from serinus_judging.rules.slope import Slopes, rising
 from serinus_judging.snapshot import Reading
 from serinus_judging.wording import edge, percent
@@ -46,7 +46,7 @@ class Recent(NamedTuple):
         return (self.x + self.x_now) / total if total else None
 
 
-class Scorecard(Tallied):
+class Scorecard(TalliedState):
     """Beside the tallies: per metric what happened just now, and how the rates of errors go."""
 
     recent: tuple[Recent, ...] = ()
@@ -58,7 +58,7 @@ def _rule(plan: AnalysisPlan) -> ScorecardRule:
     return plan.judge
 
 
-def fold(plan: AnalysisPlan, evidence: Scorecard, look: Look) -> Scorecard:
+def fold(plan: AnalysisPlan, evidence: Scorecard, look: RuleSnapshot) -> Scorecard:
     evidence = rule_state.tallied(evidence, look)
     fresh, count = look.fresh or not evidence.recent, len(plan.metrics)
     recent = (Recent(),) * count if fresh else evidence.recent
@@ -83,7 +83,7 @@ def _recently(plan: AnalysisPlan, old: Recent, reading: Reading) -> Recent:
     return old.after(x, n, reading.seconds)
 
 
-def alarm(plan: AnalysisPlan, evidence: Scorecard, look: Look) -> Opinion | None:
+def alarm(plan: AnalysisPlan, evidence: Scorecard, look: RuleSnapshot) -> Ruling | None:
     """What the guide calls immediate issues."""
     rule, found = _rule(plan), []
     for metric, recent, reading in zip(plan.metrics, evidence.recent, look.readings, strict=True):
@@ -100,31 +100,35 @@ def alarm(plan: AnalysisPlan, evidence: Scorecard, look: Look) -> Opinion | None
             if used > rule.abort_memory_above:
                 text = f"{metric.name} {percent(used)} of its limit, over {percent(rule.abort_memory_above)}"
                 found.append(_fired(metric, text, used, rule.abort_memory_above))
-    return Opinion("abort", "; ".join(one.text for one in found), 0.0, tuple(found)) if found else None
+    return Ruling("abort", "; ".join(one.text for one in found), 0.0, tuple(found)) if found else None
 
 
-def rules(plan: AnalysisPlan, evidence: Scorecard, look: Look) -> Opinion:
+def rules(plan: AnalysisPlan, evidence: Scorecard, look: RuleSnapshot) -> Ruling:
     rule = _rule(plan)
     issues: list[Finding] = []
     without = [unruled(metric, "scorecard") for metric in plan.metrics if part_of(metric) is None]
-    for metric, seen, tally, slopes in zip(plan.metrics, evidence.seen, evidence.tallies, evidence.slopes, strict=True):
-        issues += _issues(rule, metric, seen, tally, slopes)
+    for metric, totals, tally, slopes in zip(
+        plan.metrics, evidence.totals, evidence.tallies, evidence.slopes, strict=True
+    ):
+        issues += _issues(rule, metric, totals, tally, slopes)
     if len(without) == len(plan.metrics):
-        return Opinion("hold", "no rule of scorecard is for any metric of this policy", None, tuple(without))
+        return Ruling("hold", "no rule of scorecard is for any metric of this policy", None, tuple(without))
     score = max(0.0, 100 - sum(issue.values["penalty"] for issue in issues))
     needed = rule.base - rule.per_weight * look.snapshot.weight
     points = f"scorecard {score:g} of 100, {needed:g} needed"
     if issues:
-        return Opinion("abort", f"{points}: {listed(issues)}", score, (*issues, *without))
-    counted = [compared(m, s) for m, s in zip(plan.metrics, evidence.seen, strict=True) if part_of(m) == "success"]
+        return Ruling("abort", f"{points}: {listed(issues)}", score, (*issues, *without))
+    counted = [compared(m, s) for m, s in zip(plan.metrics, evidence.totals, strict=True) if part_of(m) == "success"]
     text = "; ".join([f"{points}, no issue", *counted[:1]])
-    return Opinion("proceed" if score >= needed else "hold", text, score, tuple(without))
+    return Ruling("proceed" if score >= needed else "hold", text, score, tuple(without))
 
 
-def _issues(rule: ScorecardRule, metric: PlanMetric, seen: Seen, tally: Tally, slopes: Slopes) -> list[Finding]:
+def _issues(
+    rule: ScorecardRule, metric: PlanMetric, totals: MetricTotals, tally: Tally, slopes: Slopes
+) -> list[Finding]:
     part, name = part_of(metric), metric.name
     found = []
-    shares = good(seen.stage, part) if part in ("success", "conversion") else None
+    shares = good(totals.stage, part) if part in ("success", "conversion") else None
     if shares is not None:
         own, other = shares
         ratio = ratio_of(own, other)
@@ -140,7 +144,7 @@ def _issues(rule: ScorecardRule, metric: PlanMetric, seen: Seen, tally: Tally, s
         if ratio < rule.success_ratio_below:
             text = f"{name}: success {against}, under {rule.success_ratio_below:g} times"
             found.append(_fired(metric, text, ratio, rule.success_ratio_below, rule.success_ratio_penalty))
-        z = rising(slopes, seen.stage)
+        z = rising(slopes, totals.stage)
         if z > RISING:
             found.append(_fired(metric, f"{name} rising in this stage (z {z:.1f})", z, RISING, rule.trend_penalty))
     p95 = tally.quantiles(0.95) if part == "latency" else None
@@ -159,4 +163,4 @@ def _fired(metric: PlanMetric, text: str, value: float, bound: float, penalty: f
     return Finding(kind="rule", metric=metric.name, severity="critical", decides=True, text=text, values=values)
 
 
-JUDGE = RuledJudge("scorecard/1", Scorecard, fold, rules, alarm)
+JUDGE = RuleJudge("scorecard/2", Scorecard, fold, rules, alarm)

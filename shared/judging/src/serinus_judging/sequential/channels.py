@@ -22,7 +22,7 @@ class Channels:
 
     ratio, absolute: the margin; falling: events are good (higher is better); rate: events may exceed trials;
     unpaired: 1 where events follow trials of earlier windows, else 0; odds: shares among those, which never exceed 1;
-    stages: how many the plan has; with_interval: whether the rows of the interval are kept.
+    stages: how many the plan has.
     """
 
     ratio: Floats
@@ -34,7 +34,6 @@ class Channels:
     abort: int
     proceed: Index
     stages: int
-    with_interval: bool = True
 
     @property
     def count(self) -> int:
@@ -126,10 +125,9 @@ class Tests:
         lam, psi, prior = np.ones((PLAIN, tests)), np.ones((PLAIN, tests)), np.full((PLAIN, tests), eprocess.NEVER)
         psi[:, worse], prior[:, worse] = eprocess.ABORT_PSI[:, None], eprocess.ABORT_PRIOR[:, None]
         prior[: eprocess.PROCEED_ROWS, ~worse] = -np.log(eprocess.PROCEED_ROWS)
-        if channels.with_interval:
-            shown = np.where(worse, interval.WORSE_PSI[:, None], interval.BETTER_PSI[:, None])
-            lam = np.concatenate([lam, np.tile(grid, (3, 1))])
-            psi = np.concatenate([psi, np.repeat(shown, interval.GRID.size, axis=0)])
+        shown = np.where(worse, interval.WORSE_PSI[:, None], interval.BETTER_PSI[:, None])
+        lam = np.concatenate([lam, np.tile(grid, (3, 1))])
+        psi = np.concatenate([psi, np.repeat(shown, interval.GRID.size, axis=0)])
         start = np.where(worse, eprocess.NEVER, np.zeros((len(psi), 1)))
         return cls(
             channel=channel,

@@ -9,7 +9,7 @@ from serinus_contracts.plan import AnalysisPlan, PlanLimit
 
 from serinus_judging.arrays import Floats
 from serinus_judging.histogram import edge_at_least
-from serinus_judging.sequential.latency import Pair
+from serinus_judging.sequential.latency import Pair, Pairs
 from serinus_judging.sequential.layout import ChannelSpec
 from serinus_judging.snapshot import NOTHING, Quad, Reading, Tails, read, window_seconds
 
@@ -26,7 +26,7 @@ class Counted(NamedTuple):
 def count(
     plan: AnalysisPlan,
     specs: Sequence[ChannelSpec],
-    pairs: Sequence[tuple[Pair, ...] | None],
+    pairs: Sequence[Pairs],
     snapshot: MetricsCollected,
 ) -> Counted:
     """All channels' counts; pairs: per latency metric, None while its edges are not yet fixed."""
@@ -49,9 +49,7 @@ def count(
     return Counted(readings, np.array(quads, dtype=np.float64).T, seconds, details)
 
 
-def _readings(
-    plan: AnalysisPlan, pairs: Sequence[tuple[Pair, ...] | None], snapshot: MetricsCollected
-) -> tuple[Reading, ...]:
+def _readings(plan: AnalysisPlan, pairs: Sequence[Pairs], snapshot: MetricsCollected) -> tuple[Reading, ...]:
     length = window_seconds(plan, snapshot)
     readings, slots = [], iter(pairs)
     for metric in plan.metrics:
@@ -64,7 +62,7 @@ def _readings(
     return tuple(readings)
 
 
-def pair_of(spec: ChannelSpec, pairs: Sequence[tuple[Pair, ...] | None]) -> Pair | None:
+def pair_of(spec: ChannelSpec, pairs: Sequence[Pairs]) -> Pair | None:
     """The edges of a latency channel, None for an unused slot."""
     assert spec.pair is not None
     latency, slot = spec.pair

@@ -13,17 +13,18 @@ import numpy as np
 from serinus_judging.arrays import Floats
 from serinus_judging.guardrails import sample_ratio
 from serinus_judging.packing import EvidenceError, Reader
+from serinus_judging.run_progress import LastGood, RunProgress
 from serinus_judging.sequential import interval
 from serinus_judging.sequential.channels import PLAIN
 from serinus_judging.sequential.eprocess import PROCEED_ROWS
-from serinus_judging.sequential.latency import Pair
+from serinus_judging.sequential.latency import Pair, Pairs
 from serinus_judging.sequential.layout import SLOTS
 from serinus_judging.sequential.overdispersion import Noise
 from serinus_judging.sequential.state import State
 
-VERSION = 2
+VERSION = 3
 _HEADER = struct.Struct("<BBHHHHHIiqQdI")
-_SEEN = np.dtype([("end", "<i8"), ("series", "<i4")])
+_GOOD = np.dtype([("end", "<i8"), ("series", "<i4")])
 _NO_PAIR = (nan, nan, nan, nan)
 
 
@@ -31,38 +32,28 @@ _NO_PAIR = (nan, nan, nan, nan)
 class Evidence:
     """The sequential judge's memory of one run.
 
-    shape: of the plan it belongs to; looks: how many were folded; stage and stage_started of the last look; exposed:
-    requests of the canary so far; missing: looks in a row without data; log_abort: combined ln M; pairs: per latency
-    metric the edges tested, None until stable's requests are known; seen: per metric the end of its last good window
-    and its series then; settled: phi and kappa were given, not to be measured.
+    shape: of the plan it belongs to; pairs: per latency metric the edges tested, None until stable's requests are
+    known; log_abort: combined ln M.
     """
 
     shape: tuple[int, ...]
     state: State
     noise: Noise
-    pairs: tuple[tuple[Pair, ...] | None, ...]
-    seen: tuple[tuple[int, int], ...]
-    traffic: sample_ratio.Share
-    looks: int = 0
-    stage: int = -1
-    stage_started: int = -1
-    exposed: int = 0
-    missing: int = 0
+    pairs: tuple[Pairs, ...]
+    progress: RunProgress
     log_abort: float = 0.0
-    settled: bool = False
 
     def pack(self) -> bytes:
         """As bytes, which `unpack` turns into an equal value."""
         metrics, channels, abort, proceed, stages = self.shape
-        flags = int(self.settled) | 2 * len(self.pairs)
-        numbers = (self.looks, self.stage, self.stage_started, self.exposed, self.log_abort, self.missing)
-        header = _HEADER.pack(VERSION, flags, metrics, channels, abort, proceed, stages, *numbers)
-        s, noise = self.state, self.noise
+        s, noise, p = self.state, self.noise, self.progress
+        numbers = (p.evaluations, p.stage, p.stage_started, p.evaluated_requests, self.log_abort, p.missing)
+        header = _HEADER.pack(VERSION, len(self.pairs), metrics, channels, abort, proceed, stages, *numbers)
         parts = (
             s.past, s.cash[:abort], s.run, s.stage, s.rows[:PLAIN, :abort], s.rows[:PROCEED_ROWS, abort:],
-            np.array(self.traffic.packed), _pairs_array(self.pairs),
+            np.array(p.sample_ratio.packed), _pairs_array(self.pairs),
             s.clock.astype("<i4"), s.rows[PLAIN:].astype("<f4"),
-            noise.phi.astype("<f4"), noise.kappa.astype("<f4"), noise.measured, np.array(list(self.seen), dtype=_SEEN),
+            noise.phi.astype("<f4"), noise.kappa.astype("<f4"), noise.measured, np.array(list(p.good), dtype=_GOOD),
         )  # fmt: skip
         return header + b"".join([part.tobytes() for part in parts])
 
@@ -71,17 +62,17 @@ class Evidence:
         """The value that was packed. Raises EvidenceError for anything else."""
         if len(packed) < _HEADER.size or packed[0] != VERSION:
             raise EvidenceError(f"no evidence of version {VERSION}: {packed[:1].hex() or 'empty'}")
-        _, flags, metrics, channels, abort, proceed, stages, *numbers = _HEADER.unpack_from(packed)
+        _, latencies, metrics, channels, abort, proceed, stages, *numbers = _HEADER.unpack_from(packed)
         tests, rows = abort + proceed, np.zeros((PLAIN + interval.ROWS, abort + proceed))
         reader = Reader(packed, _HEADER.size)
         try:
             past, cash, run, stage, to_abort, to_proceed, share, pairs = reader.arrays("<f8", [
                 (2, channels), (abort,), (4, channels), (4, channels), (PLAIN, abort), (PROCEED_ROWS, proceed),
-                (sample_ratio.SIZE,), (flags >> 1, SLOTS, 4),
+                (sample_ratio.SIZE,), (latencies, SLOTS, 4),
             ])  # fmt: skip
             clock = reader.array("<i4", 3, channels).astype(np.int64)
             shown, phi, kappa = reader.arrays("<f4", [(interval.ROWS, tests), (max(stages, 1), channels), (channels,)])
-            measured, seen = reader.array("|b1", channels), reader.array(_SEEN, metrics)
+            measured, good = reader.array("|b1", channels), reader.array(_GOOD, metrics)
         except ValueError as error:
             raise EvidenceError("evidence is cut off") from error
         if reader.offset != len(packed):
@@ -93,19 +84,20 @@ class Evidence:
             state=State(past, clock, rows, np.concatenate((cash, np.zeros(proceed))), run, stage),
             noise=Noise(phi, kappa, measured),
             pairs=tuple(_pairs(block) for block in pairs.tolist()),
-            seen=tuple(seen.tolist()),
-            traffic=sample_ratio.Share.unpacked(share.tolist()),
-            looks=looks,
-            stage=number,
-            stage_started=started,
-            exposed=exposed,
-            missing=missing,
+            progress=RunProgress(
+                evaluations=looks,
+                stage=number,
+                stage_started=started,
+                evaluated_requests=exposed,
+                missing=missing,
+                sample_ratio=sample_ratio.SampleRatio.unpacked(share.tolist()),
+                good=tuple([LastGood(*each) for each in good.tolist()]),
+            ),
             log_abort=log_abort,
-            settled=bool(flags & 1),
         )
 
 
-def _pairs_array(pairs: tuple[tuple[Pair, ...] | None, ...]) -> Floats:
+def _pairs_array(pairs: tuple[Pairs, ...]) -> Floats:
     table = []
     for known in pairs:
         rows = [(pair.quantile, pair.stable, pair.abort or nan, pair.proceed or nan) for pair in known or ()]
@@ -113,7 +105,7 @@ def _pairs_array(pairs: tuple[tuple[Pair, ...] | None, ...]) -> Floats:
     return np.array(table, dtype=np.float64)
 
 
-def _pairs(block: list[list[float]]) -> tuple[Pair, ...] | None:
+def _pairs(block: list[list[float]]) -> Pairs:
     known = [
         Pair(quantile, stable, None if isnan(abort) else abort, None if isnan(proceed) else proceed)
         for quantile, stable, abort, proceed in block

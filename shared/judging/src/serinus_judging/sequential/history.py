@@ -12,7 +12,7 @@ from serinus_judging.histogram import edge_at_least
 from serinus_judging.plan_metrics import is_rate
 from serinus_judging.sequential import calibration, latency
 from serinus_judging.sequential.counts import pair_of
-from serinus_judging.sequential.latency import Pair
+from serinus_judging.sequential.latency import Pairs
 from serinus_judging.sequential.layout import Layout
 from serinus_judging.sequential.overdispersion import Noise
 
@@ -56,7 +56,7 @@ class Past:
         above = [own > edge for own in self.edges] + [True]
         return self.counts[..., above].sum(axis=-1), self.counts.sum(axis=-1)
 
-    def pairs(self, ratio: float) -> tuple[Pair, ...] | None:
+    def pairs(self, ratio: float) -> Pairs:
         """Edges to test by the whole past's distribution."""
         totals = self.counts.sum(axis=(0, 1))
         return latency.chosen(self.edges, [int(v) for v in totals], ratio) or None
@@ -73,7 +73,7 @@ def pasts(plan: AnalysisPlan, history: Mapping[str, History]) -> dict[str, Past]
 
 
 def learned(
-    plan: AnalysisPlan, layout: Layout, pairs: Sequence[tuple[Pair, ...] | None], found: Mapping[str, Past]
+    plan: AnalysisPlan, layout: Layout, pairs: Sequence[Pairs], found: Mapping[str, Past]
 ) -> tuple[Floats, Noise]:
     """The first baseline (C, 2) and the noise of every channel; assumed values where the past says too little."""
     total, stages = layout.channels.count, max(layout.channels.stages, 1)

@@ -29,6 +29,10 @@ class Pair:
     proceed: float | None
 
 
+Pairs = tuple[Pair, ...] | None
+"""Of one latency metric, None while its edges are not yet fixed."""
+
+
 def chosen(edges: Sequence[float], stable: Sequence[int], ratio: float) -> tuple[Pair, ...]:
     """The pairs to test, fixed for the run: edges nearest stable's p50, p75, p90, p95 and p99, each edge once.
 

@@ -12,7 +12,7 @@ from serinus_contracts.plan import AnalysisPlan, PlanMetric
 from serinus_judging.arrays import Floats, Index
 from serinus_judging.plan_metrics import is_rate
 from serinus_judging.sequential.channels import Channels
-from serinus_judging.sequential.latency import COARSE_ABSOLUTE, COARSE_RATIO, Pair
+from serinus_judging.sequential.latency import COARSE_ABSOLUTE, COARSE_RATIO, Pairs
 
 SLOTS = len(QUANTILES)
 """Channels kept per latency metric and side, used or not: the shape of evidence follows from the plan alone."""
@@ -147,7 +147,7 @@ def _metric(metric: PlanMetric) -> MetricKey:
     return MetricKey(metric.source.kind == "distribution", counted, metric.weight)
 
 
-def coarse_of(pairs: tuple[Pair, ...] | None) -> Coarse:
+def coarse_of(pairs: Pairs) -> Coarse:
     """Of the pairs of a latency metric only that which shapes channels: whether each is coarse; None: not yet fixed."""
     if pairs is None:
         return None

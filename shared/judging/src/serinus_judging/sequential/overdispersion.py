@@ -11,10 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from serinus_judging.arrays import Bools, Floats
-
-ASSUMED_PHI = 3.0
-ASSUMED_KAPPA = 0.5
-"""What is assumed of the noise without a measured history."""
+from serinus_judging.noise import ASSUMED_KAPPA, ASSUMED_PHI
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,9 @@ from math import asin, inf, log, pi, sin, sqrt
 import numpy as np
 from serinus_contracts.plan import AnalysisPlan, PlanMetric, PlanStage
 
+from serinus_judging.noise import ASSUMED_KAPPA, ASSUMED_PHI
 from serinus_judging.plan_metrics import is_rate, without_gauges
-from serinus_judging.sequential import evalue, overdispersion
+from serinus_judging.sequential import evalue
 
 SURE = 0.84
 """Standard deviations below the mean at which 80 % lie above."""
@@ -46,8 +47,8 @@ def forecast(
     plan: AnalysisPlan,
     pace: float,
     rates: Mapping[str, float],
-    phi: float = overdispersion.ASSUMED_PHI,
-    kappa: float = overdispersion.ASSUMED_KAPPA,
+    phi: float = ASSUMED_PHI,
+    kappa: float = ASSUMED_KAPPA,
 ) -> tuple[Forecast, ...]:
     """For every stage and metric with a known rate of stable; pace: requests (trials) per second of both arms.
 

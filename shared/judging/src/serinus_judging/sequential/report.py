@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from pydantic import TypeAdapter
-from serinus_contracts.events import Label, MetricStatus, MetricVerdict
+from serinus_contracts.events import Label, MetricVerdict
 from serinus_contracts.metric import Margin
 from serinus_contracts.plan import AnalysisPlan, PlanLimit, PlanMetric
 
@@ -22,6 +22,7 @@ from serinus_judging.sequential.inference import Weighed
 from serinus_judging.sequential.latency import COARSE_ABSOLUTE, COARSE_RATIO, Pair
 from serinus_judging.sequential.layout import Layout
 from serinus_judging.snapshot import Reading
+from serinus_judging.verdict_order import LABELS
 
 Fields = dict[str, Any]
 Edges = tuple[float | None, float | None, float | None]
@@ -31,13 +32,6 @@ _SAME = Margin()
 _COARSE = Margin(ratio=COARSE_RATIO, absolute=COARSE_ABSOLUTE)
 _NO_EDGES: Edges = (None, None, None)
 _MODELS = TypeAdapter(tuple[MetricVerdict, ...])
-LABELS: dict[MetricStatus, Label] = {
-    "error": "error",
-    "no_data": "no_data",
-    "partial": "no_data",
-    "settling": "settling",
-}
-"""Of a metric that cannot be judged in this look."""
 
 
 class Counts(NamedTuple):
@@ -126,7 +120,7 @@ class Report:
     @property
     def stage(self) -> int:
         """The stage whose noise applies."""
-        return min(max(self.evidence.stage, 0), len(self.evidence.noise.phi) - 1)
+        return min(max(self.evidence.progress.stage, 0), len(self.evidence.noise.phi) - 1)
 
     def name(self, group: int) -> str:
         """Of a metric or limit."""

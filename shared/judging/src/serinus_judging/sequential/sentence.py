@@ -8,16 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, sqrt
 
-from serinus_contracts.events import MetricsCollected, Reason, Scalar, Verdict
+from serinus_contracts.events import MetricsCollected, Reason
 from serinus_contracts.metric import Margin
-from serinus_contracts.plan import AnalysisPlan, PlanLimit, PlanMetric, PlanStage
+from serinus_contracts.plan import AnalysisPlan, PlanLimit, PlanMetric
 from serinus_contracts.weight import weight_text
 
-from serinus_judging.guardrails import sample_ratio
 from serinus_judging.sequential.evidence import Evidence
 from serinus_judging.sequential.report import Counts, Report, Row
-from serinus_judging.snapshot import Reading, stage_seconds
-from serinus_judging.wording import budget, clock, duration, edge, names, percent, plain, requests
+from serinus_judging.snapshot import stage_seconds
+from serinus_judging.wording import budget, duration, edge, names, percent, plain, requests
 
 Phrase = Callable[[float], str]
 
@@ -47,14 +46,6 @@ class Context:
         return self.report.evidence
 
     @property
-    def readings(self) -> Sequence[Reading]:
-        return self.report.counted.readings
-
-    @property
-    def stage(self) -> PlanStage:
-        return self.plan.stages[self.snapshot.stage]
-
-    @property
     def elapsed(self) -> float:
         return stage_seconds(self.snapshot)
 
@@ -71,19 +62,19 @@ class Context:
         return self.metrics[i].better == "higher"
 
 
-def say(verdict: Verdict, reason: Reason, context: Context) -> str:
-    """The sentence of a verdict."""
-    return f"{verdict}: {_SAYS[reason](context, verdict)}"
+def say(context: Context, reason: Reason) -> str:
+    """What the counts say, under the reason of the verdict."""
+    return _SAYS[reason](context)
 
 
-def _abort(context: Context, _: Verdict) -> str:
+def _abort(context: Context) -> str:
     first, *others = context.report.found.blame
     also = ""
     if others:
         also = f"; {names([context.report.name(i) for i in others])} {'is' if len(others) == 1 else 'are'} worse too"
     what = _over_limit if first >= len(context.metrics) else _worse
     sure = budget(context.plan.budget.false_abort)
-    return f"{what(context, first)}, at {sure}{also}; {requests(context.evidence.exposed)} exposed"
+    return f"{what(context, first)}, at {sure}{also}; {requests(context.evidence.progress.evaluated_requests)} exposed"
 
 
 def _worse(context: Context, i: int) -> str:
@@ -196,7 +187,7 @@ def _interval(row: Row | None) -> str:
     return "" if low is None else f", at least {low:g} times the margin"
 
 
-def _shown(context: Context, _: Verdict) -> str:
+def _shown(context: Context) -> str:
     tightest = min(context.gating, key=context.report.log_proceed)
     row = _weakest(context, tightest)
     assert row is not None  # what has no channel is not shown
@@ -209,7 +200,7 @@ def _shown(context: Context, _: Verdict) -> str:
     return f"{_in_stage(context, tightest, row)}; {how}{also}, at {sure}"
 
 
-def _quiet(context: Context, _: Verdict) -> str:
+def _quiet(context: Context) -> str:
     if context.report.found.hints:
         return f"{_stayed(context)} with some evidence of harm, too little to hold; {_leaning(context)}"
     return f"{_stayed(context)} without evidence of harm; {_looks_worst(context)}"
@@ -226,7 +217,7 @@ def _unsure(context: Context) -> str:
     return _in_stage(context, i, row) + _interval(row)
 
 
-def _insufficient(context: Context, _: Verdict) -> str:
+def _insufficient(context: Context) -> str:
     leans = context.report.found.leans
     state = "leaning towards an abort" if leans else "no answer yet"
     return f"{state} after {_stayed(context)}; {_leaning(context) if leans else _unsure(context)}"
@@ -242,95 +233,28 @@ def _leaning(context: Context) -> str:
     return _compared(context, i, row, *_carrying(row, context.falling(i)))
 
 
-def _time_spent(context: Context, verdict: Verdict) -> str:
-    rule = {"hold": "", "abort": ", then the policy aborts", "proceed": ", then the policy proceeds"}[verdict]
-    return f"{duration(context.stage.maximum)} at {context.weight} without an answer{rule}; {_unsure(context)}"
-
-
-def _minimum(context: Context, _: Verdict) -> str:
-    waited = f"{duration(context.elapsed)} of at least {duration(context.stage.minimum)} at {context.weight}"
+def _minimum(context: Context) -> str:
     if context.report.found.leans:
-        return f"{waited}, leaning towards an abort; {_leaning(context)}"
+        return f", leaning towards an abort; {_leaning(context)}"
     if context.report.found.hints:
-        return f"{waited}, weak signs of harm; {_leaning(context)}"
-    return f"{waited}, no sign of harm; {_looks_worst(context)}"
+        return f", weak signs of harm; {_leaning(context)}"
+    return f", no sign of harm; {_looks_worst(context)}"
 
 
-def _settling(context: Context, _: Verdict) -> str:
-    if not 0 <= context.snapshot.stage < len(context.plan.stages):
-        return "waiting for the first change of weight"
-    which = _affected(context, ("settling", "waiting"))[0]
-    started = clock(context.snapshot.stage_started)
-    return f"waiting for counts{which} to settle after the change to {context.weight} at {started}"
-
-
-def _baseline(context: Context, _: Verdict) -> str:
+def _baseline(context: Context) -> str:
     listed = names([context.metrics[i].name for i in context.started])
     rows = context.report.rows(context.started[0])
     trials = requests(rows[0].stable_now.trials if rows else 0)
     return f"the first look tells what is normal for {listed} ({trials} on stable), the next one is judged"
 
 
-def _affected(context: Context, statuses: Sequence[str]) -> tuple[str, int]:
-    """ " of a and b", nothing where it is all metrics; and the first of them."""
-    found = [i for i, reading in enumerate(context.readings) if reading.status in statuses]
-    every = len(found) in (0, len(context.metrics))
-    return ("" if every else f" of {names([context.metrics[i].name for i in found])}"), (found or [0])[0]
-
-
-def _since(context: Context, i: int) -> str:
-    end = context.evidence.seen[i][0]
-    return f"since {clock(end)}" if end else f"since the run began at {clock(context.snapshot.stage_started)}"
-
-
-def _no_data(context: Context, verdict: Verdict) -> str:
-    which, i = _affected(context, ("no_data", "partial"))
-    reading = context.readings[i]
-    wait = f"; {context.evidence.missing} looks in a row" if verdict == "abort" else ""
-    about = f"{which.removeprefix(' of ')}: " if which else ""
-    return f"{about}{_lack(context, i, reading)}{wait}"
-
-
-def _lack(context: Context, i: int, reading: Reading) -> str:
-    """What is missing: in the collector's words where it has any."""
-    if reading.measured is None:
-        return f"not measured {_since(context, i)}"
-    if reading.without_requests:
-        return f"{reading.detail} {_since(context, i)}"
-    if reading.detail:
-        return f"incomplete data: {reading.detail}" if reading.status == "partial" else reading.detail
-    measured = reading.measured
-    arms = (False, False) if isinstance(measured, Scalar) else (bool(measured.canary), bool(measured.stable))
-    what = {(False, True): "no canary data", (True, False): "no stable data"}.get(arms, "no data")
-    if reading.status == "partial":
-        what = "incomplete data"
-    expected = context.evidence.seen[i][1]
-    series = f"{reading.measured.series} of {expected} expected series" if expected else "no series known"
-    return f"{what} {_since(context, i)}, Prometheus answered, {series}"
-
-
-def _error(context: Context, _: Verdict) -> str:
-    which, i = _affected(context, ("error",))
-    reading = context.readings[i]
-    about = which.removeprefix(" of ") or names([metric.name for metric in context.metrics])
-    return f"{about} cannot be judged {_since(context, i)}: {reading.detail or 'no reason given'}"
-
-
-def _traffic(context: Context, _: Verdict) -> str:
-    return sample_ratio.mismatch(context.evidence.traffic)
-
-
-_SAYS: Mapping[Reason, Callable[[Context, Verdict], str]] = {
+_SAYS: Mapping[Reason, Callable[[Context], str]] = {
     "shown": _shown,
     "quiet": _quiet,
     "evidence": _abort,
     "limit": _abort,
     "insufficient_evidence": _insufficient,
     "awaiting_baseline": _baseline,
-    "settling": _settling,
     "before_minimum": _minimum,
-    "no_data": _no_data,
-    "provider_error": _error,
-    "time_spent": _time_spent,
-    "traffic_mismatch": _traffic,
+    "time_spent": _unsure,
 }

@@ -13,7 +13,6 @@ import numpy as np
 from serinus_judging.arrays import Bools, Floats, Ints
 from serinus_judging.sequential import baseline, eprocess, evalue, overdispersion
 from serinus_judging.sequential.channels import PLAIN, Channels
-from serinus_judging.sequential.overdispersion import Noise
 
 NO_STAGE = -1
 
@@ -82,14 +81,6 @@ class Look:
     fresh: Bools
     phi: Floats
     kappa: Floats
-
-    @classmethod
-    def of(cls, counts: Floats, rate: Bools, seconds: Floats, stage: Ints, fresh: Bools, noise: Noise) -> "Look":
-        """A look from any counts, all runs having the same noise: what is not usable is set aside."""
-        x, n, y, m = counts
-        valid = evalue.usable(x, n, y, m, rate)
-        floor = noise.phi.take(stage, axis=0, mode="clip")
-        return cls(np.where(valid, counts, 1.0), valid, seconds, stage, fresh, floor, noise.kappa)
 
     @classmethod
     def stacked(cls, looks: "Sequence[Look]") -> "Look":

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from serinus_judging.rules import classical
+from serinus_judging import classical
 from statsmodels.stats import proportion
 
 from tests.unit.judging.laws import lawful
