@@ -1,4 +1,4 @@
-# One target a service: docker build --target analyzer -t serinus-analyzer .  The notifier runs in the console's image.
+# One target a service: docker build --target analyzer -t serinus-analyzer .
 # Any base with Python 3.11 or newer and its venv module will do.
 ARG BASE_IMAGE=python:3.13.15-slim-trixie@sha256:8d9d0b8bcf6506481eae4907c18f5e3e7902e629f5f6d684f9e7c32e85e3ddf0
 
@@ -34,7 +34,9 @@ RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_judging-*.whl /
 FROM build AS controller-build
 RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_rollouts-*.whl /wheels/serinus_controller-*.whl
 FROM build AS console-build
-RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_console-*.whl
+RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_readmodel-*.whl /wheels/serinus_console-*.whl
+FROM build AS notifier-build
+RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_readmodel-*.whl /wheels/serinus_notifier-*.whl
 FROM build AS simulator-build
 RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_simulator-*.whl
 
@@ -68,6 +70,10 @@ ENTRYPOINT ["serinus-controller"]
 FROM service AS console
 COPY --from=console-build /opt/serinus /opt/serinus
 ENTRYPOINT ["serinus-console"]
+
+FROM service AS notifier
+COPY --from=notifier-build /opt/serinus /opt/serinus
+ENTRYPOINT ["serinus-notifier"]
 
 FROM base AS simulator
 COPY --from=simulator-build /opt/serinus /opt/serinus

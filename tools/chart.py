@@ -14,10 +14,10 @@ import yaml
 from pydantic import BaseModel
 from serinus_collector.config.providers import Provider
 from serinus_collector.config.settings import CollectorSettings
-from serinus_console.domain.notify import Notifications
-from serinus_console.notify_settings import NotifierSettings
 from serinus_console.settings import Auth, ConsoleSettings
 from serinus_controller.settings import ControllerSettings
+from serinus_notifier.domain.notifications import Notifications
+from serinus_notifier.settings import NotifierSettings
 from serinus_runtime.settings import PREFIX, Settings
 
 CHART = Path(__file__).parents[1] / "deploy" / "helm" / "serinus"

@@ -10,14 +10,14 @@ import yaml
 from pydantic import BaseModel
 from serinus.app import ENTRIES, load
 from serinus_collector.config.settings import CollectorSettings
-from serinus_console.adapters.web.application import described
-from serinus_console.notify_settings import NotifierSettings
+from serinus_console.entrypoints.web.application import described
 from serinus_console.settings import ConsoleSettings
 from serinus_contracts import CanaryPolicy
 from serinus_contracts.envelope import EVENTS
 from serinus_contracts.events import Event, Reason
 from serinus_contracts.report import Report
 from serinus_controller.settings import ControllerSettings
+from serinus_notifier.settings import NotifierSettings
 from serinus_runtime.settings import PREFIX, Settings, default_text
 
 from tools import chart

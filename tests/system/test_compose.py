@@ -28,7 +28,14 @@ from tests.servers import free_port
 PASSWORD = "a/b&c@d#e%f:g?h i'j\"k\\l=é"
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.anyio
-IMAGES = ("serinus-collector", "serinus-analyzer", "serinus-console", "serinus-controller", "serinus-simulator")
+IMAGES = (
+    "serinus-collector",
+    "serinus-analyzer",
+    "serinus-console",
+    "serinus-controller",
+    "serinus-notifier",
+    "serinus-simulator",
+)
 
 
 def docker(*arguments: str) -> subprocess.CompletedProcess[str]:

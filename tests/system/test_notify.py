@@ -100,7 +100,7 @@ def notifier(redis: Mapping[str, str], tmp_path: Path) -> Iterator[Child]:
         "SERINUS_SEND_TIMEOUT": "5",
         "SERINUS_SEND_AT_ONCE": str(AT_ONCE),
     }
-    command = [sys.executable, "-m", "serinus_console.notify_app"]
+    command = [sys.executable, "-m", "serinus_notifier.app"]
     child = Child("notifier", command, environment, tmp_path / "notifier.log")
     yield child
     child.stop()

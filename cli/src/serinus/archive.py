@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import fsspec
 import typer
 from serinus_contracts.base import Millis
-from serinus_runtime.stories import Stories
+from serinus_readmodel.reader.stories import Stories
 
 from serinus.adapters.streams import Streams, streams
 from serinus.board import finish

@@ -6,11 +6,11 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 import typer
-from serinus_console.domain.card import Card, findings
 from serinus_contracts import AnalysisPlan, ControllerStatus, Event, VerdictReached
 from serinus_contracts.events import Verb
 from serinus_contracts.report import Report
-from serinus_runtime.stories import Told
+from serinus_readmodel.reader.stories import Told
+from serinus_readmodel.run_view import Card, findings
 
 from serinus.options import INTERRUPTED, Source, fail
 

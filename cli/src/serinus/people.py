@@ -12,9 +12,9 @@ from typing import Annotated, Any
 
 import typer
 import yaml
-from serinus_console.domain.card import Card
 from serinus_contracts import DecisionTaken
 from serinus_contracts.events import Verb
+from serinus_readmodel.run_view import Card
 
 from serinus.board import Board, with_board
 from serinus.options import INCONCLUSIVE, USAGE, Output, Source, fail

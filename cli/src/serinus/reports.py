@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 from serinus_contracts.events import Outcome
 from serinus_contracts.report import Report
+from serinus_readmodel.reader.stories import Told
 from serinus_runtime.clock import now_ms
-from serinus_runtime.stories import Told
 
 from serinus.board import Board, with_board
 from serinus.options import USAGE, Source, WideOutput, fail

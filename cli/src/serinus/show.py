@@ -7,13 +7,13 @@ from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
-from serinus_console.domain.card import Card
-from serinus_console.domain.metrics import Arm, Row, rows
-from serinus_console.domain.next_step import next_step
-from serinus_console.domain.outcome import headline, last_sentence, outcome
 from serinus_contracts import AnalysisPlan, VerdictReached
 from serinus_contracts.base import Millis
 from serinus_contracts.weight import weight_text
+from serinus_readmodel.metrics import Arm, Row, rows
+from serinus_readmodel.next_step import next_step
+from serinus_readmodel.outcome import headline, last_sentence, outcome
+from serinus_readmodel.run_view import Card
 
 from serinus.found import found
 

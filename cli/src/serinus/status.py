@@ -9,12 +9,12 @@ from typing import Any
 from rich.console import Group
 from rich.live import Live
 from rich.text import Text
-from serinus_console.domain.card import Card
-from serinus_console.domain.controllers import warnings
-from serinus_console.domain.next_step import next_step
-from serinus_console.domain.outcome import headline
-from serinus_console.domain.overview import lines
 from serinus_contracts import Event
+from serinus_readmodel.controllers import warnings
+from serinus_readmodel.next_step import next_step
+from serinus_readmodel.outcome import headline
+from serinus_readmodel.overview import lines
+from serinus_readmodel.run_view import Card
 from serinus_runtime.clock import now_ms
 
 from serinus import show

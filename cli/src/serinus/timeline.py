@@ -7,10 +7,10 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
-from serinus_console.domain.wording import edge
 from serinus_contracts import Channel, Counts, MetricVerdict, VerdictReached
 from serinus_contracts.base import Millis
 from serinus_contracts.weight import weight_text
+from serinus_contracts.wording import edge
 
 from serinus.chart import chart, spark
 

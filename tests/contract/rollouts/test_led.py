@@ -11,12 +11,12 @@ from uuid import uuid4
 import pytest
 import yaml
 from serinus.demo.processes import Child, family
-from serinus_console.domain.card import Card
-from serinus_console.domain.next_step import next_step
 from serinus_contracts import DecisionTaken, Event, Keys, RolloutObserved, from_entry, seal, to_entry
 from serinus_contracts.standstill import standstill
+from serinus_readmodel.next_step import next_step
+from serinus_readmodel.reader.stories import Stories
+from serinus_readmodel.run_view import Card
 from serinus_runtime.redis import Client
-from serinus_runtime.stories import Stories
 
 from tests.contract.rollouts.cluster import GATED, Cluster
 from tests.contract.rollouts.conftest import NAMESPACE, Access

@@ -39,7 +39,7 @@ HALVES = {
 
 async def test_half_a_request_is_not_held_for_long(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("serinus_runtime.serving.HEAD_SECONDS", 0.2)
-    monkeypatch.setattr("serinus_console.adapters.web.boundary.MAX_BODY_SECONDS", 0.1)
+    monkeypatch.setattr("serinus_console.entrypoints.web.boundary.MAX_BODY_SECONDS", 0.1)
     console = await start()
 
     async def answer(half: bytes) -> bytes:

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 from serinus_console.adapters.follower import Follower
-from serinus_console.adapters.web.events import opened, stream
-from serinus_console.domain import position
-from serinus_console.domain.story import Story
-from serinus_console.service_layer.runs import Runs
+from serinus_console.entrypoints.web.events import opened, stream
+from serinus_console.use_cases import position
+from serinus_console.use_cases.runs import Runs
 from serinus_contracts import Event, Keys, VerdictReached
+from serinus_readmodel.run_history import Story
 from serinus_runtime.redis import Client
 
 from tests.consoles import Served, Teller, another
@@ -131,8 +131,8 @@ async def test_who_was_away_for_longer_than_the_stream_is_kept_is_told_of_the_ga
 async def test_who_comes_back_after_more_than_is_resent_is_told_once_what_was_left_out(
     start: Start, teller: Teller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serinus_console.adapters.web.events.BATCH", 2)
-    monkeypatch.setattr("serinus_console.adapters.web.events.MAX_RESENT", 4)
+    monkeypatch.setattr("serinus_console.entrypoints.web.events.BATCH", 2)
+    monkeypatch.setattr("serinus_console.entrypoints.web.events.MAX_RESENT", 4)
     await teller.live()
     for end in range(1, 7):
         await teller.tell(verdict(end=1000 * end))
@@ -150,7 +150,7 @@ async def test_who_comes_back_after_more_than_is_resent_is_told_once_what_was_le
 async def test_a_client_with_too_many_streams_is_told_so_and_others_get_theirs(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serinus_console.adapters.web.events.MAX_FEEDS_PER_CLIENT", 2)
+    monkeypatch.setattr("serinus_console.entrypoints.web.events.MAX_FEEDS_PER_CLIENT", 2)
     console = await start(trusted_proxies="127.0.0.1")
     async with listening(console) as first, listening(console) as second:
         await take(first, 1)
@@ -196,7 +196,7 @@ async def test_a_listener_that_leaves_is_forgotten(start: Start, teller: Teller)
 async def test_a_beat_every_few_seconds_says_how_fresh_what_is_known_is(
     start: Start, teller: Teller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serinus_console.adapters.web.events.HEARTBEAT", 0.05)
+    monkeypatch.setattr("serinus_console.entrypoints.web.events.HEARTBEAT", 0.05)
     now = await teller.now()
     await teller.live()
     console = await start()

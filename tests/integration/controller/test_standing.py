@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from serinus_console.domain.controllers import warnings
+from serinus_readmodel.controllers import warnings
 from serinus_runtime.leading import controllers
 from serinus_runtime.redis_clock import RedisClock
 

@@ -13,16 +13,16 @@ from serinus_analyzer.adapters.evidence import RedisEvidence
 from serinus_analyzer.service_layer.ports import Fold, Standing
 from serinus_collector.adapters.registry import RedisRegistry as CollectorsRegistry
 from serinus_console.adapters.archive import RedisArchive
-from serinus_console.adapters.notify_outbox import RedisOutbox
 from serinus_console.adapters.sessions import Sessions
-from serinus_console.domain.notify import Cause, Due
-from serinus_console.service_layer.inbox import Given
 from serinus_contracts import DecisionTaken, Keys
 from serinus_contracts.streams import ANALYZER_GROUP, Stream, controller_group
 from serinus_controller.adapters.journal import RedisJournal
 from serinus_controller.adapters.registry import RedisRegistry
 from serinus_controller.domain.decide import Memory
 from serinus_rollouts.progress import Intent
+from serinus_notifier.adapters.outbox import RedisOutbox
+from serinus_notifier.domain.notifications import Cause, Due
+from serinus_notifier.use_cases.inbox import Given
 from serinus_runtime import scripts
 from serinus_runtime.redis import Client, connected
 from serinus_runtime.streams import ensure_group

@@ -37,9 +37,9 @@ def test_the_chart_gives_the_controller_the_rights_of_the_manifests() -> None:
 def test_the_chart_and_the_compose_stack_run_the_services_that_the_dockerfile_builds() -> None:
     targets = set(re.findall(r"^FROM service AS (\w+)$", (DEPLOY.parent / "Dockerfile").read_text(), re.MULTILINE))
     services = set(yaml.safe_load((DEPLOY.parent / "docker-compose.yml").read_text())["services"])
-    assert targets == services - {"redis", "prometheus", "simulator", "notifier"}
+    assert targets == services - {"redis", "prometheus", "simulator"}
     templates = {path.stem for path in (CHART / "templates").glob("*.yaml")}
-    assert targets == templates - {"extras", "rbac", "redis", "notifier"}
+    assert targets == templates - {"extras", "rbac", "redis"}
 
 
 def test_the_schema_of_the_values_is_the_one_that_values_and_models_have_now() -> None:

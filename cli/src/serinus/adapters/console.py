@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
-from serinus_console.domain.card import Asked, Card, told
 from serinus_contracts import (
     AnalysisPlan,
     ControllerStatus,
@@ -24,7 +23,8 @@ from serinus_contracts import (
 from serinus_contracts.base import Contract
 from serinus_contracts.events import Verb
 from serinus_contracts.report import Report
-from serinus_runtime.stories import Told
+from serinus_readmodel.reader.stories import Told
+from serinus_readmodel.run_view import Asked, Card, told
 
 from serinus.board import BoardError, with_descriptions
 from serinus.options import without_password

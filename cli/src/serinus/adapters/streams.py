@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from redis.exceptions import OutOfMemoryError, RedisError
-from serinus_console.domain.card import ENDINGS, Asked, Card, told
 from serinus_contracts import (
     AnalysisPlan,
     CommandIssued,
@@ -26,6 +25,8 @@ from serinus_contracts import (
 from serinus_contracts.base import Millis
 from serinus_contracts.events import Verb
 from serinus_contracts.report import Report
+from serinus_readmodel.reader.stories import Stories, Told
+from serinus_readmodel.run_view import ENDINGS, Asked, Card, told
 from serinus_runtime.address import parse
 from serinus_runtime.commands import Commands
 from serinus_runtime.due import run_of
@@ -34,7 +35,6 @@ from serinus_runtime.leading import controllers
 from serinus_runtime.plans import Plans
 from serinus_runtime.redis import Client, connected
 from serinus_runtime.redis_clock import RedisClock
-from serinus_runtime.stories import Stories, Told
 from ulid import ULID
 
 from serinus import options

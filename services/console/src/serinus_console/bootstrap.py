@@ -18,14 +18,14 @@ from serinus_console.adapters.directories import Nobody, OneToken
 from serinus_console.adapters.follower import Follower
 from serinus_console.adapters.kubernetes import Kubernetes, connect
 from serinus_console.adapters.sessions import Sessions
-from serinus_console.adapters.web.application import application
-from serinus_console.adapters.web.guard import Guard
-from serinus_console.adapters.web.site import Site
-from serinus_console.service_layer.limits import Limiter
-from serinus_console.service_layer.ports import Directory
-from serinus_console.service_layer.remembered import Remembered
-from serinus_console.service_layer.runs import Runs
+from serinus_console.entrypoints.web.application import application
+from serinus_console.entrypoints.web.guard import Guard
+from serinus_console.entrypoints.web.site import Site
 from serinus_console.settings import ConsoleSettings
+from serinus_console.use_cases.limits import Limiter
+from serinus_console.use_cases.ports import Directory
+from serinus_console.use_cases.remembered import Remembered
+from serinus_console.use_cases.runs import Runs
 
 LOGINS_A_MINUTE = 10
 BAD_TOKENS_A_MINUTE = 30

@@ -3,7 +3,7 @@
 import json
 import sys
 
-from serinus_console.adapters.web.application import described
+from serinus_console.entrypoints.web.application import described
 
 
 def openapi() -> str:

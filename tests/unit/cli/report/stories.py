@@ -3,7 +3,8 @@
 from typing import Any
 
 from serinus_contracts import Channel, Counts, DecisionTaken, Margin, MetricVerdict
-from serinus_contracts.report import Chapter, Concluded, Decided, Ended, Judged, Planned, Report, Staged, make_report
+from serinus_contracts.report import Chapter, Concluded, Decided, Ended, Judged, Planned, Report, Staged
+from serinus_readmodel.report import make_report
 
 from tests.support import RUN, plan, verdict
 

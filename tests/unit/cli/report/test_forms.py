@@ -13,7 +13,8 @@ from serinus.report.plot import svg
 from serinus.report.text import text
 from serinus.report.words import span
 from serinus_contracts import Finding, MetricVerdict
-from serinus_contracts.report import Concluded, Report, make_report
+from serinus_contracts.report import Concluded, Report
+from serinus_readmodel.report import make_report
 
 from tests.support import RUN, plan
 from tests.unit.cli.report.stories import ABORT, CHAPTERS, LAST, aborted, at, decided, going_on

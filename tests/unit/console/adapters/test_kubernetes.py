@@ -6,7 +6,7 @@ import httpx
 import pytest
 import yaml
 from serinus_console.adapters.kubernetes import Kubernetes, connect
-from serinus_console.service_layer.ports import DirectoryError, Person
+from serinus_console.use_cases.ports import DirectoryError, Person
 
 pytestmark = pytest.mark.anyio
 SERVER = "https://api.example.com:6443"

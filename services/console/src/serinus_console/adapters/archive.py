@@ -5,12 +5,12 @@ from typing import Any
 from serinus_contracts import CommandIssued, Keys
 from serinus_contracts.report import Report
 from serinus_contracts.streams import Stream
+from serinus_readmodel.reader.stories import Stories
 from serinus_runtime.clock import Clock
 from serinus_runtime.commands import Commands
 from serinus_runtime.redis import Client
-from serinus_runtime.stories import Stories
 
-from serinus_console.service_layer.ports import Page
+from serinus_console.use_cases.ports import Page
 
 SOURCE = "/serinus/console"
 BATCH = 500

@@ -3,7 +3,7 @@
 import secrets
 from dataclasses import dataclass
 
-from serinus_console.service_layer.ports import Person
+from serinus_console.use_cases.ports import Person
 
 
 class Nobody:

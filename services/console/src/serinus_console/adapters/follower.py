@@ -15,6 +15,8 @@ from serinus_contracts import (
     from_entry,
 )
 from serinus_contracts.streams import Stream
+from serinus_readmodel.run_history import Story
+from serinus_readmodel.run_view import Asked
 from serinus_runtime.clock import Clock
 from serinus_runtime.complaints import Complaints
 from serinus_runtime.due import run_of
@@ -23,10 +25,8 @@ from serinus_runtime.plans import Plans
 from serinus_runtime.redis import BLOCK_MS, Client
 from serinus_runtime.redis_clock import RedisClock
 
-from serinus_console.domain.card import Asked
-from serinus_console.domain.position import FOLLOWED
-from serinus_console.domain.story import Story
-from serinus_console.service_layer.runs import Runs
+from serinus_console.use_cases.position import FOLLOWED
+from serinus_console.use_cases.runs import Runs
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ import httpx
 import yaml
 from serinus_runtime.files import unreadable
 
-from serinus_console.service_layer.ports import DirectoryError, Person
+from serinus_console.use_cases.ports import DirectoryError, Person
 
 TIMEOUT = 5.0
 POD = Path("/var/run/secrets/kubernetes.io/serviceaccount")

@@ -1,0 +1,149 @@
+"""What the API answers."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, JsonValue
+from serinus_contracts import CommandIssued, DecisionTaken, RolloutObserved, Run, VerdictReached
+from serinus_contracts.base import Arm, Document, Millis
+from serinus_contracts.events import Outcome, Phase, Verb
+from serinus_contracts.weight import Percent
+from serinus_readmodel.next_step import next_step
+from serinus_readmodel.outcome import headline
+from serinus_readmodel.run_history import Change, Story
+
+
+class RunSummary(BaseModel):
+    """One run in a list."""
+
+    id: str
+    run: Run
+    state: Literal["live"] | Outcome
+    phase: Phase
+    stage: int
+    set_weight: Percent
+    actual_weight: Percent
+    verdict: Literal["proceed", "abort", "hold"] | None = None
+    reason: str | None = None
+    sentence: str | None = None
+    headline: str = Field("", description="what to read first: how it ended, by whom and why, else the last verdict")
+    images: dict[Arm, tuple[str, ...]] = Field({}, description="what each arm's pods run, by container")
+    revision: int | None = Field(None, description="Argo's number of the canary's template")
+    since: Millis | None = None
+    end: Millis | None = Field(None, description="end of the look that the verdict rests on")
+    exposed: int = 0
+    links: dict[str, str]
+
+
+class RunDocument(RunSummary):
+    """One run: what was told last of it."""
+
+    next: str = Field(description="what happens next, in one sentence")
+    held: str = Field(description="who holds it and why; empty if nobody does")
+    approvals: dict[int, str] = Field(description="who approved, by step")
+    observed: RolloutObserved
+    last_verdict: VerdictReached | None = None
+    last_described: VerdictReached | None = Field(
+        None, description="the newest verdict with descriptions among its findings"
+    )
+    last_decision: DecisionTaken | None = None
+    ending: DecisionTaken | None = Field(None, description="the act that ended it, as far as Serinus did it")
+    waiting: DecisionTaken | None = Field(None, description="the act under way that something keeps")
+
+
+class RunPage(BaseModel):
+    items: list[RunSummary]
+    next: str | None = Field(None, description="path of the next page; absent on the last")
+
+
+class EventPage(BaseModel):
+    """Events of a run as CloudEvents, the newest first."""
+
+    items: list[dict[str, Any]]
+    next: str | None = Field(
+        None, description="path of the next page; a page may be short or empty and still have a next one"
+    )
+
+
+class Course(BaseModel):
+    """How the run went: at most some hundred looks over all of it, and every change of verdict, oldest first."""
+
+    points: list[dict[str, Any]]
+    changes: list[Change]
+    complete: bool = Field(description="it begins with the run's first look")
+
+
+class CommandBody(Document):
+    """What to ask for."""
+
+    verb: Verb
+    step: int | None = Field(None, description="the step it is for, as seen by who asks; else the present one")
+    reason: str = Field("", max_length=1000, description="why: kept in the audit trail")
+    change: dict[str, JsonValue] = Field({}, description="override: JSON merge patch of the policy's spec")
+    force: bool = Field(False, description="advance: also before anything was evaluated at the present weight")
+
+
+class CommandAnswer(BaseModel):
+    """The command as it was sent; a decision whose `cause` is its id answers it."""
+
+    command: CommandIssued
+    decisions: str = Field(description="path where the answer will be told")
+
+
+def path_of(run: Run) -> str:
+    return f"/v1/runs/{run.id}"
+
+
+def summary(story: Story) -> RunSummary:
+    card = story.card
+    seen, said = card.observed, card.verdict
+    base = path_of(seen.run)
+    parts = ("verdicts", "decisions", "report", "course", "plan", "events", "commands")
+    return RunSummary(
+        id=card.id,
+        run=seen.run,
+        state=seen.outcome or "live",
+        phase=seen.phase,
+        stage=seen.stage,
+        set_weight=seen.set_weight,
+        actual_weight=seen.actual_weight,
+        verdict=said.verdict if said else None,
+        reason=said.reason if said else None,
+        sentence=said.sentence if said else None,
+        headline=headline(card),
+        images=seen.images,
+        revision=seen.revision,
+        since=said.since if said else None,
+        end=said.end if said else None,
+        exposed=said.exposed if said else 0,
+        links={"self": base, "page": f"/runs/{card.id}"} | {part: f"{base}/{part}" for part in parts},
+    )
+
+
+def document(story: Story, now: Millis) -> RunDocument:
+    card = story.card
+    return RunDocument(
+        **dict(summary(story)),
+        next=next_step(card, now),
+        held=card.asked.held,
+        approvals=dict(card.asked.approvals),
+        observed=card.observed,
+        last_verdict=card.verdict,
+        last_described=card.described,
+        last_decision=card.decision,
+        ending=card.ending,
+        waiting=card.waiting,
+    )
+
+
+def course_of(story: Story) -> Course:
+    points = [course(point) for point in story.series]
+    return Course(points=points, changes=story.changes, complete=story.first_look in (None, 1))
+
+
+def course(point: Any) -> dict[str, Any]:
+    """A point of the course without NaN, which JSON does not have."""
+    metrics = {
+        name: {part: None if value != value else round(value, 6) for part, value in one._asdict().items()}
+        for name, one in point.metrics.items()
+    }
+    return {**point._asdict(), "metrics": metrics}

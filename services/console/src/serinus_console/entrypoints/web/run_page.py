@@ -1,0 +1,265 @@
+"""What the page of a run shows beside its metrics: stages, actions with their consequence, exposure, pods, audit."""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from serinus_contracts import DecisionTaken, Finding, Pod
+from serinus_contracts.base import Arm, Millis
+from serinus_contracts.events import Verb
+from serinus_contracts.standstill import standstill
+from serinus_contracts.weight import weight_text
+from serinus_contracts.wording import duration, percent, words
+from serinus_readmodel.run_history import Change, Story
+from serinus_readmodel.run_view import Card
+from serinus_readmodel.state import unevaluated
+from ulid import ULID
+
+
+class StageLine(NamedTuple):
+    """`when` is done, now or next."""
+
+    weight: float
+    when: str
+    gate: str
+    changes: Sequence[Change]
+
+
+def stages(story: Story) -> list[StageLine]:
+    plan, seen = story.card.plan, story.card.observed
+    lines = []
+    for i, stage in enumerate(plan.stages if plan else ()):
+        when = "done" if i < seen.stage or (i == seen.stage and seen.outcome) else "now" if i == seen.stage else "next"
+        gate = {"quiet": "no evidence of harm", "proof": "shown within its margins"}[stage.gate]
+        gate = f"{duration(stage.minimum)} to {duration(stage.maximum)}, opens when {gate}"
+        gate += ", and a person approves" if stage.approval else ""
+        lines.append(StageLine(stage.weight, when, gate, [one for one in story.changes if one.stage == i]))
+    return lines
+
+
+class Offer(NamedTuple):
+    """Something a person can do, and what follows. `move`: what it does to the weight. `tone` is of its button: first
+    for what is waited for, warn for more traffic, grave for an abort. `blocked`: why it cannot be done now."""
+
+    verb: Verb
+    label: str
+    consequence: str
+    tone: Literal["", "first", "warn", "grave"] = ""
+    move: str = ""
+    blocked: str = ""
+
+    @property
+    def text(self) -> str:
+        return f"{self.label}: {self.move}" if self.move else self.label
+
+
+def offers(card: Card, now: Millis) -> list[Offer]:
+    """What can be done, always in the same places: what comes and goes stands last."""
+    seen, plan = card.observed, card.plan
+    if seen.outcome:
+        text = "Argo starts the same version again, from its first step, as a new attempt."
+        return [Offer("retry", "Retry", text)] if seen.outcome == "aborted" else []
+    text = f"All traffic goes back to stable {seen.run.stable_hash}. Argo scales the canary down."
+    found = [Offer("abort", "Abort", text, "grave")]
+    if card.asked.held:
+        found.append(Offer("resume", "Resume", "Verdicts decide again.", "first"))
+    else:
+        found.append(Offer("hold", "Hold", "No verdict advances it until somebody resumes. An abort still may."))
+    found.append(_advance(card, now))
+    if card.awaits_person or (card.stage and card.stage.approval and seen.step not in card.asked.approvals):
+        following = [stage.weight for stage in plan.stages[seen.stage + 1 :]] if plan else []
+        target = f"{weight_text(following[0])} of the traffic" if following else "all traffic"
+        text = f"The canary gets {target} as soon as a verdict says proceed."
+        if card.awaits_person:
+            text = f"The canary gets {target} now: the verdict is to proceed."
+        found.append(Offer("approve", "Approve", text, "first" if card.awaits_person else ""))
+    return found
+
+
+def _advance(card: Card, now: Millis) -> Offer:
+    seen, plan = card.observed, card.plan
+    weight, target, last = weight_text(seen.set_weight), "", True
+    if plan and card.stage:
+        following = [stage.weight for stage in plan.stages[seen.stage + 1 :]]
+        target = weight_text(following[0]) if following else "100 %"
+        last = not card.stage.gates or seen.step >= card.stage.gates[-1]
+    blocked = ""
+    if seen.gate_started is None:
+        blocked = "The Rollout does not wait at a gate now."
+    elif unevaluated(card, now):
+        blocked = f"Nothing was evaluated at {weight} yet: wait for the first verdict at this weight."
+    if not last or not target:
+        return Offer(
+            "advance", "Advance", f"The gate opens, whatever the verdict; it stays at {weight}.", "warn", "", blocked
+        )
+    text = f"The canary gets {target} of the traffic now, whatever the verdict: the gate opens."
+    return Offer("advance", "Advance", text, "warn", f"{weight} to {target}", blocked)
+
+
+class Exposure(NamedTuple):
+    """`share` is what the canary really got in this stage, in percent; None where it was not counted."""
+
+    set_weight: float
+    actual_weight: float
+    requests: str
+    share: str | None
+    expected: str
+    mismatch: bool
+
+
+def exposure(card: Card, now: Millis) -> Exposure:
+    seen, said = card.observed, card.verdict
+    traffic = said.traffic if said and card.current else None
+    total = traffic.canary + traffic.stable if traffic else 0
+    return Exposure(
+        seen.set_weight,
+        seen.actual_weight,
+        said.requests_until(seen.ended or now).replace(" requests", "", 1) if said else "none evaluated yet",
+        percent(traffic.canary / total) if traffic and total else None,
+        percent(traffic.expected) if traffic else weight_text(seen.actual_weight),
+        bool(said and said.reason == "traffic_mismatch"),
+    )
+
+
+def cause(card: Card) -> str:
+    """Why looks have stopped or cannot begin, as far as the Rollout shows it."""
+    known = standstill(card.observed)
+    return known.text if known else ""
+
+
+def health(card: Card, stale: bool) -> tuple[bool, Sequence[str]]:
+    """Whether the data can be judged, and what there is to say about them."""
+    said = card.verdict
+    if said is None:
+        return not stale, ("no look yet",)
+    quality, faults, notes = said.quality, [], []
+    if stale:
+        faults.append(f"looks have stopped: {cause(card) or 'is a collector or an analyzer missing?'}")
+    settling = {one.name for one in said.metrics if one.label == "settling"}
+    missing = [name for name in quality.missing if name not in settling]
+    if missing:
+        faults.append(f"cannot judge {', '.join(missing)}: {words(said.reason)}")
+    elif quality.missing:
+        notes.append("counting begins when the traffic has settled")
+    if quality.gaps:
+        faults.append(f"{quality.gaps} looks of this run could never be read")
+    if quality.resets:
+        notes.append(f"{quality.resets} counter resets in this look, counted through")
+    if not said.calibrated:
+        notes.append("noise is assumed, not measured: too little history of stable")
+    if quality.newest:
+        notes.append(f"latest sample {duration((said.end - quality.newest) / 1000)} old")
+    return not faults, (*faults, *notes)
+
+
+class Version(NamedTuple):
+    """What an arm runs. `images` as short as tells them apart, each with its whole name."""
+
+    arm: Arm
+    hash: str
+    images: Sequence[tuple[str, str]]
+
+
+def versions(card: Card) -> tuple[Version, Version]:
+    """Canary and stable; of several containers those that differ, a sidecar does not."""
+    run, images = card.observed.run, card.observed.images
+    canary, stable = images.get("canary", ()), images.get("stable", ())
+    alike = set(canary) & set(stable)
+
+    def version(arm: Arm, hash_: str, found: Sequence[str]) -> Version:
+        told = [image for image in found if image not in alike] or found[:1]
+        return Version(arm, hash_, [(short(image), image) for image in told])
+
+    return version("canary", run.canary_hash, canary), version("stable", run.stable_hash, stable)
+
+
+def short(image: str) -> str:
+    """An image without registry and folders; of a digest that stands alone the first twelve digits."""
+    name, at, digest = image.rpartition("/")[2].partition("@")
+    return name if ":" in name or not at else f"{name}@{digest.removeprefix('sha256:')[:12]}"
+
+
+class PodLine(NamedTuple):
+    name: str
+    arm: str
+    ready: bool
+    restarts: int
+    note: str
+
+
+def pods(card: Card) -> list[PodLine]:
+    """The canary's pods first; of stable's only how many, and those that stand out."""
+    notes = {pod: finding.text for finding in card.findings for pod in finding.pods}
+
+    def line(pod: Pod) -> PodLine:
+        return PodLine(pod.name, pod.arm, pod.ready, pod.restarts, notes.get(pod.name, ""))
+
+    lines = [line(pod) for pod in card.observed.pods]
+    shown = [one for one in lines if one.arm == "canary" or one.note or not one.ready or one.restarts]
+    return sorted(shown, key=lambda one: (one.arm != "canary", not one.note, one.name))
+
+
+def findings(card: Card) -> Sequence[Finding]:
+    return [one for one in card.findings if one.severity != "none"]
+
+
+class AuditLine(NamedTuple):
+    """Who did or asked what, in whose words, and what came of it. `pending`: not answered yet; `routine`: a hold by
+    Serinus itself."""
+
+    when: Millis
+    who: str
+    verified: bool
+    what: str
+    tone: str
+    reason: str
+    effect: str
+    pending: bool = False
+    routine: bool = False
+
+
+_TONES = {"abort": "bad", "refused": "warn", "advance": "good", "promote": "good", "await_approval": "warn"}
+
+
+def audit(story: Story, now: Millis) -> list[AuditLine]:
+    """Decisions, the newest first, above them what nobody has answered yet."""
+    asked = {command.id: command for command in story.commands}
+    lines = []
+    for one in reversed(story.decisions):
+        command = asked.get(one.cause)
+        who = command.actor if command else one.actor
+        verified = command.verified if command else one.actor == "serinus"
+        routine = one.action == "hold" and command is None and one.asked is None
+        effect = words(one.detail) if routine else _effect(one)
+        lines.append(AuditLine(one.decided, who, verified, _what(one), _tone(one), one.reason, effect, routine=routine))
+    waiting = [
+        AuditLine(
+            ULID.from_str(command.id).milliseconds,
+            command.actor,
+            command.verified,
+            f"{command.verb} asked for",
+            "warn",
+            command.reason,
+            "waits for the controller" if command.expires > now else "expired: nobody answered",
+            True,
+        )
+        for command in reversed(story.pending)
+    ]
+    return waiting + lines
+
+
+def _what(one: DecisionTaken) -> str:
+    if one.asked:
+        return one.asked
+    verb = words(one.action)
+    told = {"intended": f"would {verb}", "waiting": f"{verb} waits", "failed": f"{verb} failed"}
+    return told.get(one.state, verb)
+
+
+def _effect(one: DecisionTaken) -> str:
+    """What came of it; a refusal, and what another verb led to, say so first."""
+    refused = one.asked and one.action == "refused"
+    return f"refused: {one.detail}" if refused else one.detail
+
+
+def _tone(one: DecisionTaken) -> str:
+    return "warn" if one.state in ("failed", "waiting") else _TONES.get(one.action, "calm")

@@ -1,0 +1,3 @@
+from serinus_notifier.app import main
+
+main()

@@ -1,0 +1,1 @@
+"""Redis, Apprise and the file of channels and rules."""

@@ -1,0 +1,16 @@
+"""The process `serinus-notifier`."""
+
+from serinus_runtime.service import run
+from serinus_runtime.settings import load
+
+from serinus_notifier.bootstrap import notify
+from serinus_notifier.settings import NotifierSettings
+
+
+def main() -> None:
+    settings = load(NotifierSettings, "notifier")
+    run("notifier", settings, lambda service: notify(service, settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What is worth telling, to whom and in which words: pure."""

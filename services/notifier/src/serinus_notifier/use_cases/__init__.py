@@ -1,0 +1,1 @@
+"""Taking in what happened, and sending what is due."""

@@ -1,0 +1,86 @@
+"""What happens next to a run, in one sentence."""
+
+from math import ceil
+
+from serinus_contracts import AnalysisPlan, RolloutObserved, VerdictReached
+from serinus_contracts.base import Millis
+from serinus_contracts.frozen import frozen
+from serinus_contracts.standstill import standstill
+from serinus_contracts.weight import weight_text
+from serinus_contracts.wording import duration
+
+from serinus_readmodel.run_view import Card
+from serinus_readmodel.state import is_stale
+
+_OUTCOMES = {
+    "promoted": "done: the new version serves everything",
+    "aborted": "done: all traffic is back on stable",
+    "superseded": "done: another revision took its place",
+    "deleted": "done: the Rollout was deleted, or is not watched any more",
+}
+
+
+def next_step(card: Card, now: Millis) -> str:
+    """`now` in ms, of the clock that the times in the events are by."""
+    observed, plan, verdict = card.observed, card.plan, card.current
+    if observed.outcome:
+        return _OUTCOMES[observed.outcome]
+    if stands := card.waits or _standing(card, now):
+        return stands
+    if plan is None or card.stage is None:
+        return "waits for Argo to set the first weight"
+    if is_stale(card, now) and (verdict is None or verdict.verdict != "abort"):
+        return "stays where it is until verdicts come again"
+    if verdict is None:
+        return f"counting at {weight_text(observed.set_weight)} begins when the traffic has settled"
+    if card.awaits_person:
+        return f"waits for a person: serinus approve {observed.run.rollout}"
+    if verdict.verdict == "abort":
+        return "abort" if plan.mode != "shadow" else "nothing: shadow mode only says that it would abort"
+    if card.asked.held:
+        return f"held by {card.asked.held}: stays until it is resumed"
+    ice = frozen(plan.freeze, now)
+    if verdict.verdict == "proceed" and ice:
+        return f"waits: {ice}"
+    if verdict.verdict == "proceed":
+        return _after_proceed(plan, observed)
+    return _while_held(plan, observed, verdict, now)
+
+
+def _standing(card: Card, now: Millis) -> str:
+    """Why it does not get on, where that comes before what its verdict says."""
+    seen = card.observed
+    if seen.aborting:
+        return "back to stable, when Argo carries the abort out" + (f": {seen.trouble}" if seen.trouble else "")
+    known, said = standstill(seen), card.current
+    if known is None or (known.kind == "invalid" and said and said.verdict == "abort"):
+        return ""
+    first = known.kind in ("pause", "invalid") or said is None or is_stale(card, now)
+    return known.text if first else ""
+
+
+def _after_proceed(plan: AnalysisPlan, observed: RolloutObserved) -> str:
+    following = [stage.weight for stage in plan.stages[observed.stage + 1 :]]
+    target = weight_text(following[0]) if following else "100 %"
+    if plan.mode != "enforce":
+        return f"nothing: {plan.mode} mode leaves it to you to advance to {target}"
+    if observed.gate_started is None:
+        return f"advances to {target} at the next gate"
+    return f"advances to {target}"
+
+
+def _while_held(plan: AnalysisPlan, observed: RolloutObserved, verdict: VerdictReached, now: Millis) -> str:
+    stage = plan.stages[observed.stage]
+    elapsed = (now - observed.stage_started) / 1000
+    if verdict.reason in ("no_data", "provider_error"):
+        return "stays where it is until its metrics are back"
+    if elapsed < stage.minimum:
+        return f"may advance in {duration(ceil(stage.minimum - elapsed))} at the earliest"
+    if verdict.reason == "time_spent":
+        return "its time is spent: a person decides, or the evidence does"
+    left = stage.maximum - elapsed
+    until = f", {duration(left)} left" if left > 0 else ""
+    goal = "it is shown to be within its margins" if stage.gate == "proof" else "nothing speaks against it"
+    if plan.judge.name == "threshold":
+        goal = "its analysis has succeeded"
+    return f"stays at {weight_text(observed.set_weight)} until {goal}{until}"

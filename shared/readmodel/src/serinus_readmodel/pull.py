@@ -1,0 +1,95 @@
+"""The answer for whoever pulls: Argo's web metric asks for the verdict instead of being patched.
+
+Argo takes `proceed` as success and `abort` as failure; everything else is inconclusive and asked again. So whatever is
+not a fresh verdict about the present step of a live run is neither of the two.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from pydantic import Field
+from serinus_contracts import AnalysisPlan
+from serinus_contracts.base import Contract, Millis
+from serinus_contracts.frozen import frozen
+from serinus_contracts.weight import Percent
+
+from serinus_readmodel.run_view import Card
+
+# The controller's rule (its domain/decide.py): a test holds the two equal.
+FRESH_LOOKS = 3
+SLACK_MS = 20_000
+
+
+class PullVerdict(Contract):
+    """What the endpoint answers, always with status 200: an error would count towards Argo's error limit."""
+
+    verdict: Literal["proceed", "abort", "hold", "unknown"]
+    reason: str = Field(
+        description="the verdict's reason code, or stale, other_step, held, frozen, await_approval, no_verdict, "
+        "unknown_run, ambiguous, starting"
+    )
+    sentence: str
+    run: str | None = None
+    hash: str | None = None
+    step: int | None = None
+    weight: Percent | None = None
+    age: float | None = Field(None, description="seconds since the end of the look that the verdict rests on")
+
+
+def stale(end: Millis, plan: AnalysisPlan, now: Millis) -> bool:
+    """Whether so much time has passed since a look that nothing may rest on it."""
+    return now - end > FRESH_LOOKS * plan.interval * 1000 + SLACK_MS
+
+
+def find(cards: Iterable[Card], namespace: str, name: str, hash_: str, cluster: str) -> Sequence[Card]:
+    """The live runs of a Rollout; `hash_` and `cluster` narrow them where they are not empty."""
+    return [
+        card
+        for card in cards
+        if (card.observed.run.namespace, card.observed.run.name) == (namespace, name)
+        and card.observed.outcome is None
+        and hash_ in ("", card.observed.run.canary_hash)
+        and cluster in ("", card.observed.run.cluster)
+    ]
+
+
+def answer(found: Sequence[Card], rollout: str, now: Millis) -> PullVerdict:
+    """The verdict on the one run that was found."""
+    if not found:
+        return PullVerdict(verdict="unknown", reason="unknown_run", sentence=f"no live run of {rollout} is known")
+    if len(found) > 1:
+        runs = ", ".join(f"{card.observed.run.cluster} {card.observed.run.canary_hash}" for card in found)
+        return PullVerdict(verdict="unknown", reason="ambiguous", sentence=f"several live runs ({runs}): give hash")
+    card = found[0]
+    run, said = card.observed.run, card.verdict
+    about = PullVerdict(
+        verdict="hold",
+        reason="no_verdict",
+        sentence="no verdict yet",
+        run=run.id,
+        hash=run.canary_hash,
+        step=card.observed.step,
+        weight=card.observed.set_weight,
+        age=None if said is None else max(0.0, (now - said.end) / 1000),
+    )
+
+    def hold(reason: str, sentence: str) -> PullVerdict:
+        return about.model_copy(update={"reason": reason, "sentence": sentence})
+
+    if said is None or card.plan is None:
+        return about
+    if stale(said.end, card.plan, now):
+        return hold("stale", f"the last verdict is {about.age:.0f} s old: is a collector or an analyzer missing?")
+    told = about.model_copy(update={"verdict": said.verdict, "reason": said.reason, "sentence": said.sentence})
+    if said.verdict == "abort":
+        return told  # about the release, not about a step
+    if card.current is None or said.stage_started != card.observed.stage_started:
+        return hold("other_step", "the last verdict is about another step; the next one is awaited")
+    if said.verdict == "proceed" and card.asked.held:
+        return hold("held", f"held by {card.asked.held}")
+    ice = frozen(card.plan.freeze, now)
+    if said.verdict == "proceed" and ice:
+        return hold("frozen", ice)
+    if said.verdict == "proceed" and card.stage and card.stage.approval and said.step not in card.asked.approvals:
+        return hold("await_approval", f"waits for a person: serinus approve {run.rollout}")
+    return told

@@ -1,0 +1,83 @@
+"""A run with its past: the course of its evidence, each change of verdict, what was decided and who asked for it."""
+
+from bisect import insort
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from serinus_contracts import CommandIssued, DecisionTaken, Event, VerdictReached
+from serinus_contracts.base import Contract, Millis
+
+from serinus_readmodel.run_view import Card, told
+from serinus_readmodel.series import Series
+
+MOST_KEPT = 200
+T = TypeVar("T")
+
+
+class Change(Contract):
+    """A verdict that differed from the one before."""
+
+    end: Millis
+    verdict: str
+    reason: str
+    sentence: str
+    stage: int
+    step: int
+    weight: float
+    look: int
+
+
+@dataclass
+class Story:
+    card: Card
+    series: Series = field(default_factory=Series)
+    changes: list[Change] = field(default_factory=list)
+    decisions: list[DecisionTaken] = field(default_factory=list)
+    commands: list[CommandIssued] = field(default_factory=list)
+    first_look: int | None = None
+
+    def take(self, event: Event) -> None:
+        """What was told, in any order: the past may be read after the present."""
+        card = told(self.card, event)
+        assert card is not None
+        if isinstance(event, VerdictReached):
+            self.card = card
+            self.series.add(event)
+            self.first_look = min(event.look, self.first_look or event.look)
+            if event.changed or event.look == 1:
+                _keep(self.changes, _change(event), lambda change: change.end)
+        elif isinstance(event, DecisionTaken):
+            _keep(self.decisions, event, lambda decision: decision.decided)
+            self.card = card
+        elif isinstance(event, CommandIssued):
+            _keep(self.commands, event, lambda command: command.expires)
+        else:
+            self.card = card
+
+    @property
+    def pending(self) -> list[CommandIssued]:
+        """What people asked for and no decision has answered."""
+        answered = {decision.cause for decision in self.decisions}
+        return [command for command in self.commands if command.id not in answered]
+
+
+def _keep(kept: list[T], item: T, when: Callable[[T], Millis]) -> None:
+    """Insert in order of time, once; the oldest go when there are too many."""
+    if item in kept:
+        return
+    insort(kept, item, key=when)
+    del kept[:-MOST_KEPT]
+
+
+def _change(said: VerdictReached) -> Change:
+    return Change(
+        end=said.end,
+        verdict=said.verdict,
+        reason=said.reason,
+        sentence=said.sentence,
+        stage=said.stage,
+        step=said.step,
+        weight=said.weight,
+        look=said.look,
+    )

@@ -1,0 +1,84 @@
+"""A run in one word, with its shape, and how soon it wants a person."""
+
+from typing import NamedTuple
+
+from serinus_contracts.base import Millis
+from serinus_contracts.standstill import standstill
+
+from serinus_readmodel.pull import stale
+from serinus_readmodel.run_view import Card
+
+
+class State(NamedTuple):
+    """`tone` is good, bad, warn or calm; shape and word say the same as the colour."""
+
+    word: str
+    mark: str
+    tone: str
+    urgency: int
+
+
+_ENDED = {
+    "promoted": State("promoted", "✔", "good", 9),
+    "aborted": State("aborted", "✖", "bad", 9),
+    "superseded": State("superseded", "↷", "calm", 9),
+    "deleted": State("deleted", "–", "calm", 9),
+}
+_BLIND = ("no_data", "provider_error", "liveness", "traffic_mismatch", "anomaly")
+
+
+def state_of(card: Card, now: Millis) -> State:
+    """The word that stands beside the name of a run."""
+    if card.observed.outcome:
+        return _ENDED[card.observed.outcome]
+    said = card.verdict
+    if card.observed.aborting:
+        return State("aborting", "▼", "bad", 0)
+    if stands := _standing(card, now):
+        return stands
+    if is_stale(card, now):
+        return State("no fresh verdict", "◌", "warn", 1)
+    if said and said.verdict == "abort":
+        return State("abort", "▼", "bad", 0)
+    if card.awaits_person:
+        return State("waits for approval", "◆", "warn", 1)
+    if card.asked.held:
+        return State("held", "❚❚", "warn", 2)
+    if said is None or card.current is None:
+        return State("starting" if said is None else "settling", "…", "calm", 4)
+    if said.verdict == "proceed":
+        return State("proceed", "▲", "good", 4)
+    if said.reason == "time_spent":
+        return State("time spent", "◆", "warn", 1)
+    if said.reason in _BLIND:
+        return State("cannot judge", "■", "warn", 2)
+    return State("hold", "■", "calm", 3)
+
+
+def _standing(card: Card, now: Millis) -> State | None:
+    known = standstill(card.observed)
+    if known is None:
+        return None
+    if known.kind == "pause":
+        return State("waits for a person", "◆", "warn", 1)
+    if known.kind in ("invalid", "argo") or card.observed.trouble or is_stale(card, now):
+        return State("pods not ready" if known.kind == "pods" else "Argo is stuck", "◌", "warn", 1)
+    return None
+
+
+def unevaluated(card: Card, now: Millis) -> bool:
+    """Whether the first verdict at the present weight is still to come: the controller refuses an advance until then,
+    unless it is forced. Not where verdicts have stopped, nor before the first weight."""
+    seen, said = card.observed, card.verdict
+    if card.plan is None or seen.outcome or seen.stage < 0:
+        return False
+    told = said is not None and (said.stage, said.stage_started) == (seen.stage, seen.stage_started)
+    return not (told and said and said.reason != "settling") and not is_stale(card, now)
+
+
+def is_stale(card: Card, now: Millis) -> bool:
+    """Whether looks have stopped: the last verdict, or the start where there was none, is too old."""
+    if card.observed.outcome or card.plan is None or card.observed.stage < 0:
+        return False
+    last = max(card.verdict.end if card.verdict else 0, card.observed.stage_started)
+    return stale(last, card.plan, now)

@@ -1,0 +1,100 @@
+import math
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from serinus_contracts import Channel, Counts, DecisionTaken, Margin, MetricVerdict
+from serinus_contracts.events import Action
+from serinus_readmodel.run_history import Story
+from serinus_readmodel.run_view import Card
+from serinus_readmodel.series import MOST_POINTS, Series
+
+from tests.support import RUN, command, observed, plan, verdict
+
+NOTHING = Counts(events=0, trials=0)
+
+
+def metric(
+    name: str = "errors",
+    canary: Counts = Counts(events=4, trials=100),  # noqa: B008 - immutable
+    stable: Counts = Counts(events=2, trials=100),  # noqa: B008
+) -> MetricVerdict:
+    channel = Channel(canary=canary, stable=stable, margin=Margin(ratio=1.25, absolute=0.0))
+    counts = (canary, stable)
+    return MetricVerdict(name=name, label="ok", status="ok", share=1, log_abort=0.5, run=(channel,), stage=counts)
+
+
+def decision(cause: str, decided: int, action: Action = "hold") -> DecisionTaken:
+    return DecisionTaken(
+        run=RUN, step=1, action=action, cause=cause, detail="d", mode="enforce", state="confirmed", decided=decided
+    )
+
+
+def look(number: int, **other: Any) -> Any:
+    return verdict(**{"end": 1000 * number, "look": number, "changed": False, "metrics": (metric(),), **other})
+
+
+def test_the_course_of_a_metric_is_its_rates_its_evidence_and_its_ratio_to_the_margin() -> None:
+    series = Series()
+    series.add(look(1))
+    point = next(iter(series)).metrics["errors"]
+    assert [round(value, 6) for value in point] == [0.04, 0.02, 0.5, 1.6]
+
+
+def test_a_metric_that_appears_later_is_not_a_number_before() -> None:
+    series = Series()
+    series.add(look(1))
+    series.add(look(2, metrics=(metric(), metric("latency", NOTHING, NOTHING))))
+    first, second = series
+    assert "latency" not in first.metrics
+    assert math.isnan(second.metrics["latency"].canary)
+
+
+@given(st.lists(st.integers(1, 5000), unique=True, min_size=1, max_size=900))
+def test_a_course_is_short_and_in_order_and_keeps_its_last_look(ends: list[int]) -> None:
+    series = Series()
+    for end in ends:
+        series.add(look(end))
+    kept = [point.end for point in series]
+    assert kept == sorted(set(kept))
+    assert len(kept) <= MOST_POINTS + 1
+
+
+def test_a_long_course_spans_the_whole_run() -> None:
+    series = Series()
+    for number in range(1, 2001):
+        series.add(look(number))
+    ends = [point.end for point in series]
+    assert MOST_POINTS / 3 < len(ends) <= MOST_POINTS
+    assert ends[0] == 1000
+    assert ends[-1] > 1_950_000
+
+
+def test_the_past_may_be_read_after_the_present() -> None:
+    story = Story(Card(observed(), plan()))
+    for event in (look(3, changed=True), decision("c", 30), look(2), look(1, changed=True), decision("b", 20)):
+        story.take(event)
+    assert story.card.verdict is not None
+    assert story.card.verdict.look == 3
+    assert [change.look for change in story.changes] == [1, 3]
+    assert [point.end for point in story.series] == [1000, 2000, 3000]
+    assert [one.cause for one in story.decisions] == ["b", "c"]
+    assert story.card.decision == story.decisions[-1]
+    assert story.first_look == 1
+
+
+def test_what_is_told_twice_is_kept_once() -> None:
+    story = Story(Card(observed(), plan()))
+    for _ in range(2):
+        story.take(look(1, changed=True))
+        story.take(decision("a", 1))
+        story.take(command("abort"))
+    assert (len(story.changes), len(story.decisions), len(story.commands), len(story.series)) == (1, 1, 1, 1)
+
+
+def test_a_command_is_pending_until_a_decision_names_it() -> None:
+    story = Story(Card(observed(), plan()))
+    story.take(command("abort"))
+    assert [one.verb for one in story.pending] == ["abort"]
+    story.take(decision(command("abort").id, 5, "abort"))
+    assert story.pending == []
