@@ -10,7 +10,7 @@ from serinus_contracts import AnalysisPlan, ControllerStatus, Event, VerdictReac
 from serinus_contracts.events import Verb
 from serinus_contracts.report import Report
 from serinus_readmodel.reader.stories import Told
-from serinus_readmodel.run_view import Card, findings
+from serinus_readmodel.run_view import RunView, findings
 
 from serinus.options import INTERRUPTED, Source, fail
 
@@ -23,16 +23,16 @@ class Board(Protocol):
     """All methods raise BoardError."""
 
     @property
-    def cards(self) -> Mapping[str, Card]:
+    def views(self) -> Mapping[str, RunView]:
         """Runs by id."""
         ...
 
     async def load(self) -> None:
-        """Fill `cards`: live runs, and those of the ended ones that are still told of."""
+        """Fill `views`: live runs, and those of the ended ones that are still told of."""
         ...
 
     def changes(self, block_ms: int = 500) -> AsyncGenerator[Sequence[Event], None]:
-        """What is told after `load`, or from now on without one, in batches, and known in `cards`; an empty one each
+        """What is told after `load`, or from now on without one, in batches, and known in `views`; an empty one each
         time nothing was told for `block_ms`."""
         ...
 
@@ -56,7 +56,9 @@ class Board(Protocol):
         """None if nothing is kept of the run; its verdict has the newest descriptions."""
         ...
 
-    async def send(self, card: Card, verb: Verb, reason: str, change: Mapping[str, Any], *, force: bool = False) -> str:
+    async def send(
+        self, view: RunView, verb: Verb, reason: str, change: Mapping[str, Any], *, force: bool = False
+    ) -> str:
         """Ask for something; the decision whose cause is the id that this gives answers it."""
         ...
 

@@ -39,8 +39,8 @@ def explain(
             output.document(document(verdicts, plan))
             return
         console = output.terminal
-        card = board.cards.get(found)
-        outcome = card.observed.outcome if card else None
+        view = board.views.get(found)
+        outcome = view.observed.outcome if view else None
         console.print(_title(verdicts, plan, outcome), soft_wrap=True)
         console.print(timeline.evidence(verdicts, bar_of(plan), None if all_looks else timeline.MOST_ROWS, output.wide))
 
@@ -52,8 +52,8 @@ async def _silence(board: Board, run: str) -> str:
     told = await board.report(run)
     if told and told.looks:
         return f"no verdict of run {run} is kept any more; serinus report tells what is"
-    card = board.cards.get(run)
-    known = standstill(card.observed) if card and not card.observed.outcome else None
+    view = board.views.get(run)
+    known = standstill(view.observed) if view and not view.observed.outcome else None
     why = known.text if known else told.why if told else "nothing is kept of it"
     return f"there never was a verdict of run {run}: {why}"
 

@@ -14,7 +14,7 @@ import typer
 import yaml
 from serinus_contracts import DecisionTaken
 from serinus_contracts.events import Verb
-from serinus_readmodel.run_view import Card
+from serinus_readmodel.run_view import RunView
 
 from serinus.board import Board, with_board
 from serinus.options import INCONCLUSIVE, USAGE, Output, Source, fail
@@ -102,20 +102,20 @@ async def ask(
     Exit codes: 0 done, 1 refused or failed, 4 no answer, or not done in time.
     """
     await board.load()
-    card = find(board, rollout, cluster, aborted=verb == "retry")
+    view = find(board, rollout, cluster, aborted=verb == "retry")
     answer = None
-    sent = await board.send(card, verb, reason, change, force=force)
-    async with aclosing(_answers(board, card.id, sent, timeout)) as answers:
+    sent = await board.send(view, verb, reason, change, force=force)
+    async with aclosing(_answers(board, view.id, sent, timeout)) as answers:
         async for answer in answers:
             if not output.data:
-                say(f"{card.observed.run.rollout}: {_said(answer)}")
+                say(f"{view.observed.run.rollout}: {_said(answer)}")
     if answer is None:
-        where = card.observed.run.cluster
+        where = view.observed.run.cluster
         fail(f"no answer within {timeout:g} s: is a controller running for cluster {where}?", INCONCLUSIVE)
     if output.data:
         output.document(answer.model_dump(mode="json", exclude_none=True))
     if answer.state == "waiting":
-        fail(f"not done within {timeout:g} s, and goes on: serinus status {card.observed.run.rollout}", INCONCLUSIVE)
+        fail(f"not done within {timeout:g} s, and goes on: serinus status {view.observed.run.rollout}", INCONCLUSIVE)
     if answer.action == "refused" or answer.state == "failed":
         raise typer.Exit(1)
 
@@ -127,34 +127,34 @@ def _said(answer: DecisionTaken) -> str:
     return answer.detail if answer.state == "confirmed" else f"{answer.state}: {answer.detail}"
 
 
-def find(board: Board, rollout: str, cluster: str | None, *, aborted: bool = False) -> Card:
+def find(board: Board, rollout: str, cluster: str | None, *, aborted: bool = False) -> RunView:
     """The live run of a Rollout, or its last one if it was aborted."""
     namespace, _, name = rollout.rpartition("/")
     matching = [
-        card
-        for card in board.cards.values()
-        if card.observed.run.name == name
-        and (not namespace or card.observed.run.namespace == namespace)
-        and (cluster is None or card.observed.run.cluster == cluster)
+        view
+        for view in board.views.values()
+        if view.observed.run.name == name
+        and (not namespace or view.observed.run.namespace == namespace)
+        and (cluster is None or view.observed.run.cluster == cluster)
     ]
     wanted = "aborted" if aborted else None
-    found = [card for card in matching if card.observed.outcome == wanted]
+    found = [view for view in matching if view.observed.outcome == wanted]
     if aborted and found:
-        found = [max(found, key=lambda card: card.observed.run.attempt)]
+        found = [max(found, key=lambda view: view.observed.run.attempt)]
     if len(found) != 1:
         fail(_not_one(board, rollout, matching, found, "aborted" if aborted else "live"))
     return found[0]
 
 
-def _not_one(board: Board, rollout: str, matching: Sequence[Card], found: Sequence[Card], kind: str) -> str:
+def _not_one(board: Board, rollout: str, matching: Sequence[RunView], found: Sequence[RunView], kind: str) -> str:
     """Why a name did not lead to one run."""
     if found:
-        places = ", ".join(f"{card.observed.run.cluster}: {card.observed.run.rollout}" for card in found)
+        places = ", ".join(f"{view.observed.run.cluster}: {view.observed.run.rollout}" for view in found)
         return f"{rollout} is not the only one ({places}): give namespace/name, or --cluster"
     if matching:
         last = matching[-1].observed
         return f"{last.run.rollout} has no {kind} run: the last one is {last.outcome or 'live'}"
-    known = ", ".join(sorted({card.observed.run.rollout for card in board.cards.values()})) or "none"
+    known = ", ".join(sorted({view.observed.run.rollout for view in board.views.values()})) or "none"
     return f"no run of {rollout} is known; known: {known}"
 
 

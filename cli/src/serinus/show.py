@@ -13,7 +13,7 @@ from serinus_contracts.weight import weight_text
 from serinus_readmodel.metrics import Arm, Row, rows
 from serinus_readmodel.next_step import next_step
 from serinus_readmodel.outcome import headline, last_sentence, outcome
-from serinus_readmodel.run_view import Card
+from serinus_readmodel.run_view import RunView
 
 from serinus.found import found
 
@@ -22,46 +22,46 @@ WIDER = ("difference", "margin", "canary's rate is", "ln M")
 _MARKS = {"proceed": "▲", "hold": "■", "abort": "▼", "promoted": "✔", "aborted": "✖"}
 
 
-def board(cards: Iterable[Card], now: Millis, *, wide: bool = False) -> RenderableType:
+def board(views: Iterable[RunView], now: Millis, *, wide: bool = False) -> RenderableType:
     """One panel a run."""
-    shown = [panel(card, now, wide=wide) for card in cards]
+    shown = [panel(view, now, wide=wide) for view in views]
     return Group(*shown) if shown else Text("no runs yet", style="dim")
 
 
-def panel(card: Card, now: Millis, *, wide: bool = False) -> RenderableType:
-    observed, verdict = card.observed, card.verdict
+def panel(view: RunView, now: Millis, *, wide: bool = False) -> RenderableType:
+    observed, verdict = view.observed, view.verdict
     state = observed.outcome or (verdict.verdict if verdict else "hold")
     style = _STYLES.get(state, "white")
-    title = Text.assemble((f"{_MARKS.get(state, '·')} {observed.run.rollout}", "bold"), ("  " + stage_bar(card), style))
+    title = Text.assemble((f"{_MARKS.get(state, '·')} {observed.run.rollout}", "bold"), ("  " + stage_bar(view), style))
     lines: list[RenderableType] = []
-    ended = outcome(card)
+    ended = outcome(view)
     if ended:
         lines.append(Text(ended.text, style=style))
-    if last := last_sentence(card):
+    if last := last_sentence(view):
         lines.append(Text.assemble(("last  ", "dim"), last))
     if verdict:
         if not ended:
             lines.append(Text(verdict.sentence, style=style if state in ("abort", "hold") else ""))
-        lines.append(counts(verdict, card.plan, wide=wide))
-        lines += [Text(line) for line in found(verdict.metrics, card.findings)]
-    lines.append(Text.assemble(("next  ", "dim"), next_step(card, now)))
+        lines.append(counts(verdict, view.plan, wide=wide))
+        lines += [Text(line) for line in found(verdict.metrics, view.findings)]
+    lines.append(Text.assemble(("next  ", "dim"), next_step(view, now)))
     if verdict:
         lines.append(
             Text.assemble(("seen  ", "dim"), f"{verdict.look:,} looks, {verdict.requests_until(observed.ended or now)}")
         )
     about = f"{observed.run.canary_hash} against {observed.run.stable_hash}, attempt {observed.run.attempt}"
-    if card.plan:
-        about += f" · policy {card.plan.policy} ({card.plan.mode})"
-    lines.append(Text.assemble(("run   ", "dim"), about, f" · {card.id}" if wide else ""))
+    if view.plan:
+        about += f" · policy {view.plan.policy} ({view.plan.mode})"
+    lines.append(Text.assemble(("run   ", "dim"), about, f" · {view.id}" if wide else ""))
     return Panel(Group(*lines), title=title, title_align="left", border_style=style, expand=not wide)
 
 
-def stage_bar(card: Card) -> str:
+def stage_bar(view: RunView) -> str:
     """The stages passed, the one it is in, and those to come."""
-    observed = card.observed
+    observed = view.observed
     if observed.outcome:
         return observed.outcome
-    weights = [stage.weight for stage in card.plan.stages] if card.plan else []
+    weights = [stage.weight for stage in view.plan.stages] if view.plan else []
     done = "━" * (observed.stage + 1)
     return f"{done}{'╌' * (len(weights) - observed.stage - 1)} {weight_text(observed.set_weight)}"
 
@@ -88,11 +88,11 @@ def _arm(row: Row, arm: Arm | None) -> str:
     return f"{arm.rate} {arm.counts}"
 
 
-def line(card: Card, now: Millis) -> str:
+def line(view: RunView, now: Millis) -> str:
     """One line a run, for where no terminal is."""
-    observed = card.observed
-    said = headline(card) or "no verdict yet"
-    return f"{observed.run.rollout:<24} {stage_bar(card):<14} {said} -> {next_step(card, now)}"
+    observed = view.observed
+    said = headline(view) or "no verdict yet"
+    return f"{observed.run.rollout:<24} {stage_bar(view):<14} {said} -> {next_step(view, now)}"
 
 
 @dataclass
@@ -101,12 +101,12 @@ class Changes:
 
     told: dict[str, tuple[object, ...]] = field(default_factory=dict)
 
-    def lines(self, cards: Iterable[Card], now: Millis) -> list[str]:
+    def lines(self, views: Iterable[RunView], now: Millis) -> list[str]:
         found = []
-        for card in cards:
-            said, seen = card.verdict, card.observed
-            gist = (seen.outcome, seen.step, said and (said.verdict, said.reason), card.asked.held)
-            if self.told.get(card.id) != gist:
-                self.told[card.id] = gist
-                found.append(line(card, now))
+        for view in views:
+            said, seen = view.verdict, view.observed
+            gist = (seen.outcome, seen.step, said and (said.verdict, said.reason), view.asked.held)
+            if self.told.get(view.id) != gist:
+                self.told[view.id] = gist
+                found.append(line(view, now))
         return found

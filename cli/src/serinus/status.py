@@ -14,7 +14,7 @@ from serinus_readmodel.controllers import warnings
 from serinus_readmodel.next_step import next_step
 from serinus_readmodel.outcome import headline
 from serinus_readmodel.overview import lines
-from serinus_readmodel.run_view import Card
+from serinus_readmodel.run_view import RunView
 from serinus_runtime.clock import now_ms
 
 from serinus import show
@@ -33,7 +33,7 @@ def status(source: Source, output: WideOutput) -> None:
         found = ordered(board)
         warn(warnings(await board.controllers(), now_ms()))
         if output.data:
-            output.document([document(card) for card in found])
+            output.document([document(view) for view in found])
         else:
             output.terminal.print(show.board(found, now_ms(), wide=output.wide))
             if not found:
@@ -97,19 +97,19 @@ def print_lines(lines: Iterable[str]) -> None:
         say(line)
 
 
-def ordered(board: Board) -> list[Card]:
+def ordered(board: Board) -> list[RunView]:
     """Live runs by how soon they want a person, then ended ones, the latest first."""
-    return [line.card for line in lines(board.cards.values(), now_ms())]
+    return [line.view for line in lines(board.views.values(), now_ms())]
 
 
-def document(card: Card) -> dict[str, Any]:
+def document(view: RunView) -> dict[str, Any]:
     """A run for a program."""
-    said = card.verdict and card.verdict.model_copy(update={"findings": card.findings})
+    said = view.verdict and view.verdict.model_copy(update={"findings": view.findings})
     return {
-        "run": card.id,
-        "headline": headline(card),
-        "next": next_step(card, now_ms()),
-        "observed": card.observed.model_dump(mode="json", exclude_none=True),
+        "run": view.id,
+        "headline": headline(view),
+        "next": next_step(view, now_ms()),
+        "observed": view.observed.model_dump(mode="json", exclude_none=True),
         "verdict": said.model_dump(mode="json", exclude_none=True) if said else None,
-        "decision": card.decision.model_dump(mode="json", exclude_none=True) if card.decision else None,
+        "decision": view.decision.model_dump(mode="json", exclude_none=True) if view.decision else None,
     }

@@ -95,7 +95,7 @@ async def test_the_runs_that_are_known_are_loaded_with_plan_verdict_and_what_peo
     await teller.tell(verdict())
     await teller.tell(decided(RUN, "c"))
     await loaded(board, one, PAYMENTS, RUN, text='"cause":"c"')
-    live, ended = board.cards[RUN.id], board.cards[PAYMENTS.id]
+    live, ended = board.views[RUN.id], board.views[PAYMENTS.id]
     assert (live.observed, live.plan, live.verdict) == (observed(), plan(), verdict())
     assert (live.decision, live.asked.held) == (decided(RUN, "c"), "alice: lunch")
     assert (ended.observed.outcome, ended.verdict) == ("aborted", None)
@@ -110,10 +110,10 @@ async def test_an_abort_that_something_keeps_is_known_beside_what_was_decided_af
     await teller.tell(abort)
     await teller.tell(decided(RUN, "later"))
     await loaded(board, one, RUN, text='"cause":"later"')
-    assert (board.cards[RUN.id].decision, board.cards[RUN.id].waiting) == (decided(RUN, "later"), abort)
+    assert (board.views[RUN.id].decision, board.views[RUN.id].waiting) == (decided(RUN, "later"), abort)
     await teller.tell(done := abort.model_copy(update={"state": "confirmed", "decided": 6}))
     assert await told(board, DecisionTaken) == done
-    assert board.cards[RUN.id].waiting is None
+    assert board.views[RUN.id].waiting is None
 
 
 async def test_what_controllers_say_of_themselves_is_read_and_what_is_no_such_word_left_out(
@@ -127,7 +127,7 @@ async def test_what_controllers_say_of_themselves_is_read_and_what_is_no_such_wo
 
 async def test_no_runs_are_no_error(board: Board) -> None:
     await board.load()
-    assert (dict(board.cards), list(await board.kept())) == ({}, [])
+    assert (dict(board.views), list(await board.kept())) == ({}, [])
 
 
 async def test_what_is_told_after_loading_is_told_and_known(board: Board, teller: Teller, one: Served) -> None:
@@ -135,10 +135,10 @@ async def test_what_is_told_after_loading_is_told_and_known(board: Board, teller
     await loaded(board, one, RUN)
     await teller.tell(verdict())
     assert await told(board, type(verdict())) == verdict()
-    assert board.cards[RUN.id].verdict == verdict()
+    assert board.views[RUN.id].verdict == verdict()
     await teller.live(PAYMENTS)
     assert isinstance(await told(board, RolloutObserved), RolloutObserved)
-    assert board.cards[PAYMENTS.id].plan == plan()
+    assert board.views[PAYMENTS.id].plan == plan()
 
 
 async def test_without_loading_what_is_told_from_now_on_is_told(board: Board, teller: Teller, one: Served) -> None:
@@ -197,7 +197,7 @@ async def test_descriptions_are_those_of_the_newest_verdict_that_has_any(
         await teller.tell(said)
     await teller.journal.remember(RUN, verdict=silent)
     await loaded(board, one, RUN, text='"look":10')
-    assert board.cards[RUN.id].findings == (DESCRIBED,)
+    assert board.views[RUN.id].findings == (DESCRIBED,)
     report = await board.report(RUN.id)
     assert report is not None
     assert report.verdict == silent.model_copy(update={"findings": (DESCRIBED,)})
@@ -228,7 +228,7 @@ async def test_what_a_person_asks_for_is_a_command_and_its_answer_is_not_missed(
 ) -> None:
     await teller.live()
     await loaded(board, one, RUN)
-    name = await board.send(board.cards[RUN.id], "hold", "lunch", {})
+    name = await board.send(board.views[RUN.id], "hold", "lunch", {})
     await teller.tell(decided(RUN, name))
     command = await sent(client, keys)
     assert (command.id, command.run, command.step, command.verb, command.reason) == (name, RUN, 1, "hold", "lunch")
@@ -240,7 +240,7 @@ async def test_an_advance_is_forced_where_that_is_said(
 ) -> None:
     await teller.live(stage_started=await teller.now())
     await loaded(board, one, RUN)
-    await board.send(board.cards[RUN.id], "advance", "", {}, force=True)
+    await board.send(board.views[RUN.id], "advance", "", {}, force=True)
     assert (await sent(client, keys)).force
 
 
@@ -255,17 +255,17 @@ async def test_who_asks_a_console_is_verified_or_refused(
         async with console(one.url, None) as board:
             await board.load()
             with pytest.raises(BoardError, match=why):
-                await board.send(board.cards[RUN.id], "hold", "", {})
+                await board.send(board.views[RUN.id], "hold", "", {})
     async with served(redis_url, keys) as open_to_all:
         await open_to_all.until("/v1/runs", RUN.id)
         async with console(open_to_all.url, None) as board:
             await board.load()
             with pytest.raises(BoardError, match="not allowed: this console is read-only"):
-                await board.send(board.cards[RUN.id], "hold", "", {})
+                await board.send(board.views[RUN.id], "hold", "", {})
     monkeypatch.setenv("SERINUS_TOKEN", TOKEN)
     async with console(one.url, None) as board:
         await board.load()
         with pytest.raises(BoardError, match="only an aborted run can be tried again"):
-            await board.send(board.cards[RUN.id], "retry", "", {})
-        await board.send(board.cards[RUN.id], "hold", "", {})
+            await board.send(board.views[RUN.id], "retry", "", {})
+        await board.send(board.views[RUN.id], "hold", "", {})
     assert (await sent(client, keys)).verified

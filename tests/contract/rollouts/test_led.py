@@ -15,7 +15,7 @@ from serinus_contracts import DecisionTaken, Event, Keys, RolloutObserved, from_
 from serinus_contracts.standstill import standstill
 from serinus_readmodel.next_step import next_step
 from serinus_readmodel.reader.stories import Stories
-from serinus_readmodel.run_view import Card
+from serinus_readmodel.run_view import RunView
 from serinus_runtime.redis import Client
 
 from tests.contract.rollouts.cluster import GATED, Cluster
@@ -60,7 +60,7 @@ class Led:
     keys: Keys
     client: Client
 
-    async def told(self, kind: type[Event], name: str) -> list[Any]:
+    async def apply(self, kind: type[Event], name: str) -> list[Any]:
         entries: Any = await self.client.xrange(self.keys.stream(kind.STREAM))
         found: list[Any] = [from_entry(kind, fields).data for _, fields in entries]
         return [event for event in found if event.run.name == name]
@@ -127,9 +127,9 @@ async def test_a_canary_that_never_becomes_ready_is_told_by_its_pods_and_argos_w
     name = await led.cluster.make(GATED, replicas=1, progressDeadlineSeconds=4)
     await led.cluster.release(name, tag="never-ready")
     waiting = await led.seen(name, lambda seen: standstill(seen) is not None, "the pods that are not ready")
-    assert next_step(Card(waiting), 0).startswith("0 of 1 canary pods ready")
+    assert next_step(RunView(waiting), 0).startswith("0 of 1 canary pods ready")
     late = await led.seen(name, lambda seen: "ProgressDeadlineExceeded" in seen.trouble, "Argo's word of its deadline")
-    assert next_step(Card(late), 0).startswith("0 of 1 canary pods ready (ProgressDeadlineExceeded: ReplicaSet")
+    assert next_step(RunView(late), 0).startswith("0 of 1 canary pods ready (ProgressDeadlineExceeded: ReplicaSet")
     assert late.outcome is None
 
 
@@ -139,7 +139,7 @@ async def test_a_spec_that_argo_refuses_in_the_middle_is_told_by_its_words_until
     place = "/spec/strategy/canary/canaryService"
     await led.cluster.patch(name, [{"op": "replace", "path": place, "value": f"{name}-gone"}])
     invalid = await led.seen(name, lambda seen: seen.trouble != "", "Argo's word of it")
-    text = next_step(Card(invalid), 0)
+    text = next_step(RunView(invalid), 0)
     assert text.startswith("Argo does nothing until the Rollout's spec is mended (InvalidSpec: ")
     assert f"{name}-gone" in text
     assert invalid.outcome is None
@@ -175,7 +175,7 @@ async def test_a_pause_before_the_first_weight_is_told_with_who_opens_it_and_an_
     seen = await led.seen(name, lambda seen: seen.gate_started is not None, "the pause")
     assert (seen.stage, seen.steady) == (-1, False)
     opens = f"a person opens it by `serinus advance {NAMESPACE}/{name}` or `kubectl argo rollouts promote {name} -n"
-    assert opens in next_step(Card(seen), 0)
+    assert opens in next_step(RunView(seen), 0)
 
     async def decided() -> list[DecisionTaken]:
         return await led.told(DecisionTaken, name)

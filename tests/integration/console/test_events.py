@@ -13,7 +13,7 @@ from serinus_console.entrypoints.web.events import opened, stream
 from serinus_console.use_cases import position
 from serinus_console.use_cases.runs import Runs
 from serinus_contracts import Event, Keys, VerdictReached
-from serinus_readmodel.run_history import Story
+from serinus_readmodel.run_history import RunHistory
 from serinus_runtime.redis import Client
 
 from tests.consoles import Served, Teller, another
@@ -231,10 +231,10 @@ async def test_an_entry_or_a_run_that_cannot_be_taken_in_costs_the_page_no_other
     runs = Runs()
     follower = Follower(client, keys, runs, lambda: 5)
     await follower.step()
-    assert set(runs.stories) == {RUN.id}
+    assert set(runs.histories) == {RUN.id}
     take = runs.take
 
-    def taking(event: Event) -> Story | None:
+    def taking(event: Event) -> RunHistory | None:
         if isinstance(event, VerdictReached) and event.end == 1000:
             raise RuntimeError("a bug")
         return take(event)
@@ -244,5 +244,5 @@ async def test_an_entry_or_a_run_that_cannot_be_taken_in_costs_the_page_no_other
         await teller.tell(verdict(end=end))
     while runs.position["verdicts"].startswith("0"):
         await follower.step()
-    said = runs.stories[RUN.id].card.verdict
+    said = runs.histories[RUN.id].view.verdict
     assert (said is not None and said.end) == 2000

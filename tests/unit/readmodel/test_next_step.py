@@ -5,7 +5,7 @@ from serinus_contracts import AnalysisPlan, DecisionTaken, Event, Pod
 from serinus_contracts.freeze import FreezeRule
 from serinus_contracts.judge import ThresholdRule
 from serinus_readmodel.next_step import next_step
-from serinus_readmodel.run_view import Asked, Card, told
+from serinus_readmodel.run_view import Asked, RunView, apply
 
 from tests.support import RUN, observed, plan, stage, verdict
 
@@ -13,11 +13,11 @@ NOW = 1_012_000
 ICE = FreezeRule(begin="1970-01-01", end="1970-01-02", reason="new year")
 
 
-def card(
+def view(
     said: dict[str, Any] | None = None, seen: dict[str, Any] | None = None, one: AnalysisPlan | None = None
-) -> Card:
+) -> RunView:
     spoken = verdict(**said) if said is not None else None
-    return Card(observed(**(seen or {})), one or plan(), spoken)
+    return RunView(observed(**(seen or {})), one or plan(), spoken)
 
 
 UNREADY = {"steady": False, "gate_started": None, "step": 0, "pods": (Pod(name="new-1", arm="canary"),)}
@@ -26,72 +26,72 @@ UNREADY = {"steady": False, "gate_started": None, "step": 0, "pods": (Pod(name="
 @pytest.mark.parametrize(
     ("shown", "expected"),
     [
-        (card(), "counting at 5 % begins when the traffic has settled"),
-        (card({"step": 3}), "counting at 5 % begins when the traffic has settled"),
-        (card(seen={"set_weight": 0.5}), "counting at 0.5 % begins when the traffic has settled"),
-        (card(seen={"stage": -1, "gate_started": None}), "waits for Argo to set the first weight"),
+        (view(), "counting at 5 % begins when the traffic has settled"),
+        (view({"step": 3}), "counting at 5 % begins when the traffic has settled"),
+        (view(seen={"set_weight": 0.5}), "counting at 0.5 % begins when the traffic has settled"),
+        (view(seen={"stage": -1, "gate_started": None}), "waits for Argo to set the first weight"),
         (
-            card(seen={"stage": -1}),
+            view(seen={"stage": -1}),
             "waits at a pause before the first setWeight, where nothing can be judged: a person opens it by "
             "`serinus advance shop/checkout` or `kubectl argo rollouts promote checkout -n shop`",
         ),
-        (card(seen=UNREADY), "0 of 1 canary pods ready"),
+        (view(seen=UNREADY), "0 of 1 canary pods ready"),
         (
-            card(seen={**UNREADY, "trouble": "ProgressDeadlineExceeded: x"}),
+            view(seen={**UNREADY, "trouble": "ProgressDeadlineExceeded: x"}),
             "0 of 1 canary pods ready (ProgressDeadlineExceeded: x)",
         ),
         (
-            card({}, {"trouble": "InvalidSpec: x"}),
+            view({}, {"trouble": "InvalidSpec: x"}),
             "Argo does nothing until the Rollout's spec is mended (InvalidSpec: x)",
         ),
-        (card({"verdict": "abort"}, {"trouble": "InvalidSpec: x"}), "abort"),
-        (card({}), "advances to 25 %"),
-        (card({}, {"gate_started": None}), "advances to 25 % at the next gate"),
-        (card({"stage": 2, "step": 5}, {"stage": 2, "step": 5}), "advances to 100 %"),
-        (card({}, one=plan(mode="guard")), "nothing: guard mode leaves it to you to advance to 25 %"),
-        (card({"verdict": "abort"}), "abort"),
-        (card({"verdict": "abort"}, one=plan(mode="shadow")), "nothing: shadow mode only says that it would abort"),
-        (card({"verdict": "hold", "reason": "no_data"}), "stays where it is until its metrics are back"),
+        (view({"verdict": "abort"}, {"trouble": "InvalidSpec: x"}), "abort"),
+        (view({}), "advances to 25 %"),
+        (view({}, {"gate_started": None}), "advances to 25 % at the next gate"),
+        (view({"stage": 2, "step": 5}, {"stage": 2, "step": 5}), "advances to 100 %"),
+        (view({}, one=plan(mode="guard")), "nothing: guard mode leaves it to you to advance to 25 %"),
+        (view({"verdict": "abort"}), "abort"),
+        (view({"verdict": "abort"}, one=plan(mode="shadow")), "nothing: shadow mode only says that it would abort"),
+        (view({"verdict": "hold", "reason": "no_data"}), "stays where it is until its metrics are back"),
         (
-            card({"verdict": "hold", "reason": "before_minimum"}, one=plan(stages=(stage(5, 0, minimum=30.0),))),
+            view({"verdict": "hold", "reason": "before_minimum"}, one=plan(stages=(stage(5, 0, minimum=30.0),))),
             "may advance in 18 s at the earliest",
         ),
         (
-            card(
+            view(
                 {"verdict": "hold", "reason": "insufficient_evidence"}, one=plan(judge=ThresholdRule(name="threshold"))
             ),
             "stays at 5 % until its analysis has succeeded, 48 s left",
         ),
         (
-            card({"verdict": "hold", "reason": "insufficient_evidence"}),
+            view({"verdict": "hold", "reason": "insufficient_evidence"}),
             "stays at 5 % until nothing speaks against it, 48 s left",
         ),
         (
-            card({"verdict": "hold", "reason": "insufficient_evidence"}, one=plan(stages=(stage(5, 0, gate="proof"),))),
+            view({"verdict": "hold", "reason": "insufficient_evidence"}, one=plan(stages=(stage(5, 0, gate="proof"),))),
             "stays at 5 % until it is shown to be within its margins, 48 s left",
         ),
         (
-            card({"verdict": "hold", "reason": "time_spent"}),
+            view({"verdict": "hold", "reason": "time_spent"}),
             "its time is spent: a person decides, or the evidence does",
         ),
-        (card({}, one=plan(freeze=(ICE,))), "waits: frozen until Fri 1970-01-02 00:00 UTC: new year"),
-        (card({"end": 900_000}, {"stage_started": 900_000}), "stays where it is until verdicts come again"),
-        (card(seen={"stage_started": 900_000}), "stays where it is until verdicts come again"),
-        (card({"end": 900_000, "verdict": "abort"}, {"stage_started": 900_000}), "abort"),
+        (view({}, one=plan(freeze=(ICE,))), "waits: frozen until Fri 1970-01-02 00:00 UTC: new year"),
+        (view({"end": 900_000}, {"stage_started": 900_000}), "stays where it is until verdicts come again"),
+        (view(seen={"stage_started": 900_000}), "stays where it is until verdicts come again"),
+        (view({"end": 900_000, "verdict": "abort"}, {"stage_started": 900_000}), "abort"),
         (
-            card({"verdict": "abort"}, {"aborting": True, "trouble": "InvalidSpec: no canary Service"}),
+            view({"verdict": "abort"}, {"aborting": True, "trouble": "InvalidSpec: no canary Service"}),
             "back to stable, when Argo carries the abort out: InvalidSpec: no canary Service",
         ),
-        (card({}, {"outcome": "promoted"}), "done: the new version serves everything"),
-        (card({}, {"outcome": "aborted"}), "done: all traffic is back on stable"),
+        (view({}, {"outcome": "promoted"}), "done: the new version serves everything"),
+        (view({}, {"outcome": "aborted"}), "done: all traffic is back on stable"),
     ],
 )
-def test_what_happens_next_is_said_in_one_sentence(shown: Card, expected: str) -> None:
+def test_what_happens_next_is_said_in_one_sentence(shown: RunView, expected: str) -> None:
     assert next_step(shown, NOW) == expected
 
 
 def test_the_last_part_of_a_second_is_not_told_as_none() -> None:
-    waits = card({"verdict": "hold", "reason": "before_minimum"})
+    waits = view({"verdict": "hold", "reason": "before_minimum"})
     minimum_ms = round(1000 * plan().stages[0].minimum)
     now = waits.observed.stage_started + minimum_ms - 300
     assert next_step(waits, now) == "may advance in 1 s at the earliest"
@@ -101,12 +101,12 @@ def test_who_is_waited_for_is_told_with_the_command_to_type() -> None:
     asked = DecisionTaken(
         run=RUN, step=1, action="await_approval", cause="v", detail="d", mode="enforce", state="confirmed", decided=1
     )
-    shown = Card(observed(), plan(), verdict(), asked)
+    shown = RunView(observed(), plan(), verdict(), asked)
     assert next_step(shown, NOW) == "waits for a person: serinus approve shop/checkout"
 
 
 def test_a_run_that_is_held_by_a_person_says_by_whom() -> None:
-    held = Card(observed(), plan(), verdict(), None, Asked("alice (lunch)"))
+    held = RunView(observed(), plan(), verdict(), None, Asked("alice (lunch)"))
     assert next_step(held, NOW) == "held by alice (lunch): stays until it is resumed"
 
 
@@ -115,14 +115,14 @@ def test_what_keeps_an_act_is_said_until_it_has_ended() -> None:
     kept = DecisionTaken(
         run=RUN, step=1, action="abort", cause="v", detail=said, mode="enforce", state="waiting", decided=1
     )
-    shown = Card(observed(), plan(), verdict(verdict="abort", reason="evidence"))
+    shown = RunView(observed(), plan(), verdict(verdict="abort", reason="evidence"))
 
     def after(*events: Event) -> str:
-        card: Card | None = shown
+        view: RunView | None = shown
         for event in events:
-            card = told(card, event)
-        assert card is not None
-        return next_step(card, NOW)
+            view = apply(view, event)
+        assert view is not None
+        return next_step(view, NOW)
 
     assert after(kept) == said
     hold = kept.model_copy(update={"action": "hold", "detail": "settling", "state": "confirmed", "decided": 2})

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from serinus_contracts import DecisionTaken
 from serinus_readmodel.outcome import headline, last_sentence
-from serinus_readmodel.run_view import Card, told
+from serinus_readmodel.run_view import RunView, apply
 
 from tests.support import RUN, observed, plan, verdict
 
@@ -31,28 +31,28 @@ def decided(action: str, **other: Any) -> DecisionTaken:
 def test_an_ended_run_is_headed_by_its_outcome_with_who_when_and_why(
     outcome: str, act: dict[str, Any], says: str
 ) -> None:
-    card = Card(observed(), plan(), verdict())
+    view = RunView(observed(), plan(), verdict())
     action = act.pop("action", "abort")
     for event in (
         observed(outcome=outcome, ended=AT + 60_000),
         decided(action, **act),
         decided("refused", asked="hold", decided=AT + 1),
     ):
-        card = told(card, event) or card
-    assert headline(card) == says
+        view = apply(view, event) or view
+    assert headline(view) == says
 
 
 def test_of_a_run_that_goes_on_the_verdict_is_read_first() -> None:
-    assert headline(Card(observed(), plan(), verdict(sentence="hold: no data"))) == "hold: no data"
-    assert headline(Card(observed(), plan())) == ""
+    assert headline(RunView(observed(), plan(), verdict(sentence="hold: no data"))) == "hold: no data"
+    assert headline(RunView(observed(), plan())) == ""
 
 
 def test_an_older_decision_that_is_read_later_takes_nothing_back() -> None:
-    card = Card(observed(outcome="aborted"), plan())
+    view = RunView(observed(outcome="aborted"), plan())
     newest, older = decided("refused", decided=9), decided("abort", decided=8)
     for event in (newest, older):
-        card = told(card, event) or card
-    assert (card.decision, card.ending) == (newest, older)
+        view = apply(view, event) or view
+    assert (view.decision, view.ending) == (newest, older)
 
 
 SENTENCE = "abort: errors 0.3 % against 0.2 %"
@@ -69,8 +69,8 @@ SENTENCE = "abort: errors 0.3 % against 0.2 %"
 def test_the_last_verdict_of_an_ended_run_is_said_where_the_headline_does_not_say_it(
     act: dict[str, Any], says: str
 ) -> None:
-    card = Card(observed(), plan(), verdict(sentence=SENTENCE))
-    assert last_sentence(card) == ""
+    view = RunView(observed(), plan(), verdict(sentence=SENTENCE))
+    assert last_sentence(view) == ""
     for event in (observed(outcome="aborted", ended=AT), decided("abort", **act)):
-        card = told(card, event) or card
-    assert last_sentence(card) == says
+        view = apply(view, event) or view
+    assert last_sentence(view) == says

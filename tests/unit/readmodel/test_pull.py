@@ -8,7 +8,7 @@ from serinus_contracts.freeze import FreezeRule
 from serinus_controller.domain.decide import stale
 from serinus_readmodel import pull
 from serinus_readmodel.pull import answer, find
-from serinus_readmodel.run_view import Asked, Card
+from serinus_readmodel.run_view import Asked, RunView
 
 from tests.support import RUN, observed, plan, stage, verdict
 
@@ -17,29 +17,31 @@ FREE = Asked()
 ICE = FreezeRule(begin="1970-01-01", end="1970-01-02", reason="new year")
 
 
-def card(said: dict[str, Any] | None, one: AnalysisPlan | None = None, asked: Asked = FREE, **seen: Any) -> Card:
-    return Card(observed(**seen), one or plan(), None if said is None else verdict(**said), None, asked)
+def view(said: dict[str, Any] | None, one: AnalysisPlan | None = None, asked: Asked = FREE, **seen: Any) -> RunView:
+    return RunView(observed(**seen), one or plan(), None if said is None else verdict(**said), None, asked)
 
 
 @pytest.mark.parametrize(
     ("shown", "expected"),
     [
-        (card({}), ("proceed", "quiet")),
-        (card({"verdict": "abort", "reason": "evidence"}), ("abort", "evidence")),
-        (card({"verdict": "hold", "reason": "no_data"}), ("hold", "no_data")),
-        (card(None), ("hold", "no_verdict")),
-        (card({}, step=3, stage=1), ("hold", "other_step")),
-        (card({}, stage_started=1_009_500), ("hold", "other_step")),
-        (card({"verdict": "abort", "reason": "evidence"}, step=3, stage=1), ("abort", "evidence")),
-        (card({}, asked=Asked("alice: lunch")), ("hold", "held")),
-        (card({"verdict": "abort", "reason": "limit"}, asked=Asked("alice")), ("abort", "limit")),
-        (card({}, plan(freeze=(ICE,))), ("hold", "frozen")),
-        (card({}, plan(freeze=(ICE,)), Asked("", {1: "bob"})), ("hold", "frozen")),
-        (card({}, plan(stages=(stage(5, 0, approval=True),))), ("hold", "await_approval")),
-        (card({}, plan(stages=(stage(5, 0, approval=True),)), Asked("", {1: "bob"})), ("proceed", "quiet")),
+        (view({}), ("proceed", "quiet")),
+        (view({"verdict": "abort", "reason": "evidence"}), ("abort", "evidence")),
+        (view({"verdict": "hold", "reason": "no_data"}), ("hold", "no_data")),
+        (view(None), ("hold", "no_verdict")),
+        (view({}, step=3, stage=1), ("hold", "other_step")),
+        (view({}, stage_started=1_009_500), ("hold", "other_step")),
+        (view({"verdict": "abort", "reason": "evidence"}, step=3, stage=1), ("abort", "evidence")),
+        (view({}, asked=Asked("alice: lunch")), ("hold", "held")),
+        (view({"verdict": "abort", "reason": "limit"}, asked=Asked("alice")), ("abort", "limit")),
+        (view({}, plan(freeze=(ICE,))), ("hold", "frozen")),
+        (view({}, plan(freeze=(ICE,)), Asked("", {1: "bob"})), ("hold", "frozen")),
+        (view({}, plan(stages=(stage(5, 0, approval=True),))), ("hold", "await_approval")),
+        (view({}, plan(stages=(stage(5, 0, approval=True),)), Asked("", {1: "bob"})), ("proceed", "quiet")),
     ],
 )
-def test_only_a_verdict_on_the_present_step_that_nobody_holds_proceeds(shown: Card, expected: tuple[str, str]) -> None:
+def test_only_a_verdict_on_the_present_step_that_nobody_holds_proceeds(
+    shown: RunView, expected: tuple[str, str]
+) -> None:
     told = answer([shown], "shop/checkout", NOW)
     assert (told.verdict, told.reason) == expected
     assert told.hash == "new"
@@ -47,9 +49,9 @@ def test_only_a_verdict_on_the_present_step_that_nobody_holds_proceeds(shown: Ca
 
 @pytest.mark.parametrize("said", ["proceed", "abort", "hold"])
 def test_an_old_verdict_holds_whatever_it_said(said: str) -> None:
-    told = answer([card({"verdict": said})], "shop/checkout", 1_010_000 + 23_001)
+    told = answer([view({"verdict": said})], "shop/checkout", 1_010_000 + 23_001)
     assert (told.verdict, told.reason) == ("hold", "stale")
-    assert answer([card({"verdict": said})], "shop/checkout", 1_010_000 + 23_000).verdict == said
+    assert answer([view({"verdict": said})], "shop/checkout", 1_010_000 + 23_000).verdict == said
 
 
 @given(st.integers(0, 10**7), st.integers(0, 10**7), st.floats(0.1, 600))
@@ -60,16 +62,16 @@ def test_old_is_what_the_controller_calls_old(end: int, now: int, interval: floa
 
 def test_no_run_and_several_runs_are_neither_proceed_nor_abort() -> None:
     assert answer([], "shop/checkout", NOW).reason == "unknown_run"
-    told = answer([card({}), card({})], "shop/checkout", NOW)
+    told = answer([view({}), view({})], "shop/checkout", NOW)
     assert (told.verdict, told.reason) == ("unknown", "ambiguous")
 
 
 def test_only_live_runs_of_the_rollout_and_its_hash_are_found() -> None:
-    live = card({})
-    ended = card({}, outcome="aborted")
-    other = card({}, run=RUN.model_copy(update={"name": "payments"}))
-    east = card({}, run=RUN.model_copy(update={"cluster": "east"}))
-    cards = [live, ended, other, east]
-    assert find(cards, "shop", "checkout", "", "") == [live, east]
-    assert find(cards, "shop", "checkout", "new", "east") == [east]
-    assert find(cards, "shop", "checkout", "older", "") == []
+    live = view({})
+    ended = view({}, outcome="aborted")
+    other = view({}, run=RUN.model_copy(update={"name": "payments"}))
+    east = view({}, run=RUN.model_copy(update={"cluster": "east"}))
+    views = [live, ended, other, east]
+    assert find(views, "shop", "checkout", "", "") == [live, east]
+    assert find(views, "shop", "checkout", "new", "east") == [east]
+    assert find(views, "shop", "checkout", "older", "") == []

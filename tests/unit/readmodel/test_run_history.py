@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from serinus_contracts import Channel, Counts, DecisionTaken, Margin, MetricVerdict
 from serinus_contracts.events import Action
-from serinus_readmodel.run_history import Story
-from serinus_readmodel.run_view import Card
+from serinus_readmodel.run_history import RunHistory
+from serinus_readmodel.run_view import RunView
 from serinus_readmodel.series import MOST_POINTS, Series
 
 from tests.support import RUN, command, observed, plan, verdict
@@ -71,30 +71,30 @@ def test_a_long_course_spans_the_whole_run() -> None:
 
 
 def test_the_past_may_be_read_after_the_present() -> None:
-    story = Story(Card(observed(), plan()))
+    history = RunHistory(RunView(observed(), plan()))
     for event in (look(3, changed=True), decision("c", 30), look(2), look(1, changed=True), decision("b", 20)):
-        story.take(event)
-    assert story.card.verdict is not None
-    assert story.card.verdict.look == 3
-    assert [change.look for change in story.changes] == [1, 3]
-    assert [point.end for point in story.series] == [1000, 2000, 3000]
-    assert [one.cause for one in story.decisions] == ["b", "c"]
-    assert story.card.decision == story.decisions[-1]
-    assert story.first_look == 1
+        history.apply(event)
+    assert history.view.verdict is not None
+    assert history.view.verdict.look == 3
+    assert [change.look for change in history.changes] == [1, 3]
+    assert [point.end for point in history.series] == [1000, 2000, 3000]
+    assert [one.cause for one in history.decisions] == ["b", "c"]
+    assert history.view.decision == history.decisions[-1]
+    assert history.first_look == 1
 
 
 def test_what_is_told_twice_is_kept_once() -> None:
-    story = Story(Card(observed(), plan()))
+    history = RunHistory(RunView(observed(), plan()))
     for _ in range(2):
-        story.take(look(1, changed=True))
-        story.take(decision("a", 1))
-        story.take(command("abort"))
-    assert (len(story.changes), len(story.decisions), len(story.commands), len(story.series)) == (1, 1, 1, 1)
+        history.apply(look(1, changed=True))
+        history.apply(decision("a", 1))
+        history.apply(command("abort"))
+    assert (len(history.changes), len(history.decisions), len(history.commands), len(history.series)) == (1, 1, 1, 1)
 
 
 def test_a_command_is_pending_until_a_decision_names_it() -> None:
-    story = Story(Card(observed(), plan()))
-    story.take(command("abort"))
-    assert [one.verb for one in story.pending] == ["abort"]
-    story.take(decision(command("abort").id, 5, "abort"))
-    assert story.pending == []
+    history = RunHistory(RunView(observed(), plan()))
+    history.apply(command("abort"))
+    assert [one.verb for one in history.pending] == ["abort"]
+    history.apply(decision(command("abort").id, 5, "abort"))
+    assert history.pending == []

@@ -2,22 +2,22 @@ from dataclasses import replace
 from typing import Any
 
 from serinus_contracts import Finding, VerdictReached
-from serinus_readmodel.run_view import Asked, Card, told
+from serinus_readmodel.run_view import Asked, RunView, apply
 
 from tests.support import observed, plan, verdict
 
 
 def test_what_is_told_of_a_run_that_was_never_observed_is_dropped() -> None:
-    assert told(None, verdict()) is None
-    assert told(None, observed()) == Card(observed())
+    assert apply(None, verdict()) is None
+    assert apply(None, observed()) == RunView(observed())
 
 
 def test_a_verdict_never_goes_back() -> None:
     now = verdict(end=2_000)
-    card = Card(observed(), plan(), now, described=now)
-    assert told(card, verdict(end=1_000)) == card
+    view = RunView(observed(), plan(), now, described=now)
+    assert apply(view, verdict(end=1_000)) == view
     later = verdict(end=2_000, sentence="again")
-    assert told(card, later) == replace(card, verdict=later, described=later)
+    assert apply(view, later) == replace(view, verdict=later, described=later)
 
 
 def finding(kind: str, text: str, **other: Any) -> Finding:
@@ -26,11 +26,11 @@ def finding(kind: str, text: str, **other: Any) -> Finding:
 
 def of(*said: VerdictReached) -> list[str]:
     """The findings of a run of which this was told, in any order."""
-    card: Card | None = Card(observed())
+    view: RunView | None = RunView(observed())
     for one in said:
-        card = told(card, one)
-    assert card is not None
-    return [one.text for one in card.findings]
+        view = apply(view, one)
+    assert view is not None
+    return [one.text for one in view.findings]
 
 
 def test_the_newest_descriptions_are_kept_beside_a_verdict_without_any() -> None:
@@ -55,9 +55,9 @@ def test_descriptions_of_another_stage_are_not_told_of_this_one() -> None:
 
 
 def test_a_verdict_is_current_for_its_step_only() -> None:
-    card = Card(observed(), plan(), verdict())
-    assert card.current == verdict()
-    assert replace(card, observed=observed(step=2)).current is None
+    view = RunView(observed(), plan(), verdict())
+    assert view.current == verdict()
+    assert replace(view, observed=observed(step=2)).current is None
 
 
 def test_what_people_asked_for_is_read_from_the_controllers_memory() -> None:

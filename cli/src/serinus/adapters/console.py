@@ -24,7 +24,7 @@ from serinus_contracts.base import Contract
 from serinus_contracts.events import Verb
 from serinus_contracts.report import Report
 from serinus_readmodel.reader.stories import Told
-from serinus_readmodel.run_view import Asked, Card, told
+from serinus_readmodel.run_view import Asked, RunView, apply
 
 from serinus.board import BoardError, with_descriptions
 from serinus.options import without_password
@@ -81,7 +81,7 @@ def _token(file: Path | None) -> str:
 class ConsoleBoard:
     http: httpx.AsyncClient
     signed: bool
-    cards: dict[str, Card] = field(default_factory=dict)
+    views: dict[str, RunView] = field(default_factory=dict)
     _position: str = ""
 
     async def load(self) -> None:
@@ -94,9 +94,9 @@ class ConsoleBoard:
                 await self._read(run)
 
         runs = [one["id"] for one in await self._runs()]
-        self.cards = {}
+        self.views = {}
         await asyncio.gather(*map(read, runs))
-        self.cards = {run: self.cards[run] for run in runs}
+        self.views = {run: self.views[run] for run in runs}
 
     async def _begin(self) -> None:
         """Where the streams are now: what comes later is news."""
@@ -154,12 +154,14 @@ class ConsoleBoard:
         seen = await self._get(f"/v1/runs/{run}", missing=True)
         return with_descriptions(found, _read(RunDocument, seen).last_described if seen else None)
 
-    async def send(self, card: Card, verb: Verb, reason: str, change: Mapping[str, Any], *, force: bool = False) -> str:
+    async def send(
+        self, view: RunView, verb: Verb, reason: str, change: Mapping[str, Any], *, force: bool = False
+    ) -> str:
         """The actor is who the console finds the token to belong to."""
-        body: dict[str, Any] = {"verb": verb, "step": card.observed.step, "reason": reason, "change": dict(change)}
+        body: dict[str, Any] = {"verb": verb, "step": view.observed.step, "reason": reason, "change": dict(change)}
         # Left out where it says nothing: an older console refuses what it does not know.
         body |= {"force": True} if force else {}
-        answer = await self._checked(await self.http.post(f"/v1/runs/{card.id}/commands", json=body))
+        answer = await self._checked(await self.http.post(f"/v1/runs/{view.id}/commands", json=body))
         return str(answer["command"]["id"])
 
     async def _runs(self) -> Sequence[Mapping[str, Any]]:
@@ -174,9 +176,9 @@ class ConsoleBoard:
 
     async def _read(self, run: str) -> None:
         seen = _read(RunDocument, await self._get(f"/v1/runs/{run}"))
-        card = self.cards.get(run)
-        known = card.plan if card and card.observed.plan == seen.observed.plan else None
-        self.cards[run] = Card(
+        view = self.views.get(run)
+        known = view.plan if view and view.observed.plan == seen.observed.plan else None
+        self.views[run] = RunView(
             observed=seen.observed,
             plan=known or await self._plan(run),
             verdict=seen.last_verdict,
@@ -206,13 +208,13 @@ class ConsoleBoard:
                             waiting.put_nowait(event)
 
     async def _take(self, event: Event) -> None:
-        card = self.cards.get(event.run.id)
-        changed = isinstance(event, RolloutObserved) and (card is None or card.observed.plan != event.plan)
+        view = self.views.get(event.run.id)
+        changed = isinstance(event, RolloutObserved) and (view is None or view.observed.plan != event.plan)
         if changed or isinstance(event, DecisionTaken):
             await self._read(event.run.id)
-        found = told(self.cards.get(event.run.id), event)
+        found = apply(self.views.get(event.run.id), event)
         if found:
-            self.cards[found.id] = found
+            self.views[found.id] = found
 
     async def _events(self, after: str) -> AsyncGenerator[tuple[str, str], None]:
         """Names and data of server-sent events, until the console ends the stream; the first, `open`, says where the

@@ -26,7 +26,7 @@ from serinus_contracts.base import Millis
 from serinus_contracts.events import Verb
 from serinus_contracts.report import Report
 from serinus_readmodel.reader.stories import Stories, Told
-from serinus_readmodel.run_view import ENDINGS, Asked, Card, told
+from serinus_readmodel.run_view import ENDINGS, Asked, RunView, apply
 from serinus_runtime.address import parse
 from serinus_runtime.commands import Commands
 from serinus_runtime.due import run_of
@@ -78,7 +78,7 @@ def _says_all(event: Event) -> bool:
 class Streams:
     client: Client
     keys: Keys
-    cards: dict[str, Card] = field(default_factory=dict)
+    views: dict[str, RunView] = field(default_factory=dict)
     _positions: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -122,9 +122,9 @@ class Streams:
                     event = await self._take(KINDS[name], fields)
                     if event:
                         news.append(event)
-                    if isinstance(event, DecisionTaken) and event.run.id in self.cards:
+                    if isinstance(event, DecisionTaken) and event.run.id in self.views:
                         memory = await self.client.hget(self.keys.control(event.run.id), "memory")
-                        self.cards[event.run.id] = replace(self.cards[event.run.id], asked=Asked.read(memory))
+                        self.views[event.run.id] = replace(self.views[event.run.id], asked=Asked.read(memory))
             yield news
             await asyncio.sleep(0)
 
@@ -167,14 +167,16 @@ class Streams:
         told = await self.events(VerdictReached, run, lambda one: one.described, since=found.began)
         return with_descriptions(found, told[0] if told and told[0].described else None)
 
-    async def send(self, card: Card, verb: Verb, reason: str, change: Mapping[str, Any], *, force: bool = False) -> str:
+    async def send(
+        self, view: RunView, verb: Verb, reason: str, change: Mapping[str, Any], *, force: bool = False
+    ) -> str:
         """The actor is who the operating system says, and marked unverified."""
         now = await self._clock()
         command = CommandIssued(
-            run=card.observed.run,
+            run=view.observed.run,
             id=str(ULID()),
             verb=verb,
-            step=card.observed.step,
+            step=view.observed.step,
             expires=now + VALID_MS,
             actor=f"{getpass.getuser()}@{socket.gethostname()}",
             reason=reason,
@@ -191,10 +193,10 @@ class Streams:
         )
         if observed:
             await self._put(RolloutObserved.model_validate_json(observed))
-        if verdict and run in self.cards:
+        if verdict and run in self.views:
             await self._put(VerdictReached.model_validate_json(verdict))
-        if memory and run in self.cards:
-            self.cards[run] = replace(self.cards[run], asked=Asked.read(memory))
+        if memory and run in self.views:
+            self.views[run] = replace(self.views[run], asked=Asked.read(memory))
 
     async def _take(self, kind: type[Event], fields: dict[bytes, bytes]) -> Event | None:
         try:
@@ -205,9 +207,9 @@ class Streams:
         return event
 
     async def _put(self, event: Event) -> None:
-        card = told(self.cards.get(event.run.id), event)
-        if card is None:
+        view = apply(self.views.get(event.run.id), event)
+        if view is None:
             return
-        if card.plan is None or card.plan.digest != card.observed.plan:
-            card = replace(card, plan=await self._plans.get(card.observed.plan))
-        self.cards[card.id] = card
+        if view.plan is None or view.plan.digest != view.observed.plan:
+            view = replace(view, plan=await self._plans.get(view.observed.plan))
+        self.views[view.id] = view

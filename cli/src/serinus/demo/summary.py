@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 from serinus_simulator.audit.ledger import Ledger, check
-from serinus_readmodel.run_view import Card
+from serinus_readmodel.run_view import RunView
 
 from serinus.adapters.streams import Streams
 
@@ -26,19 +26,19 @@ class Expectation:
     end: Literal["promoted", "aborted", "held"]
     why: str
 
-    def met(self, card: Card | None) -> bool:
-        if card is None:
+    def met(self, view: RunView | None) -> bool:
+        if view is None:
             return False
         if self.end != "held":
-            return card.observed.outcome == self.end
-        verdict = card.verdict
-        if card.observed.outcome or verdict is None or verdict.reason != "no_data" or card.plan is None:
+            return view.observed.outcome == self.end
+        verdict = view.verdict
+        if view.observed.outcome or verdict is None or verdict.reason != "no_data" or view.plan is None:
             return False
-        return verdict.end - verdict.since >= HELD_LOOKS * card.plan.interval * 1000
+        return verdict.end - verdict.since >= HELD_LOOKS * view.plan.interval * 1000
 
-    def decided(self, card: Card | None) -> bool:
+    def decided(self, view: RunView | None) -> bool:
         """Nothing that comes can change whether it is met."""
-        return self.met(card) or bool(card and card.observed.outcome)
+        return self.met(view) or bool(view and view.observed.outcome)
 
 
 @dataclass(frozen=True)
@@ -46,19 +46,19 @@ class Ending:
     """One release: what became of it, what was seen and what was true."""
 
     expectation: Expectation
-    card: Card | None
+    view: RunView | None
     served: int
     ledger: Ledger
 
     @property
     def met(self) -> bool:
-        return self.expectation.met(self.card) and self.ledger.holds
+        return self.expectation.met(self.view) and self.ledger.holds
 
     @property
     def end(self) -> str:
-        if self.card is None:
+        if self.view is None:
             return "never seen"
-        return self.card.observed.outcome or ("held" if self.expectation.met(self.card) else "not ended")
+        return self.view.observed.outcome or ("held" if self.expectation.met(self.view) else "not ended")
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,9 @@ class Result:
                     "name": ending.expectation.name,
                     "expected": ending.expectation.end,
                     "end": ending.end,
-                    "sentence": ending.card.verdict.sentence if ending.card and ending.card.verdict else None,
-                    "looks": ending.card.verdict.look if ending.card and ending.card.verdict else 0,
-                    "exposed": ending.card.verdict.exposed if ending.card and ending.card.verdict else 0,
+                    "sentence": ending.view.verdict.sentence if ending.view and ending.view.verdict else None,
+                    "looks": ending.view.verdict.look if ending.view and ending.view.verdict else 0,
+                    "exposed": ending.view.verdict.exposed if ending.view and ending.view.verdict else 0,
                     "served_by_canary": ending.served,
                     "windows_checked": ending.ledger.windows,
                     "ledger_faults": list(ending.ledger.faults),
@@ -97,11 +97,11 @@ async def judge_demo(expected: Sequence[Expectation], board: Streams, truth: Pat
     served = {rollout["name"]: rollout["served"] for rollout in answer.json()["rollouts"]}
     endings = []
     for expectation in expected:
-        card = next((card for card in board.cards.values() if card.observed.run.name == expectation.name), None)
+        view = next((view for view in board.views.values() if view.observed.run.name == expectation.name), None)
         by_hash = served.get(expectation.name, {})
-        requests = by_hash.get(card.observed.run.canary_hash, {}).get("requests", 0) if card else 0
-        ledger = await check(board.client, board.keys, card.id, truth) if card else Ledger(0, ("no run",))
-        endings.append(Ending(expectation, card, requests, ledger))
+        requests = by_hash.get(view.observed.run.canary_hash, {}).get("requests", 0) if view else 0
+        ledger = await check(board.client, board.keys, view.id, truth) if view else Ledger(0, ("no run",))
+        endings.append(Ending(expectation, view, requests, ledger))
     return Result(endings)
 
 
@@ -110,7 +110,7 @@ def summary(result: Result) -> RenderableType:
     for name in ("release", "must be", "is", "looks", "judged", "served", "windows that equal the scrapes"):
         table.add_column(name, justify="right" if name in ("looks", "judged", "served") else "left")
     for ending in result.endings:
-        verdict = ending.card.verdict if ending.card else None
+        verdict = ending.view.verdict if ending.view else None
         table.add_row(
             ending.expectation.name,
             ending.expectation.end,

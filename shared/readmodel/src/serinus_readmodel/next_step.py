@@ -9,7 +9,7 @@ from serinus_contracts.standstill import standstill
 from serinus_contracts.weight import weight_text
 from serinus_contracts.wording import duration
 
-from serinus_readmodel.run_view import Card
+from serinus_readmodel.run_view import RunView
 from serinus_readmodel.state import is_stale
 
 _OUTCOMES = {
@@ -20,25 +20,25 @@ _OUTCOMES = {
 }
 
 
-def next_step(card: Card, now: Millis) -> str:
+def next_step(view: RunView, now: Millis) -> str:
     """`now` in ms, of the clock that the times in the events are by."""
-    observed, plan, verdict = card.observed, card.plan, card.current
+    observed, plan, verdict = view.observed, view.plan, view.current
     if observed.outcome:
         return _OUTCOMES[observed.outcome]
-    if stands := card.waits or _standing(card, now):
+    if stands := view.waits or _standing(view, now):
         return stands
-    if plan is None or card.stage is None:
+    if plan is None or view.stage is None:
         return "waits for Argo to set the first weight"
-    if is_stale(card, now) and (verdict is None or verdict.verdict != "abort"):
+    if is_stale(view, now) and (verdict is None or verdict.verdict != "abort"):
         return "stays where it is until verdicts come again"
     if verdict is None:
         return f"counting at {weight_text(observed.set_weight)} begins when the traffic has settled"
-    if card.awaits_person:
+    if view.awaits_person:
         return f"waits for a person: serinus approve {observed.run.rollout}"
     if verdict.verdict == "abort":
         return "abort" if plan.mode != "shadow" else "nothing: shadow mode only says that it would abort"
-    if card.asked.held:
-        return f"held by {card.asked.held}: stays until it is resumed"
+    if view.asked.held:
+        return f"held by {view.asked.held}: stays until it is resumed"
     ice = frozen(plan.freeze, now)
     if verdict.verdict == "proceed" and ice:
         return f"waits: {ice}"
@@ -47,15 +47,15 @@ def next_step(card: Card, now: Millis) -> str:
     return _while_held(plan, observed, verdict, now)
 
 
-def _standing(card: Card, now: Millis) -> str:
+def _standing(view: RunView, now: Millis) -> str:
     """Why it does not get on, where that comes before what its verdict says."""
-    seen = card.observed
+    seen = view.observed
     if seen.aborting:
         return "back to stable, when Argo carries the abort out" + (f": {seen.trouble}" if seen.trouble else "")
-    known, said = standstill(seen), card.current
+    known, said = standstill(seen), view.current
     if known is None or (known.kind == "invalid" and said and said.verdict == "abort"):
         return ""
-    first = known.kind in ("pause", "invalid") or said is None or is_stale(card, now)
+    first = known.kind in ("pause", "invalid") or said is None or is_stale(view, now)
     return known.text if first else ""
 
 

@@ -6,7 +6,7 @@ from serinus_contracts import DecisionTaken
 from serinus_contracts.base import Millis
 from serinus_contracts.wording import minute
 
-from serinus_readmodel.run_view import Card
+from serinus_readmodel.run_view import RunView
 
 _WORDS = {"promoted": "Promoted", "aborted": "Aborted", "superseded": "Superseded", "deleted": "Deleted"}
 _ACTS = {"promoted": "promote", "aborted": "abort"}
@@ -30,9 +30,9 @@ class Outcome(NamedTuple):
         return f"{self.what}{when}" + (f": {self.why}" if self.why else "")
 
 
-def outcome(card: Card) -> Outcome | None:
+def outcome(view: RunView) -> Outcome | None:
     """None while the run goes on."""
-    seen, act = card.observed, card.ending
+    seen, act = view.observed, view.ending
     if seen.outcome is None:
         return None
     word = _WORDS[seen.outcome]
@@ -41,12 +41,12 @@ def outcome(card: Card) -> Outcome | None:
     return Outcome(f"{word} by {'Serinus' if act.actor == 'serinus' else act.actor}", act.decided, _why(act))
 
 
-def last_sentence(card: Card) -> str:
+def last_sentence(view: RunView) -> str:
     """The last verdict of a run that ended; empty while it goes on, and where the headline says the same."""
-    ended = outcome(card)
-    if ended is None or card.verdict is None or (ended.why and card.verdict.sentence.endswith(ended.why)):
+    ended = outcome(view)
+    if ended is None or view.verdict is None or (ended.why and view.verdict.sentence.endswith(ended.why)):
         return ""
-    return card.verdict.sentence
+    return view.verdict.sentence
 
 
 def _why(act: DecisionTaken) -> str:
@@ -55,9 +55,9 @@ def _why(act: DecisionTaken) -> str:
     return act.detail.removeprefix("abort: ").removeprefix("proceed: ")
 
 
-def headline(card: Card) -> str:
+def headline(view: RunView) -> str:
     """What to read first: how it ended, else what the last verdict says."""
-    ended = outcome(card)
+    ended = outcome(view)
     if ended:
         return ended.text
-    return card.verdict.sentence if card.verdict else ""
+    return view.verdict.sentence if view.verdict else ""

@@ -6,28 +6,28 @@ from typing import NamedTuple
 from serinus_contracts.base import Millis
 
 from serinus_readmodel.next_step import next_step
-from serinus_readmodel.run_view import Card
+from serinus_readmodel.run_view import RunView
 from serinus_readmodel.state import State, state_of
 
 
 class Line(NamedTuple):
-    card: Card
+    view: RunView
     state: State
     now: Millis
 
     @property
     def next(self) -> str:
-        return next_step(self.card, self.now)
+        return next_step(self.view, self.now)
 
 
-def lines(cards: Iterable[Card], now: Millis, wanted: str = "") -> list[Line]:
+def lines(views: Iterable[RunView], now: Millis, wanted: str = "") -> list[Line]:
     """Live runs by urgency, then ended ones by time; `wanted` is part of a namespace, name, cluster, hash or image."""
     wanted = wanted.strip().lower()
-    found = [Line(card, state_of(card, now), now) for card in cards if not wanted or wanted in _text(card)]
-    found.sort(key=lambda line: (line.state.urgency, -line.card.observed.stage_started, line.card.id))
+    found = [Line(view, state_of(view, now), now) for view in views if not wanted or wanted in _text(view)]
+    found.sort(key=lambda line: (line.state.urgency, -line.view.observed.stage_started, line.view.id))
     return found
 
 
-def _text(card: Card) -> str:
-    run = card.observed.run
-    return " ".join((run.rollout, run.cluster, run.canary_hash, *card.observed.images.get("canary", ()))).lower()
+def _text(view: RunView) -> str:
+    run = view.observed.run
+    return " ".join((run.rollout, run.cluster, run.canary_hash, *view.observed.images.get("canary", ()))).lower()

@@ -13,7 +13,7 @@ from serinus_contracts.base import Contract, Millis
 from serinus_contracts.frozen import frozen
 from serinus_contracts.weight import Percent
 
-from serinus_readmodel.run_view import Card
+from serinus_readmodel.run_view import RunView
 
 # The controller's rule (its domain/decide.py): a test holds the two equal.
 FRESH_LOOKS = 3
@@ -41,55 +41,55 @@ def stale(end: Millis, plan: AnalysisPlan, now: Millis) -> bool:
     return now - end > FRESH_LOOKS * plan.interval * 1000 + SLACK_MS
 
 
-def find(cards: Iterable[Card], namespace: str, name: str, hash_: str, cluster: str) -> Sequence[Card]:
+def find(views: Iterable[RunView], namespace: str, name: str, hash_: str, cluster: str) -> Sequence[RunView]:
     """The live runs of a Rollout; `hash_` and `cluster` narrow them where they are not empty."""
     return [
-        card
-        for card in cards
-        if (card.observed.run.namespace, card.observed.run.name) == (namespace, name)
-        and card.observed.outcome is None
-        and hash_ in ("", card.observed.run.canary_hash)
-        and cluster in ("", card.observed.run.cluster)
+        view
+        for view in views
+        if (view.observed.run.namespace, view.observed.run.name) == (namespace, name)
+        and view.observed.outcome is None
+        and hash_ in ("", view.observed.run.canary_hash)
+        and cluster in ("", view.observed.run.cluster)
     ]
 
 
-def answer(found: Sequence[Card], rollout: str, now: Millis) -> PullVerdict:
+def answer(found: Sequence[RunView], rollout: str, now: Millis) -> PullVerdict:
     """The verdict on the one run that was found."""
     if not found:
         return PullVerdict(verdict="unknown", reason="unknown_run", sentence=f"no live run of {rollout} is known")
     if len(found) > 1:
-        runs = ", ".join(f"{card.observed.run.cluster} {card.observed.run.canary_hash}" for card in found)
+        runs = ", ".join(f"{view.observed.run.cluster} {view.observed.run.canary_hash}" for view in found)
         return PullVerdict(verdict="unknown", reason="ambiguous", sentence=f"several live runs ({runs}): give hash")
-    card = found[0]
-    run, said = card.observed.run, card.verdict
+    view = found[0]
+    run, said = view.observed.run, view.verdict
     about = PullVerdict(
         verdict="hold",
         reason="no_verdict",
         sentence="no verdict yet",
         run=run.id,
         hash=run.canary_hash,
-        step=card.observed.step,
-        weight=card.observed.set_weight,
+        step=view.observed.step,
+        weight=view.observed.set_weight,
         age=None if said is None else max(0.0, (now - said.end) / 1000),
     )
 
     def hold(reason: str, sentence: str) -> PullVerdict:
         return about.model_copy(update={"reason": reason, "sentence": sentence})
 
-    if said is None or card.plan is None:
+    if said is None or view.plan is None:
         return about
-    if stale(said.end, card.plan, now):
+    if stale(said.end, view.plan, now):
         return hold("stale", f"the last verdict is {about.age:.0f} s old: is a collector or an analyzer missing?")
     told = about.model_copy(update={"verdict": said.verdict, "reason": said.reason, "sentence": said.sentence})
     if said.verdict == "abort":
         return told  # about the release, not about a step
-    if card.current is None or said.stage_started != card.observed.stage_started:
+    if view.current is None or said.stage_started != view.observed.stage_started:
         return hold("other_step", "the last verdict is about another step; the next one is awaited")
-    if said.verdict == "proceed" and card.asked.held:
-        return hold("held", f"held by {card.asked.held}")
-    ice = frozen(card.plan.freeze, now)
+    if said.verdict == "proceed" and view.asked.held:
+        return hold("held", f"held by {view.asked.held}")
+    ice = frozen(view.plan.freeze, now)
     if said.verdict == "proceed" and ice:
         return hold("frozen", ice)
-    if said.verdict == "proceed" and card.stage and card.stage.approval and said.step not in card.asked.approvals:
+    if said.verdict == "proceed" and view.stage and view.stage.approval and said.step not in view.asked.approvals:
         return hold("await_approval", f"waits for a person: serinus approve {run.rollout}")
     return told

@@ -8,7 +8,7 @@ from typing import TypeVar
 from serinus_contracts import CommandIssued, DecisionTaken, Event, VerdictReached
 from serinus_contracts.base import Contract, Millis
 
-from serinus_readmodel.run_view import Card, told
+from serinus_readmodel.run_view import RunView, apply
 from serinus_readmodel.series import Series
 
 MOST_KEPT = 200
@@ -29,31 +29,31 @@ class Change(Contract):
 
 
 @dataclass
-class Story:
-    card: Card
+class RunHistory:
+    view: RunView
     series: Series = field(default_factory=Series)
     changes: list[Change] = field(default_factory=list)
     decisions: list[DecisionTaken] = field(default_factory=list)
     commands: list[CommandIssued] = field(default_factory=list)
     first_look: int | None = None
 
-    def take(self, event: Event) -> None:
+    def apply(self, event: Event) -> None:
         """What was told, in any order: the past may be read after the present."""
-        card = told(self.card, event)
-        assert card is not None
+        view = apply(self.view, event)
+        assert view is not None
         if isinstance(event, VerdictReached):
-            self.card = card
+            self.view = view
             self.series.add(event)
             self.first_look = min(event.look, self.first_look or event.look)
             if event.changed or event.look == 1:
                 _keep(self.changes, _change(event), lambda change: change.end)
         elif isinstance(event, DecisionTaken):
             _keep(self.decisions, event, lambda decision: decision.decided)
-            self.card = card
+            self.view = view
         elif isinstance(event, CommandIssued):
             _keep(self.commands, event, lambda command: command.expires)
         else:
-            self.card = card
+            self.view = view
 
     @property
     def pending(self) -> list[CommandIssued]:

@@ -29,7 +29,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Card:
+class RunView:
     observed: RolloutObserved
     plan: AnalysisPlan | None = None
     verdict: VerdictReached | None = None
@@ -109,23 +109,23 @@ def _follows(event: DecisionTaken, known: DecisionTaken | None) -> bool:
     return (event.decided, event.state != "waiting") >= (known.decided, known.state != "waiting")
 
 
-def told(card: Card | None, event: Event) -> Card | None:
+def apply(view: RunView | None, event: Event) -> RunView | None:
     """The run after an event. What is told of a run before it was observed is dropped; neither a verdict nor a
     decision goes back."""
     if isinstance(event, RolloutObserved):
-        return replace(card, observed=event) if card else Card(event)
-    if card is None:
+        return replace(view, observed=event) if view else RunView(event)
+    if view is None:
         return None
     if isinstance(event, VerdictReached):
-        if event.described and (card.described is None or event.end >= card.described.end):
-            card = replace(card, described=event)
-        return replace(card, verdict=event) if card.verdict is None or event.end >= card.verdict.end else card
+        if event.described and (view.described is None or event.end >= view.described.end):
+            view = replace(view, described=event)
+        return replace(view, verdict=event) if view.verdict is None or event.end >= view.verdict.end else view
     if isinstance(event, DecisionTaken):
         if event.state == "confirmed" and event.action in ENDINGS:
-            card = replace(card, ending=event)
-        if event.action in ACTS and _follows(event, card.acts.get(event.action)):
-            card = replace(card, acts={**card.acts, event.action: event})
+            view = replace(view, ending=event)
+        if event.action in ACTS and _follows(event, view.acts.get(event.action)):
+            view = replace(view, acts={**view.acts, event.action: event})
         return (
-            replace(card, decision=event) if card.decision is None or event.decided >= card.decision.decided else card
+            replace(view, decision=event) if view.decision is None or event.decided >= view.decision.decided else view
         )
-    return card
+    return view

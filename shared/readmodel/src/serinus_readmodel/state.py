@@ -6,7 +6,7 @@ from serinus_contracts.base import Millis
 from serinus_contracts.standstill import standstill
 
 from serinus_readmodel.pull import stale
-from serinus_readmodel.run_view import Card
+from serinus_readmodel.run_view import RunView
 
 
 class State(NamedTuple):
@@ -27,24 +27,24 @@ _ENDED = {
 _BLIND = ("no_data", "provider_error", "liveness", "traffic_mismatch", "anomaly")
 
 
-def state_of(card: Card, now: Millis) -> State:
+def state_of(view: RunView, now: Millis) -> State:
     """The word that stands beside the name of a run."""
-    if card.observed.outcome:
-        return _ENDED[card.observed.outcome]
-    said = card.verdict
-    if card.observed.aborting:
+    if view.observed.outcome:
+        return _ENDED[view.observed.outcome]
+    said = view.verdict
+    if view.observed.aborting:
         return State("aborting", "▼", "bad", 0)
-    if stands := _standing(card, now):
+    if stands := _standing(view, now):
         return stands
-    if is_stale(card, now):
+    if is_stale(view, now):
         return State("no fresh verdict", "◌", "warn", 1)
     if said and said.verdict == "abort":
         return State("abort", "▼", "bad", 0)
-    if card.awaits_person:
+    if view.awaits_person:
         return State("waits for approval", "◆", "warn", 1)
-    if card.asked.held:
+    if view.asked.held:
         return State("held", "❚❚", "warn", 2)
-    if said is None or card.current is None:
+    if said is None or view.current is None:
         return State("starting" if said is None else "settling", "…", "calm", 4)
     if said.verdict == "proceed":
         return State("proceed", "▲", "good", 4)
@@ -55,30 +55,30 @@ def state_of(card: Card, now: Millis) -> State:
     return State("hold", "■", "calm", 3)
 
 
-def _standing(card: Card, now: Millis) -> State | None:
-    known = standstill(card.observed)
+def _standing(view: RunView, now: Millis) -> State | None:
+    known = standstill(view.observed)
     if known is None:
         return None
     if known.kind == "pause":
         return State("waits for a person", "◆", "warn", 1)
-    if known.kind in ("invalid", "argo") or card.observed.trouble or is_stale(card, now):
+    if known.kind in ("invalid", "argo") or view.observed.trouble or is_stale(view, now):
         return State("pods not ready" if known.kind == "pods" else "Argo is stuck", "◌", "warn", 1)
     return None
 
 
-def unevaluated(card: Card, now: Millis) -> bool:
+def unevaluated(view: RunView, now: Millis) -> bool:
     """Whether the first verdict at the present weight is still to come: the controller refuses an advance until then,
     unless it is forced. Not where verdicts have stopped, nor before the first weight."""
-    seen, said = card.observed, card.verdict
-    if card.plan is None or seen.outcome or seen.stage < 0:
+    seen, said = view.observed, view.verdict
+    if view.plan is None or seen.outcome or seen.stage < 0:
         return False
     told = said is not None and (said.stage, said.stage_started) == (seen.stage, seen.stage_started)
-    return not (told and said and said.reason != "settling") and not is_stale(card, now)
+    return not (told and said and said.reason != "settling") and not is_stale(view, now)
 
 
-def is_stale(card: Card, now: Millis) -> bool:
+def is_stale(view: RunView, now: Millis) -> bool:
     """Whether looks have stopped: the last verdict, or the start where there was none, is too old."""
-    if card.observed.outcome or card.plan is None or card.observed.stage < 0:
+    if view.observed.outcome or view.plan is None or view.observed.stage < 0:
         return False
-    last = max(card.verdict.end if card.verdict else 0, card.observed.stage_started)
-    return stale(last, card.plan, now)
+    last = max(view.verdict.end if view.verdict else 0, view.observed.stage_started)
+    return stale(last, view.plan, now)

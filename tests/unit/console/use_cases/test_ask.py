@@ -9,7 +9,7 @@ from serinus_contracts import VerdictReached
 from serinus_contracts.events import Verb
 from serinus_controller.domain.decide import Situation
 from serinus_controller.domain.decide import unevaluated as controllers
-from serinus_readmodel.run_view import Card
+from serinus_readmodel.run_view import RunView
 from serinus_readmodel.state import unevaluated
 from serinus_rollouts.rollout import view
 
@@ -34,16 +34,16 @@ def test_what_the_controller_would_refuse_is_not_sent(
     verb: Verb, seen: dict[str, Any], step: int | None, change: dict[str, Any], why: str
 ) -> None:
     with pytest.raises(NotNowError, match=why):
-        sendable(Card(observed(**seen), plan(), verdict()), verb, step, change, NOW)
+        sendable(RunView(observed(**seen), plan(), verdict()), verb, step, change, NOW)
 
 
 @pytest.mark.parametrize(("verb", "seen"), [("abort", {}), ("advance", {}), ("retry", {"outcome": "aborted"})])
 def test_what_can_be_done_is_sent(verb: Verb, seen: dict[str, Any]) -> None:
-    sendable(Card(observed(**seen), plan(), verdict()), verb, 1, {}, NOW)
+    sendable(RunView(observed(**seen), plan(), verdict()), verb, 1, {}, NOW)
 
 
 def test_an_advance_before_the_first_verdict_at_the_weight_must_be_forced() -> None:
-    fresh = Card(observed(stage=1, set_weight=25), plan(), verdict())
+    fresh = RunView(observed(stage=1, set_weight=25), plan(), verdict())
     with pytest.raises(NotNowError, match="nothing was evaluated at 25 % yet"):
         sendable(fresh, "advance", 1, {}, NOW)
     sendable(fresh, "advance", 1, {}, NOW, force=True)
@@ -63,10 +63,10 @@ def test_an_advance_before_the_first_verdict_at_the_weight_must_be_forced() -> N
 def test_what_is_not_evaluated_yet_is_what_the_controller_calls_so(said: VerdictReached | None, now: int) -> None:
     one = plan()
     there = Situation(view(document()), RUN, one, 1_000_000)
-    assert unevaluated(Card(observed(), one, said), now) == controllers(there, said, now)
+    assert unevaluated(RunView(observed(), one, said), now) == controllers(there, said, now)
 
 
 def test_a_command_names_its_run_and_step_expires_and_carries_who_was_verified() -> None:
-    sent = command(Card(observed(), plan()), "abort", Person("alice", ("sre",)), "known issue", {}, 1_000)
+    sent = command(RunView(observed(), plan()), "abort", Person("alice", ("sre",)), "known issue", {}, 1_000)
     assert (sent.run.name, sent.step, sent.expires) == ("checkout", 1, 121_000)
     assert (sent.actor, sent.verified, sent.groups, sent.reason) == ("alice", True, ("sre",), "known issue")

@@ -15,7 +15,7 @@ from serinus_contracts import (
     from_entry,
 )
 from serinus_contracts.streams import Stream
-from serinus_readmodel.run_history import Story
+from serinus_readmodel.run_history import RunHistory
 from serinus_readmodel.run_view import Asked
 from serinus_runtime.clock import Clock
 from serinus_runtime.complaints import Complaints
@@ -79,10 +79,10 @@ class Follower:
         entries: Any = await self._client.xrevrange(self._keys.stream(name), max=before, count=BATCH)
         for entry, fields in entries:
             with self._complaints.about("entry", f"{name} {entry.decode()}"):
-                known = fields.get(b"run", b"").decode() in self._runs.stories
+                known = fields.get(b"run", b"").decode() in self._runs.histories
                 # Of where a run stood only the newest counts, and that is known of all that are.
                 if known is (name != "rollouts") and (event := _event(name, fields)):
-                    await self._know(self._runs.take(event), event)
+                    await self._know(self._runs.apply(event), event)
                     await asyncio.sleep(0)
         self._read_past += len(entries)
         if len(entries) < BATCH or self._read_past >= MOST_PAST:
@@ -121,32 +121,32 @@ class Follower:
                         raise answer
                 verdict, memory = control
                 event = RolloutObserved.model_validate_json(observed)
-                story = self._runs.take(event)
-                await self._know(story, event)
-                if story and verdict:
-                    self._runs.take(VerdictReached.model_validate_json(verdict))
-                if story:
-                    self._runs.know(story, asked=Asked.read(memory))
+                history = self._runs.apply(event)
+                await self._know(history, event)
+                if history and verdict:
+                    self._runs.apply(VerdictReached.model_validate_json(verdict))
+                if history:
+                    self._runs.know(history, asked=Asked.read(memory))
 
     async def _news(self, stream: Stream, entry: str, fields: dict[bytes, bytes]) -> None:
         event = _event(stream, fields)
         if event is None:
             self._runs.position[stream] = entry
             return
-        story = self._runs.take(event)
-        await self._know(story, event)
-        if story and isinstance(event, DecisionTaken):
+        history = self._runs.apply(event)
+        await self._know(history, event)
+        if history and isinstance(event, DecisionTaken):
             memory: Any = await self._client.hget(self._keys.control(event.run.id), "memory")
-            self._runs.know(story, asked=Asked.read(memory))
+            self._runs.know(history, asked=Asked.read(memory))
         self._runs.publish(stream, entry, event, fields[b"ce"].decode())
 
-    async def _know(self, story: Story | None, event: Event | None) -> None:
+    async def _know(self, history: RunHistory | None, event: Event | None) -> None:
         """The plan of a run, where it was not known or has changed."""
-        if story is None or not isinstance(event, RolloutObserved):
+        if history is None or not isinstance(event, RolloutObserved):
             return
-        wanted = story.card.observed.plan
-        if story.card.plan is None or story.card.plan.digest != wanted:
-            self._runs.know(story, plan=await self._plans.get(wanted))
+        wanted = history.view.observed.plan
+        if history.view.plan is None or history.view.plan.digest != wanted:
+            self._runs.know(history, plan=await self._plans.get(wanted))
 
     async def _hear(self) -> None:
         now = await self._time()

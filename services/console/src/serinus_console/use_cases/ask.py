@@ -7,7 +7,7 @@ from serinus_contracts import CommandIssued
 from serinus_contracts.base import Millis
 from serinus_contracts.events import Verb
 from serinus_contracts.weight import weight_text
-from serinus_readmodel.run_view import Card
+from serinus_readmodel.run_view import RunView
 from serinus_readmodel.state import unevaluated
 from ulid import ULID
 
@@ -21,10 +21,10 @@ class NotNowError(ValueError):
 
 
 def sendable(
-    card: Card, verb: Verb, step: int | None, change: Mapping[str, Any], now: Millis, *, force: bool = False
+    view: RunView, verb: Verb, step: int | None, change: Mapping[str, Any], now: Millis, *, force: bool = False
 ) -> None:
     """Raises NotNowError for what the controller would refuse or nobody would answer."""
-    seen = card.observed
+    seen = view.observed
     if verb == "retry" and seen.outcome != "aborted":
         raise NotNowError(f"only an aborted run can be tried again; this one is {seen.outcome or 'live'}")
     if verb != "retry" and seen.outcome is not None:
@@ -33,7 +33,7 @@ def sendable(
         raise NotNowError(f"the run is at step {seen.step}, not {step} any more")
     if verb == "advance" and seen.gate_started is None:
         raise NotNowError("the Rollout does not wait at a gate")
-    if verb == "advance" and not force and unevaluated(card, now):
+    if verb == "advance" and not force and unevaluated(view, now):
         raise NotNowError(
             f"nothing was evaluated at {weight_text(seen.set_weight)} yet: "
             "wait for the first verdict, or force it (--force)"
@@ -45,7 +45,7 @@ def sendable(
 
 
 def command(
-    card: Card,
+    view: RunView,
     verb: Verb,
     person: Person,
     reason: str,
@@ -56,10 +56,10 @@ def command(
 ) -> CommandIssued:
     """The command of a verified person, drawn once."""
     return CommandIssued(
-        run=card.observed.run,
+        run=view.observed.run,
         id=str(ULID()),
         verb=verb,
-        step=card.observed.step,
+        step=view.observed.step,
         expires=now + VALID_MS,
         actor=person.name,
         verified=True,

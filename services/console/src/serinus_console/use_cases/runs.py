@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from serinus_contracts import AnalysisPlan, ControllerStatus, Event, RolloutObserved
 from serinus_contracts.base import Millis
 from serinus_contracts.streams import Stream
-from serinus_readmodel.run_history import Story
-from serinus_readmodel.run_view import Asked, Card
+from serinus_readmodel.run_history import RunHistory
+from serinus_readmodel.run_view import Asked, RunView
 
 from serinus_console.use_cases.position import FOLLOWED, written
 
@@ -70,7 +70,7 @@ class Runs:
     """`heard` is when Redis last answered, at first when it was first asked (ms, own clock), `offset` Redis' clock
     minus ours; `loaded` once the live runs were read; `controllers` is what those of each cluster say of themselves."""
 
-    stories: dict[str, Story] = field(default_factory=dict)
+    histories: dict[str, RunHistory] = field(default_factory=dict)
     position: dict[Stream, str] = field(default_factory=lambda: dict.fromkeys(FOLLOWED, "0-0"))
     feeds: set[Feed] = field(default_factory=set)
     heard: Millis = 0
@@ -91,20 +91,20 @@ class Runs:
     async def wait_until_loaded(self) -> None:
         await self._loaded.wait()
 
-    def take(self, event: Event) -> Story | None:
+    def apply(self, event: Event) -> RunHistory | None:
         """What was told of a run; None of one that was never observed."""
-        story = self.stories.get(event.run.id)
-        if story is not None:
-            story.take(event)
+        history = self.histories.get(event.run.id)
+        if history is not None:
+            history.apply(event)
         elif isinstance(event, RolloutObserved):
-            story = self.stories[event.run.id] = Story(Card(event))
+            history = self.histories[event.run.id] = RunHistory(RunView(event))
             self._forget()
-        return story
+        return history
 
-    def know(self, story: Story, *, plan: AnalysisPlan | None = None, asked: Asked | None = None) -> None:
+    def know(self, history: RunHistory, *, plan: AnalysisPlan | None = None, asked: Asked | None = None) -> None:
         """Add what stands beside the events."""
-        card = story.card
-        story.card = replace(card, plan=plan or card.plan, asked=asked or card.asked)
+        view = history.view
+        history.view = replace(view, plan=plan or view.plan, asked=asked or view.asked)
 
     def publish(self, stream: Stream, entry: str, event: Event, document: str) -> None:
         """Tell all feeds, after the run knows it."""
@@ -118,26 +118,26 @@ class Runs:
         for feed in self.feeds:
             feed.close()
 
-    def cards(self) -> Iterable[Card]:
-        return (story.card for story in self.stories.values())
+    def views(self) -> Iterable[RunView]:
+        return (history.view for history in self.histories.values())
 
-    def of_rollout(self, namespace: str, name: str) -> Sequence[Story]:
+    def of_rollout(self, namespace: str, name: str) -> Sequence[RunHistory]:
         """The runs of a Rollout, the newest first."""
         found = [
-            story
-            for story in self.stories.values()
-            if (story.card.observed.run.namespace, story.card.observed.run.name) == (namespace, name)
+            history
+            for history in self.histories.values()
+            if (history.view.observed.run.namespace, history.view.observed.run.name) == (namespace, name)
         ]
         return sorted(found, key=newest_first)
 
     def _forget(self) -> None:
-        ended = [story.card for story in self.stories.values() if story.card.observed.outcome]
+        ended = [history.view for history in self.histories.values() if history.view.observed.outcome]
         if len(ended) > MOST_ENDED:
-            oldest = min(ended, key=lambda card: card.observed.stage_started)
-            del self.stories[oldest.id]
+            oldest = min(ended, key=lambda view: view.observed.stage_started)
+            del self.histories[oldest.id]
 
 
-def newest_first(story: Story) -> tuple[bool, int, int]:
+def newest_first(history: RunHistory) -> tuple[bool, int, int]:
     """Live runs before ended ones, later ones before earlier ones."""
-    seen = story.card.observed
+    seen = history.view.observed
     return seen.outcome is not None, -seen.stage_started, -seen.run.attempt

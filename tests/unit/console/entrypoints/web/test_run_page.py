@@ -9,8 +9,8 @@ from serinus_contracts import Channel, Counts, DataQuality, DecisionTaken, Margi
 from serinus_contracts.events import Action
 from serinus_contracts.wording import duration
 from serinus_readmodel import metrics
-from serinus_readmodel.run_history import Story
-from serinus_readmodel.run_view import Asked, Card
+from serinus_readmodel.run_history import RunHistory
+from serinus_readmodel.run_view import Asked, RunView
 from serinus_readmodel.state import state_of
 
 from tests.support import RUN, command, observed, plan, stage, verdict
@@ -53,67 +53,67 @@ def decided(action: Action, cause: str = "v", **other: Any) -> DecisionTaken:
     return DecisionTaken(**({"state": "confirmed"} | fields | other))
 
 
-CARD = Card(observed(), plan(), verdict())
+VIEW = RunView(observed(), plan(), verdict())
 
 
 @pytest.mark.parametrize(
-    ("card", "word"),
+    ("view", "word"),
     [
-        (CARD, "proceed"),
-        (replace(CARD, verdict=verdict(verdict="abort")), "abort"),
-        (replace(CARD, verdict=verdict(verdict="hold", reason="no_data")), "cannot judge"),
-        (replace(CARD, verdict=verdict(verdict="hold", reason="time_spent")), "time spent"),
-        (replace(CARD, verdict=verdict(verdict="hold", reason="settling")), "hold"),
-        (replace(CARD, verdict=None), "starting"),
-        (replace(CARD, decision=decided("await_approval")), "waits for approval"),
-        (replace(CARD, asked=Asked("alice")), "held"),
-        (replace(CARD, observed=observed(step=2)), "settling"),
-        (replace(CARD, observed=observed(outcome="promoted")), "promoted"),
+        (VIEW, "proceed"),
+        (replace(VIEW, verdict=verdict(verdict="abort")), "abort"),
+        (replace(VIEW, verdict=verdict(verdict="hold", reason="no_data")), "cannot judge"),
+        (replace(VIEW, verdict=verdict(verdict="hold", reason="time_spent")), "time spent"),
+        (replace(VIEW, verdict=verdict(verdict="hold", reason="settling")), "hold"),
+        (replace(VIEW, verdict=None), "starting"),
+        (replace(VIEW, decision=decided("await_approval")), "waits for approval"),
+        (replace(VIEW, asked=Asked("alice")), "held"),
+        (replace(VIEW, observed=observed(step=2)), "settling"),
+        (replace(VIEW, observed=observed(outcome="promoted")), "promoted"),
     ],
 )
-def test_a_run_is_one_word(card: Card, word: str) -> None:
-    assert state_of(card, NOW).word == word
+def test_a_run_is_one_word(view: RunView, word: str) -> None:
+    assert state_of(view, NOW).word == word
 
 
 def test_a_verdict_that_is_old_is_told_before_what_it_said() -> None:
-    assert state_of(replace(CARD, verdict=verdict(verdict="abort")), NOW + 60_000).word == "no fresh verdict"
+    assert state_of(replace(VIEW, verdict=verdict(verdict="abort")), NOW + 60_000).word == "no fresh verdict"
 
 
-def verbs(card: Card) -> list[str]:
-    return [offer.verb for offer in run_page.offers(card, NOW) if not offer.blocked]
+def verbs(view: RunView) -> list[str]:
+    return [offer.verb for offer in run_page.offers(view, NOW) if not offer.blocked]
 
 
 def test_what_is_offered_can_be_done_now() -> None:
-    assert verbs(CARD) == ["abort", "hold", "advance"]
-    assert verbs(replace(CARD, observed=observed(gate_started=None))) == ["abort", "hold"]
-    assert verbs(replace(CARD, verdict=verdict(stage_started=1))) == ["abort", "hold"]
-    assert verbs(replace(CARD, asked=Asked("alice"))) == ["abort", "resume", "advance"]
-    assert verbs(replace(CARD, decision=decided("await_approval"))) == ["abort", "hold", "advance", "approve"]
-    asks = replace(CARD, plan=plan(stages=(stage(5, 0, approval=True),)))
+    assert verbs(VIEW) == ["abort", "hold", "advance"]
+    assert verbs(replace(VIEW, observed=observed(gate_started=None))) == ["abort", "hold"]
+    assert verbs(replace(VIEW, verdict=verdict(stage_started=1))) == ["abort", "hold"]
+    assert verbs(replace(VIEW, asked=Asked("alice"))) == ["abort", "resume", "advance"]
+    assert verbs(replace(VIEW, decision=decided("await_approval"))) == ["abort", "hold", "advance", "approve"]
+    asks = replace(VIEW, plan=plan(stages=(stage(5, 0, approval=True),)))
     assert verbs(asks) == ["abort", "hold", "advance", "approve"]
-    assert verbs(replace(CARD, observed=observed(outcome="aborted"))) == ["retry"]
-    assert verbs(replace(CARD, observed=observed(outcome="promoted"))) == []
+    assert verbs(replace(VIEW, observed=observed(outcome="aborted"))) == ["retry"]
+    assert verbs(replace(VIEW, observed=observed(outcome="promoted"))) == []
 
 
 @given(st.booleans(), st.booleans(), st.booleans(), st.booleans())
 def test_a_button_keeps_its_place_whatever_comes_and_goes_and_only_abort_is_red(
     gate: bool, held: bool, asked: bool, fresh: bool
 ) -> None:
-    card = replace(
-        CARD,
+    view = replace(
+        VIEW,
         observed=observed(gate_started=1 if gate else None),
         asked=Asked("alice" if held else ""),
         decision=decided("await_approval") if asked else None,
         verdict=verdict(stage_started=1 if fresh else 1_000_000),
     )
-    offers = run_page.offers(card, NOW)
+    offers = run_page.offers(view, NOW)
     assert [offer.verb for offer in offers[:3]] == ["abort", "resume" if held else "hold", "advance"]
     assert [offer.verb for offer in offers if offer.tone == "grave"] == ["abort"]
     assert (offers[2].tone, offers[2].text) == ("warn", "Advance: 5 % to 25 %")
 
 
 def test_an_offer_tells_its_consequence() -> None:
-    told = {offer.verb: offer.consequence for offer in run_page.offers(CARD, NOW)}
+    told = {offer.verb: offer.consequence for offer in run_page.offers(VIEW, NOW)}
     assert told["abort"].startswith("All traffic goes back to stable old.")
     assert told["advance"].startswith("The canary gets 25 % of the traffic now")
 
@@ -132,14 +132,14 @@ def test_a_version_is_the_image_that_differs_not_the_sidecar_that_both_arms_have
         "canary": ("example.com:5000/a/app:v2", "proxy:1"),
         "stable": ("example.com:5000/a/app:v1", "proxy:1"),
     }
-    canary, stable = run_page.versions(Card(observed(images=images)))
+    canary, stable = run_page.versions(RunView(observed(images=images)))
     assert (canary.hash, canary.images) == ("new", [("app:v2", "example.com:5000/a/app:v2")])
     assert stable.images == [("app:v1", "example.com:5000/a/app:v1")]
 
 
 def test_the_same_images_under_another_configuration_are_told_once() -> None:
     images = {"canary": ("app:v1", "proxy:1"), "stable": ("app:v1", "proxy:1")}
-    canary, stable = run_page.versions(Card(observed(images=images)))
+    canary, stable = run_page.versions(RunView(observed(images=images)))
     assert canary.images == stable.images == [("app:v1", "app:v1")]
 
 
@@ -156,22 +156,22 @@ def test_an_image_is_told_by_its_tag_or_else_by_the_begin_of_its_digest(image: s
 
 
 def test_the_audit_trail_names_who_asked_and_what_nobody_has_answered() -> None:
-    story = Story(CARD)
+    history = RunHistory(VIEW)
     asked = command("abort", actor="alice", verified=True, reason="bad")
-    story.take(asked)
-    pending, *_ = run_page.audit(story, NOW)
+    history.apply(asked)
+    pending, *_ = run_page.audit(history, NOW)
     assert (pending.who, pending.what, pending.reason, pending.pending) == ("alice", "abort asked for", "bad", True)
-    story.take(decided("abort", asked.id))
-    story.take(decided("hold", detail="before_minimum", decided=8))
-    done, routine = run_page.audit(story, NOW)
+    history.apply(decided("abort", asked.id))
+    history.apply(decided("hold", detail="before_minimum", decided=8))
+    done, routine = run_page.audit(history, NOW)
     assert (done.who, done.verified, done.what, done.pending) == ("alice", True, "abort", False)
     assert (routine.routine, routine.effect) == (True, "before minimum")
 
 
 def test_a_command_that_expired_unanswered_says_so() -> None:
-    story = Story(CARD)
-    story.take(command("abort"))
-    assert run_page.audit(story, 3_000_000)[0].effect == "expired: nobody answered"
+    history = RunHistory(VIEW)
+    history.apply(command("abort"))
+    assert run_page.audit(history, 3_000_000)[0].effect == "expired: nobody answered"
 
 
 @pytest.mark.parametrize(
@@ -186,14 +186,14 @@ def test_a_command_that_expired_unanswered_says_so() -> None:
 def test_the_audit_trail_has_the_verb_that_was_asked_and_its_effect_apart(
     verb: Any, action: Action, detail: str, effect: str
 ) -> None:
-    story = Story(CARD)
-    story.take(decided(action, asked=verb, actor="alice", reason="looks good", detail=detail))
-    (line,) = run_page.audit(story, NOW)
+    history = RunHistory(VIEW)
+    history.apply(decided(action, asked=verb, actor="alice", reason="looks good", detail=detail))
+    (line,) = run_page.audit(history, NOW)
     assert (line.what, line.who, line.reason, line.effect) == (verb, "alice", "looks good", effect)
 
 
 def test_pods_that_can_only_come_near_to_a_weight_are_shown_and_are_no_mismatch() -> None:
-    shown = run_page.exposure(Card(observed(set_weight=0.5, actual_weight=20), plan()), NOW)
+    shown = run_page.exposure(RunView(observed(set_weight=0.5, actual_weight=20), plan()), NOW)
     assert (shown.set_weight, shown.actual_weight, shown.expected, shown.mismatch) == (0.5, 20, "20 %", False)
 
 
@@ -203,8 +203,8 @@ def test_counts_that_settle_are_no_fault_of_the_data_and_other_missing_ones_are(
 
     fields = {"verdict": "hold", "metrics": (metric("errors", "settling"), metric("latency", "no_data"))}
     settling = verdict(**fields, reason="settling", quality=DataQuality(missing=("errors",)))
-    healthy, notes = run_page.health(replace(CARD, verdict=settling), stale=False)
+    healthy, notes = run_page.health(replace(VIEW, verdict=settling), stale=False)
     assert (healthy, notes[0]) == (True, "counting begins when the traffic has settled")
     blind = verdict(**fields, reason="no_data", quality=DataQuality(missing=("errors", "latency")))
-    healthy, notes = run_page.health(replace(CARD, verdict=blind), stale=False)
+    healthy, notes = run_page.health(replace(VIEW, verdict=blind), stale=False)
     assert (healthy, notes[0]) == (False, "cannot judge latency: no data")

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from serinus_contracts import AnalysisPlan, ControllerStatus
 from serinus_contracts.report import Report
 from serinus_readmodel.pull import PullVerdict, answer, find
-from serinus_readmodel.run_history import Story
+from serinus_readmodel.run_history import RunHistory
 from starlette.responses import Response, StreamingResponse
 
 from serinus_console.entrypoints.web import documents as docs
@@ -51,14 +51,14 @@ def story_of(
     uid: Part,
     hash_: Part,
     attempt: Attempt,
-) -> Story:
-    found = site.runs.stories.get(f"{cluster}/{uid}/{hash_}/{attempt}")
+) -> RunHistory:
+    found = site.runs.histories.get(f"{cluster}/{uid}/{hash_}/{attempt}")
     if found is None:
         raise Refused(404, "no such run is known; /v1/runs lists those that are")
     return found
 
 
-Of = Annotated[Story, Depends(story_of)]
+Of = Annotated[RunHistory, Depends(story_of)]
 
 
 @router.get("/runs", tags=["runs"], responses=_errors(409))
@@ -73,18 +73,18 @@ async def list_runs(
     """All known runs, live ones first, then the latest; filtered, and in pages."""
     chosen = [
         one
-        for one in sorted(site.runs.stories.values(), key=newest_first)
-        if namespace in ("", one.card.observed.run.namespace)
-        and name in ("", one.card.observed.run.name)
-        and (state == "all" or (one.card.observed.outcome is None) == (state == "live"))
+        for one in sorted(site.runs.histories.values(), key=newest_first)
+        if namespace in ("", one.view.observed.run.namespace)
+        and name in ("", one.view.observed.run.name)
+        and (state == "all" or (one.view.observed.outcome is None) == (state == "live"))
     ]
-    begin = next((i + 1 for i, one in enumerate(chosen) if one.card.id == after), None if after else 0)
+    begin = next((i + 1 for i, one in enumerate(chosen) if one.view.id == after), None if after else 0)
     if begin is None:
         raise Refused(409, "after: that run is not listed any more; begin with the first page")
     page = chosen[begin : begin + limit]
     more = None
     if page and begin + limit < len(chosen):
-        query = {"namespace": namespace, "name": name, "state": state, "limit": limit, "after": page[-1].card.id}
+        query = {"namespace": namespace, "name": name, "state": state, "limit": limit, "after": page[-1].view.id}
         more = str(site.path("/v1/runs", query))
     return docs.RunPage(items=[docs.summary(one) for one in page], next=more)
 
@@ -104,18 +104,18 @@ async def get_run(site: Here, found: Of) -> docs.RunDocument:
 @router.get(RUN + "/plan", tags=["runs"], responses=_errors(404))
 async def get_plan(found: Of) -> AnalysisPlan:
     """The rules that the run is judged by: the policy, resolved."""
-    if found.card.plan is None:
-        raise Refused(404, f"the plan {found.card.observed.plan} is not kept any more")
-    return found.card.plan
+    if found.view.plan is None:
+        raise Refused(404, f"the plan {found.view.observed.plan} is not kept any more")
+    return found.view.plan
 
 
 @router.get(RUN + "/report", tags=["runs"], responses=_errors(404))
 async def get_report(site: Here, cluster: Part, uid: Part, hash_: Part, attempt: Attempt) -> Report:
-    """The run's whole story, for as long as it is kept: how it ended and why, plan, stages, verdicts, decisions."""
+    """The run's whole history, for as long as it is kept: how it ended and why, plan, stages, verdicts, decisions."""
     try:
         found = await site.archive.report(f"{cluster}/{uid}/{hash_}/{attempt}")
     except ValueError as error:
-        raise Refused(404, f"what is kept of that run is no story: {error}") from error
+        raise Refused(404, f"what is kept of that run is no history: {error}") from error
     if found is None:
         raise Refused(404, "nothing is kept of such a run")
     return found
@@ -128,10 +128,10 @@ async def get_course(found: Of) -> docs.Course:
 
 
 async def told(
-    site: Site, found: Story, stream_: Literal["verdicts", "decisions"], before: str, limit: int
+    site: Site, found: RunHistory, stream_: Literal["verdicts", "decisions"], before: str, limit: int
 ) -> docs.EventPage:
-    page = await site.archive.told(stream_, found.card.id, before, limit)
-    path = f"{docs.path_of(found.card.observed.run)}/{stream_}"
+    page = await site.archive.told(stream_, found.view.id, before, limit)
+    path = f"{docs.path_of(found.view.observed.run)}/{stream_}"
     more = site.path(path, {"before": page.next, "limit": limit}) if page.next else None
     return docs.EventPage(items=[json.loads(one) for one in page.documents], next=more)
 
@@ -151,13 +151,13 @@ async def list_decisions(site: Here, found: Of, before: Before = "+", limit: Lim
 @router.post(RUN + "/commands", tags=["commands"], status_code=202, responses=_errors(400, 401, 403, 404, 409, 429))
 async def ask(site: Here, found: Of, body: docs.CommandBody, request: Request) -> docs.CommandAnswer:
     """Ask for something. The controller answers by a decision whose cause is the command's id."""
-    run = found.card.observed.run
+    run = found.view.observed.run
     person = await site.guard.allow(request, run)
     try:
-        sendable(found.card, body.verb, body.step, body.change, site.now(), force=body.force)
+        sendable(found.view, body.verb, body.step, body.change, site.now(), force=body.force)
     except NotNowError as error:
         raise Refused(409, str(error)) from error
-    wanted = command(found.card, body.verb, person, body.reason, body.change, site.now(), force=body.force)
+    wanted = command(found.view, body.verb, person, body.reason, body.change, site.now(), force=body.force)
     await site.archive.send(wanted)
     return docs.CommandAnswer(command=wanted, decisions=f"{docs.path_of(run)}/decisions")
 
@@ -171,7 +171,7 @@ async def pull(
     response.headers["Cache-Control"] = "no-store"
     if not site.runs.loaded:
         return PullVerdict(verdict="unknown", reason="starting", sentence="the console has not read the runs yet")
-    return answer(find(site.runs.cards(), namespace, name, hash_, cluster), f"{namespace}/{name}", site.now())
+    return answer(find(site.runs.views(), namespace, name, hash_, cluster), f"{namespace}/{name}", site.now())
 
 
 def events_of(site: Site, request: Request, run: str | None, last_event_id: str, data: Detail) -> Response:
@@ -206,4 +206,4 @@ async def run_events(
     site: Here, request: Request, found: Of, last_event_id: LastEventId = "", data: Detail = "full"
 ) -> Response:
     """What is told of one run, as it is told."""
-    return events_of(site, request, found.card.id, last_event_id, data)
+    return events_of(site, request, found.view.id, last_event_id, data)

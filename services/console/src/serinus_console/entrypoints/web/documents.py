@@ -9,7 +9,7 @@ from serinus_contracts.events import Outcome, Phase, Verb
 from serinus_contracts.weight import Percent
 from serinus_readmodel.next_step import next_step
 from serinus_readmodel.outcome import headline
-from serinus_readmodel.run_history import Change, Story
+from serinus_readmodel.run_history import Change, RunHistory
 
 
 class RunSummary(BaseModel):
@@ -93,13 +93,13 @@ def path_of(run: Run) -> str:
     return f"/v1/runs/{run.id}"
 
 
-def summary(story: Story) -> RunSummary:
-    card = story.card
-    seen, said = card.observed, card.verdict
+def summary(history: RunHistory) -> RunSummary:
+    view = history.view
+    seen, said = view.observed, view.verdict
     base = path_of(seen.run)
     parts = ("verdicts", "decisions", "report", "course", "plan", "events", "commands")
     return RunSummary(
-        id=card.id,
+        id=view.id,
         run=seen.run,
         state=seen.outcome or "live",
         phase=seen.phase,
@@ -109,35 +109,35 @@ def summary(story: Story) -> RunSummary:
         verdict=said.verdict if said else None,
         reason=said.reason if said else None,
         sentence=said.sentence if said else None,
-        headline=headline(card),
+        headline=headline(view),
         images=seen.images,
         revision=seen.revision,
         since=said.since if said else None,
         end=said.end if said else None,
         exposed=said.exposed if said else 0,
-        links={"self": base, "page": f"/runs/{card.id}"} | {part: f"{base}/{part}" for part in parts},
+        links={"self": base, "page": f"/runs/{view.id}"} | {part: f"{base}/{part}" for part in parts},
     )
 
 
-def document(story: Story, now: Millis) -> RunDocument:
-    card = story.card
+def document(history: RunHistory, now: Millis) -> RunDocument:
+    view = history.view
     return RunDocument(
-        **dict(summary(story)),
-        next=next_step(card, now),
-        held=card.asked.held,
-        approvals=dict(card.asked.approvals),
-        observed=card.observed,
-        last_verdict=card.verdict,
-        last_described=card.described,
-        last_decision=card.decision,
-        ending=card.ending,
-        waiting=card.waiting,
+        **dict(summary(history)),
+        next=next_step(view, now),
+        held=view.asked.held,
+        approvals=dict(view.asked.approvals),
+        observed=view.observed,
+        last_verdict=view.verdict,
+        last_described=view.described,
+        last_decision=view.decision,
+        ending=view.ending,
+        waiting=view.waiting,
     )
 
 
-def course_of(story: Story) -> Course:
-    points = [course(point) for point in story.series]
-    return Course(points=points, changes=story.changes, complete=story.first_look in (None, 1))
+def course_of(history: RunHistory) -> Course:
+    points = [course(point) for point in history.series]
+    return Course(points=points, changes=history.changes, complete=history.first_look in (None, 1))
 
 
 def course(point: Any) -> dict[str, Any]:

@@ -95,12 +95,12 @@ async def stream(
 
 def _beat(runs: Runs, now: Millis, run: str | None) -> str:
     """How fresh what the console knows is. All times are by Redis' clock."""
-    cards = runs.cards() if run is None else [story.card for story in [runs.stories.get(run)] if story]
+    views = runs.views() if run is None else [history.view for history in [runs.histories.get(run)] if history]
     document = {
         "redis": now - runs.heard < AWAY_MS,
         "as_of": runs.heard + runs.offset,
         "now": now + runs.offset,
-        "verdict": max((card.verdict.end for card in cards if card.verdict), default=None),
+        "verdict": max((view.verdict.end for view in views if view.verdict), default=None),
     }
     return json.dumps(document)
 

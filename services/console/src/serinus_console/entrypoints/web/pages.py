@@ -13,7 +13,7 @@ from serinus_contracts.events import Verb
 from serinus_readmodel import metrics, overview
 from serinus_readmodel.next_step import next_step
 from serinus_readmodel.outcome import last_sentence, outcome
-from serinus_readmodel.run_history import Story
+from serinus_readmodel.run_history import RunHistory
 from serinus_readmodel.state import is_stale, state_of
 from starlette.responses import RedirectResponse, Response
 
@@ -34,7 +34,7 @@ Text = Annotated[str, Form(max_length=1000)]
 async def show_runs(
     request: Request, site: Here, q: Annotated[str, Query(max_length=200)] = "", page: Annotated[int, Query(ge=1)] = 1
 ) -> Response:
-    found = overview.lines(site.runs.cards(), site.now(), q)
+    found = overview.lines(site.runs.views(), site.now(), q)
     pages = max(1, -(-len(found) // ON_PAGE))
     shown = found[ON_PAGE * (page - 1) : ON_PAGE * page]
     groups = [
@@ -54,58 +54,58 @@ async def show_runs(
         wanted=q,
         page=page,
         pages=pages,
-        many=len({line.card.observed.run.cluster for line in found}) > 1,
+        many=len({line.view.observed.run.cluster for line in found}) > 1,
     )
 
 
 @router.get(RUN)
-async def show_run(request: Request, site: Here, story: Of) -> Response:
-    now, card = site.now(), story.card
-    run = card.observed.run
+async def show_run(request: Request, site: Here, history: Of) -> Response:
+    now, view = site.now(), history.view
+    run = view.observed.run
     asker, refusal = await site.guard.may(request, run)
-    stale = is_stale(card, now)
-    healthy, notes = run_page.health(card, stale)
-    latest = next(iter(site.runs.of_rollout(run.namespace, run.name)), story)
-    rows = metrics.rows(card.verdict, card.plan) if card.verdict else []
+    stale = is_stale(view, now)
+    healthy, notes = run_page.health(view, stale)
+    latest = next(iter(site.runs.of_rollout(run.namespace, run.name)), history)
+    rows = metrics.rows(view.verdict, view.plan) if view.verdict else []
     shown = {row.name for row in rows if row.canary and not row.limit}
-    charted = [name for name in story.series.names if name in shown]
+    charted = [name for name in history.series.names if name in shown]
     return render(
         request,
         site,
         "run.html",
         asker,
-        card=card,
-        seen=card.observed,
-        said=card.verdict,
-        plan=card.plan,
-        state=state_of(card, now),
-        ended=outcome(card),
-        last=last_sentence(card),
-        next=next_step(card, now),
+        view=view,
+        seen=view.observed,
+        said=view.verdict,
+        plan=view.plan,
+        state=state_of(view, now),
+        ended=outcome(view),
+        last=last_sentence(view),
+        next=next_step(view, now),
         stale=stale,
-        cause=run_page.cause(card),
-        later=latest.card.id if latest is not story else None,
-        offers=run_page.offers(card, now),
+        cause=run_page.cause(view),
+        later=latest.view.id if latest is not history else None,
+        offers=run_page.offers(view, now),
         refusal=refusal,
-        exposure=run_page.exposure(card, now),
+        exposure=run_page.exposure(view, now),
         healthy=healthy,
         notes=notes,
         rows=rows,
-        points=len(story.series),
-        complete=story.first_look in (None, 1),
-        course=_chart(story, charted),
+        points=len(history.series),
+        complete=history.first_look in (None, 1),
+        course=_chart(history, charted),
         charted=charted,
-        stages=run_page.stages(story),
-        audit=run_page.audit(story, now),
-        pods=run_page.pods(card),
-        versions=run_page.versions(card),
-        findings=run_page.findings(card),
-        commands=_commands(story),
+        stages=run_page.stages(history),
+        audit=run_page.audit(history, now),
+        pods=run_page.pods(view),
+        versions=run_page.versions(view),
+        findings=run_page.findings(view),
+        commands=_commands(history),
     )
 
 
-def _commands(story: Story) -> list[str]:
-    seen = story.card.observed
+def _commands(history: RunHistory) -> list[str]:
+    seen = history.view.observed
     run, act = (
         seen.run,
         {None: f"serinus abort {seen.run.rollout} -m 'why'", "aborted": f"serinus retry {seen.run.rollout}"},
@@ -117,9 +117,9 @@ def _commands(story: Story) -> list[str]:
     ]
 
 
-def _chart(story: Story, names: Sequence[str]) -> str:
+def _chart(history: RunHistory, names: Sequence[str]) -> str:
     """The course for the charts: columns, which are short. The line of the evidence is where it aborts."""
-    series, plan = story.series, story.card.plan
+    series, plan = history.series, history.view.plan
     columns: dict[str, Any] = {"t": [end // 1000 for end in series.ends]}
     columns["evidence"] = [[round(one, 2) for one in series.evidence]]
     for name in names:
@@ -128,10 +128,10 @@ def _chart(story: Story, names: Sequence[str]) -> str:
 
 
 @router.get(RUN + "/course")
-async def show_course(request: Request, site: Here, story: Of) -> Response:
-    series = story.series
+async def show_course(request: Request, site: Here, history: Of) -> Response:
+    series = history.series
     points = list(series)[::-1]
-    run = story.card.observed.run
+    run = history.view.observed.run
     asker = await asker_of(request, site)
     return render(request, site, "course.html", asker, run=run, points=points, names=series.names)
 
@@ -140,27 +140,27 @@ async def show_course(request: Request, site: Here, story: Of) -> Response:
 async def ask(
     request: Request,
     site: Here,
-    story: Of,
+    history: Of,
     verb: Annotated[Verb, Form()],
     step: Annotated[int | None, Form()] = None,
     reason: Text = "",
     csrf: Text = "",
 ) -> Response:
     """A command by a form; then back to the run, where it is shown as asked for."""
-    card = story.card
-    person = await site.guard.allow(request, card.observed.run, csrf)
+    view = history.view
+    person = await site.guard.allow(request, view.observed.run, csrf)
     try:
         # To stop or hold is about the release; to go on is about the step that the person saw.
-        sendable(card, verb, step if verb in ("approve", "advance") else None, {}, site.now())
-        wanted = command(card, verb, person, reason, {}, site.now())
+        sendable(view, verb, step if verb in ("approve", "advance") else None, {}, site.now())
+        wanted = command(view, verb, person, reason, {}, site.now())
     except (NotNowError, ValidationError) as error:
         raise Refused(409, str(error)) from error
     await site.archive.send(wanted)
     for _ in range(50):
-        if any(one.id == wanted.id for one in story.commands):
+        if any(one.id == wanted.id for one in history.commands):
             break
         await asyncio.sleep(0.02)
-    return RedirectResponse(f"/runs/{card.id}", 303)
+    return RedirectResponse(f"/runs/{view.id}", 303)
 
 
 async def problem_page(request: Request, status: int, title: str, detail: str) -> Response:

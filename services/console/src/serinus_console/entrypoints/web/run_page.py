@@ -9,8 +9,8 @@ from serinus_contracts.events import Verb
 from serinus_contracts.standstill import standstill
 from serinus_contracts.weight import weight_text
 from serinus_contracts.wording import duration, percent, words
-from serinus_readmodel.run_history import Change, Story
-from serinus_readmodel.run_view import Card
+from serinus_readmodel.run_history import Change, RunHistory
+from serinus_readmodel.run_view import RunView
 from serinus_readmodel.state import unevaluated
 from ulid import ULID
 
@@ -24,15 +24,15 @@ class StageLine(NamedTuple):
     changes: Sequence[Change]
 
 
-def stages(story: Story) -> list[StageLine]:
-    plan, seen = story.card.plan, story.card.observed
+def stages(history: RunHistory) -> list[StageLine]:
+    plan, seen = history.view.plan, history.view.observed
     lines = []
     for i, stage in enumerate(plan.stages if plan else ()):
         when = "done" if i < seen.stage or (i == seen.stage and seen.outcome) else "now" if i == seen.stage else "next"
         gate = {"quiet": "no evidence of harm", "proof": "shown within its margins"}[stage.gate]
         gate = f"{duration(stage.minimum)} to {duration(stage.maximum)}, opens when {gate}"
         gate += ", and a person approves" if stage.approval else ""
-        lines.append(StageLine(stage.weight, when, gate, [one for one in story.changes if one.stage == i]))
+        lines.append(StageLine(stage.weight, when, gate, [one for one in history.changes if one.stage == i]))
     return lines
 
 
@@ -52,40 +52,40 @@ class Offer(NamedTuple):
         return f"{self.label}: {self.move}" if self.move else self.label
 
 
-def offers(card: Card, now: Millis) -> list[Offer]:
+def offers(view: RunView, now: Millis) -> list[Offer]:
     """What can be done, always in the same places: what comes and goes stands last."""
-    seen, plan = card.observed, card.plan
+    seen, plan = view.observed, view.plan
     if seen.outcome:
         text = "Argo starts the same version again, from its first step, as a new attempt."
         return [Offer("retry", "Retry", text)] if seen.outcome == "aborted" else []
     text = f"All traffic goes back to stable {seen.run.stable_hash}. Argo scales the canary down."
     found = [Offer("abort", "Abort", text, "grave")]
-    if card.asked.held:
+    if view.asked.held:
         found.append(Offer("resume", "Resume", "Verdicts decide again.", "first"))
     else:
         found.append(Offer("hold", "Hold", "No verdict advances it until somebody resumes. An abort still may."))
-    found.append(_advance(card, now))
-    if card.awaits_person or (card.stage and card.stage.approval and seen.step not in card.asked.approvals):
+    found.append(_advance(view, now))
+    if view.awaits_person or (view.stage and view.stage.approval and seen.step not in view.asked.approvals):
         following = [stage.weight for stage in plan.stages[seen.stage + 1 :]] if plan else []
         target = f"{weight_text(following[0])} of the traffic" if following else "all traffic"
         text = f"The canary gets {target} as soon as a verdict says proceed."
-        if card.awaits_person:
+        if view.awaits_person:
             text = f"The canary gets {target} now: the verdict is to proceed."
-        found.append(Offer("approve", "Approve", text, "first" if card.awaits_person else ""))
+        found.append(Offer("approve", "Approve", text, "first" if view.awaits_person else ""))
     return found
 
 
-def _advance(card: Card, now: Millis) -> Offer:
-    seen, plan = card.observed, card.plan
+def _advance(view: RunView, now: Millis) -> Offer:
+    seen, plan = view.observed, view.plan
     weight, target, last = weight_text(seen.set_weight), "", True
-    if plan and card.stage:
+    if plan and view.stage:
         following = [stage.weight for stage in plan.stages[seen.stage + 1 :]]
         target = weight_text(following[0]) if following else "100 %"
-        last = not card.stage.gates or seen.step >= card.stage.gates[-1]
+        last = not view.stage.gates or seen.step >= view.stage.gates[-1]
     blocked = ""
     if seen.gate_started is None:
         blocked = "The Rollout does not wait at a gate now."
-    elif unevaluated(card, now):
+    elif unevaluated(view, now):
         blocked = f"Nothing was evaluated at {weight} yet: wait for the first verdict at this weight."
     if not last or not target:
         return Offer(
@@ -106,9 +106,9 @@ class Exposure(NamedTuple):
     mismatch: bool
 
 
-def exposure(card: Card, now: Millis) -> Exposure:
-    seen, said = card.observed, card.verdict
-    traffic = said.traffic if said and card.current else None
+def exposure(view: RunView, now: Millis) -> Exposure:
+    seen, said = view.observed, view.verdict
+    traffic = said.traffic if said and view.current else None
     total = traffic.canary + traffic.stable if traffic else 0
     return Exposure(
         seen.set_weight,
@@ -120,20 +120,20 @@ def exposure(card: Card, now: Millis) -> Exposure:
     )
 
 
-def cause(card: Card) -> str:
+def cause(view: RunView) -> str:
     """Why looks have stopped or cannot begin, as far as the Rollout shows it."""
-    known = standstill(card.observed)
+    known = standstill(view.observed)
     return known.text if known else ""
 
 
-def health(card: Card, stale: bool) -> tuple[bool, Sequence[str]]:
+def health(view: RunView, stale: bool) -> tuple[bool, Sequence[str]]:
     """Whether the data can be judged, and what there is to say about them."""
-    said = card.verdict
+    said = view.verdict
     if said is None:
         return not stale, ("no look yet",)
     quality, faults, notes = said.quality, [], []
     if stale:
-        faults.append(f"looks have stopped: {cause(card) or 'is a collector or an analyzer missing?'}")
+        faults.append(f"looks have stopped: {cause(view) or 'is a collector or an analyzer missing?'}")
     settling = {one.name for one in said.metrics if one.label == "settling"}
     missing = [name for name in quality.missing if name not in settling]
     if missing:
@@ -159,9 +159,9 @@ class Version(NamedTuple):
     images: Sequence[tuple[str, str]]
 
 
-def versions(card: Card) -> tuple[Version, Version]:
+def versions(view: RunView) -> tuple[Version, Version]:
     """Canary and stable; of several containers those that differ, a sidecar does not."""
-    run, images = card.observed.run, card.observed.images
+    run, images = view.observed.run, view.observed.images
     canary, stable = images.get("canary", ()), images.get("stable", ())
     alike = set(canary) & set(stable)
 
@@ -186,20 +186,20 @@ class PodLine(NamedTuple):
     note: str
 
 
-def pods(card: Card) -> list[PodLine]:
+def pods(view: RunView) -> list[PodLine]:
     """The canary's pods first; of stable's only how many, and those that stand out."""
-    notes = {pod: finding.text for finding in card.findings for pod in finding.pods}
+    notes = {pod: finding.text for finding in view.findings for pod in finding.pods}
 
     def line(pod: Pod) -> PodLine:
         return PodLine(pod.name, pod.arm, pod.ready, pod.restarts, notes.get(pod.name, ""))
 
-    lines = [line(pod) for pod in card.observed.pods]
+    lines = [line(pod) for pod in view.observed.pods]
     shown = [one for one in lines if one.arm == "canary" or one.note or not one.ready or one.restarts]
     return sorted(shown, key=lambda one: (one.arm != "canary", not one.note, one.name))
 
 
-def findings(card: Card) -> Sequence[Finding]:
-    return [one for one in card.findings if one.severity != "none"]
+def findings(view: RunView) -> Sequence[Finding]:
+    return [one for one in view.findings if one.severity != "none"]
 
 
 class AuditLine(NamedTuple):
@@ -220,11 +220,11 @@ class AuditLine(NamedTuple):
 _TONES = {"abort": "bad", "refused": "warn", "advance": "good", "promote": "good", "await_approval": "warn"}
 
 
-def audit(story: Story, now: Millis) -> list[AuditLine]:
+def audit(history: RunHistory, now: Millis) -> list[AuditLine]:
     """Decisions, the newest first, above them what nobody has answered yet."""
-    asked = {command.id: command for command in story.commands}
+    asked = {command.id: command for command in history.commands}
     lines = []
-    for one in reversed(story.decisions):
+    for one in reversed(history.decisions):
         command = asked.get(one.cause)
         who = command.actor if command else one.actor
         verified = command.verified if command else one.actor == "serinus"
@@ -242,7 +242,7 @@ def audit(story: Story, now: Millis) -> list[AuditLine]:
             "waits for the controller" if command.expires > now else "expired: nobody answered",
             True,
         )
-        for command in reversed(story.pending)
+        for command in reversed(history.pending)
     ]
     return waiting + lines
 
