@@ -14,6 +14,7 @@ from serinus_contracts import AnalysisPlan, PlanStage, VerdictReached
 from serinus_contracts.weight import weight_text
 from serinus_judging.noise import ASSUMED_KAPPA, ASSUMED_PHI
 from serinus_judging.sequential.power import Forecast, forecast
+from serinus_contracts.wording import duration, percent
 
 from serinus import plans
 from serinus.board import Board, with_board
@@ -167,16 +168,6 @@ def unreachable_gates(plan: AnalysisPlan, found: Sequence[Forecast]) -> list[str
     ]
 
 
-def duration(seconds: float) -> str:
-    """As a person says it, such as 90 s, 12 m or 3.5 h."""
-    if not math.isfinite(seconds):
-        return "never"
-    for unit, length, enough in (("d", 86400, 2), ("h", 3600, 2), ("m", 60, 2)):
-        if seconds >= enough * length:
-            return f"{seconds / length:.3g} {unit}"
-    return f"{max(seconds, 1):.0f} s"
-
-
 def document(
     plan: AnalysisPlan, given: Traffic, found: Sequence[Forecast], unreachable: Sequence[str]
 ) -> dict[str, Any]:
@@ -213,12 +204,12 @@ def _print(
         table.add_column(name, justify="left" if name in ("metric", "gate", "opens after") else "right", no_wrap=True)
     for one in found:
         stage = _stage_of(plan, one)
-        seen = "nothing" if one.visible is None else f"{100 * one.visible:.3g} %"
+        seen = "nothing" if one.visible is None else percent(one.visible)
         row = (
             weight_text(one.weight),
             one.metric,
-            f"{100 * one.base:.3g} %",
-            f"{100 * one.margin:.3g} %",
+            percent(one.base),
+            percent(one.margin),
             seen,
             stage.gate,
         )

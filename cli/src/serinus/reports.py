@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 from serinus_contracts.events import Outcome
 from serinus_contracts.report import Report
+from serinus_contracts.wording import duration
 from serinus_readmodel.reader.stories import Told
 from serinus_runtime.clock import now_ms
 
@@ -114,7 +115,7 @@ def _table(found: Sequence[Report], *, wide: bool) -> Table:
         table.add_column(name, no_wrap=name != "why", justify="right" if name in ("looks", "exposed") else "left")
     for one in found:
         cells = [words.day(one.ended or 0)[5:-3], one.run.rollout, f"{words.MARKS[one.outcome]} {one.outcome}"]
-        cells.append(words.span((one.ended or 0) - one.began))
+        cells.append(duration(((one.ended or 0) - one.began) / 1000))
         if wide:
             people = ", ".join(sorted({decision.actor for decision in one.people}))
             cells += [str(one.looks), f"{one.exposed:,}", one.policy, people, one.run.id]

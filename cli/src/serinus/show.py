@@ -10,6 +10,7 @@ from rich.text import Text
 from serinus_contracts import AnalysisPlan, VerdictReached
 from serinus_contracts.base import Millis
 from serinus_contracts.weight import weight_text
+from serinus_contracts.wording import words
 from serinus_readmodel.metrics import Arm, Row, rows
 from serinus_readmodel.next_step import next_step
 from serinus_readmodel.outcome import headline, last_sentence, outcome
@@ -78,7 +79,7 @@ def counts(said: VerdictReached, plan: AnalysisPlan | None, *, wide: bool = Fals
             cells = [f"{row.name} {edge}".rstrip(), _arm(row, row.canary), _arm(row, row.stable)]
             bound = row.bar.text if row.bar else ""
             more = [row.difference, row.margin, bound, f"{metric.log_abort:.2f}" if metric.run else ""]
-            table.add_row(*cells, *(more if wide else ()), metric.label.replace("_", " "))
+            table.add_row(*cells, *(more if wide else ()), words(metric.label))
     return table
 
 

@@ -1,26 +1,20 @@
 """The evidence of a run over time, from its verdicts: for a person as tables and a chart, for a program as JSON."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 from serinus_contracts import Channel, Counts, MetricVerdict, VerdictReached
-from serinus_contracts.base import Millis
 from serinus_contracts.weight import weight_text
-from serinus_contracts.wording import edge
+from serinus_contracts.wording import clock, edge, percent, words
+from serinus_readmodel.channels import Shown, channels, telling
 
 from serinus.chart import chart, spark
 
 MOST_ROWS = 16
 WIDTH, HEIGHT = 60, 8
-
-
-def clock(at: Millis) -> str:
-    """Time of day, UTC."""
-    return datetime.fromtimestamp(at / 1000, UTC).strftime("%H:%M:%S")
 
 
 def picked(verdicts: Sequence[VerdictReached], most: int | None = MOST_ROWS) -> list[VerdictReached]:
@@ -34,23 +28,11 @@ def picked(verdicts: Sequence[VerdictReached], most: int | None = MOST_ROWS) -> 
     return [verdicts[i] for i in sorted(chosen)]
 
 
-def strongest(metric: MetricVerdict) -> int:
-    """Index of the channel with the most evidence against the canary."""
-    return max(range(len(metric.run)), key=lambda i: metric.run[i].log_abort)
-
-
-def in_stage(metric: MetricVerdict, index: int) -> tuple[Counts, Counts]:
-    """Counts of canary and stable in this stage; where they are not told, those of the run."""
-    if len(metric.stage) >= 2 * len(metric.run):
-        return metric.stage[2 * index], metric.stage[2 * index + 1]
-    return metric.run[index].canary, metric.run[index].stable
-
-
 def evidence(
     verdicts: Sequence[VerdictReached], bar: float | None, most: int | None = MOST_ROWS, wide: bool = False
 ) -> RenderableType:
     """The chart of all metrics together, the verdicts, and each metric by itself; bar: from where on it aborts; wide:
-    every channel of a metric, not only the strongest."""
+    every channel of a metric, not only the one that tells most."""
     parts: list[RenderableType] = []
     if bar is not None:
         marks = [
@@ -77,7 +59,8 @@ def evidence(
 
 def counted(metric: MetricVerdict) -> bool:
     """Whether anything was counted in this stage yet."""
-    return bool(metric.run) and any(counts.trials for counts in in_stage(metric, strongest(metric)))
+    shown = telling(metric)
+    return shown is not None and bool(shown.canary.trials or shown.stable.trials)
 
 
 def named(verdict: VerdictReached, name: str) -> MetricVerdict | None:
@@ -96,7 +79,7 @@ def _verdicts(rows: Sequence[VerdictReached]) -> Table:
     scored = any(one.score is not None for one in rows)
     table = _table("time", "look", "weight", "verdict", "ln sum vM", "exposed", *(["score"] if scored else []))
     for one in rows:
-        said = f"{one.verdict}: {one.reason.replace('_', ' ')}"
+        said = f"{one.verdict}: {words(one.reason)}"
         cells = [
             clock(one.end),
             str(one.look),
@@ -110,7 +93,7 @@ def _verdicts(rows: Sequence[VerdictReached]) -> Table:
 
 
 def _heading(metric: MetricVerdict) -> Text:
-    about = f"\n{100 * metric.share:.3g} % of the budget"
+    about = f"\n{percent(metric.share)} of the budget"
     if metric.phi is not None and metric.kappa is not None:
         how = "measured" if metric.calibrated else "assumed"
         about += f", noise {how}: phi {metric.phi:.3g}, kappa {metric.kappa:.3g}"
@@ -142,14 +125,14 @@ def _numbers(rows: Sequence[tuple[VerdictReached, MetricVerdict]], bar: float | 
     law = ["ln M", "ln N", "of the margin"] if bar else []
     table = _table("time", *(["over"] if several else []), "canary", "stable", *law, "state")
     for verdict, metric in rows:
-        for index in range(len(metric.run)) if several else [strongest(metric)]:
-            channel = metric.run[index]
+        for shown in channels(metric) if several else filter(None, [telling(metric)]):
+            channel = shown.channel
             over = [] if not several else ["" if channel.canary_edge is None else edge(channel.canary_edge)]
             of = channel if several else metric
             log_n = "" if of.log_proceed is None else f"{of.log_proceed:.2f}"
             known = [f"{of.log_abort:.2f}", log_n, interval(channel)] if bar else []
-            counts = map(_count, in_stage(metric, index))
-            table.add_row(clock(verdict.end), *over, *counts, *known, metric.label.replace("_", " "))
+            counts = map(_count, (shown.canary, shown.stable))
+            table.add_row(clock(verdict.end), *over, *counts, *known, words(metric.label))
     return table
 
 
@@ -157,7 +140,7 @@ def _states(rows: Sequence[tuple[VerdictReached, MetricVerdict]]) -> Table:
     """A metric that counts nothing: a gauge, or a rule."""
     table = _table("time", "state", "")
     for verdict, metric in rows:
-        table.add_row(clock(verdict.end), metric.label.replace("_", " "), Text(metric.detail, overflow="fold"))
+        table.add_row(clock(verdict.end), words(metric.label), Text(metric.detail, overflow="fold"))
     return table
 
 
@@ -189,21 +172,6 @@ def document(verdict: VerdictReached) -> dict[str, Any]:
 
 
 def _metric(metric: MetricVerdict) -> dict[str, Any]:
-    channels = []
-    for index, channel in enumerate(metric.run):
-        canary, stable = in_stage(metric, index)
-        channels.append(
-            {
-                "canary": [canary.events, canary.trials],
-                "stable": [stable.events, stable.trials],
-                "quantile": channel.quantile,
-                "canary_edge": channel.canary_edge,
-                "stable_edge": channel.stable_edge,
-                "log_abort": channel.log_abort,
-                "log_proceed": channel.log_proceed,
-                "interval": [channel.low, channel.high],
-            }
-        )
     return {
         "label": metric.label,
         "log_abort": metric.log_abort,
@@ -213,5 +181,19 @@ def _metric(metric: MetricVerdict) -> dict[str, Any]:
         "phi": metric.phi,
         "kappa": metric.kappa,
         "visible": metric.visible,
-        "channels": channels,
+        "channels": [_channel(shown) for shown in channels(metric)],
+    }
+
+
+def _channel(shown: Shown) -> dict[str, Any]:
+    channel = shown.channel
+    return {
+        "canary": [shown.canary.events, shown.canary.trials],
+        "stable": [shown.stable.events, shown.stable.trials],
+        "quantile": channel.quantile,
+        "canary_edge": channel.canary_edge,
+        "stable_edge": channel.stable_edge,
+        "log_abort": channel.log_abort,
+        "log_proceed": channel.log_proceed,
+        "interval": [channel.low, channel.high],
     }

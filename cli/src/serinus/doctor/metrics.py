@@ -14,9 +14,9 @@ from serinus_contracts.weight import weight_text
 from serinus_counting.resets import Span, increase, processes
 from serinus_counting.series import Series, scrape_interval
 from serinus_judging.sequential.power import forecast
+from serinus_contracts.wording import duration, percent
 
 from serinus.doctor.checks import Check
-from serinus.report.words import span
 
 REACH_MS = 300_000
 
@@ -92,7 +92,7 @@ def _said(metric: PlanMetric, one: Seen, releasing: bool) -> str:
     arms = [("canary", one.canary)] * releasing + [("stable", one.stable)]
     kind = metric.source.kind == "proportion"
     parts = [f"{name} {arm.events:,} of {arm.trials:,}" if kind else f"{name} {arm.trials:,}" for name, arm in arms]
-    return f"{', '.join(parts)} in {span(1000 * one.seconds)}{every}"
+    return f"{', '.join(parts)} in {duration(one.seconds)}{every}"
 
 
 async def _missing(plan: AnalysisPlan, metric: PlanMetric, provider: Provider, now: Millis, one: Seen) -> Check:
@@ -125,13 +125,11 @@ def power(plan: AnalysisPlan, seen: Sequence[Seen]) -> Iterator[Check]:
     pace = max((one.canary.trials + one.stable.trials) / one.seconds for one in usable)
     rates = {one.metric: one.stable.events / one.stable.trials for one in usable}
     for found in forecast(plan, pace, rates):
-        base = f"stable {100 * found.base:.2g} %"
-        small = (
-            "no worse rate is seen" if found.visible is None else f"worse is seen from {100 * found.visible:.3g} % on"
-        )
-        shown = "never proves equal" if found.seconds == inf else f"equal is proved after {span(1000 * found.seconds)}"
+        base = f"stable {percent(found.base)}"
+        small = "no worse rate is seen" if found.visible is None else f"worse is seen from {percent(found.visible)} on"
+        shown = "never proves equal" if found.seconds == inf else f"equal is proved after {duration(found.seconds)}"
         stage = next(one for one in plan.stages if one.weight == found.weight)
         enough = found.visible is not None and (found.reachable or stage.gate == "quiet")
-        said = f"{found.metric}: {small} within {span(1000 * stage.maximum)} ({base}); {shown}"
+        said = f"{found.metric}: {small} within {duration(stage.maximum)} ({base}); {shown}"
         mend = "" if enough else "more traffic at this weight, a wider margin, or a longer maximum"
         yield Check(f"power at {weight_text(found.weight)}", "ok" if enough else "warning", said, mend)

@@ -17,12 +17,12 @@ from serinus_contracts import AnalysisPlan, CanaryPolicy, MetricsCollected, Run,
 from serinus_contracts.base import Millis, parse_duration
 from serinus_contracts.weight import rounded, weight_text
 from serinus_rollouts.stages import Stage
+from serinus_contracts.wording import clock, duration
 from serinus_runtime.clock import now_ms
 
 from serinus import plans, timeline
 from serinus.explain import bar_of
 from serinus.options import ABORTED, INCONCLUSIVE, Output, Streams, fail
-from serinus.power import duration
 from serinus.replay import judging, past
 from serinus.replay.looks import Recorded, from_file, from_redis, save
 from serinus.terminal import Terminal
@@ -234,7 +234,7 @@ def _print(
     run, first, last = looks[0].run, looks[0], looks[-1]
     day = datetime.fromtimestamp(first.end / 1000, UTC).date()
     console.print(Text.assemble((run.rollout, "bold"), f" {run.canary_hash} against {run.stable_hash}"))
-    span = f"{day} {timeline.clock(first.end)} to {timeline.clock(last.end)} UTC"
+    span = f"{day} {clock(first.end)} to {clock(last.end)} UTC"
     console.print(f"policy {next(iter(made.values())).policy} on {len(looks)} looks, {span}\n")
     console.print(_stages_table(made, told))
     console.print()
@@ -246,7 +246,7 @@ def _print(
             final = held[-1].verdict
         holds = f"holds at {weight_text(final.weight)}"
         words = {"abort": "aborts", "proceed": "passes every stage", "hold": holds}[ending]
-        console.print(Text.assemble((f"{name} {words}", "bold"), f" at {timeline.clock(final.end)}, look {final.look}"))
+        console.print(Text.assemble((f"{name} {words}", "bold"), f" at {clock(final.end)}, look {final.look}"))
         console.print(Text(f"  {final.sentence}"))
     note = "The looks are of the run as it was: what an earlier advance had shown is not there."
     console.print(Text(f"\nTimes are since the stage began. {note}", style="dim"))

@@ -5,6 +5,7 @@ from html import escape
 
 from serinus_contracts.base import Millis
 from serinus_contracts.report import Report
+from serinus_contracts.wording import moment
 
 from serinus.report import words
 from serinus.report.plot import svg
@@ -39,7 +40,7 @@ def page(report: Report, now: Millis) -> str:
         _section("Verdicts", ("time", "verdict"), words.verdicts(report)),
         _section("Decisions", ("time", "what", "who", "why"), words.decisions(report)),
         _section("Plan", (), words.rules(report)),
-        f"<footer>Run {escape(report.run.id)}, times in UTC, written by Serinus at {words.day(now)}.</footer>",
+        f"<footer>Run {escape(report.run.id)}, times in UTC, written by Serinus at {moment(now)}.</footer>",
     ]
     head = f'<meta charset="utf-8"><title>{escape(words.title(report))}</title><style>{_STYLE}</style>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n' + "\n".join(parts) + "\n</body></html>\n"

@@ -5,6 +5,7 @@ from math import exp, log
 
 from serinus_contracts.report import Report
 from serinus_contracts.weight import weight_text
+from serinus_contracts.wording import clock
 
 from serinus.report import words
 
@@ -30,7 +31,7 @@ def svg(report: Report) -> str:
     bar = y(words.bar(report))
     parts = [
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="plot">',
-        f'<title id="plot">Evidence against the canary, from {words.clock(begin)} to {words.clock(end)}</title>',
+        f'<title id="plot">Evidence against the canary, from {clock(begin)} to {clock(end)}</title>',
     ]
     for one in report.stages:
         at = x(one.at)
@@ -42,8 +43,8 @@ def svg(report: Report) -> str:
         f'<line class="bar" x1="{LEFT}" x2="{WIDTH - 8}" y1="{bar:.1f}" y2="{bar:.1f}"/>',
         f'<text x="{LEFT + 4}" y="{bar + 12:.1f}">abort from {exp(words.bar(report)):.0f} : 1</text>',
         f'<polyline points="{points}"/>',
-        f'<text x="{LEFT}" y="{HEIGHT - 8}">{words.clock(begin)}</text>',
-        f'<text x="{WIDTH - 8}" y="{HEIGHT - 8}" text-anchor="end">{words.clock(end)}</text>',
+        f'<text x="{LEFT}" y="{HEIGHT - 8}">{clock(begin)}</text>',
+        f'<text x="{WIDTH - 8}" y="{HEIGHT - 8}" text-anchor="end">{clock(end)}</text>',
         "</svg>",
     ]
     return "".join(parts)

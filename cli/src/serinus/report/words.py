@@ -1,13 +1,14 @@
 """What all forms of the report say in the same words."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from math import log
 
 from serinus_contracts import Counts, DecisionTaken, MetricVerdict
 from serinus_contracts.base import Millis
 from serinus_contracts.report import Report
 from serinus_contracts.weight import weight_text
+from serinus_contracts.wording import clock, duration, edge, moment, percent, words
+from serinus_readmodel.channels import telling
 
 from serinus.found import found
 
@@ -26,7 +27,7 @@ def facts(report: Report, now: Millis) -> Iterator[tuple[str, str]]:
     yield "Policy", f"{report.policy} ({plan.mode}), judge {plan.judge.name}"
     yield (
         "Began",
-        f"{day(report.began)} UTC, {'took' if report.ended else 'for'} {span((report.ended or now) - report.began)}",
+        f"{moment(report.began)}, {'took' if report.ended else 'for'} {_between(report.began, report.ended or now)}",
     )
     told = report.verdict.requests_until(report.ended or now) if report.verdict else "none evaluated"
     yield "Requests", f"{told}, in {report.looks:,} looks"
@@ -40,7 +41,7 @@ def rules(report: Report) -> Iterator[tuple[str, str]]:
         asks = ", a person approves" if stage.approval else ""
         yield (
             weight_text(stage.weight),
-            f"{stage.gate} after {span(1000 * stage.minimum)} to {span(1000 * stage.maximum)}{asks}",
+            f"{stage.gate} after {duration(stage.minimum)} to {duration(stage.maximum)}{asks}",
         )
     for metric in plan.metrics:
         margin = metric.margin
@@ -50,23 +51,27 @@ def rules(report: Report) -> Iterator[tuple[str, str]]:
         yield "limit", limit.name
 
 
+def _between(begin: Millis, end: Millis) -> str:
+    return duration((end - begin) / 1000)
+
+
 def stages(report: Report) -> Iterator[tuple[str, str, str]]:
     """When each stage began, its weight, how long it lasted."""
     ends = [one.at for one in report.stages[1:]] + [report.ended]
     for one, end in zip(report.stages, ends, strict=False):
-        yield clock(one.at), weight_text(one.weight), span(end - one.at) if end else "now"
+        yield clock(one.at), weight_text(one.weight), _between(one.at, end) if end else "now"
 
 
 def metrics(judged: Sequence[MetricVerdict]) -> Iterator[tuple[str, str, str, str]]:
-    """Metric, canary, stable, state: counts of the whole run, of a latency those above its middle edge."""
+    """Metric, canary, stable, state: counts of the whole run, of a latency those over the edge that tells most."""
     for metric in judged:
         if metric.limit:
             continue
         canary = stable = ""
-        if metric.run:
-            channel = metric.run[len(metric.run) // 2]
+        if shown := telling(metric):
+            channel = shown.channel
             canary, stable = _count(channel.canary, channel.canary_edge), _count(channel.stable, channel.stable_edge)
-        yield metric.name, canary, stable, metric.label.replace("_", " ")
+        yield metric.name, canary, stable, words(metric.label)
 
 
 def findings(report: Report) -> Iterator[tuple[str, str]]:
@@ -76,11 +81,11 @@ def findings(report: Report) -> Iterator[tuple[str, str]]:
         yield mark, text
 
 
-def _count(counts: Counts, edge: float | None) -> str:
+def _count(counts: Counts, over: float | None) -> str:
     if counts.rate is None:
         return "no requests"
-    over = "" if edge is None else f" over {1000 * edge:.0f} ms"
-    return f"{100 * counts.rate:.3g} %{over} ({counts.events:,} of {counts.trials:,})"
+    slower = "" if over is None else f" over {edge(over)}"
+    return f"{percent(counts.rate)}{slower} ({counts.events:,} of {counts.trials:,})"
 
 
 def verdicts(report: Report) -> Iterator[tuple[str, str]]:
@@ -101,7 +106,7 @@ def decisions(report: Report) -> Iterator[tuple[str, str, str, str]]:
 def decision(one: DecisionTaken) -> tuple[str, str, str, str]:
     """When, what, by whom, why."""
     what = one.action if one.state == "confirmed" else f"{one.action} {one.state}"
-    return clock(one.decided), what.replace("_", " "), one.actor, one.detail
+    return clock(one.decided), words(what), one.actor, one.detail
 
 
 def changed(one: DecisionTaken) -> Iterator[tuple[str, str, str]]:
@@ -114,20 +119,3 @@ def changed(one: DecisionTaken) -> Iterator[tuple[str, str, str]]:
 def bar(report: Report) -> float:
     """ln M from which the run is aborted."""
     return log(1 / report.plan.budget.false_abort)
-
-
-def day(at: Millis) -> str:
-    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def clock(at: Millis) -> str:
-    return datetime.fromtimestamp(at / 1000, UTC).strftime("%H:%M:%S")
-
-
-def span(ms: float) -> str:
-    """A duration: 45 s, 3 m 12 s, 2 h 05 m, 3 d 04 h."""
-    seconds = max(0, round(ms / 1000))
-    for name, size, below, smaller in (("d", 86_400, "h", 3_600), ("h", 3_600, "m", 60), ("m", 60, "s", 1)):
-        if seconds >= size:
-            return f"{seconds // size} {name} {seconds % size // smaller:02} {below}"
-    return f"{seconds} s"

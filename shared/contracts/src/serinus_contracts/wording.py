@@ -1,26 +1,37 @@
-"""Numbers and times as people read them."""
+"""Numbers and times as people read them, everywhere the same: in verdicts, on the page, by the command line."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from math import floor, isfinite, log10
 
 from serinus_contracts.base import Millis
 
 
 def percent(rate: float) -> str:
-    """A share: three digits, more where it is small."""
-    shown = 100 * rate
-    return f"{shown:.3g} %" if shown < 100 else f"{shown:.0f} %"
+    """A share by two significant digits, near 100 % by two of what is missing: 0.31 %, 12 %, 99.95 %."""
+    value = 100 * rate
+    rest = min(value, 100 - value) if 0 < value < 100 else value
+    digits = min(12, max(0, 1 - floor(log10(rest)))) if rest > 0 else 0
+    text = f"{value:.{digits}f}"
+    return (text.rstrip("0").rstrip(".") if digits else text) + " %"
 
 
 def plain(rate: float) -> str:
+    """Events per trial, three digits."""
     return f"{rate:.3g}"
 
 
 def times(ratio: float) -> str:
+    """A multiple: 1.2×, 12×."""
     return f"{ratio:.2g}×" if ratio < 10 else f"{ratio:.0f}×"
 
 
 def duration(seconds: float) -> str:
-    """The two largest units: 42 s, 3 min 5 s, 2 h 10 min, 3 d 4 h."""
+    """The two largest units: 0.5 s, 42 s, 3 min 5 s, 2 h 10 min, 3 d 4 h; `never` if it is not finite."""
+    if not isfinite(seconds):
+        return "never"
+    if 0 < seconds < 1:
+        return f"{seconds:.1g} s"
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"
@@ -30,27 +41,43 @@ def duration(seconds: float) -> str:
 
 
 def ago(then: Millis, now: Millis) -> str:
+    """How long before `now`."""
     return f"{duration((now - then) / 1000)} ago"
 
 
 def iso(then: Millis) -> str:
+    """An instant for machines: 2027-01-15T12:00:00Z."""
     return datetime.fromtimestamp(then / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def clock(then: Millis) -> str:
+    """The time of day in UTC, with seconds."""
     return datetime.fromtimestamp(then / 1000, UTC).strftime("%H:%M:%S")
 
 
 def minute(then: Millis) -> str:
+    """The time of day in UTC, without seconds."""
     return datetime.fromtimestamp(then / 1000, UTC).strftime("%H:%M")
 
 
 def moment(then: Millis) -> str:
+    """An instant: 2027-01-15 12:00:00 UTC."""
     return datetime.fromtimestamp(then / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def edge(seconds: float) -> str:
-    return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.3g} s"
+    """A latency: 2.5 ms, 250 ms, 2.5 s."""
+    return f"{1000 * seconds:.4g} ms" if seconds < 1 else f"{seconds:.4g} s"
+
+
+def requests(count: int) -> str:
+    """So many requests."""
+    return "1 request" if count == 1 else f"{count:,} requests"
+
+
+def names(parts: Sequence[str]) -> str:
+    """a; a and b; a, b and c."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def words(code: str) -> str:

@@ -11,7 +11,6 @@ from serinus.report.markdown import markdown
 from serinus.report.page import page
 from serinus.report.plot import svg
 from serinus.report.text import text
-from serinus.report.words import span
 from serinus_contracts import Finding, MetricVerdict
 from serinus_contracts.report import Concluded, Report
 from serinus_readmodel.report import make_report
@@ -151,14 +150,6 @@ def test_the_curve_crosses_the_bar_where_the_run_was_aborted() -> None:
 
 def test_without_a_look_there_is_no_curve() -> None:
     assert svg(make_report(CHAPTERS[:1])) == ""
-
-
-@pytest.mark.parametrize(
-    ("ms", "said"),
-    [(0, "0 s"), (59_400, "59 s"), (61_000, "1 m 01 s"), (7_500_000, "2 h 05 m"), (273_600_000, "3 d 04 h")],
-)
-def test_durations_are_said_in_two_units(ms: int, said: str) -> None:
-    assert span(ms) == said
 
 
 def test_the_report_names_the_run_it_is_about() -> None:

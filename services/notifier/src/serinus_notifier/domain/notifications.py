@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from string import Formatter
 from typing import Annotated, Literal, get_args
@@ -13,6 +12,7 @@ from serinus_contracts import DecisionTaken, Event, RolloutObserved, VerdictReac
 from serinus_contracts.base import Contract, Document, Millis, Seconds
 from serinus_contracts.events import Reason
 from serinus_contracts.plain import plain
+from serinus_contracts.wording import moment
 from serinus_readmodel.run_view import ACTS
 
 Kind = Literal["aborted", "would_abort", "not_done", "held", "approval_needed", "promoted", "cannot_judge"]
@@ -220,7 +220,7 @@ def words(config: Notifications, cause: Cause) -> tuple[str, str]:
         "rollout": cause.rollout,
         "run": cause.run,
         "step": cause.step,
-        "time": datetime.fromtimestamp(cause.since / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
+        "time": moment(cause.since),
         "text": _inert(cause.text),
         "link": f"{config.console.rstrip('/')}/runs/{cause.run}" if config.console else "",
     }

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from serinus_console.entrypoints.web import run_page
 from serinus_contracts import Channel, Counts, DataQuality, DecisionTaken, Margin, MetricVerdict
 from serinus_contracts.events import Action
-from serinus_contracts.wording import duration
 from serinus_readmodel import metrics
 from serinus_readmodel.run_history import RunHistory
 from serinus_readmodel.run_view import Asked, RunView
@@ -38,14 +37,6 @@ def test_an_interval_stays_on_its_axis_and_its_words_are_its_bounds(
     assert row.bar.point is None or 0 <= row.bar.point <= 100
     assert ("at most" in row.bar.text) is (low is None and high is not None)
     assert ("between" in row.bar.text) is (low is not None and high is not None)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0 s"), (59.6, "1 min"), (185, "3 min 5 s"), (7800, "2 h 10 min"), (90_000, "1 d 1 h"), (-5, "0 s")],
-)
-def test_a_duration_is_told_by_its_two_largest_units(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
 
 
 def decided(action: Action, cause: str = "v", **other: Any) -> DecisionTaken:
