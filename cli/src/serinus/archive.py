@@ -15,7 +15,7 @@ from serinus_contracts.base import Millis
 from serinus_readmodel.reader.stories import Stories
 
 from serinus.adapters.streams import Streams, streams
-from serinus.board import finish
+from serinus.connect import finish
 from serinus.options import Output, fail
 from serinus.options import Streams as Source
 from serinus.terminal import say

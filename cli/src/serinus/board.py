@@ -1,18 +1,13 @@
 """What a command knows of runs and can ask for, wherever it is read from."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Protocol
 
-import typer
 from serinus_contracts import AnalysisPlan, ControllerStatus, Event, VerdictReached
 from serinus_contracts.events import Verb
 from serinus_contracts.report import Report
 from serinus_readmodel.reader.stories import Told
 from serinus_readmodel.run_view import RunView, findings
-
-from serinus.options import INTERRUPTED, Source, fail
 
 
 class BoardError(Exception):
@@ -69,38 +64,3 @@ def with_descriptions(report: Report, described: VerdictReached | None) -> Repor
         return report
     found = findings(report.verdict, described)
     return report.model_copy(update={"verdict": report.verdict.model_copy(update={"findings": found})})
-
-
-def opened(source: Source) -> AbstractAsyncContextManager[Board]:
-    """The board of a console where one is given, else of the streams."""
-    if source.console:
-        from serinus.adapters.console import console
-
-        return console(source.console, source.token_file)
-    from serinus.adapters.streams import streams
-
-    return streams(source)
-
-
-def with_board(source: Source, use: Callable[[Board], Awaitable[None]]) -> None:
-    """Run `use` on a board; what fails ends with a word on what to do."""
-
-    async def run() -> None:
-        async with opened(source) as board:
-            await use(board)
-
-    finish(run())
-
-
-def finish(work: Awaitable[None]) -> None:
-    """Run to the end, to Ctrl-C or to an error of the board."""
-
-    async def wait() -> None:
-        await work
-
-    try:
-        asyncio.run(wait())
-    except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
-    except BoardError as error:
-        fail(str(error))

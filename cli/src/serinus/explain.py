@@ -10,7 +10,8 @@ from serinus_contracts import AnalysisPlan, VerdictReached
 from serinus_contracts.standstill import standstill
 
 from serinus import timeline
-from serinus.board import Board, with_board
+from serinus.board import Board
+from serinus.connect import with_board
 from serinus.options import Source, WideOutput, fail
 from serinus.runs import find_run
 

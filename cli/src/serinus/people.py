@@ -6,7 +6,7 @@ stream can act, so that right is given out by Redis' access rules. A console ver
 
 import json
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Annotated, Any
 
@@ -16,8 +16,10 @@ from serinus_contracts import DecisionTaken
 from serinus_contracts.events import Verb
 from serinus_readmodel.run_view import RunView
 
-from serinus.board import Board, with_board
+from serinus.board import Board
+from serinus.connect import with_board
 from serinus.options import INCONCLUSIVE, USAGE, Output, Source, fail
+from serinus.runs import matches, named, resolve
 from serinus.terminal import say
 
 Rollout = Annotated[str, typer.Argument(help="namespace/name of the Rollout; the name alone where it is the only one.")]
@@ -129,33 +131,16 @@ def _said(answer: DecisionTaken) -> str:
 
 def find(board: Board, rollout: str, cluster: str | None, *, aborted: bool = False) -> RunView:
     """The live run of a Rollout, or its last one if it was aborted."""
-    namespace, _, name = rollout.rpartition("/")
-    matching = [
-        view
-        for view in board.views.values()
-        if view.observed.run.name == name
-        and (not namespace or view.observed.run.namespace == namespace)
-        and (cluster is None or view.observed.run.cluster == cluster)
-    ]
-    wanted = "aborted" if aborted else None
-    found = [view for view in matching if view.observed.outcome == wanted]
-    if aborted and found:
-        found = [max(found, key=lambda view: view.observed.run.attempt)]
-    if len(found) != 1:
-        fail(_not_one(board, rollout, matching, found, "aborted" if aborted else "live"))
-    return found[0]
-
-
-def _not_one(board: Board, rollout: str, matching: Sequence[RunView], found: Sequence[RunView], kind: str) -> str:
-    """Why a name did not lead to one run."""
-    if found:
-        places = ", ".join(f"{view.observed.run.cluster}: {view.observed.run.rollout}" for view in found)
-        return f"{rollout} is not the only one ({places}): give namespace/name, or --cluster"
-    if matching:
-        last = matching[-1].observed
-        return f"{last.run.rollout} has no {kind} run: the last one is {last.outcome or 'live'}"
-    known = ", ".join(sorted({view.observed.run.rollout for view in board.views.values()})) or "none"
-    return f"no run of {rollout} is known; known: {known}"
+    kind = "aborted" if aborted else None
+    views = board.views.values()
+    runs, wanted = named(views), named(view for view in views if view.observed.outcome == kind)
+    if matches(wanted, rollout, cluster):
+        runs = wanted
+    elif others := matches(runs, rollout, cluster):
+        last = board.views[others[-1]].observed
+        fail(f"{last.run.rollout} has no {kind or 'live'} run: the last one is {last.outcome or 'live'}")
+    found = [board.views[run] for run in resolve(runs, rollout, cluster)]
+    return max(found, key=lambda view: view.observed.run.attempt)
 
 
 async def _answers(board: Board, run: str, command: str, timeout: float) -> AsyncGenerator[DecisionTaken, None]:

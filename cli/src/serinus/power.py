@@ -17,7 +17,8 @@ from serinus_judging.sequential.power import Forecast, forecast
 from serinus_contracts.wording import duration, percent
 
 from serinus import plans
-from serinus.board import Board, with_board
+from serinus.board import Board
+from serinus.connect import with_board
 from serinus.options import INCONCLUSIVE, USAGE, Output, Source, fail
 from serinus.runs import find_run
 from serinus.terminal import Terminal

@@ -9,16 +9,17 @@ from rich.table import Table
 from rich.text import Text
 from serinus_contracts.events import Outcome
 from serinus_contracts.report import Report
-from serinus_contracts.wording import duration
-from serinus_readmodel.reader.stories import Told
+from serinus_contracts.wording import duration, moment
 from serinus_runtime.clock import now_ms
 
-from serinus.board import Board, with_board
+from serinus.board import Board
+from serinus.connect import with_board
 from serinus.options import USAGE, Source, WideOutput, fail
 from serinus.report import words
 from serinus.report.markdown import markdown
 from serinus.report.page import page
 from serinus.report.text import text
+from serinus.runs import matches, resolve
 from serinus.terminal import say
 
 RunName = Annotated[str, typer.Argument(help="namespace/name or name of the Rollout (its latest run), or a run's id.")]
@@ -74,11 +75,11 @@ def history(
 
     async def show(board: Board) -> None:
         found: list[Report] = []
-        for told in await board.kept():
+        ended = {kept.run: kept.rollout for kept in await board.kept() if kept.ended is not None}
+        for run in ended if rollout is None else matches(ended, rollout):
             if len(found) == limit:
                 break
-            wanted = told.ended is not None and (rollout is None or _is(told, rollout))
-            one = await board.report(told.run) if wanted else None
+            one = await board.report(run)
             if one and outcome in (None, one.outcome):
                 found.append(one)
         if output.data:
@@ -114,7 +115,7 @@ def _table(found: Sequence[Report], *, wide: bool) -> Table:
     for name in ("ended (UTC)", "rollout", "outcome", "took", *more, "why"):
         table.add_column(name, no_wrap=name != "why", justify="right" if name in ("looks", "exposed") else "left")
     for one in found:
-        cells = [words.day(one.ended or 0)[5:-3], one.run.rollout, f"{words.MARKS[one.outcome]} {one.outcome}"]
+        cells = [moment(one.ended or 0)[5:16], one.run.rollout, f"{words.MARKS[one.outcome]} {one.outcome}"]
         cells.append(duration(((one.ended or 0) - one.began) / 1000))
         if wide:
             people = ", ".join(sorted({decision.actor for decision in one.people}))
@@ -125,25 +126,11 @@ def _table(found: Sequence[Report], *, wide: bool) -> Table:
 
 async def _find(board: Board, wanted: str) -> Report:
     """The report of a run by its Rollout's name (the live run, else the one that ended last) or its id's beginning."""
-    newest = await board.kept()
-    found = [told for told in newest if _is(told, wanted)]
-    rollouts = {told.rollout for told in found}
-    if not found:
-        found = [told for told in newest if told.run.startswith(wanted)]
-        if len(found) > 1 and wanted not in [told.run for told in found]:
-            fail(f"several runs begin with {wanted}: {', '.join(told.run for told in found[:5])}")
-    elif len(rollouts) > 1:
-        fail(f"{wanted} is not the only one: give {' or '.join(sorted(rollouts))}")
-    for told in found:
+    for run in resolve({kept.run: kept.rollout for kept in await board.kept()}, wanted):
         try:
-            made = await board.report(told.run)
+            made = await board.report(run)
         except ValueError as error:
-            fail(f"the story of {told.run} cannot be read: {error}")
+            fail(f"the story of {run} cannot be read: {error}")
         if made:
             return made
-    known = ", ".join(sorted({told.rollout for told in newest})[:10]) or "none"
-    return fail(f"no run of {wanted} is kept; known: {known}")
-
-
-def _is(told: Told, rollout: str) -> bool:
-    return rollout in (told.rollout, told.rollout.rpartition("/")[2])
+    return fail(f"no report of {wanted} is kept any more")

@@ -17,8 +17,9 @@ from serinus_contracts.weight import weight_text
 from serinus_rollouts.kubernetes.api import ClusterError
 from serinus_rollouts.rollout import RolloutView, view
 
-from serinus.board import BoardError, opened
+from serinus.board import BoardError
 from serinus.cluster import Cluster, path, run, with_cluster
+from serinus.connect import opened
 from serinus.options import ABORTED, ERROR, INCONCLUSIVE, USAGE, Access, Output, Source, fail
 from serinus.terminal import Terminal
 

@@ -1,24 +1,60 @@
-"""Finding the run that a person means."""
+"""Which run a person means: the one place that decides it, for every command."""
+
+from collections.abc import Iterable, Mapping
+
+from serinus_readmodel.run_view import RunView
 
 from serinus.board import Board
 from serinus.options import fail
 
+LISTED = 10
+
+
+def matches(runs: Mapping[str, str], text: str, cluster: str | None = None) -> list[str]:
+    """Ids of the runs whose Rollout is `text`: namespace/name, or the name alone. `runs`: namespace/name by id."""
+    return [
+        run
+        for run, rollout in runs.items()
+        if text in (rollout, rollout.rpartition("/")[2]) and cluster in (None, _cluster(run))
+    ]
+
+
+def resolve(runs: Mapping[str, str], text: str, cluster: str | None = None) -> list[str]:
+    """Ids of the runs of the one Rollout that `text` names, or of the one run whose id it is or begins.
+
+    Ends the command where that is none or several, with what there is.
+    """
+    if text in runs:
+        return [text]
+    found = matches(runs, text, cluster)
+    places = sorted({f"{_cluster(run)}: {runs[run]}" for run in found})
+    if len(places) > 1:
+        fail(f'"{text}" is ambiguous ({", ".join(places)}): give namespace/name, the cluster, or the id of the run')
+    begun = [run for run in runs if run.startswith(text)]
+    if not found and len(begun) > 1:
+        fail(f"several runs begin with {text}: {', '.join(begun[:LISTED])}")
+    if not found and not begun:
+        fail(f'no run found for "{text}"; available: {", ".join(sorted(set(runs.values()))[:LISTED]) or "none"}')
+    return found or begun
+
+
+def named(views: Iterable[RunView]) -> dict[str, str]:
+    """namespace/name by run."""
+    return {view.id: view.observed.run.rollout for view in views}
+
 
 async def find_run(board: Board, text: str) -> str:
-    """The id of a run, from the id itself, or from namespace/name or the name alone: then its latest attempt."""
+    """The id of the run that is meant: of a Rollout the live one, else its latest attempt. Loads the board."""
     await board.load()
-    if text in board.views or text.count("/") == 3:
-        return text
-    namespace, _, name = text.rpartition("/")
-    matching = [
-        view.observed
-        for view in board.views.values()
-        if view.observed.run.name == name and namespace in ("", view.observed.run.namespace)
-    ]
-    places = sorted({f"{one.run.cluster}: {one.run.rollout}" for one in matching})
-    if len(places) > 1:
-        fail(f"{text} is not the only one ({', '.join(places)}): give namespace/name, or the id of the run")
-    if not matching:
-        known = ", ".join(sorted({view.observed.run.rollout for view in board.views.values()})) or "none"
-        fail(f"no run of {text} is known; known: {known}")
-    return max(matching, key=lambda one: (one.outcome is None, one.stage_started, one.run.attempt)).run.id
+
+    def newest(run: str) -> tuple[bool, int, int]:
+        seen = board.views[run].observed
+        return seen.outcome is None, seen.stage_started, seen.run.attempt
+
+    if text.count("/") == 3:
+        return text  # perhaps one that ended so long ago that the board has left it out
+    return max(resolve(named(board.views.values()), text), key=newest)
+
+
+def _cluster(run: str) -> str:
+    return run.partition("/")[0]

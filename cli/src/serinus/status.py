@@ -18,7 +18,8 @@ from serinus_readmodel.run_view import RunView
 from serinus_runtime.clock import now_ms
 
 from serinus import show
-from serinus.board import Board, with_board
+from serinus.board import Board
+from serinus.connect import with_board
 from serinus.options import Source, WideOutput, without_password
 from serinus.terminal import Terminal, say
 

@@ -89,7 +89,7 @@ async def test_explain_for_a_program_has_every_look_and_channel(run: dict[str, s
 
 async def test_explain_of_a_run_that_nobody_knows_names_those_that_are_known(run: dict[str, str]) -> None:
     shown = serinus("explain", "payments", environment=run)
-    assert (shown.returncode, shown.stderr) == (1, "error: no run of payments is known; known: shop/checkout\n")
+    assert (shown.returncode, shown.stderr) == (1, 'error: no run found for "payments"; available: shop/checkout\n')
 
 
 async def test_power_takes_traffic_rates_and_noise_from_a_run(run: dict[str, str]) -> None:

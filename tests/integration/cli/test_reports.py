@@ -121,7 +121,7 @@ async def test_a_run_that_is_not_known_or_not_the_only_one_is_an_error_with_the_
     unknown = serinus("report", "nothere", **here)
     assert (unknown.returncode, unknown.stderr) == (
         1,
-        "error: no run of nothere is kept; known: shop/checkout, shop/payments\n",
+        'error: no run found for "nothere"; available: shop/checkout, shop/payments\n',
     )
     several = serinus("report", "test/u-", **here)
     assert several.returncode == 1

@@ -11,7 +11,7 @@ from serinus_rollouts.stages import Stage
 
 from serinus import plans
 from serinus.adapters.streams import streams
-from serinus.board import finish
+from serinus.connect import finish
 from serinus.options import Streams, fail
 from serinus.runs import find_run
 
