@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from redis.exceptions import OutOfMemoryError
 from serinus_contracts import DecisionTaken, Event, Keys, MetricsCollected, RolloutObserved, VerdictReached, from_entry
-from serinus_runtime.commands import Commands
+from serinus_readmodel.reader.commands import Commands
 from serinus_runtime.redis import connected
 from ulid import ULID
 
@@ -101,7 +101,7 @@ async def test_a_full_redis_lets_aborts_and_people_through_loses_nothing_and_rec
         step, expires = team.world.status(name)["currentStepIndex"], round(time.time() * 1000) + 60_000
         async with connected(guarded[1]["operator"]) as operator:
             asked = command(verb, run=run, id=id_, step=step, expires=expires)
-            await Commands(operator, team.keys).send(asked, source="/test", now=round(time.time() * 1000))
+            await Commands(operator, team.keys, "/test").send(asked, round(time.time() * 1000))
         await team.until(lambda: any(one.state != "waiting" for one in onlooker.answered(id_)), f"{verb} of {name}", 20)
         return onlooker.answered(id_)[-1].state
 

@@ -14,7 +14,7 @@ from serinus_contracts import Keys, RolloutObserved, Run, seal, to_entry
 from serinus_contracts.streams import STREAMS
 from serinus_controller.adapters.election import NOTE
 from serinus_readmodel.controllers import warnings
-from serinus_runtime.leading import controllers
+from serinus_readmodel.reader.controllers import controllers
 from serinus_runtime.redis import connected
 from serinus_runtime.witness import Position
 from ulid import ULID

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from serinus_readmodel.controllers import warnings
-from serinus_runtime.leading import controllers
+from serinus_readmodel.reader.controllers import controllers
 from serinus_runtime.redis_clock import RedisClock
 
 from tests.integration.controller.led import Led

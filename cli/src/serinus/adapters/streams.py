@@ -11,40 +11,34 @@ from typing import Any, TypeVar
 from redis.exceptions import OutOfMemoryError, RedisError
 from serinus_contracts import (
     AnalysisPlan,
-    CommandIssued,
     ControllerStatus,
     DecisionTaken,
     Event,
     Keys,
     MetricsCollected,
-    RolloutObserved,
-    UnreadableEntryError,
     VerdictReached,
-    from_entry,
 )
 from serinus_contracts.base import Millis
 from serinus_contracts.events import Verb
 from serinus_contracts.report import Report
+from serinus_contracts.streams import Stream
+from serinus_readmodel.reader.commands import Commands, command
+from serinus_readmodel.reader.controllers import controllers
+from serinus_readmodel.reader.runs import Entry, RunReader
 from serinus_readmodel.reader.stories import Stories, Told
-from serinus_readmodel.run_view import ENDINGS, Asked, RunView, apply
+from serinus_readmodel.run_view import ENDINGS, RunView, apply
 from serinus_runtime.address import parse
-from serinus_runtime.commands import Commands
-from serinus_runtime.due import run_of
 from serinus_runtime.errors import REDIS_IS_FULL
-from serinus_runtime.leading import controllers
-from serinus_runtime.plans import Plans
 from serinus_runtime.redis import Client, connected
 from serinus_runtime.redis_clock import RedisClock
-from ulid import ULID
 
 from serinus import options
 from serinus.board import BoardError, with_descriptions
 
-KINDS: dict[str, type[Event]] = {"rollouts": RolloutObserved, "verdicts": VerdictReached, "decisions": DecisionTaken}
+FOLLOWED: tuple[Stream, ...] = ("rollouts", "verdicts", "decisions")
 # Ended runs are found among so many of the newest entries; older ones are history, not status.
 RECENT = 1000
 PAGE = 500
-VALID_MS = 120_000
 SOURCE = "/serinus/cli"
 E = TypeVar("E", bound=Event)
 
@@ -79,52 +73,42 @@ class Streams:
     client: Client
     keys: Keys
     views: dict[str, RunView] = field(default_factory=dict)
-    _positions: dict[str, str] = field(default_factory=dict)
+    _positions: dict[Stream, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._plans = Plans(self.client, self.keys)
+        self._reader = RunReader(self.client, self.keys)
         self._stories = Stories(self.client, self.keys)
         self._clock = RedisClock(self.client, self.keys)
 
     async def load(self) -> None:
         """What the newest entries tell, then the live runs by the registry."""
-        await self._begin()
-        for name, kind in KINDS.items():
-            entries: Any = await self.client.xrevrange(self.keys.stream(name), count=RECENT)  # type: ignore[arg-type]
+        self._positions = await self._reader.ends(FOLLOWED)
+        for name in FOLLOWED:
             known: set[bytes | None] = set()
-            for _, fields in entries:
-                run = fields.get(b"run")
-                event = None if run in known else await self._take(kind, fields)
+            for entry in await self._reader.before(name, "+", RECENT):
+                run = entry.fields.get(b"run")
+                event = None if run in known else await self._take(entry)
                 if event and _says_all(event):
                     known.add(run)
-        live: Any = await self.client.zrange(self.keys.due, 0, -1)
-        for member in live:
-            if run := run_of(member):
-                await self._load_live(run)
-
-    async def _begin(self) -> None:
-        """Where the streams are now: what comes later is news."""
-        for name in KINDS:
-            last: Any = await self.client.xrevrange(self.keys.stream(name), count=1)  # type: ignore[arg-type]
-            self._positions[name] = last[0][0].decode() if last else "0"
+        async for standing in self._reader.live():
+            await self._put(standing.observed)
+            if standing.verdict:
+                await self._put(standing.verdict)
+            run = standing.observed.run.id
+            self.views[run] = replace(self.views[run], asked=standing.asked)
 
     async def changes(self, block_ms: int = 500) -> AsyncGenerator[Sequence[Event], None]:
         if not self._positions:
-            await self._begin()
+            self._positions = await self._reader.ends(FOLLOWED)
         while True:
-            streams: dict[Any, Any] = {self.keys.stream(name): at for name, at in self._positions.items()}  # type: ignore[arg-type]
-            answer: Any = await self.client.xread(streams, count=500, block=block_ms)
             news: list[Event] = []
-            for stream, entries in answer:
-                name = next(name for name in KINDS if self.keys.stream(name) == stream.decode())  # type: ignore[arg-type]
-                for position, fields in entries:
-                    self._positions[name] = position.decode()
-                    event = await self._take(KINDS[name], fields)
-                    if event:
-                        news.append(event)
-                    if isinstance(event, DecisionTaken) and event.run.id in self.views:
-                        memory = await self.client.hget(self.keys.control(event.run.id), "memory")
-                        self.views[event.run.id] = replace(self.views[event.run.id], asked=Asked.read(memory))
+            for entry in await self._reader.after(self._positions, count=PAGE, block_ms=block_ms):
+                self._positions[entry.stream] = entry.id
+                if not (event := await self._take(entry)):
+                    continue
+                news.append(event)
+                if isinstance(event, DecisionTaken) and (view := self.views.get(event.run.id)):
+                    self.views[view.id] = replace(view, asked=await self._reader.asked(view.id))
             yield news
             await asyncio.sleep(0)
 
@@ -132,30 +116,24 @@ class Streams:
         return await controllers(self.client, self.keys)
 
     async def plan(self, verdict: VerdictReached | MetricsCollected) -> AnalysisPlan | None:
-        return await self._plans.get(verdict.plan)
+        return await self._reader.plan(verdict.plan)
 
     async def verdicts(self, run: str) -> Sequence[VerdictReached]:
         return await self.events(VerdictReached, run, lambda one: one.look == 1)
 
     async def events(self, kind: type[E], run: str, is_last: Callable[[E], bool], since: Millis = 0) -> list[E]:
-        """What was told of a run, oldest first: the stream is read from its end back to where `is_last` says."""
+        """What was published of a run, oldest first: the stream is read from its end back to where `is_last` says."""
         found: list[E] = []
         top = "+"
-        while True:
-            entries: Any = await self.client.xrevrange(self.keys.stream(kind.STREAM), top, str(since), count=PAGE)
-            for position, fields in entries:
-                top = f"({position.decode()}"
-                if fields.get(b"run") != run.encode():
-                    continue
-                try:
-                    event = from_entry(kind, fields).data
-                except UnreadableEntryError:
-                    continue  # reported by the services, as dead letters
-                found.append(event)
-                if is_last(event):
-                    return found[::-1]
-            if not entries:
-                return found[::-1]
+        while entries := await self._reader.before(kind.STREAM, top, PAGE, str(since)):
+            top = f"({entries[-1].id}"
+            for entry in entries:
+                event = entry.event if entry.fields.get(b"run") == run.encode() else None
+                if isinstance(event, kind):
+                    found.append(event)
+                    if is_last(event):
+                        return found[::-1]
+        return found[::-1]
 
     async def kept(self) -> Sequence[Told]:
         return [*await self._stories.live(), *reversed(await self._stories.ended())]
@@ -164,52 +142,23 @@ class Streams:
         found = await self._stories.report(run)
         if found is None or found.verdict is None or found.verdict.described:
             return found
-        told = await self.events(VerdictReached, run, lambda one: one.described, since=found.began)
-        return with_descriptions(found, told[0] if told and told[0].described else None)
+        verdicts = await self.events(VerdictReached, run, lambda one: one.described, since=found.began)
+        return with_descriptions(found, verdicts[0] if verdicts and verdicts[0].described else None)
 
     async def send(
         self, view: RunView, verb: Verb, reason: str, change: Mapping[str, Any], *, force: bool = False
     ) -> str:
         """The actor is who the operating system says, and marked unverified."""
         now = await self._clock()
-        command = CommandIssued(
-            run=view.observed.run,
-            id=str(ULID()),
-            verb=verb,
-            step=view.observed.step,
-            expires=now + VALID_MS,
-            actor=f"{getpass.getuser()}@{socket.gethostname()}",
-            reason=reason,
-            change=dict(change),
-            force=force,
-        )
-        await Commands(self.client, self.keys).send(command, source=SOURCE, now=now)
-        return command.id
+        sent = command(view, verb, f"{getpass.getuser()}@{socket.gethostname()}", reason, change, now, force=force)
+        await Commands(self.client, self.keys, SOURCE).send(sent, now)
+        return sent.id
 
-    async def _load_live(self, run: str) -> None:
-        observed, (verdict, memory) = await asyncio.gather(
-            self.client.hget(self.keys.run(run), "observed"),
-            self.client.hmget(self.keys.control(run), ("verdict", "memory")),
-        )
-        if observed:
-            await self._put(RolloutObserved.model_validate_json(observed))
-        if verdict and run in self.views:
-            await self._put(VerdictReached.model_validate_json(verdict))
-        if memory and run in self.views:
-            self.views[run] = replace(self.views[run], asked=Asked.read(memory))
-
-    async def _take(self, kind: type[Event], fields: dict[bytes, bytes]) -> Event | None:
-        try:
-            event: Event = from_entry(kind, fields).data
-        except UnreadableEntryError:
-            return None  # a garbled entry is the services' to report; it must not end a person's view
-        await self._put(event)
+    async def _take(self, entry: Entry) -> Event | None:
+        if event := entry.event:
+            await self._put(event)
         return event
 
     async def _put(self, event: Event) -> None:
-        view = apply(self.views.get(event.run.id), event)
-        if view is None:
-            return
-        if view.plan is None or view.plan.digest != view.observed.plan:
-            view = replace(view, plan=await self._plans.get(view.observed.plan))
-        self.views[view.id] = view
+        if view := apply(self.views.get(event.run.id), event):
+            self.views[view.id] = await self._reader.with_plan(view)

@@ -3,12 +3,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from serinus_console.use_cases.ask import NotNowError, command, sendable
-from serinus_console.use_cases.ports import Person
+from serinus_console.use_cases.ask import NotNowError, sendable
 from serinus_contracts import VerdictReached
 from serinus_contracts.events import Verb
 from serinus_controller.domain.decide import Situation
 from serinus_controller.domain.decide import unevaluated as controllers
+from serinus_readmodel.reader.commands import command
 from serinus_readmodel.run_view import RunView
 from serinus_readmodel.state import unevaluated
 from serinus_rollouts.rollout import view
@@ -67,6 +67,8 @@ def test_what_is_not_evaluated_yet_is_what_the_controller_calls_so(said: Verdict
 
 
 def test_a_command_names_its_run_and_step_expires_and_carries_who_was_verified() -> None:
-    sent = command(RunView(observed(), plan()), "abort", Person("alice", ("sre",)), "known issue", {}, 1_000)
+    sent = command(
+        RunView(observed(), plan()), "abort", "alice", "known issue", {}, 1_000, verified=True, groups=("sre",)
+    )
     assert (sent.run.name, sent.step, sent.expires) == ("checkout", 1, 121_000)
     assert (sent.actor, sent.verified, sent.groups, sent.reason) == ("alice", True, ("sre",), "known issue")

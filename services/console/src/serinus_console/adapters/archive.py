@@ -5,9 +5,9 @@ from typing import Any
 from serinus_contracts import CommandIssued, Keys
 from serinus_contracts.report import Report
 from serinus_contracts.streams import Stream
+from serinus_readmodel.reader.commands import Commands
 from serinus_readmodel.reader.stories import Stories
 from serinus_runtime.clock import Clock
-from serinus_runtime.commands import Commands
 from serinus_runtime.redis import Client
 
 from serinus_console.use_cases.ports import Page
@@ -20,7 +20,7 @@ MOST_LOOKED_THROUGH = 5_000
 class RedisArchive:
     def __init__(self, client: Client, keys: Keys, clock: Clock) -> None:
         self._client, self._keys, self._clock = client, keys, clock
-        self._stories, self._commands = Stories(client, keys), Commands(client, keys)
+        self._stories, self._commands = Stories(client, keys), Commands(client, keys, SOURCE)
 
     async def told(self, stream: Stream, run: str, before: str, limit: int) -> Page:
         wanted, found, seen = run.encode(), [], 0
@@ -42,4 +42,4 @@ class RedisArchive:
         return await self._stories.report(run)
 
     async def send(self, command: CommandIssued) -> None:
-        await self._commands.send(command, source=SOURCE, now=self._clock())
+        await self._commands.send(command, self._clock())

@@ -1,19 +1,13 @@
-"""What people may ask for now, and the command that says it."""
+"""What people may ask for now."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from serinus_contracts import CommandIssued
 from serinus_contracts.base import Millis
 from serinus_contracts.events import Verb
 from serinus_contracts.weight import weight_text
 from serinus_readmodel.run_view import RunView
 from serinus_readmodel.state import unevaluated
-from ulid import ULID
-
-from serinus_console.use_cases.ports import Person
-
-VALID_MS = 120_000
 
 
 class NotNowError(ValueError):
@@ -42,29 +36,3 @@ def sendable(
         raise NotNowError("only advance can be forced")
     if (verb == "override") != bool(change):
         raise NotNowError("a change is given with override, and only there")
-
-
-def command(
-    view: RunView,
-    verb: Verb,
-    person: Person,
-    reason: str,
-    change: Mapping[str, Any],
-    now: Millis,
-    *,
-    force: bool = False,
-) -> CommandIssued:
-    """The command of a verified person, drawn once."""
-    return CommandIssued(
-        run=view.observed.run,
-        id=str(ULID()),
-        verb=verb,
-        step=view.observed.step,
-        expires=now + VALID_MS,
-        actor=person.name,
-        verified=True,
-        groups=person.groups,
-        reason=reason,
-        change=dict(change),
-        force=force,
-    )

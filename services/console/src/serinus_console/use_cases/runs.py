@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from serinus_contracts import AnalysisPlan, ControllerStatus, Event, RolloutObserved
+from serinus_contracts import ControllerStatus, Event, RolloutObserved
 from serinus_contracts.base import Millis
 from serinus_contracts.streams import Stream
 from serinus_readmodel.run_history import RunHistory
-from serinus_readmodel.run_view import Asked, RunView
+from serinus_readmodel.run_view import RunView
 
 from serinus_console.use_cases.position import FOLLOWED, written
 
@@ -100,11 +100,6 @@ class Runs:
             history = self.histories[event.run.id] = RunHistory(RunView(event))
             self._forget()
         return history
-
-    def know(self, history: RunHistory, *, plan: AnalysisPlan | None = None, asked: Asked | None = None) -> None:
-        """Add what stands beside the events."""
-        view = history.view
-        history.view = replace(view, plan=plan or view.plan, asked=asked or view.asked)
 
     def publish(self, stream: Stream, entry: str, event: Event, document: str) -> None:
         """Tell all feeds, after the run knows it."""

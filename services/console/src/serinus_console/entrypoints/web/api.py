@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from serinus_contracts import AnalysisPlan, ControllerStatus
 from serinus_contracts.report import Report
 from serinus_readmodel.pull import PullVerdict, answer, find
+from serinus_readmodel.reader.commands import command
 from serinus_readmodel.run_history import RunHistory
 from starlette.responses import Response, StreamingResponse
 
@@ -16,7 +17,7 @@ from serinus_console.entrypoints.web.guard import client_of
 from serinus_console.entrypoints.web.problems import MEDIA_TYPE, Problem, Refused
 from serinus_console.entrypoints.web.site import Site
 from serinus_console.use_cases import position
-from serinus_console.use_cases.ask import NotNowError, command, sendable
+from serinus_console.use_cases.ask import NotNowError, sendable
 from serinus_console.use_cases.runs import newest_first
 
 Limit = Annotated[int, Query(ge=1, le=500)]
@@ -157,7 +158,17 @@ async def ask(site: Here, found: Of, body: docs.CommandBody, request: Request) -
         sendable(found.view, body.verb, body.step, body.change, site.now(), force=body.force)
     except NotNowError as error:
         raise Refused(409, str(error)) from error
-    wanted = command(found.view, body.verb, person, body.reason, body.change, site.now(), force=body.force)
+    wanted = command(
+        found.view,
+        body.verb,
+        person.name,
+        body.reason,
+        body.change,
+        site.now(),
+        force=body.force,
+        verified=True,
+        groups=person.groups,
+    )
     await site.archive.send(wanted)
     return docs.CommandAnswer(command=wanted, decisions=f"{docs.path_of(run)}/decisions")
 

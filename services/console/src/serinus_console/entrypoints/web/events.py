@@ -10,13 +10,13 @@ from typing import Any, Literal
 from serinus_contracts import Keys
 from serinus_contracts.base import Millis
 from serinus_contracts.streams import Stream
+from serinus_readmodel.reader.runs import KINDS
 from serinus_runtime.clock import Clock
 from serinus_runtime.errors import RETRYABLE
 from serinus_runtime.redis import Client
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from serinus_console.adapters.follower import KINDS
 from serinus_console.entrypoints.web.problems import Refused
 from serinus_console.use_cases.position import FOLLOWED, Position, written
 from serinus_console.use_cases.runs import Feed, News, Runs

@@ -13,6 +13,7 @@ from serinus_contracts.events import Verb
 from serinus_readmodel import metrics, overview
 from serinus_readmodel.next_step import next_step
 from serinus_readmodel.outcome import last_sentence, outcome
+from serinus_readmodel.reader.commands import command
 from serinus_readmodel.run_history import RunHistory
 from serinus_readmodel.state import is_stale, state_of
 from starlette.responses import RedirectResponse, Response
@@ -22,7 +23,7 @@ from serinus_console.entrypoints.web.api import Here, Of
 from serinus_console.entrypoints.web.problems import Refused
 from serinus_console.entrypoints.web.rendering import asker_of, render
 from serinus_console.entrypoints.web.site import Site
-from serinus_console.use_cases.ask import NotNowError, command, sendable
+from serinus_console.use_cases.ask import NotNowError, sendable
 
 RUN = "/runs/{cluster}/{uid}/{hash_}/{attempt}"
 ON_PAGE = 50
@@ -152,7 +153,7 @@ async def ask(
     try:
         # To stop or hold is about the release; to go on is about the step that the person saw.
         sendable(view, verb, step if verb in ("approve", "advance") else None, {}, site.now())
-        wanted = command(view, verb, person, reason, {}, site.now())
+        wanted = command(view, verb, person.name, reason, {}, site.now(), verified=True, groups=person.groups)
     except (NotNowError, ValidationError) as error:
         raise Refused(409, str(error)) from error
     await site.archive.send(wanted)

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from serinus_contracts import ControllerStatus, Keys
-
 from serinus_runtime.redis import Client
 
 

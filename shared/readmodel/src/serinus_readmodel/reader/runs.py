@@ -1,0 +1,130 @@
+"""Reading runs: where they stand now, and the events that were published about them."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from serinus_contracts import (
+    AnalysisPlan,
+    CommandIssued,
+    DecisionTaken,
+    Event,
+    Keys,
+    MetricsCollected,
+    RolloutObserved,
+    UnreadableEntryError,
+    VerdictReached,
+    from_entry,
+)
+from serinus_contracts.streams import Stream
+from serinus_runtime.complaints import Complaints
+from serinus_runtime.due import run_of
+from serinus_runtime.plans import Plans
+from serinus_runtime.redis import Client
+
+from serinus_readmodel.run_view import Asked, RunView
+
+KINDS: dict[Stream, type[Event]] = {
+    kind.STREAM: kind for kind in (RolloutObserved, MetricsCollected, VerdictReached, DecisionTaken, CommandIssued)
+}
+BATCH = 200
+
+
+class Standing(NamedTuple):
+    """Where a run stands by the registry, its last verdict, and what people asked of it."""
+
+    observed: RolloutObserved
+    verdict: VerdictReached | None
+    asked: Asked
+
+
+class Entry(NamedTuple):
+    """An entry of a stream, by its id."""
+
+    stream: Stream
+    id: str
+    fields: dict[bytes, bytes]
+
+    @property
+    def event(self) -> Event | None:
+        """None for what cannot be read: the services report it, and it must not end a person's view."""
+        try:
+            return from_entry(KINDS[self.stream], self.fields).data
+        except UnreadableEntryError:
+            return None
+
+
+class RunReader:
+    def __init__(self, client: Client, keys: Keys, complaints: Complaints | None = None) -> None:
+        self._client, self._keys, self._complaints = client, keys, complaints or Complaints()
+        self._plans = Plans(client, keys)
+
+    async def live(self) -> AsyncIterator[Standing]:
+        """The runs that go on. One that cannot be read is a complaint."""
+        members: Any = await self._client.zrange(self._keys.due, 0, -1)
+        runs = list(filter(None, map(run_of, members)))
+        for begin in range(0, len(runs), BATCH):
+            async for standing in self._standings(runs[begin : begin + BATCH]):
+                yield standing
+
+    async def standing(self, run: str) -> Standing | None:
+        """None of a run that the registry does not have, or that cannot be read."""
+        return await anext(self._standings([run]), None)
+
+    async def _standings(self, runs: Sequence[str]) -> AsyncIterator[Standing]:
+        async with self._client.pipeline(transaction=False) as pipe:
+            for run in runs:
+                pipe.hget(self._keys.run(run), "observed")
+                pipe.hmget(self._keys.control(run), ("verdict", "memory"))
+            answers: list[Any] = await pipe.execute(raise_on_error=False)
+        for run, observed, control in zip(runs, answers[::2], answers[1::2], strict=True):
+            standing = None
+            with self._complaints.about("run", run):
+                standing = _standing(observed, control)
+            if standing:
+                yield standing
+
+    async def asked(self, run: str) -> Asked:
+        """What people asked of a run, as the controller keeps it."""
+        memory: Any = await self._client.hget(self._keys.control(run), "memory")
+        return Asked.read(memory)
+
+    async def plan(self, digest: str) -> AnalysisPlan | None:
+        """None where it is no longer kept."""
+        return await self._plans.get(digest)
+
+    async def with_plan(self, view: RunView) -> RunView:
+        """The run with the plan that it was observed under."""
+        if view.plan is not None and view.plan.digest == view.observed.plan:
+            return view
+        return replace(view, plan=await self._plans.get(view.observed.plan) or view.plan)
+
+    async def ends(self, streams: Iterable[Stream]) -> dict[Stream, str]:
+        """The id of the newest entry of each; 0-0 of an empty one. What comes later is news."""
+        return {name: next((entry.id for entry in await self.before(name, "+", 1)), "0-0") for name in streams}
+
+    async def before(self, stream: Stream, top: str, count: int, since: str = "-") -> list[Entry]:
+        """The newest entries up to the id `top` (`(` in front leaves it out, + is the end), the newest first."""
+        entries: Any = await self._client.xrevrange(self._keys.stream(stream), top, since, count=count)
+        return [Entry(stream, entry.decode(), fields) for entry, fields in entries]
+
+    async def after(self, positions: Mapping[Stream, str], *, count: int, block_ms: int) -> list[Entry]:
+        """At most `count` entries of each stream behind a position; waits `block_ms` for one where there is none."""
+        names = {self._keys.stream(name).encode(): name for name in positions}
+        wanted: dict[Any, Any] = {self._keys.stream(name): at for name, at in positions.items()}
+        answer: Any = await self._client.xread(wanted, count=count, block=block_ms)
+        return [Entry(names[key], entry.decode(), fields) for key, entries in answer for entry, fields in entries]
+
+
+def _standing(observed: Any, control: Any) -> Standing | None:
+    for answer in (observed, control):
+        if isinstance(answer, Exception):
+            raise answer
+    if not observed:
+        return None
+    verdict, memory = control
+    return Standing(
+        RolloutObserved.model_validate_json(observed),
+        VerdictReached.model_validate_json(verdict) if verdict else None,
+        Asked.read(memory),
+    )
