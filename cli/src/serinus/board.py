@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from serinus_contracts import AnalysisPlan, ControllerStatus, Event, VerdictReached
 from serinus_contracts.events import Verb
 from serinus_contracts.report import Report
-from serinus_readmodel.reader.stories import Told
+from serinus_readmodel.report import KeptRun
 from serinus_readmodel.run_view import RunView, findings
 
 
@@ -43,7 +43,7 @@ class Board(Protocol):
         """The plan that a verdict rests on; None where it is no longer kept."""
         ...
 
-    async def kept(self) -> Sequence[Told]:
+    async def kept(self) -> Sequence[KeptRun]:
         """Runs with a report: live ones, then ended ones, the last that ended first."""
         ...
 

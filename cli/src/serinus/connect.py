@@ -6,15 +6,20 @@ from contextlib import AbstractAsyncContextManager
 
 import typer
 
-from serinus.adapters.console import console
-from serinus.adapters.streams import streams
 from serinus.board import Board, BoardError
 from serinus.options import INTERRUPTED, Source, fail
 
 
 def opened(source: Source) -> AbstractAsyncContextManager[Board]:
     """The board of a console where one is given, else of the streams."""
-    return console(source.console, source.token_file) if source.console else streams(source)
+    # Imported here: one needs no Redis, the other no HTTP.
+    if source.console:
+        from serinus.adapters.console import console
+
+        return console(source.console, source.token_file)
+    from serinus.adapters.streams import streams
+
+    return streams(source)
 
 
 def with_board(source: Source, use: Callable[[Board], Awaitable[None]]) -> None:

@@ -23,7 +23,7 @@ from serinus_contracts import (
 from serinus_contracts.base import Contract
 from serinus_contracts.events import Verb
 from serinus_contracts.report import Report
-from serinus_readmodel.reader.stories import Told
+from serinus_readmodel.report import KeptRun
 from serinus_readmodel.run_view import Asked, RunView, apply
 
 from serinus.board import BoardError, with_descriptions
@@ -138,9 +138,9 @@ class ConsoleBoard:
     async def plan(self, verdict: VerdictReached) -> AnalysisPlan | None:
         return await self._plan(verdict.run.id)
 
-    async def kept(self) -> Sequence[Told]:
+    async def kept(self) -> Sequence[KeptRun]:
         return [
-            Told(f"{one['run']['namespace']}/{one['run']['name']}", one["id"], None if one["state"] == "live" else 0)
+            KeptRun(f"{one['run']['namespace']}/{one['run']['name']}", one["id"], None if one["state"] == "live" else 0)
             for one in await self._runs()
         ]
 

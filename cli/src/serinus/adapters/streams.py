@@ -25,7 +25,8 @@ from serinus_contracts.streams import Stream
 from serinus_readmodel.reader.commands import Commands, command
 from serinus_readmodel.reader.controllers import controllers
 from serinus_readmodel.reader.runs import Entry, RunReader
-from serinus_readmodel.reader.stories import Stories, Told
+from serinus_readmodel.reader.stories import Stories
+from serinus_readmodel.report import KeptRun
 from serinus_readmodel.run_view import ENDINGS, RunView, apply
 from serinus_runtime.address import parse
 from serinus_runtime.errors import REDIS_IS_FULL
@@ -135,7 +136,7 @@ class Streams:
                         return found[::-1]
         return found[::-1]
 
-    async def kept(self) -> Sequence[Told]:
+    async def kept(self) -> Sequence[KeptRun]:
         return [*await self._stories.live(), *reversed(await self._stories.ended())]
 
     async def report(self, run: str) -> Report | None:

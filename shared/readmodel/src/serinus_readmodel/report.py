@@ -2,9 +2,20 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
+from serinus_contracts.base import Millis
 from serinus_contracts.events import DecisionTaken, VerdictReached
 from serinus_contracts.report import Chapter, Concluded, Decided, Ended, Judged, Planned, Report, Staged
+
+
+@dataclass(frozen=True)
+class KeptRun:
+    """A run by its id, whose report can be made; `ended` is None while it goes on."""
+
+    rollout: str
+    run: str
+    ended: Millis | None = None
 
 
 def make_report(chapters: Iterable[Chapter], verdict: VerdictReached | None = None) -> Report:

@@ -1,7 +1,6 @@
 """Reading the stories of runs: those that go on, and those that have ended and are still kept."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from serinus_contracts import Keys, RolloutObserved, VerdictReached
@@ -10,33 +9,24 @@ from serinus_contracts.report import Report, read_chapter
 from serinus_runtime.due import run_of
 from serinus_runtime.redis import Client
 
-from serinus_readmodel.report import make_report
-
-
-@dataclass(frozen=True)
-class Told:
-    """A run by its id, whose story can be read; `ended` is None while it goes on."""
-
-    rollout: str
-    run: str
-    ended: Millis | None = None
+from serinus_readmodel.report import KeptRun, make_report
 
 
 class Stories:
     def __init__(self, client: Client, keys: Keys) -> None:
         self._client, self._keys = client, keys
 
-    async def ended(self, since: Millis = 0, until: Millis | None = None) -> Sequence[Told]:
+    async def ended(self, since: Millis = 0, until: Millis | None = None) -> Sequence[KeptRun]:
         """Runs that ended from `since` to before `until`, the first that ended first."""
         last = "+inf" if until is None else f"({until}"
         members: Any = await self._client.zrangebyscore(self._keys.ended, since, last, withscores=True)
         found = []
         for member, score in members:
             rollout, _, run = member.decode().partition(" ")
-            found.append(Told(rollout, run, int(score)))
+            found.append(KeptRun(rollout, run, int(score)))
         return found
 
-    async def live(self) -> Sequence[Told]:
+    async def live(self) -> Sequence[KeptRun]:
         """Runs that go on."""
         runs: Any = await self._client.zrange(self._keys.due, 0, -1)
         async with self._client.pipeline(transaction=False) as pipe:
@@ -44,7 +34,7 @@ class Stories:
                 pipe.hget(self._keys.run(run), "observed")
             documents: list[Any] = await pipe.execute()
         seen = [RolloutObserved.model_validate_json(document) for document in documents if document]
-        return [Told(one.run.rollout, one.run.id) for one in seen]
+        return [KeptRun(one.run.rollout, one.run.id) for one in seen]
 
     async def report(self, run: str) -> Report | None:
         """The report of a run; None if nothing is kept of it. Raises ValueError if what is kept is no story."""
