@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import quantiles
 
 import httpx
-from serinus.demo.processes import Child, family
+from serinus.demo.processes import ManagedProcess, process_group
 from serinus_contracts import AnalysisPlan, Keys, RolloutObserved, Run, VerdictReached, from_entry, seal, to_entry
 from serinus_contracts.envelope import E
 from serinus_controller.adapters.registry import RedisRegistry
@@ -121,9 +121,9 @@ class Reader:
 
 
 @asynccontextmanager
-async def console(folder: Path, url: str, keys: Keys) -> AsyncIterator[tuple[Child, str]]:
+async def console(folder: Path, url: str, keys: Keys) -> AsyncIterator[tuple[ManagedProcess, str]]:
     port = free_port()
-    with family(folder) as children:
+    with process_group(folder) as children:
         child = children.start(
             "console",
             "serinus_console",

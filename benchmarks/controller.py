@@ -23,7 +23,7 @@ import httpx
 import numpy as np
 import yaml
 from redis.asyncio import Redis
-from serinus.demo.processes import Child, Family, family
+from serinus.demo.processes import ManagedProcess, ProcessGroup, process_group
 from serinus.demo.run import server
 from serinus_contracts import DecisionTaken, Keys, RolloutObserved, VerdictReached, from_entry, seal, to_entry
 
@@ -50,14 +50,14 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="100 Rollouts and 100 verdicts instead of 1,000 and 500")
     quick = parser.parse_args().quick
     rollouts, verdicts = (100, 100) if quick else (1000, 500)
-    with family(Path(tempfile.mkdtemp(prefix="serinus-benchmark-"))) as children, server(None) as redis:
+    with process_group(Path(tempfile.mkdtemp(prefix="serinus-benchmark-"))) as children, server(None) as redis:
         figures = asyncio.run(measure(children, redis, rollouts, verdicts))
     print(table(figures, GOALS))
     close("controller", figures, missed(figures, GOALS))
     return 0
 
 
-async def measure(children: Family, redis: str, rollouts: int, verdicts: int) -> dict[str, float]:
+async def measure(children: ProcessGroup, redis: str, rollouts: int, verdicts: int) -> dict[str, float]:
     url, controller = await start(children, redis, rollouts)
     async with Redis.from_url(redis) as client, httpx.AsyncClient(base_url=url, timeout=60) as http:
         began = time.monotonic()
@@ -82,7 +82,7 @@ async def measure(children: Family, redis: str, rollouts: int, verdicts: int) ->
     }
 
 
-async def start(children: Family, redis: str, rollouts: int) -> tuple[str, Child]:
+async def start(children: ProcessGroup, redis: str, rollouts: int) -> tuple[str, ManagedProcess]:
     """The simulator's address, and the controller."""
     folder = children.folder
     light = {"replicas": 1, "steps": STEPS, "traffic": {"requests_per_second": 1}}
@@ -102,7 +102,7 @@ async def start(children: Family, redis: str, rollouts: int) -> tuple[str, Child
     simulator = children.start("simulator", "serinus_simulator", str(folder / "scenario.yaml"), *options)
     async with asyncio.timeout(300):
         while not (ready.exists() and ready.read_text().strip()):
-            assert not simulator.dead, simulator.last_words()
+            assert not simulator.exited, simulator.log_tail()
             await asyncio.sleep(0.1)
     controller = children.start(
         "controller",

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import yaml
-from serinus.demo.processes import Child, Family, family
+from serinus.demo.processes import ManagedProcess, ProcessGroup, process_group
 from serinus_contracts import Keys
 
 from tests.servers import wait_until
@@ -41,7 +41,7 @@ def scenario(*rollouts: dict[str, Any], **other: Any) -> dict[str, Any]:
 class World:
     """The simulator's process and what tests do to it."""
 
-    children: Family
+    children: ProcessGroup
     url: str
     namespace: str = "shop"
 
@@ -110,24 +110,24 @@ class World:
 
 @contextmanager
 def simulated(folder: Path, wanted: dict[str, Any], *arguments: str) -> Iterator[World]:
-    """A world that ends with the test, and with it every process that the test started in its family."""
+    """A world that ends with the test, and with it every process that the test started in its group."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "scenario.yaml").write_text(yaml.safe_dump(wanted))
     ready = folder / "ready.json"
-    with family(folder) as children:
+    with process_group(folder) as children:
         options = ["--ready-file", str(ready), "--kubeconfig", str(folder / "kubeconfig")]
         options += ["--truth", str(folder / "truth.jsonl"), *arguments]
         child = children.start("simulator", "serinus_simulator", str(folder / "scenario.yaml"), *options)
 
         def started() -> bool:
-            assert not child.dead, child.last_words()
+            assert not child.exited, child.log_tail()
             return ready.exists() and bool(ready.read_text().strip())
 
         wait_until(started, 20, "the simulator to start")
         yield World(children, json.loads(ready.read_text())["url"])
 
 
-def start_services(world: World, environment: dict[str, str], *names: str) -> dict[str, Child]:
+def start_services(world: World, environment: dict[str, str], *names: str) -> dict[str, ManagedProcess]:
     """Services by name; `analyzer-2` is a second analyzer."""
     return {
         name: world.children.start(name, f"serinus_{name.partition('-')[0]}", **environment)

@@ -203,5 +203,5 @@ async def _judge(report: Report, troubles: Troubles) -> None:
         errors = [letter.get(b"error", b"").decode()[-300:] for _, letter in letters]
         report.faults.append(f"{len(letters)} dead letters, {troubles.garbled} entries were garbled: {errors[:8]}")
     for name, child in troubles.services.items():
-        report.faults += [f"{name} is dead:\n{child.last_words(5)}"] * child.dead
+        report.faults += [f"{name} has exited:\n{child.log_tail(5)}"] * child.exited
     (report.folder / "faults.txt").write_text("\n".join(report.faults))

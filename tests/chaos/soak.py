@@ -97,7 +97,7 @@ async def soak(runs: int, minutes: float) -> Readings:
                 assert await client.xlen(keys.stream(name)) <= LONGEST_STREAM, f"{name} is longer than it may be"
             async for story in client.scan_iter(match=keys.story("*")):
                 assert await client.llen(story) <= LONGEST_STORY, f"{story} is longer than it may be"
-            assert not any(child.dead for child in services.values())
+            assert not any(child.exited for child in services.values())
     return readings
 
 

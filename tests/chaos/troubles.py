@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 from redis.exceptions import RedisError
-from serinus.demo.processes import Child
+from serinus.demo.processes import ManagedProcess
 from serinus_contracts import CommandIssued, Keys, seal, to_entry
 
 from tests.chaos.proxy import Proxy
@@ -31,7 +31,7 @@ class Troubles:
     proxy: Proxy
     client: Any
     keys: Keys
-    services: dict[str, Child]
+    services: dict[str, ManagedProcess]
     clocks: dict[str, SteppedClock]
     recorder: Recorder
     backlog: int
@@ -47,16 +47,16 @@ class Troubles:
 
     async def _kill(self, trouble: Trouble, _: random.Random) -> None:
         child = self.services[trouble.target]
-        if not child.dead:
+        if not child.exited:
             child.kill()
             await asyncio.sleep(trouble.lasts)
-            child.revive()
+            child.restart()
 
     async def _stop(self, trouble: Trouble, _: random.Random) -> None:
         await self._frozen([self.services[trouble.target]], trouble.lasts)
 
-    async def _frozen(self, children: list[Child], seconds: float) -> None:
-        pids = [child.pid for child in children if not child.dead]
+    async def _frozen(self, children: list[ManagedProcess], seconds: float) -> None:
+        pids = [child.pid for child in children if not child.exited]
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
         try:
@@ -192,7 +192,7 @@ class Troubles:
             while await self.client.xlen(self.keys.stream("snapshots")) < self.backlog:
                 await asyncio.sleep(0.2)
 
-        pids = [child.pid for child in analyzers if not child.dead]
+        pids = [child.pid for child in analyzers if not child.exited]
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
         try:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
-from serinus.demo.processes import family
+from serinus.demo.processes import process_group
 from serinus_console.openapi import openapi
 from serinus_contracts import Keys
 from serinus_contracts.envelope import EVENTS
@@ -49,7 +49,7 @@ def url(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
         except httpx.TransportError:
             return False
 
-    with family(tmp_path_factory.mktemp("console")) as children:
+    with process_group(tmp_path_factory.mktemp("console")) as children:
         settings_ = {"SERINUS_REDIS_URL": redis_url, "SERINUS_REDIS_TAG": keys.tag, "SERINUS_HTTP_PORT": str(port)}
         children.start("console", "serinus_console", SERINUS_AUTH="token", SERINUS_TOKEN=TOKEN, **settings_)
         wait_until(ready, 60, "the console to answer")

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
 from redis.exceptions import ConnectionError, RedisError  # noqa: A004
-from serinus.demo.processes import Child
+from serinus.demo.processes import ManagedProcess
 from serinus_contracts import (
     DecisionTaken,
     Event,
@@ -53,7 +53,7 @@ class Team:
     client: Any
     keys: Keys
     environment: dict[str, str]
-    services: dict[str, Child]
+    services: dict[str, ManagedProcess]
 
     def start(self, name: str, **settings: str) -> None:
         """One more service, with settings of its own."""
@@ -99,7 +99,7 @@ class Team:
                             return
                     await asyncio.sleep(0.05)
         except TimeoutError:
-            logs = "\n".join(f"== {child.name}\n{child.last_words(8)}" for child in self.services.values())
+            logs = "\n".join(f"== {child.name}\n{child.log_tail(8)}" for child in self.services.values())
             raise AssertionError(f"waited {seconds:g} s in vain for {what}\n{logs}") from None
 
 

@@ -122,7 +122,7 @@ async def test_a_redis_that_is_killed_and_comes_back_is_waited_for(team: Team) -
     team.server.start()
     await more_looks(team)
     assert "fails: ConnectionError" in log_of(team, "collector")
-    assert all(not child.dead for child in team.services.values())
+    assert all(not child.exited for child in team.services.values())
 
 
 async def test_a_kubernetes_api_that_is_away_stops_the_looks_instead_of_falsifying_them(team: Team) -> None:
@@ -152,7 +152,7 @@ async def test_a_weight_that_moves_while_the_controller_is_down_falsifies_no_win
     operator = {"status": {"pauseConditions": None}}
     team.world.patch(operator, part="/status")
     team.world.wait_for_pause(3)
-    team.services["controller"].revive()
+    team.services["controller"].restart()
 
     async def judged_anew() -> bool:
         look = await newest_look(team)

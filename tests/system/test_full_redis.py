@@ -124,7 +124,7 @@ async def test_a_full_redis_lets_aborts_and_people_through_loses_nothing_and_rec
             assert await ask("abort", "held") == "confirmed"
             await team.until(lambda: onlooker.ended("held") == "aborted", "the abort to be seen", 20)
             team.services["controller"].kill()
-            team.services["controller"].revive()
+            team.services["controller"].restart()
             await team.until(lambda: log("controller").count("became leader") == 2, "a leader in a full Redis", 30)
             assert await ask("resume", "bad") == "confirmed"
             assert len(onlooker.told(MetricsCollected, "held")) - looks < 5, "it has been full all the time"

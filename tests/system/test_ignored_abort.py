@@ -44,7 +44,7 @@ async def test_while_the_canary_service_is_missing_an_abort_stands_and_outlives_
         assert asked.returncode == 4, asked.stderr
         assert "Argo has not carried it out yet: InvalidSpec: " in asked.stdout
         team.services["controller"].kill()
-        team.services["controller"].revive()
+        team.services["controller"].restart()
         looks = len(await team.verdicts())
 
         async def judged_on() -> bool:

@@ -179,7 +179,7 @@ async def test_a_redis_that_is_killed_and_started_again_has_lost_nothing_and_nob
     assert await counted(team.client, team.keys) == before
     assert min(before.values()) > 0
     for child in team.services.values():
-        child.revive()
+        child.restart()
     await lossy.ended("good", "promoted")
     await lossy.ended("bad", "aborted")
     await lossy.judged_anew()
@@ -228,7 +228,7 @@ async def test_a_controller_that_cannot_know_what_people_decided_asks_again(
     if how == "restored":
         shutil.copytree(tmp_path / "backup", files)
     lossy.redis.start()
-    team.services["controller"].revive()
+    team.services["controller"].restart()
     await lossy.memory(b"Redis has lost data")
     await lossy.warned("stay on hold until resumed")
     await lossy.judged_anew()
@@ -247,5 +247,5 @@ async def test_a_first_controller_on_an_empty_redis_holds_nobody(lossy: Lossy) -
     lossy.empty()
     lossy.forget_lease()
     for child in lossy.team.services.values():
-        child.revive()
+        child.restart()
     await lossy.ended("held", "promoted")

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pytest
 from redis import Redis
-from serinus.demo.processes import Child
+from serinus.demo.processes import ManagedProcess
 from serinus_contracts import DecisionTaken, Keys, seal, to_entry
 
 from tests.guarded import guarded
@@ -90,7 +90,7 @@ def redis(guarded: tuple[RedisServer, Mapping[str, str]]) -> Mapping[str, str]:
 
 
 @pytest.fixture
-def notifier(redis: Mapping[str, str], tmp_path: Path) -> Iterator[Child]:
+def notifier(redis: Mapping[str, str], tmp_path: Path) -> Iterator[ManagedProcess]:
     environment = {
         "SERINUS_REDIS_URL": redis["notifier"],
         "SERINUS_HTTP_PORT": "0",
@@ -101,7 +101,7 @@ def notifier(redis: Mapping[str, str], tmp_path: Path) -> Iterator[Child]:
         "SERINUS_SEND_AT_ONCE": str(AT_ONCE),
     }
     command = [sys.executable, "-m", "serinus_notifier.app"]
-    child = Child("notifier", command, environment, tmp_path / "notifier.log")
+    child = ManagedProcess("notifier", command, environment, tmp_path / "notifier.log")
     yield child
     child.stop()
 
@@ -122,19 +122,19 @@ def aborted(client: Any, name: str) -> None:
     )
 
 
-def begins(client: Any, child: Child) -> None:
+def begins(client: Any, child: ManagedProcess) -> None:
     """Start it, and wait until it reads."""
     child.start()
 
     def reads() -> bool:
-        assert not child.dead, child.last_words()
+        assert not child.exited, child.log_tail()
         return bool(client.hexists(Keys().notify("places"), "decisions"))
 
     wait_until(reads, 30, "the notifier to read")
 
 
 def test_a_notifier_killed_in_the_midst_of_100_causes_loses_none_and_repeats_none_that_was_answered(
-    redis: Mapping[str, str], notifier: Child, tmp_path: Path
+    redis: Mapping[str, str], notifier: ManagedProcess, tmp_path: Path
 ) -> None:
     with receiver() as told, Redis.from_url(redis["admin"]) as client:
         configure(tmp_path, told.server_address[1])
@@ -164,7 +164,7 @@ def test_a_notifier_killed_in_the_midst_of_100_causes_loses_none_and_repeats_non
 
 
 def test_a_receiver_that_was_away_is_told_when_it_is_back(
-    redis: Mapping[str, str], notifier: Child, tmp_path: Path
+    redis: Mapping[str, str], notifier: ManagedProcess, tmp_path: Path
 ) -> None:
     with receiver() as told, Redis.from_url(redis["admin"]) as client:
         configure(tmp_path, told.server_address[1])
@@ -182,12 +182,12 @@ def test_a_receiver_that_was_away_is_told_when_it_is_back(
 
 
 def test_a_wrong_file_ends_the_notifier_with_its_line_and_code_2(
-    redis: Mapping[str, str], notifier: Child, tmp_path: Path
+    redis: Mapping[str, str], notifier: ManagedProcess, tmp_path: Path
 ) -> None:
     text = "channels: {team: 'json://h'}\nrules:\n- {kinds: [held], to: [boss]}\n"
     (tmp_path / "notifications.yaml").write_text(text)
     notifier.start()
-    wait_until(lambda: notifier.dead, 30, "the notifier to end")
+    wait_until(lambda: notifier.exited, 30, "the notifier to end")
     assert notifier._process is not None
     assert notifier._process.returncode == 2
-    assert "notifications.yaml:3:24: rules.0.to.0: there is no channel 'boss'; known: team" in notifier.last_words()
+    assert "notifications.yaml:3:24: rules.0.to.0: there is no channel 'boss'; known: team" in notifier.log_tail()

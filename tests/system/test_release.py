@@ -33,7 +33,7 @@ async def test_services_that_are_killed_again_and_again_change_no_outcome_and_no
                 kills += 1
                 victim = next(victims)
                 victim.kill()
-                victim.revive()
+                victim.restart()
             return None not in (await team.outcome("checkout"), await team.outcome("payments"))
 
         await team.until(ended, "both releases to end", 120)

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 import yaml
-from serinus.demo.processes import Child, family
+from serinus.demo.processes import ManagedProcess, process_group
 from serinus_contracts import DecisionTaken, Event, Keys, RolloutObserved, from_entry, seal, to_entry
 from serinus_contracts.standstill import standstill
 from serinus_readmodel.next_step import next_step
@@ -27,13 +27,15 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")
-def process(access: Access, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Child, Keys]]:
+def process(
+    access: Access, redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[ManagedProcess, Keys]]:
     folder, keys = tmp_path_factory.mktemp("controller"), Keys(f"test-{uuid4().hex[:12]}")
     (folder / "policies").mkdir()
     (folder / "policies" / "policy.yaml").write_text(
         yaml.safe_dump(document(match={"namespace": NAMESPACE}, interval="1s", minimum="2s", maximum="60s"))
     )
-    with family(folder) as children:
+    with process_group(folder) as children:
         yield (
             children.start(
                 "controller",
@@ -56,7 +58,7 @@ def process(access: Access, redis_url: str, tmp_path_factory: pytest.TempPathFac
 @dataclass
 class Led:
     cluster: Cluster
-    controller: Child
+    controller: ManagedProcess
     keys: Keys
     client: Client
 
@@ -72,7 +74,7 @@ class Led:
                     await asyncio.sleep(0.05)
                 return answer
         except TimeoutError:
-            raise AssertionError(f"waited in vain for {what}\n{self.controller.last_words(12)}") from None
+            raise AssertionError(f"waited in vain for {what}\n{self.controller.log_tail(12)}") from None
 
     async def seen(self, name: str, condition: Callable[[RolloutObserved], bool], what: str) -> RolloutObserved:
         async def found() -> RolloutObserved | None:
@@ -84,7 +86,7 @@ class Led:
 
 
 @pytest.fixture
-async def led(cluster: Cluster, process: tuple[Child, Keys], client: Client) -> Led:
+async def led(cluster: Cluster, process: tuple[ManagedProcess, Keys], client: Client) -> Led:
     return Led(cluster, *process, client)
 
 
@@ -103,7 +105,7 @@ async def test_a_restart_of_the_controller_tells_nothing_anew(led: Led, routed: 
     told = await until_still(led, name)
     led.controller.kill()
     killed = round(time.time() * 1000)
-    led.controller.revive()
+    led.controller.restart()
 
     async def followed() -> bool:
         until: Any = await led.client.hget(run, "weight_constant_until")

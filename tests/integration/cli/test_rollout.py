@@ -12,7 +12,7 @@ from signal import SIGINT
 import httpx
 import pytest
 from redis import Redis
-from serinus.demo.processes import family
+from serinus.demo.processes import process_group
 from serinus_contracts import Keys, seal, to_entry
 
 from tests.integration.cli.command import serinus
@@ -90,7 +90,7 @@ def where(request: pytest.FixtureRequest, redis_url: str, keys: Keys, tmp_path: 
         yield redis
         return
     port = free_port()
-    with family(tmp_path) as children:
+    with process_group(tmp_path) as children:
         children.start("console", "serinus_console", SERINUS_HTTP_PORT=str(port), **redis)
         wait_until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), 60, "the console to answer")
         yield {"SERINUS_CONSOLE": f"http://127.0.0.1:{port}"}

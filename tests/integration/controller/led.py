@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import yaml
 from redis.asyncio import Redis
-from serinus.demo.processes import Child
+from serinus.demo.processes import ManagedProcess
 from serinus_contracts import CommandIssued, DecisionTaken, Event, Keys, RolloutObserved, from_entry, seal, to_entry
 
 from tests.simulated import World
@@ -36,7 +36,7 @@ class Led:
     """The world and its controller, as whoever writes verdicts and commands sees them."""
 
     world: World
-    controller: Child
+    controller: ManagedProcess
     client: Any
     keys: Keys
     policies: Path
@@ -95,7 +95,7 @@ class Led:
                         return answer
                     await asyncio.sleep(0.02)
         except TimeoutError:
-            words = self.controller.last_words(12)
+            words = self.controller.log_tail(12)
             raise AssertionError(f"waited {seconds:g} s in vain for {what}\n{words}") from None
 
     async def _add(self, event: Event | CommandIssued) -> None:

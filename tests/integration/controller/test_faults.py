@@ -115,7 +115,7 @@ async def test_a_run_is_followed_and_led_again_after(led: Led, kind: str) -> Non
     led.world.fault(**BLINDING[kind])
     led.world.release(name)
     await one_step_for_one_verdict(led, await led.at_gate(name, 1))
-    assert not led.controller.dead
+    assert not led.controller.exited
 
 
 async def test_while_the_api_is_away_no_look_may_reach_beyond_the_last_read(led: Led) -> None:

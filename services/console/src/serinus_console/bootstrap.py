@@ -14,7 +14,7 @@ from serinus_runtime.service import Service
 from serinus_runtime.witness import Witness
 
 from serinus_console.adapters.archive import RedisArchive
-from serinus_console.adapters.directories import Nobody, OneToken
+from serinus_console.adapters.directories import ReadOnly, SharedToken
 from serinus_console.adapters.follower import Follower
 from serinus_console.adapters.kubernetes import Kubernetes, connect
 from serinus_console.adapters.sessions import Sessions
@@ -85,12 +85,12 @@ async def _unread(runs: Runs) -> str | None:
 
 async def _directory(settings: ConsoleSettings, stack: AsyncExitStack) -> Directory:
     if settings.auth == "none":
-        return Nobody()
+        return ReadOnly()
     token = settings.token.get_secret_value()
     if settings.auth == "token":
         if len(token) < 20:
             raise PermanentError("SERINUS_AUTH=token wants a SERINUS_TOKEN of at least 20 characters")
-        return OneToken(token)
+        return SharedToken(token)
     try:
         api = await stack.enter_async_context(connect(settings.kubeconfig, settings.context))
     except ValueError as error:

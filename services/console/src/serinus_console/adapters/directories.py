@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from serinus_console.use_cases.ports import Person
 
 
-class Nobody:
+class ReadOnly:
     """Read-only."""
 
     async def person(self, token: str) -> Person | None:
@@ -17,7 +17,7 @@ class Nobody:
 
 
 @dataclass(frozen=True)
-class OneToken:
+class SharedToken:
     """Whoever has the token may do everything: for a demo on one machine."""
 
     token: str
