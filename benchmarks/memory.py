@@ -78,7 +78,7 @@ async def _read_by_people(world: World, environment: dict[str, str], folder: Pat
     start_services(world, environment, "console")
     world.children.start(
         "notifier",
-        "serinus_console.notify_app",
+        "serinus_notifier",
         **environment | {"SERINUS_HTTP_PORT": "0", "SERINUS_NOTIFICATIONS": str(folder / "notifications.yaml")},
     )
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:

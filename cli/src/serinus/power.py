@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 from serinus_contracts import AnalysisPlan, PlanStage, VerdictReached
 from serinus_contracts.weight import weight_text
+from serinus_contracts.wording import duration, percent
 from serinus_judging.noise import ASSUMED_KAPPA, ASSUMED_PHI
 from serinus_judging.sequential.power import Forecast, forecast
-from serinus_contracts.wording import duration, percent
 
 from serinus import plans
 from serinus.board import Board

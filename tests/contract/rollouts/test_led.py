@@ -62,7 +62,7 @@ class Led:
     keys: Keys
     client: Client
 
-    async def apply(self, kind: type[Event], name: str) -> list[Any]:
+    async def told(self, kind: type[Event], name: str) -> list[Any]:
         entries: Any = await self.client.xrange(self.keys.stream(kind.STREAM))
         found: list[Any] = [from_entry(kind, fields).data for _, fields in entries]
         return [event for event in found if event.run.name == name]

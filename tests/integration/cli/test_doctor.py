@@ -74,7 +74,7 @@ def test_what_doctor_and_init_print_is_as_it_was_but_for_the_numbers(world: Worl
     # Where lines are broken, and how far they are filled, is up to the numbers.
     text = re.sub(r" +$", "", re.sub(r" *\n {20} *", " ", text), flags=re.MULTILINE)
     text = re.sub(r"[0-9]+([.,][0-9]+)*", "N", text)
-    assert_golden("doctor", re.sub(r"(?<=after|ithin)( N [hms])+", " TIME", text))
+    assert_golden("doctor", re.sub(r"(?<=after|ithin)( N (?:d|h|min|s))+", " TIME", text))
 
 
 def test_a_redis_that_is_not_there_is_a_failure_with_the_way_out(world: World) -> None:

@@ -10,10 +10,10 @@ from shutil import which
 from typing import Any
 
 import pytest
-from serinus.adapters.streams import VALID_MS
 from serinus_contracts import CommandIssued, DecisionTaken, Keys, from_entry, seal, to_entry
 from serinus_controller.adapters.journal import RedisJournal
 from serinus_controller.adapters.registry import RedisRegistry
+from serinus_readmodel.reader.commands import VALID_MS
 from serinus_runtime.redis import Client
 from serinus_runtime.redis_clock import RedisClock
 

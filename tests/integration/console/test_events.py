@@ -232,14 +232,14 @@ async def test_an_entry_or_a_run_that_cannot_be_taken_in_costs_the_page_no_other
     follower = Follower(client, keys, runs, lambda: 5)
     await follower.step()
     assert set(runs.histories) == {RUN.id}
-    take = runs.take
+    applied = runs.apply
 
-    def taking(event: Event) -> RunHistory | None:
+    def applying(event: Event) -> RunHistory | None:
         if isinstance(event, VerdictReached) and event.end == 1000:
             raise RuntimeError("a bug")
-        return take(event)
+        return applied(event)
 
-    monkeypatch.setattr(runs, "take", taking)
+    monkeypatch.setattr(runs, "apply", applying)
     for end in (1000, 2000):
         await teller.tell(verdict(end=end))
     while runs.position["verdicts"].startswith("0"):

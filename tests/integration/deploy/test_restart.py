@@ -19,10 +19,10 @@ from serinus_contracts.streams import ANALYZER_GROUP, Stream, controller_group
 from serinus_controller.adapters.journal import RedisJournal
 from serinus_controller.adapters.registry import RedisRegistry
 from serinus_controller.domain.decide import Memory
-from serinus_rollouts.progress import Intent
 from serinus_notifier.adapters.outbox import RedisOutbox
 from serinus_notifier.domain.notifications import Cause, Due
 from serinus_notifier.use_cases.inbox import Given
+from serinus_rollouts.progress import Intent
 from serinus_runtime import scripts
 from serinus_runtime.redis import Client, connected
 from serinus_runtime.streams import ensure_group

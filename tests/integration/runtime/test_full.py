@@ -17,10 +17,10 @@ from serinus_contracts.streams import ANALYZER_GROUP, controller_group
 from serinus_controller.adapters.journal import RedisJournal
 from serinus_controller.adapters.registry import RedisRegistry
 from serinus_controller.domain.decide import Memory
-from serinus_rollouts.progress import Intent
 from serinus_notifier.adapters.outbox import RedisOutbox
 from serinus_notifier.domain.notifications import Cause, Due
 from serinus_notifier.use_cases.inbox import Given
+from serinus_rollouts.progress import Intent
 from serinus_runtime.redis import broker_of
 from serinus_runtime.scripts import Script
 from serinus_runtime.streams import MOST_DELIVERIES, GroupReader, ensure_group

@@ -95,8 +95,8 @@ class Streams:
             await self._put(standing.observed)
             if standing.verdict:
                 await self._put(standing.verdict)
-            run = standing.observed.run.id
-            self.views[run] = replace(self.views[run], asked=standing.asked)
+            live = standing.observed.run.id
+            self.views[live] = replace(self.views[live], asked=standing.asked)
 
     async def changes(self, block_ms: int = 500) -> AsyncGenerator[Sequence[Event], None]:
         if not self._positions:

@@ -9,8 +9,8 @@ import httpx
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
-from serinus_simulator.audit.ledger import Ledger, check
 from serinus_readmodel.run_view import RunView
+from serinus_simulator.audit.ledger import Ledger, check
 
 from serinus.adapters.streams import Streams
 

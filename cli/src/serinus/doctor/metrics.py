@@ -11,10 +11,10 @@ from serinus_contracts import AnalysisPlan, Counted, PlanMetric, Queried, Select
 from serinus_contracts.base import Millis
 from serinus_contracts.plan import any_of
 from serinus_contracts.weight import weight_text
+from serinus_contracts.wording import duration, percent
 from serinus_counting.resets import Span, increase, processes
 from serinus_counting.series import Series, scrape_interval
 from serinus_judging.sequential.power import forecast
-from serinus_contracts.wording import duration, percent
 
 from serinus.doctor.checks import Check
 

@@ -16,8 +16,8 @@ from serinus_collector.use_cases.ports import ProviderError
 from serinus_contracts import AnalysisPlan, CanaryPolicy, MetricsCollected, Run, VerdictReached
 from serinus_contracts.base import Millis, parse_duration
 from serinus_contracts.weight import rounded, weight_text
-from serinus_rollouts.stages import Stage
 from serinus_contracts.wording import clock, duration
+from serinus_rollouts.stages import Stage
 from serinus_runtime.clock import now_ms
 
 from serinus import plans, timeline

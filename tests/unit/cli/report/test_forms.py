@@ -37,7 +37,7 @@ Why       abort: errors 1.20 % against 0.20 % on stable (88 of 7,334; 47 of
           23,314); beyond the margin, at 1 % budget
 Revision  new against old, attempt 1, cluster test
 Policy    shop (enforce), judge sequential
-Began     2027-01-15 12:00:00 UTC, took 1 m 16 s
+Began     2027-01-15 12:00:00 UTC, took 1 min 16 s
 Requests  7,334 requests evaluated, number served unknown, in 4 looks
 
 Stages
@@ -45,8 +45,8 @@ Stages
 12:00:41  25 %  35 s
 
 Counts of the whole run
-metric  canary               stable                  state
-errors  1.2 % (88 of 7,334)  0.202 % (47 of 23,314)  worse
+metric  canary               stable                state
+errors  1.2 % (88 of 7,334)  0.2 % (47 of 23,314)  worse
 
 Verdicts
 12:00:31  proceed: 30 s at 5 % without evidence of harm
@@ -71,13 +71,13 @@ def test_no_line_is_wider_than_a_narrow_terminal() -> None:
 def test_a_run_that_goes_on_says_since_when() -> None:
     first, *rest = shown(going_on()).splitlines()
     assert first == "● shop/checkout  going on"
-    assert "Began     2027-01-15 12:00:00 UTC, for 1 m 40 s" in rest
+    assert "Began     2027-01-15 12:00:00 UTC, for 1 min 40 s" in rest
 
 
 def test_a_comment_for_a_pull_request() -> None:
     said = markdown(aborted(), at(100))
     assert said.startswith("### ✖ shop/checkout aborted\n\n**Why:** abort: errors 1.20 %")
-    assert "| errors | 1.2 % (88 of 7,334) | 0.202 % (47 of 23,314) | worse |\n" in said
+    assert "| errors | 1.2 % (88 of 7,334) | 0.2 % (47 of 23,314) | worse |\n" in said
     assert "| 12:00:40 | override | alice&#64;host | override by alice&#64;host (noise) |" in said
     assert said.endswith("</details>\n")
 
