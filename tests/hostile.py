@@ -1,11 +1,12 @@
 """A namespace that behaves as badly as the API server allows: its provider, policies, Rollouts and changes.
 
 `python -m tests.hostile PORT` is the provider: a Prometheus whose answers are as large, as wide or as late as a query
-asks for by name.
+asks for by name; who asks for the pods of a run gets what they count.
 """
 
 import asyncio
 import itertools
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from tests.servers import free_port, wait_until
 from tests.simulated import World, rollout
 
 NAMESPACE = "greedy"
+START = time.time()
 COSTLY = "all(result, " + " && ".join(["# >= 0"] * 15) + ")"
 SERIES = {"many": 20_000, "buckets": 150, "few": 20}
 
@@ -121,10 +123,10 @@ async def watch_health(ports: Mapping[str, int], slowest: dict[str, float]) -> N
 
 
 @contextmanager
-def provider(world: World) -> Iterator[str]:
+def provider(world: World, name: str = "hostile") -> Iterator[str]:
     """The provider as a process; gives its address."""
     port = free_port()
-    child = world.children.start("hostile", "tests.hostile", str(port))
+    child = world.children.start(name, "tests.hostile", str(port))
     url = f"http://127.0.0.1:{port}"
 
     def up() -> bool:
@@ -177,11 +179,29 @@ _VALUES = orjson.dumps({
 })  # fmt: skip
 
 
+def _honest(query: str, at: float) -> bytes | None:
+    """Of a query for a run's pods: a pod an arm with a hundred requests a second, scraped each half second."""
+    asked = re.search(r'pod=~"(.+)-\((\w+)\|(\w+)\)-.*\[(\d+)ms', query)
+    if asked is None:
+        return None
+    times = [round(2 * at - number) / 2 for number in range(min(100, int(asked[4]) // 500), -1, -1)]
+    result = [
+        {
+            "metric": {"pod": f"{asked[1]}-{hash_}-1", "instance": hash_, "code": "200"},
+            "values": [[one, str(round(100 * (one - START)))] for one in times if one <= at],
+        }
+        for hash_ in (asked[2], asked[3])
+    ]
+    return orjson.dumps({"status": "success", "data": {"resultType": "matrix", "result": result}})
+
+
 async def _answer(request: web.Request) -> web.Response:
     form = await request.post()
     query, at = str(form["query"]), float(str(form["time"]))
     if "slow" in query:
         await asyncio.sleep(60)
+    if body := _honest(query, at):
+        return web.Response(body=body, content_type="application/json")
     if query.startswith("values"):
         return web.Response(body=_VALUES, content_type="application/json")
     kind = "long" if "long" in query else next(kind for kind in SERIES if kind in query or kind == "few")
