@@ -77,12 +77,14 @@ class Dues:
                     known.append((time.time() * 1000, due))
             await asyncio.sleep(0.01)
 
-    def after(self, run: bytes, look: float) -> float | None:
-        """When the look after this one was due; what is further ahead is the end of a lease."""
-        for seen, due in self._seen.get(run, ()):
-            if seen >= look - 5 and look < due <= seen + 3 * INTERVAL_MS:
-                return due
-        return None
+    def after(self, run: bytes, look: float, next_look: float) -> list[float]:
+        """When the look after this one was due, and when again if it was put off; what is further ahead is the end of
+        a lease."""
+        return [
+            due
+            for seen, due in self._seen.get(run, ())
+            if look - 5 <= seen < next_look - 5 and look < due <= seen + 3 * INTERVAL_MS
+        ]
 
 
 @dataclass
@@ -120,9 +122,9 @@ async def due_to_verdict(client: Any, keys: Keys, dues: Dues, begin: float, end:
     found = []
     for run, taken in looks.items():
         for (before, _), (at, look) in itertools.pairwise(taken):
-            due = dues.after(run, before)
-            if due is not None and look in judged and begin <= judged[look] <= end:
-                found.append((at - due, judged[look] - at))
+            due = dues.after(run, before, at)
+            if due and look in judged and begin <= judged[look] <= end:
+                found.append((at - due[0], judged[look] - at))
     return found
 
 

@@ -24,7 +24,7 @@ class Provider:
     async def samples(self, selector: Any, end: int, reach_ms: int) -> Unread[Answer]:
         labels = {"__name__": "http_requests_total", "on": f"{self.rollout}-old-1", "code": "200"}
         series = [Series(labels, [1], [1.0])] if selector.name == "http_requests_total" else []
-        return Unread(0, lambda: Answer(series))
+        return Unread(200, b"", lambda *_: Answer(series))
 
 
 @given(NAMES, NAMES)

@@ -1,7 +1,6 @@
 """Wires the collector: Redis, providers, and the scheduler that gives due runs to workers."""
 
 import asyncio
-import sys
 from contextlib import AsyncExitStack
 
 from serinus_contracts.streams import ANALYZER_GROUP
@@ -16,24 +15,23 @@ from serinus_runtime.witness import watch_memory
 from serinus_collector.adapters.prometheus import GRACE_SECONDS, Prometheus
 from serinus_collector.adapters.provider_auth import make_client
 from serinus_collector.adapters.registry import RedisRegistry
+from serinus_collector.adapters.workers import Workers
 from serinus_collector.config.settings import CollectorSettings
 from serinus_collector.use_cases.collect_snapshot import SnapshotCollector, Telemetry
+from serinus_collector.use_cases.offload import Offloader
 from serinus_collector.use_cases.snapshot_scheduler import SnapshotScheduler
-
-SWITCH_SECONDS = 0.0005
 
 
 async def collect(service: Service, settings: CollectorSettings) -> None:
     """Take looks until the service stops, then finish those under way."""
-    # By default a thread that counts keeps the loop waiting for 5 ms at each of its steps.
-    sys.setswitchinterval(SWITCH_SECONDS)
     broker = make_broker(settings)
     client = await broker.connect()
     service.health.require("redis", lambda: unreachable(client))
     allowance_ms = round(settings.clock_allowance * 1000)
     most, timeout = settings.query_concurrency, settings.query_timeout
     async with AsyncExitStack() as stack:
-        providers = {}
+        providers, workers = {}, Workers()
+        stack.push_async_callback(workers.close)
         for name, provider in settings.reached.items():
             http = await stack.enter_async_context(make_client(provider, connections=most + 2, timeout=timeout))
             providers[name] = Prometheus(http, str(provider.url), timeout=timeout)
@@ -56,7 +54,8 @@ async def collect(service: Service, settings: CollectorSettings) -> None:
             allowance_ms,
             timeout + GRACE_SECONDS,
             access,
-            places=max_places(settings.concurrency),
+            Offloader(workers.do),
+            max_places(settings.concurrency),
         )
         scheduler = SnapshotScheduler(registry, collector, settings.concurrency, Complaints(service.registry, "run"))
         snapshots = settings.keys.stream("snapshots")

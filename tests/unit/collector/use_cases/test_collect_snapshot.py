@@ -53,7 +53,7 @@ class FakeRegistry:
 
 
 def unread(answer: T) -> Unread[T]:
-    return Unread(0, lambda: answer)
+    return Unread(200, b"", lambda *_: answer)
 
 
 @dataclass

@@ -2,8 +2,8 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeVar
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import httpx
 import orjson
@@ -21,8 +21,6 @@ MAX_SERIES = 20_000
 # For a Prometheus that gives up when we would, to say so.
 GRACE_SECONDS = 1.0
 
-A = TypeVar("A", Answer, Values)
-
 
 class Prometheus:
     """Raw samples by instant queries on range selectors; each may take `timeout` seconds; no redirects."""
@@ -33,7 +31,7 @@ class Prometheus:
         self._timeout = timeout
 
     async def samples(self, selector: Selector, end: Millis, reach_ms: int) -> Unread[Answer]:
-        return _unread(*await self._query(f"{selector}[{reach_ms}ms]", end), _answer)
+        return Unread(*await self._query(f"{selector}[{reach_ms}ms]", end), _read_answer)
 
     async def sums(
         self, selector: Selector, by: Sequence[str], end: Millis, reach_ms: int, step_ms: int
@@ -42,12 +40,12 @@ class Prometheus:
         query = f"sum by ({','.join(by)}) ({selector})[{reach_ms + 1}ms:{step_ms}ms]"
         try:
             async with asyncio.timeout(self._timeout):
-                return _unread(*await self._query(query, end), _answer)
+                return Unread(*await self._query(query, end), _read_answer)
         except TimeoutError:
             raise ProviderError(f"Prometheus did not answer within {self._timeout:g} s") from None
 
     async def values(self, query: str, at: Millis) -> Unread[Values]:
-        return _unread(*await self._query(query, at), _values)
+        return Unread(*await self._query(query, at), _read_values)
 
     async def _query(self, query: str, at: Millis) -> tuple[int, bytes]:
         form = {"query": query, "time": f"{at / 1000:.3f}", "timeout": f"{self._timeout:g}s"}
@@ -70,10 +68,6 @@ class Prometheus:
             raise ProviderError(f"Prometheus is not reachable: {error or type(error).__name__}") from error
 
 
-def _unread(status: int, body: bytes, parse: Callable[[Any, Sequence[str]], A]) -> Unread[A]:
-    return Unread(len(body), lambda: parse(*read(status, body)))
-
-
 def read(status: int, body: bytes) -> tuple[Any, Sequence[str]]:
     """The data of an answer, and its warnings. Raises ProviderError."""
     try:
@@ -86,6 +80,14 @@ def read(status: int, body: bytes) -> tuple[Any, Sequence[str]]:
         raise ProviderError(f"Prometheus answered HTTP {status}, {kind}: {text[:300]}")
     warnings = document.get("warnings") or ()
     return document.get("data"), [str(text) for text in warnings] if isinstance(warnings, list) else []
+
+
+def _read_answer(status: int, body: bytes) -> Answer:
+    return _answer(*read(status, body))
+
+
+def _read_values(status: int, body: bytes) -> Values:
+    return _values(*read(status, body))
 
 
 def _guess(status: int) -> str:

@@ -179,7 +179,7 @@ class SnapshotCollector:
                 async with self._asking(plan.provider, namespace):
                     answer = await provider.samples(metric.source.query, end, reach)
                     work = partial(_read_and_count, answer, state, plan, metric, window, pods, last)
-                    counted = await self.offloader.run(namespace, answer.size, work)
+                    counted = await self.offloader.run(namespace, len(answer.body), work)
                 if counted is not None:
                     return counted
         except ProviderError as error:
@@ -206,9 +206,8 @@ class SnapshotCollector:
         try:
             async with self._asking(plan.provider, namespace):
                 answer = await provider.sums(selector, by, end, reach, past.BLOCK_MS)
-                return await self.offloader.run(
-                    namespace, answer.size, lambda: past.history(plan, metric, _whole(answer.read()).series, end)
-                )
+                work = partial(_read_history, answer, plan, metric, end)
+                return await self.offloader.run(namespace, len(answer.body), work)
         except ProviderError as error:
             logger.warning("no history of %s, its noise will be assumed: %s", metric.name, error)
             return None
@@ -219,7 +218,7 @@ class SnapshotCollector:
         try:
             async with self._asking(name, namespace):
                 answer = await provider.values(source.query, end)
-                found = await self.offloader.run(namespace, answer.size, answer.read)
+                found = await self.offloader.run(namespace, len(answer.body), answer.read)
         except ProviderError as error:
             return Scalar(status="error", detail=str(error), query_digest=digest)
         if found.warnings:
@@ -282,10 +281,11 @@ def _bases_known(
     return all(knows_base(one, found[one.target], window) for one in ours)
 
 
-def _whole(answer: Answer) -> Answer:
-    if answer.warnings:
-        raise ProviderError("; ".join(answer.warnings))
-    return answer
+def _read_history(answer: Unread[Answer], plan: AnalysisPlan, metric: PlanMetric, end: Millis) -> History | None:
+    found = answer.read()
+    if found.warnings:
+        raise ProviderError("; ".join(found.warnings))
+    return past.history(plan, metric, found.series, end)
 
 
 def _split_changed(state: RunState, plan: AnalysisPlan, metrics: Mapping[str, Measurement]) -> bool:

@@ -1,21 +1,22 @@
-"""Work that would hold the event loop goes into threads: few at once, since each takes many times what it reads, and
+"""Work that would hold the event loop is done elsewhere: few at once, since each takes many times what it reads, and
 between namespaces in turn. What it takes is reckoned up, since a namespace is to take no more than its share."""
 
-import asyncio
-import gc
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 from serinus_runtime.fair_slots import FairSlots
 
 T = TypeVar("T")
 
-# What is larger takes longer than others are to wait.
+# What is larger takes longer than others are to wait, and so does much that is small.
 SMALL_BYTES = 128 * 1024
-THREADS = 2
+HERE_MS = 50.0
+PLACES = 2
 
 _sums: ContextVar[list[float]] = ContextVar("sums")
 
@@ -30,47 +31,43 @@ def summed_up() -> Iterator[list[float]]:
         _sums.reset(token)
 
 
+async def here(work: Callable[[], T]) -> T:
+    return work()
+
+
 class Offloader:
-    def __init__(self) -> None:
-        self._slots = FairSlots(THREADS)
+    """`elsewhere` does a work and gives its result; where it is another process, both can be pickled."""
+
+    def __init__(
+        self,
+        elsewhere: Callable[[Callable[[], Any]], Awaitable[Any]] = here,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._elsewhere, self._monotonic = elsewhere, monotonic
+        self._slots = FairSlots(PLACES)
+        self._second, self._done_here = 0, defaultdict[str, float](float)
 
     async def run(self, namespace: str, size: int, work: Callable[[], T]) -> T:
-        """The work on so many bytes: at once if they are few, else in a thread, in the namespace's turn."""
+        """The work on so many bytes: at once if they are few and the namespace had little of it within this second,
+        else elsewhere, in the namespace's turn."""
         sums = _sums.get([])
-        if size <= SMALL_BYTES:
-            return _timed(work, sums)
-        begun = False
-
-        async def in_turn() -> T:
-            nonlocal begun
+        if size <= SMALL_BYTES and self._had_here(namespace) < HERE_MS:
+            result, cpu_ms = timed(work)
+            self._done_here[namespace] += cpu_ms
+        else:
             async with self._slots.held(namespace):
-                begun = True
-                # What is read is garbage soon, and holds no cycles: looking through it again and again holds the loop.
-                gc.disable()
-                try:
-                    return await asyncio.to_thread(_timed, work, sums)
-                finally:
-                    gc.enable()
+                result, cpu_ms = await self._elsewhere(partial(timed, work))
+        sums.append(cpu_ms)
+        return result
 
-        task = asyncio.create_task(in_turn())
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if begun:  # a thread cannot be stopped: the slot is held until it has ended
-                task.add_done_callback(_ignored)
-            else:
-                task.cancel()
-            raise
+    def _had_here(self, namespace: str) -> float:
+        if self._second != (now := int(self._monotonic())):
+            self._second = now
+            self._done_here.clear()
+        return self._done_here[namespace]
 
 
-def _timed(work: Callable[[], T], sums: list[float]) -> T:
+def timed(work: Callable[[], T]) -> tuple[T, float]:
+    """Its result, and the CPU time (ms) that it took."""
     began = time.thread_time()
-    try:
-        return work()
-    finally:
-        sums.append(1000 * (time.thread_time() - began))
-
-
-def _ignored(task: "asyncio.Task[T]") -> None:
-    with suppress(BaseException):
-        task.result()
+    return work(), 1000 * (time.thread_time() - began)

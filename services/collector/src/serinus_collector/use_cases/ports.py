@@ -39,11 +39,15 @@ T = TypeVar("T", covariant=True)
 
 @dataclass(frozen=True)
 class Unread(Generic[T]):
-    """An answer of `size` bytes as it came. To read it takes twenty times as many, so what is made of it is made at
-    once, where it is read. `read` raises ProviderError."""
+    """An answer as it came. To read it takes twenty times its bytes, so what is made of it is made at once, where it is
+    read, which may be another process. `parse` gets the HTTP status and the body; it raises ProviderError."""
 
-    size: int
-    read: Callable[[], T]
+    status: int
+    body: bytes
+    parse: Callable[[int, bytes], T]
+
+    def read(self) -> T:
+        return self.parse(self.status, self.body)
 
 
 class Provider(Protocol):

@@ -1,0 +1,107 @@
+"""Processes that read large answers. Threads would share the interpreter with the event loop, which then waits for them
+at each of its steps; and what has taken too long in a process can be stopped."""
+
+import asyncio
+import contextlib
+import gc
+import os
+import pickle
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from serinus_collector.use_cases.ports import ProviderError
+
+T = TypeVar("T")
+
+# Behind the event loop of the collector, for whom others wait.
+NICENESS = 5
+LENGTH_BYTES = 8
+PIECE_BYTES = 128 * 1024
+
+
+class Workers:
+    """As many processes as works are done at once; each is started when it is wanted first, and kept."""
+
+    def __init__(self) -> None:
+        self._idle: list[Process] = []
+
+    async def do(self, work: Callable[[], T]) -> T:
+        """The result of the work, or what it raises; its process is stopped when nobody waits for it any more.
+
+        Raises ProviderError where the process ends, as when it has taken more memory than there is.
+        """
+        process = self._idle.pop() if self._idle else await _start()
+        try:
+            result, error = await _exchange(process, work)
+        except BaseException:
+            await _stop(process)
+            raise
+        self._idle.append(process)
+        if error is not None:
+            raise error
+        return cast("T", result)
+
+    async def close(self) -> None:
+        """Stop the processes."""
+        for process in self._idle:
+            await _stop(process)
+
+
+async def _start() -> Process:
+    return await asyncio.create_subprocess_exec(sys.executable, "-m", __name__, stdin=PIPE, stdout=PIPE)
+
+
+async def _exchange(process: Process, work: Callable[[], Any]) -> tuple[Any, Exception | None]:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    sent = pickle.dumps(work)
+    try:
+        process.stdin.write(len(sent).to_bytes(LENGTH_BYTES, "big"))
+        # In pieces: what a pipe does not take at once, asyncio moves in memory at each step.
+        for begin in range(0, len(sent), PIECE_BYTES):
+            process.stdin.write(sent[begin : begin + PIECE_BYTES])
+            await process.stdin.drain()
+        length = int.from_bytes(await process.stdout.readexactly(LENGTH_BYTES), "big")
+        answer: tuple[Any, Exception | None] = pickle.loads(await process.stdout.readexactly(length))  # noqa: S301 - our own
+    except (ConnectionError, asyncio.IncompleteReadError):
+        code = await process.wait()
+        raise ProviderError(
+            f"the process that reads large answers ended with code {code}: give the collector more memory, or narrow "
+            "the selector"
+        ) from None
+    return answer
+
+
+async def _stop(process: Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
+
+
+def main() -> None:
+    """Do what is asked by standard input, until it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the collector stops it when it has finished
+    os.nice(NICENESS)
+    asked, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what is printed is not for the collector
+    gc.disable()  # what is read holds no cycles, and looking through it takes longer than reading it
+    while length := asked.read(LENGTH_BYTES):
+        done = pickle.dumps(_done(asked.read(int.from_bytes(length, "big"))))
+        answers.write(len(done).to_bytes(LENGTH_BYTES, "big"))
+        answers.write(done)
+        answers.flush()
+        gc.collect()
+
+
+def _done(work: bytes) -> tuple[Any, Exception | None]:
+    try:
+        return pickle.loads(work)(), None  # noqa: S301 - what the collector sent
+    except Exception as error:  # noqa: BLE001 - raised where the result is waited for
+        return None, error
+
+
+if __name__ == "__main__":
+    main()

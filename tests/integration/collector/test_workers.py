@@ -1,0 +1,55 @@
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from serinus_collector.adapters.workers import Workers
+from serinus_collector.use_cases.ports import ProviderError
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def workers() -> AsyncIterator[Workers]:
+    made = Workers()
+    yield made
+    await made.close()
+
+
+async def test_work_is_done_in_another_process_which_is_kept_for_the_next(workers: Workers) -> None:
+    first = await workers.do(os.getpid)
+    assert first != os.getpid()
+    assert await workers.do(os.getpid) == first
+    assert await workers.do(partial(bytes, 3_000_000)) == bytes(3_000_000)
+
+
+async def test_what_a_work_raises_is_raised_here_and_its_process_goes_on(workers: Workers) -> None:
+    process = await workers.do(os.getpid)
+    with pytest.raises(ValueError, match="invalid literal"):
+        await workers.do(partial(int, "x"))
+    assert await workers.do(os.getpid) == process
+
+
+async def test_a_work_that_nobody_waits_for_any_more_is_stopped(workers: Workers) -> None:
+    process = await workers.do(os.getpid)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await workers.do(partial(time.sleep, 600))
+    assert await workers.do(os.getpid) != process
+    assert not Path(f"/proc/{process}").exists()
+
+
+async def test_a_process_that_is_killed_is_said_to_be_and_another_takes_its_place(workers: Workers) -> None:
+    with pytest.raises(ProviderError, match="ended with code -9: give the collector more memory"):
+        await workers.do(partial(signal.raise_signal, signal.SIGKILL))
+    assert await workers.do(partial(sum, (1, 2))) == 3
+
+
+async def test_processes_end_with_their_collector(workers: Workers) -> None:
+    process = await workers.do(os.getpid)
+    await workers.close()
+    assert not Path(f"/proc/{process}").exists()
