@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 from prometheus_client import CollectorRegistry
 from serinus_analyzer.adapters.evidence import RedisEvidence
 from serinus_analyzer.bootstrap import BATCH, analyze
-from serinus_analyzer.service_layer.chain import Step, fold_all
-from serinus_analyzer.service_layer.ports import Fold
+from serinus_analyzer.use_cases.ports import Commit
 from serinus_contracts import Keys, MetricsCollected, from_entry
 from serinus_contracts.streams import ANALYZER_GROUP
+from serinus_judging.evaluation import Evaluation, evaluate
 from serinus_runtime.clock import now_ms
 from serinus_runtime.redis import connected
 from serinus_runtime.service import Service
@@ -50,7 +50,7 @@ async def by_bare_loop(url: str, keys: Keys, total: int) -> Spent:
     """Read, judge, commit, and nothing else: redis-py, the same judge, the same script."""
     done, stream = 0, keys.stream("snapshots")
     async with connected(url) as client:
-        evidence = RedisEvidence(client, keys, clock=now_ms, most_entries=MANY)
+        evidence = RedisEvidence(client, keys, clock=now_ms, max_entries=MANY)
         wall, cpu = time.perf_counter(), time.process_time()
         while done < total:
             answer: Any = await client.xreadgroup(ANALYZER_GROUP, "bare", {stream: ">"}, count=BATCH)
@@ -68,10 +68,10 @@ async def _fold(evidence: RedisEvidence, looks: dict[str, tuple[bytes, MetricsCo
     for run, (_, look) in looks.items():
         plan = await evidence.plan(look.plan)
         assert plan is not None
-        steps.append(Step(before[run], plan, look))
+        steps.append(Evaluation(before[run], plan, look))
     folds = [
-        Fold(run, before[run], after, [verdict], [id_])
-        for (run, (id_, _)), (after, verdict) in zip(looks.items(), fold_all(steps), strict=True)
+        Commit(run, before[run], after, [verdict], [id_])
+        for (run, (id_, _)), (after, verdict) in zip(looks.items(), evaluate(steps), strict=True)
     ]
     return sum(await evidence.commit(folds))
 

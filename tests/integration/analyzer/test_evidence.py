@@ -5,17 +5,18 @@ from typing import Any
 
 import pytest
 from serinus_analyzer.adapters.evidence import RedisEvidence
-from serinus_analyzer.service_layer.ports import Fold, Standing
+from serinus_analyzer.use_cases.ports import Commit
 from serinus_contracts import Keys, VerdictReached, from_entry
 from serinus_contracts.streams import ANALYZER_GROUP
+from serinus_judging.evaluation import RunRecord
 from serinus_runtime.streams import ensure_group
 
 from tests.support import RUN, verdict
 
 pytestmark = pytest.mark.anyio
-AFTER = Standing(
+AFTER = RunRecord(
     through=1_010_000,
-    looks=1,
+    evaluations=1,
     gaps=0,
     verdict="hold",
     reason="settling",
@@ -27,7 +28,7 @@ AFTER = Standing(
 
 @pytest.fixture
 def evidence(client: Any, keys: Keys) -> RedisEvidence:
-    return RedisEvidence(client, keys, clock=lambda: 5, most_entries=100)
+    return RedisEvidence(client, keys, clock=lambda: 5, max_entries=100)
 
 
 async def delivered(client: Any, keys: Keys, count: int) -> list[bytes]:
@@ -50,7 +51,7 @@ async def test_a_commit_writes_evidence_verdicts_and_acknowledges_in_one(
 ) -> None:
     entries = await delivered(client, keys, 2)
     told = [verdict(end=1_009_000), verdict()]
-    assert await evidence.commit([Fold(RUN.id, Standing(), AFTER, told, entries)]) == [True]
+    assert await evidence.commit([Commit(RUN.id, RunRecord(), AFTER, told, entries)]) == [True]
     assert await evidence.load([RUN.id]) == {RUN.id: AFTER}
     found = [from_entry(VerdictReached, fields).data for _, fields in await client.xrange(keys.stream("verdicts"))]
     assert found == told
@@ -60,18 +61,18 @@ async def test_a_commit_writes_evidence_verdicts_and_acknowledges_in_one(
 
 async def test_gaps_are_kept_from_the_first_on(evidence: RedisEvidence, client: Any, keys: Keys) -> None:
     first, second = await delivered(client, keys, 2)
-    await evidence.commit([Fold(RUN.id, Standing(), AFTER, [verdict()], [first])])
+    await evidence.commit([Commit(RUN.id, RunRecord(), AFTER, [verdict()], [first])])
     assert not await client.hexists(keys.evidence(RUN.id), "gaps")
     after = replace(AFTER, through=1_040_000, gaps=2)
-    await evidence.commit([Fold(RUN.id, AFTER, after, [verdict(end=1_040_000)], [second])])
+    await evidence.commit([Commit(RUN.id, AFTER, after, [verdict(end=1_040_000)], [second])])
     assert await evidence.load([RUN.id]) == {RUN.id: after}
 
 
 async def test_who_comes_second_changes_nothing_at_all(evidence: RedisEvidence, client: Any, keys: Keys) -> None:
     first, second = await delivered(client, keys, 2)
-    await evidence.commit([Fold(RUN.id, Standing(), AFTER, [verdict()], [first])])
+    await evidence.commit([Commit(RUN.id, RunRecord(), AFTER, [verdict()], [first])])
     other = replace(AFTER, evidence=b"other")
-    assert await evidence.commit([Fold(RUN.id, Standing(), other, [verdict()], [second])]) == [False]
+    assert await evidence.commit([Commit(RUN.id, RunRecord(), other, [verdict()], [second])]) == [False]
     assert await evidence.load([RUN.id]) == {RUN.id: AFTER}
     assert await client.xlen(keys.stream("verdicts")) == 1
     assert await pending(client, keys) == 1
@@ -81,16 +82,16 @@ async def test_runs_of_one_batch_are_committed_each_for_itself(
     evidence: RedisEvidence, client: Any, keys: Keys
 ) -> None:
     one, two = await delivered(client, keys, 2)
-    await evidence.commit([Fold("run-a", Standing(), AFTER, [verdict()], [one])])
+    await evidence.commit([Commit("run-a", RunRecord(), AFTER, [verdict()], [one])])
     folds = [
-        Fold("run-a", Standing(), AFTER, [verdict()], [one]),
-        Fold("run-b", Standing(), AFTER, [verdict()], [two]),
+        Commit("run-a", RunRecord(), AFTER, [verdict()], [one]),
+        Commit("run-b", RunRecord(), AFTER, [verdict()], [two]),
     ]
     assert await evidence.commit(folds) == [False, True]
 
 
-async def test_a_run_not_seen_before_has_an_empty_standing(evidence: RedisEvidence) -> None:
-    assert await evidence.load(["nobody"]) == {"nobody": Standing()}
+async def test_a_run_not_seen_before_has_an_empty_state(evidence: RedisEvidence) -> None:
+    assert await evidence.load(["nobody"]) == {"nobody": RunRecord()}
 
 
 async def test_a_look_that_is_not_in_the_stream_any_more_changes_nothing(
@@ -98,5 +99,5 @@ async def test_a_look_that_is_not_in_the_stream_any_more_changes_nothing(
 ) -> None:
     (entry,) = await delivered(client, keys, 1)
     await client.xdel(keys.stream("snapshots"), entry)
-    assert await evidence.commit([Fold(RUN.id, Standing(), AFTER, [verdict()], [entry])]) == [False]
-    assert await evidence.load([RUN.id]) == {RUN.id: Standing()}
+    assert await evidence.commit([Commit(RUN.id, RunRecord(), AFTER, [verdict()], [entry])]) == [False]
+    assert await evidence.load([RUN.id]) == {RUN.id: RunRecord()}

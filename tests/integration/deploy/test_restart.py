@@ -10,7 +10,7 @@ import anyio
 import pytest
 from redis.exceptions import ClusterDownError
 from serinus_analyzer.adapters.evidence import RedisEvidence
-from serinus_analyzer.service_layer.ports import Fold, Standing
+from serinus_analyzer.use_cases.ports import Commit
 from serinus_collector.adapters.registry import RedisRegistry as CollectorsRegistry
 from serinus_console.adapters.archive import RedisArchive
 from serinus_console.adapters.sessions import Sessions
@@ -19,6 +19,7 @@ from serinus_contracts.streams import ANALYZER_GROUP, Stream, controller_group
 from serinus_controller.adapters.journal import RedisJournal
 from serinus_controller.adapters.registry import RedisRegistry
 from serinus_controller.domain.decide import Memory
+from serinus_judging.evaluation import RunRecord
 from serinus_notifier.adapters.outbox import RedisOutbox
 from serinus_notifier.domain.notifications import Cause, Due
 from serinus_notifier.use_cases.inbox import Given
@@ -100,10 +101,10 @@ async def work(clients: Mapping[str, Client]) -> None:
     look = snapshot()
     state = loaded[0]
     assert await collector.commit(lease, state, replace(state, follows=look.end), look, look.end + 1000) == "done"
-    evidence = RedisEvidence(analyzer, KEYS, clock=lambda: 5, most_entries=1000)
+    evidence = RedisEvidence(analyzer, KEYS, clock=lambda: 5, max_entries=1000)
     entries = await read(analyzer, "snapshots", ANALYZER_GROUP)
-    standing = Standing(through=look.end, looks=1, plan=look.plan, evidence=b"\x00\xff")
-    assert await evidence.commit([Fold(RUN.id, Standing(), standing, [verdict()], [entries])]) == [True]
+    record = RunRecord(through=look.end, evaluations=1, plan=look.plan, evidence=b"\x00\xff")
+    assert await evidence.commit([Commit(RUN.id, RunRecord(), record, [verdict()], [entries])]) == [True]
     await journal.keep(RUN, Memory(held="alice (lunch)"))
     await journal.remember(RUN, verdict=verdict())
     intent = Intent(action="advance", step=1, step_hash="s", cause="v", actor="serinus", detail="d", since=1)

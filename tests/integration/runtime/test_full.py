@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from redis.exceptions import OutOfMemoryError
 from serinus_analyzer.adapters.evidence import RedisEvidence
-from serinus_analyzer.service_layer.ports import Fold, Standing
+from serinus_analyzer.use_cases.ports import Commit
 from serinus_collector.adapters.registry import RedisRegistry as CollectorsRegistry
 from serinus_collector.use_cases.ports import Lease
 from serinus_console.adapters.archive import RedisArchive
@@ -17,6 +17,7 @@ from serinus_contracts.streams import ANALYZER_GROUP, controller_group
 from serinus_controller.adapters.journal import RedisJournal
 from serinus_controller.adapters.registry import RedisRegistry
 from serinus_controller.domain.decide import Memory
+from serinus_judging.evaluation import RunRecord
 from serinus_notifier.adapters.outbox import RedisOutbox
 from serinus_notifier.domain.notifications import Cause, Due
 from serinus_notifier.use_cases.inbox import Given
@@ -48,7 +49,7 @@ async def test_a_full_redis_takes_what_judges_acts_and_is_asked_for_and_no_new_l
     collector = CollectorsRegistry(
         clients["collector"], KEYS, clock=lambda: 5, lease_ms=60_000, allowance_ms=0, most_entries=1000
     )
-    evidence = RedisEvidence(analyzer, KEYS, clock=lambda: 5, most_entries=1000)
+    evidence = RedisEvidence(analyzer, KEYS, clock=lambda: 5, max_entries=1000)
     await ensure_group(analyzer, KEYS.stream("snapshots"), ANALYZER_GROUP)
     await ensure_group(controller, KEYS.stream("commands"), controller_group("test"))
     outbox = RedisOutbox(clients["notifier"], KEYS, lease_ms=60_000)
@@ -71,8 +72,8 @@ async def test_a_full_redis_takes_what_judges_acts_and_is_asked_for_and_no_new_l
     assert (await collector.load(RUN.id) or loaded)[0] == after, "nothing of it was written"
 
     await ensure_group(analyzer, KEYS.stream("snapshots"), ANALYZER_GROUP)
-    standing = Standing(through=look.end, looks=1, plan=look.plan, evidence=b"\x00\xff")
-    assert await evidence.commit([Fold(RUN.id, Standing(), standing, [verdict()], [entry])]) == [True]
+    record = RunRecord(through=look.end, evaluations=1, plan=look.plan, evidence=b"\x00\xff")
+    assert await evidence.commit([Commit(RUN.id, RunRecord(), record, [verdict()], [entry])]) == [True]
     await journal.take_over()
     await RedisArchive(clients["operator"], KEYS, lambda: 5).send(command("abort"))
     cookie = await Sessions(clients["operator"], KEYS, 60).begin("token")

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from serinus_analyzer.service_layer.chain import Look, Step, bridged, fold_all
-from serinus_analyzer.service_layer.ports import Standing
 from serinus_contracts import AnalysisPlan, CanaryPolicy, MetricsCollected, VerdictReached
 from serinus_contracts.judge import JudgeRule
 from serinus_contracts.policy import PolicySpec
+from serinus_judging.evaluation import Evaluation, RunRecord, evaluate
 from serinus_judging.judges import JUDGES
 from serinus_rollouts.stages import Stage
 
@@ -73,12 +72,12 @@ def rejudged(
     plan: AnalysisPlan, looks: Sequence[MetricsCollected], tell: Callable[[], None] = lambda: None
 ) -> list[VerdictReached]:
     """The verdicts of a plan on looks, in order; a look that is missing between them is a recorded gap."""
-    standing, told = Standing(), []
+    state, told = RunRecord(), []
     for look in looks:
         snapshot = look.model_copy(update={"plan": plan.digest})
-        if snapshot.follows != standing.through:
-            standing = bridged(standing, Look(b"", snapshot))
-        ((standing, verdict),) = fold_all([Step(standing, plan, snapshot)])
+        if snapshot.follows != state.through:
+            state = state.bridged(snapshot)
+        ((state, verdict),) = evaluate([Evaluation(state, plan, snapshot)])
         told.append(verdict)
         tell()
     return told

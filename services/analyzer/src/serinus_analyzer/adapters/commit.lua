@@ -1,5 +1,5 @@
--- Writes the evidence after one or more looks, publishes their verdicts and acknowledges the looks: all or nothing.
--- `through` is compared first, so a look is folded once, in order, by whichever analyzer comes first.
+-- Writes the state of a run after one or more snapshots, publishes their verdicts and acknowledges them: all or nothing.
+-- `through` is compared first, so a snapshot is judged once, in order, by whichever analyzer comes first.
 -- KEYS: evidence, verdicts, snapshots.
 -- ARGV: through before, group, most entries, seconds that evidence is kept, number of evidence fields (names and values), these,
 --       number of entries, these, then for each verdict the number of its fields and these.
@@ -8,7 +8,7 @@ if through ~= ARGV[1] then return 0 end
 local fields = tonumber(ARGV[5])
 local at = 6 + fields
 local first_entry, last_entry = at + 1, at + tonumber(ARGV[at])
--- A look that a failover lost is taken anew by its collector: what was read of it before must not count.
+-- A snapshot that a failover lost is taken again by its collector: what was read of it before must not count.
 for i = first_entry, last_entry do
   if #redis.call('XRANGE', KEYS[3], ARGV[i], ARGV[i]) == 0 then return -1 end
 end

@@ -1,11 +1,10 @@
-"""What a verdict carries, and when: looks of one run folded in a row."""
+"""What a verdict carries, and when: snapshots of one run evaluated in a row."""
 
 from collections.abc import Sequence
 
 import pytest
-from serinus_analyzer.service_layer.chain import Step, fold_all
-from serinus_analyzer.service_layer.ports import Standing
 from serinus_contracts import AnalysisPlan, MetricsCollected, VerdictReached
+from serinus_judging.evaluation import Evaluation, RunRecord, evaluate
 
 from tests.unit.judging.builders import metric, plan, proportion
 from tests.unit.judging.pods import pods, run, seen
@@ -15,9 +14,9 @@ QUIET = plan(metric(ratio=1.25, absolute=0.01), gate="quiet")
 
 
 def verdicts(rule: AnalysisPlan, looks: Sequence[MetricsCollected]) -> list[VerdictReached]:
-    standing, told = Standing(), []
+    state, told = RunRecord(), []
     for look in looks:
-        ((standing, verdict),) = fold_all([Step(standing, rule, look)])
+        ((state, verdict),) = evaluate([Evaluation(state, rule, look)])
         told.append(verdict)
     return told
 

@@ -1,4 +1,4 @@
-"""Folding, against a stream and evidence in memory that behave as the scripts do."""
+"""Processing snapshots, against a stream and evidence in memory that behave as the scripts do."""
 
 import asyncio
 import itertools
@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from redis.exceptions import ConnectionError as RedisAwayError
 from redis.exceptions import ResponseError
-from serinus_analyzer.service_layer import chain
-from serinus_analyzer.service_layer.folder import LOST_EVERY, PATIENCE, Folder, Telemetry
-from serinus_analyzer.service_layer.ports import Fold, Standing
+from serinus_analyzer.entrypoints.streams import SnapshotStream
+from serinus_analyzer.use_cases.ports import Commit
+from serinus_analyzer.use_cases.snapshot_processor import LOST_CHECK_TRIES, MAX_TRIES, SnapshotProcessor, Telemetry
 from serinus_contracts import AnalysisPlan, MetricsCollected, Proportion, VerdictReached, seal, to_entry
+from serinus_judging.evaluation import Evaluation, RunRecord, evaluate
 from serinus_runtime.streams import Entry
 
 from tests.support import RUN, plan, snapshot
@@ -29,7 +30,7 @@ class World:
     entries: dict[bytes, Entry] = field(default_factory=dict)
     pending: set[bytes] = field(default_factory=set)
     buried: list[tuple[bytes, str]] = field(default_factory=list)
-    standings: dict[str, Standing] = field(default_factory=dict)
+    states: dict[str, RunRecord] = field(default_factory=dict)
     verdicts: list[VerdictReached] = field(default_factory=list)
     plans: dict[str, AnalysisPlan] = field(default_factory=lambda: {plan().digest: plan()})
 
@@ -56,26 +57,26 @@ class World:
     async def lost(self, ids: Sequence[bytes]) -> list[bytes]:
         return [id_ for id_ in ids if id_ not in self.entries]
 
-    async def load(self, runs: Sequence[str]) -> Mapping[str, Standing]:
-        return {run: self.standings.get(run, Standing()) for run in runs}
+    async def load(self, runs: Sequence[str]) -> Mapping[str, RunRecord]:
+        return {run: self.states.get(run, RunRecord()) for run in runs}
 
     async def plan(self, digest: str) -> AnalysisPlan | None:
         return self.plans.get(digest)
 
-    async def commit(self, folds: Sequence[Fold]) -> Sequence[bool]:
+    async def commit(self, commits: Sequence[Commit]) -> Sequence[bool]:
         done = []
-        for one in folds:
-            free = self.standings.get(one.run, Standing()).through == one.before.through
+        for one in commits:
+            free = self.states.get(one.run, RunRecord()).through == one.before.through
             free = free and all(entry in self.entries for entry in one.entries)
             done.append(free)
             if free:
-                self.standings[one.run] = one.after
+                self.states[one.run] = one.after
                 self.verdicts += one.verdicts
                 self.pending -= set(one.entries)
         return done
 
-    def folder(self) -> Folder:
-        return Folder(self, self, Telemetry(CollectorRegistry()))
+    def analyzer(self) -> SnapshotStream:
+        return SnapshotStream(SnapshotProcessor(self, self, Telemetry(CollectorRegistry())), asyncio.Event())
 
 
 def looks(count: int) -> list[MetricsCollected]:
@@ -89,7 +90,7 @@ def told(world: World) -> list[int]:
 
 async def test_looks_become_verdicts_one_each_in_order_and_are_acknowledged() -> None:
     world = World()
-    await world.folder().on_entries([world.publish(look) for look in looks(3)])
+    await world.analyzer().on_entries([world.publish(look) for look in looks(3)])
     assert told(world) == [1_010_000, 1_011_000, 1_012_000]
     assert [verdict.look for verdict in world.verdicts] == [1, 2, 3]
     assert world.pending == set()
@@ -98,7 +99,7 @@ async def test_looks_become_verdicts_one_each_in_order_and_are_acknowledged() ->
 async def test_a_look_waits_for_the_one_before_it() -> None:
     world = World()
     first, second = [world.publish(look) for look in looks(2)]
-    mine, other = world.folder(), world.folder()
+    mine, other = world.analyzer(), world.analyzer()
     await mine.on_entries([second])
     await mine.retry()
     assert told(world) == []
@@ -110,10 +111,10 @@ async def test_a_look_waits_for_the_one_before_it() -> None:
 
 async def test_a_repeat_is_acknowledged_and_told_only_once() -> None:
     world = World()
-    folder = world.folder()
+    analyzer = world.analyzer()
     (look,) = looks(1)
-    await folder.on_entries([world.publish(look)])
-    await folder.on_entries([world.publish(look)])
+    await analyzer.on_entries([world.publish(look)])
+    await analyzer.on_entries([world.publish(look)])
     assert told(world) == [1_010_000]
     assert world.pending == set()
 
@@ -123,40 +124,40 @@ async def test_a_slower_analyzer_changes_nothing_and_lets_go() -> None:
     entries = [world.publish(look) for look in looks(2)]
 
     class Slow(World):
-        async def commit(self, folds: Sequence[Fold]) -> Sequence[bool]:
-            await world.folder().on_entries(entries)
-            return await world.commit(folds)
+        async def commit(self, commits: Sequence[Commit]) -> Sequence[bool]:
+            await world.analyzer().on_entries(entries)
+            return await world.commit(commits)
 
-    slow = Slow(world.entries, world.pending, world.buried, world.standings, world.verdicts)
-    folder = Folder(world, slow, Telemetry(CollectorRegistry()))
-    await folder.on_entries(entries)
+    slow = Slow(world.entries, world.pending, world.buried, world.states, world.verdicts)
+    processor = SnapshotProcessor(world, slow, Telemetry(CollectorRegistry()))
+    analyzer = SnapshotStream(processor, asyncio.Event())
+    await analyzer.on_entries(entries)
     assert told(world) == [1_010_000, 1_011_000]
-    await folder.retry()
+    await analyzer.retry()
     assert told(world) == [1_010_000, 1_011_000]
-    assert not folder.full
-    assert folder._waiting == {}
+    assert list(processor.queue) == []
 
 
 async def test_a_look_behind_one_that_is_gone_for_good_is_judged_with_a_recorded_gap() -> None:
     world = World()
-    folder = world.folder()
+    analyzer = world.analyzer()
     first, _, third = looks(3)
-    await folder.on_entries([world.publish(first), world.publish(third)])
+    await analyzer.on_entries([world.publish(first), world.publish(third)])
     assert told(world) == [1_010_000]
-    await folder.retry()
+    await analyzer.retry()
     assert told(world) == [1_010_000, 1_012_000]
     assert world.verdicts[-1].quality.gaps == 1
 
 
 async def test_no_gap_is_taken_while_an_older_entry_is_still_pending_somewhere() -> None:
     world = World()
-    folder = world.folder()
+    analyzer = world.analyzer()
     first, second, third = [world.publish(look) for look in looks(3)]
-    await folder.on_entries([first, third])
+    await analyzer.on_entries([first, third])
     for _ in range(50):
-        await folder.retry()
+        await analyzer.retry()
     assert told(world) == [1_010_000]
-    await folder.on_entries([second])
+    await analyzer.on_entries([second])
     assert told(world) == [1_010_000, 1_011_000, 1_012_000]
 
 
@@ -164,25 +165,25 @@ async def test_a_garbled_entry_is_buried_and_the_rest_goes_on() -> None:
     world = World()
     good = [world.publish(look) for look in looks(2)]
     bad = [world.publish_raw({b"ce": b"{"}), world.publish_raw({b"x": b"y"})]
-    await world.folder().on_entries([bad[0], good[0], bad[1], good[1]])
+    await world.analyzer().on_entries([bad[0], good[0], bad[1], good[1]])
     assert told(world) == [1_010_000, 1_011_000]
     assert [entry for entry, _ in world.buried] == [entry.id for entry in bad]
 
 
 async def test_a_look_that_the_judge_cannot_bear_is_buried_and_the_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
-    folder = world.folder()
-    judge = chain.fold_all
+    analyzer = world.analyzer()
+    judge = evaluate
 
-    def brittle(steps: Sequence[chain.Step]) -> list[tuple[Standing, VerdictReached]]:
+    def brittle(steps: Sequence[Evaluation]) -> list[tuple[RunRecord, VerdictReached]]:
         if any(step.snapshot.end == 1_011_000 for step in steps):
             raise ZeroDivisionError("by nothing")
         return judge(steps)
 
-    monkeypatch.setattr("serinus_analyzer.service_layer.folder.fold_all", brittle)
-    await folder.on_entries([world.publish(look) for look in looks(3)])
-    await folder.retry()
-    await folder.retry()
+    monkeypatch.setattr("serinus_analyzer.use_cases.snapshot_processor.evaluate", brittle)
+    await analyzer.on_entries([world.publish(look) for look in looks(3)])
+    await analyzer.retry()
+    await analyzer.retry()
     assert told(world) == [1_010_000, 1_012_000]
     ((_, error),) = world.buried
     assert "ZeroDivisionError: by nothing" in error
@@ -193,16 +194,16 @@ async def test_runs_of_one_batch_are_judged_together_and_a_bad_look_spares_the_o
 ) -> None:
     world = World()
     other = RUN.model_copy(update={"uid": "u-2"})
-    judge = chain.fold_all
+    judge = evaluate
 
-    def brittle(steps: Sequence[chain.Step]) -> list[tuple[Standing, VerdictReached]]:
+    def brittle(steps: Sequence[Evaluation]) -> list[tuple[RunRecord, VerdictReached]]:
         if any(step.snapshot.run == other for step in steps):
             raise ZeroDivisionError("by nothing")
         return judge(steps)
 
-    monkeypatch.setattr("serinus_analyzer.service_layer.folder.fold_all", brittle)
+    monkeypatch.setattr("serinus_analyzer.use_cases.snapshot_processor.evaluate", brittle)
     mine = looks(2)
-    await world.folder().on_entries([world.publish(look) for look in (mine[0], snapshot(run=other), mine[1])])
+    await world.analyzer().on_entries([world.publish(look) for look in (mine[0], snapshot(run=other), mine[1])])
     assert told(world) == [1_010_000, 1_011_000]
     assert len(world.buried) == 1
 
@@ -211,25 +212,25 @@ async def test_a_missing_plan_is_waited_for_and_in_the_end_given_up() -> None:
     world = World()
     plans = dict(world.plans)
     world.plans.clear()
-    folder = world.folder()
+    analyzer = world.analyzer()
     first, second = looks(2)
-    await folder.on_entries([world.publish(first)])
-    await folder.retry()
+    await analyzer.on_entries([world.publish(first)])
+    await analyzer.retry()
     assert (told(world), world.buried) == ([], [])
     world.plans.update(plans)
-    await folder.retry()
+    await analyzer.retry()
     assert told(world) == [1_010_000]
     world.plans.clear()
-    await folder.on_entries([world.publish(second)])
-    for _ in range(PATIENCE):
-        await folder.retry()
+    await analyzer.on_entries([world.publish(second)])
+    for _ in range(MAX_TRIES):
+        await analyzer.retry()
     ((_, error),) = world.buried
     assert error == f"plan {plan().digest} is not in Redis"
 
 
 async def test_a_changed_verdict_says_since_when_it_stands() -> None:
     world = World()
-    await world.folder().on_entries([world.publish(look) for look in looks(6)])
+    await world.analyzer().on_entries([world.publish(look) for look in looks(6)])
     for before, after in itertools.pairwise(world.verdicts):
         same = (before.verdict, before.reason) == (after.verdict, after.reason)
         assert after.changed is not same
@@ -245,42 +246,42 @@ async def test_whoever_reads_what_in_whatever_order_each_look_is_judged_once_and
     chain_of = looks(6)
     entries = [world.publish(look) for look in chain_of]
     entries.append(world.publish(chain_of[repeated]))
-    folders = [world.folder(), world.folder()]
+    folders = [world.analyzer(), world.analyzer()]
     for position in order:
         await folders[reader_of[position]].on_entries([entries[position]])
     await folders[0].on_entries([entries[6]])
     for _ in range(8):
-        for folder in folders:
-            await folder.retry()
+        for analyzer in folders:
+            await analyzer.retry()
     assert told(world) == [look.end for look in chain_of]
     assert world.pending == set()
     assert world.verdicts[-1].quality.gaps == 0
-    assert world.standings[RUN.id].looks == 6
+    assert world.states[RUN.id].evaluations == 6
 
 
 async def test_a_look_that_a_failover_lost_is_not_judged_and_the_one_taken_in_its_place_is() -> None:
     world = World()
-    folder = world.folder()
+    analyzer = world.analyzer()
     first, lost = looks(2)
-    await folder.on_entries([world.publish(first)])
+    await analyzer.on_entries([world.publish(first)])
     phantom, again = world.publish(lost), world.publish(snapshot(lost.follows, lost.end + 700))
     del world.entries[phantom.id]
-    await folder.on_entries([phantom])
-    await folder.on_entries([again])
+    await analyzer.on_entries([phantom])
+    await analyzer.on_entries([again])
     assert told(world) == [first.end]
-    for _ in range(LOST_EVERY):
-        await folder.retry()
+    for _ in range(LOST_CHECK_TRIES):
+        await analyzer.retry()
     assert told(world) == [first.end, lost.end + 700]
 
 
 async def test_a_look_that_overlaps_what_was_judged_is_buried_and_does_not_count_twice() -> None:
     world = World()
-    folder = world.folder()
+    analyzer = world.analyzer()
     first, second = looks(2)
-    await folder.on_entries([world.publish(first), world.publish(second)])
-    await folder.on_entries([world.publish(snapshot(first.end, second.end + 700))])
+    await analyzer.on_entries([world.publish(first), world.publish(second)])
+    await analyzer.on_entries([world.publish(snapshot(first.end, second.end + 700))])
     assert told(world) == [first.end, second.end]
-    assert "looks to 1011000 are judged already" in world.buried[0][1]
+    assert "snapshots to 1011000 are judged already" in world.buried[0][1]
     assert world.pending == set()
 
 
@@ -300,7 +301,7 @@ class Faulty(World):
     part: str = ""
     fault: Exception = field(default_factory=Exception)
 
-    async def load(self, runs: Sequence[str]) -> Mapping[str, Standing]:
+    async def load(self, runs: Sequence[str]) -> Mapping[str, RunRecord]:
         if self.part == "load" and SPOILT.id in runs:
             raise self.fault
         return await super().load(runs)
@@ -316,14 +317,14 @@ async def test_a_run_of_which_something_cannot_be_read_is_not_judged_and_given_u
     part: str, fault: Exception
 ) -> None:
     world = Faulty(part=part, fault=fault)
-    folder = world.folder()
+    analyzer = world.analyzer()
     (look,) = looks(1)
     spoilt = world.publish(look.model_copy(update={"run": SPOILT, "plan": "spoilt" if part == "plan" else look.plan}))
-    await folder.on_entries([spoilt, world.publish(look)])
+    await analyzer.on_entries([spoilt, world.publish(look)])
     assert [one.run for one in world.verdicts] == [RUN]
     assert world.pending == {spoilt.id}
-    for _ in range(PATIENCE):
-        await folder.retry()
+    for _ in range(MAX_TRIES):
+        await analyzer.retry()
     assert [(id_, str(fault) in why) for id_, why in world.buried] == [(spoilt.id, True)]
 
 
@@ -331,7 +332,7 @@ async def test_a_redis_that_is_away_is_raised_for_all() -> None:
     world = Faulty(part="load", fault=RedisAwayError("away"))
     (look,) = looks(1)
     with pytest.raises(RedisAwayError):
-        await world.folder().on_entries([world.publish(look.model_copy(update={"run": SPOILT}))])
+        await world.analyzer().on_entries([world.publish(look.model_copy(update={"run": SPOILT}))])
 
 
 async def test_between_large_looks_the_loop_turns_so_that_health_is_answered() -> None:
@@ -350,7 +351,7 @@ async def test_between_large_looks_the_loop_turns_so_that_health_is_answered() -
             turns += 1
 
     other = asyncio.create_task(turning())
-    await world.folder().on_entries(entries)
+    await world.analyzer().on_entries(entries)
     other.cancel()
     assert len(world.verdicts) == 4
     assert turns >= 4
