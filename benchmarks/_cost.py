@@ -78,10 +78,10 @@ def cost(repeats: int = 300) -> dict[str, float]:
     whole = checks.settled(assessment, seen)
 
     def law() -> None:
-        inference.weigh(scheme, fold(channels, evidence.state, folded), rule.budget)
+        inference.weigh(scheme, fold(channels, evidence.state, folded), rule)
 
     def laws() -> None:
-        inference.weigh_all(scheme, fold(channels, many, looks), [rule.budget] * TOGETHER)
+        inference.weigh_all(scheme, fold(channels, many, looks), [rule] * TOGETHER)
 
     return {
         "look": _microseconds(lambda: judged(rule, evidence, look), repeats),
@@ -144,7 +144,7 @@ def _pods(arm: str, count: int, events: int, trials: int) -> dict[str, tuple[int
 def picture(seed: int = 3) -> str:
     """An SVG of ln M over the looks of three runs: healthy, twice the errors at once, and from the 25 % stage on."""
     weights = RAMP
-    rule = plan((proportion("errors", 1.0),), weights, ("quiet",) * 4 + ("proof",), maximum=10**6)
+    rule = plan((proportion("errors", 1.0),), weights, ("noRegression",) * 4 + ("nonInferiority",), maximum=10**6)
     lines = []
     for factor, onset, name, dash in (
         (1.0, 0, "healthy", ""),
@@ -166,7 +166,7 @@ def picture(seed: int = 3) -> str:
             )
             look = snapshot({"errors": counts}, t + 1, stage, stage * 32 * 30_000, round(100 * weights[stage]))
             evidence, assessment = judged(rule, evidence, look)
-            values.append(assessment.log_abort)
+            values.append(assessment.log_eprocess)
             if assessment.verdict == "abort":
                 break
         lines.append((name, values, dash))

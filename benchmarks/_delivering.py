@@ -24,7 +24,7 @@ Figures = dict[str, float]
 INTERVAL = 30.0
 STEPS = [{"setWeight": 20}, {"pause": {}}, {"setWeight": 50}, {"pause": {}}]
 POLICY = {
-    "apiVersion": "serinus.dev/v1",
+    "apiVersion": "serinus.dev/v1alpha1",
     "kind": "CanaryPolicy",
     "metadata": {"name": "shop"},
     "spec": {
@@ -32,7 +32,7 @@ POLICY = {
         "mode": "enforce",
         "interval": INTERVAL,
         "minimum": "2m",
-        "budget": {"false_abort": 0.00001},
+        "falseAbortRate": 0.00001,
         "metrics": [{"name": "errors", "preset": "http-errors", "critical": True}],
     },
 }

@@ -27,11 +27,12 @@ class Demo:
 def demo(per_second: int, bad: float | None, runs: int = 30, seed: int = 4, base: float = 0.002) -> Demo:
     """Stages 1, 5, 10, 25 and 50 %, quiet gates of five looks, proof at the last; margin 1.25 and 0.001.
 
-    bad: the canary's rate of errors from the 10 % stage on. The metric has half of the budget, as beside a second one.
+    bad: the canary's rate of errors from the 10 % stage on. The metric has half of the false-abort rate, as beside
+    a second one.
     """
     random = np.random.default_rng([seed, per_second])
     metric = proportion("errors", 1.25, 0.001, critical=True)
-    rule = plan((metric,), RAMP, ("quiet",) * 4 + ("proof",))
+    rule = plan((metric,), RAMP, ("noRegression",) * 4 + ("nonInferiority",))
     world = World("demo", base)
     batch = Batch.of(layout(key_of(rule), ()), runs, *noise_of(world, runs, "assumed", seed))
     stage, began = np.zeros(runs, dtype=int), np.zeros(runs, dtype=int)

@@ -61,8 +61,8 @@ def obrien_fleming(drawn: Drawn, null: Drawn, rate: float) -> Outcome:
     return outcome(z_scores(drawn) * scale > c)
 
 
-def obrien_fleming_at_budget(drawn: Drawn, null: Drawn, _: float) -> Outcome:
-    """The same at the whole budget of 1 %, of which Serinus uses less."""
+def obrien_fleming_at_alpha(drawn: Drawn, null: Drawn, _: float) -> Outcome:
+    """The same at the whole false-abort rate of 1 %, of which Serinus uses less."""
     return obrien_fleming(drawn, null, ALPHA)
 
 
@@ -238,7 +238,7 @@ def kayenta(drawn: Drawn, _: Drawn, __: float) -> Outcome:
 PEERS: Mapping[str, Rule] = {
     "naive z": naive_z,
     "O'B.-F. at ours": obrien_fleming,
-    "O'B.-F. at 1 %": obrien_fleming_at_budget,
+    "O'B.-F. at 1 %": obrien_fleming_at_alpha,
     "Argo template": argo_template,
     "Flagger": flagger,
     "Kayenta": kayenta,

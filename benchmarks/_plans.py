@@ -3,7 +3,7 @@
 from serinus_contracts.judge import SequentialRule
 from serinus_contracts.metric import Better, Margin
 from serinus_contracts.plan import AnalysisPlan, ArmRule, Bucketed, Counted, PlanLimit, PlanMetric, PlanStage
-from serinus_contracts.policy import Budget, Gate
+from serinus_contracts.policy import Gate
 from serinus_contracts.selector import Selector
 
 from benchmarks._worlds import SECONDS, World
@@ -49,7 +49,8 @@ def plan(
         policy="benchmark",
         mode="enforce",
         judge=SequentialRule(),
-        budget=Budget(),
+        false_abort_rate=0.01,
+        false_promote_rate=0.05,
         interval=30,
         settle=0,
         provider="main",
@@ -66,8 +67,8 @@ def plan_of(world: World) -> AnalysisPlan:
     metric = proportion("events", world.ratio, world.absolute, better, critical=True, lag=world.lag * SECONDS)
     if world.durations:
         metric = latency(ratio=world.ratio)
-    gates: list[Gate] = ["quiet"] * (len(world.weights) - 1)
-    return plan((metric,), world.weights, (*gates, "proof"))
+    gates: list[Gate] = ["noRegression"] * (len(world.weights) - 1)
+    return plan((metric,), world.weights, (*gates, "nonInferiority"))
 
 
 def six_metrics() -> AnalysisPlan:
@@ -81,4 +82,4 @@ def six_metrics() -> AnalysisPlan:
         latency(),
     )
     weights = (0.01, 0.05, 0.10, 0.25, 0.50)
-    return plan(metrics, weights, ("quiet", "quiet", "quiet", "quiet", "proof"))
+    return plan(metrics, weights, ("noRegression", "noRegression", "noRegression", "noRegression", "nonInferiority"))

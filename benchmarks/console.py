@@ -71,7 +71,7 @@ class Fleet:
 
     async def look(self, run: Run, end: int) -> None:
         self.looks += 1
-        said = self._said.model_copy(update={"run": run, "end": end, "look": 1 + self.looks // self.count})
+        said = self._said.model_copy(update={"run": run, "end": end, "evaluation": 1 + self.looks // self.count})
         entry = to_entry(seal(said, source="/serinus/analyzer", now=end))
         await self.client.xadd(self.keys.stream("verdicts"), dict(entry), maxlen=100_000)  # type: ignore[arg-type]
 

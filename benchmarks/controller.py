@@ -34,7 +34,7 @@ GOALS: Goals = {"rss_mib": ("at most", 200.0), "p99_ms": ("at most", 100.0)}
 LOOK_SECONDS = 30
 STEPS = [{"setWeight": 5}, {"pause": {}}, {"setWeight": 50}, {"pause": {}}]
 POLICY = {
-    "apiVersion": "serinus.dev/v1",
+    "apiVersion": "serinus.dev/v1alpha1",
     "kind": "CanaryPolicy",
     "metadata": {"name": "shop"},
     "spec": {
@@ -165,17 +165,17 @@ def verdict(about: RolloutObserved) -> VerdictReached:
         follows=0,
         end=round(time.time() * 1000),
         verdict="proceed",
-        reason="quiet",
+        reason="no_regression",
         sentence="proceed",
         since=0,
         changed=True,
-        look=1,
+        evaluation=1,
         step=about.step,
         stage=about.stage,
         stage_started=about.stage_started,
         weight=about.set_weight,
-        exposed=1,
-        log_abort=-1,
+        evaluated_requests=1,
+        log_eprocess=-1,
         metrics=(),
         plan=about.plan,
         judge="sequential",

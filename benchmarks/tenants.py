@@ -32,7 +32,7 @@ SERVICES = ("collector", "analyzer", "controller")
 # Longer than a consistent read of the Rollouts takes, which is begun each second: no look reaches further.
 INTERVAL_MS = 3_000
 POLICY = {
-    "apiVersion": "serinus.dev/v1",
+    "apiVersion": "serinus.dev/v1alpha1",
     "kind": "CanaryPolicy",
     "metadata": {"name": "shop"},
     "spec": {

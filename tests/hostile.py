@@ -36,8 +36,8 @@ def rollouts(count: int) -> list[dict[str, Any]]:
 def policies() -> list[dict[str, Any]]:
     """As large, as wide, as slow and as frequent as the model accepts."""
     often = {"mode": "enforce", "interval": "0.5s", "settle": "0.5s", "warmup": "0s", "minimum": "60s"}
-    source = {"provider": "hostile", "namespace_label": ""}
-    asked = {"success": COSTLY, "over": "run", "interval": "0.5s", "failure_limit": 10_000}
+    source = {"provider": "hostile", "namespaceLabel": ""}
+    asked = {"success": COSTLY, "over": "run", "interval": "0.5s", "failureLimit": 10_000}
     conditions = [
         {"name": f"m{number}", "query": f"values{number}" + "x" * 300, "conditions": asked} for number in range(50)
     ]
@@ -61,7 +61,7 @@ def policies() -> list[dict[str, Any]]:
 def heavy_policies(count: int) -> list[dict[str, Any]]:
     """For a Rollout each: as many metrics as may be, each with an answer of the largest kinds in turn."""
     often = {"interval": "0.5s", "settle": "0.5s", "warmup": "0s", "minimum": "60s"}
-    source = {"provider": "hostile", "namespace_label": ""}
+    source = {"provider": "hostile", "namespaceLabel": ""}
     heavy = [
         {"name": f"m{number}", "events": f'{kind}{number}{{code=~"5.."}}', "trials": f"{kind}{number}"}
         for number, kind in zip(range(50), itertools.cycle(("long", "many")))
@@ -75,7 +75,7 @@ def _policy(name: str, match: dict[str, Any], spec: dict[str, Any]) -> dict[str,
     wanted = {key: value for key, value in match.items() if value} or {"namespace": NAMESPACE}
     metadata = {"name": name, "namespace": NAMESPACE}
     return {
-        "apiVersion": "serinus.dev/v1",
+        "apiVersion": "serinus.dev/v1alpha1",
         "kind": "CanaryPolicy",
         "metadata": metadata,
         "spec": {"match": wanted, **spec},
@@ -86,7 +86,7 @@ async def misbehave(world: World, count: int, wanted: Sequence[dict[str, Any]] =
     """Release all, and then change Rollouts and policies many times a second, until cancelled."""
     async with httpx.AsyncClient(base_url=world.url, timeout=60) as http:
         for policy in wanted or policies():
-            path = f"/apis/serinus.dev/v1/namespaces/{NAMESPACE}/canarypolicies"
+            path = f"/apis/serinus.dev/v1alpha1/namespaces/{NAMESPACE}/canarypolicies"
             (await http.post(path, json=policy)).raise_for_status()
         for number in range(count):
             body = {"namespace": NAMESPACE, "name": f"g{number}", "image": "registry.example.com/greedy:v2"}

@@ -7,7 +7,7 @@ from tests.support import ERRORS, LATENCY, plan, snapshot
 START = 1_700_000_100_000
 BLOCK = 300_000
 POLICY = """\
-apiVersion: serinus.dev/v1
+apiVersion: serinus.dev/v1alpha1
 kind: CanaryPolicy
 metadata: {name: shop}
 spec:

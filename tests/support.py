@@ -21,7 +21,6 @@ from serinus_contracts import (
     Window,
 )
 from serinus_contracts.judge import SequentialRule
-from serinus_contracts.policy import Budget
 
 RUN = Run(cluster="test", namespace="shop", name="checkout", uid="u-1", canary_hash="new", stable_hash="old", attempt=1)
 ERRORS = PlanMetric(
@@ -43,7 +42,7 @@ LATENCY = PlanMetric(
 
 
 def stage(weight: int, first_step: int, **other: Any) -> PlanStage:
-    fields = {"gates": (first_step + 1,), "minimum": 5.0, "maximum": 60.0, "gate": "quiet"}
+    fields = {"gates": (first_step + 1,), "minimum": 5.0, "maximum": 60.0, "gate": "noRegression"}
     return PlanStage(weight=weight, first_step=first_step, **(fields | other))
 
 
@@ -52,13 +51,14 @@ def plan(**other: Any) -> AnalysisPlan:
         "policy": "shop",
         "mode": "enforce",
         "judge": SequentialRule(),
-        "budget": Budget(),
+        "false_abort_rate": 0.01,
+        "false_promote_rate": 0.05,
         "interval": 1.0,
         "settle": 1.0,
         "warmup": 0.0,
         "provider": "main",
         "arms": (ArmRule(label="pod", canary="checkout-new-.*", stable="checkout-old-.*"),),
-        "stages": (stage(5, 0), stage(25, 2), stage(50, 4, gate="proof")),
+        "stages": (stage(5, 0), stage(25, 2), stage(50, 4, gate="nonInferiority")),
         "metrics": (ERRORS,),
     }
     return AnalysisPlan(**(fields | other))
@@ -105,17 +105,17 @@ def verdict(**other: Any) -> VerdictReached:
         "follows": 1_009_000,
         "end": 1_010_000,
         "verdict": "proceed",
-        "reason": "quiet",
+        "reason": "no_regression",
         "sentence": "proceed: 10 s at 5 % without evidence of harm",
         "since": 1_010_000,
         "changed": True,
-        "look": 9,
+        "evaluation": 9,
         "step": 1,
         "stage": 0,
         "stage_started": 1_000_000,
         "weight": 5,
-        "exposed": 4_500,
-        "log_abort": -0.5,
+        "evaluated_requests": 4_500,
+        "log_eprocess": -0.5,
         "metrics": (),
         "plan": plan().digest,
         "judge": "sequential",

@@ -109,13 +109,13 @@ def policies(folder: Path, interval: float, **other: Any) -> Path:
         "warmup": interval,
         "maximum": "2h",
         # The machinery is on trial here, not chance: no healthy release of 150 may be aborted.
-        "budget": {"false_abort": 0.00001},
+        "falseAbortRate": 0.00001,
         "metrics": [
             {"name": "errors", "preset": "http-errors", "critical": True},
             {"name": "latency", "preset": "http-latency"},
         ],
     }
-    head = {"apiVersion": "serinus.dev/v1", "kind": "CanaryPolicy", "metadata": {"name": "shop"}}
+    head = {"apiVersion": "serinus.dev/v1alpha1", "kind": "CanaryPolicy", "metadata": {"name": "shop"}}
     document = {**head, "spec": spec | other}
     (made / "shop.yaml").write_text(yaml.safe_dump(document))
     return made

@@ -129,7 +129,7 @@ async def make_team(server: RedisServer, keys: Keys, tmp_path: Path) -> AsyncIte
         ) -> Team:
             policies = tmp_path / "policies"
             policies.mkdir(exist_ok=True)
-            document = {"apiVersion": "serinus.dev/v1", "kind": "CanaryPolicy", "metadata": {"name": "shop"}}
+            document = {"apiVersion": "serinus.dev/v1alpha1", "kind": "CanaryPolicy", "metadata": {"name": "shop"}}
             (policies / "shop.yaml").write_text(yaml.safe_dump({**document, "spec": {**POLICY, **(policy or {})}}))
             environment = world.settings(server.url, keys, policies) | settings
             return Team(world, server, client, keys, environment, start_services(world, environment, *names))

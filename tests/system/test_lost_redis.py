@@ -88,7 +88,7 @@ class Lossy:
             if not await self.team.told(RolloutObserved):
                 return False
             key = self.team.keys.control((await self.run("held")).id)
-            return what in (await self.team.client.hget(key, "memory") or b"")
+            return what in (await self.team.client.hget(key, "operator") or b"")
 
         await self.team.until(kept, f"{what!r} to be remembered")
 

@@ -42,7 +42,7 @@ async def test_a_release_within_its_thresholds_is_promoted_and_one_beyond_them_a
         assert await team.outcome("checkout") == "promoted"
         assert await team.outcome("payments") == "aborted"
         told = [one for one in await team.verdicts() if one.run.name == "payments" and one.verdict == "abort"]
-        assert told[0].blame == ("failed",)
+        assert told[0].regressed == ("failed",)
         assert "failure any(result, # > 100); failed once, failureLimit 0" in told[0].sentence
         shown = serinus(team, "status")
         assert (shown.returncode, shown.stderr) == (0, "")

@@ -54,7 +54,12 @@ async def test_a_patch_is_the_end_of_the_trace_that_its_look_began(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "policies").mkdir()
-    document = {"apiVersion": "serinus.dev/v1", "kind": "CanaryPolicy", "metadata": {"name": "shop"}, "spec": POLICY}
+    document = {
+        "apiVersion": "serinus.dev/v1alpha1",
+        "kind": "CanaryPolicy",
+        "metadata": {"name": "shop"},
+        "spec": POLICY,
+    }
     (tmp_path / "policies" / "shop.yaml").write_text(yaml.safe_dump(document))
     with simulated(tmp_path / "world", scenario(rollout("checkout"))) as world:
         for name, value in world.settings(server.url, keys, tmp_path / "policies").items():

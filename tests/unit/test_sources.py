@@ -90,7 +90,7 @@ def test_there_is_an_example_of_every_preset() -> None:
 
 def test_a_pod_that_another_label_names_is_told_by_it() -> None:
     text = EXAMPLES["opentelemetry"].replace(
-        "preset: opentelemetry", "preset: opentelemetry, label: k8s_pod_name, namespace_label: k8s_namespace_name"
+        "preset: opentelemetry", "preset: opentelemetry, label: k8s_pod_name, namespaceLabel: k8s_namespace_name"
     )
     plan = planned(text)
     over_otlp = [

@@ -51,7 +51,7 @@ def explain(
 async def _silence(board: Board, run: str) -> str:
     """Why there is no verdict to explain."""
     told = await board.report(run)
-    if told and told.looks:
+    if told and told.evaluations:
         return f"no verdict of run {run} is kept any more; serinus report tells what is"
     view = board.views.get(run)
     known = standstill(view.observed) if view and not view.observed.outcome else None
@@ -61,7 +61,7 @@ async def _silence(board: Board, run: str) -> str:
 
 def bar_of(plan: AnalysisPlan | None) -> float | None:
     """From where on the evidence aborts; only e-values have such a bar."""
-    return -log(plan.budget.false_abort) if plan and plan.judge.name == "sequential" else None
+    return -log(plan.false_abort_rate) if plan and plan.judge.name == "sequential" else None
 
 
 def document(verdicts: Sequence[VerdictReached], plan: AnalysisPlan | None) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def document(verdicts: Sequence[VerdictReached], plan: AnalysisPlan | None) -> d
         "plan": last.plan,
         "judge": last.judge,
         "bar": bar_of(plan),
-        "looks": [timeline.document(one) for one in verdicts],
+        "evaluations": [timeline.document(one) for one in verdicts],
     }
 
 
@@ -82,8 +82,8 @@ def _title(verdicts: Sequence[VerdictReached], plan: AnalysisPlan | None, outcom
     run = last.run
     lines = [f"{run.canary_hash} against {run.stable_hash}, attempt {run.attempt}: {outcome or 'under way'}"]
     about = f"policy {plan.policy} ({plan.mode}), " if plan else ""
-    lines.append(f"{about}judge {last.judge}, looks {first.look} to {last.look}")
-    if first.look > 1:
-        lines.append(f"the verdicts before look {first.look} are not kept any more")
+    lines.append(f"{about}judge {last.judge}, evaluations {first.evaluation} to {last.evaluation}")
+    if first.evaluation > 1:
+        lines.append(f"the verdicts before evaluation {first.evaluation} are not kept any more")
     lines.append(last.sentence)
     return Text.assemble((run.rollout, "bold"), " ", "\n".join(lines), "\n")

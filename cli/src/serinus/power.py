@@ -46,15 +46,15 @@ def power(
     baseline: Annotated[list[str] | None, typer.Option(help="Stable's rate of a metric, as errors=0.002.")] = None,
     rollout: Annotated[Path | None, typer.Option("--rollout", "-r", help="The Rollout's manifest.")] = None,
     run: Annotated[str | None, typer.Option(help="A run to take traffic, rates and noise from.")] = None,
-    phi: Annotated[
-        float | None, typer.Option(min=1, help="Noise, as a verdict tells it; else what is assumed.")
+    dispersion: Annotated[
+        float | None, typer.Option(min=1, help="Noise, as in a verdict; else what is assumed.")
     ] = None,
-    kappa: Annotated[float | None, typer.Option(min=0, help="Its growth, as a verdict tells it.")] = None,
+    correlation: Annotated[float | None, typer.Option(min=0, help="How it grows, as in a verdict.")] = None,
 ) -> None:
     """Show what regression your traffic can show, and when a gate opens.
 
-    Per stage. Seen means: aborted by the stage's maximum with 80 % probability. Exit code 4 where a proof gate that a
-    healthy canary must pass is out of reach.
+    Per stage. Seen means: aborted by the stage's maximum with 80 % probability. Exit code 4 where a nonInferiority gate
+    that a healthy canary must pass is out of reach.
     """
     given = _given(rate, baseline or [])
     plan: AnalysisPlan | None = None
@@ -69,7 +69,7 @@ def power(
     if plan is None:
         fail("give a policy's file, or a run by --run", USAGE)
     _complete(plan, given)
-    found = _forecasts(plan, given, phi, kappa)
+    found = _forecasts(plan, given, dispersion, correlation)
     unreachable = unreachable_gates(plan, found)
     if output.data:
         output.document(document(plan, given, found, unreachable))
@@ -143,15 +143,21 @@ def traffic(verdicts: Sequence[VerdictReached], plan: AnalysisPlan) -> Traffic:
         plain = metric.run and metric.run[0].stable_edge is None and not metric.limit
         if plain and metric.run[0].stable.rate:
             rates[metric.name] = metric.run[0].stable.rate
-            noise[metric.name] = (metric.phi or ASSUMED_PHI, ASSUMED_KAPPA if metric.kappa is None else metric.kappa)
+            noise[metric.name] = (
+                metric.dispersion or ASSUMED_PHI,
+                ASSUMED_KAPPA if metric.correlation is None else metric.correlation,
+            )
     return Traffic(requests / seconds if seconds else 0.0, rates, noise)
 
 
-def _forecasts(plan: AnalysisPlan, given: Traffic, phi: float | None, kappa: float | None) -> list[Forecast]:
+def _forecasts(
+    plan: AnalysisPlan, given: Traffic, dispersion: float | None, correlation: float | None
+) -> list[Forecast]:
     found: list[Forecast] = []
     for name, rate in given.rates.items():
-        known_phi, known_kappa = given.noise.get(name, (ASSUMED_PHI, ASSUMED_KAPPA))
-        noise = (known_phi if phi is None else phi, known_kappa if kappa is None else kappa)
+        known = given.noise.get(name, (ASSUMED_PHI, ASSUMED_KAPPA))
+        asked = (dispersion, correlation)
+        noise = [of_run if one is None else one for one, of_run in zip(asked, known, strict=True)]
         found += forecast(plan, given.pace, {name: rate}, *noise)
     order = [stage.weight for stage in plan.stages]
     return sorted(found, key=lambda one: order.index(one.weight))
@@ -160,7 +166,9 @@ def _forecasts(plan: AnalysisPlan, given: Traffic, phi: float | None, kappa: flo
 def unreachable_gates(plan: AnalysisPlan, found: Sequence[Forecast]) -> list[str]:
     """Proof gates that a canary equal to stable does not pass in time, by the metrics that are forecast."""
     critical = {metric.name for metric in plan.metrics if metric.critical}
-    weights: Mapping[float, PlanStage] = {stage.weight: stage for stage in plan.stages if stage.gate == "proof"}
+    weights: Mapping[float, PlanStage] = {
+        stage.weight: stage for stage in plan.stages if stage.gate == "nonInferiority"
+    }
     return [
         f"{one.metric} is not shown within its margin at {weight_text(one.weight)} "
         f"in {duration(weights[one.weight].maximum)}"
@@ -180,7 +188,7 @@ def document(
             asdict(one)
             | {
                 "seconds": one.seconds if math.isfinite(one.seconds) else None,
-                "looks": math.ceil(one.seconds / plan.interval) if math.isfinite(one.seconds) else None,
+                "evaluations": math.ceil(one.seconds / plan.interval) if math.isfinite(one.seconds) else None,
                 "gate": _stage_of(plan, one).gate,
                 "minimum": _stage_of(plan, one).minimum,
                 "maximum": _stage_of(plan, one).maximum,
@@ -223,11 +231,13 @@ def _print(
     for text in unreachable:
         console.print(Text.assemble(("unreachable:", "yellow"), f" {text}"), soft_wrap=True)
     if unreachable:
-        console.print("A wider margin, a longer maximum or more weight helps; or gate: quiet, which wants no proof.")
+        console.print(
+            "A wider margin, a longer maximum or more weight helps; or gate: noRegression, which needs no proof."
+        )
 
 
 def _opens(plan: AnalysisPlan, stage: PlanStage, one: Forecast) -> str:
-    if stage.gate == "quiet":
+    if stage.gate == "noRegression":
         return f"{duration(stage.minimum)}, its minimum"
     if not one.reachable:
         return f"{duration(one.seconds)}, beyond its {duration(stage.maximum)}"

@@ -102,8 +102,8 @@ def summary(one: Report) -> dict[str, Any]:
         "why": one.why,
         "began": one.began,
         "ended": one.ended,
-        "looks": one.looks,
-        "exposed": one.exposed,
+        "evaluations": one.evaluations,
+        "evaluated_requests": one.evaluated_requests,
         "policy": one.policy,
         "people": sorted({decision.actor for decision in one.people}),
     }
@@ -111,15 +111,17 @@ def summary(one: Report) -> dict[str, Any]:
 
 def _table(found: Sequence[Report], *, wide: bool) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
-    more = ("looks", "exposed", "policy", "people", "run") if wide else ()
+    more = ("evaluations", "requests", "policy", "people", "run") if wide else ()
     for name in ("ended (UTC)", "rollout", "outcome", "took", *more, "why"):
-        table.add_column(name, no_wrap=name != "why", justify="right" if name in ("looks", "exposed") else "left")
+        table.add_column(
+            name, no_wrap=name != "why", justify="right" if name in ("evaluations", "requests") else "left"
+        )
     for one in found:
         cells = [moment(one.ended or 0)[5:16], one.run.rollout, f"{words.MARKS[one.outcome]} {one.outcome}"]
         cells.append(duration(((one.ended or 0) - one.began) / 1000))
         if wide:
             people = ", ".join(sorted({decision.actor for decision in one.people}))
-            cells += [str(one.looks), f"{one.exposed:,}", one.policy, people, one.run.id]
+            cells += [str(one.evaluations), f"{one.evaluated_requests:,}", one.policy, people, one.run.id]
         table.add_row(*map(Text, [*cells, one.why]))
     return table
 

@@ -48,7 +48,10 @@ def panel(view: RunView, now: Millis, *, wide: bool = False) -> RenderableType:
     lines.append(Text.assemble(("next  ", "dim"), next_step(view, now)))
     if verdict:
         lines.append(
-            Text.assemble(("seen  ", "dim"), f"{verdict.look:,} looks, {verdict.requests_until(observed.ended or now)}")
+            Text.assemble(
+                ("seen  ", "dim"),
+                f"{verdict.evaluation:,} evaluations, {verdict.requests_until(observed.ended or now)}",
+            )
         )
     about = f"{observed.run.canary_hash} against {observed.run.stable_hash}, attempt {observed.run.attempt}"
     if view.plan:
@@ -78,7 +81,7 @@ def counts(said: VerdictReached, plan: AnalysisPlan | None, *, wide: bool = Fals
             edge = row.about.partition(": ")[2] or row.about
             cells = [f"{row.name} {edge}".rstrip(), _arm(row, row.canary), _arm(row, row.stable)]
             bound = row.bar.text if row.bar else ""
-            more = [row.difference, row.margin, bound, f"{metric.log_abort:.2f}" if metric.run else ""]
+            more = [row.difference, row.margin, bound, f"{metric.log_eprocess:.2f}" if metric.run else ""]
             table.add_row(*cells, *(more if wide else ()), words(metric.label))
     return table
 
@@ -106,7 +109,7 @@ class Changes:
         found = []
         for view in views:
             said, seen = view.verdict, view.observed
-            gist = (seen.outcome, seen.step, said and (said.verdict, said.reason), view.asked.held)
+            gist = (seen.outcome, seen.step, said and (said.verdict, said.reason), view.operator.held_by)
             if self.told.get(view.id) != gist:
                 self.told[view.id] = gist
                 found.append(line(view, now))

@@ -41,7 +41,7 @@ def evidence(
             if not i or one.weight != verdicts[i - 1].weight
         ]
         parts.append(Text(f"evidence for an abort, ln of the sum of v x M, and the bar at {bar:.2f}", style="bold"))
-        parts += [Text(row) for row in chart([one.log_abort for one in verdicts], bar, marks, WIDTH, HEIGHT)]
+        parts += [Text(row) for row in chart([one.log_eprocess for one in verdicts], bar, marks, WIDTH, HEIGHT)]
         parts.append(Text())
     rows = picked(verdicts, most)
     parts.append(_verdicts(rows))
@@ -70,33 +70,33 @@ def named(verdict: VerdictReached, name: str) -> MetricVerdict | None:
 def _table(*columns: str) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
     for column in columns:
-        right = column in ("look", "weight", "ln sum vM", "exposed", "ln M", "ln N", "score")
+        right = column in ("evaluation", "weight", "ln sum vM", "requests", "ln M", "ln N", "score")
         table.add_column(column, justify="right" if right else "left", no_wrap=True)
     return table
 
 
 def _verdicts(rows: Sequence[VerdictReached]) -> Table:
     scored = any(one.score is not None for one in rows)
-    table = _table("time", "look", "weight", "verdict", "ln sum vM", "exposed", *(["score"] if scored else []))
+    table = _table("time", "evaluation", "weight", "verdict", "ln sum vM", "requests", *(["score"] if scored else []))
     for one in rows:
         said = f"{one.verdict}: {words(one.reason)}"
         cells = [
             clock(one.end),
-            str(one.look),
+            str(one.evaluation),
             weight_text(one.weight),
             said,
-            f"{one.log_abort:.2f}",
-            f"{one.exposed:,}",
+            f"{one.log_eprocess:.2f}",
+            f"{one.evaluated_requests:,}",
         ]
         table.add_row(*cells, *(["" if one.score is None else f"{one.score:.0f}"] if scored else []))
     return table
 
 
 def _heading(metric: MetricVerdict) -> Text:
-    about = f"\n{percent(metric.share)} of the budget"
-    if metric.phi is not None and metric.kappa is not None:
+    about = f"\n{percent(metric.share)} of the false-abort rate"
+    if metric.dispersion is not None and metric.correlation is not None:
         how = "measured" if metric.calibrated else "assumed"
-        about += f", noise {how}: phi {metric.phi:.3g}, kappa {metric.kappa:.3g}"
+        about += f", noise {how}: dispersion {metric.dispersion:.3g}, correlation {metric.correlation:.3g}"
     kept = f"limit {metric.run[0].margin.absolute:g}" if metric.limit else margin(metric)
     return Text.assemble((metric.name, "bold"), (f"  {kept}{about}", "dim"))
 
@@ -114,8 +114,8 @@ def _sparks(verdicts: Sequence[VerdictReached], name: str, bar: float | None) ->
     if bar is None:
         return  # a judge without e-values
     found = [metric for one in verdicts if (metric := named(one, name))]
-    yield Text(f"ln M {spark([metric.log_abort for metric in found], -2.0, bar, WIDTH)}")
-    proceeds = [metric.log_proceed for metric in found if metric.log_proceed is not None]
+    yield Text(f"ln M {spark([metric.log_eprocess for metric in found], -2.0, bar, WIDTH)}")
+    proceeds = [metric.log_eprocess_non_inferior for metric in found if metric.log_eprocess_non_inferior is not None]
     if proceeds:
         yield Text(f"ln N {spark(proceeds, -2.0, 3.0, WIDTH)}")
 
@@ -129,8 +129,8 @@ def _numbers(rows: Sequence[tuple[VerdictReached, MetricVerdict]], bar: float | 
             channel = shown.channel
             over = [] if not several else ["" if channel.canary_edge is None else edge(channel.canary_edge)]
             of = channel if several else metric
-            log_n = "" if of.log_proceed is None else f"{of.log_proceed:.2f}"
-            known = [f"{of.log_abort:.2f}", log_n, interval(channel)] if bar else []
+            log_n = "" if of.log_eprocess_non_inferior is None else f"{of.log_eprocess_non_inferior:.2f}"
+            known = [f"{of.log_eprocess:.2f}", log_n, interval(channel)] if bar else []
             counts = map(_count, (shown.canary, shown.stable))
             table.add_row(clock(verdict.end), *over, *counts, *known, words(metric.label))
     return table
@@ -158,14 +158,14 @@ def document(verdict: VerdictReached) -> dict[str, Any]:
     """One look for a program."""
     return {
         "end": verdict.end,
-        "look": verdict.look,
+        "evaluation": verdict.evaluation,
         "stage": verdict.stage,
         "weight": verdict.weight,
         "verdict": verdict.verdict,
         "reason": verdict.reason,
         "sentence": verdict.sentence,
-        "exposed": verdict.exposed,
-        "log_abort": verdict.log_abort,
+        "evaluated_requests": verdict.evaluated_requests,
+        "log_eprocess": verdict.log_eprocess,
         "score": verdict.score,
         "metrics": {metric.name: _metric(metric) for metric in verdict.metrics},
     }
@@ -174,13 +174,13 @@ def document(verdict: VerdictReached) -> dict[str, Any]:
 def _metric(metric: MetricVerdict) -> dict[str, Any]:
     return {
         "label": metric.label,
-        "log_abort": metric.log_abort,
-        "log_proceed": metric.log_proceed,
+        "log_eprocess": metric.log_eprocess,
+        "log_eprocess_non_inferior": metric.log_eprocess_non_inferior,
         "share": metric.share,
         "calibrated": metric.calibrated,
-        "phi": metric.phi,
-        "kappa": metric.kappa,
-        "visible": metric.visible,
+        "dispersion": metric.dispersion,
+        "correlation": metric.correlation,
+        "detectable_rate": metric.detectable_rate,
         "channels": [_channel(shown) for shown in channels(metric)],
     }
 
@@ -193,7 +193,7 @@ def _channel(shown: Shown) -> dict[str, Any]:
         "quantile": channel.quantile,
         "canary_edge": channel.canary_edge,
         "stable_edge": channel.stable_edge,
-        "log_abort": channel.log_abort,
-        "log_proceed": channel.log_proceed,
+        "log_eprocess": channel.log_eprocess,
+        "log_eprocess_non_inferior": channel.log_eprocess_non_inferior,
         "interval": [channel.low, channel.high],
     }

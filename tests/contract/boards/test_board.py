@@ -22,8 +22,8 @@ from serinus_contracts import (
     Run,
     from_entry,
 )
+from serinus_contracts.operator_state import OperatorState
 from serinus_contracts.report import Ended
-from serinus_controller.domain.decide import Memory
 from serinus_runtime.redis import Client
 
 from tests.consoles import TOKEN, Served, Teller, another, served
@@ -91,13 +91,13 @@ async def test_the_runs_that_are_known_are_loaded_with_plan_verdict_and_what_peo
 ) -> None:
     await teller.live()
     await teller.ended(PAYMENTS, "aborted")
-    await teller.journal.keep(RUN, Memory(held="alice: lunch"))
+    await teller.journal.keep(RUN, OperatorState(held_by="alice: lunch"))
     await teller.tell(verdict())
     await teller.tell(decided(RUN, "c"))
     await loaded(board, one, PAYMENTS, RUN, text='"cause":"c"')
     live, ended = board.views[RUN.id], board.views[PAYMENTS.id]
     assert (live.observed, live.plan, live.verdict) == (observed(), plan(), verdict())
-    assert (live.decision, live.asked.held) == (decided(RUN, "c"), "alice: lunch")
+    assert (live.decision, live.operator.held_by) == (decided(RUN, "c"), "alice: lunch")
     assert (ended.observed.outcome, ended.verdict) == ("aborted", None)
 
 
@@ -143,13 +143,13 @@ async def test_what_is_told_after_loading_is_told_and_known(board: Board, teller
 
 async def test_without_loading_what_is_told_from_now_on_is_told(board: Board, teller: Teller, one: Served) -> None:
     await teller.live()
-    await teller.tell(verdict(look=1))
-    await one.until(f"/v1/runs/{RUN.id}", '"look":1')
+    await teller.tell(verdict(evaluation=1))
+    await one.until(f"/v1/runs/{RUN.id}", '"evaluation":1')
     async with asyncio.timeout(10), aclosing(board.changes(block_ms=50)) as changes:
         assert not await anext(changes)
-        await teller.tell(verdict(look=2))
+        await teller.tell(verdict(evaluation=2))
         found = [event async for events in until_told(changes) for event in events]
-    assert found == [verdict(look=2)]
+    assert found == [verdict(evaluation=2)]
 
 
 async def until_told(changes: Any) -> AsyncIterator[Sequence[Event]]:
@@ -179,10 +179,10 @@ async def test_verdicts_of_a_run_come_the_oldest_first_with_the_plan_that_they_r
 ) -> None:
     await teller.live()
     await teller.live(PAYMENTS)
-    looks = [verdict(look=look, end=1_000_000 + look) for look in (1, 2, 3)]
+    looks = [verdict(evaluation=look, end=1_000_000 + look) for look in (1, 2, 3)]
     for look in (*looks, verdict(run=PAYMENTS)):
         await teller.tell(look)
-    await loaded(board, one, RUN, text='"look":3')
+    await loaded(board, one, RUN, text='"evaluation":3')
     assert list(await board.verdicts(RUN.id)) == looks
     assert await board.plan(looks[-1]) == plan()
 
@@ -192,11 +192,11 @@ async def test_descriptions_are_those_of_the_newest_verdict_that_has_any(
 ) -> None:
     await teller.live()
     await client.rpush(keys.story(RUN.id), CHAPTERS[0].model_dump_json())
-    silent = verdict(look=10, end=1_020_000, described=False)
-    for said in (verdict(look=9, findings=(DESCRIBED,)), silent):
+    silent = verdict(evaluation=10, end=1_020_000, described=False)
+    for said in (verdict(evaluation=9, findings=(DESCRIBED,)), silent):
         await teller.tell(said)
     await teller.journal.remember(RUN, verdict=silent)
-    await loaded(board, one, RUN, text='"look":10')
+    await loaded(board, one, RUN, text='"evaluation":10')
     assert board.views[RUN.id].findings == (DESCRIBED,)
     report = await board.report(RUN.id)
     assert report is not None

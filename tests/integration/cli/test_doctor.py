@@ -18,7 +18,7 @@ from tests.simulated import World, rollout, scenario, simulated
 
 pytestmark = pytest.mark.timeout(300)
 POLICY = {
-    "apiVersion": "serinus.dev/v1",
+    "apiVersion": "serinus.dev/v1alpha1",
     "kind": "CanaryPolicy",
     "metadata": {"name": "shop"},
     "spec": {"match": {"namespace": "shop"}, "metrics": [{"name": "errors", "preset": "http-errors"}]},

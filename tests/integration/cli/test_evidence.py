@@ -80,8 +80,8 @@ async def test_explain_shows_the_evidence_of_the_latest_attempt_over_time(run: d
 async def test_explain_for_a_program_has_every_look_and_channel(run: dict[str, str]) -> None:
     shown = json.loads(serinus("explain", f"test/u-1/{RUN.canary_hash}/1", "-o", "json", environment=run).stdout)
     assert (shown["run"], shown["judge"], round(shown["bar"], 3)) == ("test/u-1/new/1", "sequential", 4.605)
-    assert [one["look"] for one in shown["looks"]] == list(range(1, 25))
-    last = shown["looks"][-1]["metrics"]["errors"]
+    assert [one["evaluation"] for one in shown["evaluations"]] == list(range(1, 25))
+    last = shown["evaluations"][-1]["metrics"]["errors"]
     assert (last["calibrated"], last["channels"][0]["canary"]) == (True, [28, 14_000])
     low, high = last["channels"][0]["interval"]
     assert (low or 0) < 1 <= high
@@ -106,10 +106,12 @@ async def test_replay_of_a_run_in_redis_ends_as_the_run_did(run: dict[str, str],
     replayed = json.loads(serinus("replay", "policy.yaml", "checkout", "-o", "json", cwd=files, environment=run).stdout)
     assert set(replayed["judges"]) == {"sequential", "scorecard", "recommendation", "kayenta"}
     assert replayed["judges"]["sequential"]["ending"] == "abort"
-    assert replayed["judges"]["sequential"]["looks"] == explained["looks"]
+    assert replayed["judges"]["sequential"]["evaluations"] == explained["evaluations"]
 
 
 def test_power_of_a_policy_says_which_gate_is_out_of_reach(files: Path) -> None:
     asked = ("power", "policy.yaml", "-r", "rollout.yaml", "--baseline", "errors=0.002")
-    assert_golden("power", serinus(*asked, "--rate", "180000/m", "--phi", "1", "--kappa", "0", cwd=files), 0)
+    assert_golden(
+        "power", serinus(*asked, "--rate", "180000/m", "--dispersion", "1", "--correlation", "0", cwd=files), 0
+    )
     assert_golden("power-unreachable", serinus(*asked, "--rate", "50/s", cwd=files), 4)

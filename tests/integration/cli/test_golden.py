@@ -47,12 +47,12 @@ def counts(events: int, trials: int) -> Counts:
 
 def channel(canary: Counts, stable: Counts, **other: float) -> Channel:
     return Channel.model_validate(
-        {"canary": canary, "stable": stable, "margin": Margin(ratio=1.25, absolute=0.001), "log_abort": -0.5} | other
+        {"canary": canary, "stable": stable, "margin": Margin(ratio=1.25, absolute=0.001), "log_eprocess": -0.5} | other
     )
 
 
 def metric(name: str, *run: Channel, **other: object) -> MetricVerdict:
-    fields = {"name": name, "label": "ok", "status": "ok", "share": 0.4, "log_abort": -0.5, "run": run}
+    fields = {"name": name, "label": "ok", "status": "ok", "share": 0.4, "log_eprocess": -0.5, "run": run}
     return MetricVerdict.model_validate(fields | other)
 
 
@@ -61,7 +61,7 @@ METRICS = (
     metric(
         "latency",
         channel(counts(61, 900), counts(2_434, 32_202), canary_edge=0.1, stable_edge=0.1),
-        channel(counts(9, 900), counts(344, 32_202), canary_edge=0.19, stable_edge=0.19, log_abort=0.4, high=0.9),
+        channel(counts(9, 900), counts(344, 32_202), canary_edge=0.19, stable_edge=0.19, log_eprocess=0.4, high=0.9),
         channel(counts(0, 900), counts(2, 32_202), canary_edge=1.0, stable_edge=1.0),
     ),
     metric("memory", label="warning", share=0.1),
@@ -74,9 +74,9 @@ DESCRIBED = Finding(kind="statistics", metric="errors", severity="warning", text
 
 def looks() -> list[VerdictReached]:
     """Three looks; the last one holds and has no descriptions of its own."""
-    first = verdict(look=1, end=1_004_000, metrics=METRICS, findings=(FOUND,), log_abort=-0.1)
-    second = verdict(look=2, end=1_008_000, metrics=METRICS, findings=(FOUND, DESCRIBED), log_abort=0.3)
-    third = {"look": 3, "described": False, "changed": False, "verdict": "hold", "reason": "before_minimum"}
+    first = verdict(evaluation=1, end=1_004_000, metrics=METRICS, findings=(FOUND,), log_eprocess=-0.1)
+    second = verdict(evaluation=2, end=1_008_000, metrics=METRICS, findings=(FOUND, DESCRIBED), log_eprocess=0.3)
+    third = {"evaluation": 3, "described": False, "changed": False, "verdict": "hold", "reason": "before_minimum"}
     return [first, second, verdict(metrics=METRICS, findings=(FOUND,), sentence=HOLD, **third)]
 
 

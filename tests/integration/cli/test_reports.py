@@ -36,7 +36,9 @@ class Controller:
         await self.journal.remember(run, verdict=verdict(run=run))
         await self.tell(run, "advance")
         await self.registry.observe(second, plan(), None, publish=True)
-        await self.journal.remember(run, verdict=verdict(run=run, end=1_030_000, stage=1, weight=25, exposed=9_000))
+        await self.journal.remember(
+            run, verdict=verdict(run=run, end=1_030_000, stage=1, weight=25, evaluated_requests=9_000)
+        )
         return run
 
     async def tell(self, run: Run, action: str, **other: Any) -> None:
@@ -67,7 +69,7 @@ def reported(here: dict[str, str], run: str, *options: str) -> Report:
 async def test_a_run_that_goes_on_is_reported_from_its_beginning(controller: Controller, here: dict[str, str]) -> None:
     run = await controller.begin()
     found = reported(here, "checkout")
-    assert (found.run, found.outcome, found.exposed, found.plan) == (run, None, 9_000, plan())
+    assert (found.run, found.outcome, found.evaluated_requests, found.plan) == (run, None, 9_000, plan())
     assert [(one.at, one.weight) for one in found.stages] == [(1_000_000, 5), (1_020_000, 25)]
     assert [one.action for one in found.decisions] == ["advance"]
     assert len(found.evidence) == 2

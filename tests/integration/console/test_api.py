@@ -46,20 +46,20 @@ async def test_a_run_tells_its_verdict_what_happens_next_and_its_plan(start: Sta
     run = answer.json()
     assert (run["state"], run["verdict"]) == ("live", "proceed")
     assert run["next"] == "stays where it is until verdicts come again", "the verdict is of 1970"
-    assert run["last_verdict"]["look"] == 9
+    assert run["last_verdict"]["evaluation"] == 9
     assert (await console.get(run["links"]["plan"])).json() == plan().model_dump(mode="json")
 
 
 async def test_what_was_told_before_the_console_began_is_read_from_the_streams(start: Start, teller: Teller) -> None:
     await teller.live()
     for number in (1, 2, 3):
-        await teller.tell(verdict(end=number * 1000, look=number, changed=number == 1))
+        await teller.tell(verdict(end=number * 1000, evaluation=number, changed=number == 1))
         await teller.tell(verdict(run=another("noise"), end=number * 1000))
     await teller.tell(decision())
     console = await start()
     course = (await console.until(f"{RUN_PATH}/course", '"end":1000')).json()
     assert [point["end"] for point in course["points"]] == [1000, 2000, 3000]
-    assert [change["look"] for change in course["changes"]] == [1]
+    assert [change["evaluation"] for change in course["changes"]] == [1]
     assert course["complete"]
     await console.until(RUN_PATH, '"detail":"settling"')
 
@@ -142,7 +142,7 @@ async def test_argo_is_told_proceed_only_for_a_fresh_verdict_on_the_hash_it_asks
     path = "/v1/rollouts/shop/checkout/verdict"
     assert (await console.until(path, "no_verdict")).json()["verdict"] == "hold"
     await teller.tell(verdict(end=now, stage_started=now - 60_000))
-    told = await console.until(path + "?hash=new", "quiet")
+    told = await console.until(path + "?hash=new", "no_regression")
     assert told.status_code == 200
     assert (told.headers["content-type"], told.headers["cache-control"]) == ("application/json", "no-store")
     assert told.json()["verdict"] == "proceed"
@@ -165,13 +165,13 @@ async def test_a_hold_by_a_person_and_its_end_are_seen_by_argo(start: Start, tel
     console = await start()
     await teller.tell(verdict(end=now, stage_started=now))
     memory = teller.keys.control(RUN.id)
-    await teller.client.hset(memory, "memory", '{"approvals": {}, "held": "alice (lunch)"}')
+    await teller.client.hset(memory, "operator", '{"approvals": {}, "held_by": "alice (lunch)"}')
     await teller.tell(decision(detail="hold by alice (lunch)"))
     path = "/v1/rollouts/shop/checkout/verdict"
     assert (await console.until(path, "alice")).json()["reason"] == "held"
-    await teller.client.hset(memory, "memory", '{"approvals": {}, "held": ""}')
+    await teller.client.hset(memory, "operator", '{"approvals": {}, "held_by": ""}')
     await teller.tell(decision(detail="resume by alice", decided=8))
-    assert (await console.until(path, "quiet")).json()["verdict"] == "proceed"
+    assert (await console.until(path, "no_regression")).json()["verdict"] == "proceed"
 
 
 async def test_a_command_is_sent_with_who_asked_and_when_it_expires(start: Start, teller: Teller) -> None:

@@ -49,7 +49,7 @@ class Reader(HTMLParser):
 def errors(label: Any = "worse", status: Any = "ok", detail: str = "") -> MetricVerdict:
     canary, stable = Counts(events=66, trials=10_810), Counts(events=41, trials=20_400)
     channel = Channel(
-        canary=canary, stable=stable, margin=Margin(ratio=1.25, absolute=0.001), log_abort=5.1, low=1.2, high=5.0
+        canary=canary, stable=stable, margin=Margin(ratio=1.25, absolute=0.001), log_eprocess=5.1, low=1.2, high=5.0
     )
     return MetricVerdict(
         name="errors",
@@ -57,7 +57,7 @@ def errors(label: Any = "worse", status: Any = "ok", detail: str = "") -> Metric
         status=status,
         critical=True,
         share=1.0,
-        log_abort=5.1,
+        log_eprocess=5.1,
         run=(channel,),
         stage=(canary, stable),
         detail=detail,
@@ -186,7 +186,7 @@ async def test_the_course_is_a_table_too(start: Start, teller: Teller) -> None:
     await teller.live()
     console = await start()
     for look in (1, 2):
-        await teller.tell(verdict(end=1000 * look, look=look, metrics=(errors(),)))
+        await teller.tell(verdict(end=1000 * look, evaluation=look, metrics=(errors(),)))
     page = Reader((await console.until(f"{PAGE}/course", "00:00:02")).text)
     assert "1970-01-01 00:00:02 proceed 5 % -0.50 0.611 % 0.201 %" in page.text
 

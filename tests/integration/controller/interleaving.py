@@ -38,7 +38,7 @@ from tests.unit.simulator.worlds import Handled
 PATIENCE = Patience(first=0.0, longest=0.0, nudge=1.0, rarest_nudge=2.0, give_up=20.0)
 POLICY = CanaryPolicy.model_validate(
     {
-        "apiVersion": "serinus.dev/v1",
+        "apiVersion": "serinus.dev/v1alpha1",
         "kind": "CanaryPolicy",
         "metadata": {"name": "shop"},
         "spec": {

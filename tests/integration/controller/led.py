@@ -28,7 +28,7 @@ POLICY: dict[str, Any] = {
 def document(name: str = "shop", **spec: Any) -> dict[str, Any]:
     """A policy; a value of None leaves its field out."""
     kept = {field: value for field, value in {**POLICY, **spec}.items() if value is not None}
-    return {"apiVersion": "serinus.dev/v1", "kind": "CanaryPolicy", "metadata": {"name": name}, "spec": kept}
+    return {"apiVersion": "serinus.dev/v1alpha1", "kind": "CanaryPolicy", "metadata": {"name": name}, "spec": kept}
 
 
 @dataclass

@@ -73,7 +73,7 @@ async def test_why_a_release_is_not_judged_is_an_event_on_its_rollout_and_on_the
     api: Api,
 ) -> None:
     policy = document("own", match={"name": "checkout"})
-    made = await api.request("POST", "/apis/serinus.dev/v1/namespaces/shop/canarypolicies", body=policy)
+    made = await api.request("POST", "/apis/serinus.dev/v1alpha1/namespaces/shop/canarypolicies", body=policy)
     notice = Notice("shop", "checkout", RUN.uid, "matched by several policies: none is applied", ("own", "of a file"))
     for _ in range(2):
         await KubernetesEvents(api).notify(notice)

@@ -1,12 +1,12 @@
-"""The controller's memory and attempts, on a real server."""
+"""The controller's operator and attempts, on a real server."""
 
 from typing import Any
 
 import pytest
 from serinus_contracts import DecisionTaken, Keys, from_entry
+from serinus_contracts.operator_state import Approval, OperatorState
 from serinus_controller.adapters.journal import NOTHING, RedisJournal
 from serinus_controller.adapters.registry import RedisRegistry
-from serinus_controller.domain.decide import Approval, Memory
 from serinus_controller.use_cases.ports import ControllerState, DeposedError, LostError
 from serinus_rollouts.progress import Intent
 from serinus_rollouts.runs import run_of
@@ -17,6 +17,7 @@ from tests.unit.rollouts.objects import ABORTED, at
 
 pytestmark = pytest.mark.anyio
 DAY = 86_400
+APPROVAL = Approval(actor="alice", command="c1")
 INTENT = Intent(action="advance", step=1, step_hash="s", cause="v", actor="serinus", detail="d", since=1)
 DECISION = DecisionTaken(
     run=RUN, step=1, action="advance", cause="v", detail="d", mode="enforce", state="confirmed", decided=5
@@ -33,28 +34,28 @@ async def test_a_run_that_nobody_decided_about_has_an_empty_memory(journal: Redi
 
 
 async def test_all_that_is_remembered_is_there_for_the_next_leader(journal: RedisJournal) -> None:
-    memory = Memory(approvals={3: Approval("alice", "c1")}, held="bob (lunch)")
-    await journal.keep(RUN, memory)
+    operator = OperatorState(approvals={3: APPROVAL}, held_by="bob (lunch)")
+    await journal.keep(RUN, operator)
     await journal.remember(RUN, verdict=verdict())
-    memory = memory.following("c2")
-    await journal.begin(RUN, INTENT, "advance:1:", memory)
-    assert await journal.load(RUN) == ControllerState(INTENT, memory, "advance:1:", verdict())
+    operator = operator.having_handled("c2")
+    await journal.begin(RUN, INTENT, "advance:1:", operator)
+    assert await journal.load(RUN) == ControllerState(INTENT, operator, "advance:1:", verdict())
 
 
-@pytest.mark.parametrize("field", ["intent", "memory", "verdict"])
+@pytest.mark.parametrize("field", ["intent", "operator", "verdict"])
 async def test_a_run_whose_memory_cannot_be_read_is_held_and_ends_no_leader(
     journal: RedisJournal, client: Any, keys: Keys, field: str
 ) -> None:
     await client.hset(keys.control(RUN.id), field, '{"approvals": {"1": {"unknown": 1}}}')
     control = await journal.load(RUN)
-    assert "cannot be read; resume to go on" in control.memory.held
+    assert "cannot be read; resume to go on" in control.operator.held_by
     assert control.intent is None
 
 
 async def test_telling_the_outcome_closes_the_intent_in_the_same_step(
     journal: RedisJournal, client: Any, keys: Keys
 ) -> None:
-    await journal.begin(RUN, INTENT, "advance:1:", Memory())
+    await journal.begin(RUN, INTENT, "advance:1:", OperatorState())
     await journal.tell(DECISION, topic="advance:1:", ends_intent=True)
     assert (await journal.load(RUN)).intent is None
     ((_, fields),) = await client.xrange(keys.stream("decisions"))
@@ -100,18 +101,18 @@ async def test_a_decision_whose_telling_is_repeated_is_told_once(
 
 async def test_who_led_before_and_slept_writes_nothing_any_more(journal: RedisJournal, client: Any, keys: Keys) -> None:
     await journal.take_over()
-    await journal.begin(RUN, INTENT, "advance:1:", Memory())
+    await journal.begin(RUN, INTENT, "advance:1:", OperatorState())
     following = RedisJournal(client, keys, clock=lambda: 5, most_entries=100)
     await following.take_over()
     for write in (
         journal.tell(DECISION, topic="advance:1:", ends_intent=True),
-        journal.begin(RUN, INTENT.model_copy(update={"cause": "another"}), "advance:1:", Memory()),
-        journal.keep(RUN, Memory(held="x")),
+        journal.begin(RUN, INTENT.model_copy(update={"cause": "another"}), "advance:1:", OperatorState()),
+        journal.keep(RUN, OperatorState(held_by="x")),
         journal.remember(RUN, verdict=verdict()),
     ):
         with pytest.raises(DeposedError):
             await write
-    assert await following.load(RUN) == ControllerState(INTENT, Memory(), "advance:1:", None)
+    assert await following.load(RUN) == ControllerState(INTENT, OperatorState(), "advance:1:", None)
     await following.tell(DECISION, topic="advance:1:", ends_intent=True)
     assert await client.xlen(keys.stream("decisions")) == 1
 
@@ -129,19 +130,19 @@ async def rewind(client: Any, keys: Keys, back: int) -> None:
 
 async def test_a_redis_without_a_past_has_lost_nothing_and_its_leaders_count_on(client: Any, keys: Keys) -> None:
     first = await leading(client, keys)
-    await first.keep(RUN, Memory(held="bob"))
+    await first.keep(RUN, OperatorState(held_by="bob"))
     await first.tell(DECISION, topic="t")
     assert first.position.written == 2
     following = await leading(client, keys, first.position)
     assert following.position == first.position
-    await following.keep(RUN, Memory())
+    await following.keep(RUN, OperatorState())
     assert following.position.written == 3
 
 
 @pytest.mark.parametrize("way", ["emptied", "rewound", "another"])
 async def test_nothing_is_written_where_what_was_written_before_is_gone(client: Any, keys: Keys, way: str) -> None:
     journal = await leading(client, keys)
-    await journal.keep(RUN, Memory(held="bob"))
+    await journal.keep(RUN, OperatorState(held_by="bob"))
     if way == "emptied":
         await client.delete(keys.memory, keys.control(RUN.id), keys.term("test"))
     elif way == "rewound":
@@ -149,7 +150,7 @@ async def test_nothing_is_written_where_what_was_written_before_is_gone(client: 
     else:
         await client.hset(keys.memory, "generation", "of another")
     before = await journal.load(RUN)
-    for write in (journal.begin(RUN, INTENT, "advance:1:", Memory()), journal.tell(DECISION, topic="t")):
+    for write in (journal.begin(RUN, INTENT, "advance:1:", OperatorState()), journal.tell(DECISION, topic="t")):
         with pytest.raises(LostError):
             await write
     assert await journal.load(RUN) == before
@@ -157,7 +158,7 @@ async def test_nothing_is_written_where_what_was_written_before_is_gone(client: 
     assert journal.lost.is_set()
     assert not await journal.take_over()
     assert not journal.lost.is_set()
-    await journal.keep(RUN, Memory(held="bob"))
+    await journal.keep(RUN, OperatorState(held_by="bob"))
 
 
 async def test_a_leader_that_has_nothing_to_write_notices_too(client: Any, keys: Keys) -> None:
@@ -174,7 +175,7 @@ async def test_the_next_leader_finds_what_is_missing_by_what_was_noted_outside(
     client: Any, keys: Keys, back: int | None
 ) -> None:
     journal = await leading(client, keys)
-    await journal.keep(RUN, Memory(held="bob"))
+    await journal.keep(RUN, OperatorState(held_by="bob"))
     noted = journal.position
     if back:
         await rewind(client, keys, back)
@@ -189,17 +190,19 @@ async def test_the_next_leader_finds_what_is_missing_by_what_was_noted_outside(
 
 async def test_the_leaders_of_two_clusters_notice_one_loss_and_give_it_one_name(client: Any, keys: Keys) -> None:
     one, two = await leading(client, keys, cluster="one"), await leading(client, keys, cluster="two")
-    await one.keep(RUN, Memory())
+    await one.keep(RUN, OperatorState())
     await rewind(client, keys, 1)
     assert not await one.take_over()
     assert not await two.take_over()
     assert one.position.generation == two.position.generation
-    await one.keep(RUN, Memory())
-    await two.keep(RUN, Memory())
+    await one.keep(RUN, OperatorState())
+    await two.keep(RUN, OperatorState())
 
 
 async def test_what_a_controller_remembers_is_written_down_whole(client: Any, keys: Keys) -> None:
     journal = await leading(client, keys)
-    control = ControllerState(INTENT, Memory({3: Approval("alice", "c1")}, "bob", ("c2",)), "advance:1:", verdict())
+    control = ControllerState(
+        INTENT, OperatorState(approvals={3: APPROVAL}, held_by="bob", handled=("c2",)), "advance:1:", verdict()
+    )
     await journal.restore(RUN, control)
     assert await journal.load(RUN) == control

@@ -14,7 +14,7 @@ from tests.simulated import World, rollout, scenario, simulated
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 NAMES = ("valid", "twice", "nobody", "fixed", "reloaded")
-RESOURCES = "/apis/serinus.dev/v1/namespaces/shop/canarypolicies"
+RESOURCES = "/apis/serinus.dev/v1alpha1/namespaces/shop/canarypolicies"
 
 
 def about(name: str, rollout: str, **spec: Any) -> dict[str, Any]:

@@ -15,10 +15,10 @@ from serinus_collector.adapters.registry import RedisRegistry as CollectorsRegis
 from serinus_console.adapters.archive import RedisArchive
 from serinus_console.adapters.sessions import Sessions
 from serinus_contracts import DecisionTaken, Keys
+from serinus_contracts.operator_state import OperatorState
 from serinus_contracts.streams import ANALYZER_GROUP, Stream, controller_group
 from serinus_controller.adapters.journal import RedisJournal
 from serinus_controller.adapters.registry import RedisRegistry
-from serinus_controller.domain.decide import Memory
 from serinus_judging.evaluation import RunRecord
 from serinus_notifier.adapters.outbox import RedisOutbox
 from serinus_notifier.domain.notifications import Cause, Due
@@ -105,10 +105,10 @@ async def work(clients: Mapping[str, Client]) -> None:
     entries = await read(analyzer, "snapshots", ANALYZER_GROUP)
     record = RunRecord(through=look.end, evaluations=1, plan=look.plan, evidence=b"\x00\xff")
     assert await evidence.commit([Commit(RUN.id, RunRecord(), record, [verdict()], [entries])]) == [True]
-    await journal.keep(RUN, Memory(held="alice (lunch)"))
+    await journal.keep(RUN, OperatorState(held_by="alice (lunch)"))
     await journal.remember(RUN, verdict=verdict())
     intent = Intent(action="advance", step=1, step_hash="s", cause="v", actor="serinus", detail="d", since=1)
-    await journal.begin(RUN, intent, "advance:1:", Memory(held="alice (lunch)"))
+    await journal.begin(RUN, intent, "advance:1:", OperatorState(held_by="alice (lunch)"))
     decision = DecisionTaken(
         run=RUN, step=1, action="hold", cause="v", detail="d", mode="enforce", state="confirmed", decided=5
     )

@@ -13,10 +13,10 @@ from serinus_collector.use_cases.ports import Lease
 from serinus_console.adapters.archive import RedisArchive
 from serinus_console.adapters.sessions import Sessions
 from serinus_contracts import DecisionTaken, Keys
+from serinus_contracts.operator_state import OperatorState
 from serinus_contracts.streams import ANALYZER_GROUP, controller_group
 from serinus_controller.adapters.journal import RedisJournal
 from serinus_controller.adapters.registry import RedisRegistry
-from serinus_controller.domain.decide import Memory
 from serinus_judging.evaluation import RunRecord
 from serinus_notifier.adapters.outbox import RedisOutbox
 from serinus_notifier.domain.notifications import Cause, Due
@@ -79,7 +79,7 @@ async def test_a_full_redis_takes_what_judges_acts_and_is_asked_for_and_no_new_l
     cookie = await Sessions(clients["operator"], KEYS, 60).begin("token")
     assert await Sessions(clients["operator"], KEYS, 60).token(cookie) == "token"
     ((_, ((asked, _),)),) = await controller.xreadgroup(controller_group("test"), "a", {KEYS.stream("commands"): ">"})
-    await journal.begin(RUN, INTENT, "abort:1:", Memory())
+    await journal.begin(RUN, INTENT, "abort:1:", OperatorState())
     await journal.tell(DECISION, topic="abort:1:", ends_intent=True)
     await controller.xack(KEYS.stream("commands"), controller_group("test"), asked)
     news = next(one for one in await outbox.news() if one.stream == "decisions")

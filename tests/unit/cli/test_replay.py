@@ -28,7 +28,7 @@ def policy(text: str = POLICY) -> CanaryPolicy:
 
 def test_verdicts_of_recorded_looks_are_those_of_a_chain() -> None:
     told = judging.rejudged(recorded_plan(), looks())
-    assert [one.look for one in told] == list(range(1, 25))
+    assert [one.evaluation for one in told] == list(range(1, 25))
     assert [(one.follows, one.end) for one in told] == [(one.follows, one.end) for one in looks()]
     assert told[-1].verdict == "abort"
     assert {one.plan for one in told} == {recorded_plan().digest}

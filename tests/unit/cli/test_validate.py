@@ -22,7 +22,7 @@ spec:
 status: {canary: {stablePingPong: ping}}
 """
 BY_SERVICE = """
-apiVersion: serinus.dev/v1
+apiVersion: serinus.dev/v1alpha1
 kind: CanaryPolicy
 metadata: {name: reed}
 spec:
@@ -44,7 +44,7 @@ spec:
       - pause: {}
 """
 AT_WEIGHT = """
-apiVersion: serinus.dev/v1
+apiVersion: serinus.dev/v1alpha1
 kind: CanaryPolicy
 metadata: {name: loom}
 spec:

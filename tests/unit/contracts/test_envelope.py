@@ -50,7 +50,7 @@ def test_the_flat_fields_let_a_reader_filter_without_parsing_json() -> None:
         "run": "test/u-1/new/1",
         "end": "1010000",
         "verdict": "proceed",
-        "reason": "quiet",
+        "reason": "no_regression",
         "ce_id": "test/u-1/new/1:1010000",
     }
 
@@ -93,7 +93,7 @@ def test_an_event_of_a_writer_that_knew_no_images_is_read() -> None:
 
 def test_numbers_that_json_does_not_have_are_refused_before_they_are_sent() -> None:
     with pytest.raises(ValueError, match="finite number"):
-        verdict(log_abort=float("nan"))
+        verdict(log_eprocess=float("nan"))
 
 
 def test_every_type_finds_its_class() -> None:

@@ -69,7 +69,9 @@ def test_a_refusal_does_not_repeat_what_the_entry_held() -> None:
 
 
 SPEC = {"match": {"namespace": "shop"}, "metrics": [{"name": "errors", "preset": "http-errors"}]}
-KEYS = st.sampled_from(["match", "mode", "interval", "budget", "stages", "metrics", "limits", "judge", "source", "x"])
+KEYS = st.sampled_from(
+    ["match", "mode", "interval", "falseAbortRate", "stages", "metrics", "limits", "judge", "source", "x"]
+)
 
 
 PARTS = st.lists(st.dictionaries(st.sampled_from(["name", "preset", "events", "margin", "weight"]), JSON))
@@ -79,7 +81,7 @@ PARTS = st.lists(st.dictionaries(st.sampled_from(["name", "preset", "events", "m
 @example({"interval": "9" * 10_000 + "s"})
 @example({"metrics": [{"name": "a", "events": "up{" * 10_000}]})
 def test_any_policy_is_accepted_or_refused_with_its_places(change: dict[str, Any]) -> None:
-    document = {"apiVersion": "serinus.dev/v1", "kind": "CanaryPolicy", "metadata": {"name": "shop"}}
+    document = {"apiVersion": "serinus.dev/v1alpha1", "kind": "CanaryPolicy", "metadata": {"name": "shop"}}
     try:
         policy = CanaryPolicy.model_validate({**document, "spec": {**SPEC, **change}})
     except ValidationError:

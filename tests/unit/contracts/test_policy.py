@@ -12,14 +12,19 @@ LATENCY: dict[str, Any] = {"name": "latency", "preset": "http-latency"}
 def policy(**spec: Any) -> CanaryPolicy:
     fields = {"match": {"namespace": "shop", "name": "checkout"}, "metrics": [ERRORS]}
     return CanaryPolicy.model_validate(
-        {"apiVersion": "serinus.dev/v1", "kind": "CanaryPolicy", "metadata": {"name": "shop"}, "spec": fields | spec}
+        {
+            "apiVersion": "serinus.dev/v1alpha1",
+            "kind": "CanaryPolicy",
+            "metadata": {"name": "shop"},
+            "spec": fields | spec,
+        }
     )
 
 
 def test_a_short_policy_gets_careful_defaults() -> None:
     spec = policy().spec
     assert (spec.mode, spec.interval, spec.on_no_data, spec.on_time_spent) == ("shadow", 30, "hold", "hold")
-    assert (spec.budget.false_abort, spec.budget.false_proceed) == (0.01, 0.05)
+    assert (spec.false_abort_rate, spec.false_promote_rate) == (0.01, 0.05)
 
 
 def threshold(**conditions: Any) -> dict[str, Any]:
@@ -62,7 +67,7 @@ def matched(number: int, pattern: str) -> dict[str, Any]:
         ({"limits": [{"metric": "errors", "quantile": 0.95, "above": "5s"}]}, "has no quantile"),
         ({"source": {"preset": "service-label"}}, "tells the arms apart by their services: give canary and stable"),
         ({"source": {"preset": "service-label", "canary": "a", "stable": "a"}}, "could not be told apart"),
-        ({"budget": {"false_abort": 0}}, "greater than 0"),
+        ({"falseAbortRate": 0}, "greater than 0"),
         ({"interval": "9" * 400 + "s"}, "finite number"),
         ({"maximum": 1e308}, "less than or equal to 315360000"),
         ({"metrics": [ERRORS | {"metric": 'http_requests_total{method="GET"}'}]}, "write events and trials, histogram"),
@@ -72,7 +77,7 @@ def matched(number: int, pattern: str) -> dict[str, Any]:
         ({"metrics": [ERRORS | {"metric": ""}]}, "is no metric name"),
         ({"source": {"label": "k8s.pod.name"}}, "such as k8s_pod_name; quoted UTF-8 names"),
         ({"source": {"label": ""}}, "is no label name"),
-        ({"source": {"namespace_label": "k8s.namespace.name"}}, "is no label name"),
+        ({"source": {"namespaceLabel": "k8s.namespace.name"}}, "is no label name"),
         ({"metrics": [ERRORS | {"source": {"label": "1pod"}}]}, "no digit first"),
         (
             {"metrics": [LATENCY], "limits": [{"metric": "latency", "quantile": 1 - 1e-15, "above": 1}]},
@@ -86,10 +91,10 @@ def matched(number: int, pattern: str) -> dict[str, Any]:
         (threshold(success="result[0] => 1"), "column 11: unexpected '=': write == to compare"),
         (threshold(interval="30s"), "it would never end"),
         (threshold(count=2), "a count above 1 needs an interval"),
-        (threshold(failure_limit=-1), "failure_limit -1 needs consecutive_success_limit"),
-        (threshold(interval="30s", count=3, failure_limit=4), "too small for its limits"),
+        (threshold(failureLimit=-1), "failureLimit -1 needs consecutiveSuccessLimit"),
+        (threshold(interval="30s", count=3, failureLimit=4), "too small for its limits"),
         (threshold(interval="0s", count=3), "longer than 0s"),
-        (threshold(interval="10s", count=3), "a look is taken every 30 s: set spec.interval to 10s"),
+        (threshold(interval="10s", count=3), "snapshots are taken every 30 s: set spec.interval to 10s"),
     ],
 )
 def test_what_could_not_work_is_refused_with_the_reason(spec: dict[str, Any], complaint: str) -> None:
@@ -100,7 +105,7 @@ def test_what_could_not_work_is_refused_with_the_reason(spec: dict[str, Any], co
 
 def test_names_of_prometheus_and_no_label_for_the_namespace_are_taken() -> None:
     spec = policy(
-        source={"label": "k8s_pod_name", "namespace_label": ""}, metrics=[ERRORS | {"metric": "job:http_requests:sum"}]
+        source={"label": "k8s_pod_name", "namespaceLabel": ""}, metrics=[ERRORS | {"metric": "job:http_requests:sum"}]
     ).spec
     assert (spec.source.namespace_label, spec.metrics[0].metric) == ("", "job:http_requests:sum")
 

@@ -76,7 +76,7 @@ def policies(draw: st.DrawFn, namespace: str) -> dict[str, Any]:
     for name in draw(st.lists(st.sampled_from(sorted(parts)), max_size=2, unique=True)):
         spec[name] = draw(of_schema(parts[name]))
     metadata = {"name": draw(_NAMES), "namespace": namespace, "uid": "policy", "resourceVersion": "7", "generation": 1}
-    return {"apiVersion": "serinus.dev/v1", "kind": "CanaryPolicy", "metadata": metadata, "spec": spec}
+    return {"apiVersion": "serinus.dev/v1alpha1", "kind": "CanaryPolicy", "metadata": metadata, "spec": spec}
 
 
 _STEPS = st.one_of(

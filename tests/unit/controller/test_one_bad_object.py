@@ -31,7 +31,7 @@ from tests.unit.controller.use_cases.test_command_handler import NOW, FakeRegist
 from tests.unit.rollouts.objects import document
 
 GOOD = {
-    "apiVersion": "serinus.dev/v1",
+    "apiVersion": "serinus.dev/v1alpha1",
     "kind": "CanaryPolicy",
     "metadata": {"name": "shop", "namespace": "shop", "uid": "good", "resourceVersion": "5", "generation": 1},
     "spec": {

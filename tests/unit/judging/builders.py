@@ -18,7 +18,7 @@ from serinus_contracts.events import (
 from serinus_contracts.judge import JudgeRule, SequentialRule
 from serinus_contracts.metric import Better, Margin
 from serinus_contracts.plan import AnalysisPlan, ArmRule, Bucketed, Counted, Gauged, PlanLimit, PlanMetric, PlanStage
-from serinus_contracts.policy import Budget, Gate
+from serinus_contracts.policy import Gate
 from serinus_contracts.selector import Selector
 
 RUN = Run(cluster="test", namespace="shop", name="cart", uid="u1", canary_hash="new", stable_hash="old", attempt=1)
@@ -66,11 +66,10 @@ def gauge(name: str = "memory", share: bool = True, rate: bool = False) -> PlanM
 def plan(
     *metrics: PlanMetric,
     weights: Sequence[int] = (50,),
-    gate: Gate = "proof",
+    gate: Gate = "nonInferiority",
     minimum: float = 60,
     maximum: float = 3600,
     limits: Sequence[PlanLimit] = (),
-    budget: Budget | None = None,
     interval: float = 30,
     on_time_spent: Literal["hold", "abort", "proceed"] = "hold",
     on_no_data: Literal["hold", "abort"] = "hold",
@@ -85,7 +84,8 @@ def plan(
         policy="cart",
         mode="enforce",
         judge=judge or SequentialRule(),
-        budget=budget or Budget(),
+        false_abort_rate=0.01,
+        false_promote_rate=0.05,
         interval=interval,
         settle=30,
         provider="main",

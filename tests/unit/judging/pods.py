@@ -104,4 +104,4 @@ def of_kind(found: tuple[Finding, ...], kind: str) -> list[Finding]:
     return [one for one in found if one.kind == kind]
 
 
-QUIET = plan(metric(ratio=1.25, absolute=0.01), memory(), gate="quiet", limits=[OVER])
+QUIET = plan(metric(ratio=1.25, absolute=0.01), memory(), gate="noRegression", limits=[OVER])

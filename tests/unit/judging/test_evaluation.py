@@ -9,8 +9,8 @@ from serinus_judging.evaluation import Evaluation, RunRecord, evaluate
 from tests.unit.judging.builders import metric, plan, proportion
 from tests.unit.judging.pods import pods, run, seen
 
-PROOF = plan(metric(ratio=1.25, absolute=0.01), gate="proof", maximum=36_000)
-QUIET = plan(metric(ratio=1.25, absolute=0.01), gate="quiet")
+PROOF = plan(metric(ratio=1.25, absolute=0.01), gate="nonInferiority", maximum=36_000)
+QUIET = plan(metric(ratio=1.25, absolute=0.01), gate="noRegression")
 
 
 def verdicts(rule: AnalysisPlan, looks: Sequence[MetricsCollected]) -> list[VerdictReached]:
@@ -33,7 +33,7 @@ def few(looks: int) -> list[MetricsCollected]:
 def test_a_hold_that_goes_on_is_described_at_every_tenth_look() -> None:
     told = verdicts(PROOF, few(45))
     assert {verdict.verdict for verdict in told} == {"hold"}
-    steady = [verdict.look for verdict in told if not verdict.changed and verdict.described]
+    steady = [verdict.evaluation for verdict in told if not verdict.changed and verdict.described]
     assert steady == [10, 20, 30, 40]
 
 
@@ -55,8 +55,8 @@ def test_a_verdict_that_acts_is_described_at_first_and_at_every_tenth_look(
     acts = [one for one in told if one.verdict == verdict]
     assert acts[0].changed
     assert all(describes(one) for one in acts if one.changed)
-    steady = [one.look for one in acts if not one.changed and describes(one)]
-    assert steady == [look for look in (10, 20) if look > acts[0].look]
+    steady = [one.evaluation for one in acts if not one.changed and describes(one)]
+    assert steady == [look for look in (10, 20) if look > acts[0].evaluation]
 
 
 def test_a_reason_to_hold_is_found_at_every_look() -> None:

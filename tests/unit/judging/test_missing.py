@@ -29,7 +29,7 @@ BAD = st.sampled_from(["no_data", "partial", "error"])
 @given(
     statuses=st.lists(BAD | st.just("absent"), min_size=1, max_size=12),
     on_time_spent=st.sampled_from(["hold", "proceed"]),
-    gate=st.sampled_from(["quiet", "proof"]),
+    gate=st.sampled_from(["noRegression", "nonInferiority"]),
     background=st.booleans(),
 )
 def test_while_nothing_was_ever_counted_no_gate_opens(

@@ -16,7 +16,7 @@ from benchmarks._worlds import EDGES, Drawn, Noise, World, draw
 RULES: dict[str, JudgeRule] = {
     "scorecard": ScorecardRule(name="scorecard"),
     "recommendation": RecommendationRule(name="recommendation"),
-    "kayenta": KayentaRule(name="kayenta", pass_score=100, marginal_score=100),
+    "kayenta": KayentaRule(name="kayenta", passScore=100, marginalScore=100),
 }
 PEERS = {"scorecard": scorecard, "recommendation": recommendation, "kayenta": kayenta}
 WORLDS = (

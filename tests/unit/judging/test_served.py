@@ -57,6 +57,6 @@ def test_whichever_windows_are_missing_the_estimate_is_what_a_steady_service_gav
 
 
 def test_a_verdict_tells_about_how_many_were_served_since_too() -> None:
-    said = verdict(exposed=392, served_requests=17_000, request_rate=1_200.0, end=T)
+    said = verdict(evaluated_requests=392, served_requests=17_000, request_rate=1_200.0, end=T)
     assert said.requests_until(T + 10_000) == "392 requests evaluated of about 17,600 served"
-    assert verdict(exposed=0).requests_until(T) == "0 requests evaluated, number served unknown"
+    assert verdict(evaluated_requests=0).requests_until(T) == "0 requests evaluated, number served unknown"

@@ -79,7 +79,7 @@ def one_by_one(drawn: Drawn, run: int) -> tuple[int, float]:
     world = drawn.world
     rule = _plans.plan_of(world)
     evidence = known_noise(rule)
-    log_abort = 0.0
+    log_eprocess = 0.0
     for t in range(world.looks):
         window = Window(begin=t * 30_000, end=(t + 1) * 30_000)
         x, n, y, m = (int(v[run, t]) for v in (drawn.x, drawn.n, drawn.y, drawn.m))
@@ -89,10 +89,10 @@ def one_by_one(drawn: Drawn, run: int) -> tuple[int, float]:
         weight = round(100 * world.weights[stage])
         look = snapshot({"events": counts}, t + 1, stage, started, weight)
         evidence, found = evaluated(rule, evidence, look)
-        log_abort = found.log_abort
+        log_eprocess = found.log_eprocess
         if found.verdict == "abort":
-            return t + 1, log_abort
-    return 0, log_abort
+            return t + 1, log_eprocess
+    return 0, log_eprocess
 
 
 @pytest.mark.parametrize(

@@ -47,14 +47,14 @@ def test_instants_are_hours_and_minutes_in_utc(millis: int, text: str) -> None:
     assert wording.clock(millis) == text
 
 
-def test_counts_edges_budgets_and_lists() -> None:
+def test_counts_edges_error_rates_and_lists() -> None:
     assert wording.requests(1) == "1 request"
     assert wording.requests(0) == "0 requests"
     assert wording.requests(10_810) == "10,810 requests"
     assert wording.edge(0.25) == "250 ms"
     assert wording.edge(2.5) == "2.5 s"
-    assert wording.budget(0.01) == "1 % budget"
-    assert wording.budget(0.005) == "0.5 % budget"
+    assert wording.false_abort_rate(0.01) == "at a false-abort rate of 1 %"
+    assert wording.confidence(0.05) == "at 95 % confidence"
     assert wording.plain(2.4999) == "2.5"
     assert wording.names(["a"]) == "a"
     assert wording.names(["a", "b", "c"]) == "a, b and c"

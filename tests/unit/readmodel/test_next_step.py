@@ -4,8 +4,9 @@ import pytest
 from serinus_contracts import AnalysisPlan, DecisionTaken, Event, Pod
 from serinus_contracts.freeze import FreezeRule
 from serinus_contracts.judge import ThresholdRule
+from serinus_contracts.operator_state import OperatorState
 from serinus_readmodel.next_step import next_step
-from serinus_readmodel.run_view import Asked, RunView, apply
+from serinus_readmodel.run_view import RunView, apply
 
 from tests.support import RUN, observed, plan, stage, verdict
 
@@ -67,7 +68,10 @@ UNREADY = {"steady": False, "gate_started": None, "step": 0, "pods": (Pod(name="
             "stays at 5 % until nothing speaks against it, 48 s left",
         ),
         (
-            view({"verdict": "hold", "reason": "insufficient_evidence"}, one=plan(stages=(stage(5, 0, gate="proof"),))),
+            view(
+                {"verdict": "hold", "reason": "insufficient_evidence"},
+                one=plan(stages=(stage(5, 0, gate="nonInferiority"),)),
+            ),
             "stays at 5 % until it is shown to be within its margins, 48 s left",
         ),
         (
@@ -106,7 +110,7 @@ def test_who_is_waited_for_is_told_with_the_command_to_type() -> None:
 
 
 def test_a_run_that_is_held_by_a_person_says_by_whom() -> None:
-    held = RunView(observed(), plan(), verdict(), None, Asked("alice (lunch)"))
+    held = RunView(observed(), plan(), verdict(), None, OperatorState(held_by="alice (lunch)"))
     assert next_step(held, NOW) == "held by alice (lunch): stays until it is resumed"
 
 

@@ -1,42 +1,42 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from serinus_contracts import AnalysisPlan
 from serinus_contracts.freeze import FreezeRule
-from serinus_controller.domain.decide import stale
-from serinus_readmodel import pull
+from serinus_contracts.operator_state import Approval, OperatorState
 from serinus_readmodel.pull import answer, find
-from serinus_readmodel.run_view import Asked, RunView
+from serinus_readmodel.run_view import RunView
 
 from tests.support import RUN, observed, plan, stage, verdict
 
 NOW = 1_012_000
-FREE = Asked()
+FREE = OperatorState()
+APPROVED = OperatorState(approvals={1: Approval(actor="bob", command="c")})
 ICE = FreezeRule(begin="1970-01-01", end="1970-01-02", reason="new year")
 
 
-def view(said: dict[str, Any] | None, one: AnalysisPlan | None = None, asked: Asked = FREE, **seen: Any) -> RunView:
-    return RunView(observed(**seen), one or plan(), None if said is None else verdict(**said), None, asked)
+def view(
+    said: dict[str, Any] | None, one: AnalysisPlan | None = None, operator: OperatorState = FREE, **seen: Any
+) -> RunView:
+    return RunView(observed(**seen), one or plan(), None if said is None else verdict(**said), None, operator)
 
 
 @pytest.mark.parametrize(
     ("shown", "expected"),
     [
-        (view({}), ("proceed", "quiet")),
+        (view({}), ("proceed", "no_regression")),
         (view({"verdict": "abort", "reason": "evidence"}), ("abort", "evidence")),
         (view({"verdict": "hold", "reason": "no_data"}), ("hold", "no_data")),
         (view(None), ("hold", "no_verdict")),
         (view({}, step=3, stage=1), ("hold", "other_step")),
         (view({}, stage_started=1_009_500), ("hold", "other_step")),
         (view({"verdict": "abort", "reason": "evidence"}, step=3, stage=1), ("abort", "evidence")),
-        (view({}, asked=Asked("alice: lunch")), ("hold", "held")),
-        (view({"verdict": "abort", "reason": "limit"}, asked=Asked("alice")), ("abort", "limit")),
+        (view({}, operator=OperatorState(held_by="alice: lunch")), ("hold", "held")),
+        (view({"verdict": "abort", "reason": "limit"}, operator=OperatorState(held_by="alice")), ("abort", "limit")),
         (view({}, plan(freeze=(ICE,))), ("hold", "frozen")),
-        (view({}, plan(freeze=(ICE,)), Asked("", {1: "bob"})), ("hold", "frozen")),
+        (view({}, plan(freeze=(ICE,)), APPROVED), ("hold", "frozen")),
         (view({}, plan(stages=(stage(5, 0, approval=True),))), ("hold", "await_approval")),
-        (view({}, plan(stages=(stage(5, 0, approval=True),)), Asked("", {1: "bob"})), ("proceed", "quiet")),
+        (view({}, plan(stages=(stage(5, 0, approval=True),)), APPROVED), ("proceed", "no_regression")),
     ],
 )
 def test_only_a_verdict_on_the_present_step_that_nobody_holds_proceeds(
@@ -52,12 +52,6 @@ def test_an_old_verdict_holds_whatever_it_said(said: str) -> None:
     told = answer([view({"verdict": said})], "shop/checkout", 1_010_000 + 23_001)
     assert (told.verdict, told.reason) == ("hold", "stale")
     assert answer([view({"verdict": said})], "shop/checkout", 1_010_000 + 23_000).verdict == said
-
-
-@given(st.integers(0, 10**7), st.integers(0, 10**7), st.floats(0.1, 600))
-def test_old_is_what_the_controller_calls_old(end: int, now: int, interval: float) -> None:
-    one = plan(interval=interval)
-    assert pull.stale(end, one, now) == stale(end, one, now)
 
 
 def test_no_run_and_several_runs_are_neither_proceed_nor_abort() -> None:

@@ -35,9 +35,9 @@ def ended(outcome: Any, *chapters: Chapter) -> Report:
 
 
 def test_a_run_that_goes_on_is_reported_by_its_newest_verdict() -> None:
-    found = make_report([*BEGINNING, Judged.by(verdict(look=8), changed=True)], verdict(end=1_011_000))
+    found = make_report([*BEGINNING, Judged.by(verdict(evaluation=8), changed=True)], verdict(end=1_011_000))
     assert (found.outcome, found.ended, found.why) == (None, None, verdict().sentence)
-    assert (found.looks, found.exposed, found.began) == (9, 4_500, 999_000)
+    assert (found.evaluations, found.evaluated_requests, found.began) == (9, 4_500, 999_000)
     assert [one.at for one in found.evidence] == [1_010_000, 1_011_000], "the curve ends with the newest look"
 
 
@@ -98,9 +98,9 @@ def test_an_end_that_nobody_decided_is_said_plainly(outcome: str, why: str) -> N
 
 
 def test_the_last_verdict_of_an_ended_run_is_the_one_it_was_closed_with() -> None:
-    closed = Concluded(verdict=verdict(look=12, exposed=9_000))
-    found = make_report([*BEGINNING, closed, Ended(at=1_100_000, outcome="aborted")], verdict(look=99))
-    assert (found.looks, found.exposed) == (12, 9_000)
+    closed = Concluded(verdict=verdict(evaluation=12, evaluated_requests=9_000))
+    found = make_report([*BEGINNING, closed, Ended(at=1_100_000, outcome="aborted")], verdict(evaluation=99))
+    assert (found.evaluations, found.evaluated_requests) == (12, 9_000)
 
 
 def test_changes_are_the_looks_with_a_sentence() -> None:

@@ -21,7 +21,7 @@ def metric(
 ) -> MetricVerdict:
     channel = Channel(canary=canary, stable=stable, margin=Margin(ratio=1.25, absolute=0.0))
     counts = (canary, stable)
-    return MetricVerdict(name=name, label="ok", status="ok", share=1, log_abort=0.5, run=(channel,), stage=counts)
+    return MetricVerdict(name=name, label="ok", status="ok", share=1, log_eprocess=0.5, run=(channel,), stage=counts)
 
 
 def decision(cause: str, decided: int, action: Action = "hold") -> DecisionTaken:
@@ -31,7 +31,7 @@ def decision(cause: str, decided: int, action: Action = "hold") -> DecisionTaken
 
 
 def look(number: int, **other: Any) -> Any:
-    return verdict(**{"end": 1000 * number, "look": number, "changed": False, "metrics": (metric(),), **other})
+    return verdict(**{"end": 1000 * number, "evaluation": number, "changed": False, "metrics": (metric(),), **other})
 
 
 def test_the_course_of_a_metric_is_its_rates_its_evidence_and_its_ratio_to_the_margin() -> None:
@@ -75,12 +75,12 @@ def test_the_past_may_be_read_after_the_present() -> None:
     for event in (look(3, changed=True), decision("c", 30), look(2), look(1, changed=True), decision("b", 20)):
         history.apply(event)
     assert history.view.verdict is not None
-    assert history.view.verdict.look == 3
-    assert [change.look for change in history.changes] == [1, 3]
+    assert history.view.verdict.evaluation == 3
+    assert [change.evaluation for change in history.changes] == [1, 3]
     assert [point.end for point in history.series] == [1000, 2000, 3000]
     assert [one.cause for one in history.decisions] == ["b", "c"]
     assert history.view.decision == history.decisions[-1]
-    assert history.first_look == 1
+    assert history.first_evaluation == 1
 
 
 def test_what_is_told_twice_is_kept_once() -> None:

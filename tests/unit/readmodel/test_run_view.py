@@ -2,7 +2,7 @@ from dataclasses import replace
 from typing import Any
 
 from serinus_contracts import Finding, VerdictReached
-from serinus_readmodel.run_view import Asked, RunView, apply
+from serinus_readmodel.run_view import RunView, apply
 
 from tests.support import observed, plan, verdict
 
@@ -58,9 +58,3 @@ def test_a_verdict_is_current_for_its_step_only() -> None:
     view = RunView(observed(), plan(), verdict())
     assert view.current == verdict()
     assert replace(view, observed=observed(step=2)).current is None
-
-
-def test_what_people_asked_for_is_read_from_the_controllers_memory() -> None:
-    memory = b'{"approvals": {"3": {"actor": "bob", "command": "01J"}}, "held": "alice: lunch"}'
-    assert Asked.read(memory) == Asked("alice: lunch", {3: "bob"})
-    assert Asked.read(None) == Asked()

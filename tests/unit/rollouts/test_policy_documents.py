@@ -5,7 +5,7 @@ from serinus_rollouts.policy_documents import load_text, read_resource
 from serinus_runtime.documents import DocumentError
 
 GOOD = """\
-apiVersion: serinus.dev/v1
+apiVersion: serinus.dev/v1alpha1
 kind: CanaryPolicy
 metadata: {name: shop}
 spec:
@@ -105,7 +105,7 @@ def test_a_document_that_is_no_mapping_is_refused(text: str) -> None:
 def resource(**spec: Any) -> dict[str, Any]:
     metadata = {"name": "shop", "namespace": "shop", "uid": "u", "resourceVersion": "5", "managedFields": []}
     fields = {"match": {"name": "checkout"}, "metrics": [{"name": "errors", "preset": "http-errors"}]}
-    return {"apiVersion": "serinus.dev/v1", "kind": "CanaryPolicy", "metadata": metadata, "spec": fields | spec}
+    return {"apiVersion": "serinus.dev/v1alpha1", "kind": "CanaryPolicy", "metadata": metadata, "spec": fields | spec}
 
 
 def test_a_resource_is_a_policy_whatever_else_the_server_keeps_with_it() -> None:

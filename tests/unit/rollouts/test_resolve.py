@@ -23,7 +23,12 @@ def policy(**spec: Any) -> CanaryPolicy:
         "metrics": [{"name": "errors", "preset": "http-errors"}],
     }
     return CanaryPolicy.model_validate(
-        {"apiVersion": "serinus.dev/v1", "kind": "CanaryPolicy", "metadata": {"name": "shop"}, "spec": fields | spec}
+        {
+            "apiVersion": "serinus.dev/v1alpha1",
+            "kind": "CanaryPolicy",
+            "metadata": {"name": "shop"},
+            "spec": fields | spec,
+        }
     )
 
 
@@ -46,8 +51,8 @@ def test_a_stage_reaches_from_one_change_of_weight_to_the_next_and_holds_its_gat
 def test_the_stages_of_a_plan_are_the_rollouts_with_what_the_policy_says_of_them() -> None:
     plan = resolve(policy(stages=[{"weight": 50, "minimum": "30m", "approval": "required"}]), RUN, GATED)
     first, last = plan.stages
-    assert (first.minimum, first.maximum, first.gate, first.approval) == (300, 3600, "quiet", False)
-    assert (last.minimum, last.maximum, last.gate, last.approval) == (1800, 3600, "proof", True)
+    assert (first.minimum, first.maximum, first.gate, first.approval) == (300, 3600, "noRegression", False)
+    assert (last.minimum, last.maximum, last.gate, last.approval) == (1800, 3600, "nonInferiority", True)
 
 
 def test_a_rollout_without_stages_leaves_nothing_to_judge() -> None:

@@ -22,9 +22,10 @@ from serinus_contracts import (
 )
 from serinus_contracts.base import Contract
 from serinus_contracts.events import Verb
+from serinus_contracts.operator_state import OperatorState
 from serinus_contracts.report import Report
 from serinus_readmodel.report import KeptRun
-from serinus_readmodel.run_view import Asked, RunView, apply
+from serinus_readmodel.run_view import RunView, apply
 
 from serinus.board import BoardError, with_descriptions
 from serinus.options import without_password
@@ -41,8 +42,7 @@ C = TypeVar("C", bound=BaseModel)
 class RunDocument(Contract):
     """What is used of the console's answer about one run."""
 
-    held: str
-    approvals: dict[int, str]
+    operator: OperatorState
     observed: RolloutObserved
     last_verdict: VerdictReached | None = None
     last_described: VerdictReached | None = None
@@ -185,7 +185,7 @@ class ConsoleBoard:
             decision=seen.last_decision,
             ending=seen.ending,
             acts={seen.waiting.action: seen.waiting} if seen.waiting else {},
-            asked=Asked(seen.held, seen.approvals),
+            operator=seen.operator,
             described=seen.last_described,
         )
 

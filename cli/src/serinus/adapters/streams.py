@@ -96,7 +96,7 @@ class Streams:
             if standing.verdict:
                 await self._put(standing.verdict)
             live = standing.observed.run.id
-            self.views[live] = replace(self.views[live], asked=standing.asked)
+            self.views[live] = replace(self.views[live], operator=standing.operator)
 
     async def changes(self, block_ms: int = 500) -> AsyncGenerator[Sequence[Event], None]:
         if not self._positions:
@@ -109,7 +109,7 @@ class Streams:
                     continue
                 news.append(event)
                 if isinstance(event, DecisionTaken) and (view := self.views.get(event.run.id)):
-                    self.views[view.id] = replace(view, asked=await self._reader.asked(view.id))
+                    self.views[view.id] = replace(view, operator=await self._reader.operator(view.id))
             yield news
             await asyncio.sleep(0)
 
@@ -120,7 +120,7 @@ class Streams:
         return await self._reader.plan(verdict.plan)
 
     async def verdicts(self, run: str) -> Sequence[VerdictReached]:
-        return await self.events(VerdictReached, run, lambda one: one.look == 1)
+        return await self.events(VerdictReached, run, lambda one: one.evaluation == 1)
 
     async def events(self, kind: type[E], run: str, is_last: Callable[[E], bool], since: Millis = 0) -> list[E]:
         """What was published of a run, oldest first: the stream is read from its end back to where `is_last` says."""

@@ -79,8 +79,10 @@ class Result:
                     "expected": ending.expectation.end,
                     "end": ending.end,
                     "sentence": ending.view.verdict.sentence if ending.view and ending.view.verdict else None,
-                    "looks": ending.view.verdict.look if ending.view and ending.view.verdict else 0,
-                    "exposed": ending.view.verdict.exposed if ending.view and ending.view.verdict else 0,
+                    "evaluations": ending.view.verdict.evaluation if ending.view and ending.view.verdict else 0,
+                    "evaluated_requests": ending.view.verdict.evaluated_requests
+                    if ending.view and ending.view.verdict
+                    else 0,
                     "served_by_canary": ending.served,
                     "windows_checked": ending.ledger.windows,
                     "ledger_faults": list(ending.ledger.faults),
@@ -107,16 +109,16 @@ async def judge_demo(expected: Sequence[Expectation], board: Streams, truth: Pat
 
 def summary(result: Result) -> RenderableType:
     table = Table(title="What was seen, held against what was true", title_justify="left", title_style="bold", box=None)
-    for name in ("release", "must be", "is", "looks", "judged", "served", "windows that equal the scrapes"):
-        table.add_column(name, justify="right" if name in ("looks", "judged", "served") else "left")
+    for name in ("release", "must be", "is", "evaluations", "judged", "served", "windows that equal the scrapes"):
+        table.add_column(name, justify="right" if name in ("evaluations", "judged", "served") else "left")
     for ending in result.endings:
         verdict = ending.view.verdict if ending.view else None
         table.add_row(
             ending.expectation.name,
             ending.expectation.end,
             Text(f"{'✔' if ending.met else '✖'} {ending.end}", style="green" if ending.met else "red"),
-            f"{verdict.look if verdict else 0}",
-            f"{verdict.exposed if verdict else 0:,}",
+            f"{verdict.evaluation if verdict else 0}",
+            f"{verdict.evaluated_requests if verdict else 0:,}",
             f"{ending.served:,}",
             f"all {ending.ledger.windows}" if ending.ledger.holds else ending.ledger.faults[0],
         )

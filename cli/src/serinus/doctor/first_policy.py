@@ -55,7 +55,7 @@ def source(series: Sequence[Series], seen: RolloutView, services: tuple[str, str
     else:
         return None
     if not any(labels.get("namespace") == seen.namespace for labels in ours):
-        options.append('namespace_label: ""')
+        options.append('namespaceLabel: ""')
     return [f"preset: {kind}", *options]
 
 
@@ -109,7 +109,7 @@ async def write(provider: Provider, seen: RolloutView, services: tuple[str, str]
         notes.append(paused)
     weights = ", ".join(weight_text(stage.weight) for stage in found)
     lines = [
-        "apiVersion: serinus.dev/v1",
+        "apiVersion: serinus.dev/v1alpha1",
         "kind: CanaryPolicy",
         f"metadata: {{name: {plain(seen.name)}}}",
         "spec:",

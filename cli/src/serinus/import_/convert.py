@@ -54,7 +54,7 @@ def convert(manifests: Manifests, mode: Literal["shadow", "guard", "enforce"]) -
     }
     spec["match"] = {key: value for key, value in spec["match"].items() if value}
     policy = {
-        "apiVersion": "serinus.dev/v1", "kind": "CanaryPolicy", "metadata": {"name": rollout.name}, "spec": spec,
+        "apiVersion": "serinus.dev/v1alpha1", "kind": "CanaryPolicy", "metadata": {"name": rollout.name}, "spec": spec,
     }  # fmt: skip
     try:
         CanaryPolicy.model_validate(policy)
@@ -117,7 +117,7 @@ def _stages(stages: Sequence[Stage], metrics: Sequence[dict[str, Any]]) -> Itera
     for stage in {stage.weight: stage for stage in stages}.values():
         asked = [metric["conditions"] for metric in metrics]
         here = [one for one in asked if one["over"] == "stage" and stage.weight in one.get("weights", [stage.weight])]
-        longest = max((one["initial_delay"] + (one["count"] or 1) * (one["interval"] or 0) for one in here), default=0)
+        longest = max((one["initialDelay"] + (one["count"] or 1) * (one["interval"] or 0) for one in here), default=0)
         made = {"weight": stage.weight, "minimum": _duration(stage.pause)}
         made["maximum"] = _duration(stage.pause + max(2 * longest, SPARE))
         yield made | ({"approval": "required"} if stage.gates else {})
@@ -164,7 +164,7 @@ def _name(text: str) -> str:
 def _plain(conditions: dict[str, Any]) -> dict[str, Any]:
     """What is said, with durations as a person writes them, and every number that the template gives or leaves open."""
     said = {key: value for key, value in conditions.items() if value is not None and value is not False}
-    for key in ("interval", "initial_delay"):
+    for key in ("interval", "initialDelay"):
         if said.get(key):
             said[key] = _duration(said[key])
         else:

@@ -13,11 +13,8 @@ from serinus.import_.arguments import NotExpressibleError, left_open, put_in, va
 from serinus.import_.manifests import Manifest, Manifests
 from serinus.import_.parts import Analysis, Metric, Prometheus, Ref, Template
 
-_LIMITS = {
-    "failure_limit": "failureLimit", "inconclusive_limit": "inconclusiveLimit",
-    "consecutive_error_limit": "consecutiveErrorLimit",
-}  # fmt: skip
-_WRITTEN = {"success": "successCondition", "failure": "failureCondition"} | _LIMITS
+_LIMITS = ("failureLimit", "inconclusiveLimit", "consecutiveErrorLimit")
+_WRITTEN = {"success": "successCondition", "failure": "failureCondition"}
 
 
 @dataclass
@@ -137,11 +134,11 @@ def _rule(manifest: Manifest, place: Location, raw: Any, over: str, dry: list[st
         "success": metric.successCondition or None,
         "failure": metric.failureCondition or None,
     }
-    conditions |= {"over": over, "interval": metric.interval or None, "initial_delay": metric.initialDelay}
+    conditions |= {"over": over, "interval": metric.interval or None, "initialDelay": metric.initialDelay}
     conditions |= {"count": metric.count or None}
-    conditions |= {ours: getattr(metric, theirs) for ours, theirs in _LIMITS.items()}
-    conditions |= {"consecutive_success_limit": metric.consecutiveSuccessLimit or None}
-    conditions["dry_run"] = any(rule == "*" or re.search(rule, metric.name) for rule in dry)
+    conditions |= {name: getattr(metric, name) for name in _LIMITS}
+    conditions |= {"consecutiveSuccessLimit": metric.consecutiveSuccessLimit or None}
+    conditions["dryRun"] = any(rule == "*" or re.search(rule, metric.name) for rule in dry)
     Conditions.model_validate(conditions)
     if metric.failureCondition and not metric.successCondition:
         told.note(

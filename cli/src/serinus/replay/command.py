@@ -217,11 +217,11 @@ def document(looks: Sequence[MetricsCollected], made: dict[str, AnalysisPlan], t
                         "reason": one.verdict.reason,
                         "end": one.verdict.end,
                         "seconds": (one.verdict.end - one.verdict.stage_started) / 1000,
-                        "look": one.verdict.look,
+                        "evaluation": one.verdict.evaluation,
                     }
                     for one in judging.passed(verdicts)
                 ],
-                "looks": [timeline.document(verdict) for verdict in verdicts],
+                "evaluations": [timeline.document(verdict) for verdict in verdicts],
             }
             for name, verdicts in told.items()
         },
@@ -246,7 +246,9 @@ def _print(
             final = held[-1].verdict
         holds = f"holds at {weight_text(final.weight)}"
         words = {"abort": "aborts", "proceed": "passes every stage", "hold": holds}[ending]
-        console.print(Text.assemble((f"{name} {words}", "bold"), f" at {clock(final.end)}, look {final.look}"))
+        console.print(
+            Text.assemble((f"{name} {words}", "bold"), f" at {clock(final.end)}, evaluation {final.evaluation}")
+        )
         console.print(Text(f"  {final.sentence}"))
     note = "The looks are of the run as it was: what an earlier advance had shown is not there."
     console.print(Text(f"\nTimes are since the stage began. {note}", style="dim"))

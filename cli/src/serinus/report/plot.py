@@ -19,7 +19,7 @@ def svg(report: Report) -> str:
     if not report.evidence:
         return ""
     begin, end = report.began, max(report.ended or 0, report.evidence[-1].at, report.began + 1)
-    top = max(words.bar(report) * 1.15, *(one.log_abort for one in report.evidence))
+    top = max(words.bar(report) * 1.15, *(one.log_eprocess for one in report.evidence))
 
     def x(at: float) -> float:
         return LEFT + (WIDTH - LEFT - 8) * (at - begin) / (end - begin)
@@ -27,7 +27,7 @@ def svg(report: Report) -> str:
     def y(evidence: float) -> float:
         return TOP + (HEIGHT - TOP - BOTTOM) * (1 - (max(evidence, FLOOR) - FLOOR) / (top - FLOOR))
 
-    points = " ".join(f"{x(one.at):.1f},{y(one.log_abort):.1f}" for one in report.evidence)
+    points = " ".join(f"{x(one.at):.1f},{y(one.log_eprocess):.1f}" for one in report.evidence)
     bar = y(words.bar(report))
     parts = [
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="plot">',

@@ -30,13 +30,13 @@ def facts(report: Report, now: Millis) -> Iterator[tuple[str, str]]:
         f"{moment(report.began)}, {'took' if report.ended else 'for'} {_between(report.began, report.ended or now)}",
     )
     told = report.verdict.requests_until(report.ended or now) if report.verdict else "none evaluated"
-    yield "Requests", f"{told}, in {report.looks:,} looks"
+    yield "Requests", f"{told}, in {report.evaluations:,} evaluations"
 
 
 def rules(report: Report) -> Iterator[tuple[str, str]]:
     """The plan, as far as it decides about a run."""
     plan = report.plan
-    yield "budget", f"{plan.budget.false_abort:.3g} false abort, {plan.budget.false_proceed:.3g} false proceed"
+    yield "error rates", f"{plan.false_abort_rate:.3g} false abort, {plan.false_promote_rate:.3g} false promote"
     for stage in plan.stages:
         asks = ", a person approves" if stage.approval else ""
         yield (
@@ -118,4 +118,4 @@ def changed(one: DecisionTaken) -> Iterator[tuple[str, str, str]]:
 
 def bar(report: Report) -> float:
     """ln M from which the run is aborted."""
-    return log(1 / report.plan.budget.false_abort)
+    return log(1 / report.plan.false_abort_rate)

@@ -9,13 +9,14 @@ import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema
+from pydantic.alias_generators import to_camel
 
 Arm = Literal["canary", "stable"]
 Millis = Annotated[int, Field(ge=0, description="Unix time in milliseconds")]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 # Ten years. What is reckoned in milliseconds from more would leave the whole numbers.
-LONGEST_SECONDS = 315_360_000
+MAX_SECONDS = 315_360_000
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _DURATION = r"^(\d+(\.\d+)?(ms|s|m|h|d))+$"
@@ -36,11 +37,11 @@ def parse_duration(value: object) -> object:
 Seconds = Annotated[
     float,
     BeforeValidator(parse_duration),
-    Field(ge=0, le=LONGEST_SECONDS, description="a duration: seconds, or text such as 30s, 5m, 1h30m"),
+    Field(ge=0, le=MAX_SECONDS, description="a duration: seconds, or text such as 30s, 5m, 1h30m"),
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "number", "minimum": 0, "maximum": LONGEST_SECONDS},
+                {"type": "number", "minimum": 0, "maximum": MAX_SECONDS},
                 {"type": "string", "pattern": _DURATION},
             ]
         }
@@ -82,3 +83,17 @@ class Document(BaseModel):
     """Written by a person. Unknown fields are refused, so that a misspelt key is never silently dropped."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class PolicyDocument(Document):
+    """Part of a CanaryPolicy: its keys are camelCase, as Kubernetes and Argo have it, wherever the part is written.
+
+    That is in a file, in the custom resource, and in a plan, which holds parts of its policy (docs/adr/0090).
+    """
+
+    model_config = ConfigDict(alias_generator=to_camel, serialize_by_alias=True)
+
+    @classmethod
+    def key_names(cls) -> list[str]:
+        """The keys that it may have, in order."""
+        return [str(field.alias) for field in cls.model_fields.values()]

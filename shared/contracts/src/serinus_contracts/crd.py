@@ -10,7 +10,7 @@ from serinus_contracts.policy import CanaryPolicy
 
 Schema = dict[str, Any]
 
-GROUP, VERSION, KIND, PLURAL = "serinus.dev", "v1", "CanaryPolicy", "canarypolicies"
+GROUP, VERSION, KIND, PLURAL = "serinus.dev", "v1alpha1", "CanaryPolicy", "canarypolicies"
 _DROPPED = ("title", "default", "additionalProperties", "discriminator")
 
 

@@ -177,12 +177,12 @@ class History(Contract):
 
 
 class MetricsCollected(Event):
-    """One look: a snapshot of both arms. `follows` is the `end` of the look before, 0 for the first."""
+    """One snapshot of canary and stable. `follows` is the `end` of the snapshot before, 0 for the first."""
 
     TYPE = "dev.serinus.metrics.collected.v1"
     STREAM = "snapshots"
-    follows: Millis = Field(description="end of the look before; 0: the first of its run")
-    end: Millis = Field(description="end of this look")
+    follows: Millis = Field(description="end of the snapshot before; 0: the first of its run")
+    end: Millis = Field(description="end of this snapshot")
     step: int = Field(description="index of the Rollout's step")
     stage: int = Field(description="index into the plan's stages")
     stage_started: Millis = Field(description="when the stage's weight was in force")
@@ -193,7 +193,7 @@ class MetricsCollected(Event):
     plan: str = Field(description="digest of the AnalysisPlan")
     pods: tuple[Pod, ...] = ()
     metrics: dict[str, Measurement] = Field(description="by the names of the policy")
-    history: dict[str, History] = Field({}, description="per metric; only in the first look of a run")
+    history: dict[str, History] = Field({}, description="per metric; only in the first snapshot of a run")
 
     def event_id(self) -> str:
         return f"{self.run.id}:{self.end}"
@@ -204,10 +204,10 @@ class MetricsCollected(Event):
 
 Verdict = Literal["proceed", "abort", "hold"]
 Reason = Literal[
-    "shown", "quiet",
+    "non_inferior", "no_regression",
     "evidence", "limit",
     "insufficient_evidence", "awaiting_baseline", "settling", "before_minimum", "no_data", "provider_error",
-    "time_spent", "traffic_mismatch", "liveness", "anomaly",
+    "time_spent", "sample_ratio_mismatch", "liveness", "anomaly",
     "rule",
 ]  # fmt: skip
 
@@ -224,9 +224,9 @@ class Counts(Contract):
 class Channel(Contract):
     """One count that is tested: a metric's events, the share above a latency edge, or a limit.
 
-    `log_abort` is ln M, evidence that the margin is exceeded; `log_proceed` is ln N, evidence that it is kept
-    (absent where the channel has no part in proceeding). Evidence x for an error probability p is enough from
-    ln(1/p) on.
+    `log_eprocess` is the natural logarithm of the e-process against "within the margin", so evidence of a regression;
+    `log_eprocess_non_inferior` of the one against "beyond the margin" (absent where the channel has no part in
+    proceeding). For an error probability p either is enough from ln(1/p) on.
     """
 
     canary: Counts = Field(description="over the whole run")
@@ -235,8 +235,8 @@ class Channel(Contract):
     stable_edge: float | None = None
     quantile: float | None = None
     margin: Margin = Field(description="that is tested")
-    log_abort: float = 0.0
-    log_proceed: float | None = None
+    log_eprocess: float = 0.0
+    log_eprocess_non_inferior: float | None = None
     low: float | None = Field(None, description="least the ratio of canary to margin can be (1 is the margin)")
     high: float | None = Field(None, description="most the ratio of canary to margin can be")
     detail: Text = ""
@@ -250,24 +250,30 @@ class MetricVerdict(Contract):
 
     name: str = Field(description="of the metric, or such as errors above 0.1")
     label: Label = Field(description="what is known of it, in a word")
-    status: MetricStatus = Field(description="of its data in this look")
+    status: MetricStatus = Field(description="of its data in this snapshot")
     better: Better = "lower"
     limit: bool = Field(False, description="an absolute bound, not a comparison with stable")
-    critical: bool = Field(False, description="a gate of kind proof wants it shown; where none is critical, all")
-    share: float = Field(description="share of the false-abort budget")
-    log_abort: float = Field(description="ln M, evidence that its margin is exceeded")
-    log_proceed: float | None = Field(None, description="ln N, evidence that its margin is kept")
+    critical: bool = Field(False, description="a nonInferiority gate needs it shown; where none is critical, all")
+    share: float = Field(description="share of the false-abort rate")
+    log_eprocess: float = Field(description="evidence that its margin is exceeded, natural logarithm")
+    log_eprocess_non_inferior: float | None = Field(None, description="evidence that its margin is kept, likewise")
     run: tuple[Channel, ...] = Field(description="channels with counts over the whole run")
     stage: tuple[Counts, ...] = Field((), description="per channel canary then stable, in this stage")
     calibrated: bool = Field(False, description="its noise was measured on history, not assumed")
-    phi: float | None = Field(None, description="noise: variance over that of independent requests, in this stage")
-    kappa: float | None = Field(None, description="noise: growth of that ratio with the information of a look")
-    visible: float | None = Field(None, description="rate from which a worse canary is seen by the end of the stage")
+    dispersion: float | None = Field(
+        None, description="noise: variance over that of independent requests, in this stage (phi)"
+    )
+    correlation: float | None = Field(
+        None, description="noise: growth of that ratio with the information of a snapshot (kappa)"
+    )
+    detectable_rate: float | None = Field(
+        None, description="rate from which a worse canary is found by the end of the stage, with 80 % probability"
+    )
     detail: Text = ""
 
 
 class Finding(Contract):
-    """Something that was found beside the judgement. Unless it `decides`, it describes and changes no verdict."""
+    """What another check found (guardrails). Unless it `decides`, it describes and changes no verdict."""
 
     kind: Literal[
         "threshold",
@@ -292,9 +298,9 @@ class Finding(Contract):
 class DataQuality(Contract):
     """Faults of the data that a verdict rests on."""
 
-    missing: tuple[str, ...] = Field((), description="metrics without usable counts in this look")
-    resets: int = Field(0, description="counter resets in this look")
-    gaps: int = Field(0, description="looks of this run that could never be read")
+    missing: tuple[str, ...] = Field((), description="metrics without usable counts in this snapshot")
+    resets: int = Field(0, description="counter resets in this snapshot")
+    gaps: int = Field(0, description="snapshots of this run that could never be read")
     newest: Millis | None = None
 
 
@@ -308,35 +314,37 @@ class Traffic(Contract):
 
 
 class VerdictReached(Event):
-    """The judgement after one look."""
+    """The evaluation of one snapshot."""
 
     TYPE = "dev.serinus.verdict.reached.v1"
     STREAM = "verdicts"
-    follows: Millis = Field(description="end of the look before; 0: the first of its run")
-    end: Millis = Field(description="end of the look that is judged")
+    follows: Millis = Field(description="end of the snapshot before; 0: the first of its run")
+    end: Millis = Field(description="end of the snapshot that was evaluated")
     verdict: Verdict = Field(description="proceed, abort or hold")
     reason: Reason = Field(description="a code; what each means: reference/reasons")
     sentence: Text = Field(description="for people: what was seen and how sure it is")
-    since: Millis = Field(description="end of the look that first gave this verdict for this reason")
-    changed: bool = Field(description="verdict or reason differ from the look before")
-    look: int = Field(description="number of the look in this run, from 1")
+    since: Millis = Field(description="end of the snapshot that first gave this verdict for this reason")
+    changed: bool = Field(description="verdict or reason differ from the evaluation before")
+    evaluation: int = Field(description="number of the evaluation in this run, from 1")
     step: int = Field(description="index of the Rollout's step")
     stage: int = Field(description="index into the plan's stages")
     stage_started: Millis = Field(description="when the stage's weight was in force")
     weight: Percent = Field(description="of the canary, percent, as the steps ask for it")
-    exposed: int = Field(description="requests that the canary has served in judged windows")
+    evaluated_requests: int = Field(description="requests of the canary that were evaluated")
     served_requests: int | None = Field(
         None, description="estimate of all that the canary has served up to `end`; absent while none were counted"
     )
     request_rate: float | None = Field(None, description="requests a second of both arms, that the estimate rests on")
-    log_abort: float = Field(description="combined ln M; abort from ln(1 / false_abort) on")
+    log_eprocess: float = Field(description="combined, natural logarithm; abort from ln(1 / false_abort_rate) on")
     metrics: tuple[MetricVerdict, ...]
-    blame: tuple[str, ...] = Field((), description="metrics and limits that an abort rests on, largest first")
+    regressed: tuple[str, ...] = Field((), description="metrics and limits that an abort rests on, largest first")
     quality: DataQuality = DataQuality()
     calibrated: bool = Field(False, description="every metric's noise was measured on history, none assumed")
     traffic: Traffic | None = Field(None, description="whether requests were split as the weight says")
-    findings: tuple[Finding, ...] = Field((), description="beside the judgement: description, and reasons of holds")
-    described: bool = Field(True, description="descriptions are among the findings, as in every tenth look at least")
+    findings: tuple[Finding, ...] = Field((), description="of other checks: descriptions, and reasons of holds")
+    described: bool = Field(
+        True, description="descriptions are among the findings, as in every tenth evaluation at least"
+    )
     score: float | None = Field(None, description="of a judge that scores, such as scorecard or kayenta")
     plan: str = Field(description="digest of the AnalysisPlan")
     judge: str = Field(description="name of the rule")
@@ -352,9 +360,9 @@ class VerdictReached(Event):
         """Such as: 392 requests evaluated of about 17,600 served."""
         served = self.served_until(at)
         if served is None:
-            return f"{self.exposed:,} requests evaluated, number served unknown"
+            return f"{self.evaluated_requests:,} requests evaluated, number served unknown"
         about = round(served, 3 - len(str(served)))
-        return f"{self.exposed:,} requests evaluated of about {max(about, self.exposed):,} served"
+        return f"{self.evaluated_requests:,} requests evaluated of about {max(about, self.evaluated_requests):,} served"
 
     def event_id(self) -> str:
         return f"{self.run.id}:{self.end}"

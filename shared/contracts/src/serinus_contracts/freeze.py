@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from serinus_contracts.base import Document
+from serinus_contracts.base import PolicyDocument
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -33,7 +33,7 @@ def _as_text(value: object) -> object:
 Moment = Annotated[str, BeforeValidator(_as_text)]
 
 
-class FreezeRule(Document):
+class FreezeRule(PolicyDocument):
     """Meanwhile no verdict advances a run; an abort always may, and a person who says why.
 
     With `days` it comes back every week on those days, from `begin` to `end` as times of day (HH:MM; an end before

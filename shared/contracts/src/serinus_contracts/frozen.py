@@ -8,7 +8,7 @@ from serinus_contracts.base import Millis
 from serinus_contracts.freeze import DAYS, FreezeRule, minutes_of
 
 # Rules that together never end are not followed further than this.
-FURTHEST = timedelta(days=366)
+MAX_FREEZE = timedelta(days=366)
 
 
 def frozen(rules: Sequence[FreezeRule], now: Millis) -> str | None:
@@ -18,7 +18,7 @@ def frozen(rules: Sequence[FreezeRule], now: Millis) -> str | None:
     """
     moment = start = datetime.fromtimestamp(now / 1000, UTC)
     first: FreezeRule | None = None
-    while moment - start < FURTHEST:
+    while moment - start < MAX_FREEZE:
         found = [(end, rule) for rule in rules if (end := _end_of(rule, moment)) is not None]
         if not found:
             break

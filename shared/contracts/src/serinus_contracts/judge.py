@@ -4,17 +4,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from serinus_contracts.base import Document, Seconds, Share
+from serinus_contracts.base import PolicyDocument, Seconds, Share
 
 
-class SequentialRule(Document):
-    """The default: e-processes on counts, right at every look."""
+class SequentialRule(PolicyDocument):
+    """The default: e-processes on counts, valid at every evaluation."""
 
     name: Literal["sequential"] = "sequential"
 
 
-class ScorecardRule(Document):
-    """Confidence 100 minus penalties; proceeds only without an issue and from `base - per_weight * weight` on."""
+class ScorecardRule(PolicyDocument):
+    """Confidence 100 minus penalties; proceeds only without an issue and from `base - perWeight * weight` on."""
 
     name: Literal["scorecard"]
     base: float = 70.0
@@ -35,7 +35,7 @@ class ScorecardRule(Document):
     abort_memory_above: Share = 0.95
 
 
-class RecommendationRule(Document):
+class RecommendationRule(PolicyDocument):
     """Tests, anomalies and comparisons; critical issues roll back, too little confidence holds."""
 
     name: Literal["recommendation"]
@@ -60,21 +60,21 @@ class RecommendationRule(Document):
     conversion_ratio_warning: float = 0.95
 
 
-class ThresholdRule(Document):
+class ThresholdRule(PolicyDocument):
     """Argo Rollouts' analysis rules on metrics of kind `query`."""
 
     name: Literal["threshold"]
 
 
-class KayentaRule(Document):
-    """Kayenta's classifier and score, on rates of looks."""
+class KayentaRule(PolicyDocument):
+    """Kayenta's classifier and score, on rates of snapshots."""
 
     name: Literal["kayenta"]
     pass_score: float = Field(95.0, ge=0, le=100, description="proceeds from here on")
     marginal_score: float = Field(75.0, ge=0, le=100, description="holds from here on, aborts below")
     tolerance: float = Field(0.25, ge=0, description="an interval beyond this share of the estimated shift fails")
     confidence: Share = Field(0.98, description="of the Mann-Whitney interval")
-    outliers: Literal["keep", "remove"] = Field("keep", description="looks far from the others, of both arms")
+    outliers: Literal["keep", "remove"] = Field("keep", description="snapshots far from the others, of both sides")
 
 
 JudgeRule = Annotated[

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, PositiveFloat, model_validator
 
-from serinus_contracts.base import Document, Seconds, Share
+from serinus_contracts.base import PolicyDocument, Seconds, Share
 from serinus_contracts.expression import ExpressionText
 from serinus_contracts.selector import LabelName, LabelNameOrNone, MetricName, SelectorText
 from serinus_contracts.weight import Weight
@@ -13,7 +13,7 @@ Better = Literal["lower", "higher"]
 
 MAX_QUERY_LENGTH = 4096
 QUANTILES = (0.5, 0.75, 0.9, 0.95, 0.99)
-LARGEST_QUANTILE = 0.999999
+MAX_QUANTILE = 0.999999
 
 SourcePreset = Literal[
     "pod-name",
@@ -31,7 +31,7 @@ SourcePreset = Literal[
 _BY_SERVICE = ("service-label", "traefik", "envoy", "contour", "haproxy")
 
 
-class SourceRule(Document):
+class SourceRule(PolicyDocument):
     """Where counts come from, what things are called there, and what tells the arms apart.
 
     By pod: `pod-name` needs no set-up (pod names hold the hash); `pod-hash` wants the pod label as a metric label;
@@ -74,7 +74,7 @@ class SourceRule(Document):
         return self
 
 
-class Margin(Document):
+class Margin(PolicyDocument):
     """How much worse a canary may be: rate <= ratio * stable + absolute (>= where higher is better)."""
 
     ratio: float = Field(1.0, ge=0, description="times stable's rate")
@@ -84,7 +84,7 @@ class Margin(Document):
 MetricPreset = Literal["http-errors", "http-latency", "container-memory", "container-cpu"]
 
 
-class Conditions(Document):
+class Conditions(PolicyDocument):
     """When a value is good or bad, and how often it may be: the fields of Argo's AnalysisTemplate metric.
 
     An expression sees the query's values as `result`. `failure` wins over `success`; where only one is given the
@@ -100,7 +100,7 @@ class Conditions(Document):
     interval: Seconds | None = Field(None, description="between two measurements; absent: one only")
     initial_delay: Seconds = Field(0.0, description="before the first measurement")
     count: int | None = Field(None, ge=1, description="measurements in all")
-    failure_limit: int = Field(0, ge=-1, description="-1: any number, where consecutive_success_limit decides")
+    failure_limit: int = Field(0, ge=-1, description="-1: any number, where consecutiveSuccessLimit decides")
     inconclusive_limit: int = Field(0, ge=0, description="one more is Inconclusive")
     consecutive_error_limit: int = Field(4, ge=0, description="one more in a row is Error")
     consecutive_success_limit: int | None = Field(None, ge=1, description="so many in a row are Successful")
@@ -112,17 +112,17 @@ class Conditions(Document):
         if self.interval == 0:
             raise ValueError("interval must be longer than 0s, or absent for one measurement")
         if self.failure_limit < 0 and not successes:
-            raise ValueError("failure_limit -1 needs consecutive_success_limit, else nothing could fail")
+            raise ValueError("failureLimit -1 needs consecutiveSuccessLimit, else nothing could fail")
         if self.interval is None and (self.count or 1) > 1:
             raise ValueError("a count above 1 needs an interval")
         if self.over == "stage" and self.interval is not None and not self.count and not successes:
-            raise ValueError("it would never end: give count or consecutive_success_limit, or over: run")
+            raise ValueError("it would never end: give count or consecutiveSuccessLimit, or over: run")
         if self.count is not None and self.count < max(max(self.failure_limit, 0) + successes, self.inconclusive_limit):
             raise ValueError(f"count {self.count} is too small for its limits: they could never be reached")
         return self
 
 
-class MetricRule(Document):
+class MetricRule(PolicyDocument):
     """One metric: a preset, or a source of one's own: `events` of `trials`, a `histogram`, a `gauge`, a `query`."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$", description="by which verdicts and limits call it")
@@ -147,8 +147,8 @@ class MetricRule(Document):
     margin: Margin | None = Field(
         None, description="absent: 1.25 and 0.001; of latency 1.2; where higher is better 0.95"
     )
-    critical: bool = Field(False, description="a gate of kind proof wants it shown; where none is critical, all")
-    weight: PositiveFloat = Field(1.0, description="share of the false-abort budget, relative to the others")
+    critical: bool = Field(False, description="a nonInferiority gate needs it shown; where none is critical, all")
+    weight: PositiveFloat = Field(1.0, description="share of the false-abort rate, relative to the others")
     count: Literal["share", "rate"] = Field("share", description="rate: more events than trials are possible")
     lag: Seconds = Field(0.0, description="how long an event may follow its trial")
     may_abort: bool = Field(False, description="a gauge whose growth may abort; by default it holds")
@@ -194,18 +194,18 @@ class MetricRule(Document):
         return "distribution" if self.histogram is not None or self.preset == "http-latency" else "proportion"
 
 
-class LimitRule(Document):
+class LimitRule(PolicyDocument):
     """An absolute bound, for what nobody would wait for.
 
-    On counts it is tested like a margin, not by one noisy look; on a gauge it is a fact about a pod: two looks in a
-    row beyond it on the same pod.
+    On counts it is tested like a margin, not by one noisy snapshot; on a gauge it is a fact about a pod: two
+    snapshots in a row beyond it on the same pod.
     """
 
     metric: str = Field(description="name of a metric")
     above: Seconds | None = Field(None, description="a share, or with quantile a duration")
     below: Share | None = Field(None, description="a share, where higher is better")
     quantile: Share | None = Field(None, description="of a latency, such as 0.95")
-    weight: PositiveFloat = Field(0.1, description="share of the false-abort budget, relative to the metrics")
+    weight: PositiveFloat = Field(0.1, description="share of the false-abort rate, relative to the metrics")
 
     @model_validator(mode="after")
     def _is_one_bound(self) -> Self:
@@ -213,6 +213,6 @@ class LimitRule(Document):
             raise ValueError("a limit has exactly one of above and below")
         if self.quantile is None and self.above is not None and not 0 < self.above < 1:
             raise ValueError("above is a share between 0 and 1 (a duration needs quantile beside it)")
-        if self.quantile is not None and self.quantile > LARGEST_QUANTILE:
-            raise ValueError(f"quantile is at most {LARGEST_QUANTILE}: of fewer requests nothing could be shown")
+        if self.quantile is not None and self.quantile > MAX_QUANTILE:
+            raise ValueError(f"quantile is at most {MAX_QUANTILE}: of fewer requests nothing could be shown")
         return self

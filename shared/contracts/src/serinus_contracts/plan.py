@@ -16,7 +16,7 @@ from serinus_contracts.base import Arm, Contract, Seconds
 from serinus_contracts.freeze import FreezeRule
 from serinus_contracts.judge import JudgeRule
 from serinus_contracts.metric import Better, Conditions, Margin
-from serinus_contracts.policy import Budget, Gate, Mode
+from serinus_contracts.policy import Gate, Mode
 from serinus_contracts.regex import full_match
 from serinus_contracts.selector import Labels, Matcher, Selector
 from serinus_contracts.weight import Weight
@@ -26,7 +26,7 @@ AnyOf = tuple[tuple[Matcher, ...], ...]
 
 def any_of(groups: AnyOf, labels: Labels) -> bool:
     """Whether one of the groups matches wholly."""
-    # Asked twice of every series of every look: generators cost three times the loops.
+    # Asked twice of every series of every snapshot: generators cost three times the loops.
     for group in groups:
         for matcher in group:
             if not matcher.matches(labels):
@@ -165,7 +165,8 @@ class AnalysisPlan(Contract):
     )
     mode: Mode
     judge: JudgeRule
-    budget: Budget
+    false_abort_rate: float
+    false_promote_rate: float
     interval: Seconds
     settle: Seconds
     warmup: Seconds = 60.0

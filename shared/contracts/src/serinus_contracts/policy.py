@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from serinus_contracts.base import Document, Seconds
+from serinus_contracts.base import PolicyDocument, Seconds
 from serinus_contracts.freeze import FreezeRule
 from serinus_contracts.judge import JudgeRule, SequentialRule
 from serinus_contracts.metric import LimitRule, MetricRule, SourceRule
@@ -24,10 +24,10 @@ MAX_POLICY_BYTES = 64 * 1024
 MAX_EXPRESSIONS = 100
 
 Mode = Literal["shadow", "guard", "enforce"]
-Gate = Literal["quiet", "proof"]
+Gate = Literal["noRegression", "nonInferiority"]
 
 
-class Match(Document):
+class Match(PolicyDocument):
     """Which Rollouts a policy is for: one by name, those that carry the labels, or all of a namespace.
 
     Where several policies match, the closest wins: by name before by labels before by namespace.
@@ -44,20 +44,16 @@ class Match(Document):
         return self
 
 
-class Budget(Document):
-    """Error probabilities per run: aborting a canary that meets its margins, promoting one that does not."""
-
-    false_abort: float = Field(0.01, gt=0, le=0.5, description="share of healthy releases that may be aborted")
-    false_proceed: float = Field(0.05, gt=0, le=0.5, description="share of bad ones that may pass a proof stage")
-
-
-class StageRule(Document):
+class StageRule(PolicyDocument):
     """What differs for the stage of one weight. Times are counted from the start of the stage."""
 
     weight: Weight
     minimum: Seconds | None = Field(None, description="no verdict opens a gate before; absent: the policy's")
-    maximum: Seconds | None = Field(None, description="then on_time_spent applies; absent: the policy's")
-    gate: Gate | None = Field(None, description="quiet: minimum passed and no evidence; proof: shown not worse")
+    maximum: Seconds | None = Field(None, description="then onTimeSpent applies; absent: the policy's")
+    gate: Gate | None = Field(
+        None,
+        description="noRegression: the minimum is over, no regression; nonInferiority: shown no worse than allowed",
+    )
     approval: Literal["none", "required"] = Field(
         "none", description="required: at the last gate a person is asked too"
     )
@@ -69,20 +65,25 @@ class StageRule(Document):
         return self
 
 
-class PolicySpec(Document):
+class PolicySpec(PolicyDocument):
     match: Match = Field(description="which Rollouts")
     mode: Mode = Field("shadow", description="shadow: only tells; guard: may abort; enforce: also advances")
-    interval: Seconds = Field(30.0, ge=MIN_INTERVAL_SECONDS, description="between two looks")
+    interval: Seconds = Field(30.0, ge=MIN_INTERVAL_SECONDS, description="between two snapshots")
     settle: Seconds = Field(30.0, description="left out after a change of weight, at least two scrapes")
     warmup: Seconds = Field(60.0, description="a younger pod is left out of gauges and latency")
-    budget: Budget = Field(Budget(), description="how often it may be wrong, per run")
+    false_abort_rate: float = Field(
+        0.01, gt=0, le=0.5, description="probability that a release within its margins is aborted, over its whole run"
+    )
+    false_promote_rate: float = Field(
+        0.05, gt=0, le=0.5, description="probability that a release beyond a margin passes a nonInferiority gate"
+    )
     minimum: Seconds = Field(300.0, description="for stages that do not say")
     maximum: Seconds = Field(3600.0, description="for stages that do not say")
     stages: tuple[StageRule, ...] = Field((), max_length=100, description="by weight, where a stage differs")
     on_time_spent: Literal["hold", "abort", "proceed"] = Field(
         "hold", description="at a stage's maximum without a decision"
     )
-    on_no_data: Literal["hold", "abort"] = Field("hold", description="after three looks in a row without counts")
+    on_no_data: Literal["hold", "abort"] = Field("hold", description="after three snapshots in a row without counts")
     source: SourceRule = Field(SourceRule(), description="where counts come from")
     judge: JudgeRule = Field(SequentialRule(), description="the rule by which verdicts are reached")
     metrics: tuple[MetricRule, ...] = Field(min_length=1, max_length=50, description="what is judged")
@@ -158,24 +159,24 @@ class PolicySpec(Document):
             asked = metric.conditions.interval if metric.conditions else None
             if asked is not None and asked < self.interval:
                 raise ValueError(
-                    f"metric {metric.name} is to be measured every {asked:g} s, but a look is taken every "
+                    f"metric {metric.name} is to be measured every {asked:g} s, but snapshots are taken every "
                     f"{self.interval:g} s: set spec.interval to {asked:g}s"
                 )
         if kinds == {"gauge"}:
             raise ValueError("gauges alone judge no release: give a metric of counts too")
 
 
-class Metadata(Document):
+class Metadata(PolicyDocument):
     name: str
     namespace: str | None = None
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
 
 
-class CanaryPolicy(Document):
+class CanaryPolicy(PolicyDocument):
     """How the canaries of the matched Rollouts are judged, and what Serinus may do about it."""
 
-    apiVersion: Literal["serinus.dev/v1"]  # noqa: N815 - Kubernetes' spelling
+    api_version: Literal["serinus.dev/v1alpha1"]
     kind: Literal["CanaryPolicy"]
     metadata: Metadata
     spec: PolicySpec

@@ -33,30 +33,30 @@ class Staged(Contract):
 
 
 class Judged(Contract):
-    """One look. Of a long run not every one is kept; `sentence` is given where the verdict or its reason changed."""
+    """One evaluation. Of a long run not every one is kept; `sentence` is there where verdict or reason changed."""
 
     kind: Literal["judged"] = "judged"
     at: Millis
-    look: int
+    evaluation: int
     stage: int
     weight: Percent
     verdict: Verdict
     reason: Reason
-    log_abort: float = Field(description="combined ln M; abort from ln(1 / false_abort) on")
-    exposed: int = Field(description="requests that the canary has served in judged windows")
+    log_eprocess: float = Field(description="combined, natural logarithm; abort from ln(1 / false_abort_rate) on")
+    evaluated_requests: int = Field(description="requests of the canary that were evaluated")
     sentence: str = ""
 
     @classmethod
     def by(cls, verdict: VerdictReached, *, changed: bool) -> Self:
         return cls(
             at=verdict.end,
-            look=verdict.look,
+            evaluation=verdict.evaluation,
             stage=verdict.stage,
             weight=verdict.weight,
             verdict=verdict.verdict,
             reason=verdict.reason,
-            log_abort=round(verdict.log_abort, 4),
-            exposed=verdict.exposed,
+            log_eprocess=round(verdict.log_eprocess, 4),
+            evaluated_requests=verdict.evaluated_requests,
             sentence=verdict.sentence if changed else "",
         )
 
@@ -99,11 +99,11 @@ class Report(Contract):
     why: str
     began: Millis
     ended: Millis | None = None
-    looks: int = Field(0, description="how often it was judged")
-    exposed: int = Field(0, description="requests that the canary has served in judged windows")
+    evaluations: int = Field(0, description="how often it was judged")
+    evaluated_requests: int = Field(0, description="requests of the canary that were evaluated")
     stages: tuple[Staged, ...] = ()
-    changes: tuple[Judged, ...] = Field((), description="looks at which the verdict or its reason changed")
-    evidence: tuple[Judged, ...] = Field((), description="looks for a curve: all of a short run, fewer of a long one")
+    changes: tuple[Judged, ...] = Field((), description="evaluations at which the verdict or its reason changed")
+    evidence: tuple[Judged, ...] = Field((), description="for a curve: all of a short run, fewer of a long one")
     verdict: VerdictReached | None = Field(None, description="the last one, with counts per metric")
     decisions: tuple[DecisionTaken, ...] = ()
     people: tuple[DecisionTaken, ...] = Field((), description="the decisions that a person caused")

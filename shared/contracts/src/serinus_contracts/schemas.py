@@ -20,7 +20,7 @@ from serinus_contracts.report import Report
 def schemas() -> Iterator[tuple[str, str]]:
     """File name and content of each schema."""
     documents: dict[str, type[BaseModel]] = {event.TYPE: event for event in EVENTS}
-    documents |= {"dev.serinus.plan.v1": AnalysisPlan, "dev.serinus.canarypolicy.v1": CanaryPolicy}
+    documents |= {"dev.serinus.plan.v1": AnalysisPlan, "dev.serinus.canarypolicy.v1alpha1": CanaryPolicy}
     documents[Report.TYPE] = Report
     for name, model in documents.items():
         schema = model.model_json_schema()

@@ -12,20 +12,20 @@ class Assessment:
     """The judgement of one look; the service adds what it knows of the chain of looks and publishes it.
 
     missing: metrics without usable counts in this look; resets: counter resets in it; newest: time of the newest
-    sample (ms); exposed: requests that the canary has served in judged windows, over the run; report: makes the
-    numbers of all metrics; score: of a judge that gives one; found: makes the findings that may decide; described:
-    makes those that only describe, which cost more.
+    sample (ms); evaluated_requests: of the canary, over the run; report: makes the numbers of all metrics; score: of a
+    judge that gives one; found: makes the findings that may decide; described: makes those that only describe, which
+    cost more.
     """
 
     verdict: Verdict
     reason: Reason
     sentence: str
-    blame: tuple[str, ...]
-    log_abort: float
+    regressed: tuple[str, ...]
+    log_eprocess: float
     missing: tuple[str, ...]
     resets: int
     newest: int | None
-    exposed: int
+    evaluated_requests: int
     calibrated: bool
     report: Callable[[], tuple[MetricVerdict, ...]] = field(compare=False, repr=False)
     share: Callable[[], Traffic | None] = field(compare=False, repr=False)

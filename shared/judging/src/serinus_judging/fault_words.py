@@ -76,7 +76,7 @@ def _mismatch(data: Data) -> str:
 SAYS: Mapping[Reason, Callable[[Data], str]] = {
     "provider_error": _error,
     "no_data": _no_data,
-    "traffic_mismatch": _mismatch,
+    "sample_ratio_mismatch": _mismatch,
     "settling": _settling,
 }
 """By the reason of the hold."""

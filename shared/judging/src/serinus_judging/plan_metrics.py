@@ -42,12 +42,12 @@ def without_gauges(plan: AnalysisPlan) -> AnalysisPlan:
     gauges = {metric.name for metric in plan.metrics if metric.source.kind == "gauge"}
     if not gauges:
         return plan
-    budget = plan.budget
+    rate = plan.false_abort_rate
     if any(metric.may_abort for metric in plan.metrics if metric.name in gauges):
-        budget = budget.model_copy(update={"false_abort": (1 - GAUGE_SHARE) * budget.false_abort})
+        rate *= 1 - GAUGE_SHARE
     return plan.model_copy(
         update={
-            "budget": budget,
+            "false_abort_rate": rate,
             "metrics": tuple(metric for metric in plan.metrics if metric.name not in gauges),
             "limits": tuple(limit for limit in plan.limits if limit.metric not in gauges),
         }

@@ -52,7 +52,7 @@ class Opinion(NamedTuple):
     fault: Reason | None = None
     may_proceed: bool = True
     regressed: tuple[str, ...] = ()
-    log_abort: float = 0.0
+    log_eprocess: float = 0.0
     calibrated: bool = False
     findings: tuple[Finding, ...] = ()
     score: float | None = None
@@ -115,8 +115,8 @@ def fault_of(facts: Facts) -> Reason | None:
         return "provider_error"
     if "no_data" in statuses or "partial" in statuses:
         return "no_data"
-    if sample_ratio.mismatched(facts.progress.sample_ratio, facts.plan.budget.false_abort):
-        return "traffic_mismatch"
+    if sample_ratio.mismatched(facts.progress.sample_ratio, facts.plan.false_abort_rate):
+        return "sample_ratio_mismatch"
     # between two scrapes: no fault, unless nothing was counted in this stage yet
     waiting = [i for i, status in enumerate(statuses) if status == "waiting"]
     return "settling" if "settling" in statuses or any(map(facts.uncounted, waiting)) else None
@@ -131,12 +131,12 @@ def assess(facts: Facts, opinion: Opinion) -> tuple[Decision, Assessment]:
         verdict=decision.verdict,
         reason=decision.reason,
         sentence=f"{decision.verdict}: {_words(facts, opinion, decision)}",
-        blame=opinion.regressed if decision.own and decision.verdict == "abort" else (),
-        log_abort=opinion.log_abort,
+        regressed=opinion.regressed if decision.own and decision.verdict == "abort" else (),
+        log_eprocess=opinion.log_eprocess,
         missing=tuple([metric.name for metric, reading in named if reading.status not in ("ok", "waiting")]),
         resets=sum([each.resets for each in measured]),
         newest=max([each.newest for each in measured if each.newest is not None], default=None),
-        exposed=facts.progress.evaluated_requests,
+        evaluated_requests=facts.progress.evaluated_requests,
         calibrated=opinion.calibrated,
         report=opinion.report,
         share=partial(sample_ratio.published, *facts[:2], facts.progress.sample_ratio) if readings else lambda: None,

@@ -49,6 +49,11 @@ def names(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
-def budget(probability: float) -> str:
-    """1 % budget."""
-    return f"{100 * probability:.3g} % budget"
+def false_abort_rate(probability: float) -> str:
+    """At a false-abort rate of 1 %."""
+    return f"at a false-abort rate of {100 * probability:.3g} %"
+
+
+def confidence(false_promote_rate: float) -> str:
+    """At 95 % confidence."""
+    return f"at {100 * (1 - false_promote_rate):.4g} % confidence"

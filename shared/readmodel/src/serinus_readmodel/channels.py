@@ -42,5 +42,5 @@ def telling(metric: MetricVerdict) -> Shown | None:
     if not found:
         return None
     middle = len(found) // 2
-    order = sorted(range(len(found)), key=lambda i: (-found[i].channel.log_abort, abs(i - middle)))
+    order = sorted(range(len(found)), key=lambda i: (-found[i].channel.log_eprocess, abs(i - middle)))
     return found[order[0]]

@@ -71,7 +71,7 @@ def _row(metric: MetricVerdict, plan: AnalysisPlan | None, rate: bool) -> Row:
     others = channels(metric)
     row = _shown(metric, shown, rate)
     details = [_shown(metric, other, rate) for other in others] if len(others) > 1 else []
-    visible = "" if metric.visible is None else (plain if rate else percent)(metric.visible)
+    visible = "" if metric.detectable_rate is None else (plain if rate else percent)(metric.detectable_rate)
     return row._replace(others=details, visible=visible, query=_query(metric.name, plan))
 
 

@@ -37,8 +37,8 @@ def next_step(view: RunView, now: Millis) -> str:
         return f"waits for a person: serinus approve {observed.run.rollout}"
     if verdict.verdict == "abort":
         return "abort" if plan.mode != "shadow" else "nothing: shadow mode only says that it would abort"
-    if view.asked.held:
-        return f"held by {view.asked.held}: stays until it is resumed"
+    if view.operator.held_by:
+        return f"held by {view.operator.held_by}: stays until it is resumed"
     ice = frozen(plan.freeze, now)
     if verdict.verdict == "proceed" and ice:
         return f"waits: {ice}"
@@ -80,7 +80,7 @@ def _while_held(plan: AnalysisPlan, observed: RolloutObserved, verdict: VerdictR
         return "its time is spent: a person decides, or the evidence does"
     left = stage.maximum - elapsed
     until = f", {duration(left)} left" if left > 0 else ""
-    goal = "it is shown to be within its margins" if stage.gate == "proof" else "nothing speaks against it"
+    goal = "it is shown to be within its margins" if stage.gate == "nonInferiority" else "nothing speaks against it"
     if plan.judge.name == "threshold":
         goal = "its analysis has succeeded"
     return f"stays at {weight_text(observed.set_weight)} until {goal}{until}"

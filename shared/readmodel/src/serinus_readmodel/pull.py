@@ -8,16 +8,12 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from pydantic import Field
-from serinus_contracts import AnalysisPlan
 from serinus_contracts.base import Contract, Millis
+from serinus_contracts.freshness import stale
 from serinus_contracts.frozen import frozen
 from serinus_contracts.weight import Percent
 
 from serinus_readmodel.run_view import RunView
-
-# The controller's rule (its domain/decide.py): a test holds the two equal.
-FRESH_LOOKS = 3
-SLACK_MS = 20_000
 
 
 class PullVerdict(Contract):
@@ -33,12 +29,7 @@ class PullVerdict(Contract):
     hash: str | None = None
     step: int | None = None
     weight: Percent | None = None
-    age: float | None = Field(None, description="seconds since the end of the look that the verdict rests on")
-
-
-def stale(end: Millis, plan: AnalysisPlan, now: Millis) -> bool:
-    """Whether so much time has passed since a look that nothing may rest on it."""
-    return now - end > FRESH_LOOKS * plan.interval * 1000 + SLACK_MS
+    age: float | None = Field(None, description="seconds since the end of the snapshot that the verdict rests on")
 
 
 def find(views: Iterable[RunView], namespace: str, name: str, hash_: str, cluster: str) -> Sequence[RunView]:
@@ -85,11 +76,11 @@ def answer(found: Sequence[RunView], rollout: str, now: Millis) -> PullVerdict:
         return told  # about the release, not about a step
     if view.current is None or said.stage_started != view.observed.stage_started:
         return hold("other_step", "the last verdict is about another step; the next one is awaited")
-    if said.verdict == "proceed" and view.asked.held:
-        return hold("held", f"held by {view.asked.held}")
+    if said.verdict == "proceed" and view.operator.held_by:
+        return hold("held", f"held by {view.operator.held_by}")
     ice = frozen(view.plan.freeze, now)
     if said.verdict == "proceed" and ice:
         return hold("frozen", ice)
-    if said.verdict == "proceed" and view.stage and view.stage.approval and said.step not in view.asked.approvals:
+    if said.verdict == "proceed" and view.stage and view.stage.approval and said.step not in view.operator.approvals:
         return hold("await_approval", f"waits for a person: serinus approve {run.rollout}")
     return told

@@ -28,12 +28,12 @@ def make_report(chapters: Iterable[Chapter], verdict: VerdictReached | None = No
     if not plans:
         raise ValueError("a story without its beginning")
     stages = tuple(one for one in told if isinstance(one, Staged))
-    looks = [one for one in told if isinstance(one, Judged)]
+    judged = [one for one in told if isinstance(one, Judged)]
     decisions = tuple(one.decision for one in told if isinstance(one, Decided))
     last = next((one.verdict for one in told if isinstance(one, Concluded)), verdict)
     end = next((one for one in told if isinstance(one, Ended)), None)
-    if last and (not looks or looks[-1].at < last.end):
-        looks.append(Judged.by(last, changed=last.changed))
+    if last and (not judged or judged[-1].at < last.end):
+        judged.append(Judged.by(last, changed=last.changed))
     return Report(
         run=plans[-1].run,
         policy=plans[-1].plan.policy,
@@ -41,11 +41,11 @@ def make_report(chapters: Iterable[Chapter], verdict: VerdictReached | None = No
         why=_why(end, decisions, last),
         began=min([plans[0].at, *(one.at for one in stages)]),
         ended=end.at if end else None,
-        looks=last.look if last else 0,
-        exposed=last.exposed if last else 0,
+        evaluations=last.evaluation if last else 0,
+        evaluated_requests=last.evaluated_requests if last else 0,
         stages=stages,
-        changes=tuple(one for one in looks if one.sentence),
-        evidence=tuple(looks),
+        changes=tuple(one for one in judged if one.sentence),
+        evidence=tuple(judged),
         verdict=last,
         decisions=decisions,
         people=tuple(one for one in decisions if one.actor != "serinus"),

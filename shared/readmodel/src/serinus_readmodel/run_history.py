@@ -25,7 +25,7 @@ class Change(Contract):
     stage: int
     step: int
     weight: float
-    look: int
+    evaluation: int
 
 
 @dataclass
@@ -35,7 +35,7 @@ class RunHistory:
     changes: list[Change] = field(default_factory=list)
     decisions: list[DecisionTaken] = field(default_factory=list)
     commands: list[CommandIssued] = field(default_factory=list)
-    first_look: int | None = None
+    first_evaluation: int | None = None
 
     def apply(self, event: Event) -> None:
         """What was told, in any order: the past may be read after the present."""
@@ -44,8 +44,8 @@ class RunHistory:
         if isinstance(event, VerdictReached):
             self.view = view
             self.series.add(event)
-            self.first_look = min(event.look, self.first_look or event.look)
-            if event.changed or event.look == 1:
+            self.first_evaluation = min(event.evaluation, self.first_evaluation or event.evaluation)
+            if event.changed or event.evaluation == 1:
                 _keep(self.changes, _change(event), lambda change: change.end)
         elif isinstance(event, DecisionTaken):
             _keep(self.decisions, event, lambda decision: decision.decided)
@@ -79,5 +79,5 @@ def _change(said: VerdictReached) -> Change:
         stage=said.stage,
         step=said.step,
         weight=said.weight,
-        look=said.look,
+        evaluation=said.evaluation,
     )

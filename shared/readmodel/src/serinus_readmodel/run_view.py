@@ -1,10 +1,10 @@
 """One run: what was told last of it."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from serinus_contracts import AnalysisPlan, DecisionTaken, Event, Finding, PlanStage, RolloutObserved, VerdictReached
+from serinus_contracts.operator_state import OperatorState
 
 # Kinds of findings that decide nothing and are told only now and then (ADR 46); all others stand in every verdict.
 DESCRIPTIONS = ("statistics", "comparison", "trend", "business", "outlier")
@@ -14,27 +14,12 @@ ACTS = (*ENDINGS, "advance", "retry")
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What people asked for and the controller keeps: who holds the run and why, and who approved which step."""
-
-    held: str = ""
-    approvals: Mapping[int, str] = field(default_factory=dict)
-
-    @classmethod
-    def read(cls, document: str | bytes | None) -> "Asked":
-        """From the controller's memory of the run, as its journal writes it."""
-        memory = json.loads(document) if document else {}
-        approvals = {int(step): str(one.get("actor", "")) for step, one in memory.get("approvals", {}).items()}
-        return cls(str(memory.get("held", "")), approvals)
-
-
-@dataclass(frozen=True)
 class RunView:
     observed: RolloutObserved
     plan: AnalysisPlan | None = None
     verdict: VerdictReached | None = None
     decision: DecisionTaken | None = None
-    asked: Asked = Asked()
+    operator: OperatorState = field(default_factory=OperatorState)
     described: VerdictReached | None = None
     """The newest verdict with descriptions among its findings."""
     ending: DecisionTaken | None = None

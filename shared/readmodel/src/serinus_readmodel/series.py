@@ -19,7 +19,7 @@ class MetricPoint(NamedTuple):
 
     canary: float
     stable: float
-    log_abort: float
+    log_eprocess: float
     ratio: float
 
 
@@ -27,7 +27,7 @@ class Point(NamedTuple):
     end: Millis
     weight: float
     verdict: str
-    log_abort: float
+    log_eprocess: float
     metrics: dict[str, MetricPoint]
 
 
@@ -45,13 +45,13 @@ class Series:
         return len(self._ends)
 
     def __iter__(self) -> Iterator[Point]:
-        for end, (weight, verdict, log_abort), row in zip(self._ends, self._heads, self._rows, strict=True):
+        for end, (weight, verdict, log_eprocess), row in zip(self._ends, self._heads, self._rows, strict=True):
             metrics = {
                 name: MetricPoint(*row[_FIELDS * i : _FIELDS * (i + 1)])
                 for i, name in enumerate(self.names)
                 if _FIELDS * i < len(row)
             }
-            yield Point(end, weight, verdict, log_abort, metrics)
+            yield Point(end, weight, verdict, log_eprocess, metrics)
 
     @property
     def ends(self) -> Sequence[Millis]:
@@ -60,7 +60,7 @@ class Series:
     @property
     def evidence(self) -> Sequence[float]:
         """The combined ln M of each point."""
-        return [log_abort for _, _, log_abort in self._heads]
+        return [log_eprocess for _, _, log_eprocess in self._heads]
 
     def rates(self, name: str) -> tuple[Sequence[float], Sequence[float]]:
         """A metric's rates at each point, canary's and stable's."""
@@ -79,7 +79,7 @@ class Series:
         self._skipped = 0
         at = 0 if late else len(self._ends)
         self._ends.insert(at, said.end)
-        self._heads.insert(at, (said.weight, said.verdict, said.log_abort))
+        self._heads.insert(at, (said.weight, said.verdict, said.log_eprocess))
         self._rows.insert(at, self._row(said.metrics))
         if len(self._ends) > MOST_POINTS:
             self._halve()
@@ -105,11 +105,11 @@ class Series:
 def _point(metric: MetricVerdict) -> tuple[float, ...]:
     shown = telling(metric)
     if shown is None:
-        return NAN, NAN, metric.log_abort, NAN
+        return NAN, NAN, metric.log_eprocess, NAN
     canary, stable = shown.canary.rate, shown.stable.rate
     return (
         NAN if canary is None else canary,
         NAN if stable is None else stable,
-        metric.log_abort,
+        metric.log_eprocess,
         NAN if shown.ratio is None else shown.ratio,
     )

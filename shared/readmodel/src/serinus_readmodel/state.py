@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 from serinus_contracts.base import Millis
+from serinus_contracts.freshness import stale
 from serinus_contracts.standstill import standstill
 
-from serinus_readmodel.pull import stale
 from serinus_readmodel.run_view import RunView
 
 
@@ -24,7 +24,7 @@ _ENDED = {
     "superseded": State("superseded", "↷", "calm", 9),
     "deleted": State("deleted", "–", "calm", 9),
 }
-_BLIND = ("no_data", "provider_error", "liveness", "traffic_mismatch", "anomaly")
+_BLIND = ("no_data", "provider_error", "liveness", "sample_ratio_mismatch", "anomaly")
 
 
 def state_of(view: RunView, now: Millis) -> State:
@@ -42,7 +42,7 @@ def state_of(view: RunView, now: Millis) -> State:
         return State("abort", "▼", "bad", 0)
     if view.awaits_person:
         return State("waits for approval", "◆", "warn", 1)
-    if view.asked.held:
+    if view.operator.held_by:
         return State("held", "❚❚", "warn", 2)
     if said is None or view.current is None:
         return State("starting" if said is None else "settling", "…", "calm", 4)

@@ -76,7 +76,8 @@ def resolve(
         override=override,
         mode=spec.mode,
         judge=spec.judge,
-        budget=spec.budget,
+        false_abort_rate=spec.false_abort_rate,
+        false_promote_rate=spec.false_promote_rate,
         interval=spec.interval,
         settle=spec.settle,
         warmup=spec.warmup,
@@ -180,7 +181,7 @@ def _stages(spec: PolicySpec, found: Sequence[Stage]) -> tuple[PlanStage, ...]:
                 gates=stage.gates,
                 minimum=minimum,
                 maximum=maximum,
-                gate=(rule.gate if rule else None) or ("proof" if last else "quiet"),
+                gate=(rule.gate if rule else None) or ("nonInferiority" if last else "noRegression"),
                 approval=bool(rule and rule.approval == "required"),
             )
         )

@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 Location = tuple[int | str, ...]
 M = TypeVar("M", bound=BaseModel)
@@ -146,12 +147,17 @@ def _keys_at(model: type[BaseModel], location: Location) -> list[str]:
         if isinstance(part, int) or named:
             named = False
             continue
-        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        annotation = next((field.annotation for key, field in _keys(model) if key == part), None)
         found = _model_of(annotation)
         if found is None:
             return []
         model, named = found, get_origin(annotation) is dict
-    return list(model.model_fields)
+    return [key for key, _ in _keys(model)]
+
+
+def _keys(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
+    """The fields of a model by the keys that a document has for them."""
+    return ((field.alias or name, field) for name, field in model.model_fields.items())
 
 
 def _model_of(annotation: Any) -> type[BaseModel] | None:

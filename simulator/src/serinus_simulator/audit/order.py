@@ -31,8 +31,11 @@ def of_verdicts(verdicts: Sequence[VerdictReached]) -> Iterable[str]:
     for one, next_ in pairwise(verdicts):
         if next_.end < one.end:
             yield "verdicts are out of order"
-        elif next_.end > one.end and next_.look != one.look + 1:
-            yield f"the verdict to {next_.end} is on look {next_.look}, the one before was on look {one.look}"
+        elif next_.end > one.end and next_.evaluation != one.evaluation + 1:
+            yield (
+                f"the verdict to {next_.end} is evaluation {next_.evaluation}, the one before was evaluation "
+                f"{one.evaluation}"
+            )
         elif next_.end > one.end and next_.follows != one.end and next_.quality.gaps == one.quality.gaps:
             yield f"the verdict to {next_.end} follows {next_.follows}, the one before ended at {one.end}"
     if any(verdict.quality.gaps for verdict in verdicts):

@@ -73,7 +73,9 @@ CLUSTER_ANALYSIS_TEMPLATES = Kind(
     namespaced=False,
 )
 ANALYSIS_RUNS = Kind("argoproj.io", "v1alpha1", "analysisruns", "AnalysisRun", custom=True, versioned=True)
-CANARY_POLICIES = Kind("serinus.dev", "v1", "canarypolicies", "CanaryPolicy", status=True, custom=True, versioned=True)
+CANARY_POLICIES = Kind(
+    "serinus.dev", "v1alpha1", "canarypolicies", "CanaryPolicy", status=True, custom=True, versioned=True
+)
 NAMESPACES = Kind("", "v1", "namespaces", "Namespace", namespaced=False)
 PODS = Kind("", "v1", "pods", "Pod", status=True)
 SERVICES = Kind("", "v1", "services", "Service", status=True)

@@ -92,7 +92,7 @@ async def test_looks_become_verdicts_one_each_in_order_and_are_acknowledged() ->
     world = World()
     await world.analyzer().on_entries([world.publish(look) for look in looks(3)])
     assert told(world) == [1_010_000, 1_011_000, 1_012_000]
-    assert [verdict.look for verdict in world.verdicts] == [1, 2, 3]
+    assert [verdict.evaluation for verdict in world.verdicts] == [1, 2, 3]
     assert world.pending == set()
 
 

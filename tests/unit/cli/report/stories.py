@@ -9,7 +9,10 @@ from serinus_readmodel.report import make_report
 from tests.support import RUN, plan, verdict
 
 NOON = 1_800_014_400_000  # 2027-01-15 12:00:00 UTC
-ABORT = "abort: errors 1.20 % against 0.20 % on stable (88 of 7,334; 47 of 23,314); beyond the margin, at 1 % budget"
+ABORT = (
+    "abort: errors 1.20 % against 0.20 % on stable (88 of 7,334; 47 of 23,314); beyond the margin, at a false-abort "
+    "rate of 1 %"
+)
 
 
 def at(seconds: int) -> int:
@@ -18,7 +21,13 @@ def at(seconds: int) -> int:
 
 def look(seconds: int, weight: int, evidence: float, **other: Any) -> Judged:
     changed = bool(other.get("sentence"))
-    fields = {"end": at(seconds), "stage": int(weight > 5), "weight": weight, "log_abort": evidence, "exposed": 100}
+    fields = {
+        "end": at(seconds),
+        "stage": int(weight > 5),
+        "weight": weight,
+        "log_eprocess": evidence,
+        "evaluated_requests": 100,
+    }
     return Judged.by(verdict(**(fields | other)), changed=changed)
 
 
@@ -31,7 +40,7 @@ def decided(seconds: int, action: str, detail: str, **other: Any) -> Decided:
 def metric(name: str, canary: tuple[int, int], stable: tuple[int, int], label: str) -> MetricVerdict:
     arms = [Counts(events=events, trials=trials) for events, trials in (canary, stable)]
     channel = Channel(canary=arms[0], stable=arms[1], margin=Margin(ratio=1.25, absolute=0.001))
-    fields = {"name": name, "label": label, "status": "ok", "share": 0.5, "log_abort": 5.1, "run": (channel,)}
+    fields = {"name": name, "label": label, "status": "ok", "share": 0.5, "log_eprocess": 5.1, "run": (channel,)}
     return MetricVerdict.model_validate(fields)
 
 
@@ -40,9 +49,9 @@ LAST = verdict(
     verdict="abort",
     reason="evidence",
     sentence=ABORT,
-    look=4,
-    exposed=7_334,
-    log_abort=5.1,
+    evaluation=4,
+    evaluated_requests=7_334,
+    log_eprocess=5.1,
     weight=25,
     metrics=(metric("errors", (88, 7_334), (47, 23_314), "worse"),),
 )

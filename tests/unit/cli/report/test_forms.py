@@ -34,11 +34,11 @@ def test_the_report_at_80_columns() -> None:
         == """\
 ✖ shop/checkout  aborted
 Why       abort: errors 1.20 % against 0.20 % on stable (88 of 7,334; 47 of
-          23,314); beyond the margin, at 1 % budget
+          23,314); beyond the margin, at a false-abort rate of 1 %
 Revision  new against old, attempt 1, cluster test
 Policy    shop (enforce), judge sequential
 Began     2027-01-15 12:00:00 UTC, took 1 min 16 s
-Requests  7,334 requests evaluated, number served unknown, in 4 looks
+Requests  7,334 requests evaluated, number served unknown, in 4 evaluations
 
 Stages
 12:00:01  5 %   40 s
@@ -51,7 +51,7 @@ errors  1.2 % (88 of 7,334)  0.2 % (47 of 23,314)  worse
 Verdicts
 12:00:31  proceed: 30 s at 5 % without evidence of harm
 12:01:15  abort: errors 1.20 % against 0.20 % on stable (88 of 7,334; 47 of
-          23,314); beyond the margin, at 1 % budget
+          23,314); beyond the margin, at a false-abort rate of 1 %
 
 Decisions
 12:00:33  advance   serinus     by the verdict of 12:00:31
@@ -91,7 +91,7 @@ def test_a_reason_that_holds_markup_changes_neither_comment_nor_page() -> None:
 
 def test_a_gauge_and_what_is_known_of_it_stand_in_every_form() -> None:
     grows = Finding(kind="trend", metric="memory", severity="warning", text="memory grows 42 % an hour")
-    gauge = MetricVerdict(name="memory", label="warning", status="ok", share=0.1, log_abort=0, run=())
+    gauge = MetricVerdict(name="memory", label="warning", status="ok", share=0.1, log_eprocess=0, run=())
     rule = gauge.model_copy(update={"name": "success", "label": "ok", "detail": "3 of 5 measured"})
     last = LAST.model_copy(update={"metrics": (*LAST.metrics, gauge, rule), "findings": (grows,)})
     report = make_report([*CHAPTERS[:-3], Concluded(verdict=last)])

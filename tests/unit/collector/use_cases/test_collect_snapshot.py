@@ -268,7 +268,7 @@ async def test_each_query_is_timed_and_a_failed_one_counted_and_a_late_look_show
     await collector.collect(replace(LEASE, due=LEASE.now - 7_000))
     asked = metrics.get_sample_value("serinus_prometheus_query_duration_seconds_count", {"provider": "main"})
     assert asked == metrics.get_sample_value("serinus_prometheus_query_failures_total", {"provider": "main"}) == 2
-    assert metrics.get_sample_value("serinus_look_delay_seconds_sum") == 7
+    assert metrics.get_sample_value("serinus_snapshot_delay_seconds_sum") == 7
 
 
 async def test_native_histograms_are_counted_by_their_buckets_and_by_their_observations() -> None:

@@ -53,7 +53,7 @@ def test_an_advance_before_the_first_verdict_at_the_weight_must_be_forced() -> N
     st.none()
     | st.builds(
         lambda reason, stage, started, end: verdict(reason=reason, stage=stage, stage_started=started, end=end),
-        st.sampled_from(["settling", "quiet", "no_data"]),
+        st.sampled_from(["settling", "no_regression", "no_data"]),
         st.integers(0, 1),
         st.sampled_from([1_000_000, 900_000]),
         st.integers(900_000, 1_100_000),

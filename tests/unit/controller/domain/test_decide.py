@@ -2,12 +2,11 @@ from typing import Any
 
 import pytest
 from serinus_contracts.freeze import DAYS, FreezeRule
+from serinus_contracts.operator_state import Approval, OperatorState
 from serinus_contracts.policy import Mode
 from serinus_contracts.standstill import Standstill
 from serinus_controller.domain.decide import (
-    Approval,
     Decision,
-    Memory,
     Situation,
     decide,
     no_verdict,
@@ -22,14 +21,14 @@ from tests.unit.rollouts.objects import ABORTED, STEPS, UNPAUSING, at, step
 NOW = 1_012_000
 
 
-def situation(view: RolloutView | None = None, memory: Memory | None = None, **of_plan: Any) -> Situation:
-    return Situation(view or at(), RUN, plan(**of_plan), 1_000_000, memory or Memory())
+def situation(view: RolloutView | None = None, operator: OperatorState | None = None, **of_plan: Any) -> Situation:
+    return Situation(view or at(), RUN, plan(**of_plan), 1_000_000, operator or OperatorState())
 
 
 def decided(
-    view: RolloutView | None = None, memory: Memory | None = None, now: int = NOW, **said: Any
+    view: RolloutView | None = None, operator: OperatorState | None = None, now: int = NOW, **said: Any
 ) -> Decision | None:
-    return judged(situation(view, memory), now, **said)
+    return judged(situation(view, operator), now, **said)
 
 
 def judged(asked: Situation, now: int = NOW, **said: Any) -> Decision | None:
@@ -109,23 +108,25 @@ def test_a_person_is_asked_at_the_last_gate_of_a_stage_that_wants_approval() -> 
     asked = judged(situation(stages=stages))
     assert asked is not None
     assert asked.action == "await_approval"
-    approved = Memory(approvals={1: Approval("alice", "c1")})
-    found = judged(situation(memory=approved, stages=stages))
+    approved = OperatorState(approvals={1: Approval(actor="alice", command="c1")})
+    found = judged(situation(operator=approved, stages=stages))
     assert found is not None
     assert (found.action, found.actor, found.acts) == ("advance", "alice", True)
 
 
 def test_an_approval_for_another_step_opens_nothing() -> None:
     stages = (stage(5, 0, approval=True),)
-    found = judged(situation(memory=Memory(approvals={3: Approval("alice", "c1")}), stages=stages))
+    found = judged(
+        situation(operator=OperatorState(approvals={3: Approval(actor="alice", command="c1")}), stages=stages)
+    )
     assert found is not None
     assert found.action == "await_approval"
 
 
 def test_who_holds_a_run_holds_it_against_a_proceed_but_not_against_an_abort() -> None:
-    held = Memory(held="bob (lunch)")
-    assert decided(memory=held).detail == "held by bob (lunch)"  # type: ignore[union-attr]
-    assert decided(memory=held, verdict="abort").action == "abort"  # type: ignore[union-attr]
+    held = OperatorState(held_by="bob (lunch)")
+    assert decided(operator=held).detail == "held by bob (lunch)"  # type: ignore[union-attr]
+    assert decided(operator=held, verdict="abort").action == "abort"  # type: ignore[union-attr]
 
 
 def test_a_hold_that_goes_on_for_its_reason_is_the_same_topic_and_for_another_is_not() -> None:
@@ -137,12 +138,12 @@ def test_a_hold_from_long_ago_is_silence_and_not_told_again() -> None:
     assert decided(verdict="hold", reason="no_data", end=NOW - 3_000 - 20_001) is None
 
 
-def test_silence_holds_and_says_so_but_only_after_three_looks() -> None:
+def test_silence_holds_and_says_so_but_only_after_three_intervals() -> None:
     assert no_verdict(situation(), 1_010_000, 1_010_000 + 23_000, None) is None
     found = no_verdict(situation(), 1_010_000, 1_010_000 + 23_001, None)
     assert found is not None
     assert (found.action, found.acts) == ("hold", False)
-    assert found.detail == "no verdict for 3 looks: is a collector or analyzer missing, or metrics?"
+    assert found.detail == "no verdict for 3 intervals: is a collector or analyzer missing, or metrics?"
     assert no_verdict(situation(at(status=ABORTED)), 0, 10**9, None) is None
 
 
@@ -172,8 +173,8 @@ def test_in_a_freeze_a_verdict_to_proceed_is_held_with_the_reason_and_until_when
 
 
 def test_in_a_freeze_an_approval_advances_nothing_either() -> None:
-    memory = Memory(approvals={1: Approval("alice", "c")})
-    found = judged(situation(memory=memory, freeze=(ALWAYS,)))
+    memory = OperatorState(approvals={1: Approval(actor="alice", command="c")})
+    found = judged(situation(operator=memory, freeze=(ALWAYS,)))
     assert found is not None
     assert found.action == "hold"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import jsonpatch
 from serinus_contracts import DecisionTaken, Run, VerdictReached
-from serinus_controller.domain.decide import Memory
+from serinus_contracts.operator_state import OperatorState
 from serinus_controller.use_cases.act import Patience
 from serinus_controller.use_cases.ports import ControllerState
 from serinus_rollouts.kubernetes.api import ClusterError
@@ -139,11 +139,11 @@ class FakeJournal:
     async def remember(self, run: Run, *, verdict: VerdictReached) -> None:
         self._change(run, verdict=verdict)
 
-    async def keep(self, run: Run, memory: Memory) -> None:
-        self._change(run, memory=memory)
+    async def keep(self, run: Run, operator: OperatorState) -> None:
+        self._change(run, operator=operator)
 
-    async def begin(self, run: Run, intent: Intent, topic: str, memory: Memory) -> None:
-        self._change(run, intent=intent, topic=topic, memory=memory)
+    async def begin(self, run: Run, intent: Intent, topic: str, operator: OperatorState) -> None:
+        self._change(run, intent=intent, topic=topic, operator=operator)
 
     async def restore(self, run: Run, control: ControllerState) -> None:
         self.controls[run.id] = control

@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry
 from serinus_contracts import AnalysisPlan, CanaryPolicy, RolloutObserved, VerdictReached
 from serinus_contracts.events import Verb
 from serinus_contracts.freeze import DAYS, FreezeRule
+from serinus_contracts.operator_state import OperatorState
 from serinus_contracts.policy import Match
-from serinus_controller.domain.decide import Memory
 from serinus_controller.domain.override import overridden
 from serinus_controller.use_cases.act import Actor
 from serinus_controller.use_cases.command_handler import FORCE, CommandHandler
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.anyio
 NOW = 1_012_000
 POLICY = CanaryPolicy.model_validate(
     {
-        "apiVersion": "serinus.dev/v1",
+        "apiVersion": "serinus.dev/v1alpha1",
         "kind": "CanaryPolicy",
         "metadata": {"name": "shop"},
         "spec": {"match": {"namespace": "shop"}, "metrics": [{"name": "errors", "preset": "http-errors"}]},
@@ -190,7 +190,7 @@ async def test_where_evaluations_have_stopped_an_advance_need_not_be_forced() ->
 async def test_a_resume_that_opens_nothing_says_what_it_did(held: str, done: str) -> None:
     world = World()
     await world.journal.remember(RUN, verdict=verdict(verdict="hold", reason="no_data", sentence="hold: no data"))
-    await world.journal.keep(RUN, Memory(held=held))
+    await world.journal.keep(RUN, OperatorState(held_by=held))
     await world.say("resume")
     (told,) = world.journal.told
     assert (told.action, told.asked, told.detail) == ("recorded", "resume", f"{done}; the gate stays closed: no data")
@@ -249,7 +249,7 @@ async def test_a_verdict_that_comes_while_a_hold_is_written_down_is_not_forgotte
     await reacting[0]
     control = (await world.reconciler.state(RUN)).control
     assert control.verdict == verdict(verdict="hold", reason="no_data")
-    assert control.memory.held == "alice"
+    assert control.operator.held_by == "alice"
 
 
 async def test_a_freeze_never_keeps_a_person_from_aborting() -> None:
@@ -437,8 +437,8 @@ async def test_an_observation_that_an_override_overtakes_does_not_bring_the_old_
     [
         ({}, "nothing is overridden"),
         ({"metrics": []}, "spec.metrics: Tuple should have at least 1 item"),
-        ({"marginn": 1}, "'marginn' is no key of a policy's spec; known: match, mode"),
-        ({"interval:2s": None}, "'interval:2s' is no key"),
+        ({"marginn": 1}, "'marginn' is not a key of a policy's spec; known: match, mode"),
+        ({"interval:2s": None}, "'interval:2s' is not a key"),
         ({"interval": "0s"}, "spec.interval: Input should be greater than or equal to 0.5"),
     ],
 )
@@ -451,8 +451,8 @@ async def test_an_override_that_does_not_fit_is_refused_with_the_place(change: d
 
 
 def test_a_merge_patch_changes_what_it_names_and_removes_what_it_gives_as_null() -> None:
-    changed = overridden(POLICY, {"interval": "5s", "budget": {"false_abort": 0.05}})
-    assert (changed.spec.interval, changed.spec.budget.false_abort) == (5, 0.05)
+    changed = overridden(POLICY, {"interval": "5s", "falseAbortRate": 0.05})
+    assert (changed.spec.interval, changed.spec.false_abort_rate) == (5, 0.05)
     assert overridden(changed, {"interval": None}).spec.interval == 30
 
 
@@ -484,7 +484,7 @@ async def test_a_copy_of_a_hold_that_comes_after_the_resume_changes_nothing() ->
     held = command("hold", run=RUN)
     for one in (held, command("resume", run=RUN, id="01J0000000000000000000000B"), held):
         await CommandHandler(world.reconciler).on_command(one, NOW)
-    assert (await world.reconciler.state(RUN)).control.memory.held == ""
+    assert (await world.reconciler.state(RUN)).control.operator.held_by == ""
 
 
 @pytest.mark.parametrize("verb", ["advance", "abort"])
@@ -514,8 +514,8 @@ async def test_a_hold_that_comes_while_an_advance_is_written_down_is_kept() -> N
     world.journal.begin = slowly  # type: ignore[method-assign, assignment]
     await world.reconciler.on_verdict(world.verdict(), NOW)
     await holding[0]
-    assert (await world.reconciler.state(RUN)).control.memory.held == "alice"
-    assert (await world.journal.load(RUN)).memory.held == "alice"
+    assert (await world.reconciler.state(RUN)).control.operator.held_by == "alice"
+    assert (await world.journal.load(RUN)).operator.held_by == "alice"
 
 
 async def test_a_command_that_fails_for_no_foreseen_reason_is_answered() -> None:

@@ -12,7 +12,9 @@ OUTCOMES: dict[str, Outcome] = {"s": "Successful", "f": "Failed", "i": "Inconclu
 
 
 def conditions(**fields: Any) -> Conditions:
-    return Conditions(**({"success": "result[0] >= 0.95", "interval": 30, "over": "run"} | fields))
+    return Conditions.model_validate(
+        {"success": "result[0] >= 0.95", "interval": 30, "over": "run"} | fields, by_name=True
+    )
 
 
 def measured(rule: Conditions, letters: str) -> list[Phase]:

@@ -27,7 +27,7 @@ Values = Sequence[float | None] | str
 
 
 def metric(name: str = "success", **conditions: Any) -> PlanMetric:
-    source = Queried(query="up", conditions=Conditions(**(STEP | conditions)))
+    source = Queried(query="up", conditions=Conditions.model_validate(STEP | conditions, by_name=True))
     return PlanMetric(name=name, source=source, margin=Margin())
 
 
@@ -81,7 +81,7 @@ def test_one_failure_more_than_its_limit_aborts_for_good_and_names_value_conditi
     found = list(judged(plan(), looks))
     sentence = "abort: success 0.91, wanted result[0] >= 0.95; failed 2 times, failureLimit 1"
     assert [one.sentence for one in found[1:]] == [sentence] * 3
-    assert {(one.verdict, one.reason, one.blame) for one in found[1:]} == {("abort", "rule", ("success",))}
+    assert {(one.verdict, one.reason, one.regressed) for one in found[1:]} == {("abort", "rule", ("success",))}
     assert found[-1].metrics[0].label == "worse"
 
 
@@ -166,7 +166,7 @@ def test_a_dry_run_is_waited_for_and_never_decides() -> None:
     made = plan(metric(count=1), metric("tried", count=2, failure_limit=0, dry_run=True))
     found = list(judged(made, [at(20, success=(1.0,), tried=(1.0,)), at(30, success=(1.0,), tried=(0.1,))]))
     assert [one.verdict for one in found] == ["hold", "proceed"]
-    assert found[1].blame == ()
+    assert found[1].regressed == ()
     assert "failed (dry run)" in found[1].metrics[1].detail
 
 
@@ -245,11 +245,16 @@ def recorded_runs(name: str) -> list[tuple[Conditions, list[dict[str, Any]]]]:
 
 
 def read(written: dict[str, Any]) -> Conditions:
-    limits = {"failureLimit": "failure_limit", "inconclusiveLimit": "inconclusive_limit",
-              "consecutiveErrorLimit": "consecutive_error_limit", "count": "count",
-              "consecutiveSuccessLimit": "consecutive_success_limit", "interval": "interval",
-              "successCondition": "success", "failureCondition": "failure"}  # fmt: skip
-    return Conditions(over="run", **{ours: written[theirs] for theirs, ours in limits.items() if theirs in written})
+    alike = (
+        "failureLimit",
+        "inconclusiveLimit",
+        "consecutiveErrorLimit",
+        "count",
+        "consecutiveSuccessLimit",
+        "interval",
+    )
+    ours = {"successCondition": "success", "failureCondition": "failure"} | {name: name for name in alike}
+    return Conditions(over="run", **{ours[name]: value for name, value in written.items() if name in ours})
 
 
 @pytest.mark.parametrize("name", RECORDED)

@@ -12,10 +12,10 @@ from tests.unit.judging.laws import lawful
 from tests.unit.judging.pods import QUIET, gauge, memory, of_kind, others, own, pods, run, seen, settled, shares
 from tests.unit.judging.runs import EDGES
 
-COUNTS = plan(metric(ratio=1.25, absolute=0.01), gate="quiet")
+COUNTS = plan(metric(ratio=1.25, absolute=0.01), gate="noRegression")
 
 
-MAY = plan(metric(ratio=1.25, absolute=0.01), memory(may_abort=True), gate="quiet")
+MAY = plan(metric(ratio=1.25, absolute=0.01), memory(may_abort=True), gate="noRegression")
 
 
 BAD = shares([(40, 500)] * 2, [(1, 500)] * 4)
@@ -37,7 +37,7 @@ def test_a_pod_beyond_a_limit_at_two_looks_in_a_row_aborts() -> None:
     looks = run(lambda number: {"memory": gauge([0.5, 0.97 if number >= 3 else 0.5])}, 4)
     assert settled(QUIET, looks[:3])[1].verdict == "proceed"
     _, found = settled(QUIET, looks)
-    assert (found.verdict, found.reason, found.blame) == ("abort", "limit", ("memory above 0.95",))
+    assert (found.verdict, found.reason, found.regressed) == ("abort", "limit", ("memory above 0.95",))
     assert found.sentence == (
         "abort: memory 0.97 on cart-new-1, over the limit of 0.95 at two looks in a row, the last at 12:02; "
         "4,000 requests exposed"
@@ -164,15 +164,15 @@ def test_memory_that_grows_alike_on_both_arms_is_no_growth() -> None:
 
 def test_growth_aborts_where_the_policy_lets_it_and_stays() -> None:
     _, found = settled(MAY, growing(0.01))
-    assert (found.verdict, found.reason, found.blame) == ("abort", "evidence", ("memory",))
+    assert (found.verdict, found.reason, found.regressed) == ("abort", "evidence", ("memory",))
     assert found.sentence.startswith("abort: memory grows ")
-    assert found.sentence.endswith(", at 0.1 % budget; 20,000 requests exposed")
+    assert found.sentence.endswith(", at a false-abort rate of 0.1 %; 20,000 requests exposed")
 
 
-def test_where_gauges_may_abort_counts_keep_nine_tenths_of_the_budget() -> None:
+def test_where_gauges_may_abort_counts_keep_nine_tenths_of_the_false_abort_rate() -> None:
     looks = run(lambda _: {"memory": gauge([0.5, 0.5]), "errors": BAD}, 6)
-    assert ", at 0.9 % budget; " in settled(MAY, looks)[1].sentence
-    assert ", at 1 % budget; " in settled(QUIET, looks)[1].sentence
+    assert ", at a false-abort rate of 0.9 %; " in settled(MAY, looks)[1].sentence
+    assert ", at a false-abort rate of 1 %; " in settled(QUIET, looks)[1].sentence
     _, found = settled(MAY, looks)
     assert [round(one.share, 3) for one in found.metrics] == [1.0, 0.1]
 
@@ -239,7 +239,9 @@ def test_a_canary_of_young_pods_alone_is_settling() -> None:
 
 
 def test_every_metric_is_described_and_no_description_decides() -> None:
-    rule = plan(metric(ratio=1.25, absolute=0.01), metric("conversion", 0.9, better="higher"), latency(), gate="quiet")
+    rule = plan(
+        metric(ratio=1.25, absolute=0.01), metric("conversion", 0.9, better="higher"), latency(), gate="noRegression"
+    )
     buckets = [10] * (len(EDGES) + 1)
     looks = run(
         lambda _: {

@@ -45,13 +45,13 @@ def test_too_few_pods_for_a_p_value_are_said_and_do_not_hold() -> None:
 
 
 def test_anomalies_never_abort() -> None:
-    rule = plan(metric(ratio=5.0), memory(), gate="quiet", maximum=240, on_time_spent="proceed")
+    rule = plan(metric(ratio=5.0), memory(), gate="noRegression", maximum=240, on_time_spent="proceed")
     assert settled(rule, unlike(5.0))[1].verdict == "hold"
 
 
 def test_cpu_is_compared_per_request() -> None:
     """The canary's two pods serve three times as many requests each, and use three times the CPU."""
-    rule = plan(metric(ratio=2.0), memory(name="cpu", rate=True), gate="quiet")
+    rule = plan(metric(ratio=2.0), memory(name="cpu", rate=True), gate="noRegression")
     random = np.random.default_rng(0)
     canary, stable = 0.6 * random.lognormal(0, 0.02, 5), 0.2 * random.lognormal(0, 0.02, 10)
     cpu, errors = gauge([*canary], [*stable]), shares([(3, 1500)] * 5, [(1, 500)] * 10)
@@ -62,7 +62,7 @@ def test_cpu_is_compared_per_request() -> None:
 
 
 def test_a_stage_that_is_entered_again_gets_no_more_checks() -> None:
-    rule = plan(metric(ratio=1.25, absolute=0.01), memory(), weights=(50, 60), gate="quiet")
+    rule = plan(metric(ratio=1.25, absolute=0.01), memory(), weights=(50, 60), gate="noRegression")
     steady = {"memory": gauge([0.5, 0.5])}
     first = [seen(n, steady) for n in range(1, 9)]
     second = [seen(n, steady, stage=1, started=START + 240_000) for n in range(9, 17)]

@@ -57,7 +57,7 @@ def test_it_waits_for_the_minimum_then_proceeds_or_aborts(rule: JudgeRule) -> No
 def test_an_abort_stays_with_its_counts_and_words(rule: JudgeRule) -> None:
     rules = simple(rule)
     evidence, before = ruled(rules, alike(10, errors=BAD))
-    assert (before.verdict, before.blame) == ("abort", ("errors",))
+    assert (before.verdict, before.regressed) == ("abort", ("errors",))
     _, after = ruled(rules, [*alike(30, first=11, errors=GOOD), *alike(1, first=41, errors=missing())], evidence)
     assert (after.verdict, after.reason, after.sentence, after.score) == (
         "abort",
@@ -66,7 +66,7 @@ def test_an_abort_stays_with_its_counts_and_words(rule: JudgeRule) -> None:
         before.score,
     )
     assert after.metrics[0].run == before.metrics[0].run
-    assert after.exposed == before.exposed + 30_000
+    assert after.evaluated_requests == before.evaluated_requests + 30_000
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_three_looks_without_data_abort_where_the_policy_says_so(rule: JudgeRule
 
 def test_requests_that_go_elsewhere_hold(rule: JudgeRule) -> None:
     _, found = ruled(simple(rule), alike(20, errors=proportion(2, 1000, 18, 9000)))
-    assert (found.verdict, found.reason) == ("hold", "traffic_mismatch")
+    assert (found.verdict, found.reason) == ("hold", "sample_ratio_mismatch")
     assert "the canary gets 10 % of the requests, not 50 % (20,000 of 200,000 in this stage)" in found.sentence
 
 

@@ -68,7 +68,7 @@ def test_each_rule_costs_its_penalty_and_any_issue_aborts(
     assert found.score == 100 - sum(points for _, _, points in wanted)
     assert found.verdict == ("abort" if wanted else "proceed")
     assert said in found.sentence
-    assert found.blame == tuple(penalties)
+    assert found.regressed == tuple(penalties)
 
 
 def test_rising_errors_cost_15() -> None:
@@ -134,7 +134,7 @@ def test_an_outage_late_in_a_stage_is_seen_by_the_last_minutes_alone() -> None:
 
 
 def test_the_threshold_falls_with_the_weight_and_decides_where_a_policy_sets_it_above_100() -> None:
-    strict = ScorecardRule(name="scorecard", base=105, per_weight=0.1)
+    strict = ScorecardRule(name="scorecard", base=105, perWeight=0.1)
     for weight, verdict in ((49, "hold"), (50, "proceed")):
         rules = plan(metric(), weights=(weight,), minimum=60, judge=strict)
         share = proportion(2, 1000, 2, round(1000 * (100 - weight) / weight))

@@ -1,4 +1,4 @@
-"""One budget for all that can abort."""
+"""One false-abort rate for all that can abort."""
 
 import numpy as np
 import pytest

@@ -73,16 +73,16 @@ def test_given_noise_is_published_and_kept() -> None:
     rule = plan()
     evidence = known_noise(rule, phi=2.0, kappa=0.25)
     _, found = judged(rule, steady(GOOD, 2), evidence)
-    assert (found.calibrated, found.metrics[0].phi, found.metrics[0].kappa) == (True, 2.0, 0.25)
+    assert (found.calibrated, found.metrics[0].dispersion, found.metrics[0].correlation) == (True, 2.0, 0.25)
     _, found = judged(rule, steady(GOOD, 2), JUDGE.start(rule))
-    assert (found.calibrated, found.metrics[0].phi, found.metrics[0].kappa) == (False, 3.0, 0.5)
+    assert (found.calibrated, found.metrics[0].dispersion, found.metrics[0].correlation) == (False, 3.0, 0.5)
 
 
 def test_more_noise_means_less_evidence() -> None:
     rule = plan()
     known, unknown = known_noise(rule), JUDGE.start(rule)
     chain = steady(errors(6, 1000, 2, 1000), 4)
-    assert judged(rule, chain, known)[1].log_abort > judged(rule, chain, unknown)[1].log_abort > 0
+    assert judged(rule, chain, known)[1].log_eprocess > judged(rule, chain, unknown)[1].log_eprocess > 0
 
 
 def test_edges_are_fixed_at_the_first_look_and_remembered() -> None:
@@ -116,4 +116,4 @@ def test_counts_reach_the_verdict_as_they_were() -> None:
     channel = found.metrics[0].run[0]
     counted = [channel.canary.events, channel.canary.trials, channel.stable.events, channel.stable.trials]
     assert counted[1::2] == total.tolist()[1::2]
-    assert found.exposed == total[1]
+    assert found.evaluated_requests == total[1]

@@ -42,7 +42,7 @@ def test_with_history_the_first_look_counts() -> None:
     rule = plan(metric())
     _, found = evaluated(rule, JUDGE.start(rule), first_look({"errors": past()}))
     assert found.reason == "before_minimum"
-    assert found.log_abort != 0.0
+    assert found.log_eprocess != 0.0
 
 
 def test_the_baseline_is_of_the_last_ten_minutes() -> None:
@@ -62,20 +62,20 @@ def test_noise_is_measured_and_told() -> None:
     assert calm.calibrated
     assert noisy.calibrated
     quiet, loud = calm.metrics[0], noisy.metrics[0]
-    assert quiet.phi is not None
-    assert loud.phi is not None
-    assert 1 <= quiet.phi < 1.6
-    assert loud.phi > 2
-    assert loud.kappa is not None
-    assert quiet.kappa is not None
-    assert loud.kappa > quiet.kappa
+    assert quiet.dispersion is not None
+    assert loud.dispersion is not None
+    assert 1 <= quiet.dispersion < 1.6
+    assert loud.dispersion > 2
+    assert loud.correlation is not None
+    assert quiet.correlation is not None
+    assert loud.correlation > quiet.correlation
 
 
 def test_too_little_history_gives_a_baseline_but_no_noise() -> None:
     rule = plan(metric())
     evidence, found = evaluated(rule, JUDGE.start(rule), first_look({"errors": past(blocks=59)}))
     assert not found.calibrated
-    assert (found.metrics[0].phi, found.metrics[0].kappa) == (3.0, 0.5)
+    assert (found.metrics[0].dispersion, found.metrics[0].correlation) == (3.0, 0.5)
     assert found.reason == "before_minimum"
     assert evidence.state.past[1, 0] > 1000
 

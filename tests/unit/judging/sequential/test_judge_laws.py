@@ -9,7 +9,6 @@ from serinus_contracts.events import (
     MetricStatus,
 )
 from serinus_contracts.plan import AnalysisPlan, PlanLimit
-from serinus_contracts.policy import Budget
 from serinus_judging.sequential.evidence import Evidence
 
 from tests.unit.judging.builders import START, latency, metric, missing, plan, proportion, snapshot
@@ -29,7 +28,6 @@ def mixed() -> AnalysisPlan:
         latency(),
         weights=(5, 50),
         limits=[LIMIT, low],
-        budget=Budget(false_abort=0.01, false_proceed=0.05),
     )
 
 
@@ -89,7 +87,7 @@ def test_looks_of_no_data_change_no_evidence(chain: list[MetricsCollected], stat
     after, _ = evaluated(rule, evidence, empty)
     for field in ("past", "clock", "rows", "cash", "run", "stage"):
         assert (getattr(after.state, field) == getattr(evidence.state, field)).all()
-    assert after.log_abort == evidence.log_abort
+    assert after.log_eprocess == evidence.log_eprocess
 
 
 @lawful
@@ -100,16 +98,16 @@ def test_the_interval_agrees_with_the_verdict(chain: list[MetricsCollected]) -> 
     for look in chain:
         evidence, found = evaluated(rule, evidence, look)
         for one in found.metrics:
-            blamed = found.verdict == "abort" and one.name in found.blame
+            blamed = found.verdict == "abort" and one.name in found.regressed
             if blamed:
-                strongest = max(one.run, key=lambda channel: channel.log_abort)
+                strongest = max(one.run, key=lambda channel: channel.log_eprocess)
                 falling = one.better == "higher" and not one.limit
                 bound = strongest.high if falling else strongest.low
                 assert bound is not None
                 assert bound <= 1 if falling else bound >= 1
             elif one.label == "ok" and not one.limit and found.verdict != "abort":
                 for channel in one.run:
-                    if channel.log_proceed is not None:
+                    if channel.log_eprocess_non_inferior is not None:
                         bound = channel.low if one.better == "higher" else channel.high
                         assert bound is not None
                         assert bound >= 1 if one.better == "higher" else bound <= 1
@@ -128,7 +126,7 @@ def test_many_runs_at_once_are_judged_as_one_by_one(chains: list[list[MetricsCol
         for i in now:
             one, other = results[i][1], singles[i][1]
             assert (one.verdict, one.reason, one.sentence) == (other.verdict, other.reason, other.sentence)
-            assert one.log_abort == pytest.approx(other.log_abort, abs=1e-9)
+            assert one.log_eprocess == pytest.approx(other.log_eprocess, abs=1e-9)
         together = [results[i][0] if i in results else together[i] for i in range(len(chains))]
         alone = [singles[i][0] if i in singles else alone[i] for i in range(len(chains))]
 

@@ -16,7 +16,7 @@ def test_a_metric_that_is_missing_keeps_its_evidence() -> None:
     both = {"a": proportion(7, 1000, 2, 1000), "b": proportion(2, 1000, 2, 1000)}
     evidence, before = judged(rule, [snapshot(both, n) for n in range(1, 6)])
     _, after = judged(rule, [snapshot({**both, "a": missing()}, 6)], evidence)
-    assert only(after.metrics, "a").log_abort == only(before.metrics, "a").log_abort
+    assert only(after.metrics, "a").log_eprocess == only(before.metrics, "a").log_eprocess
     assert only(after.metrics, "a").label == "no_data"
 
 
@@ -26,12 +26,12 @@ def test_a_metric_that_is_missing_keeps_its_evidence() -> None:
 def test_where_higher_is_better_a_drop_aborts_and_a_rise_is_shown() -> None:
     rule = plan(metric("conversion", 0.95, better="higher"))
     _, worse = judged(rule, [snapshot({"conversion": proportion(240, 1000, 300, 1000)}, n) for n in range(1, 12)])
-    assert (worse.verdict, worse.blame) == ("abort", ("conversion",))
+    assert (worse.verdict, worse.regressed) == ("abort", ("conversion",))
     high = worse.metrics[0].run[0].high
     assert high is not None
     assert high <= 1
     _, fine = judged(rule, [snapshot({"conversion": proportion(330, 1000, 300, 1000)}, n) for n in range(1, 12)])
-    assert fine.reason == "shown"
+    assert fine.reason == "non_inferior"
     low = fine.metrics[0].run[0].low
     assert low is not None
     assert low >= 1
@@ -40,7 +40,7 @@ def test_where_higher_is_better_a_drop_aborts_and_a_rise_is_shown() -> None:
 def test_a_limit_aborts_alone_and_says_so() -> None:
     rule = plan(metric("errors", ratio=100), limits=[LIMIT])
     evidence, found = judged(rule, steady(errors(150, 1000, 2, 1000), 8))
-    assert (found.verdict, found.reason, found.blame) == ("abort", "limit", ("errors above 0.1",))
+    assert (found.verdict, found.reason, found.regressed) == ("abort", "limit", ("errors above 0.1",))
     assert found.metrics[1].limit
     _, below = judged(rule, steady(errors(80, 1000, 2, 1000), 60))
     assert below.verdict != "abort"
@@ -63,9 +63,9 @@ def test_a_rate_may_have_limits_from_both_sides() -> None:
     bottom = PlanLimit(name="bottom", metric="calls", better="higher", share=0.2)
     rule = plan(calls, limits=[top, bottom])
     _, much = judged(rule, [snapshot({"calls": proportion(1500, 1000, 1500, 1000)}, n) for n in range(1, 8)])
-    assert much.blame == ("top",)
+    assert much.regressed == ("top",)
     _, little = judged(rule, [snapshot({"calls": proportion(100, 1000, 100, 1000)}, n) for n in range(1, 8)])
-    assert little.blame == ("bottom",)
+    assert little.regressed == ("bottom",)
 
 
 def test_more_events_than_trials_are_no_fault_where_events_follow_later() -> None:
@@ -77,14 +77,14 @@ def test_more_events_than_trials_are_no_fault_where_events_follow_later() -> Non
 
 
 def test_slower_durations_abort_and_equal_ones_are_shown() -> None:
-    rule = plan(latency(), gate="proof")
+    rule = plan(latency(), gate="nonInferiority")
     _, worse = judged(rule, [snapshot({"latency": slow(0.3, seed=2 * n)}, n) for n in range(1, 8)])
     assert (worse.verdict, worse.reason) == ("abort", "evidence")
     _, fine = judged(rule, [snapshot({"latency": slow(0.2, seed=2 * n)}, n) for n in range(1, 40)])
-    assert fine.reason == "shown"
+    assert fine.reason == "non_inferior"
     channels = fine.metrics[0].run
     assert [channel.quantile for channel in channels] == [q for q in (0.5, 0.75, 0.9, 0.95, 0.99) for _ in range(2)]
-    assert all((channel.log_proceed is None) == (i % 2 == 0) for i, channel in enumerate(channels))
+    assert all((channel.log_eprocess_non_inferior is None) == (i % 2 == 0) for i, channel in enumerate(channels))
     assert channels[0].stable_edge is not None
     assert channels[0].canary_edge is not None
     assert channels[0].canary_edge >= 1.2 * channels[0].stable_edge
@@ -109,7 +109,7 @@ def test_a_latency_limit_uses_the_next_edge_and_one_beyond_the_histogram_says_so
     rule = plan(latency(), limits=[far])
     _, found = judged(rule, [snapshot({"latency": slow(0.2, seed=2 * n)}, n) for n in range(1, 4)])
     assert found.metrics[1].detail == "the histogram has no edge at or beyond 60 s"
-    assert found.metrics[1].log_abort == 0.0
+    assert found.metrics[1].log_eprocess == 0.0
 
 
 def test_buckets_that_change_in_mid_run_are_an_error_of_the_data() -> None:
@@ -135,7 +135,7 @@ def test_sixty_buckets_and_500_pods_are_judged() -> None:
 def test_counts_of_10_to_the_12_are_judged() -> None:
     n = 10**12
     _, found = judged(plan(metric(ratio=1.25)), steady(errors(2 * n // 1000, n, 2 * n // 1000, n), 5))
-    assert found.reason == "shown"
+    assert found.reason == "non_inferior"
     _, found = judged(plan(metric(ratio=1.25)), steady(errors(3 * n // 1000, n, 2 * n // 1000, n), 5))
     assert found.verdict == "abort"
 

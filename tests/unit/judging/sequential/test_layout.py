@@ -64,7 +64,7 @@ def test_events_that_follow_their_trials_are_counted_as_a_rate() -> None:
     assert channels.unpaired.tolist() == [1.0]
 
 
-def test_weights_are_shares_of_the_budget() -> None:
+def test_weights_are_shares_of_the_false_abort_rate() -> None:
     found = layout(key_of(plan(metric("a", weight=3), metric("b", weight=1))), ())
     assert found.weight.tolist() == [0.75, 0.25]
     assert np.exp(found.log_weight).tolist() == pytest.approx([0.75, 0.25])

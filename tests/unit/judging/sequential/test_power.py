@@ -105,7 +105,7 @@ def test_every_verdict_says_what_is_visible() -> None:
     rule = plan(metric(ratio=1.25))
     evidence, _ = evaluated(rule, JUDGE.start(rule), snapshot({"errors": proportion(2, 1000, 2, 1000)}, 1))
     _, found = evaluated(rule, evidence, snapshot({"errors": proportion(2, 1000, 2, 1000)}, 2))
-    assert found.metrics[0].visible is not None
-    assert found.metrics[0].visible > 0.0025
+    assert found.metrics[0].detectable_rate is not None
+    assert found.metrics[0].detectable_rate > 0.0025
     _, late = evaluated(rule, evidence, snapshot({"errors": proportion(2, 1000, 2, 1000)}, 200))
-    assert late.metrics[0].visible is None
+    assert late.metrics[0].detectable_rate is None

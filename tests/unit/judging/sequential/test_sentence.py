@@ -38,87 +38,88 @@ SENTENCES: list[tuple[Reason, AnalysisPlan, Sequence[MetricsCollected], str]] = 
         plan(),
         steady(BAD, 4),
         "abort: errors 4.00 % against 0.20 % on stable (80 of 2,000; 4 of 2,000); "
-        "at least 3 times the margin, at 1 % budget; 4,000 requests exposed",
+        "at least 3 times the margin, at a false-abort rate of 1 %; 4,000 requests exposed",
     ),
     (
         "evidence",
         plan(metric("conversion", 0.95, better="higher")),
         many(9, conversion=proportion(150, 1000, 300, 1000)),
         "abort: conversion 15 % against 30 % on stable (300 of 2,000; 600 of 2,000); "
-        "at most 0.85 times the margin, at 1 % budget; 9,000 requests exposed",
+        "at most 0.85 times the margin, at a false-abort rate of 1 %; 9,000 requests exposed",
     ),
     (
         "evidence",
         plan(metric("calls", count="rate")),
         many(7, calls=proportion(2500, 1000, 1500, 1000)),
         "abort: calls 2.5 against 1.5 on stable (5,000 of 2,000; 3,000 of 2,000); "
-        "at least 1.2 times the margin, at 1 % budget; 7,000 requests exposed",
+        "at least 1.2 times the margin, at a false-abort rate of 1 %; 7,000 requests exposed",
     ),
     (
         "evidence",
         plan(latency()),
         many(9, latency=distribution((0.1, 0.25, 0.5, 1.0), (400, 200, 250, 140, 10), (500, 300, 150, 40, 10))),
         "abort: latency 15 % over 500 ms against 5.00 % on stable (300 of 2,000; 100 of 2,000); "
-        "beyond the margin, at 1 % budget; 9,000 requests exposed",
+        "beyond the margin, at a false-abort rate of 1 %; 9,000 requests exposed",
     ),
     (
         "limit",
         plan(metric("errors", ratio=100), limits=[LIMIT]),
         steady(errors(150, 1000, 2, 1000), 8),
-        "abort: errors 15 %, over the limit of 10 % (300 of 2,000); beyond it, at 1 % budget; 8,000 requests exposed",
+        "abort: errors 15 %, over the limit of 10 % (300 of 2,000); beyond it, "
+        "at a false-abort rate of 1 %; 8,000 requests exposed",
     ),
     (
         "limit",
         plan(metric("conversion", 0.5, better="higher"), limits=[LOW]),
         many(8, conversion=proportion(600, 1000, 900, 1000)),
         "abort: conversion 60 %, under the limit of 85 % (1,200 of 2,000); "
-        "at least 2 times as many fail as the limit allows, at 1 % budget; 8,000 requests exposed",
+        "at least 2 times as many fail as the limit allows, at a false-abort rate of 1 %; 8,000 requests exposed",
     ),
     (
         "limit",
         plan(metric("conversion", 0.5, better="higher"), limits=[LOW]),
         many(8, conversion=proportion(600, 1000, 610, 1000)),
         "abort: conversion 60 %, under the limit of 85 % (1,200 of 2,000), as is stable with 61 %; "
-        "at least 2 times as many fail as the limit allows, at 1 % budget; 8,000 requests exposed",
+        "at least 2 times as many fail as the limit allows, at a false-abort rate of 1 %; 8,000 requests exposed",
     ),
     (
         "limit",
         plan(latency(ratio=100), limits=[SLOW]),
         many(5, latency=slow(0.4)),
         "abort: latency 29.9 % over 500 ms, over the limit of 5 % (598 of 2,000); "
-        "at least 5 times the limit, at 1 % budget; 5,000 requests exposed",
+        "at least 5 times the limit, at a false-abort rate of 1 %; 5,000 requests exposed",
     ),
     (
-        "shown",
+        "non_inferior",
         plan(metric(**NARROW)),  # type: ignore[arg-type]
         steady(GOOD, 40),
         "proceed: errors 0.20 % against 0.20 % on stable (80 of 40,000; 80 of 40,000); "
-        "at most 0.7 times the margin, at 5 % budget",
+        "at most 0.7 times the margin, at 95 % confidence",
     ),
     (
-        "shown",
+        "non_inferior",
         plan(metric("errors", **NARROW), metric("timeouts", **NARROW)),  # type: ignore[arg-type]
         many(60, errors=proportion(2, 1000, 2, 1000), timeouts=proportion(3, 1000, 3, 1000)),
         "proceed: timeouts 0.30 % against 0.30 % on stable (180 of 60,000; 180 of 60,000); "
-        "at most 0.7 times the margin, both metrics within theirs, at 5 % budget",
+        "at most 0.7 times the margin, both metrics within theirs, at 95 % confidence",
     ),
     (
-        "shown",
+        "non_inferior",
         plan(metric("errors", critical=True, **NARROW), metric("timeouts")),  # type: ignore[arg-type]
         many(40, errors=proportion(2, 1000, 2, 1000), timeouts=proportion(3, 1000, 3, 1000)),
         "proceed: errors 0.20 % against 0.20 % on stable (80 of 40,000; 80 of 40,000); "
-        "at most 0.7 times the margin, at 5 % budget",
+        "at most 0.7 times the margin, at 95 % confidence",
     ),
     (
-        "quiet",
-        plan(gate="quiet", minimum=120),
+        "no_regression",
+        plan(gate="noRegression", minimum=120),
         steady(GOOD, 4),
         "proceed: 2 min at 50 % without evidence of harm; "
         "errors 0.20 % against 0.20 % on stable (8 of 4,000; 8 of 4,000)",
     ),
     (
-        "quiet",
-        plan(gate="quiet", minimum=120),
+        "no_regression",
+        plan(gate="noRegression", minimum=120),
         steady(LEANING, 4),
         "proceed: 2 min at 50 % with some evidence of harm, too little to hold; "
         "errors 0.60 % against 0.20 % on stable (24 of 4,000; 8 of 4,000)",
@@ -244,7 +245,7 @@ SENTENCES: list[tuple[Reason, AnalysisPlan, Sequence[MetricsCollected], str]] = 
         "(20 of 10,000; 20 of 10,000), between 0.2 and 3 times the margin",
     ),
     (
-        "traffic_mismatch",
+        "sample_ratio_mismatch",
         plan(weights=(10,)),
         [snapshot(GOOD(), number, weight=10) for number in range(1, 20)],
         "hold: the canary gets 50 % of the requests, not 10 % (19,000 of 38,000 in this stage)",
@@ -274,7 +275,7 @@ BESIDE = [
 
 @pytest.mark.parametrize(("reason", "sentence"), BESIDE)
 def test_what_is_found_beside_the_judge_is_one_line_too(reason: Reason, sentence: str) -> None:
-    rule = plan(metric(ratio=1.25, absolute=0.01), memory(), gate="quiet", limits=[OVER])
+    rule = plan(metric(ratio=1.25, absolute=0.01), memory(), gate="noRegression", limits=[OVER])
     looks: dict[str, Sequence[MetricsCollected]] = {
         "limit": run(lambda _: {"memory": gauge([0.97, 0.5])}, 2),
         "liveness": run(lambda _: {"memory": gauge([0.5, 0.5])}, 4, pods(restarts=3)),
@@ -325,5 +326,5 @@ def test_counts_are_of_the_run_if_this_stage_has_just_begun() -> None:
     last = snapshot(errors(5, 500, 1, 500)(), 6, stage=1, stage_started=START + 150_000)
     assert said(rule, [*first, last]) == (
         "abort: errors 0.55 % against 0.20 % on stable (30 of 5,500; 91 of 45,500 since the start); "
-        "beyond the margin, at 1 % budget; 5,500 requests exposed"
+        "beyond the margin, at a false-abort rate of 1 %; 5,500 requests exposed"
     )

@@ -52,7 +52,7 @@ def test_a_drop_of_three_percent_of_ninety_is_found_in_an_hour() -> None:
     assert (found(1.0).aborted > 0).sum() <= 4
 
 
-def test_at_its_margin_it_is_neither_aborted_nor_promoted_beyond_the_budgets() -> None:
+def test_at_its_margin_it_is_neither_aborted_nor_promoted_beyond_the_error_rates() -> None:
     outcome = found(0.95, ratio=0.95)
     assert (outcome.aborted > 0).sum() <= 4
     assert outcome.promoted.sum() <= 16

@@ -42,7 +42,7 @@ def one(event: Event) -> Cause:
         (decision(action="hold", detail="settling"), []),
         (decision(action="hold", detail="held by alice: look at the logs first"), ["held"]),
         (decision(action="recorded", detail="recorded; the gate stays closed: no data"), []),
-        (decision(action="hold", cause="no-verdict since 5", detail="no verdict for 3 looks"), ["cannot_judge"]),
+        (decision(action="hold", cause="no-verdict since 5", detail="no verdict for 3 intervals"), ["cannot_judge"]),
         (observed(outcome="promoted"), ["promoted"]),
         (observed(outcome="aborted"), ["aborted"]),
         (observed(outcome="superseded"), []),

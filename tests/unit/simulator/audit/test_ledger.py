@@ -69,7 +69,7 @@ def test_a_hole_a_repeat_or_a_wrong_order_in_the_chain_is_a_fault(
     looks: list[tuple[int, int]], ends: list[int], fault: str | None
 ) -> None:
     chain = [snapshot(follows, end, metrics={}) for follows, end in looks]
-    verdicts = [verdict(end=end, look=end, follows=end - 1) for end in ends]
+    verdicts = [verdict(end=end, evaluation=end, follows=end - 1) for end in ends]
     found = [*of_looks(chain, verdicts), *of_verdicts(verdicts)]
     assert found == [] if fault is None else fault in found[0]
 
@@ -88,14 +88,17 @@ def test_a_series_of_a_page_has_its_name_among_its_labels() -> None:
 
 
 def on_look(number: int, **other: Any) -> VerdictReached:
-    return verdict(end=number, look=number, follows=number - 1, **other)
+    return verdict(end=number, evaluation=number, follows=number - 1, **other)
 
 
 @pytest.mark.parametrize(
     ("verdicts", "fault"),
     [
         ([on_look(1), on_look(2)], None),
-        ([on_look(1), on_look(2).model_copy(update={"look": 3})], "is on look 3, the one before was on look 1"),
+        (
+            [on_look(1), on_look(2).model_copy(update={"evaluation": 3})],
+            "is evaluation 3, the one before was evaluation 1",
+        ),
         ([on_look(1), on_look(2).model_copy(update={"follows": 0})], "follows 0, the one before ended at 1"),
         ([on_look(1, quality=DataQuality(gaps=1))], "1 gaps"),
     ],
@@ -144,7 +147,7 @@ def counted(canary: tuple[int, int], stable: tuple[int, int]) -> MetricVerdict:
         stable=Counts(events=stable[0], trials=stable[1]),
         margin=ERRORS.margin,
     )
-    return MetricVerdict(name="errors", label="ok", status="ok", share=1, log_abort=0, run=(channel,))
+    return MetricVerdict(name="errors", label="ok", status="ok", share=1, log_eprocess=0, run=(channel,))
 
 
 PAGES = {

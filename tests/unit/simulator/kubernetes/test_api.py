@@ -124,7 +124,7 @@ def test_events_are_made_and_counted_up() -> None:
 
 def test_custom_resources_of_another_group_have_a_status_of_their_own() -> None:
     async def use(web: Web) -> None:
-        path = "/apis/serinus.dev/v1/namespaces/shop/canarypolicies"
+        path = "/apis/serinus.dev/v1alpha1/namespaces/shop/canarypolicies"
         body = {"metadata": {"name": "checkout"}, "spec": {"mode": "enforce"}}
         assert (await web.client.post(path, json=body)).status_code == 201
         await web.merge(f"{path}/checkout/status", {"status": {"conditions": []}, "spec": {"mode": "shadow"}})

@@ -83,7 +83,7 @@ class Follower:
                 if standing.verdict:
                     self._runs.apply(standing.verdict)
                 if history:
-                    history.view = replace(history.view, asked=standing.asked)
+                    history.view = replace(history.view, operator=standing.operator)
                 count += 1
         self._runs.has_loaded()
         logger.info("%d live runs", count)
@@ -94,7 +94,7 @@ class Follower:
             return
         history = await self._apply(event)
         if history and isinstance(event, DecisionTaken):
-            history.view = replace(history.view, asked=await self._reader.asked(event.run.id))
+            history.view = replace(history.view, operator=await self._reader.operator(event.run.id))
         self._runs.publish(entry.stream, entry.id, event, entry.fields[b"ce"].decode())
 
     async def _apply(self, event: Event) -> RunHistory | None:

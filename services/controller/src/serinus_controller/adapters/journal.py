@@ -1,14 +1,13 @@
 """The controller's memory of a run and the stream of its decisions, in Redis."""
 
 import asyncio
-import json
 import logging
 import secrets
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 from serinus_contracts import DecisionTaken, Keys, Run, VerdictReached, seal, to_entry
+from serinus_contracts.operator_state import OperatorState
 from serinus_contracts.report import Decided
 from serinus_rollouts.progress import Intent
 from serinus_runtime import scripts, traces
@@ -17,7 +16,6 @@ from serinus_runtime.redis import KEPT_SECONDS, STORY_SECONDS, Client
 from serinus_runtime.witness import EVERY_SECONDS, Position, position
 
 from serinus_controller.adapters.registry import SOURCE
-from serinus_controller.domain.decide import Approval, Memory
 from serinus_controller.domain.story import chapter
 from serinus_controller.use_cases.ports import ControllerState, DeposedError, LostError
 
@@ -76,36 +74,35 @@ class RedisJournal:
         return EVERY_SECONDS
 
     async def load(self, run: Run) -> ControllerState:
-        names = ("intent", "memory", "topic", "verdict")
+        names = ("intent", "operator", "topic", "verdict")
         values: Any = await self._client.hmget(self._keys.control(run.id), names)
-        intent, memory, topic, verdict = values
+        intent, operator, topic, verdict = values
         try:
             return ControllerState(
                 intent=Intent.model_validate_json(intent) if intent else None,
-                memory=_memory(json.loads(memory)) if memory else Memory(),
+                operator=OperatorState.read(operator),
                 topic=topic.decode() if topic else "",
                 verdict=VerdictReached.model_validate_json(verdict) if verdict else None,
             )
-        except (ValueError, TypeError, AttributeError) as error:
+        except ValueError as error:
             # One run's must not end the leader's work for all; and what is lost may have been a person's hold.
             logger.error("memory of %s cannot be read, the run is held until it is resumed: %s", run.id, error)
-            return ControllerState(
-                memory=Memory(held="serinus (its memory of this run cannot be read; resume to go on)")
-            )
+            held_by = "serinus (its memory of this run cannot be read; resume to go on)"
+            return ControllerState(operator=OperatorState(held_by=held_by))
 
     async def remember(self, run: Run, *, verdict: VerdictReached) -> None:
         told = chapter(verdict)
         await self._set(run, told.model_dump_json() if told else "", verdict=verdict.model_dump_json())
 
-    async def keep(self, run: Run, memory: Memory) -> None:
-        await self._set(run, memory=json.dumps(asdict(memory)))
+    async def keep(self, run: Run, operator: OperatorState) -> None:
+        await self._set(run, operator=operator.model_dump_json())
 
-    async def begin(self, run: Run, intent: Intent, topic: str, memory: Memory) -> None:
-        await self._set(run, intent=intent.model_dump_json(), topic=topic, memory=json.dumps(asdict(memory)))
+    async def begin(self, run: Run, intent: Intent, topic: str, operator: OperatorState) -> None:
+        await self._set(run, intent=intent.model_dump_json(), topic=topic, operator=operator.model_dump_json())
 
     async def restore(self, run: Run, control: ControllerState) -> None:
         """Write down what this controller remembers of a run, where Redis has lost it."""
-        fields = {"memory": json.dumps(asdict(control.memory)), "topic": control.topic}
+        fields = {"operator": control.operator.model_dump_json(), "topic": control.topic}
         if control.verdict:
             fields["verdict"] = control.verdict.model_dump_json()
         if control.intent:
@@ -145,8 +142,3 @@ class RedisJournal:
             raise DeposedError("another controller leads by now")
         if self.position.generation:
             self.position = max(self.position, self.position._replace(written=answer))
-
-
-def _memory(document: dict[str, Any]) -> Memory:
-    approvals = {int(step): Approval(**approval) for step, approval in document.get("approvals", {}).items()}
-    return Memory(approvals, document.get("held", ""), tuple(document.get("followed", ())))

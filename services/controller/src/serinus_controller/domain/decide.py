@@ -4,13 +4,14 @@ Serinus never advances on an old, foreign or missing verdict, nor in a freeze; i
 verdict is about.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from serinus_contracts import AnalysisPlan, DecisionTaken, Run, VerdictReached
 from serinus_contracts.base import Millis
 from serinus_contracts.events import Action, State, Verb
+from serinus_contracts.freshness import MAX_INTERVALS, stale
 from serinus_contracts.frozen import frozen
+from serinus_contracts.operator_state import OperatorState
 from serinus_contracts.policy import Mode
 from serinus_contracts.standstill import Standstill
 from serinus_contracts.weight import weight_text
@@ -18,32 +19,8 @@ from serinus_rollouts.progress import Intent
 from serinus_rollouts.rollout import RolloutView
 from serinus_rollouts.stages import stage_at, stages
 
-# A verdict must not be older than this many looks, else the eyes are shut and nothing may advance.
-FRESH_LOOKS = 3
-# What passes between the end of a look and its verdict: one scrape, the query, the judgement.
-SLACK_MS = 20_000
-MAX_FOLLOWED = 50
 ACTIONS = ("advance", "promote", "abort")
 """Decisions that change the Rollout where the mode lets them."""
-
-
-@dataclass(frozen=True)
-class Approval:
-    actor: str
-    command: str
-
-
-@dataclass(frozen=True)
-class Memory:
-    """What the controller keeps of a run between verdicts. `approvals` by step; `held` says who holds and why;
-    `followed` are ids of the last commands that were, so that a repeat that comes late changes nothing."""
-
-    approvals: Mapping[int, Approval] = field(default_factory=dict)
-    held: str = ""
-    followed: tuple[str, ...] = ()
-
-    def following(self, command: str) -> "Memory":
-        return replace(self, followed=(*self.followed, command)[-MAX_FOLLOWED:])
 
 
 @dataclass(frozen=True)
@@ -54,7 +31,7 @@ class Situation:
     run: Run
     plan: AnalysisPlan
     stage_started: Millis
-    memory: Memory = field(default_factory=Memory)
+    operator: OperatorState = field(default_factory=OperatorState)
 
 
 @dataclass(frozen=True)
@@ -133,18 +110,18 @@ def decide(situation: Situation, verdict: VerdictReached, now: Millis) -> Decisi
         return None
     if verdict.verdict == "hold":
         return Decision("hold", view.step, cause, verdict.reason)
-    if situation.memory.held:
-        return Decision("hold", view.step, cause, f"held by {situation.memory.held}")
+    if situation.operator.held_by:
+        return Decision("hold", view.step, cause, f"held by {situation.operator.held_by}")
     freeze = frozen(plan.freeze, now)
     if freeze:
         return Decision("hold", view.step, cause, freeze)
     if not view.at_gate:
         return None
-    if _needs_approval(situation) and view.step not in situation.memory.approvals:
+    if _needs_approval(situation) and view.step not in situation.operator.approvals:
         return Decision("await_approval", view.step, cause, verdict.sentence)
     last = view.step == len(view.steps) - 1
     action: Action = "promote" if last else "advance"
-    approval = situation.memory.approvals.get(view.step)
+    approval = situation.operator.approvals.get(view.step)
     actor = approval.actor if approval else "serinus"
     return Decision(action, view.step, cause, verdict.sentence, acts=may(plan.mode, action), actor=actor)
 
@@ -197,17 +174,8 @@ def no_verdict(situation: Situation, last_look: Millis, now: Millis, known: Stan
         return None
     if known:
         return Decision("hold", step, f"no-verdict since {since}: {known.kind}", known.text)
-    looks = f"no verdict for {FRESH_LOOKS} looks: is a collector or analyzer missing, or metrics?"
-    return Decision("hold", step, f"no-verdict since {since}", looks)
-
-
-def stale(end: Millis, plan: AnalysisPlan, now: Millis) -> bool:
-    return now - end > FRESH_LOOKS * plan.interval * 1000 + SLACK_MS
-
-
-def ahead(end: Millis, now: Millis) -> bool:
-    """Whether a verdict is about a time that has not come: it was forged, or Redis' clock has stepped back."""
-    return end > now + SLACK_MS
+    text = f"no verdict for {MAX_INTERVALS} intervals: is a collector or analyzer missing, or metrics?"
+    return Decision("hold", step, f"no-verdict since {since}", text)
 
 
 def may(mode: Mode, action: Action) -> bool:

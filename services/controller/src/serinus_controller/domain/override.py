@@ -14,9 +14,9 @@ def overridden(policy: CanaryPolicy | None, change: Changed) -> CanaryPolicy:
         raise ValueError("the run's policy is not there any more, or is not for this Rollout")
     if not change:
         raise ValueError("nothing is overridden: give a change of the policy's spec")
-    unknown = [name for name in change if name not in PolicySpec.model_fields]
+    unknown = [name for name in change if name not in PolicySpec.key_names()]
     if unknown:
-        raise ValueError(f"{unknown[0]!r} is no key of a policy's spec; known: {', '.join(PolicySpec.model_fields)}")
+        raise ValueError(f"{unknown[0]!r} is not a key of a policy's spec; known: {', '.join(PolicySpec.key_names())}")
     document = policy.model_dump(mode="json", exclude_unset=True)
     document["spec"] = _merged(document["spec"], change)
     try:

@@ -10,6 +10,6 @@ CHANGES_UP_TO = 1_000
 
 def chapter(verdict: VerdictReached) -> Judged | None:
     """The chapter of a look, None if it is not kept: after the first 128 looks 64 of each doubling are."""
-    changed = verdict.changed and verdict.look <= CHANGES_UP_TO
-    apart = 2 ** max(0, verdict.look.bit_length() - ALL_UP_TO.bit_length() + 1)
-    return Judged.by(verdict, changed=changed) if changed or verdict.look % apart == 0 else None
+    changed = verdict.changed and verdict.evaluation <= CHANGES_UP_TO
+    apart = 2 ** max(0, verdict.evaluation.bit_length() - ALL_UP_TO.bit_length() + 1)
+    return Judged.by(verdict, changed=changed) if changed or verdict.evaluation % apart == 0 else None

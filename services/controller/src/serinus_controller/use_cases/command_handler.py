@@ -13,12 +13,13 @@ from serinus_contracts import CommandIssued, VerdictReached
 from serinus_contracts.base import Millis
 from serinus_contracts.events import Action, Verb, requested
 from serinus_contracts.frozen import frozen
+from serinus_contracts.operator_state import Approval, OperatorState
 from serinus_contracts.weight import weight_text
 from serinus_rollouts.progress import Intent
 from serinus_rollouts.resolve import UnfitPolicyError
 from serinus_runtime import logs
 
-from serinus_controller.domain.decide import Approval, Decision, Memory, decide, forced, move, unevaluated
+from serinus_controller.domain.decide import Decision, decide, forced, move, unevaluated
 from serinus_controller.domain.override import Changed, changed_parts, overridden
 from serinus_controller.use_cases.live_run import LiveRun
 from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler
@@ -57,7 +58,7 @@ class CommandHandler:
                 logger.info("%s by %s is about a run that is not there", command.verb, command.actor)
                 return
             state = await self.reconciler.state(live.run)
-            if command.id in state.control.memory.followed:
+            if command.id in state.control.operator.handled:
                 # Its answer was told, or is when what it began has ended: it does not fit where the run is by now.
                 logger.info("ignoring duplicate command: %s by %s", command.verb, command.actor)
                 return
@@ -95,7 +96,7 @@ class CommandHandler:
 
     async def _go_on(self, command: CommandIssued, live: LiveRun, now: Millis) -> None:
         """Approve or resume: keep it, and decide again on the verdict that is there."""
-        was_held = (await self.reconciler.state(live.run)).control.memory.held
+        was_held = (await self.reconciler.state(live.run)).control.operator.held_by
         state = await self.reconciler.keep(live.run, partial(_changed, command))
         verdict = state.control.verdict
         decided = decide(state.situation(live), verdict, now) if verdict else None
@@ -195,9 +196,10 @@ def _waits(decision: Decision, verdict: VerdictReached) -> str:
     return verdict.sentence.removeprefix("hold: ") if verdict.verdict == "hold" else decision.detail
 
 
-def _changed(command: CommandIssued, memory: Memory) -> Memory:
-    memory = memory.following(command.id)
+def _changed(command: CommandIssued, operator: OperatorState) -> OperatorState:
+    operator = operator.having_handled(command.id)
     if command.verb == "approve":
         approval = Approval(actor=command.actor, command=command.id)
-        return replace(memory, approvals={**memory.approvals, command.step: approval})
-    return replace(memory, held=_why(command).removeprefix("hold by ") if command.verb == "hold" else "")
+        return operator.model_copy(update={"approvals": {**operator.approvals, command.step: approval}})
+    held_by = _why(command).removeprefix("hold by ") if command.verb == "hold" else ""
+    return operator.model_copy(update={"held_by": held_by})

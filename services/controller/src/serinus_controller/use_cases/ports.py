@@ -6,14 +6,13 @@ from typing import Any, Protocol
 
 from serinus_contracts import AnalysisPlan, DecisionTaken, RolloutObserved, Run, VerdictReached
 from serinus_contracts.base import Millis
+from serinus_contracts.operator_state import OperatorState
 from serinus_rollouts.kubernetes.api import ClusterError
 from serinus_rollouts.patches import Patch
 from serinus_rollouts.progress import Intent
 from serinus_rollouts.rollout import RolloutView
 from serinus_rollouts.runs import Attempt
 from serinus_runtime.errors import TransientError
-
-from serinus_controller.domain.decide import Memory
 
 
 class RefusedError(ClusterError):
@@ -46,7 +45,7 @@ class ControllerState:
     """The controller's own memory of a run. `topic` is what was told last, so that nothing is told twice."""
 
     intent: Intent | None = None
-    memory: Memory = field(default_factory=Memory)
+    operator: OperatorState = field(default_factory=OperatorState)
     topic: str = ""
     verdict: VerdictReached | None = None
 
@@ -91,9 +90,9 @@ class Journal(Protocol):
 
     async def remember(self, run: Run, *, verdict: VerdictReached) -> None: ...
 
-    async def keep(self, run: Run, memory: Memory) -> None: ...
+    async def keep(self, run: Run, operator: OperatorState) -> None: ...
 
-    async def begin(self, run: Run, intent: Intent, topic: str, memory: Memory) -> None:
+    async def begin(self, run: Run, intent: Intent, topic: str, operator: OperatorState) -> None:
         """Write the intent down before anything is sent, and that the command that asked for it was followed."""
         ...
 

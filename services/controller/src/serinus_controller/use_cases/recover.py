@@ -3,7 +3,7 @@ know what people had decided, they are asked again. Nothing is advanced on doubt
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from serinus_controller.domain.decide import Decision
 from serinus_controller.use_cases.live_run import LiveRun
@@ -36,7 +36,9 @@ async def ask_again(reconciler: RolloutReconciler, cause: str) -> None:
     """Hold every run that is under way until a person resumes it, also one that cannot be observed now."""
     for live in list(reconciler.tracker.runs.values()):
         with reconciler.complaints.about("run", live.run.id):
-            state = await reconciler.keep(live.run, lambda memory: replace(memory, held=memory.held or DOUBT))
-            detail = f"held by {state.control.memory.held}"
+            state = await reconciler.keep(
+                live.run, lambda operator: operator.model_copy(update={"held_by": operator.held_by or DOUBT})
+            )
+            detail = f"held by {state.control.operator.held_by}"
             logger.warning("%s is %s", live.run.rollout, detail)
             await reconciler.tell(live, Decision("hold", live.told.step, cause, detail))

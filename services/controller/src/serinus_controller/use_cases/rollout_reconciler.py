@@ -11,6 +11,8 @@ from pydantic import JsonValue
 from serinus_contracts import Run, VerdictReached
 from serinus_contracts.base import Millis
 from serinus_contracts.events import State
+from serinus_contracts.freshness import ahead
+from serinus_contracts.operator_state import OperatorState
 from serinus_rollouts.progress import Intent
 from serinus_rollouts.runs import version_of
 from serinus_runtime import logs
@@ -19,9 +21,7 @@ from serinus_runtime.complaints import Complaints
 from serinus_controller.domain.decide import (
     ACTIONS,
     Decision,
-    Memory,
     Situation,
-    ahead,
     decide,
     event_of,
     intent_of,
@@ -55,7 +55,7 @@ class RunState:
     def situation(self, live: LiveRun) -> Situation:
         """What is decided on. The Rollout must have been seen."""
         assert live.view is not None
-        return Situation(live.view, live.run, live.plan, live.told.stage_started, self.control.memory)
+        return Situation(live.view, live.run, live.plan, live.told.stage_started, self.control.operator)
 
     def was_done(self, live: LiveRun, decision: Decision) -> bool:
         """Whether it was decided on a Rollout older than the one in which the same was seen to be done: a watch may
@@ -201,9 +201,9 @@ class RolloutReconciler:
             await self._overtake(state, live, "an abort")
         assert live.view is not None
         intent = intent_of(decision, live.view, self.clock())
-        memory = state.control.memory.following(command) if command else state.control.memory
-        await self.journal.begin(live.run, intent, topic, memory)
-        state.change(intent=intent, topic=topic, memory=memory)
+        operator = state.control.operator.having_handled(command) if command else state.control.operator
+        await self.journal.begin(live.run, intent, topic, operator)
+        state.change(intent=intent, topic=topic, operator=operator)
         self._start(state, live, intent)
         return True
 
@@ -295,11 +295,11 @@ class RolloutReconciler:
         event = event_of(decision, live.run, live.plan.mode, "waiting", decision.detail, self.clock())
         await self.journal.tell(event, topic=state.control.topic)
 
-    async def keep(self, run: Run, change: Callable[[Memory], Memory]) -> RunState:
+    async def keep(self, run: Run, change: Callable[[OperatorState], OperatorState]) -> RunState:
         """Remember what people asked for; gives the state as it stands then."""
         state = await self.state(run)
         async with state.lock:
-            memory = change(state.control.memory)
-            await self.journal.keep(run, memory)
-            state.change(memory=memory)
+            operator = change(state.control.operator)
+            await self.journal.keep(run, operator)
+            state.change(operator=operator)
         return state

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
-LONGEST = 2000
+MAX_LENGTH = 2000
 DEEPEST = 60
 FUNCTIONS = {
     "len": 1, "all": 2, "any": 2, "isNaN": 1, "isInf": 1, "isNil": 1, "asFloat": 1, "asInt": 1, "default": 2,
@@ -59,8 +59,8 @@ class Parser:
     """Reads one expression; every error names the column, from 1."""
 
     def __init__(self, text: str) -> None:
-        if len(text) > LONGEST:
-            raise ExpressionError(f"an expression has at most {LONGEST} characters, this one {len(text)}")
+        if len(text) > MAX_LENGTH:
+            raise ExpressionError(f"an expression has at most {MAX_LENGTH} characters, this one {len(text)}")
         self._tokens: list[_Token] = []
         self._next, self._depth, self._inside = 0, 0, 0
         position = _end(_BLANK, text, 0)

@@ -228,7 +228,7 @@ def _report(
                 status=measured.status if measured else "no_data",
                 critical=metric.critical,
                 share=0.0,
-                log_abort=0.0,
+                log_eprocess=0.0,
                 run=(),
                 detail=sentence.progress(one, tally),
             )

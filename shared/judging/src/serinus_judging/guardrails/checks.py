@@ -20,7 +20,7 @@ from serinus_judging.guardrails.pod_series import Scheme, scheme_of
 from serinus_judging.guardrails.report import Beside, descriptions, found_of, growing, reported, unlike
 from serinus_judging.plan_metrics import GAUGE_SHARE
 from serinus_judging.snapshot import stage_seconds, young_pods
-from serinus_judging.wording import budget, clock, duration, requests
+from serinus_judging.wording import clock, duration, false_abort_rate, requests
 
 SIMILAR = 0.25
 """A gauge may be so much higher on the canary's pods, as a share of what pods have, without being an anomaly."""
@@ -28,7 +28,7 @@ COMMON = 0.75
 """Pods are compared in what so many of them have; those that lack it are left out."""
 EARLIEST = 4
 """Looks into a stage before the first check."""
-_FAULTS = ("provider_error", "no_data", "traffic_mismatch", "settling", "awaiting_baseline")
+_FAULTS = ("provider_error", "no_data", "sample_ratio_mismatch", "settling", "awaiting_baseline")
 
 
 def open(plan: AnalysisPlan) -> Memory:  # noqa: A001 - as a judge's
@@ -61,11 +61,11 @@ def look(plan: AnalysisPlan, memory: Memory, snapshot: MetricsCollected) -> tupl
 
 def settled(assessment: Assessment, found: Beside) -> Assessment:
     """The judge's assessment with what was found beside it."""
-    verdict, reason, sentence, blame = assessment.verdict, assessment.reason, assessment.sentence, assessment.blame
-    harm = f"; {requests(assessment.exposed)} exposed"
+    verdict, reason, sentence, blame = assessment.verdict, assessment.reason, assessment.sentence, assessment.regressed
+    harm = f"; {requests(assessment.evaluated_requests)} exposed"
     fallen = found.memory.fallen
     if fallen is not None and (fallen.reason == "limit" or verdict != "abort"):
-        verdict, reason, blame = "abort", fallen.reason, (fallen.blame,)
+        verdict, reason, blame = "abort", fallen.reason, (fallen.regressed,)
         sentence = f"abort: {fallen.text}{harm}"
     elif verdict != "abort":
         why = found.hold if found.hold and _outranks(found.hold[0], verdict, reason) else None
@@ -78,7 +78,7 @@ def settled(assessment: Assessment, found: Beside) -> Assessment:
         verdict=verdict,
         reason=reason,
         sentence=sentence,
-        blame=blame,
+        regressed=blame,
         missing=tuple(dict.fromkeys(assessment.missing + found.missing)),
         report=partial(reported, assessment.report, found),
         found=partial(found_of, assessment.found, found),
@@ -135,7 +135,7 @@ def _checked(plan: AnalysisPlan, scheme: Scheme, memory: Memory) -> Memory:
         (*gauges.growth(kept.times, kept.logs[:, g], kept.own), gauges.level(plan, plan.metrics[i], check))
         for g, i in enumerate(scheme.gauges)
     ]
-    level = plan.budget.false_abort / len(plan.stages) * 0.5 ** (check + 1)
+    level = plan.false_abort_rate / len(plan.stages) * 0.5 ** (check + 1)
     values, tolerance = _means(plan, scheme, memory)
     found = pod_anomaly.unlike(values, np.arange(len(values)) < kept.own, tolerance)
     parts = np.zeros(0) if found is None else np.array([*found[:-1], level, *found.parts])
@@ -169,8 +169,8 @@ def _grown(plan: AnalysisPlan, scheme: Scheme, memory: Memory) -> Fallen | None:
     """An abort by growth, of gauges that may."""
     for i, row in zip(scheme.gauges, memory.growth.tolist(), strict=False):
         if plan.metrics[i].may_abort and row[2] <= row[5]:
-            sure = budget(GAUGE_SHARE * plan.budget.false_abort)
-            return Fallen("evidence", plan.metrics[i].name, f"{growing(plan, i, row)}, at {sure}")
+            sure = false_abort_rate(GAUGE_SHARE * plan.false_abort_rate)
+            return Fallen("evidence", plan.metrics[i].name, f"{growing(plan, i, row)}, {sure}")
     return None
 
 

@@ -83,10 +83,11 @@ def growth(times: Floats, logs: Floats, own: int) -> tuple[float, float, float, 
 
 
 def level(plan: AnalysisPlan, metric: PlanMetric, check: int) -> float:
-    """At which p-value growth is found at a stage's check (from 0), so that all checks of a run keep the budget.
+    """At which p-value growth is found at a stage's check (from 0), so that all checks of a run together keep the
+    false-abort rate.
 
-    Where a gauge may abort, a tenth of the budget is for such gauges; one that only holds has a budget of its own.
+    Where a gauge may abort, a tenth of the rate is for such gauges; one that only holds has a rate of its own.
     """
     gauges = [one for one in plan.metrics if one.source.kind == "gauge" and one.may_abort == metric.may_abort]
     share = GAUGE_SHARE if metric.may_abort else 1.0
-    return share * plan.budget.false_abort / (len(gauges) * len(plan.stages)) * 0.5 ** (check + 1)
+    return share * plan.false_abort_rate / (len(gauges) * len(plan.stages)) * 0.5 ** (check + 1)

@@ -27,7 +27,7 @@ class Fallen:
     """An abort beside the judge: it stays, with its words."""
 
     reason: Reason
-    blame: str
+    regressed: str
     text: str
 
 
@@ -118,7 +118,7 @@ class Memory:
 
     @property
     def fallen_parts(self) -> tuple[str, str, str]:
-        return (self.fallen.reason, self.fallen.blame, self.fallen.text) if self.fallen else ("", "", "")
+        return (self.fallen.reason, self.fallen.regressed, self.fallen.text) if self.fallen else ("", "", "")
 
     @classmethod
     def unpack(cls, packed: bytes) -> "Memory | None":

@@ -82,7 +82,7 @@ def _gauges(found: Beside) -> list[MetricVerdict]:
         measured = found.snapshot.metrics.get(metric.name)
         status = "no_data" if measured is None else measured.status
         label: Label = "ok"
-        if found.memory.fallen and found.memory.fallen.blame in (
+        if found.memory.fallen and found.memory.fallen.regressed in (
             metric.name,
             *(x.name for x in scheme.limits if x.metric == metric.name),
         ):
@@ -98,7 +98,7 @@ def _gauges(found: Beside) -> list[MetricVerdict]:
                 status=status,
                 better=metric.better,
                 share=GAUGE_SHARE / may if metric.may_abort else 0.0,
-                log_abort=0.0,
+                log_eprocess=0.0,
                 run=(),
             )
         )
@@ -115,7 +115,7 @@ def _reasons(found: Beside) -> list[Fields]:
     told: list[Fields] = []
     if found.memory.fallen:
         kind = "threshold" if found.memory.fallen.reason == "limit" else "trend"
-        told.append({"kind": kind, "metric": found.memory.fallen.blame, "severity": "critical", "decides": True,
+        told.append({"kind": kind, "metric": found.memory.fallen.regressed, "severity": "critical", "decides": True,
                      "text": found.memory.fallen.text})  # fmt: skip
     if found.liveness.text:
         told.append({"kind": "liveness", "severity": "critical", "decides": True, "text": found.liveness.text,

@@ -64,9 +64,9 @@ class SampleRatio(NamedTuple):
         return top + log(total / (2 * len(PSI)))
 
 
-def mismatched(share: SampleRatio, false_abort: float) -> bool:
+def mismatched(share: SampleRatio, false_abort_rate: float) -> bool:
     """Whether there is as much evidence of it as an abort takes."""
-    return share.log_mismatch >= -log(false_abort)
+    return share.log_mismatch >= -log(false_abort_rate)
 
 
 def tested(plan: AnalysisPlan, snapshot: MetricsCollected) -> float | None:

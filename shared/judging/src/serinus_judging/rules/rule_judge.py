@@ -135,7 +135,7 @@ def _metrics(
                 better=metric.better,
                 critical=metric.critical,
                 share=0.0,
-                log_abort=0.0,
+                log_eprocess=0.0,
                 run=(_channel(metric, totals),) if counted else (),
                 stage=_counts(totals.stage) if counted else (),
                 detail="; ".join(finding.text for finding in own) or reading.detail,

@@ -33,7 +33,7 @@ class Evidence:
     """The sequential judge's memory of one run.
 
     shape: of the plan it belongs to; pairs: per latency metric the edges tested, None until stable's requests are
-    known; log_abort: combined ln M.
+    known; log_eprocess: combined ln M.
     """
 
     shape: tuple[int, ...]
@@ -41,13 +41,13 @@ class Evidence:
     noise: Noise
     pairs: tuple[Pairs, ...]
     progress: RunProgress
-    log_abort: float = 0.0
+    log_eprocess: float = 0.0
 
     def pack(self) -> bytes:
         """As bytes, which `unpack` turns into an equal value."""
         metrics, channels, abort, proceed, stages = self.shape
         s, noise, p = self.state, self.noise, self.progress
-        numbers = (p.evaluations, p.stage, p.stage_started, p.evaluated_requests, self.log_abort, p.missing)
+        numbers = (p.evaluations, p.stage, p.stage_started, p.evaluated_requests, self.log_eprocess, p.missing)
         header = _HEADER.pack(VERSION, len(self.pairs), metrics, channels, abort, proceed, stages, *numbers)
         parts = (
             s.past, s.cash[:abort], s.run, s.stage, s.rows[:PLAIN, :abort], s.rows[:PROCEED_ROWS, abort:],
@@ -78,7 +78,7 @@ class Evidence:
         if reader.offset != len(packed):
             raise EvidenceError(f"evidence has {len(packed) - reader.offset} bytes too many")
         rows[:PLAIN, :abort], rows[:PROCEED_ROWS, abort:], rows[PLAIN:] = to_abort, to_proceed, shown
-        looks, number, started, exposed, log_abort, missing = numbers
+        looks, number, started, exposed, log_eprocess, missing = numbers
         return cls(
             shape=(metrics, channels, abort, proceed, stages),
             state=State(past, clock, rows, np.concatenate((cash, np.zeros(proceed))), run, stage),
@@ -93,7 +93,7 @@ class Evidence:
                 sample_ratio=sample_ratio.SampleRatio.unpacked(share.tolist()),
                 good=tuple([LastGood(*each) for each in good.tolist()]),
             ),
-            log_abort=log_abort,
+            log_eprocess=log_eprocess,
         )
 
 

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from serinus_contracts.policy import Budget
+from serinus_contracts import AnalysisPlan
 
 from serinus_judging.arrays import Floats
 from serinus_judging.sequential import baseline, combination, eprocess, interval
@@ -20,7 +20,7 @@ class Weighed(NamedTuple):
     log_total (S,): ln M of the abort tests, then ln N of the proceed tests; bound (S,): of the ratio to the margin,
     from below for an abort test where lower is better, NaN where there is none; groups: ln M of metrics, then
     limits; combined: of all together; enough: from where on it aborts; shown: per metric, kept within the margin in
-    this stage; blame: indexes of groups, strongest first, empty unless `combined` is enough.
+    this stage; regressed: indexes of groups, strongest first, empty unless `combined` is enough.
     """
 
     log_total: Floats
@@ -29,7 +29,7 @@ class Weighed(NamedTuple):
     combined: float
     enough: float
     shown: tuple[bool, ...]
-    blame: tuple[int, ...]
+    regressed: tuple[int, ...]
 
     @property
     def aborts(self) -> bool:
@@ -46,17 +46,17 @@ class Weighed(NamedTuple):
         return self.combined >= self.enough / 4
 
 
-def weigh(layout: Layout, state: State, budget: Budget) -> Weighed:
+def weigh(layout: Layout, state: State, plan: AnalysisPlan) -> Weighed:
     """What one run's state says."""
-    enough, shown_at = combination.bar(budget.false_abort), combination.bar(budget.false_proceed)
+    enough, shown_at = _levels(plan)
     total, bound, groups, combined = weighed(layout, state, _bars(layout.channels.tests, enough, shown_at))
     return concluded(layout, total, bound, groups, float(combined), enough, shown_at)
 
 
-def weigh_all(layout: Layout, state: State, budgets: Sequence[Budget]) -> list[Weighed]:
+def weigh_all(layout: Layout, state: State, plans: Sequence[AnalysisPlan]) -> list[Weighed]:
     """What each run of a stacked state says."""
     tests = layout.channels.tests
-    bars = [(combination.bar(budget.false_abort), combination.bar(budget.false_proceed)) for budget in budgets]
+    bars = [_levels(plan) for plan in plans]
     bar = np.stack([_bars(tests, *each) for each in bars])
     total, bound, groups, combined = weighed(layout, state, bar)
     return [
@@ -91,8 +91,13 @@ def concluded(
         combined=combined,
         enough=enough,
         shown=tuple([min(log_n[i : i + n]) >= shown_at for i, n in zip(layout.proceed_first, layout.size)]),  # noqa: B905
-        blame=combination.blamed(groups, layout.log_weight, enough) if combined >= enough else (),
+        regressed=combination.blamed(groups, layout.log_weight, enough) if combined >= enough else (),
     )
+
+
+def _levels(plan: AnalysisPlan) -> tuple[float, float]:
+    """From which ln M on a run aborts, and from which ln N on a metric is shown to keep its margin."""
+    return combination.bar(plan.false_abort_rate), combination.bar(plan.false_promote_rate)
 
 
 @lru_cache(maxsize=256)

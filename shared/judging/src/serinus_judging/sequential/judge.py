@@ -94,7 +94,7 @@ def _opened(plan: AnalysisPlan, evidence: Evidence, snapshot: MetricsCollected) 
     scheme = layout(key, tuple([coarse_of(pairs) for pairs in evidence.pairs]))
     counted = count(plan, scheme.specs, evidence.pairs, snapshot)
     folded = None
-    if 0 <= snapshot.stage < len(plan.stages) and evidence.log_abort < combination.bar(plan.budget.false_abort):
+    if 0 <= snapshot.stage < len(plan.stages) and evidence.log_eprocess < combination.bar(plan.false_abort_rate):
         fresh = evidence.progress.enters(snapshot)
         counts, noise = counted.counts, evidence.noise
         valid = (counts[1] > 0) & (counts[3] > 0)
@@ -114,18 +114,18 @@ def _judged_together(cases: Sequence[_Case]) -> list[tuple[Evidence, Assessment]
         state = cases[0].evidence.state
         if looks:
             state = fold(scheme.channels, state, looks[0])
-        return [_judged(cases[0], state, inference.weigh(scheme, state, cases[0].plan.budget))]
+        return [_judged(cases[0], state, inference.weigh(scheme, state, cases[0].plan))]
     state = State.stacked([case.evidence.state for case in cases])
     if looks:
         state = fold(scheme.channels, state, Look.stacked(looks))
-    found = inference.weigh_all(scheme, state, [case.plan.budget for case in cases])
+    found = inference.weigh_all(scheme, state, [case.plan for case in cases])
     return [_judged(case, state.run_of(i), found[i]) for i, case in enumerate(cases)]
 
 
 def _judged(case: _Case, state: State, found: inference.Weighed) -> tuple[Evidence, Assessment]:
     plan, snapshot, old, scheme, counted, _, started = case
     progress = run_progress.after(old.progress, plan, snapshot, counted.readings)
-    evidence = replace(old, state=state, progress=progress, log_abort=found.combined)
+    evidence = replace(old, state=state, progress=progress, log_eprocess=found.combined)
     report = Report(plan, scheme, evidence, counted, found, _looks_left(plan, snapshot))
     context = sentence.Context(report, snapshot, started, gating_metrics(plan))
     opinion = _opinion(report, context, snapshot)
@@ -144,8 +144,8 @@ def _opinion(report: Report, context: sentence.Context, snapshot: MetricsCollect
         stands=found.aborts,
         fault="awaiting_baseline" if context.started else None,
         may_proceed=not found.leans,
-        regressed=tuple([report.name(i) for i in found.blame]),
-        log_abort=found.combined,
+        regressed=tuple([report.name(i) for i in found.regressed]),
+        log_eprocess=found.combined,
         calibrated=report.calibrated,
     )
 
@@ -154,12 +154,12 @@ def _verdict(report: Report, gating: Sequence[int], snapshot: MetricsCollected) 
     """What the evidence says, be the time what it may."""
     found, plan = report.found, report.plan
     if found.aborts:
-        return "abort", "limit" if found.blame[0] >= len(plan.metrics) else "evidence"
+        return "abort", "limit" if found.regressed[0] >= len(plan.metrics) else "evidence"
     if not found.leans:
         if all(found.shown[i] for i in gating):
-            return "proceed", "shown"
-        if 0 <= snapshot.stage < len(plan.stages) and plan.stages[snapshot.stage].gate == "quiet":
-            return "proceed", "quiet"
+            return "proceed", "non_inferior"
+        if 0 <= snapshot.stage < len(plan.stages) and plan.stages[snapshot.stage].gate == "noRegression":
+            return "proceed", "no_regression"
     return "hold", "insufficient_evidence"
 
 

@@ -1,4 +1,4 @@
-"""From a plan to channels: which counts are tested, in which order, and with what share of the budget."""
+"""From a plan to channels: which counts are tested, in which order, and with what share of the false-abort rate."""
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache

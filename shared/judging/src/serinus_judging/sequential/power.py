@@ -72,7 +72,7 @@ def _forecast(
     b: float,
     floor: float,
     kappa: float,
-    budget_share: float,
+    share: float,
 ) -> Forecast:
     n, m = pace * plan.interval * stage.weight / 100, pace * plan.interval * (1 - stage.weight / 100)
     falling, margin = metric.better == "higher", metric.margin
@@ -83,12 +83,12 @@ def _forecast(
     theta = n / (n + m)
     phi = max(floor, 1 + b * (metric.lag > 0), 1 + kappa * (n * edge + m * b) * theta * (1 - theta))
     looks = stage.maximum / plan.interval
-    enough = phi * (-log(plan.budget.false_abort * budget_share) + MIXTURE)
+    enough = phi * (-log(plan.false_abort_rate * share) + MIXTURE)
     law = _Law(n, m, b, margin.ratio, margin.absolute, is_rate(metric), falling)
     psi = law.least(looks, enough)
     odds = law.odds(b, edge)
     gain = law.gain(odds, b)[0] if (odds > 1 if falling else odds < 1) else 0.0
-    needed = phi * (-log(plan.budget.false_proceed) + PROCEED_MIXTURE)
+    needed = phi * (-log(plan.false_promote_rate) + PROCEED_MIXTURE)
     seconds = plan.interval * needed / gain if gain > 0 else inf
     visible = None if psi is None else law.rate(1 / max(psi, LEAST) if falling else max(psi, LEAST))
     return Forecast(stage.weight, metric.name, b, edge, visible, seconds, seconds <= stage.maximum)
@@ -170,7 +170,7 @@ def visible(
 
     The same law in closed form, cheap enough for every look: with variances stabilised (arc sine of the root of a
     share, root of a rate) G = 2 d^2 / (1/n + ratio^2 var(b) / (var(E) m)) at a distance d from the edge E, and V = 2 G.
-    alpha: the channel's part of the false-abort budget.
+    alpha: the channel's part of the false-abort rate.
     """
     edge = ratio * b + absolute
     if not (n > 0 and m > 0 and looks >= 1 and 0 < edge < (inf if rate else 1)):

@@ -53,8 +53,8 @@ class Row(NamedTuple):
     stable_now: Counts
     margin: Margin
     edges: Edges
-    log_abort: float | None
-    log_proceed: float | None
+    log_eprocess: float | None
+    log_eprocess_non_inferior: float | None
     low: float | None
     high: float | None
     detail: str
@@ -103,7 +103,7 @@ class Report:
         """One word for a metric or limit."""
         metrics = len(self.plan.metrics)
         label = LABELS.get(self.reading(group).status)
-        if group in self.found.blame:
+        if group in self.found.regressed:
             return "worse"
         if label is not None:
             return label
@@ -132,7 +132,7 @@ class Report:
         limit = self.plan.limits[group - len(self.plan.metrics)]
         return next(i for i, metric in enumerate(self.plan.metrics) if metric.name == limit.metric)
 
-    def log_proceed(self, group: int) -> float:
+    def log_eprocess_non_inferior(self, group: int) -> float:
         """ln N of a metric: the least of its channels'."""
         first = self.layout.channels.abort + self.layout.proceed_first[group]
         return min(self._numbers.total[first : first + self.layout.size[group]])
@@ -237,7 +237,7 @@ class Report:
         layout, known, first = self.layout, self._known, self.layout.starts[group]
         ratio, absolute, falling, rate = layout.channels.constants[first]
         events, trials = known.past[first]
-        alpha = self.plan.budget.false_abort * layout.shares[group] / layout.size[group]
+        alpha = self.plan.false_abort_rate * layout.shares[group] / layout.size[group]
         _, n, _, m = known.look[first]
         b = (events + 0.5) / (trials + 1)
         phi, kappa = known.phi[first], known.kappa[first]
@@ -254,7 +254,7 @@ class Report:
             "name": metric.name,
             "better": metric.better,
             "critical": metric.critical,
-            "log_proceed": self.log_proceed(group),
+            "log_eprocess_non_inferior": self.log_eprocess_non_inferior(group),
             "detail": self.counted.readings[group].detail,
         }
 
@@ -269,7 +269,7 @@ class Report:
             "label": self.label(group),
             "status": self.reading(group).status,
             "share": self.layout.shares[group],
-            "log_abort": self.found.groups[group],
+            "log_eprocess": self.found.groups[group],
             "run": [_fields(row) for row in rows],
             "stage": [
                 {"events": events, "trials": trials}
@@ -277,9 +277,9 @@ class Report:
                 for events, trials in (row.canary_now, row.stable_now)
             ],
             "calibrated": known.measured[first],
-            "phi": known.phi[first],
-            "kappa": known.kappa[first],
-            "visible": self.visible(group),
+            "dispersion": known.phi[first],
+            "correlation": known.kappa[first],
+            "detectable_rate": self.visible(group),
         }
 
     @property
@@ -294,8 +294,8 @@ def _fields(row: Row) -> Fields:
         "canary": {"events": x, "trials": n},
         "stable": {"events": y, "trials": m},
         "margin": row.margin,
-        "log_abort": row.log_abort or 0.0,
-        "log_proceed": row.log_proceed,
+        "log_eprocess": row.log_eprocess or 0.0,
+        "log_eprocess_non_inferior": row.log_eprocess_non_inferior,
         "low": row.low,
         "high": row.high,
     }

@@ -16,7 +16,7 @@ from serinus_contracts.weight import weight_text
 from serinus_judging.sequential.evidence import Evidence
 from serinus_judging.sequential.report import Counts, Report, Row
 from serinus_judging.snapshot import stage_seconds
-from serinus_judging.wording import budget, duration, edge, names, percent, plain, requests
+from serinus_judging.wording import confidence, duration, edge, false_abort_rate, names, percent, plain, requests
 
 Phrase = Callable[[float], str]
 
@@ -68,13 +68,13 @@ def say(context: Context, reason: Reason) -> str:
 
 
 def _abort(context: Context) -> str:
-    first, *others = context.report.found.blame
+    first, *others = context.report.found.regressed
     also = ""
     if others:
         also = f"; {names([context.report.name(i) for i in others])} {'is' if len(others) == 1 else 'are'} worse too"
     what = _over_limit if first >= len(context.metrics) else _worse
-    sure = budget(context.plan.budget.false_abort)
-    return f"{what(context, first)}, at {sure}{also}; {requests(context.evidence.progress.evaluated_requests)} exposed"
+    sure = false_abort_rate(context.plan.false_abort_rate)
+    return f"{what(context, first)}, {sure}{also}; {requests(context.evidence.progress.evaluated_requests)} exposed"
 
 
 def _worse(context: Context, i: int) -> str:
@@ -158,13 +158,17 @@ def _in_stage(context: Context, i: int, row: Row | None) -> str:
 def _strongest(context: Context, i: int) -> Row | None:
     """The channel with the most evidence of harm; None before latency's edges are known."""
     rows = context.report.rows(i)
-    return max(rows, key=lambda row: -inf if row.log_abort is None else row.log_abort, default=None)
+    return max(rows, key=lambda row: -inf if row.log_eprocess is None else row.log_eprocess, default=None)
 
 
 def _weakest(context: Context, i: int) -> Row | None:
     """The channel that is least shown to be within its margin; None before latency's edges are known."""
     rows = context.report.rows(i)
-    return min(rows, key=lambda row: inf if row.log_proceed is None else row.log_proceed, default=None)
+    return min(
+        rows,
+        key=lambda row: inf if row.log_eprocess_non_inferior is None else row.log_eprocess_non_inferior,
+        default=None,
+    )
 
 
 def _looks_worst(context: Context) -> str:
@@ -187,8 +191,8 @@ def _interval(row: Row | None) -> str:
     return "" if low is None else f", at least {low:g} times the margin"
 
 
-def _shown(context: Context) -> str:
-    tightest = min(context.gating, key=context.report.log_proceed)
+def _non_inferior(context: Context) -> str:
+    tightest = min(context.gating, key=context.report.log_eprocess_non_inferior)
     row = _weakest(context, tightest)
     assert row is not None  # what has no channel is not shown
     bound, side = (row.low, "least") if context.falling(tightest) else (row.high, "most")
@@ -196,11 +200,11 @@ def _shown(context: Context) -> str:
     count, which = len(context.gating), "critical " if len(context.gating) < len(context.metrics) else ""
     every = "both" if count == 2 else f"all {count}"
     also = f", {every} {which}metrics within theirs" if count > 1 else ""
-    sure = budget(context.plan.budget.false_proceed)
-    return f"{_in_stage(context, tightest, row)}; {how}{also}, at {sure}"
+    sure = confidence(context.plan.false_promote_rate)
+    return f"{_in_stage(context, tightest, row)}; {how}{also}, {sure}"
 
 
-def _quiet(context: Context) -> str:
+def _no_regression(context: Context) -> str:
     if context.report.found.hints:
         return f"{_stayed(context)} with some evidence of harm, too little to hold; {_leaning(context)}"
     return f"{_stayed(context)} without evidence of harm; {_looks_worst(context)}"
@@ -249,8 +253,8 @@ def _baseline(context: Context) -> str:
 
 
 _SAYS: Mapping[Reason, Callable[[Context], str]] = {
-    "shown": _shown,
-    "quiet": _quiet,
+    "non_inferior": _non_inferior,
+    "no_regression": _no_regression,
     "evidence": _abort,
     "limit": _abort,
     "insufficient_evidence": _insufficient,

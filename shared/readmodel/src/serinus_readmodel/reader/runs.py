@@ -16,13 +16,14 @@ from serinus_contracts import (
     VerdictReached,
     from_entry,
 )
+from serinus_contracts.operator_state import OperatorState
 from serinus_contracts.streams import Stream
 from serinus_runtime.complaints import Complaints
 from serinus_runtime.due import run_of
 from serinus_runtime.plans import Plans
 from serinus_runtime.redis import Client
 
-from serinus_readmodel.run_view import Asked, RunView
+from serinus_readmodel.run_view import RunView
 
 KINDS: dict[Stream, type[Event]] = {
     kind.STREAM: kind for kind in (RolloutObserved, MetricsCollected, VerdictReached, DecisionTaken, CommandIssued)
@@ -35,7 +36,7 @@ class Standing(NamedTuple):
 
     observed: RolloutObserved
     verdict: VerdictReached | None
-    asked: Asked
+    operator: OperatorState
 
 
 class Entry(NamedTuple):
@@ -75,7 +76,7 @@ class RunReader:
         async with self._client.pipeline(transaction=False) as pipe:
             for run in runs:
                 pipe.hget(self._keys.run(run), "observed")
-                pipe.hmget(self._keys.control(run), ("verdict", "memory"))
+                pipe.hmget(self._keys.control(run), ("verdict", "operator"))
             answers: list[Any] = await pipe.execute(raise_on_error=False)
         for run, observed, control in zip(runs, answers[::2], answers[1::2], strict=True):
             standing = None
@@ -84,10 +85,10 @@ class RunReader:
             if standing:
                 yield standing
 
-    async def asked(self, run: str) -> Asked:
-        """What people asked of a run, as the controller keeps it."""
-        memory: Any = await self._client.hget(self._keys.control(run), "memory")
-        return Asked.read(memory)
+    async def operator(self, run: str) -> OperatorState:
+        """What people decided about a run, as its controller keeps it."""
+        operator: Any = await self._client.hget(self._keys.control(run), "operator")
+        return OperatorState.read(operator)
 
     async def plan(self, digest: str) -> AnalysisPlan | None:
         """None where it is no longer kept."""
@@ -122,9 +123,9 @@ def _standing(observed: Any, control: Any) -> Standing | None:
             raise answer
     if not observed:
         return None
-    verdict, memory = control
+    verdict, operator = control
     return Standing(
         RolloutObserved.model_validate_json(observed),
         VerdictReached.model_validate_json(verdict) if verdict else None,
-        Asked.read(memory),
+        OperatorState.read(operator),
     )

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from serinus_console.entrypoints.web import run_page
 from serinus_contracts import Channel, Counts, DataQuality, DecisionTaken, Margin, MetricVerdict
 from serinus_contracts.events import Action
+from serinus_contracts.operator_state import OperatorState
 from serinus_readmodel import metrics
 from serinus_readmodel.run_history import RunHistory
-from serinus_readmodel.run_view import Asked, RunView
+from serinus_readmodel.run_view import RunView
 from serinus_readmodel.state import state_of
 
 from tests.support import RUN, command, observed, plan, stage, verdict
@@ -27,7 +28,14 @@ def test_an_interval_stays_on_its_axis_and_its_words_are_its_bounds(
         low, high = sorted((low, high))
     channel = Channel(canary=canary, stable=stable, margin=Margin(ratio=ratio, absolute=0.001), low=low, high=high)
     metric = MetricVerdict(
-        name="m", label="ok", status="ok", better=better, share=1, log_abort=0, run=(channel,), stage=(canary, stable)
+        name="m",
+        label="ok",
+        status="ok",
+        better=better,
+        share=1,
+        log_eprocess=0,
+        run=(channel,),
+        stage=(canary, stable),
     )
     (row,) = metrics.rows(verdict(metrics=(metric,)), None)
     if row.bar is None:
@@ -57,7 +65,7 @@ VIEW = RunView(observed(), plan(), verdict())
         (replace(VIEW, verdict=verdict(verdict="hold", reason="settling")), "hold"),
         (replace(VIEW, verdict=None), "starting"),
         (replace(VIEW, decision=decided("await_approval")), "waits for approval"),
-        (replace(VIEW, asked=Asked("alice")), "held"),
+        (replace(VIEW, operator=OperatorState(held_by="alice")), "held"),
         (replace(VIEW, observed=observed(step=2)), "settling"),
         (replace(VIEW, observed=observed(outcome="promoted")), "promoted"),
     ],
@@ -78,7 +86,7 @@ def test_what_is_offered_can_be_done_now() -> None:
     assert verbs(VIEW) == ["abort", "hold", "advance"]
     assert verbs(replace(VIEW, observed=observed(gate_started=None))) == ["abort", "hold"]
     assert verbs(replace(VIEW, verdict=verdict(stage_started=1))) == ["abort", "hold"]
-    assert verbs(replace(VIEW, asked=Asked("alice"))) == ["abort", "resume", "advance"]
+    assert verbs(replace(VIEW, operator=OperatorState(held_by="alice"))) == ["abort", "resume", "advance"]
     assert verbs(replace(VIEW, decision=decided("await_approval"))) == ["abort", "hold", "advance", "approve"]
     asks = replace(VIEW, plan=plan(stages=(stage(5, 0, approval=True),)))
     assert verbs(asks) == ["abort", "hold", "advance", "approve"]
@@ -93,7 +101,7 @@ def test_a_button_keeps_its_place_whatever_comes_and_goes_and_only_abort_is_red(
     view = replace(
         VIEW,
         observed=observed(gate_started=1 if gate else None),
-        asked=Asked("alice" if held else ""),
+        operator=OperatorState(held_by="alice" if held else ""),
         decision=decided("await_approval") if asked else None,
         verdict=verdict(stage_started=1 if fresh else 1_000_000),
     )
@@ -112,7 +120,7 @@ def test_an_offer_tells_its_consequence() -> None:
 def test_no_tick_stands_beside_what_has_no_bound() -> None:
     channel = Channel(canary=Counts(events=5, trials=900), stable=Counts(), margin=Margin(ratio=0, absolute=0.1))
     limit = MetricVerdict(
-        name="errors above 0.1", label="ok", status="ok", limit=True, share=0, log_abort=-1, run=(channel,)
+        name="errors above 0.1", label="ok", status="ok", limit=True, share=0, log_eprocess=-1, run=(channel,)
     )
     (row,) = metrics.rows(verdict(metrics=(limit,)), None)
     assert (row.mark, row.said) == ("~", "below its limit so far")
@@ -190,7 +198,7 @@ def test_pods_that_can_only_come_near_to_a_weight_are_shown_and_are_no_mismatch(
 
 def test_counts_that_settle_are_no_fault_of_the_data_and_other_missing_ones_are() -> None:
     def metric(name: str, label: Any) -> MetricVerdict:
-        return MetricVerdict(name=name, label=label, status=label, share=1, log_abort=0, run=())
+        return MetricVerdict(name=name, label=label, status=label, share=1, log_eprocess=0, run=())
 
     fields = {"verdict": "hold", "metrics": (metric("errors", "settling"), metric("latency", "no_data"))}
     settling = verdict(**fields, reason="settling", quality=DataQuality(missing=("errors",)))

@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field, JsonValue
 from serinus_contracts import CommandIssued, DecisionTaken, RolloutObserved, Run, VerdictReached
 from serinus_contracts.base import Arm, Document, Millis
 from serinus_contracts.events import Outcome, Phase, Verb
+from serinus_contracts.operator_state import OperatorState
 from serinus_contracts.weight import Percent
 from serinus_readmodel.next_step import next_step
 from serinus_readmodel.outcome import headline
@@ -30,7 +31,7 @@ class RunSummary(BaseModel):
     revision: int | None = Field(None, description="Argo's number of the canary's template")
     since: Millis | None = None
     end: Millis | None = Field(None, description="end of the look that the verdict rests on")
-    exposed: int = 0
+    evaluated_requests: int = 0
     links: dict[str, str]
 
 
@@ -38,8 +39,7 @@ class RunDocument(RunSummary):
     """One run: what was told last of it."""
 
     next: str = Field(description="what happens next, in one sentence")
-    held: str = Field(description="who holds it and why; empty if nobody does")
-    approvals: dict[int, str] = Field(description="who approved, by step")
+    operator: OperatorState = Field(description="who holds it, and who approved which step")
     observed: RolloutObserved
     last_verdict: VerdictReached | None = None
     last_described: VerdictReached | None = Field(
@@ -114,7 +114,7 @@ def summary(history: RunHistory) -> RunSummary:
         revision=seen.revision,
         since=said.since if said else None,
         end=said.end if said else None,
-        exposed=said.exposed if said else 0,
+        evaluated_requests=said.evaluated_requests if said else 0,
         links={"self": base, "page": f"/runs/{view.id}"} | {part: f"{base}/{part}" for part in parts},
     )
 
@@ -124,8 +124,7 @@ def document(history: RunHistory, now: Millis) -> RunDocument:
     return RunDocument(
         **dict(summary(history)),
         next=next_step(view, now),
-        held=view.asked.held,
-        approvals=dict(view.asked.approvals),
+        operator=view.operator,
         observed=view.observed,
         last_verdict=view.verdict,
         last_described=view.described,
@@ -137,7 +136,7 @@ def document(history: RunHistory, now: Millis) -> RunDocument:
 
 def course_of(history: RunHistory) -> Course:
     points = [course(point) for point in history.series]
-    return Course(points=points, changes=history.changes, complete=history.first_look in (None, 1))
+    return Course(points=points, changes=history.changes, complete=history.first_evaluation in (None, 1))
 
 
 def course(point: Any) -> dict[str, Any]:

@@ -93,7 +93,7 @@ async def show_run(request: Request, site: Here, history: Of) -> Response:
         notes=notes,
         rows=rows,
         points=len(history.series),
-        complete=history.first_look in (None, 1),
+        complete=history.first_evaluation in (None, 1),
         course=_chart(history, charted),
         charted=charted,
         stages=run_page.stages(history),
@@ -125,7 +125,7 @@ def _chart(history: RunHistory, names: Sequence[str]) -> str:
     columns["evidence"] = [[round(one, 2) for one in series.evidence]]
     for name in names:
         columns[f"m:{name}"] = [[None if isnan(rate) else round(rate, 6) for rate in arm] for arm in series.rates(name)]
-    return json.dumps({"columns": columns, "alpha": plan.budget.false_abort if plan else None}, separators=(",", ":"))
+    return json.dumps({"columns": columns, "alpha": plan.false_abort_rate if plan else None}, separators=(",", ":"))
 
 
 @router.get(RUN + "/course")

@@ -29,7 +29,7 @@ def stages(history: RunHistory) -> list[StageLine]:
     lines = []
     for i, stage in enumerate(plan.stages if plan else ()):
         when = "done" if i < seen.stage or (i == seen.stage and seen.outcome) else "now" if i == seen.stage else "next"
-        gate = {"quiet": "no evidence of harm", "proof": "shown within its margins"}[stage.gate]
+        gate = {"noRegression": "no regression seen", "nonInferiority": "shown to be no worse than allowed"}[stage.gate]
         gate = f"{duration(stage.minimum)} to {duration(stage.maximum)}, opens when {gate}"
         gate += ", and a person approves" if stage.approval else ""
         lines.append(StageLine(stage.weight, when, gate, [one for one in history.changes if one.stage == i]))
@@ -60,12 +60,12 @@ def offers(view: RunView, now: Millis) -> list[Offer]:
         return [Offer("retry", "Retry", text)] if seen.outcome == "aborted" else []
     text = f"All traffic goes back to stable {seen.run.stable_hash}. Argo scales the canary down."
     found = [Offer("abort", "Abort", text, "grave")]
-    if view.asked.held:
+    if view.operator.held_by:
         found.append(Offer("resume", "Resume", "Verdicts decide again.", "first"))
     else:
         found.append(Offer("hold", "Hold", "No verdict advances it until somebody resumes. An abort still may."))
     found.append(_advance(view, now))
-    if view.awaits_person or (view.stage and view.stage.approval and seen.step not in view.asked.approvals):
+    if view.awaits_person or (view.stage and view.stage.approval and seen.step not in view.operator.approvals):
         following = [stage.weight for stage in plan.stages[seen.stage + 1 :]] if plan else []
         target = f"{weight_text(following[0])} of the traffic" if following else "all traffic"
         text = f"The canary gets {target} as soon as a verdict says proceed."
@@ -116,7 +116,7 @@ def exposure(view: RunView, now: Millis) -> Exposure:
         said.requests_until(seen.ended or now).replace(" requests", "", 1) if said else "none evaluated yet",
         percent(traffic.canary / total) if traffic and total else None,
         percent(traffic.expected) if traffic else weight_text(seen.actual_weight),
-        bool(said and said.reason == "traffic_mismatch"),
+        bool(said and said.reason == "sample_ratio_mismatch"),
     )
 
 
