@@ -34,7 +34,7 @@ RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_judging-*.whl /
 FROM build AS controller-build
 RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_rollouts-*.whl /wheels/serinus_controller-*.whl
 FROM build AS console-build
-RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_readmodel-*.whl /wheels/serinus_console-*.whl
+RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_rollouts-*.whl /wheels/serinus_readmodel-*.whl /wheels/serinus_console-*.whl
 FROM build AS notifier-build
 RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_readmodel-*.whl /wheels/serinus_notifier-*.whl
 FROM build AS simulator-build

@@ -110,7 +110,7 @@ async def start(children: ProcessGroup, redis: str, rollouts: int) -> tuple[str,
         SERINUS_REDIS_URL=redis,
         SERINUS_REDIS_TAG=KEYS.tag,
         SERINUS_HTTP_PORT="0",
-        SERINUS_KUBECONFIG=str(folder / "kubeconfig"),
+        KUBECONFIG=str(folder / "kubeconfig"),
         SERINUS_POLICIES=str(folder / "policies"),
     )
     return json.loads(ready.read_text())["url"], controller

@@ -100,7 +100,7 @@ class World:
             "SERINUS_PROVIDERS": f"main={self.url}/prometheus",
             "SERINUS_QUERY_TIMEOUT": "2",
             "SERINUS_CLOCK_ALLOWANCE": "0.2",
-            "SERINUS_KUBECONFIG": str(self.kubeconfig),
+            "KUBECONFIG": str(self.kubeconfig),
             "SERINUS_POLICIES": str(policies),
             "SERINUS_POLL": "1",
             "SERINUS_API_TIMEOUT": "2",

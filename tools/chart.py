@@ -18,7 +18,7 @@ from serinus_console.settings import Auth, ConsoleSettings
 from serinus_controller.settings import ControllerSettings
 from serinus_notifier.domain.notifications import Notifications
 from serinus_notifier.settings import NotifierSettings
-from serinus_runtime.settings import PREFIX, Settings
+from serinus_runtime.settings import PREFIX, Settings, variable
 
 CHART = Path(__file__).parents[1] / "deploy" / "helm" / "serinus"
 SCHEMA = CHART / "values.schema.json"
@@ -77,7 +77,7 @@ def referred(model: type[BaseModel], definitions: Schema) -> Schema:
 
 
 def environment(settings: type[Settings]) -> Schema:
-    ours = [f"{PREFIX}{name.upper()}" for name in settings.model_fields]
+    ours = [variable(name, field) for name, field in settings.model_fields.items()]
     return {
         "type": "object",
         "propertyNames": {"anyOf": [{"enum": ours}, {"not": {"pattern": f"^{PREFIX}"}}]},

@@ -18,7 +18,7 @@ from serinus_contracts.events import Event, Reason
 from serinus_contracts.report import Report
 from serinus_controller.settings import ControllerSettings
 from serinus_notifier.settings import NotifierSettings
-from serinus_runtime.settings import PREFIX, Settings, default_text
+from serinus_runtime.settings import Settings, default_text, variable
 
 from tools import chart
 
@@ -160,13 +160,13 @@ def settings() -> Iterator[str]:
     yield "# Settings\n\nRead from the environment; a wrong one stops the start. Services list theirs with `--help`."
     known = Settings.model_fields
     for title, kind in SETTINGS.items():
-        schema = kind.model_json_schema(ref_template="{model}")
+        schema = kind.model_json_schema(by_alias=False, ref_template="{model}")
         definitions = schema.get("$defs", {})
         yield from ("", f"## {title}", "", *table("variable", "type", "default", "meaning"))
         for name, field in kind.model_fields.items():
             if kind is Settings or name not in known:
                 yield row(
-                    f"`{PREFIX}{name.upper()}`",
+                    f"`{variable(name, field)}`",
                     shown(schema["properties"][name], definitions)
                     .replace("map to string", "list of name=url")
                     .replace("list of string", "list"),

@@ -43,7 +43,7 @@ def process(
                 SERINUS_REDIS_URL=redis_url,
                 SERINUS_REDIS_TAG=keys.tag,
                 SERINUS_HTTP_PORT="0",
-                SERINUS_KUBECONFIG=str(access.kubeconfig),
+                KUBECONFIG=str(access.kubeconfig),
                 SERINUS_POLICIES=str(folder / "policies"),
                 SERINUS_NAMESPACES=NAMESPACE,
                 SERINUS_LEASE_NAMESPACE=NAMESPACE,

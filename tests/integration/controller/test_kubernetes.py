@@ -76,7 +76,7 @@ async def test_an_api_server_in_trouble_is_an_error_with_its_code(api: Api, worl
 async def test_no_answer_is_an_error_too(api: Api, world: World) -> None:
     world.fault(target="kubernetes", effect="slow", seconds=10)
     with pytest.raises(ClusterError, match="TimeoutError"):
-        await Api(api._client, timeout=0.2).request("GET", ROLLOUTS + "/rollouts")
+        await api.within(0.2).request("GET", ROLLOUTS + "/rollouts")
     world.heal()
     world.fault(target="kubernetes", effect="drop")
     with pytest.raises(ClusterError):

@@ -1,14 +1,20 @@
 """Credentials that do not last: what gives access is read again when the API server refuses it."""
 
 import asyncio
+import base64
+import ssl
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 import yaml
 from serinus_controller.adapters.mirror import Mirror, Resource
+from serinus_rollouts.kubernetes import access as access_module
 from serinus_rollouts.kubernetes.api import ROLLOUTS, Api, ClusterError, connect
 
 from tests.simulated import World, rollout, scenario, simulated
@@ -132,7 +138,7 @@ async def test_a_file_that_cannot_be_read_again_is_named_until_it_can(world: Wor
 
 
 async def test_without_a_kubeconfig_outside_of_a_cluster_it_is_said_what_to_set() -> None:
-    with pytest.raises(ValueError, match="set SERINUS_KUBECONFIG, or run as a pod"):
+    with pytest.raises(ValueError, match="set KUBECONFIG, or run as a pod"):
         await connect("", "")
     with pytest.raises(ValueError, match="no access to a cluster: kubeconfig /nowhere/kubeconfig: No such file"):
         await connect("/nowhere/kubeconfig", "")
@@ -143,3 +149,60 @@ async def test_a_kubeconfig_that_is_none_is_refused_by_its_name(tmp_path: Path, 
     (tmp_path / "kubeconfig").write_text(text)
     with pytest.raises(ValueError, match=f"no access to a cluster: kubeconfig {tmp_path}/kubeconfig: ."):
         await connect(str(tmp_path / "kubeconfig"), "")
+
+
+@pytest.mark.parametrize(
+    ("context", "cluster"),
+    [
+        ("elsewhere", {}),
+        ("", {"certificate-authority": "missing.crt"}),
+        ("", {"certificate-authority-data": base64.b64encode(b"x").decode()}),
+    ],
+)
+async def test_a_kubeconfig_that_leads_nowhere_is_refused_with_its_name(
+    world: World, tmp_path: Path, context: str, cluster: dict[str, str]
+) -> None:
+    access = Access(world, tmp_path, "token")
+    document = yaml.safe_load(access.kubeconfig.read_text())
+    document["clusters"][0]["cluster"] |= {"server": "https://api.example.com", **cluster}
+    access.kubeconfig.write_text(yaml.safe_dump(document))
+    with pytest.raises(ValueError, match=f"no access to a cluster: kubeconfig {access.kubeconfig}: ."):
+        await connect(str(access.kubeconfig), context)
+
+
+async def test_a_pod_shows_the_token_that_it_has_now_to_the_server_of_its_certificate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issuer, seen = trustme.CA(), list[str]()
+
+    class Server(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.headers["Authorization"])
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    issuer.issue_cert("127.0.0.1").configure_cert(tls)
+    server.socket = tls.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    issuer.cert_pem.write_to_path(str(tmp_path / "ca.crt"))
+    (tmp_path / "token").write_text("first\n")
+    monkeypatch.setattr(access_module, "POD", tmp_path)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(server.server_port))
+    try:
+        async with await connect("") as connection:
+            api = Api(connection, timeout=5)
+            assert await api.request("GET", "/version") == {}
+            (tmp_path / "token").write_text("second")
+            await api.request("GET", "/version")
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert seen == ["Bearer first", "Bearer second"]

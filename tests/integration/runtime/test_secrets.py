@@ -36,7 +36,7 @@ def test_no_secret_is_in_the_log_of_a_service_whose_redis_is_away_or_refuses_it(
         environment = {
             "SERINUS_REDIS_URL": f"redis://default:{PLANTED}@127.0.0.1:{port}/0",
             "SERINUS_PROVIDERS": f"main=http://127.0.0.1:{free_port()}",
-            "SERINUS_KUBECONFIG": str(tmp_path / "kubeconfig"),
+            "KUBECONFIG": str(tmp_path / "kubeconfig"),
             "SERINUS_POLICIES": str(tmp_path / "policies"),
             "SERINUS_HTTP_PORT": "0",
             "SERINUS_LOG_LEVEL": "DEBUG",

@@ -146,7 +146,7 @@ def start_service(
         SERINUS_PROVIDERS=f"main={world['prometheus']}",
         SERINUS_QUERY_TIMEOUT="2",
         SERINUS_CLOCK_ALLOWANCE="0.2",
-        SERINUS_KUBECONFIG=str(children.folder / "kubeconfig"),
+        KUBECONFIG=str(children.folder / "kubeconfig"),
         SERINUS_POLICIES=str(policies),
         SERINUS_POLL="1",
         SERINUS_API_TIMEOUT="2",

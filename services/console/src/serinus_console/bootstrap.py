@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 from prometheus_client import Gauge
+from serinus_rollouts.kubernetes.api import Api, connect
 from serinus_runtime.complaints import Complaints
 from serinus_runtime.errors import PermanentError
 from serinus_runtime.loops import forever
@@ -16,7 +17,7 @@ from serinus_runtime.witness import Witness
 from serinus_console.adapters.archive import RedisArchive
 from serinus_console.adapters.directories import ReadOnly, SharedToken
 from serinus_console.adapters.follower import Follower
-from serinus_console.adapters.kubernetes import Kubernetes, connect
+from serinus_console.adapters.kubernetes import TIMEOUT_SECONDS, Kubernetes
 from serinus_console.adapters.sessions import Sessions
 from serinus_console.entrypoints.web.application import application
 from serinus_console.entrypoints.web.guard import Guard
@@ -92,7 +93,7 @@ async def _directory(settings: ConsoleSettings, stack: AsyncExitStack) -> Direct
             raise PermanentError("SERINUS_AUTH=token wants a SERINUS_TOKEN of at least 20 characters")
         return SharedToken(token)
     try:
-        api = await stack.enter_async_context(connect(settings.kubeconfig, settings.context))
+        connection = await stack.enter_async_context(await connect(settings.kubeconfig))
     except ValueError as error:
         raise PermanentError(str(error)) from error
-    return Kubernetes(api, settings.audience)
+    return Kubernetes(Api(connection, TIMEOUT_SECONDS), settings.audience)

@@ -22,8 +22,11 @@ class ConsoleSettings(Settings):
         "default", description="the cluster that rights are asked of; runs of other clusters are shown, not commanded"
     )
     audience: str = Field("serinus-console", description="with auth kubernetes: audience that a token must be for")
-    kubeconfig: str = Field("", description="kubeconfig file; empty uses the pod's service account")
-    context: str = Field("", description="context of the kubeconfig; empty uses its current one")
+    kubeconfig: str = Field(
+        "",
+        validation_alias="KUBECONFIG",
+        description="kubeconfig file, of which the current context is used; empty uses the pod's service account",
+    )
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="comma-separated addresses or networks of proxies whose X-Forwarded-* and identity headers are "

@@ -59,7 +59,7 @@ async def control(service: Service, settings: ControllerSettings) -> None:
     folder = PolicyFolder(settings.policies, store)
     try:
         folder.read()
-        connection = await connect(settings.kubeconfig, settings.context)
+        connection = await connect(settings.kubeconfig)
     except (DocumentError, ValueError) as error:
         raise PermanentError(str(error)) from error
     broker = make_broker(settings)

@@ -25,8 +25,11 @@ class ControllerSettings(Settings):
         description="which namespaces may use a provider, as the collector's file of providers says it, in JSON: "
         '{"main": ["shop", "pay-*"]}; one that is not named is for all',
     )
-    kubeconfig: str = Field("", description="kubeconfig file; empty uses the pod's service account")
-    context: str = Field("", description="context of the kubeconfig; empty uses its current one")
+    kubeconfig: str = Field(
+        "",
+        validation_alias="KUBECONFIG",
+        description="kubeconfig file, of which the current context is used; empty uses the pod's service account",
+    )
     api_timeout: Annotated[float, Field(gt=0)] = Field(10.0, description="seconds that a Kubernetes request may take")
     poll: Annotated[int, Field(ge=1)] = Field(
         5, description="seconds between consistent reads of the Rollouts: looks reach no further than the last one"

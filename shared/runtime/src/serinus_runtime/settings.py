@@ -22,9 +22,10 @@ USAGE_ERROR = 2
 
 
 class Settings(BaseSettings):
-    """What every service needs. Each setting is read from `SERINUS_` and its name in capitals."""
+    """What every service needs. Each setting is read from `SERINUS_` and its name in capitals, but for what has a name
+    of its own that others read too, such as KUBECONFIG."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", validate_by_name=True)
 
     redis_url: RedisAddress = Field("redis://127.0.0.1:6379/0", description=f"address of Redis: {FORMS}")
     redis_password: SecretStr = Field(
@@ -54,6 +55,12 @@ class Settings(BaseSettings):
 
 
 S = TypeVar("S", bound=Settings)
+
+
+def variable(name: str, field: FieldInfo) -> str:
+    """The environment variable of a setting."""
+    alias = field.validation_alias
+    return alias if isinstance(alias, str) else PREFIX + name.upper()
 
 
 def load(kind: type[S], service: str, arguments: Sequence[str] | None = None) -> S:
@@ -90,7 +97,7 @@ def version_of(command: str) -> str:
 def _listed(kind: type[Settings], command: str) -> str:
     lines = ["settings:"]
     for name, field in kind.model_fields.items():
-        lines.append(f"  {PREFIX}{name.upper()} (default: {default_text(field)})")
+        lines.append(f"  {variable(name, field)} (default: {default_text(field)})")
         lines += textwrap.wrap(field.description or "", 76, initial_indent=" " * 6, subsequent_indent=" " * 6)
     return "\n".join([*lines, "", "example:", f"  {PREFIX}REDIS_URL=redis://127.0.0.1:6379/0 {command}"])
 
@@ -125,7 +132,7 @@ def _secret(name: str) -> bool:
 
 def _misspelt(kind: type[Settings]) -> list[str]:
     """Warnings for variables that look like a setting of ours; others belong to another service or to Kubernetes."""
-    known = [PREFIX + name.upper() for name in kind.model_fields]
+    known = [variable(name, field) for name, field in kind.model_fields.items()]
     warnings = []
     for name in sorted(os.environ):
         close = difflib.get_close_matches(name, known, n=1, cutoff=0.9)

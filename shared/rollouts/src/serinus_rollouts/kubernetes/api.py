@@ -1,4 +1,4 @@
-"""The Kubernetes API by plain JSON: kubernetes_asyncio for configuration and credentials, objects as they come."""
+"""The Kubernetes API by plain JSON: objects as they come."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ PODS = "/api/v1"
 PAGE = 100
 # Objects have 1.5 MiB at most.
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
-LONGEST_MESSAGE = 1_000
+MAX_MESSAGE_LENGTH = 1_000
 
 
-async def connect(kubeconfig: str, context: str) -> Connection:
-    """A connection by a kubeconfig file, or by the pod's service account. Raises ValueError saying what is missing."""
+async def connect(kubeconfig: str, context: str = "") -> Connection:
+    """A connection by a kubeconfig file and one of its contexts, by default the current one; without a file, by the
+    pod's service account. Raises ValueError saying what is missing."""
     made = Connection(kubeconfig, context)
     await made.read()
     return made
@@ -44,12 +45,12 @@ class TooLargeError(ClusterError):
 class Api:
     """Requests with JSON answers. Every failure is a ClusterError with the status code, 0 for no answer."""
 
-    def __init__(self, client: Connection, timeout: float) -> None:
-        self._client, self._timeout = client, timeout
+    def __init__(self, connection: Connection, timeout: float) -> None:
+        self._connection, self._timeout = connection, timeout
 
     def within(self, seconds: float) -> Api:
         """The same, with no more patience than this."""
-        return Api(self._client, min(self._timeout, seconds))
+        return Api(self._connection, min(self._timeout, seconds))
 
     async def request(
         self,
@@ -76,7 +77,7 @@ class Api:
             if response.status >= 400 or document is None:
                 said = text[:200].decode(errors="replace")
                 if document:
-                    said = str(document.get("message", ""))[:LONGEST_MESSAGE]
+                    said = str(document.get("message", ""))[:MAX_MESSAGE_LENGTH]
                 said += self._refused(response)
                 message = f"{method} {path}: {response.status} {said}"
                 raise ClusterError(message, response.status, _asked(response), said)
@@ -103,7 +104,7 @@ class Api:
     def _refused(self, response: aiohttp.ClientResponse) -> str:
         if response.status != 401:
             return ""
-        connection = self._client
+        connection = self._connection
         return (
             f": the credentials of {connection.place} are refused{f'; {connection.problem}' * bool(connection.problem)}"
         )
@@ -117,23 +118,17 @@ class Api:
         content_type: str,
         timeout: aiohttp.ClientTimeout,
     ) -> aiohttp.ClientResponse:
-        from kubernetes_asyncio.client.exceptions import OpenApiException
-
         try:
-            response = await self._client.call(
-                path,
+            return await self._connection.request(
                 method,
-                query_params=list((query or {}).items()),
-                header_params={"Accept": "application/json", "Content-Type": content_type},
+                path,
+                query=list((query or {}).items()),
                 body=body,
-                auth_settings=["BearerToken"],
-                _preload_content=False,
-                _return_http_data_only=True,
-                _request_timeout=timeout,
+                content_type=content_type,
+                timeout=timeout,
             )
-        except (aiohttp.ClientError, OSError, OpenApiException) as error:
+        except (aiohttp.ClientError, OSError) as error:
             raise ClusterError(f"{method} {path}: {type(error).__name__}: {error}") from error
-        return response
 
 
 def _asked(response: aiohttp.ClientResponse) -> float:

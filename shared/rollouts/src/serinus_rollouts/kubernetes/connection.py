@@ -7,19 +7,18 @@ import logging
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import aiohttp
 from serinus_runtime.files import unreadable
 
-if TYPE_CHECKING:
-    from kubernetes_asyncio.client import ApiClient, Configuration
+from serinus_rollouts.kubernetes.access import Access, by_kubeconfig, in_pod
 
 logger = logging.getLogger(__name__)
 
 # A plugin may ask a cloud for its token.
 READING_SECONDS = 30.0
-LONGEST_PAUSE = 15.0
+MAX_PAUSE_SECONDS = 15.0
 
 
 class Connection:
@@ -33,8 +32,8 @@ class Connection:
         self.problem = ""
         """Why they could not be read again."""
         self._kubeconfig, self._context = kubeconfig, context
-        self._client: ApiClient | None = None
-        self._former: ApiClient | None = None
+        self._access: Access | None = None
+        self._former: Access | None = None
         self._reading = asyncio.Lock()
         self._refusals, self._not_before = 0, 0.0
 
@@ -42,56 +41,54 @@ class Connection:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for client in (self._client, self._former):
-            if client:
-                await client.close()
+        for access in (self._access, self._former):
+            if access:
+                await access.close()
 
     async def read(self) -> None:
         """Raises ValueError saying what is missing."""
-        # Two seconds and 100 MB of generated models, which a command that never connects should not pay.
-        from kubernetes_asyncio.client import ApiClient
-
         try:
             async with asyncio.timeout(READING_SECONDS):
-                fresh = ApiClient(configuration=await _configuration(self._kubeconfig, self._context))
+                fresh = await by_kubeconfig(self._kubeconfig, self._context) if self._kubeconfig else in_pod()
         except Exception as error:  # the library's parser and plugins raise what they meet
             text = f"{type(error).__name__}: {error}" if type(error).__module__ == "builtins" else str(error)
             if not self._kubeconfig:
-                raise ValueError(f"no access to a cluster: {text}; set SERINUS_KUBECONFIG, or run as a pod") from error
+                raise ValueError(f"no access to a cluster: {text}; set KUBECONFIG, or run as a pod") from error
             reasons = (unreadable(Path(part).expanduser()) for part in self._kubeconfig.split(os.pathsep))
             why = next(filter(None, reasons), f"{self._kubeconfig}: {text}")
             raise ValueError(f"no access to a cluster: kubeconfig {why}") from error
         # Watches that are under way go on by what opened them; by the next time they have ended.
         if self._former:
             await self._former.close()
-        self._former, self._client = self._client, fresh
+        self._former, self._access = self._access, fresh
 
-    async def call(self, *arguments: Any, **options: Any) -> aiohttp.ClientResponse:
-        """As ApiClient.call_api. Raises what it raises."""
-        client = self._client
+    async def request(self, method: str, path: str, **options: Any) -> aiohttp.ClientResponse:
+        """As Access.request, also where what gave access has been exchanged meanwhile."""
+        access = self._access
+        assert access is not None, "it was read"
         try:
-            response: aiohttp.ClientResponse = await client.call_api(*arguments, **options)  # type: ignore[union-attr] # read
+            response = await access.request(method, path, **options)
         except aiohttp.ClientSSLError as error:
-            if not await self._read_again(client, str(error)):
+            if not await self._read_again(access, str(error)):
                 raise
         else:
             if response.status != 401:
                 self._refusals = 0
                 return response
-            if not await self._read_again(client, "401"):
+            if not await self._read_again(access, "401"):
                 return response
             response.release()
-        again: aiohttp.ClientResponse = await self._client.call_api(*arguments, **options)  # type: ignore[union-attr] # read
+        again = await (self._access or access).request(method, path, **options)
         if again.status != 401:
             self._refusals = 0
         elif self._refusals == 1:
             logger.error("the API server refuses the credentials of %s, also as they are read again", self.place)
         return again
 
-    async def _read_again(self, refused: ApiClient | None, why: str) -> bool:
+    async def _read_again(self, refused: Access, why: str) -> bool:
         """Whether there is something else to try."""
         async with self._reading:
-            if self._client is not refused:
+            if self._access is not refused:
                 return True
             if time.monotonic() < self._not_before:
                 return False
@@ -105,21 +102,5 @@ class Connection:
                 self.problem = ""
                 logger.info("credentials of %s are refused (%s): read again", self.place, why)
             self._refusals += 1
-            self._not_before = time.monotonic() + min(LONGEST_PAUSE, 2.0 ** (self._refusals - 1))
-            return self._client is not refused
-
-
-async def _configuration(kubeconfig: str, context: str) -> Configuration:
-    from kubernetes_asyncio import config
-    from kubernetes_asyncio.client import Configuration
-
-    made = Configuration()
-    # Each watch holds a connection as long as it lasts: with a limit, those of many namespaces would starve the acts.
-    made.connection_pool_maxsize = 0
-    if not kubeconfig:
-        config.load_incluster_config(client_configuration=made)  # type: ignore[no-untyped-call]
-        return made
-    await config.load_kube_config(kubeconfig, context=context or None, client_configuration=made)
-    # A file that ends in a newline, as an editor leaves it, is no header.
-    made.api_key = {name: key.strip() for name, key in made.api_key.items()}
-    return made
+            self._not_before = time.monotonic() + min(MAX_PAUSE_SECONDS, 2.0 ** (self._refusals - 1))
+            return self._access is not refused
