@@ -270,8 +270,8 @@ def commands() -> Iterator[str]:
             value = one.default
             plain = value not in (None, False, "", (), []) and not callable(value)
             given = "required" if one.required else f"`{getattr(value, 'value', value)}`" if plain else ""
-            variable = f" Also `{one.envvar}`." if one.envvar else ""
-            yield row(what, given, (getattr(one, "help", "") or "") + variable)
+            also = f" Also `{one.envvar}`." if one.envvar else ""
+            yield row(what, given, (getattr(one, "help", "") or "") + also)
 
 
 PAGES = {
