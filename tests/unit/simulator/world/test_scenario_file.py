@@ -123,7 +123,7 @@ def test_a_file_that_is_not_there_is_a_scenario_error(tmp_path: Path) -> None:
 
 
 def test_the_demo_is_three_rollouts_of_which_one_is_bad_and_one_falls_silent() -> None:
-    demo = read_scenario(Path(__file__).parents[3] / "examples" / "demo.yaml")
+    demo = read_scenario(Path(__file__).parents[4] / "examples" / "demo.yaml")
     assert [rollout.name for rollout in demo.rollouts] == ["checkout", "payments", "search"]
     checkout, payments, search = demo.rollouts
     assert not checkout.canary

@@ -12,7 +12,11 @@ from serinus_contracts.expression.kinds import given, kind_of
 # Of all conditions that are asked together: half of it takes a judge some 50 ms, in which it judges nothing else.
 MAX_OPERATIONS = 50_000
 _WHOLE = re.compile(r"[+-]?[0-9]+")
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?(?:inf(?:inity)?|nan)", re.IGNORECASE)
+_DECIMAL = re.compile(r"[+-]?(?:D(?:\.D?)?|\.D)(?:e[+-]?D)?".replace("D", "(?:[0-9](?:_?[0-9])*)"), re.IGNORECASE)
+_HEXADECIMAL = re.compile(
+    r"[+-]?0x(?:_?D(?:\.D?)?|\.D)p[+-]?[0-9]+".replace("D", "(?:[0-9a-f](?:_?[0-9a-f])*)"), re.IGNORECASE
+)
+_NO_FINITE = re.compile(r"[+-]?inf(?:inity)?|nan", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ def value_of(node: Node, scope: Scope) -> Any:
     """Raises ExpressionError where there is no value."""
     _charge(scope, 1)
     op, parts = node.op, node.parts
-    if op == "literal":
+    if op == "literal" or node.value is not None:
         return node.value
     if op in ("result", "#"):
         return scope.result if op == "result" else scope.element
@@ -38,18 +42,46 @@ def value_of(node: Node, scope: Scope) -> Any:
     if op in PREDICATES:
         return _predicate(node, first, scope)
     rest = [value_of(part, scope) for part in parts[1:]]
+    if op == "pos":
+        return first
+    if op == "index":
+        first, rest = _indexed(first, rest[0])
     if op == "list":
         return [first, *rest] if parts else []
-    if op in _ANY_KINDS:
-        # These walk the whole right side, so in a predicate over a list they would cost its square.
-        _charge(scope, _size(rest[0]))
-    else:
-        given(op, kind_of(first), *map(kind_of, rest))
+    _admit(node, scope, first, rest)
     if op in ("isNil", "default"):
         # Argo binds both to what was measured: what they are given makes no difference.
         nil = scope.result is None
         return nil if op == "isNil" else rest[0] if nil else scope.result
     return _STRICT[op](first, *rest)
+
+
+def _admit(node: Node, scope: Scope, first: Any, rest: list[Any]) -> None:
+    """Whether an operation takes these values. Raises ExpressionError."""
+    if node.op in _ANY_KINDS:
+        # These walk the whole right side, so in a predicate over a list they would cost its square.
+        _charge(scope, _size(rest[0]))
+        if node.op == "in" and node.parts[1].parts and all(isinstance(one.value, str) for one in node.parts[1].parts):
+            given("==", kind_of(first), "string")
+        return
+    given(node.op, kind_of(first), *map(kind_of, rest))
+    if node.op in ("isNaN", "isInf") and isinstance(first, int) and not _is_written(node.parts[0]):
+        raise ExpressionError(f"{node.op} does not take an int")
+
+
+def _indexed(of: Any, key: Any) -> tuple[Any, list[Any]]:
+    """What is indexed and by what, where both are known by value alone: a text has bytes, a float is cut off."""
+    if isinstance(of, Mapping) or isinstance(key, bool):
+        return of, [key]
+    whole = isinstance(key, float) and math.isfinite(key)
+    return tuple(of.encode()) if isinstance(of, str) else of, [int(key) if whole else key]
+
+
+def _is_written(node: Node) -> bool:
+    """Whether a whole number is one of a literal, which becomes a float where a float is wanted."""
+    if node.op in ("neg", "pos", "+", "-", "*"):
+        return any(map(_is_written, node.parts))
+    return node.op == "literal"
 
 
 def _charge(scope: Scope, operations: int) -> None:
@@ -112,7 +144,7 @@ def _equal(left: Any, right: Any) -> bool:
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
     if isinstance(left, int | float) and isinstance(right, int | float):
-        return left == right
+        return left == right if type(left) is type(right) else float(left) == float(right)
     if isinstance(left, list | tuple) and isinstance(right, list | tuple):
         return len(left) == len(right) and all(map(_equal, left, right))
     return type(left) is type(right) and bool(left == right)
@@ -174,9 +206,16 @@ def _as_int(value: Any) -> int:
 
 def _as_float(value: Any) -> float:
     _convertible("asFloat", value)
-    if isinstance(value, str) and not _NUMBER.fullmatch(value):
-        raise ExpressionError(f"asFloat({value!r}): no number")
-    return float(value)
+    if not isinstance(value, str) or _NO_FINITE.fullmatch(value):
+        return float(value)
+    try:
+        if _HEXADECIMAL.fullmatch(value):
+            return float.fromhex(value.replace("_", ""))
+        if _DECIMAL.fullmatch(value) and math.isfinite(number := float(value.replace("_", ""))):
+            return number
+    except OverflowError:
+        pass
+    raise ExpressionError(f"asFloat({value!r}): no number")
 
 
 _ANY_KINDS = ("==", "!=", "in")

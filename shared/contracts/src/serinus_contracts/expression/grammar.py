@@ -41,7 +41,10 @@ class ExpressionError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One operation: a literal (with its value), a name (`result`, `#`), an operator or a function, and its parts."""
+    """One operation: a literal, a name (`result`, `#`), an operator or a function, and its parts.
+
+    `value`: of a literal, and what a literal decides, which expr-lang finds before it evaluates: `x && false` is false.
+    """
 
     op: str
     parts: tuple["Node", ...] = ()
@@ -218,7 +221,7 @@ class Parser:
 
     def _string(self, token: _Token) -> str:
         def plain(found: re.Match[str]) -> str:
-            if found[1] not in _ESCAPES:
+            if found[1] not in _ESCAPES or (found[1] in "\"'" and found[1] != token.text[0]):
                 self._fail(f"unknown escape {found[0]}", token.at + found.start() + 1)
             return _ESCAPES[found[1]]
 
@@ -235,7 +238,9 @@ class Parser:
         depth = 1 + max((part.depth for part in parts), default=0)
         if depth > DEEPEST:
             self._fail("nested too deeply")
-        return Node(op, parts, depth=depth)
+        decisive = {"&&": False, "||": True}.get(op)
+        known = decisive is not None and any(part.value is decisive for part in parts)
+        return Node(op, parts, decisive if known else None, depth)
 
     @property
     def _token(self) -> _Token:

@@ -11,7 +11,7 @@ from serinus_contracts.expression.grammar import FUNCTIONS, PREDICATES, Expressi
 NUMBERS = ("int", "float")
 LISTS = ("list", "floats")
 _KINDS = {bool: "bool", int: "int", float: "float", str: "string", dict: "map", list: "list", tuple: "floats"}
-_FIRST = {"len": ("string", "map", *LISTS), "all": LISTS, "any": LISTS, "isNaN": ("float",), "isInf": ("float",)}
+_FIRST = {"len": ("string", "map", *LISTS), "all": LISTS, "any": LISTS, "isNaN": NUMBERS, "isInf": NUMBERS}
 _GIVES = {"len": "int", "asInt": "int", "asFloat": "float", "default": "any"}
 
 
@@ -28,9 +28,21 @@ def check(node: Node, result: str, element: str = "any") -> str:
         return result if node.op == "result" else element
     if node.op in PREDICATES:
         over = check(node.parts[0], result, element)
-        inner = check(node.parts[1], result, "float" if over == "floats" else "any")
+        inner = check(node.parts[1], result, _element(node.parts[0], over, result, element))
         return given(node.op, over, inner)
-    return given(node.op, *[check(part, result, element) for part in node.parts])
+    kinds = [check(part, result, element) for part in node.parts]
+    if node.op == "member" and not _may_be(kinds[0], "map"):
+        raise ExpressionError(f"type {kinds[0]} has no field {node.parts[1].value}")
+    gives = given(node.op, *kinds)
+    if node.op == "in":
+        given("==", kinds[0], _element(node.parts[1], kinds[1], result, element))
+    return _element(node.parts[0], kinds[0], result, element) if node.op == "index" else gives
+
+
+def _element(of: Node, kind: str, result: str, element: str) -> str:
+    """The kind of the elements: known of a vector, and of a written list whose elements are all of one kind."""
+    kinds = {check(part, result, element) for part in of.parts} if of.op == "list" else set()
+    return "float" if kind == "floats" else kinds.pop() if len(kinds) == 1 else "any"
 
 
 def given(op: str, *kinds: str) -> str:

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
+from serinus_contracts.expression import ExpressionError, parse
+
 from serinus_simulator.argo.analysis.assessing import measured_phase
-from serinus_simulator.argo.analysis.conditions import ConditionError, holds
 from serinus_simulator.argo.analysis.jsonpath import JsonPathError, first
 from serinus_simulator.argo.analysis.metrics import Metric
 from serinus_simulator.fetching import Answered, Asked, Fetch, allowed
@@ -137,8 +138,8 @@ class Providers:
         verdicts: list[bool | None] = []
         for name, condition in (("successCondition", metric.success), ("failureCondition", metric.failure)):
             try:
-                verdicts.append(holds(condition, result) if condition else None)
-            except ConditionError as error:
+                verdicts.append(parse(condition).holds(result) if condition else None)
+            except ExpressionError as error:
                 if self._lenient:
                     return _error(str(error))
                 empty = result is None or result in ([], ())
