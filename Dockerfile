@@ -38,7 +38,7 @@ RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_rollouts-*.whl 
 FROM build AS notifier-build
 RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_readmodel-*.whl /wheels/serinus_notifier-*.whl
 FROM build AS simulator-build
-RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_simulator-*.whl
+RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_judging-*.whl /wheels/serinus_simulator-*.whl
 
 FROM ${BASE_IMAGE} AS base
 LABEL org.opencontainers.image.title="Serinus" org.opencontainers.image.version="0.1.0" \

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from serinus_contracts.base import Millis
-from serinus_contracts.expression import ExpressionError, parse
 from serinus_contracts.metric import Conditions
+
+from serinus_judging.argo_analysis.conditions import ExpressionError, parse
 
 Outcome = Literal["Successful", "Inconclusive", "Error", "Failed"]
 Phase = Literal["Running", "Successful", "Inconclusive", "Error", "Failed"]

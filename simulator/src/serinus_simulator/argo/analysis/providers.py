@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
-from serinus_contracts.expression import ExpressionError, parse
+from serinus_judging.argo_analysis.conditions import ExpressionError, parse
 
 from serinus_simulator.argo.analysis.assessing import measured_phase
 from serinus_simulator.argo.analysis.jsonpath import JsonPathError, first

@@ -1,12 +1,21 @@
-"""Text to a tree, with the precedences of expr-lang (`parser/operator/operator.go`)."""
+"""The language of conditions in Argo's AnalysisTemplates, text to a tree: a policy is refused where it cannot be read.
+
+It is that of github.com/expr-lang/expr 1.17, with its precedences (`parser/operator/operator.go`) and the functions
+that Argo Rollouts adds (`utils/evaluate/evaluate.go`): arithmetic, comparison, `&& || !` and `and or not`, `in`, `? :`,
+`??`, indexes and members, literals, `len`, `all`, `any`, `isNaN`, `isInf`, `isNil`, `asFloat`, `asInt`, `default`.
+Everything else is refused, with its column. What is read is bounded, so no expression can exhaust a judge, which
+answers it (`serinus_judging.argo_analysis.conditions`).
+"""
 
 import math
 import re
 from dataclasses import dataclass
-from typing import Any, NamedTuple, NoReturn
+from typing import Annotated, Any, NamedTuple, NoReturn
+
+from pydantic import AfterValidator
 
 MAX_LENGTH = 2000
-DEEPEST = 60
+MAX_DEPTH = 60
 FUNCTIONS = {
     "len": 1, "all": 2, "any": 2, "isNaN": 1, "isInf": 1, "isNil": 1, "asFloat": 1, "asInt": 1, "default": 2,
 }  # fmt: skip
@@ -85,7 +94,7 @@ class Parser:
 
     def _expression(self, least: int) -> Node:
         self._depth += 1
-        if self._depth > DEEPEST:
+        if self._depth > MAX_DEPTH:
             self._fail("nested too deeply")
         left, before = self._unary(), ""
         while (operator := self._operator()) and _BINARY[operator] >= least:
@@ -236,7 +245,7 @@ class Parser:
 
     def _made(self, op: str, *parts: Node) -> Node:
         depth = 1 + max((part.depth for part in parts), default=0)
-        if depth > DEEPEST:
+        if depth > MAX_DEPTH:
             self._fail("nested too deeply")
         decisive = {"&&": False, "||": True}.get(op)
         known = decisive is not None and any(part.value is decisive for part in parts)
@@ -268,3 +277,17 @@ class Parser:
 def _end(pattern: re.Pattern[str], text: str, position: int) -> int:
     found = pattern.match(text, position)
     return found.end() if found else position
+
+
+def parse_tree(text: str) -> Node:
+    """The tree of an expression. Raises ExpressionError naming the column and what is wrong there."""
+    return Parser(text).whole()
+
+
+def _readable(text: str) -> str:
+    parse_tree(text)
+    return text
+
+
+ExpressionText = Annotated[str, AfterValidator(_readable)]
+"""Text that `parse_tree` reads."""

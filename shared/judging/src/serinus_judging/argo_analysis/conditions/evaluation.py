@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from serinus_contracts.expression.grammar import PREDICATES, ExpressionError, Node
-from serinus_contracts.expression.kinds import given, kind_of
+from serinus_contracts.expression import PREDICATES, ExpressionError, Node
+
+from serinus_judging.argo_analysis.conditions.kinds import given, kind_of
 
 # Of all conditions that are asked together: half of it takes a judge some 50 ms, in which it judges nothing else.
 MAX_OPERATIONS = 50_000

@@ -1,21 +1,14 @@
-"""Conditions of Argo's AnalysisTemplates: the part of their expression language that they use.
-
-The language is that of github.com/expr-lang/expr 1.17 with the functions that Argo Rollouts adds
-(`utils/evaluate/evaluate.go`): arithmetic, comparison, `&& || !` and `and or not`, `in`, `? :`, `??`, indexes and
-members, literals, `len`, `all`, `any`, `isNaN`, `isInf`, `isNil`, `asFloat`, `asInt`, `default`. Everything else is
-refused when it is read, with its column. What is read is bounded, so no expression can hang or exhaust a judge.
-"""
+"""Answering conditions of Argo's AnalysisTemplates, as Argo does; their language is read by contracts."""
 
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AfterValidator
+from serinus_contracts.expression import ExpressionError, Node, parse_tree
 
-from serinus_contracts.expression.evaluation import Scope, value_of
-from serinus_contracts.expression.grammar import ExpressionError, Node, Parser
-from serinus_contracts.expression.kinds import check, kind_of
+from serinus_judging.argo_analysis.conditions.evaluation import Scope, value_of
+from serinus_judging.argo_analysis.conditions.kinds import check, kind_of
 
-__all__ = ["Expression", "ExpressionError", "ExpressionText", "parse"]
+__all__ = ["Expression", "ExpressionError", "parse"]
 
 
 class Expression:
@@ -44,13 +37,4 @@ class Expression:
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Expression:
     """The expression that `text` writes. Raises ExpressionError naming the column and what is wrong there."""
-    return Expression(text, Parser(text).whole())
-
-
-def _readable(text: str) -> str:
-    parse(text)
-    return text
-
-
-ExpressionText = Annotated[str, AfterValidator(_readable)]
-"""Text that `parse` reads."""
+    return Expression(text, parse_tree(text))

@@ -6,7 +6,7 @@ and a member of a JSON object may be anything; and on the values themselves.
 
 from typing import Any, NoReturn
 
-from serinus_contracts.expression.grammar import FUNCTIONS, PREDICATES, ExpressionError, Node
+from serinus_contracts.expression import FUNCTIONS, PREDICATES, ExpressionError, Node
 
 NUMBERS = ("int", "float")
 LISTS = ("list", "floats")

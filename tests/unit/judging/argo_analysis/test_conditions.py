@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from serinus_contracts.expression import ExpressionError, parse
+from serinus_judging.argo_analysis.conditions import ExpressionError, parse
 
 VERDICT = {"verdict": "hold", "data": {"rates": [0.5, 2.0], "name": "a b"}, "count": 3.0, "none": None}
 
