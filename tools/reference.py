@@ -71,7 +71,7 @@ STATUSES = {
     404: "nothing is kept of such a run, plan or report",
     409: "not possible now, such as a command on a run that is over: `detail` says why",
     422: "a parameter or field is wrong: `detail` names each",
-    429: "too many commands (`SERINUS_COMMAND_LIMIT`) or sign-ins; `Retry-After` in seconds",
+    429: "too many commands or sign-ins in a minute; `Retry-After` in seconds",
     503: "Redis or the cluster cannot be asked now, or too many streams are open; `Retry-After` where it is known",
 }
 

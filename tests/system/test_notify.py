@@ -14,6 +14,7 @@ import pytest
 from redis import Redis
 from serinus.demo.processes import ManagedProcess
 from serinus_contracts import DecisionTaken, Keys, seal, to_entry
+from serinus_notifier.use_cases.notify import AT_ONCE
 
 from tests.guarded import guarded
 from tests.servers import RedisServer, wait_until
@@ -22,7 +23,6 @@ from tests.support import RUN
 pytestmark = pytest.mark.timeout(120)
 __all__ = ["guarded"]
 CAUSES = [f"checkout-{number}" for number in range(100)]
-AT_ONCE = 4
 
 
 class Receiver(ThreadingHTTPServer):
@@ -98,7 +98,6 @@ def notifier(redis: Mapping[str, str], tmp_path: Path) -> Iterator[ManagedProces
         "SERINUS_NOTIFICATIONS": str(tmp_path / "notifications.yaml"),
         # Long enough that a busy machine is not taken for a receiver without an answer.
         "SERINUS_SEND_TIMEOUT": "5",
-        "SERINUS_SEND_AT_ONCE": str(AT_ONCE),
     }
     command = [sys.executable, "-m", "serinus_notifier.app"]
     child = ManagedProcess("notifier", command, environment, tmp_path / "notifier.log")

@@ -25,10 +25,10 @@ class Entry(NamedTuple):
 
 
 SECTIONS: dict[str, dict[str, Entry]] = {
-    "Begin": {
+    "Getting started": {
         "demo": Entry(
             "demo.command:demo",
-            "Judge three simulated releases: one good, one bad, one without metrics.",
+            "Analyse three simulated releases: one healthy, one regressed, one whose metrics disappear.",
             "serinus demo --keep",
         ),
         "doctor": Entry(
@@ -43,7 +43,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         ),
         "import": Entry(
             "import_.command:import_",
-            "Make a policy of a Rollout and its AnalysisTemplates.",
+            "Convert a Rollout and its AnalysisTemplates into a policy.",
             "serinus import rollout.yaml templates.yaml > policy.yaml",
         ),
         "version": Entry("app:version", "Print the version.", "serinus version"),
@@ -56,13 +56,13 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         ),
         "power": Entry(
             "power:power",
-            "Show what regression your traffic can show, and when a gate opens.",
+            "Estimate the smallest regression your traffic can detect, and when a gate opens.",
             "serinus power policy.yaml -r rollout.yaml --rate 50/s --baseline errors=0.002",
         ),
         "replay": Entry(
             "replay.command:replay",
-            "Run any policy over recorded looks.",
-            "serinus replay policy.yaml shop/checkout --judge sequential --save looks.jsonl",
+            "Run any policy over recorded snapshots.",
+            "serinus replay policy.yaml shop/checkout --judge sequential --save snapshots.jsonl",
         ),
     },
     "Runs": {
@@ -79,7 +79,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         ),
         "report": Entry(
             "reports:report",
-            "Tell the whole story of a run: how it ended and why.",
+            "Show the report of a run: how it ended and why.",
             "serinus report shop/checkout --html report.html",
         ),
         "history": Entry(
@@ -101,29 +101,29 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         ),
         "approve": Entry(
             "people:approve",
-            "Approve the step that the run waits at.",
+            "Approve the step that a run waits at.",
             "serinus approve shop/checkout",
         ),
         "hold": Entry(
             "people:hold",
-            "Hold the run: no verdict advances it. An abort still may.",
+            "Hold a run: no verdict promotes it. A regression still aborts it.",
             "serinus hold shop/checkout",
         ),
-        "resume": Entry("people:resume", "Take a hold back.", "serinus resume shop/checkout"),
+        "resume": Entry("people:resume", "Resume a run held by hand.", "serinus resume shop/checkout"),
         "advance": Entry(
             "people:advance",
-            "Open the gate that the run waits at, whatever the verdict.",
+            "Open the gate that a run waits at, whatever the verdict.",
             "serinus advance shop/checkout",
         ),
         "abort": Entry(
             "people:abort",
-            "Abort the run: all traffic goes back to stable.",
+            "Abort a run: all traffic goes back to stable.",
             'serinus abort shop/checkout -m "known issue"',
         ),
         "retry": Entry("people:retry", "Try an aborted run again, from its first step.", "serinus retry shop/checkout"),
         "override": Entry(
             "people:override",
-            "Change the policy for this run, which begins anew.",
+            "Change the policy of one run, which starts over.",
             "serinus override shop/checkout --set '{interval: 10s}' -m \"noisy neighbour\"",
         ),
     },
@@ -131,7 +131,6 @@ SECTIONS: dict[str, dict[str, Entry]] = {
 # What the extra `demo` brings: the simulator, the services and an embedded server.
 OF_DEMO = (
     "serinus_analyzer",
-    "serinus_collector",
     "serinus_console",
     "serinus_controller",
     "serinus_simulator",
@@ -141,7 +140,7 @@ ENTRIES = {name: entry for section in SECTIONS.values() for name, entry in secti
 
 
 class Commands(TyperGroup):
-    """Lists what is known of the commands here, and imports the one that is called."""
+    """Lists the commands by what is written here, and imports the one that is called."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         name, listed, rest = super().resolve_command(ctx, args)
@@ -160,7 +159,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Begin with: serinus demo",
+    epilog="Start with: serinus demo",
 )
 
 
@@ -193,7 +192,7 @@ def serinus(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Continuous canary judgement for Argo Rollouts."""
+    """Automated canary analysis for Argo Rollouts."""
 
 
 def _listed() -> None:

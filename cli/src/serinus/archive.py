@@ -22,7 +22,7 @@ from serinus.terminal import say
 
 # What is told after the end of a run, such as that its abort is confirmed, is told within this time.
 SETTLED_MS = 60_000
-MOST_IN_A_FILE = 1_000
+MAX_REPORTS = 1_000
 
 To = Annotated[str, typer.Option("--to", help="Folder, or an address that fsspec knows: s3://bucket/path, gs://...")]
 
@@ -61,7 +61,7 @@ async def _next(board: Streams, to: str) -> tuple[int, str]:
     if not ended:
         return 0, ""
     # Runs that ended at the same moment stay together, since the place is kept as a moment.
-    last = ended[:MOST_IN_A_FILE][-1].ended or 0
+    last = ended[:MAX_REPORTS][-1].ended or 0
     chosen = [told for told in ended if (told.ended or 0) <= last]
     lines = []
     for told in chosen:

@@ -1,4 +1,4 @@
-"""`serinus explain`: what a run's verdicts rest on, look by look."""
+"""`serinus explain`: what a run's verdicts rest on, evaluation by evaluation."""
 
 from collections.abc import Sequence
 from math import log
@@ -16,7 +16,7 @@ from serinus.options import Source, WideOutput, fail
 from serinus.runs import find_run
 
 RunName = Annotated[str, typer.Argument(help="namespace/name, the name alone, or the id of a run.")]
-AllLooks = Annotated[bool, typer.Option("--all", help="Show every look, not only what changed.")]
+AllLooks = Annotated[bool, typer.Option("--all", help="Show every evaluation, not only what changed.")]
 
 
 def explain(
@@ -43,7 +43,7 @@ def explain(
         view = board.views.get(found)
         outcome = view.observed.outcome if view else None
         console.print(_title(verdicts, plan, outcome), soft_wrap=True)
-        console.print(timeline.evidence(verdicts, bar_of(plan), None if all_looks else timeline.MOST_ROWS, output.wide))
+        console.print(timeline.evidence(verdicts, bar_of(plan), None if all_looks else timeline.MAX_ROWS, output.wide))
 
     with_board(source, show)
 
@@ -52,11 +52,11 @@ async def _silence(board: Board, run: str) -> str:
     """Why there is no verdict to explain."""
     told = await board.report(run)
     if told and told.evaluations:
-        return f"no verdict of run {run} is kept any more; serinus report tells what is"
+        return f"no verdict of run {run} is kept any longer; serinus report shows what is"
     view = board.views.get(run)
     known = standstill(view.observed) if view and not view.observed.outcome else None
     why = known.text if known else told.why if told else "nothing is kept of it"
-    return f"there never was a verdict of run {run}: {why}"
+    return f"run {run} has no verdict: {why}"
 
 
 def bar_of(plan: AnalysisPlan | None) -> float | None:
@@ -80,10 +80,10 @@ def document(verdicts: Sequence[VerdictReached], plan: AnalysisPlan | None) -> d
 def _title(verdicts: Sequence[VerdictReached], plan: AnalysisPlan | None, outcome: str | None) -> Text:
     first, last = verdicts[0], verdicts[-1]
     run = last.run
-    lines = [f"{run.canary_hash} against {run.stable_hash}, attempt {run.attempt}: {outcome or 'under way'}"]
+    lines = [f"{run.canary_hash} against {run.stable_hash}, attempt {run.attempt}: {outcome or 'in progress'}"]
     about = f"policy {plan.policy} ({plan.mode}), " if plan else ""
     lines.append(f"{about}judge {last.judge}, evaluations {first.evaluation} to {last.evaluation}")
     if first.evaluation > 1:
-        lines.append(f"the verdicts before evaluation {first.evaluation} are not kept any more")
+        lines.append(f"the verdicts before evaluation {first.evaluation} are no longer kept")
     lines.append(last.sentence)
     return Text.assemble((run.rollout, "bold"), " ", "\n".join(lines), "\n")

@@ -23,9 +23,9 @@ from serinus.runs import matches, named, resolve
 from serinus.terminal import say
 
 Rollout = Annotated[str, typer.Argument(help="namespace/name of the Rollout; the name alone where it is the only one.")]
-Reason = Annotated[str, typer.Option("--reason", "-m", help="Why: kept in the audit trail.")]
-Cluster = Annotated[str | None, typer.Option("--cluster", help="Which cluster, where runs of several are known.")]
-Patience = Annotated[float, typer.Option("--timeout", help="Seconds to wait for the controller's answer.")]
+Reason = Annotated[str, typer.Option("--reason", "-m", help="Reason: kept in the audit log.")]
+Cluster = Annotated[str | None, typer.Option("--cluster", help="Which cluster, where there are runs of several.")]
+Timeout = Annotated[float, typer.Option("--timeout", help="Seconds to wait for the controller's answer.")]
 Change = Annotated[
     str, typer.Option("--set", help="Change of the policy's spec: YAML or JSON, merged as RFC 7386 says.")
 ]
@@ -38,7 +38,7 @@ def _command(verb: Verb) -> Callable[..., None]:
         output: Output,
         reason: Reason = "",
         cluster: Cluster = None,
-        timeout: Patience = 20.0,
+        timeout: Timeout = 20.0,
     ) -> None:
         with_board(source, lambda board: ask(board, verb, rollout, reason, {}, cluster, timeout, output))
 
@@ -55,7 +55,7 @@ def advance(
     output: Output,
     reason: Reason = "",
     cluster: Cluster = None,
-    timeout: Patience = 20.0,
+    timeout: Timeout = 20.0,
     force: Annotated[
         bool, typer.Option("--force", help="Advance even before the first evaluation at this weight.")
     ] = False,
@@ -66,13 +66,13 @@ def advance(
 def override(
     rollout: Rollout,
     change: Change,
-    reason: Annotated[str, typer.Option("--reason", "-m", help="Why: kept in the audit trail. Required.")],
+    reason: Annotated[str, typer.Option("--reason", "-m", help="Reason: kept in the audit log. Required.")],
     source: Source,
     output: Output,
     cluster: Cluster = None,
-    timeout: Patience = 20.0,
+    timeout: Timeout = 20.0,
 ) -> None:
-    """Change the policy for this run, which begins anew.
+    """Change the policy of one run, which starts over.
 
     As another attempt, from its first step.
     """
@@ -81,7 +81,7 @@ def override(
         # A date is YAML and no JSON.
         json.dumps(parsed)
     except (yaml.YAMLError, TypeError) as error:
-        fail(f"--set is no YAML of plain values: {error}", USAGE)
+        fail(f"--set is not valid YAML of plain values: {error}", USAGE)
     if not isinstance(parsed, dict):
         fail("--set wants a mapping, such as '{interval: 10s}'", USAGE)
     with_board(source, lambda board: ask(board, "override", rollout, reason, parsed, cluster, timeout, output))
@@ -117,7 +117,7 @@ async def ask(
     if output.data:
         output.document(answer.model_dump(mode="json", exclude_none=True))
     if answer.state == "waiting":
-        fail(f"not done within {timeout:g} s, and goes on: serinus status {view.observed.run.rollout}", INCONCLUSIVE)
+        fail(f"still in progress after {timeout:g} s: serinus status {view.observed.run.rollout}", INCONCLUSIVE)
     if answer.action == "refused" or answer.state == "failed":
         raise typer.Exit(1)
 

@@ -51,7 +51,7 @@ def power(
     ] = None,
     correlation: Annotated[float | None, typer.Option(min=0, help="How it grows, as in a verdict.")] = None,
 ) -> None:
-    """Show what regression your traffic can show, and when a gate opens.
+    """Estimate the smallest regression your traffic can detect, and when a gate opens.
 
     Per stage. Seen means: aborted by the stage's maximum with 80 % probability. Exit code 4 where a nonInferiority gate
     that a healthy canary must pass is out of reach.

@@ -37,9 +37,9 @@ def report(
     html: Html = None,
     md: Markdown = False,
 ) -> None:
-    """Tell the whole story of a run: how it ended and why.
+    """Show the report of a run: how it ended and why.
 
-    Counts, stages, verdicts, decisions and people; with -o wide the plan too. At any time, while the run goes on too.
+    Counts, stages, verdicts, decisions and people; with -o wide the plan too. Also while the run is in progress.
     Reports are kept for 30 days after the end; see archive.
     """
 
@@ -88,7 +88,7 @@ def history(
             output.terminal.print(_table(found, wide=output.wide))
         else:
             what = "such run" if rollout or outcome else "run"
-            say(f"no {what} has ended yet, or none is kept any more")
+            say(f"no {what} has ended yet, or none is kept any longer")
 
     with_board(source, show)
 
@@ -132,7 +132,7 @@ async def _find(board: Board, wanted: str) -> Report:
         try:
             made = await board.report(run)
         except ValueError as error:
-            fail(f"the story of {run} cannot be read: {error}")
+            fail(f"the report of {run} cannot be read: {error}")
         if made:
             return made
-    return fail(f"no report of {wanted} is kept any more")
+    return fail(f"no report of {wanted} is kept any longer")

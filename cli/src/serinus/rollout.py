@@ -265,7 +265,7 @@ def _end(seen: RolloutView) -> End | None:
     if seen.aborted:
         return End("aborted", ABORTED, seen.message or "aborted")
     if seen.stable_hash == seen.current_hash and seen.phase == "Healthy":
-        return End("promoted", 0, "the new version serves everything")
+        return End("promoted", 0, "the new version serves all traffic")
     reasons = {pause.reason for pause in seen.pauses}
     if reasons & {"InconclusiveAnalysisRun", "InconclusiveExperiment"}:
         return End("inconclusive", INCONCLUSIVE, f"paused: {', '.join(sorted(reasons))}; a person decides")

@@ -38,8 +38,8 @@ def status(source: Source, output: WideOutput) -> None:
         else:
             output.terminal.print(show.board(found, now_ms(), wide=output.wide))
             if not found:
-                where = source.console or f"{without_password(source.redis_url)} under the tag {source.redis_tag}"
-                hint = f"A controller makes runs known to {where}: is one running? Its log says if it has no policy."
+                where = source.console or f'{without_password(source.redis_url)} (tag "{source.redis_tag}")'
+                hint = f"No runs in {where}. Is a controller running with this Redis and tag, and does a policy match?"
                 Terminal(stderr=True).print(hint, soft_wrap=True)
 
     with_board(source, look)

@@ -13,11 +13,11 @@ from serinus_readmodel.channels import Shown, channels, telling
 
 from serinus.chart import chart, spark
 
-MOST_ROWS = 16
+MAX_ROWS = 16
 WIDTH, HEIGHT = 60, 8
 
 
-def picked(verdicts: Sequence[VerdictReached], most: int | None = MOST_ROWS) -> list[VerdictReached]:
+def picked(verdicts: Sequence[VerdictReached], most: int | None = MAX_ROWS) -> list[VerdictReached]:
     """Those worth a row: the first, each that changes weight, verdict or reason, the last, and some between them."""
     if most is None or len(verdicts) <= most:
         return list(verdicts)
@@ -29,7 +29,7 @@ def picked(verdicts: Sequence[VerdictReached], most: int | None = MOST_ROWS) -> 
 
 
 def evidence(
-    verdicts: Sequence[VerdictReached], bar: float | None, most: int | None = MOST_ROWS, wide: bool = False
+    verdicts: Sequence[VerdictReached], bar: float | None, most: int | None = MAX_ROWS, wide: bool = False
 ) -> RenderableType:
     """The chart of all metrics together, the verdicts, and each metric by itself; bar: from where on it aborts; wide:
     every channel of a metric, not only the one that tells most."""
@@ -40,7 +40,7 @@ def evidence(
             for i, one in enumerate(verdicts)
             if not i or one.weight != verdicts[i - 1].weight
         ]
-        parts.append(Text(f"evidence for an abort, ln of the sum of v x M, and the bar at {bar:.2f}", style="bold"))
+        parts.append(Text(f"combined evidence of a regression (log odds); abort threshold {bar:.2f}", style="bold"))
         parts += [Text(row) for row in chart([one.log_eprocess for one in verdicts], bar, marks, WIDTH, HEIGHT)]
         parts.append(Text())
     rows = picked(verdicts, most)
@@ -53,7 +53,7 @@ def evidence(
         elif of_metric:
             parts += [Text(), _heading(metric), *_sparks(verdicts, metric.name, bar), _numbers(of_metric, bar, wide)]
     if len(rows) < len(verdicts):
-        parts.append(Text(f"\n{len(rows)} of {len(verdicts)} looks; --all shows every one", style="dim"))
+        parts.append(Text(f"\n{len(rows)} of {len(verdicts)} evaluations; --all shows every one", style="dim"))
     return Group(*parts)
 
 

@@ -61,7 +61,7 @@ def validate(files: Files, providers: Providers, output: Output, rollout: Rollou
         for hint in hints:
             output.terminal.print(Text.assemble(("warning:", "yellow"), f" {hint}"), soft_wrap=True)
         if not problems:
-            say(f"{good} polic{'y is' if good == 1 else 'ies are'} right")
+            say(f"{good} polic{'y' if good == 1 else 'ies'} valid")
     if problems:
         raise typer.Exit(1)
 
@@ -84,7 +84,7 @@ def _rollouts(file: Path) -> list[Manifest]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         fail(f"{file}: {error}")
     found = [one for one in documents if isinstance(one, dict) and one.get("kind") == "Rollout"]
-    return found or fail(f"{file}: holds no Rollout")
+    return found or fail(f"{file}: no Rollout in it")
 
 
 def _viewed(manifest: Manifest, namespace: str) -> RolloutView:
@@ -107,7 +107,7 @@ def advice(policy: CanaryPolicy) -> list[str]:
                 "Write at least 1.25"
             )
     if policy.spec.mode == "shadow":
-        told.append(f"policy {name} is in shadow mode: it says what would be done, and does nothing")
+        told.append(f"policy {name} is in shadow mode: it reports what it would do, and does nothing")
     return told
 
 

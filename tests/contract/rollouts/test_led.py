@@ -168,7 +168,7 @@ async def test_an_abort_by_hand_is_reported_as_somebody_elses(led: Led) -> None:
     ended = await led.seen(name, lambda seen: seen.outcome == "aborted", "the end")
     report = await Stories(led.client, led.keys).report(ended.run.id)
     assert report is not None
-    assert report.why == "aborted by somebody else, not by Serinus"
+    assert report.why == "aborted outside Serinus"
 
 
 async def test_a_pause_before_the_first_weight_is_told_with_who_opens_it_and_an_advance_does(led: Led) -> None:

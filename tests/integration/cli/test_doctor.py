@@ -40,12 +40,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 def examine(world: World, redis_url: str, *more: str) -> tuple[int, dict[str, tuple[str, str, str]]]:
-    """Exit code, and by name the state of each check, what it said and how to mend it."""
+    """Exit code, and by name the state of each check, what it said and how to fix it."""
     folder = str(world.children.folder / "shop.yaml")
     options = ("--prometheus", f"{world.url}/prometheus", "--policies", folder, "-o", "json", "-n", "shop")
     where = {"KUBECONFIG": str(world.kubeconfig), "SERINUS_REDIS_URL": redis_url}
     shown = serinus("doctor", *options, *more, **where)
-    found = {one["name"]: (one["state"], one["said"], one["mend"]) for one in json.loads(shown.stdout)}
+    found = {one["name"]: (one["state"], one["said"], one["fix"]) for one in json.loads(shown.stdout)}
     return shown.returncode, found
 
 

@@ -98,9 +98,11 @@ async def test_power_takes_traffic_rates_and_noise_from_a_run(run: dict[str, str
 
 async def test_replay_of_a_run_in_redis_ends_as_the_run_did(run: dict[str, str], files: Path) -> None:
     by = ("--judge", "sequential", "--judge", "scorecard")
-    shown = serinus("replay", "policy.yaml", "shop/checkout", *by, "--save", "looks.jsonl", cwd=files, environment=run)
+    shown = serinus(
+        "replay", "policy.yaml", "shop/checkout", *by, "--save", "snapshots.jsonl", cwd=files, environment=run
+    )
     assert_golden("replay", shown, 3)
-    again = serinus("replay", "policy.yaml", "--looks", "looks.jsonl", *by, cwd=files)
+    again = serinus("replay", "policy.yaml", "--snapshots", "snapshots.jsonl", *by, cwd=files)
     assert again.stdout == shown.stdout
     explained = json.loads(serinus("explain", "checkout", "-o", "json", environment=run).stdout)
     replayed = json.loads(serinus("replay", "policy.yaml", "checkout", "-o", "json", cwd=files, environment=run).stdout)

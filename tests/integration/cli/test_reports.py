@@ -165,7 +165,7 @@ async def test_history_lists_what_has_ended_the_newest_first(controller: Control
 
 
 async def test_an_empty_history_says_so(here: dict[str, str]) -> None:
-    assert serinus("history", **here).stdout == "no run has ended yet, or none is kept any more\n"
+    assert serinus("history", **here).stdout == "no run has ended yet, or none is kept any longer\n"
 
 
 async def settle(client: Client, keys: Keys) -> None:

@@ -47,7 +47,7 @@ def test_a_release_that_is_promoted_ends_with_0(world: World) -> None:
     running = followed(world)
     assert world.patch({"status": {"pauseConditions": None}}, part="/status") == 200
     shown = running.result(90)
-    assert (shown.returncode, shown.stdout.splitlines()[-1]) == (0, "promoted: the new version serves everything")
+    assert (shown.returncode, shown.stdout.splitlines()[-1]) == (0, "promoted: the new version serves all traffic")
     assert "image of app set to registry.example.com/shop/checkout:v2, was" in shown.stdout
     assert "shows the Rollout's status alone" in shown.stdout
 

@@ -47,7 +47,7 @@ async def test_status_shows_each_run_with_its_sentence_and_what_happens_next(
     assert shown.returncode == 0
     assert "▲ shop/checkout  ━╌╌ 5 %" in shown.stdout
     assert "proceed: 10 s at 5 % without evidence of harm" in shown.stdout
-    assert "next  stays where it is until verdicts come again" in shown.stdout, "the verdict is of 1970"
+    assert "next  stays at this weight until the analysis resumes" in shown.stdout, "the verdict is of 1970"
     assert "✖ shop/payments  aborted" in shown.stdout
     assert "new against old, attempt 1 · policy shop (enforce)" in shown.stdout
 

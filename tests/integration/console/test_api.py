@@ -45,7 +45,7 @@ async def test_a_run_tells_its_verdict_what_happens_next_and_its_plan(start: Sta
     answer = await console.until(RUN_PATH, "without evidence of harm")
     run = answer.json()
     assert (run["state"], run["verdict"]) == ("live", "proceed")
-    assert run["next"] == "stays where it is until verdicts come again", "the verdict is of 1970"
+    assert run["next"] == "stays at this weight until the analysis resumes", "the verdict is of 1970"
     assert run["last_verdict"]["evaluation"] == 9
     assert (await console.get(run["links"]["plan"])).json() == plan().model_dump(mode="json")
 

@@ -67,7 +67,7 @@ async def sign_in(page: Page, console: Served) -> None:
     await page.goto(f"{console.url}/login?next={PATH}")
     await page.get_by_label("Token").fill(TOKEN)
     await page.get_by_role("button", name="Sign in").click()
-    await expect(page.get_by_text("As operator: kept in the audit trail.")).to_be_visible(timeout=PATIENT)
+    await expect(page.get_by_text("Signed in as operator. Actions are logged.")).to_be_visible(timeout=PATIENT)
 
 
 async def commands(teller: Teller) -> list[CommandIssued]:
@@ -153,8 +153,8 @@ async def test_without_javascript_the_page_is_whole(browser: Browser, console: S
     page = await context.new_page()
     await page.goto(console.url + PATH)
     await expect(page.locator(".sentence")).to_have_text("proceed: all is well", timeout=PATIENT)
-    await page.get_by_role("link", name="The same as a table").click()
-    await expect(page.get_by_role("cell", name="0.611 %")).to_be_visible(timeout=PATIENT)
+    await page.get_by_role("link", name="View as table").click()
+    await expect(page.get_by_role("cell", name="0.61 %")).to_be_visible(timeout=PATIENT)
     await page.goto(f"{console.url}/login?next={PATH}")
     await page.get_by_label("Token").fill(TOKEN)
     await page.get_by_role("button", name="Sign in").click()

@@ -79,11 +79,11 @@ async def test_a_run_says_what_it_saw_how_sure_it_is_and_what_happens_next(start
         "abort : errors 0.61 % against 0.20 % on stable",
         "Next: abort",
         "4,500 evaluated, number served unknown",
-        "0.611 % 66 of 10,810",
-        "0.201 % 41 of 20,400",
+        "0.61 % 66 of 10,810",
+        "0.2 % 41 of 20,400",
         "+0.41 pp",
-        "between 1.2× and 5× the margin · ≤ 1.25 × stable + 0.1 %",
-        "worse: blamed",
+        "between 1.2× and 5× the allowed rate · ≤ 1.25 × stable + 0.1 %",
+        "regressed",
         "Canary checkout:v2 new , revision 7, attempt 1",
         "Stable checkout:v1 old",
         "kubectl argo rollouts get rollout checkout -n shop --watch",
@@ -108,9 +108,9 @@ async def test_a_look_without_data_says_that_it_cannot_judge_and_why(start: Star
             quality=DataQuality(missing=("errors",)),
         )
     )
-    page = Reader((await console.until(PAGE, "cannot judge")).text)
-    assert "cannot judge errors: no data" in page.text
-    assert "Next: stays where it is until its metrics are back" in page.text
+    page = Reader((await console.until(PAGE, "not evaluated")).text)
+    assert "not evaluated: errors (no data)" in page.text
+    assert "Next: stays at this weight until its metrics are back" in page.text
 
 
 async def test_the_verdict_that_ended_a_run_is_not_repeated_below_the_outcome(start: Start, teller: Teller) -> None:
@@ -133,7 +133,7 @@ async def test_looks_that_have_stopped_are_told_on_both_pages(start: Start, tell
     page = Reader((await console.until(PAGE, "Last verdict")).text)
     assert "Last verdict 4 min" in page.text
     assert "Is a collector or an analyzer missing?" in page.text
-    assert "no fresh verdict" in Reader((await console.get("/")).text).text
+    assert "analysis stalled" in Reader((await console.get("/")).text).text
 
 
 async def test_runs_that_want_a_person_come_first(start: Start, teller: Teller) -> None:
@@ -157,8 +157,8 @@ async def test_runs_that_want_a_person_come_first(start: Start, teller: Teller) 
             decided=1,
         )
     )
-    page = Reader((await console.until("/", "waits for approval")).text).text
-    assert "2 live 1 ended" in page
+    page = Reader((await console.until("/", "needs approval")).text).text
+    assert "2 in progress 1 finished" in page
     places = [page.index(f"shop/ {name}") for name in ("waiting", "fine", "old")]
     assert places == sorted(places)
     found = Reader((await console.get("/?q=WAIT")).text).text
@@ -188,7 +188,7 @@ async def test_the_course_is_a_table_too(start: Start, teller: Teller) -> None:
     for look in (1, 2):
         await teller.tell(verdict(end=1000 * look, evaluation=look, metrics=(errors(),)))
     page = Reader((await console.until(f"{PAGE}/course", "00:00:02")).text)
-    assert "1970-01-01 00:00:02 proceed 5 % -0.50 0.611 % 0.201 %" in page.text
+    assert "1970-01-01 00:00:02 proceed 5 % -0.50 0.61 % 0.2 %" in page.text
 
 
 async def test_a_page_that_is_not_there_says_so_as_a_page(start: Start) -> None:

@@ -79,6 +79,6 @@ async def test_a_controller_that_was_killed_is_told_as_soon_as_it_should_have_sp
     led.controller.kill()
 
     async def known() -> bool:
-        return any(line.startswith("no controller leads since") for line in await told(led))
+        return any(line.startswith("no controller is active since") for line in await told(led))
 
     await led.until(known, "its silence to be told")

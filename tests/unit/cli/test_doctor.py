@@ -33,7 +33,7 @@ def states(**changes: object) -> list[str]:
 )
 def test_what_a_redis_must_be_is_told_by_its_info(changes: dict[str, object], expected: list[str]) -> None:
     assert states(**changes) == expected
-    assert all(check.mend for check in about(GOOD | changes, "r") if check.state != "ok")
+    assert all(check.fix for check in about(GOOD | changes, "r") if check.state != "ok")
 
 
 class Resources:
@@ -59,7 +59,7 @@ async def test_a_wrong_policy_resource_is_named_with_what_is_wrong_beside_those_
     policies, wrong = await from_cluster(api, "shop")
     assert [one.metadata.name for one in policies] == ["good"]
     (check,) = wrong
-    assert (check.state, check.mend) == ("failed", "kubectl edit canarypolicies.serinus.dev -n shop bad")
+    assert (check.state, check.fix) == ("failed", "kubectl edit canarypolicies.serinus.dev -n shop bad")
     assert check.said.startswith("CanaryPolicy shop/bad: spec.mode: ")
 
 

@@ -1,4 +1,4 @@
-"""Judging recorded looks again, and taking looks of a Prometheus' past."""
+"""Judging recorded snapshots again, and taking snapshots of a Prometheus' past."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,8 +7,8 @@ import pytest
 import typer
 from serinus import plans
 from serinus.replay import judging
-from serinus.replay.looks import from_file, save
 from serinus.replay.past import Span, taken
+from serinus.replay.snapshots import from_file, save
 from serinus_collector.use_cases.ports import Answer, Unread, Values
 from serinus_contracts import CanaryPolicy, MetricsCollected, Proportion, Selector, seal
 from serinus_counting.series import Series
@@ -65,7 +65,7 @@ def test_another_policy_judges_the_same_looks_if_it_judges_the_same_metrics(caps
     with pytest.raises(typer.Exit):
         judging.check(other, looks())
     said = capsys.readouterr().err
-    assert "judges faults, a proportion; in the looks it is not there" in said
+    assert "judges faults, a proportion; in the snapshots it is not there" in said
     assert "errors (proportion), latency (distribution)" in said
 
 
@@ -76,12 +76,12 @@ def test_a_judge_that_cannot_judge_these_metrics_says_why() -> None:
 
 
 def test_saved_looks_are_read_back_bare_or_as_cloud_events(tmp_path: Path) -> None:
-    file = tmp_path / "looks.jsonl"
+    file = tmp_path / "snapshots.jsonl"
     save(looks(), file)
-    assert list(from_file(file, None).looks) == looks()
-    assert list(from_file(file, "checkout").looks) == looks()
+    assert list(from_file(file, None).snapshots) == looks()
+    assert list(from_file(file, "checkout").snapshots) == looks()
     file.write_text("\n".join(seal(look, source="/x", now=0).model_dump_json() for look in reversed(looks())))
-    assert list(from_file(file, "shop/checkout").looks) == looks()
+    assert list(from_file(file, "shop/checkout").snapshots) == looks()
 
 
 class Past:

@@ -1,4 +1,4 @@
-"""What the commands on recorded looks say of wrong input."""
+"""What the commands on recorded snapshots say of wrong input."""
 
 from pathlib import Path
 
@@ -29,11 +29,11 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("power policy.yaml -r rollout.yaml --rate fast", 2, "such as 50/s or 3000/m"),
         ("power policy.yaml -r rollout.yaml --rate 5/s --baseline errors", 2, "write it as errors=0.002"),
         ("power policy.yaml -r rollout.yaml --rate 5/s --baseline bugs=1", 2, "events and trials are errors"),
-        ("replay policy.yaml", 2, "give looks: --looks FILE, a RUN in Redis, or --prometheus URL"),
-        ("replay policy.yaml --looks policy.yaml", 1, "policy.yaml:1: no JSON"),
-        ("replay policy.yaml --looks rollout.yaml --prometheus http://x", 2, "not from both"),
-        ("replay policy.yaml --looks empty", 1, "empty has looks of no run"),
-        ("replay policy.yaml --looks empty --judge coin", 2, "there is no judge coin; known: sequential"),
+        ("replay policy.yaml", 2, "give snapshots: --snapshots FILE, a RUN in Redis, or --prometheus URL"),
+        ("replay policy.yaml --snapshots policy.yaml", 1, "policy.yaml:1: not valid JSON"),
+        ("replay policy.yaml --snapshots rollout.yaml --prometheus http://x", 2, "not from both"),
+        ("replay policy.yaml --snapshots empty", 1, "empty has snapshots of no run"),
+        ("replay policy.yaml --snapshots empty --judge coin", 2, "there is no judge coin; known: sequential"),
         ("replay policy.yaml a/b --prometheus http://x", 2, "needs --canary-hash and --stable-hash"),
         ("replay policy.yaml b --prometheus http://x --canary-hash n --stable-hash o", 2, "namespace/name as RUN"),
         ("replay policy.yaml a/b --prometheus http://x --canary-hash n --stable-hash o", 2, "--from and --to"),

@@ -66,7 +66,7 @@ def test_the_weights_of_a_policy_are_percent_whatever_the_rollout_counts_in(
     tmp_path: Path, set_weight: int, percent: str
 ) -> None:
     told = validated(tmp_path, AT_WEIGHT.replace("STAGE", percent), MAX_WEIGHT.replace("SET", str(set_weight)))
-    assert (told.exit_code, told.output) == (0, "1 policy is right\n")
+    assert (told.exit_code, told.output) == (0, "1 policy valid\n")
 
 
 def test_a_stage_that_is_none_is_told_with_those_that_are_in_both_forms(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_more_than_all_traffic_is_an_error(tmp_path: Path) -> None:
 
 def test_services_of_ping_pong_are_taken_in_their_present_roles_and_others_refused(tmp_path: Path) -> None:
     told = validated(tmp_path, BY_SERVICE.replace("CANARY", "reed-ping"), PING_PONG)
-    assert (told.exit_code, told.output) == (0, "1 policy is right\n")
+    assert (told.exit_code, told.output) == (0, "1 policy valid\n")
     refused = validated(tmp_path, BY_SERVICE.replace("CANARY", "reed-canary"), PING_PONG)
     assert refused.exit_code == 1
     assert "Argo exchanges the Services of pingPong, reed-pong and reed-ping" in refused.output.replace("\n", " ")

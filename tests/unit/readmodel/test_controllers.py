@@ -19,7 +19,7 @@ def test_while_a_leader_speaks_nothing_is_told_and_neither_where_none_ever_did()
 def test_a_redis_that_is_full_is_told_while_a_leader_speaks() -> None:
     full = status(redis="Redis is 100 % full: looks wait")
     assert warnings({"default": full}, NOW) == ["Redis is 100 % full: looks wait"]
-    assert warnings({"default": full}, NOW + 60_000)[0].startswith("no controller leads")
+    assert warnings({"default": full}, NOW + 60_000)[0].startswith("no controller is active")
 
 
 def test_an_api_server_that_is_away_or_refuses_is_told_with_since_when_and_why() -> None:
@@ -33,10 +33,12 @@ def test_an_api_server_that_is_away_or_refuses_is_told_with_since_when_and_why()
 
 def test_a_silence_is_no_leader_whatever_was_told_before_it_and_of_several_clusters_the_one_is_named() -> None:
     gone = status(trouble="GET /x: timed out", told=NOW - 40_000, led=NOW - 20_000, lasts_ms=10_000)
-    text = f"no controller leads since {WHEN}: nothing can be advanced or aborted"
+    text = f"no controller is active since {WHEN}: nothing can be advanced or aborted"
     assert warnings({"default": gone}, NOW) == [text]
     assert warnings({"a": status(), "b": gone}, NOW) == [f"cluster b: {text}"]
-    assert warnings({"a": status(told=NOW - 40_000, led=0)}, NOW) == ["no controller leads: " + text.partition(": ")[2]]
+    assert warnings({"a": status(told=NOW - 40_000, led=0)}, NOW) == [
+        "no controller is active: " + text.partition(": ")[2]
+    ]
 
 
 def test_a_loss_of_data_is_told_for_an_hour_with_what_became_of_what_people_decided() -> None:
@@ -48,9 +50,9 @@ def test_a_loss_of_data_is_told_for_an_hour_with_what_became_of_what_people_deci
     assert line == f"{found}, perhaps holds and approvals too: runs that were in progress stay on hold until resumed"
     gone = doubtful.model_copy(update={"led": NOW - 40_000})
     assert [line.partition(" since ")[0] for line in warnings({"default": gone}, NOW)] == [
-        "no controller leads",
+        "no controller is active",
         f"{found}, perhaps holds and approvals too: runs that were in progress stay on hold until resumed",
     ]
     assert warnings({"default": kept}, NOW + 3_600_000) == [
-        "no controller leads since 2020-09-13 12:26:40 UTC: nothing can be advanced or aborted"
+        "no controller is active since 2020-09-13 12:26:40 UTC: nothing can be advanced or aborted"
     ]

@@ -27,10 +27,10 @@ UNREADY = {"steady": False, "gate_started": None, "step": 0, "pods": (Pod(name="
 @pytest.mark.parametrize(
     ("shown", "expected"),
     [
-        (view(), "counting at 5 % begins when the traffic has settled"),
-        (view({"step": 3}), "counting at 5 % begins when the traffic has settled"),
-        (view(seen={"set_weight": 0.5}), "counting at 0.5 % begins when the traffic has settled"),
-        (view(seen={"stage": -1, "gate_started": None}), "waits for Argo to set the first weight"),
+        (view(), "waiting for traffic to settle at 5 %"),
+        (view({"step": 3}), "waiting for traffic to settle at 5 %"),
+        (view(seen={"set_weight": 0.5}), "waiting for traffic to settle at 0.5 %"),
+        (view(seen={"stage": -1, "gate_started": None}), "waiting for Argo to set the first weight"),
         (
             view(seen={"stage": -1}),
             "waits at a pause before the first setWeight, where nothing can be judged: a person opens it by "
@@ -49,13 +49,13 @@ UNREADY = {"steady": False, "gate_started": None, "step": 0, "pods": (Pod(name="
         (view({}), "advances to 25 %"),
         (view({}, {"gate_started": None}), "advances to 25 % at the next gate"),
         (view({"stage": 2, "step": 5}, {"stage": 2, "step": 5}), "advances to 100 %"),
-        (view({}, one=plan(mode="guard")), "nothing: guard mode leaves it to you to advance to 25 %"),
+        (view({}, one=plan(mode="guard")), "guard mode aborts only: promote it to 25 % yourself"),
         (view({"verdict": "abort"}), "abort"),
-        (view({"verdict": "abort"}, one=plan(mode="shadow")), "nothing: shadow mode only says that it would abort"),
-        (view({"verdict": "hold", "reason": "no_data"}), "stays where it is until its metrics are back"),
+        (view({"verdict": "abort"}, one=plan(mode="shadow")), "dry run: would abort; abort it yourself if you want"),
+        (view({"verdict": "hold", "reason": "no_data"}), "stays at this weight until its metrics are back"),
         (
             view({"verdict": "hold", "reason": "before_minimum"}, one=plan(stages=(stage(5, 0, minimum=30.0),))),
-            "may advance in 18 s at the earliest",
+            "earliest promotion in 18 s",
         ),
         (
             view(
@@ -65,28 +65,28 @@ UNREADY = {"steady": False, "gate_started": None, "step": 0, "pods": (Pod(name="
         ),
         (
             view({"verdict": "hold", "reason": "insufficient_evidence"}),
-            "stays at 5 % until nothing speaks against it, 48 s left",
+            "stays at 5 % until no regression is seen for long enough, 48 s left",
         ),
         (
             view(
                 {"verdict": "hold", "reason": "insufficient_evidence"},
                 one=plan(stages=(stage(5, 0, gate="nonInferiority"),)),
             ),
-            "stays at 5 % until it is shown to be within its margins, 48 s left",
+            "stays at 5 % until it is shown to be no worse than allowed, 48 s left",
         ),
         (
             view({"verdict": "hold", "reason": "time_spent"}),
-            "its time is spent: a person decides, or the evidence does",
+            "maximum stage time reached: promote or abort, or wait for conclusive data",
         ),
-        (view({}, one=plan(freeze=(ICE,))), "waits: frozen until Fri 1970-01-02 00:00 UTC: new year"),
-        (view({"end": 900_000}, {"stage_started": 900_000}), "stays where it is until verdicts come again"),
-        (view(seen={"stage_started": 900_000}), "stays where it is until verdicts come again"),
+        (view({}, one=plan(freeze=(ICE,))), "waiting: frozen until Fri 1970-01-02 00:00 UTC: new year"),
+        (view({"end": 900_000}, {"stage_started": 900_000}), "stays at this weight until the analysis resumes"),
+        (view(seen={"stage_started": 900_000}), "stays at this weight until the analysis resumes"),
         (view({"end": 900_000, "verdict": "abort"}, {"stage_started": 900_000}), "abort"),
         (
             view({"verdict": "abort"}, {"aborting": True, "trouble": "InvalidSpec: no canary Service"}),
             "back to stable, when Argo carries the abort out: InvalidSpec: no canary Service",
         ),
-        (view({}, {"outcome": "promoted"}), "done: the new version serves everything"),
+        (view({}, {"outcome": "promoted"}), "done: the new version serves all traffic"),
         (view({}, {"outcome": "aborted"}), "done: all traffic is back on stable"),
     ],
 )
@@ -98,7 +98,7 @@ def test_the_last_part_of_a_second_is_not_told_as_none() -> None:
     waits = view({"verdict": "hold", "reason": "before_minimum"})
     minimum_ms = round(1000 * plan().stages[0].minimum)
     now = waits.observed.stage_started + minimum_ms - 300
-    assert next_step(waits, now) == "may advance in 1 s at the earliest"
+    assert next_step(waits, now) == "earliest promotion in 1 s"
 
 
 def test_who_is_waited_for_is_told_with_the_command_to_type() -> None:
@@ -106,12 +106,12 @@ def test_who_is_waited_for_is_told_with_the_command_to_type() -> None:
         run=RUN, step=1, action="await_approval", cause="v", detail="d", mode="enforce", state="confirmed", decided=1
     )
     shown = RunView(observed(), plan(), verdict(), asked)
-    assert next_step(shown, NOW) == "waits for a person: serinus approve shop/checkout"
+    assert next_step(shown, NOW) == "waiting for approval: serinus approve shop/checkout"
 
 
 def test_a_run_that_is_held_by_a_person_says_by_whom() -> None:
     held = RunView(observed(), plan(), verdict(), None, OperatorState(held_by="alice (lunch)"))
-    assert next_step(held, NOW) == "held by alice (lunch): stays until it is resumed"
+    assert next_step(held, NOW) == "on hold by alice (lunch): stays until it is resumed"
 
 
 def test_what_keeps_an_act_is_said_until_it_has_ended() -> None:

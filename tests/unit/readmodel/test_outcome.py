@@ -25,7 +25,7 @@ def decided(action: str, **other: Any) -> DecisionTaken:
         ("promoted", {"action": "promote", "detail": "proceed: ok"}, "Promoted by Serinus at 22:02 UTC: ok"),
         ("promoted", {"action": "advance"}, "Promoted at 22:03 UTC"),
         ("superseded", {}, "Superseded at 22:03 UTC: another revision or attempt took its place"),
-        ("deleted", {}, "Deleted at 22:03 UTC: the Rollout was deleted, or is not watched any more"),
+        ("deleted", {}, "Deleted at 22:03 UTC: the Rollout was deleted or is no longer watched"),
     ],
 )
 def test_an_ended_run_is_headed_by_its_outcome_with_who_when_and_why(

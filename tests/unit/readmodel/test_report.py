@@ -60,8 +60,8 @@ def test_an_aborted_run_says_by_what_even_if_that_was_told_after_its_end() -> No
 
 def test_what_was_only_intended_or_failed_is_not_the_reason_of_the_end() -> None:
     found = ended("aborted", decided("abort", state="intended"), decided("abort", state="failed"))
-    assert found.why == "aborted by somebody else, not by Serinus"
-    assert ended("promoted", decided("advance")).why == "promoted by somebody else, not by Serinus"
+    assert found.why == "aborted outside Serinus"
+    assert ended("promoted", decided("advance")).why == "promoted outside Serinus"
 
 
 TIMED_OUT = 'ReplicaSet "checkout-new" has timed out progressing.'
@@ -71,8 +71,8 @@ TIMED_OUT = 'ReplicaSet "checkout-new" has timed out progressing.'
     ("trouble", "why"),
     [
         (f"RolloutAborted: Rollout aborted update to revision 2: {TIMED_OUT}", f"aborted by Argo: {TIMED_OUT}"),
-        ("RolloutAborted: Rollout aborted update to revision 2", "aborted by somebody else, not by Serinus"),
-        (f"ProgressDeadlineExceeded: {TIMED_OUT}", "aborted by somebody else, not by Serinus"),
+        ("RolloutAborted: Rollout aborted update to revision 2", "aborted outside Serinus"),
+        (f"ProgressDeadlineExceeded: {TIMED_OUT}", "aborted outside Serinus"),
     ],
 )
 def test_an_abort_that_argo_gives_a_reason_for_is_its_own(trouble: str, why: str) -> None:
@@ -89,7 +89,7 @@ def test_a_run_that_cannot_be_judged_says_what_was_told_of_the_cause() -> None:
 @pytest.mark.parametrize(
     ("outcome", "why"),
     [
-        ("deleted", "the Rollout was deleted, or is not watched any more"),
+        ("deleted", "the Rollout was deleted or is no longer watched"),
         ("superseded", "another revision or attempt took its place"),
     ],
 )

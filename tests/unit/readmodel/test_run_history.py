@@ -7,7 +7,7 @@ from serinus_contracts import Channel, Counts, DecisionTaken, Margin, MetricVerd
 from serinus_contracts.events import Action
 from serinus_readmodel.run_history import RunHistory
 from serinus_readmodel.run_view import RunView
-from serinus_readmodel.series import MOST_POINTS, Series
+from serinus_readmodel.series import MAX_POINTS, Series
 
 from tests.support import RUN, command, observed, plan, verdict
 
@@ -57,7 +57,7 @@ def test_a_course_is_short_and_in_order_and_keeps_its_last_look(ends: list[int])
         series.add(look(end))
     kept = [point.end for point in series]
     assert kept == sorted(set(kept))
-    assert len(kept) <= MOST_POINTS + 1
+    assert len(kept) <= MAX_POINTS + 1
 
 
 def test_a_long_course_spans_the_whole_run() -> None:
@@ -65,7 +65,7 @@ def test_a_long_course_spans_the_whole_run() -> None:
     for number in range(1, 2001):
         series.add(look(number))
     ends = [point.end for point in series]
-    assert MOST_POINTS / 3 < len(ends) <= MOST_POINTS
+    assert MAX_POINTS / 3 < len(ends) <= MAX_POINTS
     assert ends[0] == 1000
     assert ends[-1] > 1_950_000
 

@@ -48,18 +48,18 @@ E = TypeVar("E", bound=Event)
 async def streams(source: options.Streams) -> AsyncIterator["Streams"]:
     """Raises BoardError, also for what Redis refuses in its use."""
     where = f"Redis at {options.without_password(source.redis_url)}"
-    mend = "Give its address by --redis-url or SERINUS_REDIS_URL."
+    fix = "Give its address by --redis-url or SERINUS_REDIS_URL."
     try:
         parse(address := source.redis)
     except ValueError as error:
-        raise BoardError(f"{where}: {error}\n{mend}") from error
+        raise BoardError(f"{where}: {error}\n{fix}") from error
     try:
         async with connected(address) as client:
             yield Streams(client, Keys(source.redis_tag))
     except OutOfMemoryError as error:
         raise BoardError(REDIS_IS_FULL) from error
     except RedisError as error:
-        raise BoardError(f"{where}: {error}\n{mend}") from error
+        raise BoardError(f"{where}: {error}\n{fix}") from error
 
 
 def _says_all(event: Event) -> bool:

@@ -23,13 +23,13 @@ def demo(
         bool, typer.Option("--slow", help="A fourth release, 40 % slower at p95: must be aborted.")
     ] = False,
 ) -> None:
-    """Judge three simulated releases: one good, one bad, one without metrics."""
+    """Analyse three simulated releases: one healthy, one regressed, one whose metrics disappear."""
     console = Terminal(stderr=output.data)
     options = Options(redis_url, keep, limit, seed, slow)
     try:
         result = asyncio.run(play(options, console, output))
     except KeyboardInterrupt:
-        console.print("ended, all processes with it")
+        console.print("stopped, with all its processes")
         raise typer.Exit(INTERRUPTED) from None
     except DemoError as error:
         fail(str(error))

@@ -28,12 +28,12 @@ RIGHTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 
 @dataclass(frozen=True)
 class Check:
-    """`mend` says how to make it right, where it is not."""
+    """`fix` says how to make it right, where it is not."""
 
     name: str
     state: State
     said: str
-    mend: str = ""
+    fix: str = ""
 
 
 async def redis(client: Redis, keys: Keys, shown: str) -> AsyncIterator[Check]:
@@ -124,8 +124,8 @@ async def cluster(api: Api, namespace: str) -> AsyncIterator[Check]:
         yield Check("cluster rights", "warning", f"cannot be asked for: {error}", "kubectl auth can-i --list")
         return
     if lacking:
-        mend = "the controller needs them: see deploy/, or use its service account's kubeconfig"
-        yield Check("cluster rights", "failed", f"in {namespace} you may not {', '.join(lacking)}", mend)
+        fix = "the controller needs them: see deploy/, or use its service account's kubeconfig"
+        yield Check("cluster rights", "failed", f"in {namespace} you may not {', '.join(lacking)}", fix)
     else:
         yield Check("cluster rights", "ok", f"all that the controller does in {namespace} is allowed to you")
 
@@ -148,16 +148,16 @@ async def endpoint(client: httpx.AsyncClient, url: str) -> Check:
         answer = await client.get(url, follow_redirects=True, timeout=10)
     except httpx.HTTPError as error:
         return Check(
-            name, "failed", f"{url}: {error or type(error).__name__}", "start serinus-console, or mend the address"
+            name, "failed", f"{url}: {error or type(error).__name__}", "start serinus-console, or fix the address"
         )
     if answer.status_code != 200:
         return Check(
-            name, "failed", f"{url} answered {answer.status_code}", "mend the address; Argo asks again on errors"
+            name, "failed", f"{url} answered {answer.status_code}", "fix the address; Argo asks again on errors"
         )
     try:
         verdict = answer.json()["verdict"]
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
         came = f", redirected to {answer.url}" if answer.history else ""
-        mend = f"{danger}: take the login or proxy away from this path"
-        return Check(name, "failed", f"{url} answered 200 without a verdict{came}", mend)
+        fix = f"{danger}: take the login or proxy away from this path"
+        return Check(name, "failed", f"{url} answered 200 without a verdict{came}", fix)
     return Check(name, "ok", f"{url} says {verdict}")

@@ -49,7 +49,7 @@ def doctor(
 ) -> None:
     """Check Redis, Prometheus, rights, policy and metrics.
 
-    Each failure says how to mend it. Exit code 1 if one failed.
+    Each failure says how to fix it. Exit code 1 if one failed.
     """
     found: list[Check] = []
 
@@ -126,8 +126,8 @@ def _table(found: Sequence[Check]) -> Table:
     table.add_column(overflow="fold")
     for check in found:
         said = Text(check.said)
-        if check.mend:
-            said.append(f"\n→ {check.mend}", style="bold" if check.state == "failed" else "")
+        if check.fix:
+            said.append(f"\n→ {check.fix}", style="bold" if check.state == "failed" else "")
         table.add_row(Text(_MARKS[check.state], style=_STYLES[check.state]), Text(check.name), said)
     return table
 

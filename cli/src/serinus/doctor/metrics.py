@@ -81,7 +81,7 @@ async def metrics(
             else:
                 checks.append(await _missing(plan, metric, provider, now, one))
         except ProviderError as error:
-            checks.append(Check(name, "failed", str(error), "mend the provider's address by --prometheus"))
+            checks.append(Check(name, "failed", str(error), "fix the provider's address by --prometheus"))
     return checks, found
 
 
@@ -102,10 +102,8 @@ async def _missing(plan: AnalysisPlan, metric: PlanMetric, provider: Provider, n
     everything = query.model_copy(update={"matchers": ()})
     whole = (await provider.samples(everything, now, REACH_MS)).read() if query.name else None
     if whole is None or not whole.series:
-        mend = (
-            "name the metric that your service has (metric, events and trials, histogram), and see that it is scraped"
-        )
-        return Check(name, "failed", f"Prometheus has no series of {query.name or query}", mend)
+        fix = "name the metric that your service has (metric, events and trials, histogram), and see that it is scraped"
+        return Check(name, "failed", f"Prometheus has no series of {query.name or query}", fix)
     wanted = " or ".join(rule.label for rule in plan.arms_of(metric))
     labels = sorted({label for series in whole.series for label in series.labels if label not in ("__name__", "le")})
     arm = "canary" if one.stable.series else "either arm"
@@ -131,5 +129,5 @@ def power(plan: AnalysisPlan, seen: Sequence[Seen]) -> Iterator[Check]:
         stage = next(one for one in plan.stages if one.weight == found.weight)
         enough = found.visible is not None and (found.reachable or stage.gate == "noRegression")
         said = f"{found.metric}: {small} within {duration(stage.maximum)} ({base}); {shown}"
-        mend = "" if enough else "more traffic at this weight, a wider margin, or a longer maximum"
-        yield Check(f"power at {weight_text(found.weight)}", "ok" if enough else "warning", said, mend)
+        fix = "" if enough else "more traffic at this weight, a wider margin, or a longer maximum"
+        yield Check(f"power at {weight_text(found.weight)}", "ok" if enough else "warning", said, fix)

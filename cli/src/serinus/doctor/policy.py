@@ -42,16 +42,16 @@ async def from_cluster(
     except ClusterError as error:
         if error.status == 404:
             return [], []
-        mend = f"kubectl auth can-i list {PLURAL}.{GROUP} -n {namespace}"
-        return [], [Check("policy", "warning", f"CanaryPolicy resources were not read: {error}", mend)]
+        fix = f"kubectl auth can-i list {PLURAL}.{GROUP} -n {namespace}"
+        return [], [Check("policy", "warning", f"CanaryPolicy resources were not read: {error}", fix)]
     found: list[CanaryPolicy] = []
     wrong = []
     for item in items:
         try:
             found.append(read_resource(item, access))
         except DocumentError as error:
-            mend = f"kubectl edit {PLURAL}.{GROUP} -n {namespace} {item['metadata']['name']}"
-            wrong.append(Check("policy", "failed", str(error), mend))
+            fix = f"kubectl edit {PLURAL}.{GROUP} -n {namespace} {item['metadata']['name']}"
+            wrong.append(Check("policy", "failed", str(error), fix))
     return found, wrong
 
 
@@ -81,8 +81,8 @@ def rollout(seen: RolloutView) -> Iterator[Check]:
     state = "releasing" if seen.releasing else "stable"
     said = f"{seen.key} is {state}, gates at {', '.join(gates) or 'no weight'}"
     if open_ended:
-        mend = "write `pause: {}` after these weights, else only an abort is possible there"
-        yield Check(name, "warning", f"{said}; Argo goes on by itself at {', '.join(open_ended)}", mend)
+        fix = "write `pause: {}` after these weights, else only an abort is possible there"
+        yield Check(name, "warning", f"{said}; Argo goes on by itself at {', '.join(open_ended)}", fix)
     else:
         yield Check(name, "ok", said)
     if seen.aborted:
@@ -105,8 +105,8 @@ def chosen(
     """The plan that the Rollout would be judged by, and what is to say of its policy."""
     matching = choose(policies, seen)
     if not matching:
-        mend = f"serinus init {seen.key} > policies/{seen.name}.yaml writes a first one"
-        return None, [Check("policy", "failed", f"none of {len(policies)} policies is for {seen.key}", mend)]
+        fix = f"serinus init {seen.key} > policies/{seen.name}.yaml writes a first one"
+        return None, [Check("policy", "failed", f"none of {len(policies)} policies is for {seen.key}", fix)]
     if len(matching) > 1:
         names = ", ".join(one.metadata.name for one in matching)
         return None, [Check("policy", "failed", f"several are for {seen.key}: {names}", "leave one, none is applied")]

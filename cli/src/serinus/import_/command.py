@@ -26,7 +26,7 @@ ModeOption = Annotated[Mode, typer.Option(help="guard fits the Rollout as it is;
 
 
 def import_(files: Files, output: Output, mode: ModeOption = Mode.guard) -> None:
-    """Make a policy of a Rollout and its AnalysisTemplates.
+    """Convert a Rollout and its AnalysisTemplates into a policy.
 
     It is judged by Argo's rules, with every number kept, and printed as YAML, with -o json beside what is told of it.
     Tells how the steps would change so that verdicts advance the weight, and what a policy cannot express.

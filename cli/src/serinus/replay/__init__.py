@@ -1,1 +1,1 @@
-"""`serinus replay`: what any policy would have decided on looks that were taken, or could have been."""
+"""`serinus replay`: what any policy would have decided on snapshots that were taken, or could have been."""

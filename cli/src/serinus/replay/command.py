@@ -24,7 +24,7 @@ from serinus import plans, timeline
 from serinus.explain import bar_of
 from serinus.options import ABORTED, INCONCLUSIVE, Output, Streams, fail
 from serinus.replay import judging, past
-from serinus.replay.looks import Recorded, from_file, from_redis, save
+from serinus.replay.snapshots import Recorded, from_file, from_redis, save
 from serinus.terminal import Terminal
 from serinus.validate import read_rollout
 
@@ -37,8 +37,8 @@ def replay(
     source: Streams,
     output: Output,
     run: Annotated[str | None, typer.Argument(help="namespace/name, the name alone, or the id of a run.")] = None,
-    looks: Annotated[Path | None, typer.Option(help="Recorded looks, one JSON a line.")] = None,
-    prometheus: Annotated[str | None, typer.Option(help="Take the looks anew from this Prometheus' past.")] = None,
+    snapshots: Annotated[Path | None, typer.Option(help="Recorded snapshots, one JSON a line.")] = None,
+    prometheus: Annotated[str | None, typer.Option(help="Take the snapshots again from this Prometheus' past.")] = None,
     begin: Annotated[str | None, typer.Option("--from", help="2026-05-01T10:00:00Z, Unix seconds, or -2h.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="As --from.")] = None,
     canary_hash: Annotated[str | None, typer.Option(help="The canary's pod-template-hash.")] = None,
@@ -46,41 +46,43 @@ def replay(
     stage: Annotated[list[str] | None, typer.Option(help="A weight it had, and since when: 5, then 25@TIME.")] = None,
     rollout: Annotated[Path | None, typer.Option("--rollout", "-r", help="The Rollout's manifest.")] = None,
     judge: Annotated[list[str] | None, typer.Option(help="A judge; repeat it to compare several.")] = None,
-    save_to: Annotated[Path | None, typer.Option("--save", help="Write the looks to this file, for --looks.")] = None,
+    save_to: Annotated[
+        Path | None, typer.Option("--save", help="Write the snapshots to this file, for --snapshots.")
+    ] = None,
     details: Annotated[bool, typer.Option("--details", help="Show every judge's evidence over time.")] = False,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that one query may take.")] = 10.0,
 ) -> None:
-    """Run any policy over recorded looks.
+    """Run any policy over recorded snapshots.
 
-    What would each judge have decided, and when? The looks come from a file (--looks), from a run in Redis (RUN), or
-    from the past of a Prometheus (--prometheus, with RUN or --rollout, --from, --to, --canary-hash, --stable-hash and
-    the weights as --stage). Exit codes by the first judge: 0 it passes every stage, 3 it aborts, 4 it holds.
+    What would each judge have decided, and when? Snapshots come from a file (--snapshots), from a run in Redis (RUN),
+    or from the past of a Prometheus (--prometheus, with RUN or --rollout, --from, --to, --canary-hash, --stable-hash
+    and the weights as --stage). Exit codes by the first judge: 0 it passes every stage, 3 it aborts, 4 it holds.
     """
     rule = plans.read_policy(policy)
     rules = judging.judges(rule, judge or [])
-    if looks is not None and prometheus is not None:
-        fail("looks come from --looks or from --prometheus, not from both", 2)
+    if snapshots is not None and prometheus is not None:
+        fail("snapshots come from --snapshots or from --prometheus, not from both", 2)
     if prometheus is not None:
         release = _release(run, rollout, canary_hash, stable_hash)
         spans = _spans(stage or [], begin, end)
         found = _stages(rollout, spans)
         taken = _from_prometheus(rule, release, found, spans, prometheus, timeout)
         recorded = Recorded(taken, found)
-    elif looks is not None:
-        recorded = from_file(looks, run)
+    elif snapshots is not None:
+        recorded = from_file(snapshots, run)
     elif run is not None:
         recorded = from_redis(run, source)
     else:
-        fail("give looks: --looks FILE, a RUN in Redis, or --prometheus URL", 2)
+        fail("give snapshots: --snapshots FILE, a RUN in Redis, or --prometheus URL", 2)
     if save_to is not None:
-        save(recorded.looks, save_to)
+        save(recorded.snapshots, save_to)
     made = _plans(rules, recorded, rollout)
-    with _bar("judging", len(made) * len(recorded.looks)) as step:
-        told = {name: judging.rejudged(plan, recorded.looks, step) for name, plan in made.items()}
+    with _bar("judging", len(made) * len(recorded.snapshots)) as step:
+        told = {name: judging.rejudged(plan, recorded.snapshots, step) for name, plan in made.items()}
     if output.data:
-        output.document(document(recorded.looks, made, told))
+        output.document(document(recorded.snapshots, made, told))
     else:
-        _print(output.terminal, recorded.looks, made, told, details)
+        _print(output.terminal, recorded.snapshots, made, told, details)
     ending = _ending(next(iter(made.values())), next(iter(told.values())))
     if ending != "proceed":
         raise typer.Exit(ABORTED if ending == "abort" else INCONCLUSIVE)
@@ -90,12 +92,12 @@ def _plans(rules: Sequence[CanaryPolicy], recorded: Recorded, rollout: Path | No
     if rollout is not None:
         found = plans.of_manifest(rollout)
     else:
-        found = recorded.stages or judging.stages_seen(recorded.looks)
+        found = recorded.stages or judging.stages_seen(recorded.snapshots)
     made: dict[str, AnalysisPlan] = {
-        rule.spec.judge.name: plans.plan_for(rule, recorded.looks[0].run, found) for rule in rules
+        rule.spec.judge.name: plans.plan_for(rule, recorded.snapshots[0].run, found) for rule in rules
     }
     for plan in made.values():
-        judging.check(plan, recorded.looks)
+        judging.check(plan, recorded.snapshots)
     return made
 
 
@@ -170,19 +172,22 @@ def _from_prometheus(
     plan = plans.plan_for(rule, release, found)
     seconds = (spans[-1].end - spans[0].begin) / 1000
     try:
-        with _bar("taking looks", max(round(seconds / plan.interval), 1)) as step:
-            looks = asyncio.run(past.looks(plan, release, spans, url, timeout, lambda _: step()))
+        with _bar("taking snapshots", max(round(seconds / plan.interval), 1)) as step:
+            snapshots = asyncio.run(past.snapshots(plan, release, spans, url, timeout, lambda _: step()))
     except ProviderError as error:
         fail(f"{url}: {error}")
-    if not any(measured.status == "ok" for look in looks for measured in look.metrics.values()):
-        shown = next((one.detail for look in looks[::-1] for one in look.metrics.values() if one.detail), "no look")
+    if not any(measured.status == "ok" for snapshot in snapshots for measured in snapshot.metrics.values()):
+        shown = next(
+            (one.detail for snapshot in snapshots[::-1] for one in snapshot.metrics.values() if one.detail),
+            "no snapshot",
+        )
         fail(f"{url} has nothing to compare in this time: {shown}")
-    return looks
+    return snapshots
 
 
 @contextmanager
 def _bar(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """A progress bar where somebody looks at it."""
+    """A progress bar where somebody snapshots at it."""
     console = Terminal(stderr=True)
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -199,11 +204,11 @@ def _ending(plan: AnalysisPlan, verdicts: Sequence[VerdictReached]) -> str:
     return "proceed" if opened == len([one for one in found if one.stage >= 0]) else "hold"
 
 
-def document(looks: Sequence[MetricsCollected], made: dict[str, AnalysisPlan], told: Told) -> dict[str, Any]:
+def document(snapshots: Sequence[MetricsCollected], made: dict[str, AnalysisPlan], told: Told) -> dict[str, Any]:
     """For -o json."""
     return {
-        "run": looks[0].run.id,
-        "rollout": looks[0].run.rollout,
+        "run": snapshots[0].run.id,
+        "rollout": snapshots[0].run.rollout,
         "policy": next(iter(made.values())).policy,
         "judges": {
             name: {
@@ -229,13 +234,13 @@ def document(looks: Sequence[MetricsCollected], made: dict[str, AnalysisPlan], t
 
 
 def _print(
-    console: Terminal, looks: Sequence[MetricsCollected], made: dict[str, AnalysisPlan], told: Told, details: bool
+    console: Terminal, snapshots: Sequence[MetricsCollected], made: dict[str, AnalysisPlan], told: Told, details: bool
 ) -> None:
-    run, first, last = looks[0].run, looks[0], looks[-1]
+    run, first, last = snapshots[0].run, snapshots[0], snapshots[-1]
     day = datetime.fromtimestamp(first.end / 1000, UTC).date()
     console.print(Text.assemble((run.rollout, "bold"), f" {run.canary_hash} against {run.stable_hash}"))
     span = f"{day} {clock(first.end)} to {clock(last.end)} UTC"
-    console.print(f"policy {next(iter(made.values())).policy} on {len(looks)} looks, {span}\n")
+    console.print(f"policy {next(iter(made.values())).policy} on {len(snapshots)} snapshots, {span}\n")
     console.print(_stages_table(made, told))
     console.print()
     for name, verdicts in told.items():
@@ -250,7 +255,7 @@ def _print(
             Text.assemble((f"{name} {words}", "bold"), f" at {clock(final.end)}, evaluation {final.evaluation}")
         )
         console.print(Text(f"  {final.sentence}"))
-    note = "The looks are of the run as it was: what an earlier advance had shown is not there."
+    note = "The snapshots are of the run as it was: what an earlier advance had shown is not there."
     console.print(Text(f"\nTimes are since the stage began. {note}", style="dim"))
     for name, verdicts in told.items() if details else ():
         console.print(Text(f"\n{name}", style="bold underline"))

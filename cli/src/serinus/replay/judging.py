@@ -1,4 +1,4 @@
-"""Judging looks again, by several judges side by side."""
+"""Judging snapshots again, by several judges side by side."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -42,39 +42,39 @@ def judges(policy: CanaryPolicy, asked: Sequence[str]) -> list[CanaryPolicy]:
     return found
 
 
-def stages_seen(looks: Sequence[MetricsCollected]) -> tuple[Stage, ...]:
-    """The stages that looks were taken in, each with the gate that was waited at last."""
-    last: dict[int, MetricsCollected] = {look.stage: look for look in looks if look.stage >= 0}
+def stages_seen(snapshots: Sequence[MetricsCollected]) -> tuple[Stage, ...]:
+    """The stages that snapshots were taken in, each with the gate that was waited at last."""
+    last: dict[int, MetricsCollected] = {snapshot.stage: snapshot for snapshot in snapshots if snapshot.stage >= 0}
     if sorted(last) != list(range(len(last))):
-        fail(f"the looks are of stages {sorted(last)} only: give the Rollout's manifest by --rollout")
+        fail(f"the snapshots are of stages {sorted(last)} only: give the Rollout's manifest by --rollout")
     steps = [last[stage].step for stage in sorted(last)]
     first = [0, *(step + 1 for step in steps)]
     return tuple(Stage(last[i].weight, min(first[i], step), (step,), False) for i, step in enumerate(steps))
 
 
-def check(plan: AnalysisPlan, looks: Sequence[MetricsCollected]) -> None:
-    """Ends if the looks have not what the plan judges."""
-    counted = {name: measured.kind for look in looks for name, measured in look.metrics.items()}
+def check(plan: AnalysisPlan, snapshots: Sequence[MetricsCollected]) -> None:
+    """Ends if the snapshots have not what the plan judges."""
+    counted = {name: measured.kind for snapshot in snapshots for name, measured in snapshot.metrics.items()}
     for metric in plan.metrics:
         if counted.get(metric.name) != metric.source.kind:
             has = f"it is a {counted[metric.name]}" if metric.name in counted else "not there"
             known = ", ".join(f"{name} ({kind})" for name, kind in sorted(counted.items())) or "nothing"
             fail(
-                f"policy {plan.policy} judges {metric.name}, a {metric.source.kind}; in the looks it is {has}, "
-                f"they have {known}. Other metrics need counts taken anew: --prometheus"
+                f"policy {plan.policy} judges {metric.name}, a {metric.source.kind}; in the snapshots it is {has}, "
+                f"they have {known}. Other metrics need counts taken again: --prometheus"
             )
-    stages = {look.stage for look in looks}
+    stages = {snapshot.stage for snapshot in snapshots}
     if max(stages) >= len(plan.stages):
-        fail(f"the looks are of {max(stages) + 1} stages, the policy on this Rollout has {len(plan.stages)}")
+        fail(f"the snapshots are of {max(stages) + 1} stages, the policy on this Rollout has {len(plan.stages)}")
 
 
 def rejudged(
-    plan: AnalysisPlan, looks: Sequence[MetricsCollected], tell: Callable[[], None] = lambda: None
+    plan: AnalysisPlan, snapshots: Sequence[MetricsCollected], tell: Callable[[], None] = lambda: None
 ) -> list[VerdictReached]:
-    """The verdicts of a plan on looks, in order; a look that is missing between them is a recorded gap."""
+    """The verdicts of a plan on snapshots, in order; one that is missing between them is a recorded gap."""
     state, told = RunRecord(), []
-    for look in looks:
-        snapshot = look.model_copy(update={"plan": plan.digest})
+    for recorded in snapshots:
+        snapshot = recorded.model_copy(update={"plan": plan.digest})
         if snapshot.follows != state.through:
             state = state.bridged(snapshot)
         ((state, verdict),) = evaluate([Evaluation(state, plan, snapshot)])
@@ -85,7 +85,7 @@ def rejudged(
 
 @dataclass(frozen=True)
 class Passed:
-    """What a judge said in one stage: the first look that would have opened its gate or aborted, or how it was left."""
+    """What a judge said in one stage: the snapshot that first opened its gate or aborted, or how it was left."""
 
     stage: int
     weight: float

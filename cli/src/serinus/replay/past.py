@@ -1,4 +1,4 @@
-"""Looks at a past range of a Prometheus: the collector's own code, on a clock that runs through the range."""
+"""Snapshots at a past range of a Prometheus: the collector's own code, on a clock that runs through the range."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -43,7 +43,7 @@ class OneRun:
 
     state: RunState
     plan: AnalysisPlan
-    looks: list[MetricsCollected] = field(default_factory=list)
+    snapshots: list[MetricsCollected] = field(default_factory=list)
 
     async def lease(self, limit: int) -> tuple[Sequence[Lease], float]:
         return [], 0.0
@@ -61,7 +61,7 @@ class OneRun:
         cost_ms: float,
     ) -> Commit:
         self.state = after
-        self.looks.append(snapshot)
+        self.snapshots.append(snapshot)
         return "done"
 
     async def postpone(self, lease: Lease, due: Millis) -> None:
@@ -71,10 +71,10 @@ class OneRun:
         return None
 
 
-async def looks(
+async def snapshots(
     plan: AnalysisPlan, run: Run, spans: Sequence[Span], url: str, timeout: float, tell: Callable[[Millis], None]
 ) -> list[MetricsCollected]:
-    """The looks that a collector would have taken. Raises ProviderError if the Prometheus does not answer at all."""
+    """The snapshots that a collector would have taken. Raises ProviderError if the Prometheus does not answer."""
     async with httpx.AsyncClient(follow_redirects=False) as http:
         provider = Prometheus(http, url, timeout=timeout)
         return await taken(plan, run, spans, provider, timeout, tell)
@@ -88,7 +88,7 @@ async def taken(
     timeout: float,
     tell: Callable[[Millis], None],
 ) -> list[MetricsCollected]:
-    """`looks`, of any provider; `timeout` in seconds is for one query."""
+    """`snapshots`, of any provider; `timeout` in seconds is for one query."""
     pods, scrape_ms = await _known(plan, spans, provider)
     registry = OneRun(RunState(_observed(plan, run, 0, spans[0], pods), spans[0].end, scrape_ms=scrape_ms), plan)
     collector = SnapshotCollector(
@@ -104,11 +104,11 @@ async def taken(
         observed = _observed(plan, run, number, span, pods)
         registry.state = replace(registry.state, observed=observed, weight_constant_until=span.end)
         for end in [*range(span.begin + interval, span.end, interval), span.end]:
-            # A look ends one scrape interval ago: at this time of the clock it is `end`.
+            # A snapshot ends one scrape interval ago: at this time of the clock it is `end`.
             now = end + (registry.state.scrape_ms or scrape_ms or 0)
             await collector.collect(Lease(run.id, now, now))
             tell(end)
-    return registry.looks
+    return registry.snapshots
 
 
 async def _known(plan: AnalysisPlan, spans: Sequence[Span], provider: Provider) -> tuple[tuple[Pod, ...], int | None]:

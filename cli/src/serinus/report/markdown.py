@@ -15,7 +15,7 @@ def markdown(report: Report, now: Millis) -> str:
     lines += [f"**{name}:** {_plain(value)}  " for name, value in words.facts(report, now)]
     if report.verdict:
         lines += _table(("metric", "canary", "stable", "state"), words.metrics(report.verdict.metrics))
-    lines += _table(("", "found beside them"), words.findings(report))
+    lines += _table(("", "other checks"), words.findings(report))
     lines += _table(("stage began", "weight", "lasted"), words.stages(report))
     lines += _table(("time", "by hand", "who", "why"), map(words.decision, report.people))
     overrides = (row for one in report.people for row in words.changed(one))

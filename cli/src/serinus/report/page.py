@@ -31,9 +31,9 @@ def page(report: Report, now: Millis) -> str:
     parts = [
         f'<h1 class="{report.outcome or "live"}">{escape(words.title(report))}</h1>',
         _table((), words.facts(report, now)),
-        f"<h2>Evidence against the canary</h2>{plot}" if plot else "",
+        f"<h2>Evidence of a regression</h2>{plot}" if plot else "",
         _section("Counts of the whole run", ("metric", "canary", "stable", "state"), counts),
-        _section("Found beside them", (), words.findings(report)),
+        _section("Other checks", (), words.findings(report)),
         _section("Stages", ("began", "weight", "lasted"), words.stages(report)),
         _section("By hand", ("time", "what", "who", "why"), map(words.decision, report.people)),
         _section("Overridden", ("rule", "before", "after"), overrides),

@@ -31,7 +31,7 @@ def svg(report: Report) -> str:
     bar = y(words.bar(report))
     parts = [
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="plot">',
-        f'<title id="plot">Evidence against the canary, from {clock(begin)} to {clock(end)}</title>',
+        f'<title id="plot">Evidence of a regression, from {clock(begin)} to {clock(end)}</title>',
     ]
     for one in report.stages:
         at = x(one.at)

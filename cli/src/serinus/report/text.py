@@ -21,7 +21,7 @@ def text(report: Report, now: Millis, *, wide: bool = False) -> RenderableType:
         parts += _section(
             "Counts of the whole run", words.metrics(report.verdict.metrics), "metric canary stable state"
         )
-    parts += _section("Found beside them", words.findings(report))
+    parts += _section("Other checks", words.findings(report))
     parts += _section("Verdicts", words.verdicts(report))
     parts += _section("Decisions", words.decisions(report))
     overrides = [row for one in report.people for row in words.changed(one)]

@@ -16,7 +16,7 @@ MARKS = {"promoted": "✔", "aborted": "✖", "superseded": "↷", "deleted": "�
 
 
 def title(report: Report) -> str:
-    return f"{MARKS[report.outcome]} {report.run.rollout}  {report.outcome or 'going on'}"
+    return f"{MARKS[report.outcome]} {report.run.rollout}  {report.outcome or 'in progress'}"
 
 
 def facts(report: Report, now: Millis) -> Iterator[tuple[str, str]]:
@@ -36,7 +36,8 @@ def facts(report: Report, now: Millis) -> Iterator[tuple[str, str]]:
 def rules(report: Report) -> Iterator[tuple[str, str]]:
     """The plan, as far as it decides about a run."""
     plan = report.plan
-    yield "error rates", f"{plan.false_abort_rate:.3g} false abort, {plan.false_promote_rate:.3g} false promote"
+    yield "false-abort rate", percent(plan.false_abort_rate)
+    yield "false-promote rate", percent(plan.false_promote_rate)
     for stage in plan.stages:
         asks = ", a person approves" if stage.approval else ""
         yield (

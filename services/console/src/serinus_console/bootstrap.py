@@ -28,8 +28,11 @@ from serinus_console.use_cases.ports import Directory
 from serinus_console.use_cases.remembered import Remembered
 from serinus_console.use_cases.runs import Runs
 
+COMMANDS_A_MINUTE = 20
 LOGINS_A_MINUTE = 10
 BAD_TOKENS_A_MINUTE = 30
+# A page with a session does not ask the cluster at each request.
+REVIEW_SECONDS = 15.0
 # Longer than a read that waits for news; a Redis that hangs is soon told to be away.
 REDIS_TIMEOUT = 3.0
 
@@ -37,7 +40,7 @@ REDIS_TIMEOUT = 3.0
 async def console(service: Service, settings: ConsoleSettings) -> None:
     """Follow the streams and answer, until the service stops."""
     async with AsyncExitStack() as stack:
-        directory = Remembered(await _directory(settings, stack), settings.review_seconds, time.monotonic)
+        directory = Remembered(await _directory(settings, stack), REVIEW_SECONDS, time.monotonic)
         broker = make_broker(settings, socket_timeout=REDIS_TIMEOUT)
         client = await broker.connect()
         stack.push_async_callback(broker.stop)
@@ -49,7 +52,7 @@ async def console(service: Service, settings: ConsoleSettings) -> None:
             cluster=settings.cluster,
             directory=directory,
             sessions=Sessions(client, settings.keys, round(3600 * settings.session_hours)),
-            commands=Limiter(settings.command_limit, time.monotonic),
+            commands=Limiter(COMMANDS_A_MINUTE, time.monotonic),
             logins=Limiter(LOGINS_A_MINUTE, time.monotonic),
             bad_tokens=Limiter(BAD_TOKENS_A_MINUTE, time.monotonic),
             audience=settings.audience,

@@ -39,11 +39,7 @@ class ConsoleSettings(Settings):
     )
     user_header: str = Field("X-Forwarded-User", description="with auth proxy: header with the user's name")
     groups_header: str = Field("X-Forwarded-Groups", description="with auth proxy: header with groups, by commas")
-    review_seconds: Annotated[float, Field(ge=0, le=300)] = Field(
-        15.0, description="seconds for which a review of a token or right is remembered"
-    )
-    session_hours: Annotated[float, Field(gt=0)] = Field(8.0, description="hours after which a browser signs in anew")
-    command_limit: Annotated[int, Field(ge=1)] = Field(20, description="commands a minute that one person may send")
+    session_hours: Annotated[float, Field(gt=0)] = Field(8.0, description="hours until a browser has to sign in again")
 
     @field_validator("trusted_proxies", "hosts", mode="before")
     @classmethod

@@ -33,7 +33,7 @@ async def notify(service: Service, settings: NotifierSettings) -> None:
     complaints = Complaints(service.registry, "entry", "notification")
     outbox = RedisOutbox(client, settings.keys, lease_ms=lease_ms, complaints=complaints)
     channels = Channels(config.channels, settings.send_timeout)
-    notifier = Notifier(outbox, config, channels.send, Telemetry(service.registry), settings.send_at_once, complaints)
+    notifier = Notifier(outbox, config, channels.send, Telemetry(service.registry), complaints)
     inbox = Inbox(outbox, config, complaints, dead_letters(service.registry, *KINDS))
     try:
         async with asyncio.TaskGroup() as tasks:

@@ -12,4 +12,3 @@ class NotifierSettings(Settings):
         Path("notifications.yaml"), description="file with channels, rules and templates (docs/notifications.md)"
     )
     send_timeout: Annotated[float, Field(gt=0)] = Field(15.0, description="seconds that telling one channel may take")
-    send_at_once: Annotated[int, Field(ge=1)] = Field(4, description="messages that are sent at the same time")

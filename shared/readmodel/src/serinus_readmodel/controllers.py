@@ -26,7 +26,7 @@ def _warnings(one: ControllerStatus, now: Millis) -> Iterator[str]:
         what = "refuses the controller" if one.refused else "has not answered"
         yield f"the API server {what} since {moment(one.since)}: {CONSEQUENCE} ({one.trouble})"
     elif now - one.led > one.lasts_ms:
-        since = f"no controller leads since {moment(one.led)}" if one.led else "no controller leads"
+        since = f"no controller is active since {moment(one.led)}" if one.led else "no controller is active"
         yield f"{since}: {CONSEQUENCE}"
     elif one.redis:
         yield one.redis

@@ -12,12 +12,12 @@ from serinus_readmodel.channels import Shown, channels, telling
 
 MARKS = {"ok": "✓", "unclear": "~", "warning": "!", "worse": "✗", "no_data": "?", "error": "?", "settling": "…"}
 SAID = {
-    "ok": "within its margin",
-    "unclear": "not clear yet",
-    "warning": "looks worse",
-    "worse": "worse: blamed",
+    "ok": "within the allowed rate",
+    "unclear": "inconclusive so far",
+    "warning": "possible regression",
+    "worse": "regressed",
     "no_data": "no data",
-    "error": "cannot be read",
+    "error": "query failed",
     "settling": "settling",
 }
 # The axis goes from a tenth of the margin to ten times it.
@@ -139,11 +139,11 @@ def _bar(shown: Shown, falling: bool) -> Bar | None:
     if low is None and high is None and point is None:
         return None
     if low is not None and high is not None:
-        text = f"between {times(low)} and {times(high)} the margin"
+        text = f"between {times(low)} and {times(high)} the allowed rate"
     elif high is not None:
-        text = f"at most {times(high)} the margin"
+        text = f"at most {times(high)} the allowed rate"
     else:
-        text = "no bound yet" if low is None else f"at least {times(low)} the margin"
+        text = "no bound yet" if low is None else f"at least {times(low)} the allowed rate"
     return Bar(
         low=_place(low or 0.0),
         high=100.0 if high is None else _place(high),

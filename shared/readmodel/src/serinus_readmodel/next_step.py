@@ -13,10 +13,10 @@ from serinus_readmodel.run_view import RunView
 from serinus_readmodel.state import is_stale
 
 _OUTCOMES = {
-    "promoted": "done: the new version serves everything",
+    "promoted": "done: the new version serves all traffic",
     "aborted": "done: all traffic is back on stable",
     "superseded": "done: another revision took its place",
-    "deleted": "done: the Rollout was deleted, or is not watched any more",
+    "deleted": "done: the Rollout was deleted or is no longer watched",
 }
 
 
@@ -28,20 +28,20 @@ def next_step(view: RunView, now: Millis) -> str:
     if stands := view.waits or _standing(view, now):
         return stands
     if plan is None or view.stage is None:
-        return "waits for Argo to set the first weight"
+        return "waiting for Argo to set the first weight"
     if is_stale(view, now) and (verdict is None or verdict.verdict != "abort"):
-        return "stays where it is until verdicts come again"
+        return "stays at this weight until the analysis resumes"
     if verdict is None:
-        return f"counting at {weight_text(observed.set_weight)} begins when the traffic has settled"
+        return f"waiting for traffic to settle at {weight_text(observed.set_weight)}"
     if view.awaits_person:
-        return f"waits for a person: serinus approve {observed.run.rollout}"
+        return f"waiting for approval: serinus approve {observed.run.rollout}"
     if verdict.verdict == "abort":
-        return "abort" if plan.mode != "shadow" else "nothing: shadow mode only says that it would abort"
+        return "abort" if plan.mode != "shadow" else "dry run: would abort; abort it yourself if you want"
     if view.operator.held_by:
-        return f"held by {view.operator.held_by}: stays until it is resumed"
-    ice = frozen(plan.freeze, now)
-    if verdict.verdict == "proceed" and ice:
-        return f"waits: {ice}"
+        return f"on hold by {view.operator.held_by}: stays until it is resumed"
+    freeze = frozen(plan.freeze, now)
+    if verdict.verdict == "proceed" and freeze:
+        return f"waiting: {freeze}"
     if verdict.verdict == "proceed":
         return _after_proceed(plan, observed)
     return _while_held(plan, observed, verdict, now)
@@ -62,8 +62,10 @@ def _standing(view: RunView, now: Millis) -> str:
 def _after_proceed(plan: AnalysisPlan, observed: RolloutObserved) -> str:
     following = [stage.weight for stage in plan.stages[observed.stage + 1 :]]
     target = weight_text(following[0]) if following else "100 %"
-    if plan.mode != "enforce":
-        return f"nothing: {plan.mode} mode leaves it to you to advance to {target}"
+    if plan.mode == "shadow":
+        return f"dry run: would promote to {target}; promote it yourself if you want"
+    if plan.mode == "guard":
+        return f"guard mode aborts only: promote it to {target} yourself"
     if observed.gate_started is None:
         return f"advances to {target} at the next gate"
     return f"advances to {target}"
@@ -73,14 +75,18 @@ def _while_held(plan: AnalysisPlan, observed: RolloutObserved, verdict: VerdictR
     stage = plan.stages[observed.stage]
     elapsed = (now - observed.stage_started) / 1000
     if verdict.reason in ("no_data", "provider_error"):
-        return "stays where it is until its metrics are back"
+        return "stays at this weight until its metrics are back"
     if elapsed < stage.minimum:
-        return f"may advance in {duration(ceil(stage.minimum - elapsed))} at the earliest"
+        return f"earliest promotion in {duration(ceil(stage.minimum - elapsed))}"
     if verdict.reason == "time_spent":
-        return "its time is spent: a person decides, or the evidence does"
+        return "maximum stage time reached: promote or abort, or wait for conclusive data"
     left = stage.maximum - elapsed
     until = f", {duration(left)} left" if left > 0 else ""
-    goal = "it is shown to be within its margins" if stage.gate == "nonInferiority" else "nothing speaks against it"
+    goal = (
+        "it is shown to be no worse than allowed"
+        if stage.gate == "nonInferiority"
+        else "no regression is seen for long enough"
+    )
     if plan.judge.name == "threshold":
         goal = "its analysis has succeeded"
     return f"stays at {weight_text(observed.set_weight)} until {goal}{until}"

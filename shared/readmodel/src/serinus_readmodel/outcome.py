@@ -12,7 +12,7 @@ _WORDS = {"promoted": "Promoted", "aborted": "Aborted", "superseded": "Supersede
 _ACTS = {"promoted": "promote", "aborted": "abort"}
 _OTHERS = {
     "superseded": "another revision or attempt took its place",
-    "deleted": "the Rollout was deleted, or is not watched any more",
+    "deleted": "the Rollout was deleted or is no longer watched",
 }
 
 

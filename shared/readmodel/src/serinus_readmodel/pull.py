@@ -47,7 +47,7 @@ def find(views: Iterable[RunView], namespace: str, name: str, hash_: str, cluste
 def answer(found: Sequence[RunView], rollout: str, now: Millis) -> PullVerdict:
     """The verdict on the one run that was found."""
     if not found:
-        return PullVerdict(verdict="unknown", reason="unknown_run", sentence=f"no live run of {rollout} is known")
+        return PullVerdict(verdict="unknown", reason="unknown_run", sentence=f"no live run of {rollout}")
     if len(found) > 1:
         runs = ", ".join(f"{view.observed.run.cluster} {view.observed.run.canary_hash}" for view in found)
         return PullVerdict(verdict="unknown", reason="ambiguous", sentence=f"several live runs ({runs}): give hash")
@@ -75,12 +75,12 @@ def answer(found: Sequence[RunView], rollout: str, now: Millis) -> PullVerdict:
     if said.verdict == "abort":
         return told  # about the release, not about a step
     if view.current is None or said.stage_started != view.observed.stage_started:
-        return hold("other_step", "the last verdict is about another step; the next one is awaited")
+        return hold("other_step", "the last verdict is about another step; waiting for the next one")
     if said.verdict == "proceed" and view.operator.held_by:
-        return hold("held", f"held by {view.operator.held_by}")
-    ice = frozen(view.plan.freeze, now)
-    if said.verdict == "proceed" and ice:
-        return hold("frozen", ice)
+        return hold("held", f"on hold by {view.operator.held_by}")
+    freeze = frozen(view.plan.freeze, now)
+    if said.verdict == "proceed" and freeze:
+        return hold("frozen", freeze)
     if said.verdict == "proceed" and view.stage and view.stage.approval and said.step not in view.operator.approvals:
-        return hold("await_approval", f"waits for a person: serinus approve {run.rollout}")
+        return hold("await_approval", f"waiting for approval: serinus approve {run.rollout}")
     return told

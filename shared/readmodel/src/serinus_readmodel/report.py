@@ -72,7 +72,7 @@ def _why(end: Ended | None, decisions: Sequence[DecisionTaken], last: VerdictRea
         by_argo = _BY_ARGO.match(end.trouble) if end.outcome == "aborted" else None
         if by_argo and all(one.actor == "somebody else" for one in done):
             return f"aborted by Argo: {by_argo['why']}"
-        return done[-1].sentence if done else f"{end.outcome} by somebody else, not by Serinus"
+        return done[-1].sentence if done else f"{end.outcome} outside Serinus"
     if end.outcome == "deleted":
-        return "the Rollout was deleted, or is not watched any more"
+        return "the Rollout was deleted or is no longer watched"
     return "another revision or attempt took its place"

@@ -11,7 +11,7 @@ from serinus_contracts.base import Contract, Millis
 from serinus_readmodel.run_view import RunView, apply
 from serinus_readmodel.series import Series
 
-MOST_KEPT = 200
+MAX_KEPT = 200
 T = TypeVar("T")
 
 
@@ -67,7 +67,7 @@ def _keep(kept: list[T], item: T, when: Callable[[T], Millis]) -> None:
     if item in kept:
         return
     insort(kept, item, key=when)
-    del kept[:-MOST_KEPT]
+    del kept[:-MAX_KEPT]
 
 
 def _change(said: VerdictReached) -> Change:

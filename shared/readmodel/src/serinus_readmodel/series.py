@@ -9,7 +9,7 @@ from serinus_contracts.base import Millis
 
 from serinus_readmodel.channels import telling
 
-MOST_POINTS = 240
+MAX_POINTS = 240
 NAN = float("nan")
 _FIELDS = 4
 
@@ -81,7 +81,7 @@ class Series:
         self._ends.insert(at, said.end)
         self._heads.insert(at, (said.weight, said.verdict, said.log_eprocess))
         self._rows.insert(at, self._row(said.metrics))
-        if len(self._ends) > MOST_POINTS:
+        if len(self._ends) > MAX_POINTS:
             self._halve()
 
     def _row(self, metrics: Sequence[MetricVerdict]) -> "array[float]":

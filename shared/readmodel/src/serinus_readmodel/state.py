@@ -24,7 +24,13 @@ _ENDED = {
     "superseded": State("superseded", "↷", "calm", 9),
     "deleted": State("deleted", "–", "calm", 9),
 }
-_BLIND = ("no_data", "provider_error", "liveness", "sample_ratio_mismatch", "anomaly")
+_BLIND = {
+    "no_data": "no metrics",
+    "provider_error": "no metrics",
+    "liveness": "pods unhealthy",
+    "sample_ratio_mismatch": "traffic mismatch",
+    "anomaly": "pods differ",
+}
 
 
 def state_of(view: RunView, now: Millis) -> State:
@@ -37,22 +43,22 @@ def state_of(view: RunView, now: Millis) -> State:
     if stands := _standing(view, now):
         return stands
     if is_stale(view, now):
-        return State("no fresh verdict", "◌", "warn", 1)
+        return State("analysis stalled", "◌", "warn", 1)
     if said and said.verdict == "abort":
         return State("abort", "▼", "bad", 0)
     if view.awaits_person:
-        return State("waits for approval", "◆", "warn", 1)
+        return State("needs approval", "◆", "warn", 1)
     if view.operator.held_by:
-        return State("held", "❚❚", "warn", 2)
+        return State("on hold", "❚❚", "warn", 2)
     if said is None or view.current is None:
         return State("starting" if said is None else "settling", "…", "calm", 4)
     if said.verdict == "proceed":
         return State("proceed", "▲", "good", 4)
     if said.reason == "time_spent":
-        return State("time spent", "◆", "warn", 1)
+        return State("maximum time reached", "◆", "warn", 1)
     if said.reason in _BLIND:
-        return State("cannot judge", "■", "warn", 2)
-    return State("hold", "■", "calm", 3)
+        return State(_BLIND[said.reason], "■", "warn", 2)
+    return State("analysing", "■", "calm", 3)
 
 
 def _standing(view: RunView, now: Millis) -> State | None:
@@ -60,7 +66,7 @@ def _standing(view: RunView, now: Millis) -> State | None:
     if known is None:
         return None
     if known.kind == "pause":
-        return State("waits for a person", "◆", "warn", 1)
+        return State("paused", "◆", "warn", 1)
     if known.kind in ("invalid", "argo") or view.observed.trouble or is_stale(view, now):
         return State("pods not ready" if known.kind == "pods" else "Argo is stuck", "◌", "warn", 1)
     return None
@@ -77,7 +83,7 @@ def unevaluated(view: RunView, now: Millis) -> bool:
 
 
 def is_stale(view: RunView, now: Millis) -> bool:
-    """Whether looks have stopped: the last verdict, or the start where there was none, is too old."""
+    """Whether analysis has stopped: the last verdict, or the start where there was none, is too old."""
     if view.observed.outcome or view.plan is None or view.observed.stage < 0:
         return False
     last = max(view.verdict.end if view.verdict else 0, view.observed.stage_started)

@@ -70,7 +70,7 @@ def test_no_line_is_wider_than_a_narrow_terminal() -> None:
 
 def test_a_run_that_goes_on_says_since_when() -> None:
     first, *rest = shown(going_on()).splitlines()
-    assert first == "● shop/checkout  going on"
+    assert first == "● shop/checkout  in progress"
     assert "Began     2027-01-15 12:00:00 UTC, for 1 min 40 s" in rest
 
 

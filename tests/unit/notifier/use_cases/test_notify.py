@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from serinus_contracts import Event, RolloutObserved, VerdictReached
 from serinus_notifier.domain.notifications import Due, Notifications, Rule, causes
-from serinus_notifier.use_cases.notify import MOST_TRIES, Leased, Notifier, Telemetry
+from serinus_notifier.use_cases.notify import MAX_TRIES, Leased, Notifier, Telemetry
 
 from tests.support import observed, verdict
 from tests.unit.notifier.domain.test_notifications import decision
@@ -57,7 +57,7 @@ class World:
     ) -> str:
         (cause,) = causes(event, NOW)
         outbox = FakeOutbox(Leased(Due(cause, channel, NOW), tries, NOW), observed(), said)
-        await Notifier(outbox, CONFIG, self._send, Telemetry(self.metrics), 4).step()
+        await Notifier(outbox, CONFIG, self._send, Telemetry(self.metrics)).step()
         (became,) = outbox.became
         return became
 
@@ -72,7 +72,7 @@ class World:
 
 async def test_what_arrives_is_told_and_what_does_not_is_tried_again_ever_later() -> None:
     assert await World().tell(decision()) == "told"
-    for tries, pause in ((1, 2), (2, 4), (9, 512), (10, 600), (MOST_TRIES - 1, 600)):
+    for tries, pause in ((1, 2), (2, 4), (9, 512), (10, 600), (MAX_TRIES - 1, 600)):
         world = World(arrives=False)
         assert await world.tell(decision(), tries) == f"again in {pause} s"
         assert world.counted("failed") == 1
@@ -80,7 +80,7 @@ async def test_what_arrives_is_told_and_what_does_not_is_tried_again_ever_later(
 
 async def test_after_about_a_day_it_is_given_up_and_counted() -> None:
     world = World(arrives=False)
-    assert await world.tell(decision(), MOST_TRIES) == "told"
+    assert await world.tell(decision(), MAX_TRIES) == "told"
     assert world.counted("given_up") == 1
 
 
@@ -106,7 +106,7 @@ async def test_one_that_cannot_be_told_for_no_foreseen_reason_keeps_no_other_and
     class Outbox(FakeOutbox):
         async def lease(self, limit: int) -> tuple[Sequence[Leased], float]:
             dues = [Due(cause.model_copy(update={"id": id_}), "team", NOW) for id_ in ("bad", "good")]
-            return [Leased(due, MOST_TRIES, NOW) for due in dues], 1.0
+            return [Leased(due, MAX_TRIES, NOW) for due in dues], 1.0
 
         async def told(self, leased: Leased) -> None:
             became.append((leased.due.cause.id, "told"))
@@ -119,6 +119,6 @@ async def test_one_that_cannot_be_told_for_no_foreseen_reason_keeps_no_other_and
 
     sent: list[str] = []
     outbox = Outbox(Leased(Due(cause, "team", NOW), 1, NOW), observed())
-    await Notifier(outbox, CONFIG, send, Telemetry(CollectorRegistry()), 4).step()
+    await Notifier(outbox, CONFIG, send, Telemetry(CollectorRegistry())).step()
     assert sorted(became) == [("bad", "told"), ("good", "told")]
     assert len([line for line in caplog.messages if line.startswith("skipping ")]) == 1

@@ -14,7 +14,7 @@ from serinus_console.use_cases.ports import Page
 
 SOURCE = "/serinus/console"
 BATCH = 500
-MOST_LOOKED_THROUGH = 5_000
+MAX_READ = 5_000
 
 
 class RedisArchive:
@@ -25,7 +25,7 @@ class RedisArchive:
     async def told(self, stream: Stream, run: str, before: str, limit: int) -> Page:
         wanted, found, seen = run.encode(), [], 0
         cursor = before if before == "+" else f"({before}"
-        while seen < MOST_LOOKED_THROUGH:
+        while seen < MAX_READ:
             entries: Any = await self._client.xrevrange(self._keys.stream(stream), max=cursor, count=BATCH)
             for entry, fields in entries:
                 if fields.get(b"run") == wanted and b"ce" in fields:

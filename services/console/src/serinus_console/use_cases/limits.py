@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-MOST_KNOWN = 10_000
+MAX_KNOWN = 10_000
 
 
 @dataclass
@@ -24,6 +24,6 @@ class Limiter:
         free = left >= 1
         taken = free and take
         self._buckets[who] = (left - taken, now)
-        if len(self._buckets) > MOST_KNOWN:
+        if len(self._buckets) > MAX_KNOWN:
             self._buckets.popitem(last=False)
         return 0 if free else math.ceil((1 - left) * 60 / self.a_minute)

@@ -8,7 +8,7 @@ from typing import Any
 
 from serinus_console.use_cases.ports import Directory, Person
 
-MOST_REMEMBERED = 5_000
+MAX_REMEMBERED = 5_000
 
 
 @dataclass
@@ -37,6 +37,6 @@ class Remembered:
         answer = await ask()
         self._answers[key] = (self.monotonic() + self.seconds, answer)
         self._answers.move_to_end(key)
-        if len(self._answers) > MOST_REMEMBERED:
+        if len(self._answers) > MAX_REMEMBERED:
             self._answers.popitem(last=False)
         return answer

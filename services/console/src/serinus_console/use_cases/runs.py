@@ -13,8 +13,8 @@ from serinus_readmodel.run_view import RunView
 from serinus_console.use_cases.position import FOLLOWED, written
 
 # Ended runs beyond this are forgotten, oldest first; their events stay in the streams.
-MOST_ENDED = 300
-MOST_WAITING = 512
+MAX_ENDED = 300
+MAX_WAITING = 512
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Feed:
 
     def __init__(self, run: str | None, client: str, begun: Mapping[Stream, str]) -> None:
         self.run, self.client, self.begun = run, client, dict(begun)
-        self._waiting: asyncio.Queue[News | None] = asyncio.Queue(MOST_WAITING)
+        self._waiting: asyncio.Queue[News | None] = asyncio.Queue(MAX_WAITING)
         self.closed = False
 
     def put(self, news: News) -> None:
@@ -127,7 +127,7 @@ class Runs:
 
     def _forget(self) -> None:
         ended = [history.view for history in self.histories.values() if history.view.observed.outcome]
-        if len(ended) > MOST_ENDED:
+        if len(ended) > MAX_ENDED:
             oldest = min(ended, key=lambda view: view.observed.stage_started)
             del self.histories[oldest.id]
 

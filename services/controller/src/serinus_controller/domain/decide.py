@@ -162,7 +162,7 @@ def unevaluated(situation: Situation, verdict: VerdictReached | None, now: Milli
 
 
 def no_verdict(situation: Situation, last_look: Millis, now: Millis, known: Standstill | None) -> Decision | None:
-    """Hold, and say why, when the looks have stopped or cannot begin: nothing is advanced by silence. `known` is what
+    """Hold, and say why, when the analysis has stopped or cannot begin: nothing is advanced by silence. `known` is what
     the Rollout shows of the cause."""
     step = situation.view.step
     if situation.view.aborted:

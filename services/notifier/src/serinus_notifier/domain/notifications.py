@@ -25,12 +25,12 @@ FOR_THE_ACT_MS = 10_000
 DEFAULT_AFTER: dict[Kind, float] = {"held": 3600.0, "cannot_judge": 120.0}
 HEADLINES: dict[Kind, str] = {
     "aborted": "aborted",
-    "would_abort": "would have been aborted",
-    "not_done": "an act is not done",
-    "held": "held for long",
-    "approval_needed": "waits for approval",
+    "would_abort": "would abort (dry run)",
+    "not_done": "action failed",
+    "held": "on hold",
+    "approval_needed": "approval needed",
     "promoted": "promoted",
-    "cannot_judge": "cannot be judged",
+    "cannot_judge": "no analysis",
 }
 
 
@@ -113,9 +113,9 @@ def causes(event: Event, told: Millis) -> Iterator[Cause]:
         yield from _of_decision(event)
     elif isinstance(event, RolloutObserved):
         if event.outcome == "promoted":
-            yield _cause(event, "promoted", "", event.step, told, "the new version serves everything")
+            yield _cause(event, "promoted", "", event.step, told, "the new version serves all traffic")
         elif event.outcome == "aborted":
-            text = "all traffic goes back to the version before"
+            text = "all traffic goes back to the previous version"
             yield _cause(event, "aborted", "", event.step, told, text, wait=FOR_THE_DECISION_MS)
     elif isinstance(event, VerdictReached) and event.verdict == "hold":
         yield _cause(event, "held", _HELD(event.step), event.step, event.since, event.sentence, by="verdict")

@@ -16,10 +16,11 @@ from serinus_notifier.domain.notifications import Cause, Due, Notifications, goe
 logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_MS = 2_000
-LONGEST_PAUSE_MS = 600_000
+MAX_PAUSE_MS = 600_000
 # About a day: ten minutes lie between the later ones.
-MOST_TRIES = 150
-LONGEST_NAP = 1.0
+MAX_TRIES = 150
+MAX_SLEEP = 1.0
+AT_ONCE = 4
 
 
 class Telemetry:
@@ -78,21 +79,20 @@ class Notifier:
     config: Notifications
     send: Send
     telemetry: Telemetry
-    at_once: int
     complaints: Complaints = field(default_factory=Complaints)
 
     async def step(self) -> float:
         """Tell what is due; gives the seconds until it is worth asking again. A step for `forever`."""
-        leases, wait = await self.outbox.lease(self.at_once)
+        leases, wait = await self.outbox.lease(AT_ONCE)
         await asyncio.gather(*(self._handle(one) for one in leases))
         self.telemetry.waiting.set(await self.outbox.waiting())
-        return 0.0 if len(leases) == self.at_once else min(wait, LONGEST_NAP)
+        return 0.0 if len(leases) == AT_ONCE else min(wait, MAX_SLEEP)
 
     async def _handle(self, one: Leased) -> None:
         """One that cannot be told comes back when its lease ends, until it is given up as any other."""
         with self.complaints.about("notification", one.due.id) as outcome:
             await self._tell(one)
-        if outcome.problem and one.tries >= MOST_TRIES:
+        if outcome.problem and one.tries >= MAX_TRIES:
             await self.outbox.told(one)
             self._count(one, "given_up")
 
@@ -109,12 +109,12 @@ class Notifier:
         if await self.send(channel, *words(self.config, cause)):
             await self.outbox.told(one)
             self._count(one, "sent")
-        elif one.tries >= MOST_TRIES:
+        elif one.tries >= MAX_TRIES:
             logger.error("%s could not be told to %s for a day: given up", cause.id, channel)
             await self.outbox.told(one)
             self._count(one, "given_up")
         else:
-            pause = min(FIRST_PAUSE_MS * 2 ** min(one.tries - 1, 20), LONGEST_PAUSE_MS)
+            pause = min(FIRST_PAUSE_MS * 2 ** min(one.tries - 1, 20), MAX_PAUSE_MS)
             logger.warning("%s not told to %s at try %d, again in %d s", cause.id, channel, one.tries, pause // 1000)
             await self.outbox.postpone(one, one.now + pause)
             self._count(one, "failed")

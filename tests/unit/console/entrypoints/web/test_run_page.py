@@ -60,12 +60,12 @@ VIEW = RunView(observed(), plan(), verdict())
     [
         (VIEW, "proceed"),
         (replace(VIEW, verdict=verdict(verdict="abort")), "abort"),
-        (replace(VIEW, verdict=verdict(verdict="hold", reason="no_data")), "cannot judge"),
-        (replace(VIEW, verdict=verdict(verdict="hold", reason="time_spent")), "time spent"),
-        (replace(VIEW, verdict=verdict(verdict="hold", reason="settling")), "hold"),
+        (replace(VIEW, verdict=verdict(verdict="hold", reason="no_data")), "no metrics"),
+        (replace(VIEW, verdict=verdict(verdict="hold", reason="time_spent")), "maximum time reached"),
+        (replace(VIEW, verdict=verdict(verdict="hold", reason="settling")), "analysing"),
         (replace(VIEW, verdict=None), "starting"),
-        (replace(VIEW, decision=decided("await_approval")), "waits for approval"),
-        (replace(VIEW, operator=OperatorState(held_by="alice")), "held"),
+        (replace(VIEW, decision=decided("await_approval")), "needs approval"),
+        (replace(VIEW, operator=OperatorState(held_by="alice")), "on hold"),
         (replace(VIEW, observed=observed(step=2)), "settling"),
         (replace(VIEW, observed=observed(outcome="promoted")), "promoted"),
     ],
@@ -75,7 +75,7 @@ def test_a_run_is_one_word(view: RunView, word: str) -> None:
 
 
 def test_a_verdict_that_is_old_is_told_before_what_it_said() -> None:
-    assert state_of(replace(VIEW, verdict=verdict(verdict="abort")), NOW + 60_000).word == "no fresh verdict"
+    assert state_of(replace(VIEW, verdict=verdict(verdict="abort")), NOW + 60_000).word == "analysis stalled"
 
 
 def verbs(view: RunView) -> list[str]:
@@ -159,7 +159,7 @@ def test_the_audit_trail_names_who_asked_and_what_nobody_has_answered() -> None:
     asked = command("abort", actor="alice", verified=True, reason="bad")
     history.apply(asked)
     pending, *_ = run_page.audit(history, NOW)
-    assert (pending.who, pending.what, pending.reason, pending.pending) == ("alice", "abort asked for", "bad", True)
+    assert (pending.who, pending.what, pending.reason, pending.pending) == ("alice", "abort requested", "bad", True)
     history.apply(decided("abort", asked.id))
     history.apply(decided("hold", detail="before_minimum", decided=8))
     done, routine = run_page.audit(history, NOW)
@@ -170,7 +170,7 @@ def test_the_audit_trail_names_who_asked_and_what_nobody_has_answered() -> None:
 def test_a_command_that_expired_unanswered_says_so() -> None:
     history = RunHistory(VIEW)
     history.apply(command("abort"))
-    assert run_page.audit(history, 3_000_000)[0].effect == "expired: nobody answered"
+    assert run_page.audit(history, 3_000_000)[0].effect == "expired without an answer"
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_counts_that_settle_are_no_fault_of_the_data_and_other_missing_ones_are(
     fields = {"verdict": "hold", "metrics": (metric("errors", "settling"), metric("latency", "no_data"))}
     settling = verdict(**fields, reason="settling", quality=DataQuality(missing=("errors",)))
     healthy, notes = run_page.health(replace(VIEW, verdict=settling), stale=False)
-    assert (healthy, notes[0]) == (True, "counting begins when the traffic has settled")
+    assert (healthy, notes[0]) == (True, "waiting for traffic to settle")
     blind = verdict(**fields, reason="no_data", quality=DataQuality(missing=("errors", "latency")))
     healthy, notes = run_page.health(replace(VIEW, verdict=blind), stale=False)
-    assert (healthy, notes[0]) == (False, "cannot judge latency: no data")
+    assert (healthy, notes[0]) == (False, "not evaluated: latency (no data)")

@@ -24,7 +24,7 @@ from serinus_console.use_cases.runs import Feed, News, Runs
 HEARTBEAT = 5.0
 RETRY_MS = 1_000
 BATCH = 200
-MOST_FEEDS = 1_000
+MAX_FEEDS = 1_000
 MAX_FEEDS_PER_CLIENT = 50
 # Of each stream, for one who comes back: an hour of ten runs. Beyond it reading the page anew costs less.
 MAX_RESENT = 1_000
@@ -42,8 +42,8 @@ def opened(runs: Runs, run: str | None, client: str) -> Feed:
             "people behind one proxy are told apart if SERINUS_TRUSTED_PROXIES names it"
         )
         raise Refused(429, detail, Retry_After="10")
-    if len(runs.feeds) >= MOST_FEEDS:
-        raise Refused(503, f"{MOST_FEEDS} streams are open", Retry_After="10")
+    if len(runs.feeds) >= MAX_FEEDS:
+        raise Refused(503, f"{MAX_FEEDS} streams are open", Retry_After="10")
     feed = Feed(run, client, runs.position)
     runs.feeds.add(feed)
     return feed

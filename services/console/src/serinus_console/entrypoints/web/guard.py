@@ -83,7 +83,7 @@ class Guard:
             raise _not_reviewed("the token", error) from error
         if person is None:
             self.bad_tokens.wait(client)
-            raise _unauthorized("the token is not valid: forged, expired, or for another audience")
+            raise _unauthorized("invalid or expired token")
         return person
 
     async def allow(self, request: Request, run: Run, csrf: str | None = None) -> Person:
@@ -99,7 +99,7 @@ class Guard:
         if asker.session or self.auth == "proxy":
             same_site(request)
         if asker.session and (csrf is not None or _is_form(request)) and not self.knows(asker.session, csrf or ""):
-            raise Refused(403, "the form is not of this session: load the page again")
+            raise Refused(403, "the form belongs to another session: reload the page")
         person = asker.person
         if self._elsewhere(run):
             raise Refused(403, f"rights are asked of cluster {self.cluster}; the run is in {run.cluster}")

@@ -12,13 +12,13 @@ from serinus_console.entrypoints.web.problems import Refused
 from serinus_console.entrypoints.web.rendering import render
 from serinus_console.entrypoints.web.site import Site
 
-LONGEST_TOKEN = 16_384
+MAX_TOKEN = 16_384
 router = APIRouter(include_in_schema=False)
 
 
 def _with_form(site: Here) -> None:
     if not site.guard.by_token:
-        raise Refused(404, "nobody signs in here")
+        raise Refused(404, "this console has no sign-in")
 
 
 @router.get("/login", dependencies=[Depends(_with_form)])
@@ -36,7 +36,7 @@ def _form(request: Request, site: Site, back: str, error: str = "", status: int 
 async def login(
     request: Request,
     site: Here,
-    token: Annotated[str, Form(max_length=LONGEST_TOKEN)],
+    token: Annotated[str, Form(max_length=MAX_TOKEN)],
     next: Annotated[str, Form(max_length=1000)] = "/",  # noqa: A002
 ) -> Response:
     same_site(request)
@@ -64,7 +64,7 @@ async def logout(request: Request, site: Here, csrf: Annotated[str, Form(max_len
     same_site(request)
     if session:
         if not site.guard.knows(session, csrf):
-            raise Refused(403, "the form is not of this session: load the page again")
+            raise Refused(403, "the form belongs to another session: reload the page")
         await site.guard.sessions.end(session)
     answer = RedirectResponse("/", 303)
     answer.delete_cookie(cookie_of(request), httponly=True, samesite="strict", secure=_secure(request))

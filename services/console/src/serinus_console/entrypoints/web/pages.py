@@ -39,11 +39,11 @@ async def show_runs(
     pages = max(1, -(-len(found) // ON_PAGE))
     shown = found[ON_PAGE * (page - 1) : ON_PAGE * page]
     groups = [
-        ("Want a person", [line for line in shown if line.state.urgency <= 2]),
-        ("Under way", [line for line in shown if 2 < line.state.urgency < 9]),
-        ("Ended", [line for line in shown if line.state.urgency == 9]),
+        ("Needs attention", [line for line in shown if line.state.urgency <= 2]),
+        ("In progress", [line for line in shown if 2 < line.state.urgency < 9]),
+        ("Finished", [line for line in shown if line.state.urgency == 9]),
     ]
-    tally = Counter("ended" if line.state.urgency == 9 else "live" for line in found)
+    tally = Counter("finished" if line.state.urgency == 9 else "in progress" for line in found)
     return render(
         request,
         site,

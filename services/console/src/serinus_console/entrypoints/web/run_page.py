@@ -29,8 +29,10 @@ def stages(history: RunHistory) -> list[StageLine]:
     lines = []
     for i, stage in enumerate(plan.stages if plan else ()):
         when = "done" if i < seen.stage or (i == seen.stage and seen.outcome) else "now" if i == seen.stage else "next"
-        gate = {"noRegression": "no regression seen", "nonInferiority": "shown to be no worse than allowed"}[stage.gate]
-        gate = f"{duration(stage.minimum)} to {duration(stage.maximum)}, opens when {gate}"
+        gate = {"noRegression": "no regression is seen", "nonInferiority": "shown to be no worse than allowed"}[
+            stage.gate
+        ]
+        gate = f"{duration(stage.minimum)} to {duration(stage.maximum)}, promoted when {gate}"
         gate += ", and a person approves" if stage.approval else ""
         lines.append(StageLine(stage.weight, when, gate, [one for one in history.changes if one.stage == i]))
     return lines
@@ -61,9 +63,9 @@ def offers(view: RunView, now: Millis) -> list[Offer]:
     text = f"All traffic goes back to stable {seen.run.stable_hash}. Argo scales the canary down."
     found = [Offer("abort", "Abort", text, "grave")]
     if view.operator.held_by:
-        found.append(Offer("resume", "Resume", "Verdicts decide again.", "first"))
+        found.append(Offer("resume", "Resume", "Verdicts take effect again.", "first"))
     else:
-        found.append(Offer("hold", "Hold", "No verdict advances it until somebody resumes. An abort still may."))
+        found.append(Offer("hold", "Hold", "No verdict promotes it until it is resumed. A regression still aborts it."))
     found.append(_advance(view, now))
     if view.awaits_person or (view.stage and view.stage.approval and seen.step not in view.operator.approvals):
         following = [stage.weight for stage in plan.stages[seen.stage + 1 :]] if plan else []
@@ -84,9 +86,9 @@ def _advance(view: RunView, now: Millis) -> Offer:
         last = not view.stage.gates or seen.step >= view.stage.gates[-1]
     blocked = ""
     if seen.gate_started is None:
-        blocked = "The Rollout does not wait at a gate now."
+        blocked = "The Rollout is not paused at a gate now."
     elif unevaluated(view, now):
-        blocked = f"Nothing was evaluated at {weight} yet: wait for the first verdict at this weight."
+        blocked = f"No evaluation at {weight} yet: wait for the first one."
     if not last or not target:
         return Offer(
             "advance", "Advance", f"The gate opens, whatever the verdict; it stays at {weight}.", "warn", "", blocked
@@ -121,7 +123,7 @@ def exposure(view: RunView, now: Millis) -> Exposure:
 
 
 def cause(view: RunView) -> str:
-    """Why looks have stopped or cannot begin, as far as the Rollout shows it."""
+    """Why the analysis has stopped or cannot begin, as far as the Rollout shows it."""
     known = standstill(view.observed)
     return known.text if known else ""
 
@@ -130,22 +132,22 @@ def health(view: RunView, stale: bool) -> tuple[bool, Sequence[str]]:
     """Whether the data can be judged, and what there is to say about them."""
     said = view.verdict
     if said is None:
-        return not stale, ("no look yet",)
+        return not stale, ("no evaluation yet",)
     quality, faults, notes = said.quality, [], []
     if stale:
-        faults.append(f"looks have stopped: {cause(view) or 'is a collector or an analyzer missing?'}")
+        faults.append(f"analysis has stopped: {cause(view) or 'is a collector or an analyzer missing?'}")
     settling = {one.name for one in said.metrics if one.label == "settling"}
     missing = [name for name in quality.missing if name not in settling]
     if missing:
-        faults.append(f"cannot judge {', '.join(missing)}: {words(said.reason)}")
+        faults.append(f"not evaluated: {', '.join(missing)} ({words(said.reason)})")
     elif quality.missing:
-        notes.append("counting begins when the traffic has settled")
+        notes.append("waiting for traffic to settle")
     if quality.gaps:
-        faults.append(f"{quality.gaps} looks of this run could never be read")
+        faults.append(f"{quality.gaps} snapshots of this run could not be read")
     if quality.resets:
-        notes.append(f"{quality.resets} counter resets in this look, counted through")
+        notes.append(f"{quality.resets} counter resets, accounted for")
     if not said.calibrated:
-        notes.append("noise is assumed, not measured: too little history of stable")
+        notes.append("default noise model: too little history of stable to measure it")
     if quality.newest:
         notes.append(f"latest sample {duration((said.end - quality.newest) / 1000)} old")
     return not faults, (*faults, *notes)
@@ -236,10 +238,10 @@ def audit(history: RunHistory, now: Millis) -> list[AuditLine]:
             ULID.from_str(command.id).milliseconds,
             command.actor,
             command.verified,
-            f"{command.verb} asked for",
+            f"{command.verb} requested",
             "warn",
             command.reason,
-            "waits for the controller" if command.expires > now else "expired: nobody answered",
+            "waiting for the controller" if command.expires > now else "expired without an answer",
             True,
         )
         for command in reversed(history.pending)

@@ -101,7 +101,7 @@
   const options = (name, width, alpha) => {
     const evidence = name === "evidence";
     const lines = evidence
-      ? [{ label: "evidence", stroke: colour("--canary"), width: 2 }, { label: "aborts at", stroke: colour("--bad"), width: 1, dash: [4, 4] }]
+      ? [{ label: "evidence", stroke: colour("--canary"), width: 2 }, { label: "abort threshold", stroke: colour("--bad"), width: 1, dash: [4, 4] }]
       : [{ label: "canary", stroke: colour("--canary"), width: 2 }, { label: "stable", stroke: colour("--muted"), width: 1.5 }];
     // Nothing is pointed at: the legend tells the last look.
     const told = (write) => (chart, shown, series, at) => write(at == null ? chart.data[series].at(-1) : shown);
