@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import sys
 import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,12 @@ from serinus_contracts import Keys
 from serinus_runtime.redis import connected
 
 from benchmarks._figures import Figures, Goals, close, missed, table
-from benchmarks.controller import peak_rss
 from tests import hostile
 from tests.servers import RedisServer, free_port, redis_server
 from tests.simulated import World, scenario, simulated, start_services
 
 SERVICES = ("collector", "analyzer", "controller", "console", "notifier")
+PILED_UP = 100
 NOTIFICATIONS = {
     "channels": {"all": "json://127.0.0.1:9/"},
     "rules": [{"kinds": ["aborted", "promoted", "held", "cannot_judge", "would_abort"], "to": ["all"]}],
@@ -48,26 +49,59 @@ async def measure(server: RedisServer, folder: Path, seconds: float, rollouts: i
     ):
         environment = world.settings(server.url, keys, folder / "policies")
         environment |= {"SERINUS_PROVIDERS": f"hostile={url}", "SERINUS_QUERY_TIMEOUT": "10"}
-        environment |= {"SERINUS_LEASE_DURATION": "15", "SERINUS_API_TIMEOUT": "10"}
+        environment |= {"SERINUS_LEASE_DURATION": "15", "SERINUS_API_TIMEOUT": "10", "SERINUS_NAMESPACE_SHARE": "100"}
         async with connected(server.url) as client:
-            policies = [*hostile.heavy_policies(rollouts // 2), *hostile.policies()]
+            policies = [*hostile.heavy_policies(5), *hostile.policies()]
             start_services(world, environment, "collector", "controller")
-            worst = asyncio.create_task(hostile.misbehave(world, rollouts, policies))
+            peaks = Peaks(world)
+            tasks = [
+                asyncio.create_task(hostile.misbehave(world, rollouts, policies)),
+                asyncio.create_task(peaks.follow()),
+            ]
+            async with asyncio.timeout(120):
+                while await client.xlen(keys.stream("snapshots")) < PILED_UP:
+                    await asyncio.sleep(0.2)
             await asyncio.sleep(seconds)
             snapshots: Any = await client.xrange(keys.stream("snapshots"))
             start_services(world, environment, "analyzer")
             await asyncio.sleep(seconds)
             await _read_by_people(world, environment, folder, seconds)
-            worst.cancel()
+            for task in tasks:
+                task.cancel()
             sizes = [sum(map(len, fields.values())) for _, fields in snapshots]
-            children: Any = world.children.children
             return {
                 "snapshots that piled up": len(sizes),
                 "largest of them, KiB": max(sizes, default=0) / 1024,
                 "all of them, MiB": sum(sizes) / 2**20,
                 "verdicts": float(await client.xlen(keys.stream("verdicts"))),
-                **{f"{name}, peak memory, MiB": peak_rss(children[name].pid) for name in SERVICES},
+                **{f"{name}, peak memory, MiB": peaks.mib[name] for name in SERVICES},
             }
+
+
+@dataclass
+class Peaks:
+    """The most memory (MiB) that each service and its children have had together."""
+
+    world: World
+    mib: dict[str, float] = field(default_factory=dict)
+
+    async def follow(self) -> None:
+        children: Any = self.world.children.children
+        while True:
+            for name in SERVICES:
+                if name in children:
+                    self.mib[name] = max(self.mib.get(name, 0.0), resident_mib(children[name].pid))
+            await asyncio.sleep(0.1)
+
+
+def resident_mib(pid: int) -> float:
+    """Of a process and its children; 0 for one that has just ended."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+        own = next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS")), 0.0)
+        return own + sum(resident_mib(int(one)) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+    except OSError:
+        return 0.0
 
 
 async def _read_by_people(world: World, environment: dict[str, str], folder: Path, seconds: float) -> None:

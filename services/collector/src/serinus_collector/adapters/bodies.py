@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 from serinus_collector.use_cases.ports import ProviderError
 
-MAX_ANSWER_BYTES = 16 * 1024 * 1024
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
 _GZIP = 16 + zlib.MAX_WBITS
 
 
