@@ -13,7 +13,7 @@ from typing import Protocol
 from urllib.parse import urljoin, urlsplit
 
 MAX_REDIRECTS = 10
-_LONGEST_BODY = 4 * 2**20
+_MAX_BODY_BYTES = 4 * 2**20
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _send_once(asked: Asked, url: str, timeout: float) -> tuple[int, bytes, str 
         headers = {"User-Agent": "Go-http-client/1.1"} | dict(asked.headers)
         connection.request(asked.method, path, asked.body, headers)
         response = connection.getresponse()
-        body = response.read(_LONGEST_BODY)
+        body = response.read(_MAX_BODY_BYTES)
         redirected = response.status in (301, 302, 303, 307, 308)
         return response.status, body, response.headers.get("location") if redirected else None
     finally:

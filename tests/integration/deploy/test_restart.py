@@ -116,10 +116,10 @@ async def work(clients: Mapping[str, Client]) -> None:
     await RedisArchive(operator, KEYS, lambda: 5).send(command("hold"))
     await Sessions(operator, KEYS, 60_000).begin("token")
     asked = await read(controller, "commands", controller_group("test"))
-    bury = scripts.load(controller, "serinus_runtime", "bury")
+    dead_letter = scripts.load(controller, "serinus_runtime", "dead_letter")
     commands = KEYS.stream("commands")
     args = [controller_group("test"), asked, 1000, "error", "unread"]
-    assert await bury(keys=[commands, KEYS.dead_letters], args=args) == 1
+    assert await dead_letter(keys=[commands, KEYS.dead_letters], args=args) == 1
     told = next(one for one in await outbox.news() if one.stream == "decisions")
     cause = Cause(
         id="c", kind="held", cluster="test", namespace="shop", name="checkout", run=RUN.id, step=1, since=5, text="d"

@@ -24,7 +24,7 @@ from serinus_notifier.use_cases.inbox import Given
 from serinus_rollouts.progress import Intent
 from serinus_runtime.redis import broker_of
 from serinus_runtime.scripts import Script
-from serinus_runtime.streams import MOST_DELIVERIES, GroupReader, ensure_group
+from serinus_runtime.streams import MAX_DELIVERIES, GroupReader, ensure_group
 
 from tests.full import FOREIGN, clients, fill, limit, urls
 from tests.support import RUN, command, observed, plan, snapshot, verdict
@@ -131,23 +131,20 @@ async def test_what_waits_for_room_is_not_counted_against_an_entry(
         await controller.set(KEYS.attempt("test", "u-1"), "x" * 1_000_000)
         await reader.ack(*(entry.id for entry in entries))
 
-    reader = GroupReader(
-        broker, controller, stream=stream, group="g", dead_letters=KEYS.dead_letters, handler=handler,
-        reclaim_after_ms=1,
-    )  # fmt: skip
+    reader = GroupReader(broker, controller, KEYS, "verdicts", "g", handler, reclaim_after_ms=1)
     await ensure_group(controller, stream, "g")
     await admin.xadd(stream, {"n": 1})
     await controller.xreadgroup("g", "dead", {stream: ">"})
     await limit(admin, 3_000_000)
     await fill(admin)
-    while len(seen) < MOST_DELIVERIES + 2:
+    while len(seen) < MAX_DELIVERIES + 2:
         try:
-            await reader.tend()
+            await reader.reclaim_stale()
         except OutOfMemoryError:
             continue
     assert (await admin.xpending(stream, "g"))["pending"] == 1
     await admin.delete(FOREIGN)
     while (await admin.xpending(stream, "g"))["pending"]:
-        await reader.tend()
+        await reader.reclaim_stale()
     await broker.stop()
     assert await admin.xlen(KEYS.dead_letters) == 0

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from serinus_contracts import Keys
 from serinus_runtime.redis import make_broker
 from serinus_runtime.settings import Settings
-from serinus_runtime.streams import MOST_DELIVERIES, Entry, GroupReader, Telemetry, ensure_group
+from serinus_runtime.streams import MAX_DELIVERIES, Entry, GroupReader, Telemetry, ensure_group
 
 pytestmark = pytest.mark.anyio
 
@@ -54,10 +54,10 @@ def reader(broker: RedisBroker, client: Any, keys: Keys, inbox: Inbox, **options
     made = GroupReader(
         broker,
         client,
-        stream=keys.stream("verdicts"),
-        group="readers",
-        dead_letters=keys.dead_letters,
-        handler=inbox,
+        keys,
+        "verdicts",
+        "readers",
+        inbox,
         **options,
     )
     inbox.reader = made
@@ -85,7 +85,7 @@ async def test_an_entry_that_a_handler_left_is_handed_over_again(broker: RedisBr
     assert await one.oldest_pending() == inbox.entries[0].id
     inbox.acknowledges = True
     await asyncio.sleep(0.06)
-    await one.tend()
+    await one.reclaim_stale()
     assert inbox.values() == [b"1", b"1"]
     assert await one.oldest_pending() is None
     await one.stop()
@@ -101,7 +101,7 @@ async def test_a_group_that_vanished_is_made_anew_and_reading_goes_on(
     await client.xadd(keys.stream("verdicts"), {"n": 1})
 
     async def tended() -> bool:
-        await one.tend()
+        await one.reclaim_stale()
         return inbox.values() == [b"1"]
 
     async with asyncio.timeout(5):
@@ -129,7 +129,7 @@ async def test_a_dead_letter_keeps_the_entry_its_origin_and_the_error(
     await ensure_group(client, stream, "readers")
     await client.xadd(stream, {"n": b"\xff"})
     ((_, entries),) = await client.xreadgroup("readers", "c", {stream: ">"})
-    await one.bury(Entry(*entries[0]), "no event")
+    await one.dead_letter(Entry(*entries[0]), "no event")
     ((_, letter),) = await client.xrange(keys.dead_letters)
     assert letter[b"error"] == b"no event"
     assert letter[b"stream"] == stream.encode()
@@ -147,12 +147,12 @@ async def test_an_entry_that_kills_its_readers_again_and_again_is_buried(
     await ensure_group(client, stream, "readers")
     await client.xadd(stream, {"n": 1})
     await client.xreadgroup("readers", "dead", {stream: ">"})
-    for _ in range(MOST_DELIVERIES):
+    for _ in range(MAX_DELIVERIES):
         (item,) = await client.xpending_range(stream, "readers", min="-", max="+", count=1)
         await client.xclaim(stream, "readers", "dead", 0, [item["message_id"]])
     await asyncio.sleep(0.01)
     one._subscriber.running = True
-    await one.tend()
+    await one.reclaim_stale()
     ((_, letter),) = await client.xrange(keys.dead_letters)
     assert b"delivered 21 times and never finished" in letter[b"error"]
     assert inbox.entries == []
@@ -168,7 +168,7 @@ async def test_an_entry_is_buried_once_and_not_at_all_when_somebody_finished_it(
     await client.xreadgroup("readers", "c", {stream: ">"})
     await one.ack(ids[1])
     for id_ in (ids[0], *ids):
-        await one.bury(Entry(id_, {}), "no event")
+        await one.dead_letter(Entry(id_, {}), "no event")
     assert await client.xlen(keys.dead_letters) == 1
     await client.xdel(stream, ids[0])
     assert await one.lost(ids) == [ids[0]]
@@ -186,11 +186,11 @@ async def test_a_reader_tells_how_much_its_group_has_before_it_and_what_it_burie
         await client.xadd(stream, {"n": number})
     ((_, entries),) = await client.xreadgroup("readers", "other", {stream: ">"}, count=2)
     one._subscriber.running = True
-    await one.tend()
+    await one.reclaim_stale()
     lag = {"stream": "verdicts", "group": "readers"}
     assert metrics.get_sample_value("serinus_stream_lag_entries", lag) == 5
-    await one.bury(Entry(*entries[0]), "no event")
+    await one.dead_letter(Entry(*entries[0]), "no event")
     await one.ack(entries[1][0])
-    await one.tend()
+    await one.reclaim_stale()
     assert metrics.get_sample_value("serinus_stream_lag_entries", lag) == 3
     assert metrics.get_sample_value("serinus_dead_letters_total", buried) == 1

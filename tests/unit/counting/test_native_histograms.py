@@ -3,7 +3,7 @@ from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
-from serinus_counting.native_histograms import MOST_BOUNDS, Bucket, Histogram, classic, counters
+from serinus_counting.native_histograms import MAX_BOUNDS, Bucket, Histogram, classic, counters
 
 
 def histogram(*samples: list[Bucket], pod: str = "a") -> Histogram:
@@ -36,7 +36,7 @@ def test_many_bounds_are_thinned_to_those_of_quarter_octaves() -> None:
     fine = [2 ** (k / 32) for k in range(320)]
     found = at([histogram([(low, high, 1) for low, high in pairwise(fine)])])
     bounds = sorted(float(le) for _, le in found)
-    assert len(bounds) <= MOST_BOUNDS
+    assert len(bounds) <= MAX_BOUNDS
     assert all(math.isclose(high / low, 2**0.25) for low, high in pairwise(bounds[:-1]))
 
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 from serinus_counting.resets import Span
-from serinus_counting.windows import LONGEST_WINDOW_MS, RunState, look_end, next_due, reach_ms, span
+from serinus_counting.windows import MAX_WINDOW_MS, RunState, look_end, next_due, reach_ms, span
 
 from tests.support import ERRORS, observed, plan
 
@@ -59,11 +59,11 @@ def test_a_new_stage_forgets_the_windows_of_the_one_before() -> None:
 
 
 def test_a_metric_that_failed_for_hours_gives_up_the_oldest_part() -> None:
-    end = STARTED + 10 * LONGEST_WINDOW_MS
+    end = STARTED + 10 * MAX_WINDOW_MS
     state = replace(STATE, ends_stage=STARTED, ends={"errors": STARTED + 12_000})
     found = span(state, PLAN, ERRORS, end)
     assert found is not None
-    assert found.begin == end - LONGEST_WINDOW_MS
+    assert found.begin == end - MAX_WINDOW_MS
 
 
 @given(st.text(), st.integers(0, 10**13), st.sampled_from([0.5, 1.0, 30.0]), st.sampled_from([None, 15_000]))

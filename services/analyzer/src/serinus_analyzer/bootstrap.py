@@ -32,10 +32,10 @@ async def analyze(service: Service, settings: Settings) -> None:
     reader = GroupReader(
         broker,
         client,
-        stream=settings.keys.stream("snapshots"),
-        group=ANALYZER_GROUP,
-        dead_letters=settings.keys.dead_letters,
-        handler=on_entries,
+        settings.keys,
+        "snapshots",
+        ANALYZER_GROUP,
+        on_entries,
         batch=BATCH,
         telemetry=StreamTelemetry(service.registry),
     )
@@ -46,7 +46,7 @@ async def analyze(service: Service, settings: Settings) -> None:
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(watch_memory(service, client, settings.keys))
-            for name, step in (("tend snapshots", reader.tend), ("retry", stream.retry)):
+            for name, step in (("reclaim snapshots", reader.reclaim_stale), ("retry", stream.retry)):
                 tasks.create_task(forever(name, step, health=service.health, stopping=service.stopping))
     finally:
         await reader.stop()

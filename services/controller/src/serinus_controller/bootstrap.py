@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
 from serinus_contracts import VerdictReached
 from serinus_contracts.crd import PLURAL
@@ -67,18 +66,19 @@ async def control(service: Service, settings: ControllerSettings) -> None:
         tasks.create_task(forever("policies", folder.step, health=service.health, stopping=service.stopping))
         try:
             client = await broker.connect()
-            read = partial(
-                GroupReader,
-                broker,
-                client,
-                group=controller_group(settings.cluster),
-                dead_letters=settings.keys.dead_letters,
-                reclaim_after_ms=RECLAIM_AFTER_MS,
-                telemetry=StreamTelemetry(service.registry),
-            )
+            telemetry, group = StreamTelemetry(service.registry), controller_group(settings.cluster)
 
             def reader(name: Stream, handler: Handler) -> GroupReader:
-                return read(stream=settings.keys.stream(name), handler=handler)
+                return GroupReader(
+                    broker,
+                    client,
+                    settings.keys,
+                    name,
+                    group,
+                    handler,
+                    reclaim_after_ms=RECLAIM_AFTER_MS,
+                    telemetry=telemetry,
+                )
 
             await _leader(service, settings, Api(connection, settings.api_timeout), client, store, reader).run()
         finally:

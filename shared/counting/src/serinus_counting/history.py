@@ -20,7 +20,7 @@ from serinus_counting.series import Series
 
 BLOCK_MS = 300_000
 BLOCKS = 288
-MOST_GROUPS = {"proportion": 64, "distribution": 16}
+MAX_GROUPS = {"proportion": 64, "distribution": 16}
 """More pods than this are told of in groups, so that a look stays small."""
 
 Cell = tuple[int, ...] | None
@@ -62,7 +62,7 @@ def history(plan: AnalysisPlan, metric: PlanMetric, series: Iterable[Series], en
         assert isinstance(metric.source, Bucketed)
         edges, cells = _distribution(metric.source, by_pod, first)
         edges, cells = _trimmed(plan, metric, edges, cells)
-    found = _grouped({pod: row for pod, row in cells.items() if any(row)}, MOST_GROUPS[metric.source.kind])
+    found = _grouped({pod: row for pod, row in cells.items() if any(row)}, MAX_GROUPS[metric.source.kind])
     if not found:
         return None
     rows = list(zip(*found.values(), strict=True))

@@ -13,7 +13,7 @@ from serinus_contracts.selector import Labels
 from serinus_counting.series import Series
 
 # Finer ones tell no more than noise, and every bound is a series.
-MOST_BOUNDS = 64
+MAX_BOUNDS = 64
 
 Bucket = tuple[float, float, float]
 """Lower bound, upper bound, observations between them."""
@@ -42,7 +42,7 @@ def classic(histograms: Sequence[Histogram]) -> list[Series]:
     spans = {(_rounded(low), _rounded(high)) for one in histograms for sample in one.buckets for low, high, _ in sample}
     bounds = sorted({high for _, high in spans if math.isfinite(high)})
     bounds = [bound for bound in bounds if not any(low < bound < high for low, high in spans)]
-    if len(bounds) > MOST_BOUNDS:
+    if len(bounds) > MAX_BOUNDS:
         bounds = [bound for bound in bounds if _at_quarter_octave(bound)]
     return [
         Series({**one.labels, "le": edge}, one.times, values)

@@ -15,11 +15,11 @@ from serinus_contracts.base import Millis
 from serinus_counting.resets import Span
 
 # A metric that failed for longer gives up the older part of its window: Prometheus would not thank us for more.
-LONGEST_WINDOW_MS = 3_600_000
+MAX_WINDOW_MS = 3_600_000
 # Before the first samples have told it; Prometheus' own default is a minute, 15 s is what most people set.
 ASSUMED_SCRAPE_MS = 15_000
 # A base this far back is still found after a gap in the scrapes.
-LONGEST_GAP_MS = 600_000
+MAX_GAP_MS = 600_000
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def span(state: RunState, plan: AnalysisPlan, metric: PlanMetric, end: Millis) -
     if before is None:
         # The first window waits until it holds a scrape, so that it does not count as empty.
         return Span(floor, settled, end) if end - settled > (state.scrape_ms or 0) else None
-    return Span(floor, max(before, end - LONGEST_WINDOW_MS), end)
+    return Span(floor, max(before, end - MAX_WINDOW_MS), end)
 
 
 def next_due(run: str, now: Millis, plan: AnalysisPlan, scrape_ms: int | None, *, slower: int = 1) -> Millis:
@@ -83,4 +83,4 @@ def reach_ms(window: Span, scrape_ms: int | None) -> int:
 
 def far_reach_ms(window: Span) -> int:
     """Length of the range query that finds the base behind a gap in the scrapes."""
-    return window.end - window.begin + LONGEST_GAP_MS
+    return window.end - window.begin + MAX_GAP_MS

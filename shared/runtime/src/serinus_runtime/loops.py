@@ -10,7 +10,7 @@ from serinus_runtime.health import Health, beating
 
 logger = logging.getLogger(__name__)
 
-LONGEST_PAUSE = 5.0
+MAX_PAUSE_SECONDS = 5.0
 
 
 async def sleep_until(event: asyncio.Event, seconds: float) -> None:
@@ -44,7 +44,7 @@ async def forever(
     `within` is the longest that one call may take before the process counts as hung.
     """
     failures = 0
-    with beating(health, name, within=within + LONGEST_PAUSE) as beat:
+    with beating(health, name, within=within + MAX_PAUSE_SECONDS) as beat:
         while not stopping.is_set():
             beat()
             try:
@@ -54,7 +54,7 @@ async def forever(
                     logger.warning("%s fails: %s: %s", name, type(error).__name__, error)
                 failures += 1
                 health.fails(name, error)
-                pause = min(LONGEST_PAUSE, 0.05 * 2 ** min(failures, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+                pause = min(MAX_PAUSE_SECONDS, 0.05 * 2 ** min(failures, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
                 pause = max(pause, getattr(error, "retry_after", 0.0))
             else:
                 if failures:

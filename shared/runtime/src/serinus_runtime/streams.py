@@ -20,6 +20,7 @@ from faststream.redis import RedisBroker, RedisStreamMessage, StreamSub
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from redis.exceptions import OutOfMemoryError, ResponseError
 from serinus_contracts.base import shortened
+from serinus_contracts.streams import Keys, Stream
 
 from serinus_runtime import scripts
 from serinus_runtime.errors import RETRYABLE
@@ -27,12 +28,17 @@ from serinus_runtime.redis import BLOCK_MS, Client
 
 logger = logging.getLogger(__name__)
 
+# A handler is done in seconds: what is pending for longer is a dead consumer's, or failed.
 RECLAIM_AFTER_MS = 15_000
-MOST_DELIVERIES = 20
-MOST_LETTERS = 10_000
+# Five minutes of handing over what ends its consumer each time; a failure that passes is over by then.
+MAX_DELIVERIES = 20
+# Enough to see what went wrong; more would take the room of what is still to be judged.
+MAX_DEAD_LETTERS = 10_000
 
 
 class Entry(NamedTuple):
+    """One entry of a stream as Redis has it: its id, and its fields undecoded."""
+
     id: bytes
     fields: dict[bytes, bytes]
 
@@ -99,26 +105,26 @@ class GroupReader:
         self,
         broker: RedisBroker,
         client: Client,
-        *,
-        stream: str,
+        keys: Keys,
+        name: Stream,
         group: str,
-        dead_letters: str,
         handler: Handler,
+        *,
         batch: int = 100,
         reclaim_after_ms: int = RECLAIM_AFTER_MS,
         telemetry: Telemetry | None = None,
     ) -> None:
-        self.stream, self.group, self.consumer = stream, group, consumer_name()
+        self.stream, self.group, self.consumer = keys.stream(name), group, consumer_name()
         self._telemetry = telemetry or Telemetry(CollectorRegistry())
-        self._name = stream.rpartition(":")[2]
-        self._telemetry.dead_letters.labels(self._name)  # an alert sees the first one only if it was 0 before
-        self._client, self._dead_letters, self._handler = client, dead_letters, handler
+        self._name = name
+        self._telemetry.dead_letters.labels(name)  # an alert sees the first one only if it was 0 before
+        self._client, self._dead_letters, self._handler = client, keys.dead_letters, handler
         self._batch, self._reclaim_after_ms = batch, reclaim_after_ms
         self._waits_for: type[Exception] | None = None
-        self._bury = scripts.load(client, __package__, "bury")
+        self._dead_letter = scripts.load(client, __package__, "dead_letter")
         self._subscriber: Any = broker.subscriber(
             stream=StreamSub(
-                stream,
+                self.stream,
                 group=group,
                 consumer=self.consumer,
                 batch=True,
@@ -138,16 +144,19 @@ class GroupReader:
             await self._handler(entries)
         except RETRYABLE as error:
             if type(error) is not self._waits_for:
-                logger.warning("entries of %s wait: %s: %s", self.stream, type(error).__name__, error)
+                logger.warning(
+                    "deferring entries of %s for redelivery: %s: %s", self.stream, type(error).__name__, error
+                )
             self._waits_for = type(error)
         except Exception:
-            logger.exception("%d entries of %s wait", len(entries), self.stream)
+            logger.exception("deferring %d entries of %s for redelivery", len(entries), self.stream)
         else:
             if self._waits_for:
-                logger.info("entries of %s are handled again", self.stream)
+                logger.info("handling entries of %s again", self.stream)
             self._waits_for = None
 
     async def start(self) -> None:
+        """Make the group where there is none, and begin to read."""
         await ensure_group(self._client, self.stream, self.group)
         # FastStream creates it once more, which a full Redis refuses although it is there.
         self._subscriber._client.xgroup_create = _known
@@ -157,8 +166,9 @@ class GroupReader:
         """Stop reading and wait for the handler."""
         await self._subscriber.stop()
 
-    async def tend(self) -> float:
-        """Read, also where reading had ended, and take over what dead consumers left. A step for `forever`."""
+    async def reclaim_stale(self) -> float:
+        """Claim what dead consumers left, and start reading where it had stopped. A step for `forever`: gives the
+        seconds to the next call."""
         if not self._subscriber.running:
             await self.start()
             logger.info("reading %s", self.stream)
@@ -174,9 +184,9 @@ class GroupReader:
         )
         deliveries = {item["message_id"]: item["times_delivered"] for item in stale}
         entries = [Entry(id_, fields) for id_, fields in claimed if fields]
-        for entry in [entry for entry in entries if deliveries[entry.id] >= MOST_DELIVERIES]:
+        for entry in [entry for entry in entries if deliveries[entry.id] >= MAX_DELIVERIES]:
             entries.remove(entry)
-            await self.bury(entry, f"delivered {deliveries[entry.id]} times and never finished")
+            await self.dead_letter(entry, f"delivered {deliveries[entry.id]} times and never finished")
         if entries:
             await self._hand_over(entries)
         return 0.0 if len(stale) == self._batch else self._reclaim_after_ms / 3000
@@ -220,16 +230,17 @@ class GroupReader:
         return [id_ for id_, entries in zip(ids, found, strict=True) if not entries]
 
     async def ack(self, *ids: bytes) -> None:
+        """Tell the group that these entries are finished."""
         if ids:
             await self._client.xack(self.stream, self.group, *ids)
 
-    async def bury(self, entry: Entry, error: str) -> None:
+    async def dead_letter(self, entry: Entry, error: str) -> None:
         """Move an entry that can never be read to the dead letters: both or neither."""
         self._telemetry.dead_letters.labels(self._name).inc()
         fields = letter(self.stream, self.group, entry, error)
-        await self._bury(
+        await self._dead_letter(
             keys=[self.stream, self._dead_letters],
-            args=[self.group, entry.id, MOST_LETTERS, *(part for pair in fields.items() for part in pair)],
+            args=[self.group, entry.id, MAX_DEAD_LETTERS, *(part for pair in fields.items() for part in pair)],
         )
 
 

@@ -47,7 +47,7 @@ class World:
     async def ack(self, *ids: bytes) -> None:
         self.pending -= set(ids)
 
-    async def bury(self, entry: Entry, error: str) -> None:
+    async def dead_letter(self, entry: Entry, error: str) -> None:
         self.buried.append((entry.id, error))
         self.pending.discard(entry.id)
 

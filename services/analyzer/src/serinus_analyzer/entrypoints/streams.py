@@ -38,6 +38,6 @@ class SnapshotStream:
         try:
             envelope = from_entry(MetricsCollected, entry.fields)
         except UnreadableEntryError as error:
-            await self._processor.stream.bury(entry, str(error))
+            await self._processor.stream.dead_letter(entry, str(error))
             return None
         return QueuedSnapshot(entry, envelope.data, envelope.traceparent)

@@ -47,7 +47,7 @@ class Stream(Protocol):
         """Never deliver them again."""
         ...
 
-    async def bury(self, entry: Entry, error: str) -> None:
+    async def dead_letter(self, entry: Entry, error: str) -> None:
         """Make a dead letter of it, with what is wrong."""
         ...
 

@@ -141,10 +141,10 @@ class SnapshotProcessor:
 
     async def _give_up(self, queued: QueuedSnapshot, problem: str) -> None:
         if queued.tries >= MAX_TRIES:
-            await self._bury(queued, problem)
+            await self._dead_letter(queued, problem)
 
-    async def _bury(self, queued: QueuedSnapshot, problem: str) -> None:
-        await self.stream.bury(queued.entry, problem)
+    async def _dead_letter(self, queued: QueuedSnapshot, problem: str) -> None:
+        await self.stream.dead_letter(queued.entry, problem)
         self.queue.drop(queued.snapshot.run.id, [queued.id])
 
     async def _drop_lost(self) -> None:
@@ -160,7 +160,7 @@ class SnapshotProcessor:
         self.queue.drop(run, done)
         for fork in forks(state.through, self.queue.of(run)):
             follows, through = fork.snapshot.follows, state.through
-            await self._bury(fork, f"it follows {follows}, but snapshots to {through} are judged already")
+            await self._dead_letter(fork, f"it follows {follows}, but snapshots to {through} are judged already")
 
     async def _next_steps(self, chains: Mapping[str, _Chain]) -> dict[str, tuple[QueuedSnapshot, Evaluation]]:
         """For each run the snapshot that continues its chain, where it is here with its plan."""
@@ -188,7 +188,7 @@ class SnapshotProcessor:
             # One snapshot that a judge cannot bear must not stop its run, nor the others.
             ((run, (queued, _)),) = steps.items()
             logger.exception("snapshot %s cannot be judged", queued.snapshot.event_id())
-            await self._bury(queued, traceback.format_exc(limit=-3))
+            await self._dead_letter(queued, traceback.format_exc(limit=-3))
             chains[run].stuck = True
             return
         for (run, (queued, _)), (after, verdict) in zip(steps.items(), judged, strict=True):

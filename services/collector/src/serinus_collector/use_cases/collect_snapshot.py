@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 # While nothing new may be looked at (the weight is not known, the stream is full), ask again after this.
 RETRY_MS = 1000
-MOST_BACKOFF = 8
+MAX_BACKOFF = 8
 # What the loop does for each beside reading answers and counting, measured.
 LOOK_MS = 2.0
 QUERY_MS = 1.0
@@ -150,7 +150,7 @@ class SnapshotCollector:
             scrape_ms=scrape_ms,
             failures=state.failures + 1 if failed else 0,
         )
-        due = next_due(lease.run, lease.now, plan, scrape_ms, slower=min(2**after.failures, MOST_BACKOFF))
+        due = next_due(lease.run, lease.now, plan, scrape_ms, slower=min(2**after.failures, MAX_BACKOFF))
         # A slow look takes little time of the loop, but a place of those that its namespace has.
         held_ms = 1000 * (time.monotonic() - began) / self.places
         cost_ms = max(held_ms, sum(sums) + LOOK_MS + QUERY_MS * len(plan.metrics))

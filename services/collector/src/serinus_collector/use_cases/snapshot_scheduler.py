@@ -19,8 +19,8 @@ logger = logging.getLogger(__name__)
 
 RETRY_MS = 1_000
 UNREADABLE_MS = 60_000
-LONGEST_NAP = 0.5
-SHORT_NAP = 0.02
+MAX_SLEEP_SECONDS = 0.5
+MIN_SLEEP_SECONDS = 0.02
 # The first of those that are due may all be of one namespace, which has its places already.
 MAX_LEASED = 200
 NO_PLACE_MS = 500
@@ -54,7 +54,7 @@ class SnapshotScheduler:
         without = [lease for lease in leases if not self._queued(lease)]
         if without:
             await self.registry.give_back(without, without[0].now + NO_PLACE_MS)
-        return SHORT_NAP if len(leases) == MAX_LEASED else min(wait, LONGEST_NAP)
+        return MIN_SLEEP_SECONDS if len(leases) == MAX_LEASED else min(wait, MAX_SLEEP_SECONDS)
 
     def _queued(self, lease: Lease) -> bool:
         namespace = lease.namespace

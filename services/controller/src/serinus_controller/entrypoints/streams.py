@@ -73,7 +73,7 @@ class Streams:
                     # Who gave it waits for an answer; what it has begun already, another try could do twice.
                     with self._complaints.about("command", f"{command.data.id} of {run}, its answer"):
                         await handler.failed(command.data, outcome.problem)
-                    await self._commands.bury(entry, outcome.problem)
+                    await self._commands.dead_letter(entry, outcome.problem)
             await self._commands.ack(*commands)
 
 
@@ -84,5 +84,5 @@ async def _readable(reader: GroupReader, kind: type[E], entries: Sequence[Entry]
         try:
             events[entry.id] = from_entry(kind, entry.fields)
         except UnreadableEntryError as error:
-            await reader.bury(entry, str(error))
+            await reader.dead_letter(entry, str(error))
     return events

@@ -119,7 +119,7 @@ class Reader(Protocol):
         """Begin to read."""
         ...
 
-    async def tend(self) -> float:
+    async def reclaim_stale(self) -> float:
         """A step for `forever`: take over what dead consumers left."""
         ...
 
@@ -287,7 +287,7 @@ class Leader:
         self._streams.lead(term)
         for name, reader in self._streams.readers.items():
             await reader.start()
-            tasks.create_task(self._keep(f"tend {name}", reader.tend))
+            tasks.create_task(self._keep(f"reclaim {name}", reader.reclaim_stale))
         tasks.create_task(self._keep("silence", partial(self._watch_silence, term)))
 
     async def _keep_lease(self) -> None:

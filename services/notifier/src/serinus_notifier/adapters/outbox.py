@@ -13,7 +13,7 @@ from serinus_contracts.streams import Stream
 from serinus_runtime import scripts
 from serinus_runtime.complaints import Complaints
 from serinus_runtime.redis import BLOCK_MS, KEPT_SECONDS, Client
-from serinus_runtime.streams import MOST_LETTERS, Entry, letter
+from serinus_runtime.streams import MAX_DEAD_LETTERS, Entry, letter
 
 from serinus_notifier.domain.notifications import Cause, Due
 from serinus_notifier.use_cases.inbox import KINDS, Given, News
@@ -62,7 +62,7 @@ class RedisOutbox:
         known = [self._keys.notify(f"told:{due.id}") for due in given.dues]
         fields = letter(self._keys.stream(stream), READER, entry, given.fault) if given.fault else {}
         written = [part for pair in fields.items() for part in pair]
-        args: list[Any] = [stream, place, entry.id, MOST_LETTERS, len(written), *written]
+        args: list[Any] = [stream, place, entry.id, MAX_DEAD_LETTERS, len(written), *written]
         args += [len(given.ended), *given.ended]
         for due in given.dues:
             args += [due.id, due.at, due.cause.model_dump_json()]
