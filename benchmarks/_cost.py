@@ -55,11 +55,11 @@ def cost(repeats: int = 300) -> dict[str, float]:
     """Microseconds of CPU per look of six metrics, and of its parts; bytes of evidence."""
     rule = six_metrics()
     random = np.random.default_rng(0)
-    evidence, memory = JUDGE.start(rule), checks.open(rule)
+    evidence, memory = JUDGE.start(rule), checks.start(rule)
     for number in range(1, 13):
         look = snapshot(_six(rule, random), number, 2, 0, 10)
         evidence, _ = judged(rule, evidence, look)
-        memory, _ = checks.look(rule, memory, snapshot(_six(rule, random, 4, 12), number, 2, 0, 10))
+        memory, _ = checks.evaluate(rule, memory, snapshot(_six(rule, random, 4, 12), number, 2, 0, 10))
     look = snapshot(_six(rule, random), 13, 2, 0, 10)
     scheme = layout(key_of(rule), tuple(coarse_of(pairs) for pairs in evidence.pairs))
     counted = count(rule, key_of(rule).channels, evidence.pairs, look)
@@ -74,8 +74,10 @@ def cost(repeats: int = 300) -> dict[str, float]:
     packed = evidence.pack()
     assessment = judged(rule, evidence, look)[1]
     many_pods = snapshot(_six(rule, random, 4, 12), 13, 2, 0, 10)
-    seen = checks.look(rule, memory, many_pods)[1]
-    whole = checks.settled(assessment, seen)
+    seen = checks.evaluate(rule, memory, many_pods)[1]
+    whole = checks.apply_guardrails(assessment, seen)
+
+    skipped = replace(memory, snapshots=memory.snapshots + 1)
 
     def law() -> None:
         inference.weigh(scheme, fold(channels, evidence.state, folded), rule)
@@ -87,8 +89,8 @@ def cost(repeats: int = 300) -> dict[str, float]:
         "look": _microseconds(lambda: judged(rule, evidence, look), repeats),
         "look of many": _microseconds(lambda: JUDGE.judge(cases), repeats // TOGETHER + 1) / TOGETHER,
         "models": _microseconds(assessment.report, repeats),
-        "beside": _microseconds(lambda: checks.look(rule, replace(memory, looks=memory.looks + 1), many_pods), repeats),
-        "beside, with a point": _microseconds(lambda: checks.look(rule, memory, many_pods), repeats),
+        "beside": _microseconds(lambda: checks.evaluate(rule, skipped, many_pods), repeats),
+        "beside, with a point": _microseconds(lambda: checks.evaluate(rule, memory, many_pods), repeats),
         "findings": _microseconds(whole.found, repeats),
         "descriptions": _microseconds(whole.described, repeats),
         "law": _microseconds(law, repeats),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from serinus_contracts.base import parse_duration
 from serinus_contracts.report import read_chapter
 from serinus_judging.guardrails import checks
-from serinus_judging.guardrails.memory import Memory
+from serinus_judging.guardrails.memory import GuardrailMemory
 from serinus_judging.judges import JUDGES
 from serinus_judging.packing import EvidenceError
 from serinus_rollouts.policy_documents import load_text
@@ -20,7 +20,7 @@ from tests.support import ERRORS, LATENCY, plan
 
 PLAN = plan(metrics=(ERRORS, LATENCY))
 KEPT = {name: judge.start(PLAN).pack() for name, judge in JUDGES.items()}
-BESIDE = checks.open(PLAN).pack()
+BESIDE = checks.start(PLAN).pack()
 
 
 def bent(good: bytes) -> st.SearchStrategy[bytes]:
@@ -51,8 +51,8 @@ def test_any_evidence_is_read_or_refused(name: str, data: st.DataObject) -> None
 @given(bent(BESIDE) | st.binary(max_size=100))
 @example(BESIDE[:-40] + b"\xff" * 600)
 def test_any_memory_beside_evidence_is_read_or_refused(packed: bytes) -> None:
-    said = refusal(lambda: Memory.unpack(packed), ValueError)
-    assert said is None or "what is remembered beside the evidence cannot be read" in said
+    said = refusal(lambda: GuardrailMemory.unpack(packed), ValueError)
+    assert said is None or "what the guardrails remember cannot be read" in said
 
 
 WORDS = ["redis", "rediss", "+sentinel", "+cluster", "://", "@", ":", "/", "?", ",", "[", "]", "::1", "99999", "٣", "%"]

@@ -7,7 +7,7 @@ from serinus_contracts.metric import Better, Margin
 from serinus_contracts.plan import AnalysisPlan, Gauged, PlanLimit, PlanMetric
 from serinus_judging.assessment import Assessment
 from serinus_judging.guardrails import checks
-from serinus_judging.guardrails.memory import Memory
+from serinus_judging.guardrails.memory import GuardrailMemory
 
 from tests.unit.judging.builders import QUERY, START, metric, plan, snapshot
 from tests.unit.judging.runs import evaluated, known_noise
@@ -74,21 +74,21 @@ def seen(
 
 
 def settled(
-    plan: AnalysisPlan, looks: Iterable[MetricsCollected], known: Memory | None = None
-) -> tuple[Memory, Assessment]:
+    plan: AnalysisPlan, looks: Iterable[MetricsCollected], known: GuardrailMemory | None = None
+) -> tuple[GuardrailMemory, Assessment]:
     """The last memory and assessment with what is found beside the default judge, packed and unpacked on the way."""
     evidence = known_noise(plan)
-    kept = known or checks.open(plan)
+    kept = known or checks.start(plan)
     assessment = None
     for look in looks:
         evidence, judged = evaluated(plan, evidence, look)
-        kept, found = checks.look(plan, kept, look)
+        kept, found = checks.evaluate(plan, kept, look)
         packed = kept.pack()
-        again = Memory.unpack(packed)
+        again = GuardrailMemory.unpack(packed)
         assert again is not None
         assert again.pack() == packed
         kept = again
-        assessment = checks.settled(judged, found)
+        assessment = checks.apply_guardrails(judged, found)
     assert assessment is not None
     return kept, assessment
 

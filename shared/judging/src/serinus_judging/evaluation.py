@@ -10,7 +10,7 @@ from serinus_contracts.events import Reason, Verdict
 
 from serinus_judging.assessment import Assessment
 from serinus_judging.guardrails import checks
-from serinus_judging.guardrails.memory import Memory
+from serinus_judging.guardrails.memory import GuardrailMemory
 from serinus_judging.judges import JUDGES, Evidence
 from serinus_judging.served import Served
 from serinus_judging.served import after as after_snapshot
@@ -67,8 +67,8 @@ def evaluate(evaluations: Sequence[Evaluation]) -> list[tuple[RunRecord, Verdict
         own = [evaluations[i] for i in positions]
         judged = JUDGES[name].judge([(each.plan, _evidence(each), each.snapshot) for each in own])
         for i, each, (evidence, assessment) in zip(positions, own, judged, strict=True):
-            memory, found = checks.look(each.plan, _guardrails(each), each.snapshot)
-            results[i] = _verdict(each, evidence, memory, checks.settled(assessment, found))
+            memory, found = checks.evaluate(each.plan, _guardrails(each), each.snapshot)
+            results[i] = _verdict(each, evidence, memory, checks.apply_guardrails(assessment, found))
     return results
 
 
@@ -80,14 +80,14 @@ def _evidence(evaluation: Evaluation) -> Evidence:
     return evidence
 
 
-def _guardrails(evaluation: Evaluation) -> Memory:
+def _guardrails(evaluation: Evaluation) -> GuardrailMemory:
     state = evaluation.state
     known = state.guardrails if state.plan == evaluation.snapshot.plan else b""
-    return Memory.unpack(known) or checks.open(evaluation.plan)
+    return GuardrailMemory.unpack(known) or checks.start(evaluation.plan)
 
 
 def _verdict(
-    evaluation: Evaluation, evidence: Evidence, memory: Memory, assessment: Assessment
+    evaluation: Evaluation, evidence: Evidence, memory: GuardrailMemory, assessment: Assessment
 ) -> tuple[RunRecord, VerdictReached]:
     before, plan, snapshot = evaluation
     changed = (assessment.verdict, assessment.reason) != (before.verdict, before.reason)

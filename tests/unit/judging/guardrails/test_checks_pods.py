@@ -80,7 +80,7 @@ def test_of_five_hundred_pods_some_are_followed() -> None:
     canary, stable = 0.8 * random.lognormal(0, 0.05, 250), 0.4 * random.lognormal(0, 0.05, 250)
     looks = run(lambda _: {"memory": gauge([*canary], [*stable])}, 8, pods(250, 250))
     kept, found = settled(QUIET, looks)
-    assert (kept.followed.own, len(kept.followed.pods)) == (6, 16)
+    assert (kept.samples.own, len(kept.samples.pods)) == (6, 16)
     assert found.reason == "anomaly"
 
 
@@ -88,10 +88,10 @@ def test_a_pod_that_is_gone_makes_room_for_another() -> None:
     looks = [seen(n, {"memory": gauge([0.5] * (8 if n < 4 else 2), [0.5] * 12)}, pods(8, 12)) for n in range(1, 6)]
     before, _ = settled(QUIET, looks[:3])
     after, _ = settled(QUIET, looks)
-    assert before.followed.own == 6
-    assert after.followed.own == 2
-    assert len(after.followed.pods) == 14
-    assert set(after.followed.pods[2:].tolist()) >= set(before.followed.pods[6:].tolist())
+    assert before.samples.own == 6
+    assert after.samples.own == 2
+    assert len(after.samples.pods) == 14
+    assert set(after.samples.pods[2:].tolist()) >= set(before.samples.pods[6:].tolist())
 
 
 # The state.

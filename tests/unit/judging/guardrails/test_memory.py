@@ -3,7 +3,7 @@
 import pytest
 from serinus_contracts.events import Measurement
 from serinus_judging.guardrails import checks
-from serinus_judging.guardrails.memory import Memory
+from serinus_judging.guardrails.memory import GuardrailMemory
 from serinus_judging.sequential.evidence import Evidence
 
 from tests.unit.judging.builders import distribution, latency, metric, plan
@@ -11,7 +11,7 @@ from tests.unit.judging.pods import QUIET, gauge, memory, pods, run, settled, sh
 from tests.unit.judging.runs import EDGES, JUDGE, evaluated
 
 
-def six_metrics_and_pods() -> tuple[Evidence, Memory]:
+def six_metrics_and_pods() -> tuple[Evidence, GuardrailMemory]:
     """Five proportions, latency with 60 buckets; 30 pods, many looks."""
     names = ("errors", "timeouts", "retries", "rejections")
     rule = plan(*(metric(name) for name in names), metric("conversion", 0.9, better="higher"), latency())
@@ -20,10 +20,10 @@ def six_metrics_and_pods() -> tuple[Evidence, Memory]:
     each = shares([(1, 500)] * 10, [(2, 500)] * 20)
     everything = dict.fromkeys((*names, "conversion"), each)
     looks = run(lambda _: {**everything, "latency": distribution(edges, buckets, buckets)}, 40, pods(10, 20))
-    evidence, kept = JUDGE.start(rule), checks.open(rule)
+    evidence, kept = JUDGE.start(rule), checks.start(rule)
     for look in looks:
         evidence, _ = evaluated(rule, evidence, look)
-        kept, _ = checks.look(rule, kept, look)
+        kept, _ = checks.evaluate(rule, kept, look)
     return evidence, kept
 
 
@@ -39,21 +39,21 @@ def test_with_a_gauge_among_six_metrics_they_fit_too() -> None:
     buckets = [10] * (len(EDGES) + 1)
     everything: dict[str, Measurement] = dict.fromkeys((*names, "conversion"), each)
     everything |= {"latency": distribution(EDGES, buckets, buckets), "memory": gauge([0.5] * 10, [0.5] * 20)}
-    evidence, kept = JUDGE.start(rule), checks.open(rule)
+    evidence, kept = JUDGE.start(rule), checks.start(rule)
     for look in run(lambda _: everything, 40, pods(10, 20)):
         evidence, _ = evaluated(rule, evidence, look)
-        kept, _ = checks.look(rule, kept, look)
+        kept, _ = checks.evaluate(rule, kept, look)
     assert len(evidence.pack()) + len(kept.pack()) <= 8192
 
 
 def test_memory_of_another_version_is_learnt_anew() -> None:
     kept, _ = settled(QUIET, run(lambda _: {"memory": gauge([0.5])}, 2))
-    assert Memory.unpack(b"") is None
-    assert Memory.unpack(b"\x63" + kept.pack()[1:]) is None
+    assert GuardrailMemory.unpack(b"") is None
+    assert GuardrailMemory.unpack(b"\x63" + kept.pack()[1:]) is None
 
 
 @pytest.mark.parametrize("length", [1, 20, 60, -1])
 def test_memory_that_is_cut_off_is_an_error(length: int) -> None:
     kept, _ = settled(QUIET, run(lambda _: {"memory": gauge([0.5])}, 2))
     with pytest.raises(ValueError, match="cannot be read"):
-        Memory.unpack(kept.pack()[:length])
+        GuardrailMemory.unpack(kept.pack()[:length])

@@ -21,12 +21,12 @@ GROWTH = log(1.05)
 """By so much more than on stable may a gauge grow on the canary in an hour (in ln)."""
 STEADY = 0.005
 """Slopes of stable's pods are taken to differ by at least so much (ln per hour), however few pods agree."""
-MOST_BEYOND = 32
+MAX_OVER_LIMIT = 32
 """Pods beyond a limit that are remembered, the furthest first."""
-FEWEST_POINTS = 4
+MIN_POINTS = 4
 
 
-class Beyond(NamedTuple):
+class OverLimit(NamedTuple):
     """A pod of the canary that is beyond a limit on a gauge."""
 
     limit: int
@@ -34,27 +34,30 @@ class Beyond(NamedTuple):
     value: float
 
 
-def beyond(limits: Sequence[PlanLimit], snapshot: MetricsCollected, young: frozenset[str]) -> list[Beyond]:
+def over_limits(limits: Sequence[PlanLimit], snapshot: MetricsCollected, young: frozenset[str]) -> list[OverLimit]:
     """Canary pods beyond each limit in this look, the furthest first; what is not finite is no value."""
-    found = []
+    over_all: list[OverLimit] = []
     for number, limit in enumerate(limits):
         measured = snapshot.metrics.get(limit.metric)
         if not isinstance(measured, Gauge) or measured.status != "ok":
             continue
         sign = -1.0 if limit.better == "higher" else 1.0
         over = [
-            Beyond(number, pod, value)
+            OverLimit(number, pod, value)
             for pod, value in measured.canary.items()
             if sign * value > sign * limit.share and abs(value) < np.inf and pod not in young
         ]
-        found += sorted(over, key=lambda one: (-sign * one.value, one.pod))[:MOST_BEYOND]
-    return found
+        over_all += sorted(over, key=lambda one: (-sign * one.value, one.pod))[:MAX_OVER_LIMIT]
+    return over_all
 
 
 def remembered(
-    before: frozenset[tuple[int, int]], found: Sequence[Beyond], limits: Sequence[PlanLimit], snapshot: MetricsCollected
+    before: frozenset[tuple[int, int]],
+    found: Sequence[OverLimit],
+    limits: Sequence[PlanLimit],
+    snapshot: MetricsCollected,
 ) -> frozenset[tuple[int, int]]:
-    """What to compare the next look with: this look's pods, or those before where a gauge was not measured now."""
+    """What to compare the next snapshot with: this one's pods, or those before where a gauge was not measured now."""
     unknown = {i for i, limit in enumerate(limits) if not _measured(snapshot, limit.metric)}
     return frozenset({(one.limit, identity(one.pod)) for one in found} | {one for one in before if one[0] in unknown})
 
@@ -71,7 +74,7 @@ def growth(times: Floats, logs: Floats, own: int) -> tuple[float, float, float, 
     times (T,) in seconds, logs (T, P) with the canary's pods first. Slopes are Theil and Sen's, so single wild values
     do no harm; Student's t with stable's spread alone, so that one canary pod is enough. NaN where too little is known.
     """
-    whole = np.isfinite(logs).sum(axis=0) >= FEWEST_POINTS
+    whole = np.isfinite(logs).sum(axis=0) >= MIN_POINTS
     slopes = classical.slopes(times / 3600, logs)
     canary, stable = slopes[:own][whole[:own]], slopes[own:][whole[own:]]
     if len(canary) == 0 or len(stable) < 2:

@@ -15,9 +15,9 @@ from serinus_judging.wording import clock, duration, names
 LOOPS = 2
 CALM = 600_000
 """Milliseconds without a restart after which a pod is not looping any more."""
-FOLLOWED = 16
+MAX_TROUBLES = 16
 """Pods in trouble that are remembered, the worst first."""
-NAMED = 3
+MAX_NAMED = 3
 
 
 class Trouble(NamedTuple):
@@ -65,7 +65,7 @@ def after(
         longest = min(one.unready for _, one in dead)
         parts.append(f"{_of(dead, canary)} not ready for {duration((end - longest) / 1000)}")
     ill = tuple(dict.fromkeys(pod.name for pod, _ in (*looping, *dead)))
-    return tuple(one for _, one in found[:FOLLOWED]), Liveness("; ".join(parts), ill)
+    return tuple(one for _, one in found[:MAX_TROUBLES]), Liveness("; ".join(parts), ill)
 
 
 def _trouble(pod: Pod, identity: int, before: Trouble | None, end: int) -> Trouble:
@@ -76,7 +76,7 @@ def _trouble(pod: Pod, identity: int, before: Trouble | None, end: int) -> Troub
 
 
 def _of(ill: Sequence[tuple[Pod, Trouble]], canary: Sequence[Pod]) -> str:
-    told = [pod.name for pod, _ in ill[:NAMED]]
+    told = [pod.name for pod, _ in ill[:MAX_NAMED]]
     more = len(ill) - len(told)
     listed = names([*told, f"{more} more"] if more else told)
     return f"{listed} ({len(ill)} of {len(canary)} canary pods)" if len(canary) > 1 else listed

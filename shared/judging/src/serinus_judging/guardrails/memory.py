@@ -1,4 +1,4 @@
-"""What is remembered beside a judge's evidence between two looks of a run, and how it is packed.
+"""What the guardrails remember between two snapshots of a run, and how it is packed.
 
 Layout of the bytes: a header with all lengths, the widths of the histograms, the abort that was found if any, then the
 arrays by their type, little endian. Bytes of another version are not read: what is remembered here is of this stage
@@ -7,6 +7,7 @@ only, and can be learnt anew.
 
 import struct
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,20 +20,51 @@ from serinus_judging.packing import Reader
 VERSION = 2
 _HEADER = struct.Struct("<BiqiIhI14H")
 _TROUBLE = np.dtype([("pod", "<u4"), ("restarts", "<u2"), ("restarted", "<i8"), ("unready", "<i8")])
-_BEYOND = np.dtype([("limit", "u1"), ("pod", "<u4")])
+_OVER_LIMIT = np.dtype([("limit", "u1"), ("pod", "<u4")])
 
 
-@dataclass(frozen=True)
-class Fallen:
-    """An abort beside the judge: it stays, with its words."""
+class LatchedAbort(NamedTuple):
+    """An abort by a guardrail: it stays, with its words; regressed: the metric or limit."""
 
     reason: Reason
     regressed: str
     text: str
 
 
+class GaugeGrowth(NamedTuple):
+    """How a gauge grew at the last check: slopes per hour (in ln) of both arms, p of "the canary's is at most GROWTH
+    larger", pods that tell, and the p from which on it is found. NaN where too little is known."""
+
+    canary: float
+    stable: float
+    p: float
+    canary_pods: float
+    stable_pods: float
+    level: float
+
+    @property
+    def exceeds(self) -> bool:
+        return self.p <= self.level
+
+
+class PodAnomaly(NamedTuple):
+    """`pod_anomaly.PodDistance` at the last check, and the p from which on it is one."""
+
+    distance: float
+    p: float
+    min_p: float
+    canary_pods: float
+    pods: float
+    level: float
+    parts: tuple[float, ...]
+
+    @property
+    def exceeds(self) -> bool:
+        return self.p <= self.level
+
+
 @dataclass(frozen=True, eq=False)
-class Followed:
+class StageSamples:
     """What is gathered of a stage, of P pods (the canary's `own` first), F features, G gauges and M counted metrics.
 
     pods (P,): identities; sums (F, P): of the features' distances from the pods' median, over `seen` (F, P) looks;
@@ -54,7 +86,7 @@ class Followed:
     buckets: tuple[Floats, ...]
 
     @classmethod
-    def empty(cls, gauges: int, counted: int, durations: int) -> "Followed":
+    def empty(cls, gauges: int, counted: int, durations: int) -> "StageSamples":
         features = gauges + counted
         return cls(
             pods=np.zeros(0, dtype=np.uint32),
@@ -71,91 +103,99 @@ class Followed:
 
 
 @dataclass(frozen=True, eq=False)
-class Memory:
-    """Of one run. stage and stage_started of the last look, top: the highest stage so far, looks and checks: in this
-    stage; stride: every so many looks give a point; beyond: pairs of a gauge limit and a pod that was beyond it at the
-    last look; growth (G, 6): slopes of canary and stable, p, pods of each, level at the last check; unlike (6 + F,):
-    distance, p, least p, the canary's pods and all, level, then parts; both empty before a check.
+class GuardrailMemory:
+    """Of one run.
+
+    samples: of this stage; growth: per gauge, empty before a check; anomaly: None before a check, or where pods cannot
+    be compared; stage, stage_started: of the last snapshot; top: the highest stage so far; snapshots, checks: in this
+    stage (checks -1: no more of them); stride: every so many snapshots give a point; over_limit: pairs of a gauge limit
+    and a pod that was beyond it in the last snapshot.
     """
 
-    followed: Followed
-    growth: Floats
-    unlike: Floats
+    samples: StageSamples
+    growth: tuple[GaugeGrowth, ...] = ()
+    anomaly: PodAnomaly | None = None
     stage: int = -1
     stage_started: int = -1
     top: int = -1
-    looks: int = 0
+    snapshots: int = 0
     checks: int = 0
     stride: int = 1
     troubles: tuple[Trouble, ...] = ()
-    beyond: frozenset[tuple[int, int]] = frozenset()
-    fallen: Fallen | None = None
+    over_limit: frozenset[tuple[int, int]] = frozenset()
+    latched: LatchedAbort | None = None
 
     @classmethod
-    def empty(cls, gauges: int = 0, counted: int = 0, durations: int = 0) -> "Memory":
-        return cls(Followed.empty(gauges, counted, durations), np.zeros((0, 6)), np.zeros(0))
+    def empty(cls, gauges: int = 0, counted: int = 0, durations: int = 0) -> "GuardrailMemory":
+        """Before the first snapshot of a stage."""
+        return cls(StageSamples.empty(gauges, counted, durations))
 
     def pack(self) -> bytes:
         """As bytes, which `unpack` turns into a value that judges alike (numbers of pods in single precision)."""
-        kept, fallen = self.followed, [part.encode() for part in self.fallen_parts]
+        kept, latched = self.samples, [part.encode() for part in self.latched or ("", "", "")]
+        growth = np.array(self.growth).reshape(-1, 6)
+        anomaly = np.array([*self.anomaly[:-1], *self.anomaly.parts] if self.anomaly else [])
         points, gauges, pods = kept.logs.shape
         widths = [buckets.shape[1] for buckets in kept.buckets]
         header = _HEADER.pack(
-            VERSION, self.stage, self.stage_started, self.top, self.looks, self.checks, self.stride,
-            kept.own, pods, len(kept.sums), gauges, len(kept.totals), points, len(widths), len(self.growth),
-            len(self.unlike), len(self.troubles), len(self.beyond), *map(len, fallen),
+            VERSION, self.stage, self.stage_started, self.top, self.snapshots, self.checks, self.stride,
+            kept.own, pods, len(kept.sums), gauges, len(kept.totals), points, len(widths), len(growth),
+            len(anomaly), len(self.troubles), len(self.over_limit), *map(len, latched),
         )  # fmt: skip
-        single = (kept.sums, kept.levels, kept.times, kept.rates, kept.logs, *kept.buckets, self.growth, self.unlike)
+        single = (kept.sums, kept.levels, kept.times, kept.rates, kept.logs, *kept.buckets, growth, anomaly)
         return b"".join([
-            header, struct.pack(f"<{len(widths)}H", *widths), *fallen,
+            header, struct.pack(f"<{len(widths)}H", *widths), *latched,
             kept.totals.tobytes(),
             np.concatenate([array.ravel() for array in single]).astype("<f4").tobytes(),
             kept.pods.tobytes(),
             kept.seen.astype("<u2").tobytes(),
             np.array(list(self.troubles), dtype=_TROUBLE).tobytes() if self.troubles else b"",
-            np.array(sorted(self.beyond), dtype=_BEYOND).tobytes() if self.beyond else b"",
+            np.array(sorted(self.over_limit), dtype=_OVER_LIMIT).tobytes() if self.over_limit else b"",
         ])  # fmt: skip
 
-    @property
-    def fallen_parts(self) -> tuple[str, str, str]:
-        return (self.fallen.reason, self.fallen.regressed, self.fallen.text) if self.fallen else ("", "", "")
-
     @classmethod
-    def unpack(cls, packed: bytes) -> "Memory | None":
+    def unpack(cls, packed: bytes) -> "GuardrailMemory | None":
         """The value that was packed, None for another version's. Raises ValueError for bytes that are broken."""
         if not packed or packed[0] != VERSION:
             return None
         try:
             return cls._unpacked(packed)
         except (struct.error, ValueError, TypeError, OverflowError) as error:
-            raise ValueError(f"what is remembered beside the evidence cannot be read: {error}") from error
+            raise ValueError(f"what the guardrails remember cannot be read: {error}") from error
 
     @classmethod
-    def _unpacked(cls, packed: bytes) -> "Memory":
-        _, stage, started, top, looks, checks, stride, *lengths = _HEADER.unpack_from(packed)
-        own, pods, features, gauges, counted, points, durations, growth, unlike, troubles, beyond = lengths[:11]
+    def _unpacked(cls, packed: bytes) -> "GuardrailMemory":
+        _, stage, started, top, snapshots, checks, stride, *lengths = _HEADER.unpack_from(packed)
+        own, pods, features, gauges, counted, points, durations, growth, anomaly, troubles, over = lengths[:11]
         widths = struct.unpack_from(f"<{durations}H", packed, _HEADER.size)
         reader = Reader(packed, _HEADER.size + 2 * durations)
         reason, blame, text = [reader.text(length) for length in lengths[11:14]]
         totals = reader.array("<f8", counted, 5)
         shapes = [
             (features, pods), (2, features), (points,), (points, counted), (points, gauges, pods),
-            *[(2, width) for width in widths], (growth, 6), (unlike,),
+            *[(2, width) for width in widths], (growth, 6), (anomaly,),
         ]  # fmt: skip
         sums, levels, times, rates, logs, *others = reader.arrays("<f4", shapes)
         names, seen = reader.array("<u4", pods), reader.array("<u2", features, pods)
-        found = reader.array(_TROUBLE, troubles).tolist(), reader.array(_BEYOND, beyond).tolist()
+        found = reader.array(_TROUBLE, troubles).tolist(), reader.array(_OVER_LIMIT, over).tolist()
         return cls(
-            followed=Followed(names, own, sums, seen, levels, times, rates, logs, totals, tuple(others[:durations])),
-            growth=others[-2],
-            unlike=others[-1],
+            samples=StageSamples(names, own, sums, seen, levels, times, rates, logs, totals, tuple(others[:durations])),
+            growth=tuple([GaugeGrowth(*row) for row in others[-2].tolist()]),
+            anomaly=_anomaly(others[-1].tolist()),
             stage=stage,
             stage_started=started,
             top=top,
-            looks=looks,
+            snapshots=snapshots,
             checks=checks,
             stride=stride,
             troubles=tuple([Trouble(*row) for row in found[0]]),
-            beyond=frozenset(found[1]),
-            fallen=Fallen(reason, blame, text) if reason else None,  # type: ignore[arg-type] # written by us
+            over_limit=frozenset(found[1]),
+            latched=LatchedAbort(reason, blame, text) if reason else None,  # type: ignore[arg-type] # written by us
         )
+
+
+def _anomaly(numbers: list[float]) -> PodAnomaly | None:
+    if not numbers:
+        return None
+    distance, p, min_p, canary_pods, pods, level, *parts = numbers
+    return PodAnomaly(distance, p, min_p, canary_pods, pods, level, tuple(parts))

@@ -2,7 +2,7 @@
 
 Only what is worse than its tolerance counts, in units of how pods differ among themselves: Mahalanobis' distance by a
 covariance that is shrunk as Ledoit and Wolf do, since pods are few and metrics many. How unlikely the distance is
-tells a permutation test: with the pods' labels dealt anew it is as large by chance only in a share p of the deals.
+tells a permutation test: with the pods' labels permuted it is as large by chance only in a share p of the permutations.
 That holds for any number of pods and any distribution; it needs pods that would be alike but for the release. It
 explains and holds, it never aborts.
 """
@@ -16,25 +16,28 @@ import numpy as np
 
 from serinus_judging.arrays import Bools, Floats
 
-DEALS = 4_999
-"""Deals that are tried where there are more than so many."""
-FEWEST = 4
+PERMUTATIONS = 4_999
+"""Permutations that are tried where there are more than so many."""
+MIN_PODS = 4
 """Pods below which no covariance is estimated."""
 
 
-class Unlike(NamedTuple):
-    """distance of the canary's mean beyond tolerance; p: of a permutation test; least: the smallest p that so many
-    pods can give; own, pods: pods compared; parts: what each metric contributes to the distance, from 0."""
+class PodDistance(NamedTuple):
+    """How far the canary's pods are from stable's beyond tolerance.
+
+    distance: of the canary's mean; p: of a permutation test; min_p: the smallest p that so many pods can give;
+    canary_pods, pods: pods compared; parts: what each metric contributes to the distance, from 0.
+    """
 
     distance: float
     p: float
-    least: float
-    own: int
+    min_p: float
+    canary_pods: int
     pods: int
     parts: tuple[float, ...]
 
 
-def unlike(values: Floats, canary: Bools, tolerance: Floats) -> Unlike | None:
+def pod_distance(values: Floats, canary: Bools, tolerance: Floats) -> PodDistance | None:
     """values (pods, metrics): each pod's mean, larger is worse; canary (pods,); tolerance (metrics,), at least 0.
 
     Pods with a value that is not finite are left out. None with fewer than four pods, none of an arm, or no metric in
@@ -43,7 +46,7 @@ def unlike(values: Floats, canary: Bools, tolerance: Floats) -> Unlike | None:
     whole = np.isfinite(values).all(axis=1)
     values, canary = values[whole], canary[whole]
     pods, own = len(values), int(canary.sum())
-    if pods < FEWEST or not 0 < own < pods or not values.size:
+    if pods < MIN_PODS or not 0 < own < pods or not values.size:
         return None
     centred = values - values.mean(axis=0)
     spread = np.sqrt((centred**2).mean(axis=0))
@@ -61,15 +64,15 @@ def unlike(values: Floats, canary: Bools, tolerance: Floats) -> Unlike | None:
 
     seen = beyond(canary[None] / own)
     distance = _distance(seen, inverse)[0]
-    least = 1 / min(comb(pods, own), DEALS + 1)
+    min_p = 1 / min(comb(pods, own), PERMUTATIONS + 1)
     parts = (seen[0] * (inverse @ seen[0])).clip(min=0)
     by_metric = tuple(parts.tolist())
     if distance <= 0:
-        return Unlike(0.0, 1.0, least, own, pods, by_metric)
-    others = _distance(beyond(_deals(pods, own) / own), inverse)
+        return PodDistance(0.0, 1.0, min_p, own, pods, by_metric)
+    others = _distance(beyond(_permutations(pods, own) / own), inverse)
     as_far = int((others >= distance * (1 - 1e-9)).sum())
-    p = as_far / len(others) if comb(pods, own) <= DEALS else (1 + as_far) / (1 + len(others))
-    return Unlike(float(distance), p, least, own, pods, by_metric)
+    p = as_far / len(others) if comb(pods, own) <= PERMUTATIONS else (1 + as_far) / (1 + len(others))
+    return PodDistance(float(distance), p, min_p, own, pods, by_metric)
 
 
 def shrunk_covariance(centred: Floats) -> Floats:
@@ -96,13 +99,13 @@ def _distance(beyond: Floats, inverse: Floats) -> Floats:
 
 
 @lru_cache(maxsize=32)
-def _deals(pods: int, own: int) -> Bools:
-    """Which pods play canary (deals, pods): all deals where they are few, else so many drawn once and for all."""
-    if comb(pods, own) <= DEALS:
+def _permutations(pods: int, own: int) -> Bools:
+    """Which pods play canary (permutations, pods): all where they are few, else so many drawn once and for all."""
+    if comb(pods, own) <= PERMUTATIONS:
         chosen = np.array(list(combinations(range(pods), own)), dtype=np.intp)
     else:
-        keys = np.random.default_rng(0).random((DEALS, pods))
+        keys = np.random.default_rng(0).random((PERMUTATIONS, pods))
         chosen = np.argpartition(keys, own - 1, axis=1)[:, :own]
-    deals = np.zeros((len(chosen), pods), dtype=bool)
-    np.put_along_axis(deals, chosen, True, axis=1)
-    return deals
+    permuted = np.zeros((len(chosen), pods), dtype=bool)
+    np.put_along_axis(permuted, chosen, True, axis=1)
+    return permuted

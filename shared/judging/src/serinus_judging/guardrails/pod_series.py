@@ -1,4 +1,4 @@
-"""Following pods and counts over a stage: what anomalies, growth and descriptions are made of.
+"""Pods and counts over a stage: what anomalies, growth and descriptions are made of.
 
 A stage has one split of the traffic, so only within it are pods compared; everything begins anew with the next. Of
 many pods some are followed, chosen by a hash of their name, which knows nothing of how they fare.
@@ -15,20 +15,20 @@ from serinus_contracts.events import Distribution, Gauge, Measurement, MetricsCo
 from serinus_contracts.plan import AnalysisPlan, Gauged, PlanLimit, PlanMetric
 
 from serinus_judging.arrays import Floats
-from serinus_judging.guardrails.memory import Followed, Memory
+from serinus_judging.guardrails.memory import GuardrailMemory, StageSamples
 from serinus_judging.plan_metrics import is_rate
 from serinus_judging.snapshot import stage_seconds, summed
 
-MOST_OWN, MOST = 6, 16
+MAX_CANARY_PODS, MAX_PODS = 6, 16
 """Pods followed of the canary, and in all."""
-LARGEST = 1e30
+MAX_VALUE = 1e30
 """A gauge whose value is larger, or no number, is not compared: sums would leave single precision."""
-POINTS = 8
+MAX_POINTS = 8
 """Points kept of a series: when it is full every second one is dropped, and half as many are taken from then on."""
 
 
-class Scheme(NamedTuple):
-    """Which of a plan's metrics are looked at beside the judge, by index. limits: those on gauges."""
+class Watched(NamedTuple):
+    """Which of a plan's metrics the guardrails watch, by index. limits: those on gauges."""
 
     gauges: tuple[int, ...]
     counted: tuple[int, ...]
@@ -42,7 +42,7 @@ class Scheme(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def scheme_of(plan: AnalysisPlan) -> Scheme:
+def watched_by(plan: AnalysisPlan) -> Watched:
     """Which of the plan's metrics are watched beside the judge."""
     metrics = plan.metrics
     kinds: dict[str, tuple[int, ...]] = {
@@ -51,7 +51,7 @@ def scheme_of(plan: AnalysisPlan) -> Scheme:
     }
     names = {metrics[i].name for i in kinds["gauge"]}
     limits = tuple(limit for limit in plan.limits if limit.metric in names)
-    return Scheme(kinds["gauge"], kinds["proportion"], kinds["distribution"], limits)
+    return Watched(kinds["gauge"], kinds["proportion"], kinds["distribution"], limits)
 
 
 def identity(name: str) -> int:
@@ -67,12 +67,12 @@ class Sample(NamedTuple):
     values: tuple[tuple[dict[str, float], dict[str, float]], ...]
 
 
-def sample(plan: AnalysisPlan, scheme: Scheme, snapshot: MetricsCollected, young: frozenset[str]) -> Sample:
+def sample(plan: AnalysisPlan, watched: Watched, snapshot: MetricsCollected, young: frozenset[str]) -> Sample:
     """What the look says of each warm pod. A gauge that is a rate, such as CPU, is taken per request of the pod, since
     pods of the arms may serve more or less each."""
-    loads = _loads(plan, scheme, snapshot)
+    loads = _loads(plan, watched, snapshot)
     values = []
-    for i in scheme.features:
+    for i in watched.features:
         metric, measured = plan.metrics[i], snapshot.metrics.get(plan.metrics[i].name)
         values.append((_values(metric, measured, "canary", loads[0]), _values(metric, measured, "stable", loads[1])))
     canary, stable = (
@@ -82,9 +82,9 @@ def sample(plan: AnalysisPlan, scheme: Scheme, snapshot: MetricsCollected, young
     return Sample(canary, stable, tuple(values))
 
 
-def _loads(plan: AnalysisPlan, scheme: Scheme, snapshot: MetricsCollected) -> tuple[dict[str, int], dict[str, int]]:
+def _loads(plan: AnalysisPlan, watched: Watched, snapshot: MetricsCollected) -> tuple[dict[str, int], dict[str, int]]:
     """Trials per pod of the first counted metric without lag."""
-    for i in scheme.counted:
+    for i in watched.counted:
         measured = snapshot.metrics.get(plan.metrics[i].name)
         if not plan.metrics[i].lag and isinstance(measured, Proportion) and measured.status == "ok":
             return (
@@ -109,44 +109,44 @@ def _values(metric: PlanMetric, measured: Measurement | None, arm: str, loads: M
         return {}
     if isinstance(metric.source, Gauged) and metric.source.rate:
         of_pods = {name: value / loads[name] for name, value in of_pods.items() if loads.get(name, 0) > 0}
-    return {name: value for name, value in of_pods.items() if abs(value) < LARGEST}
+    return {name: value for name, value in of_pods.items() if abs(value) < MAX_VALUE}
 
 
-def followed(
-    memory: Memory, plan: AnalysisPlan, scheme: Scheme, snapshot: MetricsCollected, young: frozenset[str]
-) -> Memory:
-    """The memory after a look within a stage. Pods are looked at where a point is taken: ever more seldom."""
-    old, stride = memory.followed, memory.stride
-    fresh = [_counts(snapshot.metrics.get(plan.metrics[i].name)) for i in scheme.counted]
-    durations = [snapshot.metrics.get(plan.metrics[i].name) for i in scheme.durations]
+def with_snapshot(
+    memory: GuardrailMemory, plan: AnalysisPlan, watched: Watched, snapshot: MetricsCollected, young: frozenset[str]
+) -> GuardrailMemory:
+    """The memory after a snapshot within a stage. Pods are looked at where a point is taken: ever more seldom."""
+    old, stride = memory.samples, memory.stride
+    fresh = [_counts(snapshot.metrics.get(plan.metrics[i].name)) for i in watched.counted]
+    durations = [snapshot.metrics.get(plan.metrics[i].name) for i in watched.durations]
     after = replace(
         old,
         totals=old.totals + np.array(fresh).reshape(-1, 5),
         buckets=tuple([_added(*each) for each in zip(old.buckets, durations, strict=True)]),
     )
-    if memory.looks % stride == 0 and len(old.times) == POINTS:
+    if memory.snapshots % stride == 0 and len(old.times) == MAX_POINTS:
         stride *= 2
         after = replace(after, times=after.times[::2], rates=after.rates[::2], logs=after.logs[::2])
-    if memory.looks % stride == 0:
-        after = _with_point(after, plan, scheme, snapshot, fresh, sample(plan, scheme, snapshot, young))
-    return replace(memory, followed=after, looks=memory.looks + 1, stride=stride)
+    if memory.snapshots % stride == 0:
+        after = _with_point(after, plan, watched, snapshot, fresh, sample(plan, watched, snapshot, young))
+    return replace(memory, samples=after, snapshots=memory.snapshots + 1, stride=stride)
 
 
 def _with_point(
-    old: Followed,
+    old: StageSamples,
     plan: AnalysisPlan,
-    scheme: Scheme,
+    watched: Watched,
     snapshot: MetricsCollected,
     counts: Sequence[tuple[float, ...]],
     seen: Sample,
-) -> Followed:
+) -> StageSamples:
     """counts: of each counted metric in this look."""
     old = _kept(old, seen)
     names = [(seen.canary if i < old.own else seen.stable).get(pod, "") for i, pod in enumerate(old.pods.tolist())]
     rows = [[arms[i >= old.own].get(name, np.nan) for i, name in enumerate(names)] for arms in seen.values]
     values = np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
     sums, looks, levels = _gathered(old, values)
-    gauges = values[len(scheme.counted) :]
+    gauges = values[len(watched.counted) :]
     positive = (gauges > 0) & (gauges < np.inf)
     log = np.where(positive, np.log(np.where(positive, gauges, 1.0)), np.nan)
     rates = [x / n if n > 0 else np.nan for x, n, *_ in counts]
@@ -161,7 +161,7 @@ def _with_point(
     )
 
 
-def _gathered(old: Followed, values: Floats) -> tuple[Floats, Floats, Floats]:
+def _gathered(old: StageSamples, values: Floats) -> tuple[Floats, Floats, Floats]:
     """sums, seen and levels after a look at the features (F, P)."""
     known = np.isfinite(values)
     count = known.sum(axis=1)
@@ -176,17 +176,17 @@ def _gathered(old: Followed, values: Floats) -> tuple[Floats, Floats, Floats]:
     return old.sums + away, old.seen + known, old.levels + np.stack([middle, count >= 2])
 
 
-def _kept(old: Followed, seen: Sample) -> Followed:
+def _kept(old: StageSamples, seen: Sample) -> StageSamples:
     """The pods that are followed from now on: as before while all are there and there is no room for more."""
     pods = old.pods.tolist()
     there = [i for i, pod in enumerate(pods) if pod in (seen.canary if i < old.own else seen.stable)]
     total = len(seen.canary) + len(seen.stable)
-    if total == 0 or (len(there) == len(pods) and len(pods) in (MOST, total)):
+    if total == 0 or (len(there) == len(pods) and len(pods) in (MAX_PODS, total)):
         return old
     known = {pods[i] for i in there}
     own, others = [i for i in there if i < old.own], [i for i in there if i >= old.own]
-    new_own = sorted(seen.canary.keys() - known)[: MOST_OWN - len(own)]
-    new_others = sorted(seen.stable.keys() - known)[: MOST - len(own) - len(new_own) - len(others)]
+    new_own = sorted(seen.canary.keys() - known)[: MAX_CANARY_PODS - len(own)]
+    new_others = sorted(seen.stable.keys() - known)[: MAX_PODS - len(own) - len(new_own) - len(others)]
     chosen = [*(pods[i] for i in own), *new_own, *(pods[i] for i in others), *new_others]
     # -1 takes the column that is put behind the others: nothing is known of a new pod
     place = np.array([*own, *(-1 for _ in new_own), *others, *(-1 for _ in new_others)], dtype=np.intp)

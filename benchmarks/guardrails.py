@@ -1,6 +1,6 @@
 """Growth and anomalies beside the judge on simulated pods, seeded: how often the healthy are held, the bad are found.
 
-    python -m benchmarks.beside [--quick] [--runs N]
+    python -m benchmarks.guardrails [--quick] [--runs N]
 
 One stage of an hour, 120 looks at pods whose memory differs by 5 % and walks at random; errors are 1 % everywhere.
 A healthy row that is held or aborted more often than its false-abort rate is a missed goal.
@@ -93,14 +93,13 @@ def looks(world: World, random: np.random.Generator) -> Iterator[MetricsCollecte
 def found(world: World, random: np.random.Generator) -> tuple[bool, bool, bool]:
     """Whether growth and an anomaly stood in the way at any check of a run, and whether growth aborted."""
     known = rule(world)
-    memory = checks.open(known)
+    memory = checks.start(known)
     grown = unlike = False
     for look in looks(world, random):
-        memory, _ = checks.look(known, memory, look)
-        grown |= any(row[2] <= row[5] for row in memory.growth.tolist())
-        last = memory.unlike.tolist()
-        unlike |= bool(last) and last[1] <= last[5]
-    return grown, unlike, memory.fallen is not None
+        memory, _ = checks.evaluate(known, memory, look)
+        grown |= any(growth.exceeds for growth in memory.growth)
+        unlike |= memory.anomaly is not None and memory.anomaly.exceeds
+    return grown, unlike, memory.latched is not None
 
 
 def main() -> int:
@@ -121,7 +120,7 @@ def main() -> int:
             allowed = rule(world).false_abort_rate
             if world.healthy and rate > allowed + 2 * np.sqrt(allowed * (1 - allowed) / runs):
                 missed.append(f"{world.name}: {what} {rate:.3f}, allowed {allowed}")
-    close("beside", figures, missed)
+    close("guardrails", figures, missed)
     return 0
 
 
