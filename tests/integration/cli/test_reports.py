@@ -44,7 +44,7 @@ class Controller:
     async def tell(self, run: Run, action: str, **other: Any) -> None:
         fields = {"run": run, "step": 1, "action": action, "cause": "c", "detail": f"{action}: so"}
         fields |= {"mode": "enforce", "state": "confirmed", "decided": 1_015_000}
-        await self.journal.tell(DecisionTaken.model_validate(fields | other), topic="")
+        await self.journal.tell(DecisionTaken.model_validate(fields | other), dedupe_key="")
 
     async def end(self, run: Run, outcome: str = "promoted") -> None:
         await self.registry.retire(observed(run=run, outcome=outcome))

@@ -172,9 +172,11 @@ async def test_who_asks_for_an_abort_that_is_under_way_is_told_what_keeps_it_and
     asked = from_entry(CommandIssued, entries[0][1]).data
     kept = "abort by serinus is under way: abort accepted; Argo has not carried it out yet: InvalidSpec: no Service"
     fields: dict[str, Any] = {"run": RUN, "step": 1, "action": "abort", "mode": "enforce", "decided": 5}
-    await journal.tell(DecisionTaken(cause=asked.id, detail=kept, state="waiting", **fields), topic="")
+    await journal.tell(DecisionTaken(cause=asked.id, detail=kept, state="waiting", **fields), dedupe_key="")
     if ends:
-        await journal.tell(DecisionTaken(cause="v", detail="errors doubled", state="confirmed", **fields), topic="")
+        await journal.tell(
+            DecisionTaken(cause="v", detail="errors doubled", state="confirmed", **fields), dedupe_key=""
+        )
     done = await shown
     assert f"shop/checkout: waiting: {kept}" in done.stdout
     assert ("errors doubled" in done.stdout, done.returncode) == (ends, code), done.stderr

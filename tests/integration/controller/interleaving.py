@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 from serinus_contracts import AnalysisPlan, RolloutObserved
 from serinus_contracts.base import Millis
 from serinus_contracts.policy import CanaryPolicy
-from serinus_controller.use_cases.act import Actor, Patience
+from serinus_controller.use_cases.act import Actor, ActTiming
 from serinus_controller.use_cases.command_handler import CommandHandler
 from serinus_controller.use_cases.plan_resolver import PlanResolver
 from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler
@@ -35,7 +35,7 @@ from tests.support import command, verdict
 from tests.unit.controller.use_cases.fakes import FakeJournal
 from tests.unit.simulator.worlds import Handled
 
-PATIENCE = Patience(first=0.0, longest=0.0, nudge=1.0, rarest_nudge=2.0, give_up=20.0)
+PATIENCE = ActTiming(first=0.0, longest=0.0, nudge=1.0, rarest_nudge=2.0, give_up=20.0)
 POLICY = CanaryPolicy.model_validate(
     {
         "apiVersion": "serinus.dev/v1alpha1",

@@ -56,7 +56,7 @@ async def test_telling_the_outcome_closes_the_intent_in_the_same_step(
     journal: RedisJournal, client: Any, keys: Keys
 ) -> None:
     await journal.begin(RUN, INTENT, "advance:1:", OperatorState())
-    await journal.tell(DECISION, topic="advance:1:", ends_intent=True)
+    await journal.tell(DECISION, dedupe_key="advance:1:", ends_intent=True)
     assert (await journal.load(RUN)).intent is None
     ((_, fields),) = await client.xrange(keys.stream("decisions"))
     assert from_entry(DecisionTaken, fields).data == DECISION
@@ -93,9 +93,9 @@ async def test_a_decision_whose_telling_is_repeated_is_told_once(
     journal: RedisJournal, client: Any, keys: Keys
 ) -> None:
     for _ in range(2):
-        await journal.tell(DECISION, topic="advance:1:", ends_intent=True)
+        await journal.tell(DECISION, dedupe_key="advance:1:", ends_intent=True)
     assert await client.xlen(keys.stream("decisions")) == 1
-    await journal.tell(DECISION.model_copy(update={"cause": "another"}), topic="advance:1:")
+    await journal.tell(DECISION.model_copy(update={"cause": "another"}), dedupe_key="advance:1:")
     assert await client.xlen(keys.stream("decisions")) == 2
 
 
@@ -105,7 +105,7 @@ async def test_who_led_before_and_slept_writes_nothing_any_more(journal: RedisJo
     following = RedisJournal(client, keys, clock=lambda: 5, most_entries=100)
     await following.take_over()
     for write in (
-        journal.tell(DECISION, topic="advance:1:", ends_intent=True),
+        journal.tell(DECISION, dedupe_key="advance:1:", ends_intent=True),
         journal.begin(RUN, INTENT.model_copy(update={"cause": "another"}), "advance:1:", OperatorState()),
         journal.keep(RUN, OperatorState(held_by="x")),
         journal.remember(RUN, verdict=verdict()),
@@ -113,7 +113,7 @@ async def test_who_led_before_and_slept_writes_nothing_any_more(journal: RedisJo
         with pytest.raises(DeposedError):
             await write
     assert await following.load(RUN) == ControllerState(INTENT, OperatorState(), "advance:1:", None)
-    await following.tell(DECISION, topic="advance:1:", ends_intent=True)
+    await following.tell(DECISION, dedupe_key="advance:1:", ends_intent=True)
     assert await client.xlen(keys.stream("decisions")) == 1
 
 
@@ -131,7 +131,7 @@ async def rewind(client: Any, keys: Keys, back: int) -> None:
 async def test_a_redis_without_a_past_has_lost_nothing_and_its_leaders_count_on(client: Any, keys: Keys) -> None:
     first = await leading(client, keys)
     await first.keep(RUN, OperatorState(held_by="bob"))
-    await first.tell(DECISION, topic="t")
+    await first.tell(DECISION, dedupe_key="t")
     assert first.position.written == 2
     following = await leading(client, keys, first.position)
     assert following.position == first.position
@@ -150,7 +150,7 @@ async def test_nothing_is_written_where_what_was_written_before_is_gone(client: 
     else:
         await client.hset(keys.memory, "generation", "of another")
     before = await journal.load(RUN)
-    for write in (journal.begin(RUN, INTENT, "advance:1:", OperatorState()), journal.tell(DECISION, topic="t")):
+    for write in (journal.begin(RUN, INTENT, "advance:1:", OperatorState()), journal.tell(DECISION, dedupe_key="t")):
         with pytest.raises(LostError):
             await write
     assert await journal.load(RUN) == before

@@ -112,7 +112,7 @@ async def work(clients: Mapping[str, Client]) -> None:
     decision = DecisionTaken(
         run=RUN, step=1, action="hold", cause="v", detail="d", mode="enforce", state="confirmed", decided=5
     )
-    await journal.tell(decision, topic="hold:1:d")
+    await journal.tell(decision, dedupe_key="hold:1:d")
     await RedisArchive(operator, KEYS, lambda: 5).send(command("hold"))
     await Sessions(operator, KEYS, 60_000).begin("token")
     asked = await read(controller, "commands", controller_group("test"))

@@ -80,7 +80,7 @@ async def test_a_full_redis_takes_what_judges_acts_and_is_asked_for_and_no_new_l
     assert await Sessions(clients["operator"], KEYS, 60).token(cookie) == "token"
     ((_, ((asked, _),)),) = await controller.xreadgroup(controller_group("test"), "a", {KEYS.stream("commands"): ">"})
     await journal.begin(RUN, INTENT, "abort:1:", OperatorState())
-    await journal.tell(DECISION, topic="abort:1:", ends_intent=True)
+    await journal.tell(DECISION, dedupe_key="abort:1:", ends_intent=True)
     await controller.xack(KEYS.stream("commands"), controller_group("test"), asked)
     news = next(one for one in await outbox.news() if one.stream == "decisions")
     assert await outbox.put(news.stream, news.place, news.entries[0], Given([Due(CAUSE, "team", 1)]))

@@ -19,7 +19,7 @@ from serinus_contracts.weight import percent_of
 
 Json = Mapping[str, Any]
 
-LONGEST_TROUBLE = 1_000
+MAX_TROUBLE_LENGTH = 1_000
 # Beyond what anybody writes. The API server takes 1.5 MiB of each object, of which a view is kept for every Rollout.
 MAX_STEPS = 500
 MAX_LABELS = 200
@@ -137,7 +137,7 @@ class RolloutView:
         # What keeps Argo from doing anything comes first.
         for condition in sorted(self.conditions, key=lambda one: one.type != "InvalidSpec"):
             if condition.type == "InvalidSpec" or condition.reason in _TROUBLE:
-                return f"{condition.reason}: {condition.message}"[:LONGEST_TROUBLE]
+                return f"{condition.reason}: {condition.message}"[:MAX_TROUBLE_LENGTH]
         return ""
 
     @property
@@ -233,7 +233,7 @@ def view(document: Json) -> RolloutView:
         resource_version=resource_version,
         observed=_int(status.get("observedGeneration")) == generation and _workload_observed(document),
         phase=cast("Phase", phase) if phase in _PHASES else "Progressing",
-        message=str(status.get("message", ""))[:LONGEST_TROUBLE],
+        message=str(status.get("message", ""))[:MAX_TROUBLE_LENGTH],
         current_hash=_name(status.get("currentPodHash")),
         stable_hash=_name(status.get("stableRS")),
         step=_int(status.get("currentStepIndex")),
@@ -251,7 +251,7 @@ def view(document: Json) -> RolloutView:
         canary_weight=percent_of(canary_parts, max_weight) if "weight" in weights else None,
         weight_hash=_name(weights.get("podTemplateHash")),
         conditions=[
-            Condition(*(str(condition.get(key, ""))[:LONGEST_TROUBLE] for key in _CONDITION_FIELDS))
+            Condition(*(str(condition.get(key, ""))[:MAX_TROUBLE_LENGTH] for key in _CONDITION_FIELDS))
             for condition in map(_map, _bounded(_list(status.get("conditions")), MAX_CONDITIONS, "conditions"))
         ],
         max_weight=max_weight,

@@ -9,8 +9,8 @@ from serinus_controller.domain.decide import (
     Decision,
     Situation,
     decide,
+    dedupe_key_of,
     no_verdict,
-    topic_of,
     unevaluated,
 )
 from serinus_rollouts.rollout import RolloutView
@@ -129,9 +129,9 @@ def test_who_holds_a_run_holds_it_against_a_proceed_but_not_against_an_abort() -
     assert decided(operator=held, verdict="abort").action == "abort"  # type: ignore[union-attr]
 
 
-def test_a_hold_that_goes_on_for_its_reason_is_the_same_topic_and_for_another_is_not() -> None:
-    topics = [topic_of(decided(verdict="hold", reason=reason)) for reason in ("no_data", "no_data", "time_spent")]  # type: ignore[arg-type]
-    assert topics[0] == topics[1] != topics[2]
+def test_a_hold_that_goes_on_for_its_reason_is_the_same_decision_and_for_another_is_not() -> None:
+    keys = [dedupe_key_of(decided(verdict="hold", reason=reason)) for reason in ("no_data", "no_data", "time_spent")]  # type: ignore[arg-type]
+    assert keys[0] == keys[1] != keys[2]
 
 
 def test_a_hold_from_long_ago_is_silence_and_not_told_again() -> None:

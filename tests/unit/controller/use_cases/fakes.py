@@ -9,7 +9,7 @@ from typing import Any
 import jsonpatch
 from serinus_contracts import DecisionTaken, Run, VerdictReached
 from serinus_contracts.operator_state import OperatorState
-from serinus_controller.use_cases.act import Patience
+from serinus_controller.use_cases.act import ActTiming
 from serinus_controller.use_cases.ports import ControllerState
 from serinus_rollouts.kubernetes.api import ClusterError
 from serinus_rollouts.patches import Patch
@@ -18,7 +18,7 @@ from serinus_rollouts.rollout import RolloutView, view
 
 from tests.unit.rollouts.objects import STEPS, document
 
-IMPATIENT = Patience(
+IMPATIENT = ActTiming(
     first=0.0, longest=0.0, nudge=0.0, rarest_nudge=0.0, give_up=0.5, after_refusal=0.0, rarest_try=0.0
 )
 
@@ -142,15 +142,15 @@ class FakeJournal:
     async def keep(self, run: Run, operator: OperatorState) -> None:
         self._change(run, operator=operator)
 
-    async def begin(self, run: Run, intent: Intent, topic: str, operator: OperatorState) -> None:
-        self._change(run, intent=intent, topic=topic, operator=operator)
+    async def begin(self, run: Run, intent: Intent, dedupe_key: str, operator: OperatorState) -> None:
+        self._change(run, intent=intent, dedupe_key=dedupe_key, operator=operator)
 
     async def restore(self, run: Run, control: ControllerState) -> None:
         self.controls[run.id] = control
 
-    async def tell(self, decision: DecisionTaken, *, topic: str, ends_intent: bool = False) -> None:
+    async def tell(self, decision: DecisionTaken, *, dedupe_key: str, ends_intent: bool = False) -> None:
         self.told.append(decision)
-        self._change(decision.run, topic=topic, **({"intent": None} if ends_intent else {}))
+        self._change(decision.run, dedupe_key=dedupe_key, **({"intent": None} if ends_intent else {}))
 
     def actions(self) -> Sequence[tuple[str, str]]:
         return [(decision.action, decision.state) for decision in self.told]

@@ -3,7 +3,7 @@ import time
 from typing import Any
 
 import pytest
-from serinus_controller.use_cases.act import Actor, Patience
+from serinus_controller.use_cases.act import Actor, ActTiming
 from serinus_controller.use_cases.ports import RefusedError
 from serinus_rollouts.kubernetes.api import ClusterError
 from serinus_rollouts.progress import Intent
@@ -21,8 +21,8 @@ def intent(action: str = "advance", step: int = 1) -> Intent:
     return Intent.model_validate({"action": action, "step": step, **fields})
 
 
-def actor(rollout: FakeRollout, journal: FakeJournal | None = None, patience: Patience = IMPATIENT) -> Actor:
-    return Actor(rollout, journal or FakeJournal(), lambda: 5, time.monotonic, patience)
+def actor(rollout: FakeRollout, journal: FakeJournal | None = None, timing: ActTiming = IMPATIENT) -> Actor:
+    return Actor(rollout, journal or FakeJournal(), lambda: 5, time.monotonic, timing)
 
 
 async def test_an_advance_is_told_when_it_has_been_read_back_with_its_patch_before_and_after() -> None:
@@ -170,7 +170,7 @@ async def test_an_advance_is_given_up_when_its_verdict_has_become_old_and_an_abo
     ticks = iter(range(10**6))
     away = [ClusterError("away")] * 100
     journal = FakeJournal()
-    impatient = Patience(first=0.0, longest=0.0, nudge=0.0, rarest_nudge=0.0, give_up=10)
+    impatient = ActTiming(first=0.0, longest=0.0, nudge=0.0, rarest_nudge=0.0, give_up=10)
     rollout = FakeRollout(failures=list(away))
     one = Actor(rollout, journal, lambda: 5, lambda: float(next(ticks)), impatient)
     assert not await one.carry_out(RUN, intent(), "enforce")
@@ -181,7 +181,7 @@ async def test_an_advance_is_given_up_when_its_verdict_has_become_old_and_an_abo
 
 async def test_a_promotion_that_is_taken_up_long_after_its_decision_is_not_sent_and_an_abort_is() -> None:
     rollout, journal = FakeRollout(), FakeJournal()
-    late = Actor(rollout, journal, lambda: 61_000, time.monotonic, Patience(first=0.0, longest=0.0, nudge=0.0))
+    late = Actor(rollout, journal, lambda: 61_000, time.monotonic, ActTiming(first=0.0, longest=0.0, nudge=0.0))
     assert not await late.carry_out(RUN, intent(), "enforce")
     assert (journal.told[0].detail, rollout.patches) == (
         "advance not done: it was decided more than 60 s ago",
@@ -201,7 +201,7 @@ async def test_an_act_that_is_taken_up_by_another_controller_is_done_once() -> N
 
 async def test_what_the_watch_shows_of_a_promotion_is_read_by_nobody_again() -> None:
     rollout, journal = FakeRollout(), FakeJournal()
-    one = actor(rollout, journal, Patience(first=60.0))
+    one = actor(rollout, journal, ActTiming(first=60.0))
     assert rollout.state is not None
     seen = view(rollout.state)
     acting = asyncio.create_task(one.carry_out(RUN, intent(), "enforce", seen))
@@ -260,8 +260,8 @@ async def test_what_is_refused_is_tried_ever_more_rarely_and_not_before_the_serv
             rollout.refusal = None
 
     monkeypatch.setattr("serinus_controller.use_cases.act.asyncio.sleep", sleep)
-    patience = Patience(nudge=0.0, rarest_nudge=0.0)
-    assert await actor(rollout, patience=patience).carry_out(RUN, intent("abort"), "enforce")
+    timing = ActTiming(nudge=0.0, rarest_nudge=0.0)
+    assert await actor(rollout, timing=timing).carry_out(RUN, intent("abort"), "enforce")
     assert naps == [1, 2, 4, 8, 16, 30, 30, 45]
 
 

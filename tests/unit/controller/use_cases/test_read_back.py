@@ -92,7 +92,11 @@ class Leader:
     async def hears(self, **said: Any) -> list[tuple[str, str, str]]:
         """What it tells of a verdict by the plan of the run."""
         before = len(self.journal.told)
-        about = {"plan": self.live.plan.digest, "run": self.live.run, "stage_started": self.live.told.stage_started}
+        about = {
+            "plan": self.live.plan.digest,
+            "run": self.live.run,
+            "stage_started": self.live.last_published.stage_started,
+        }
         heard: VerdictReached = verdict(**(about | {"end": NOW - 1000} | said))
         await self.reconciler.on_verdict(heard, NOW)
         await until(lambda: not self.reconciler.acts)
@@ -174,7 +178,7 @@ async def test_a_plan_that_is_not_what_was_planned_is_made_anew_and_what_was_beg
 ) -> None:
     first = await Leader([policy(mode="enforce")]).leads()
     intent = Intent(action=action, step=1, step_hash="s", cause="v", actor="serinus", detail="d", since=1)
-    first.journal.controls[first.live.run.id] = ControllerState(intent=intent, topic=f"{action}:1:")
+    first.journal.controls[first.live.run.id] = ControllerState(intent=intent, dedupe_key=f"{action}:1:")
     first.registry.broken = True
     leader = await first.followed_by(policy(mode="enforce"))
     await until(lambda: not leader.reconciler.acts)

@@ -173,7 +173,7 @@ async def test_silence_is_told_once_and_again_after_verdicts_had_come_back() -> 
 async def test_an_open_intent_is_not_begun_twice_by_the_same_controller() -> None:
     world = World()
     intent = Intent(action="advance", step=1, step_hash="s1", cause="v", actor="serinus", detail="d", since=0)
-    world.journal.controls[RUN.id] = replace(ControllerState(), intent=intent, topic="advance:1:")
+    world.journal.controls[RUN.id] = replace(ControllerState(), intent=intent, dedupe_key="advance:1:")
     reconciler = world.reconciler()
     await reconciler.resume()
     await reconciler.on_verdict(verdict(), NOW)

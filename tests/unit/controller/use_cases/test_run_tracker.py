@@ -64,7 +64,7 @@ async def test_edited_steps_end_the_run_and_begin_another_attempt_with_its_own_p
     assert world.runs() == [(1, None), (2, None), (1, "superseded")]
     second = world.tracker.runs["u-1"]
     assert (len(first.plan.stages), len(second.plan.stages)) == (3, 4)
-    assert second.told.stage == 0
+    assert second.last_published.stage == 0
 
 
 @pytest.mark.parametrize(
@@ -325,7 +325,9 @@ def test_whatever_is_listed_first_a_restart_tells_nothing_new_of_a_world_that_ha
         for one in views:
             await restarted.see(one)
         assert (registry.observed, registry.retired) == (told, [])
-        assert {run.told.stage_started for run in restarted.runs.values()} == {one.stage_started for one in told}
+        assert {run.last_published.stage_started for run in restarted.runs.values()} == {
+            one.stage_started for one in told
+        }
 
     asyncio.run(check())
 

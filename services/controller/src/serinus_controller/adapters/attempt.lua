@@ -1,8 +1,10 @@
 -- Keeps the last attempt of a Rollout, unless somebody who saw a newer state has kept one since it was read.
--- KEYS: attempt. ARGV: what was read ('' for nothing), what to write, seconds that it is kept. Returns what is kept now.
-local held = redis.call('GET', KEYS[1])
-if (held or '') == ARGV[1] then
-  redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
-  return ARGV[2]
+-- `read` is '' for nothing. Returns what is kept now.
+local attempt_key = unpack(KEYS)
+local read, attempt, attempt_seconds = unpack(ARGV)
+local held = redis.call('GET', attempt_key)
+if (held or '') == read then
+  redis.call('SET', attempt_key, attempt, 'EX', attempt_seconds)
+  return attempt
 end
-return held or ARGV[2]
+return held or attempt

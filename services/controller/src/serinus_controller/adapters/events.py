@@ -16,7 +16,7 @@ from serinus_controller.domain.announce import Notice, reason_of
 
 EVENTS = "/api/v1"
 POLICIES = f"/apis/{GROUP}/{VERSION}"
-LONGEST = 1024
+MAX_MESSAGE_LENGTH = 1024
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class KubernetesEvents:
         at: Millis,
         attempt: str = "",
     ) -> None:
-        namespace, message = about["namespace"], message[:LONGEST]
+        namespace, message = about["namespace"], message[:MAX_MESSAGE_LENGTH]
         digest = hashlib.sha256(f"{about['uid']}/{attempt}/{reason}/{message}".encode()).hexdigest()[:16]
         now = datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         path = f"{EVENTS}/namespaces/{namespace}/events"

@@ -15,6 +15,7 @@ from serinus_runtime.clock import Clock
 from serinus_runtime.redis import KEPT_SECONDS, STORY_SECONDS, Client
 from serinus_runtime.witness import EVERY_SECONDS, Position, position
 
+from serinus_controller.adapters.calls import LeadArgs, LeadKeys, RememberArgs, RememberKeys, TellArgs, TellKeys, pairs
 from serinus_controller.adapters.registry import SOURCE
 from serinus_controller.domain.story import chapter
 from serinus_controller.use_cases.ports import ControllerState, DeposedError, LostError
@@ -59,8 +60,8 @@ class RedisJournal:
         ours = self.position
         known = max(noted, ours) if noted.generation in ("", ours.generation) else noted
         answer = await self._lead(
-            keys=[self._keys.term(self._cluster), self._keys.memory],
-            args=[known.generation, known.written, secrets.token_hex(4)],
+            LeadKeys(term_key=self._keys.term(self._cluster), memory_key=self._keys.memory),
+            LeadArgs(generation=known.generation, written=known.written, new_generation=secrets.token_hex(4)),
         )
         self._term, lost, generation, written = answer
         self.position = Position(generation.decode(), written)
@@ -74,14 +75,14 @@ class RedisJournal:
         return EVERY_SECONDS
 
     async def load(self, run: Run) -> ControllerState:
-        names = ("intent", "operator", "topic", "verdict")
+        names = ("intent", "operator", "dedupe_key", "verdict")
         values: Any = await self._client.hmget(self._keys.control(run.id), names)
-        intent, operator, topic, verdict = values
+        intent, operator, dedupe_key, verdict = values
         try:
             return ControllerState(
                 intent=Intent.model_validate_json(intent) if intent else None,
                 operator=OperatorState.read(operator),
-                topic=topic.decode() if topic else "",
+                dedupe_key=dedupe_key.decode() if dedupe_key else "",
                 verdict=VerdictReached.model_validate_json(verdict) if verdict else None,
             )
         except ValueError as error:
@@ -97,42 +98,67 @@ class RedisJournal:
     async def keep(self, run: Run, operator: OperatorState) -> None:
         await self._set(run, operator=operator.model_dump_json())
 
-    async def begin(self, run: Run, intent: Intent, topic: str, operator: OperatorState) -> None:
-        await self._set(run, intent=intent.model_dump_json(), topic=topic, operator=operator.model_dump_json())
+    async def begin(self, run: Run, intent: Intent, dedupe_key: str, operator: OperatorState) -> None:
+        await self._set(
+            run, intent=intent.model_dump_json(), dedupe_key=dedupe_key, operator=operator.model_dump_json()
+        )
 
     async def restore(self, run: Run, control: ControllerState) -> None:
         """Write down what this controller remembers of a run, where Redis has lost it."""
-        fields = {"operator": control.operator.model_dump_json(), "topic": control.topic}
+        fields = {"operator": control.operator.model_dump_json(), "dedupe_key": control.dedupe_key}
         if control.verdict:
             fields["verdict"] = control.verdict.model_dump_json()
         if control.intent:
             fields["intent"] = control.intent.model_dump_json()
         await self._set(run, **fields)
 
-    async def tell(self, decision: DecisionTaken, *, topic: str, ends_intent: bool = False) -> None:
-        key = self._keys.control(decision.run.id)
+    async def tell(self, decision: DecisionTaken, *, dedupe_key: str, ends_intent: bool = False) -> None:
+        run = decision.run.id
         entry = to_entry(seal(decision, source=SOURCE, now=self._clock(), traceparent=traces.current()))
-        keys = [key, self._keys.stream("decisions"), self._keys.term(self._cluster), self._keys.story(decision.run.id)]
-        keys.append(self._keys.memory)
-        args = [
-            self._term,
-            *self.position,
-            decision.event_id(),
-            topic,
-            int(ends_intent),
-            KEPT_SECONDS,
-            self._most_entries,
-        ]
-        args += [Decided(decision=decision).model_dump_json(), self._kept]
-        self._written(await self._tell(keys=keys, args=[*args, *(part for pair in entry.items() for part in pair)]))
+        answer = await self._tell(
+            TellKeys(
+                control_key=self._keys.control(run),
+                decisions_key=self._keys.stream("decisions"),
+                term_key=self._keys.term(self._cluster),
+                story_key=self._keys.story(run),
+                memory_key=self._keys.memory,
+            ),
+            TellArgs(
+                term=self._term,
+                generation=self.position.generation,
+                written=self.position.written,
+                event=decision.event_id(),
+                dedupe_key=dedupe_key,
+                ends_intent=int(ends_intent),
+                control_seconds=KEPT_SECONDS,
+                most_entries=self._most_entries,
+                chapter=Decided(decision=decision).model_dump_json(),
+                story_seconds=self._kept,
+            )
+            + pairs(entry),
+        )
+        self._written(answer)
         self._on_published(decision)
 
-    async def _set(self, run: Run, story: str = "", **fields: str) -> None:
-        keys = [self._keys.control(run.id), self._keys.term(self._cluster), self._keys.story(run.id)]
-        keys.append(self._keys.memory)
-        args = [self._term, *self.position, KEPT_SECONDS, story, self._kept]
-        args += [part for pair in fields.items() for part in pair]
-        self._written(await self._remember(keys=keys, args=args))
+    async def _set(self, run: Run, chapter: str = "", **fields: str) -> None:
+        answer = await self._remember(
+            RememberKeys(
+                control_key=self._keys.control(run.id),
+                term_key=self._keys.term(self._cluster),
+                story_key=self._keys.story(run.id),
+                memory_key=self._keys.memory,
+            ),
+            RememberArgs(
+                term=self._term,
+                generation=self.position.generation,
+                written=self.position.written,
+                control_seconds=KEPT_SECONDS,
+                chapter=chapter,
+                story_seconds=self._kept,
+            )
+            + pairs(fields),
+        )
+        self._written(answer)
 
     def _written(self, answer: int) -> None:
         if answer == -2:

@@ -57,7 +57,7 @@ class Mirror:
             query["limit"] = str(self._limit)
             try:
                 page = await self._api.request(
-                    "GET", self._resource.path(self._namespace), query=query, most_bytes=MAX_PAGE_BYTES
+                    "GET", self._resource.path(self._namespace), query=query, max_bytes=MAX_PAGE_BYTES
                 )
             except TooLargeError:
                 if self._limit == 1:

@@ -17,6 +17,18 @@ from serinus_runtime.plans import Plans
 from serinus_runtime.redis import KEPT_SECONDS, STORY_SECONDS, Client
 from serinus_runtime.redis_clock import RedisClock
 
+from serinus_controller.adapters.calls import (
+    AttemptArgs,
+    AttemptKeys,
+    ConstantArgs,
+    ConstantKeys,
+    ObserveArgs,
+    ObserveKeys,
+    RetireArgs,
+    RetireKeys,
+    pairs,
+)
+
 SOURCE = "/serinus/controller"
 
 
@@ -47,7 +59,10 @@ class RedisRegistry:
         raw: Any = await self._client.get(key)
         known = Attempt.model_validate_json(raw) if raw else None
         attempt = known.following(view, another=another) if known else Attempt.first(view)
-        kept = await self._attempt(keys=[key], args=[raw or "", attempt.model_dump_json(), self._counted])
+        kept = await self._attempt(
+            AttemptKeys(key),
+            AttemptArgs(read=raw or "", attempt=attempt.model_dump_json(), attempt_seconds=self._counted),
+        )
         return Attempt.model_validate_json(kept)
 
     async def live(self, cluster: str) -> Sequence[RolloutObserved]:
@@ -75,44 +90,51 @@ class RedisRegistry:
         offset = zlib.crc32(run.encode()) % max(1, round(plan.interval * 1000))
         planned = Planned(at=await self.now(), run=event.run, plan=plan).model_dump_json() if publish else ""
         await self._observe(
-            keys=[
-                self._keys.run(run),
-                self._keys.due,
-                self._keys.stream("rollouts"),
-                self._keys.plan(event.plan),
-                self._keys.story(run),
-                self._keys.attempt(event.run.cluster, event.run.uid),
-            ],
-            args=[
-                run,
-                event.resource_version,
-                event.model_dump_json(),
-                event.stage_started,
-                "" if constant_until is None else constant_until,
-                offset,
-                plan.canonical,
-                self._most_entries,
-                KEPT_SECONDS,
-                event.plan,
-                planned,
-                _staged(event) if publish and event.steady and event.stage >= 0 else "",
-                self._kept,
-                self._counted,
-                event.run.namespace,
-                *(part for pair in entry.items() for part in pair),
-            ],
+            ObserveKeys(
+                run_key=self._keys.run(run),
+                due_key=self._keys.due,
+                rollouts_key=self._keys.stream("rollouts"),
+                plan_key=self._keys.plan(event.plan),
+                story_key=self._keys.story(run),
+                attempt_key=self._keys.attempt(event.run.cluster, event.run.uid),
+            ),
+            ObserveArgs(
+                run=run,
+                version=event.resource_version,
+                observed=event.model_dump_json(),
+                stage_started=event.stage_started,
+                constant_until="" if constant_until is None else constant_until,
+                due_in=offset,
+                plan=plan.canonical,
+                most_entries=self._most_entries,
+                plan_seconds=KEPT_SECONDS,
+                digest=event.plan,
+                planned=planned,
+                staged=_staged(event) if publish and event.steady and event.stage >= 0 else "",
+                story_seconds=self._kept,
+                attempt_seconds=self._counted,
+                namespace=event.run.namespace,
+            )
+            + pairs(entry),
         )
 
     async def constant(self, told: Sequence[RolloutObserved], until: Millis) -> Collection[str]:
         calls = [
             scripts.Call(
-                [
-                    self._keys.run(event.run.id),
-                    self._keys.due,
-                    self._keys.plan(event.plan),
-                    self._keys.attempt(event.run.cluster, event.run.uid),
-                ],
-                [event.run.id, event.resource_version, event.stage_started, until, KEPT_SECONDS, self._counted],
+                ConstantKeys(
+                    run_key=self._keys.run(event.run.id),
+                    due_key=self._keys.due,
+                    plan_key=self._keys.plan(event.plan),
+                    attempt_key=self._keys.attempt(event.run.cluster, event.run.uid),
+                ),
+                ConstantArgs(
+                    run=event.run.id,
+                    version=event.resource_version,
+                    stage_started=event.stage_started,
+                    constant_until=until,
+                    plan_seconds=KEPT_SECONDS,
+                    attempt_seconds=self._counted,
+                ),
             )
             for event in told
         ]
@@ -126,30 +148,30 @@ class RedisRegistry:
         event = event.model_copy(update={"ended": now})
         entry = to_entry(seal(event, source=SOURCE, now=self._clock()))
         await self._retire(
-            keys=[
-                keys.run(run),
-                keys.due,
-                keys.stream("rollouts"),
-                keys.control(run),
-                keys.evidence(run),
-                keys.story(run),
-                keys.ended,
-                keys.attempt(event.run.cluster, event.run.uid),
-                keys.window(run),
-            ],
-            args=[
-                run,
-                str(event.outcome),
-                event.model_dump_json(),
-                Ended(at=now, outcome=event.outcome or "deleted", trouble=event.trouble).model_dump_json(),
-                f"{event.run.rollout} {run}",
-                now,
-                KEPT_SECONDS,
-                self._kept,
-                self._counted,
-                self._most_entries,
-                *(part for pair in entry.items() for part in pair),
-            ],
+            RetireKeys(
+                run_key=keys.run(run),
+                due_key=keys.due,
+                rollouts_key=keys.stream("rollouts"),
+                control_key=keys.control(run),
+                evidence_key=keys.evidence(run),
+                story_key=keys.story(run),
+                ended_key=keys.ended,
+                attempt_key=keys.attempt(event.run.cluster, event.run.uid),
+                window_key=keys.window(run),
+            ),
+            RetireArgs(
+                run=run,
+                outcome=str(event.outcome),
+                observed=event.model_dump_json(),
+                chapter=Ended(at=now, outcome=event.outcome or "deleted", trouble=event.trouble).model_dump_json(),
+                name=f"{event.run.rollout} {run}",
+                now=now,
+                run_seconds=KEPT_SECONDS,
+                story_seconds=self._kept,
+                attempt_seconds=self._counted,
+                most_entries=self._most_entries,
+            )
+            + pairs(entry),
         )
 
     async def plan(self, digest: str) -> AnalysisPlan | None:

@@ -17,7 +17,7 @@ from serinus_runtime.health import Failure, Health
 from serinus_runtime.redis import Client
 
 # One request that fails, or a leader's change, is nothing to tell.
-PATIENCE = 5.0
+TOLD_AFTER_SECONDS = 5.0
 _WRITE = "return redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])"
 
 
@@ -46,7 +46,7 @@ class Standing:
 
     def trouble(self) -> Failure | None:
         """The loop that the API server has failed for longest."""
-        failing = self.health.failing(PATIENCE).values()
+        failing = self.health.failing(TOLD_AFTER_SECONDS).values()
         return next((one for one in failing if isinstance(one.error, ClusterError)), None)
 
     async def unready(self) -> str | None:

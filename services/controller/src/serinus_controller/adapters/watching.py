@@ -57,7 +57,7 @@ class Watcher:
             if not self.optional or error.status not in (403, 404):
                 raise
             if not self.synced.is_set():
-                logger.info("goes on without: %s", error)
+                logger.info("optional resource unavailable, continuing: %s", error)
             self.synced.set()
             return 60.0
         await self.sink.listed(found, asked)

@@ -49,7 +49,7 @@ class Decision:
     reason: str = ""
 
 
-def topic_of(decision: Decision | Intent) -> str:
+def dedupe_key_of(decision: Decision | Intent) -> str:
     """What makes it another decision than the one before; a hold that goes on for its reason is told once.
 
     To say what would be done is not to do it: a person may still ask for the same.

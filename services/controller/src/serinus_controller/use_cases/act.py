@@ -21,7 +21,7 @@ from serinus_runtime.clock import Clock
 from serinus_runtime.errors import RETRYABLE
 from serinus_runtime.loops import heed_cancellation
 
-from serinus_controller.domain.decide import event_of, topic_of
+from serinus_controller.domain.decide import dedupe_key_of, event_of
 from serinus_controller.use_cases.ports import DeposedError, Journal, RefusedError, Rollouts
 from serinus_controller.use_cases.rollout_updates import RolloutUpdates
 
@@ -37,7 +37,7 @@ _PATCHES: dict[str, Callable[[RolloutView], patches.Patch]] = {
 
 
 @dataclass(frozen=True)
-class Patience:
+class ActTiming:
     """Seconds: first and longest pause between reads; when to nudge, and to try again what was refused (both doubling,
     up to a rarest); when to give up; how long an API server may be away before it is told."""
 
@@ -59,7 +59,7 @@ class Actor:
     journal: Journal
     clock: Clock
     monotonic: Callable[[], float]
-    patience: Patience = field(default_factory=Patience)
+    timing: ActTiming = field(default_factory=ActTiming)
     updates: RolloutUpdates = field(default_factory=RolloutUpdates)
     waits: dict[str, str] = field(default_factory=dict)
     """By run id, what keeps the act that is under way."""
@@ -82,19 +82,19 @@ class Actor:
             detail = intent.detail if done else f"{intent.action} not done: {attempt.why}"
             logger.info("%s at step %d %s%s", intent.action, intent.step, state, "" if done else f": {attempt.why}")
             # What failed may be decided again by the next verdict; what is done is not told twice.
-            await self._persist(attempt.told(state, detail), topic_of(intent) if done else "")
+            await self._persist(attempt.told(state, detail), dedupe_key_of(intent) if done else "")
             return attempt.after if done else None
 
-    async def _persist(self, decision: DecisionTaken, topic: str) -> None:
+    async def _persist(self, decision: DecisionTaken, dedupe_key: str) -> None:
         while True:
             try:
-                await self.journal.tell(decision, topic=topic, ends_intent=True)
+                await self.journal.tell(decision, dedupe_key=dedupe_key, ends_intent=True)
             except DeposedError:
                 logger.info("another controller leads by now, and tells what became of it")
                 return
             except RETRYABLE as error:
                 logger.warning("outcome not yet told: %s: %s", type(error).__name__, error)
-                await asyncio.sleep(self.patience.longest)
+                await asyncio.sleep(self.timing.longest)
             else:
                 return
 
@@ -118,7 +118,7 @@ class _Attempt:
     async def finish(self, seen: RolloutView | None) -> bool:
         # A promotion's patch tests all that it was decided on; that of an abort knows of no retry.
         known = seen if self._intent.action in ("advance", "promote") else None
-        pause = self._actor.patience.first
+        pause = self._actor.timing.first
         while True:
             try:
                 ended = await self._step(known)
@@ -131,31 +131,31 @@ class _Attempt:
             heed_cancellation()
             if ended is not None:
                 return ended
-            if self._intent.action != "abort" and self._elapsed() > self._actor.patience.give_up:
-                self.why = f"no effect within {self._actor.patience.give_up:g} s: {self.why}"
+            if self._intent.action != "abort" and self._elapsed() > self._actor.timing.give_up:
+                self.why = f"no effect within {self._actor.timing.give_up:g} s: {self.why}"
                 return False
             known = await self._next(latest, pause)
             if known is None:
                 rarely = 10 if self._nudges > 3 else 1
-                pause = min(pause * 1.5, self._actor.patience.longest * rarely)
+                pause = min(pause * 1.5, self._actor.timing.longest * rarely)
 
     async def _put_off(self, error: Exception) -> float:
         """After what failed: say so, and give the seconds until it is tried again."""
-        patience, asked = self._actor.patience, float(getattr(error, "retry_after", 0.0))
+        timing, asked = self._actor.timing, float(getattr(error, "retry_after", 0.0))
         if isinstance(error, RefusedError):
             self._refusals += 1
             self._failing_since = None
             what = "reminder refused" if self._accepted else "refused"
             self.why = f"{what} by the API server: {error.said or error}"
             await self._say(self.why)
-            pause = min(patience.after_refusal * 2.0 ** min(self._refusals - 1, 10), patience.rarest_try)
+            pause = min(timing.after_refusal * 2.0 ** min(self._refusals - 1, 10), timing.rarest_try)
         else:
             now = self._actor.monotonic()
             self._failing_since = now if self._failing_since is None else self._failing_since
             self.why = f"{type(error).__name__}: {error}"
-            if now - self._failing_since >= patience.silence:
+            if now - self._failing_since >= timing.silence:
                 await self._say(f"waits for the API server: {self.why}")
-            pause = patience.longest
+            pause = timing.longest
         if self.why != self._logged:
             self._logged = self.why
             logger.warning("%s waits: %s", self._intent.action, self.why)
@@ -172,7 +172,7 @@ class _Attempt:
         if text == self._said:
             return
         try:
-            await self._actor.journal.tell(self.told("waiting", text), topic=topic_of(self._intent))
+            await self._actor.journal.tell(self.told("waiting", text), dedupe_key=dedupe_key_of(self._intent))
         except RETRYABLE as error:
             logger.info("what keeps the %s is not told: %s", self._intent.action, error)
         else:
@@ -195,7 +195,7 @@ class _Attempt:
         """An abort is never given up, however long the API server is away; a promotion would rest on an old verdict,
         above all one that is taken up from a controller that died."""
         age = self._actor.clock() - self._intent.since
-        return self._intent.action != "abort" and age > self._actor.patience.give_up * 1000
+        return self._intent.action != "abort" and age > self._actor.timing.give_up * 1000
 
     def _elapsed(self) -> float:
         return self._actor.monotonic() - self._began
@@ -216,7 +216,7 @@ class _Attempt:
         if state.next == "send":
             if self._old():
                 refused = f"; {self.why}" if self._refusals else ""
-                self.why = f"it was decided more than {self._actor.patience.give_up:g} s ago{refused}"
+                self.why = f"it was decided more than {self._actor.timing.give_up:g} s ago{refused}"
                 return False
             patch = _PATCHES[intent.action](view)
             patched = await self._actor.rollouts.patch_status(run.namespace, run.name, patch)
@@ -239,8 +239,8 @@ class _Attempt:
     async def _nudge(self) -> None:
         if self._touched is None:
             self._touched = self._actor.monotonic()
-        patience = min(self._actor.patience.nudge * 2 ** min(self._nudges, 10), self._actor.patience.rarest_nudge)
-        if self._actor.monotonic() - self._touched < patience:
+        wait = min(self._actor.timing.nudge * 2 ** min(self._nudges, 10), self._actor.timing.rarest_nudge)
+        if self._actor.monotonic() - self._touched < wait:
             return
         number = self._nudges + 1
         text = f"{self._intent.action} by Serinus, reminder {number}"

@@ -75,7 +75,7 @@ class CommandHandler:
             await self._answer(command, live, "refused", f"{_why(command)}: it could not be followed: {problem}")
 
     async def _abort(self, command: CommandIssued, live: LiveRun, now: Millis) -> None:
-        back = f"{weight_text(live.told.actual_weight)} back to stable"
+        back = f"{weight_text(live.last_published.actual_weight)} back to stable"
         await self._begin(command, live, Decision("abort", command.step, command.id, back, acts=True))
 
     async def _advance(self, command: CommandIssued, live: LiveRun, now: Millis) -> None:
@@ -186,7 +186,7 @@ def _why(command: CommandIssued) -> str:
 
 
 def _weight(live: LiveRun) -> str:
-    return weight_text(live.told.set_weight)
+    return weight_text(live.last_published.set_weight)
 
 
 def _waits(decision: Decision, verdict: VerdictReached) -> str:

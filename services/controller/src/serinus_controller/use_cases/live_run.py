@@ -11,20 +11,21 @@ from serinus_rollouts.rollout import RolloutView
 class LiveRun:
     """A run under way. `view` is None until its Rollout has been seen since this controller leads.
 
-    `basis`: the versions of the objects that `told` rests on, () if they are not known.
+    `last_published`: the last event about it. `basis`: the versions of the objects that it rests on, () if they are not
+    known.
     """
 
     run: Run
     plan: AnalysisPlan
-    told: RolloutObserved
+    last_published: RolloutObserved
     view: RolloutView | None = None
     basis: tuple[object, ...] = ()
 
     @classmethod
     def first(cls, run: Run, plan: AnalysisPlan, view: RolloutView | None = None) -> Self:
         """A run of which nothing was told yet."""
-        told = RolloutObserved(
+        event = RolloutObserved(
             run=run, resource_version="", phase="Progressing", step=0, steps=0, stage=-1, set_weight=0, actual_weight=0,
             steady=False, stage_started=0, plan=plan.digest,
         )  # fmt: skip
-        return cls(run, plan, told, view)
+        return cls(run, plan, event, view)

@@ -42,11 +42,12 @@ class Rollouts(Protocol):
 
 @dataclass(frozen=True)
 class ControllerState:
-    """The controller's own memory of a run. `topic` is what was told last, so that nothing is told twice."""
+    """The controller's own memory of a run. `dedupe_key` is of the decision that was told last, so that
+    none is told twice."""
 
     intent: Intent | None = None
     operator: OperatorState = field(default_factory=OperatorState)
-    topic: str = ""
+    dedupe_key: str = ""
     verdict: VerdictReached | None = None
 
 
@@ -92,7 +93,7 @@ class Journal(Protocol):
 
     async def keep(self, run: Run, operator: OperatorState) -> None: ...
 
-    async def begin(self, run: Run, intent: Intent, topic: str, operator: OperatorState) -> None:
+    async def begin(self, run: Run, intent: Intent, dedupe_key: str, operator: OperatorState) -> None:
         """Write the intent down before anything is sent, and that the command that asked for it was followed."""
         ...
 
@@ -100,6 +101,6 @@ class Journal(Protocol):
         """Write down all that is remembered of a run."""
         ...
 
-    async def tell(self, decision: DecisionTaken, *, topic: str, ends_intent: bool = False) -> None:
-        """Publish a decision and keep its topic; with `ends_intent` the open intent is closed in the same step."""
+    async def tell(self, decision: DecisionTaken, *, dedupe_key: str, ends_intent: bool = False) -> None:
+        """Publish a decision and keep its dedupe key; with `ends_intent` the open intent is closed in the same step."""
         ...

@@ -41,4 +41,4 @@ async def ask_again(reconciler: RolloutReconciler, cause: str) -> None:
             )
             detail = f"held by {state.control.operator.held_by}"
             logger.warning("%s is %s", live.run.rollout, detail)
-            await reconciler.tell(live, Decision("hold", live.told.step, cause, detail))
+            await reconciler.tell(live, Decision("hold", live.last_published.step, cause, detail))

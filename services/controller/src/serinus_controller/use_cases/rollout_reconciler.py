@@ -23,9 +23,9 @@ from serinus_controller.domain.decide import (
     Decision,
     Situation,
     decide,
+    dedupe_key_of,
     event_of,
     intent_of,
-    topic_of,
 )
 from serinus_controller.use_cases.act import Actor
 from serinus_controller.use_cases.live_run import LiveRun
@@ -55,7 +55,7 @@ class RunState:
     def situation(self, live: LiveRun) -> Situation:
         """What is decided on. The Rollout must have been seen."""
         assert live.view is not None
-        return Situation(live.view, live.run, live.plan, live.told.stage_started, self.control.operator)
+        return Situation(live.view, live.run, live.plan, live.last_published.stage_started, self.control.operator)
 
     def was_done(self, live: LiveRun, decision: Decision) -> bool:
         """Whether it was decided on a Rollout older than the one in which the same was seen to be done: a watch may
@@ -117,7 +117,7 @@ class RolloutReconciler:
                     continue
                 if doubt and intent.action != "abort":
                     await self._give_up(state, live, intent, f"{intent.action} given up: {doubt}")
-                    state.change(intent=None, topic="")
+                    state.change(intent=None, dedupe_key="")
                 else:
                     logger.info("resuming pending %s of %s", intent.action, live.run.rollout)
                     self._start(state, live, intent)
@@ -188,9 +188,9 @@ class RolloutReconciler:
             return await self._carry_out(state, live, decision, command)
 
     async def _carry_out(self, state: RunState, live: LiveRun, decision: Decision, command: str) -> bool:
-        control, topic = state.control, topic_of(decision)
+        control, dedupe_key = state.control, dedupe_key_of(decision)
         overtakes = decision.action == "abort" and control.intent is not None and control.intent.action != "abort"
-        if topic == control.topic or (state.act and not (overtakes and decision.acts)):
+        if dedupe_key == control.dedupe_key or (state.act and not (overtakes and decision.acts)):
             return False
         if not decision.acts or decision.action not in ACTIONS:
             await self._tell(state, live, decision)
@@ -202,8 +202,8 @@ class RolloutReconciler:
         assert live.view is not None
         intent = intent_of(decision, live.view, self.clock())
         operator = state.control.operator.having_handled(command) if command else state.control.operator
-        await self.journal.begin(live.run, intent, topic, operator)
-        state.change(intent=intent, topic=topic, operator=operator)
+        await self.journal.begin(live.run, intent, dedupe_key, operator)
+        state.change(intent=intent, dedupe_key=dedupe_key, operator=operator)
         self._start(state, live, intent)
         return True
 
@@ -217,7 +217,7 @@ class RolloutReconciler:
         async with state.lock:
             if state.act and state.control.intent and state.control.intent.action in ("advance", "promote"):
                 await self._overtake(state, live, cause)
-                state.change(intent=None, topic="")
+                state.change(intent=None, dedupe_key="")
 
     async def _overtake(self, state: RunState, live: LiveRun, cause: str) -> None:
         """End the act under way and tell that it was given up."""
@@ -231,7 +231,7 @@ class RolloutReconciler:
 
     async def _give_up(self, state: RunState, live: LiveRun, intent: Intent, why: str) -> None:
         event = event_of(intent, live.run, live.plan.mode, "failed", why, self.clock())
-        await self.journal.tell(event, topic="", ends_intent=True)
+        await self.journal.tell(event, dedupe_key="", ends_intent=True)
 
     async def act(self, live: LiveRun, intent: Intent) -> None:
         """Begin an act whose intent need not be written down."""
@@ -245,7 +245,7 @@ class RolloutReconciler:
             if done:
                 state.done = intent.action, version_of(done)
             self.telemetry.decisions.labels(intent.action, "confirmed" if done else "failed").inc()
-            state.change(intent=None, topic=state.control.topic if done else "")
+            state.change(intent=None, dedupe_key=state.control.dedupe_key if done else "")
 
         task = asyncio.create_task(act())
         self._tasks.add(task)
@@ -259,7 +259,7 @@ class RolloutReconciler:
         if not task.cancelled() and task.exception():
             logger.error("act of %s failed", run.rollout, exc_info=task.exception())
             # What was decided is still to be done: the next verdict decides it anew.
-            state.change(intent=None, topic="")
+            state.change(intent=None, dedupe_key="")
 
     async def tell(
         self,
@@ -284,8 +284,8 @@ class RolloutReconciler:
         would = f"{live.plan.mode} mode, would {decision.action}: " if acting else ""
         event = event_of(decision, live.run, live.plan.mode, stands, would + decision.detail, self.clock())
         event = event.model_copy(update={"before": dict(before), "after": dict(after)})
-        await self.journal.tell(event, topic=topic_of(decision))
-        state.change(topic=topic_of(decision))
+        await self.journal.tell(event, dedupe_key=dedupe_key_of(decision))
+        state.change(dedupe_key=dedupe_key_of(decision))
         self.telemetry.decisions.labels(decision.action, stands).inc()
         logger.info("decision: %s at step %d: %s", decision.action, decision.step, event.sentence)
 
@@ -293,7 +293,7 @@ class RolloutReconciler:
         """Tell who asks for what is being done already where that stands."""
         state = await self.state(live.run)
         event = event_of(decision, live.run, live.plan.mode, "waiting", decision.detail, self.clock())
-        await self.journal.tell(event, topic=state.control.topic)
+        await self.journal.tell(event, dedupe_key=state.control.dedupe_key)
 
     async def keep(self, run: Run, change: Callable[[OperatorState], OperatorState]) -> RunState:
         """Remember what people asked for; gives the state as it stands then."""

@@ -39,8 +39,8 @@ class RunObserver:
         """
         basis = version_of(view), *((arm, pod.name, pod.version) for arm, pod in pods)
         if live.basis == basis:
-            return live, live.told.steady and consistent is not None
-        before = live.told if live.told.resource_version else None
+            return live, live.last_published.steady and consistent is not None
+        before = live.last_published if live.last_published.resource_version else None
         view = in_force(view, live.plan, before)
         observation = observe(
             view,
@@ -60,7 +60,7 @@ class RunObserver:
         if changed:
             with logs.about(run=live.run.id):
                 await self._registry.observe(observation.event, live.plan, observation.constant_until, publish=True)
-            live = replace(live, told=observation.event)
+            live = replace(live, last_published=observation.event)
         live = replace(live, view=view, basis=basis)
         return live, not changed and observation.constant_until is not None
 
@@ -76,10 +76,10 @@ class RunObserver:
                     await self._say_constant([live], until)
 
     async def _say_constant(self, unchanged: Sequence[LiveRun], until: Millis) -> None:
-        unknown = await self._registry.constant([live.told for live in unchanged], until)
+        unknown = await self._registry.constant([live.last_published for live in unchanged], until)
         for live in unchanged:
             if live.run.uid in unknown:
-                await self._registry.observe(live.told, live.plan, until, publish=False)
+                await self._registry.observe(live.last_published, live.plan, until, publish=False)
 
 
 def _content(event: RolloutObserved) -> RolloutObserved:

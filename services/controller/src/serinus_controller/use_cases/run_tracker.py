@@ -84,8 +84,8 @@ class RunTracker:
             counted = await self._registry.attempt(self._cluster, live.view)
             for _ in range(counted.number, live.run.attempt):
                 await self._registry.attempt(self._cluster, live.view, another=True)
-        if live.told.resource_version:
-            await self._registry.observe(live.told, live.plan, None, publish=True)
+        if live.last_published.resource_version:
+            await self._registry.observe(live.last_published, live.plan, None, publish=True)
         self.runs[live.run.uid] = replace(live, view=None, basis=())
 
     async def see_all(
@@ -109,7 +109,7 @@ class RunTracker:
             for uid, live in list(self.runs.items()):
                 if uid not in present and namespace in ("", live.run.namespace):
                     with self._complaints.about("run", live.run.id):
-                        await self._end(live, "deleted", live.told.resource_version, None)
+                        await self._end(live, "deleted", live.last_published.resource_version, None)
             if not namespace:
                 self._unobserved = {uid: why for uid, why in self._unobserved.items() if uid in present}
 
@@ -174,7 +174,7 @@ class RunTracker:
         self.resolver.override(view, policy, following, source, command)
         run = run_of(self._cluster, view, await self._registry.attempt(self._cluster, view, another=True))
         plan = self.resolver.override(view, policy, run, source, command)
-        await self._end(live, "superseded", live.told.resource_version, view)
+        await self._end(live, "superseded", live.last_published.resource_version, view)
         fresh = LiveRun.first(run, plan, view)
         await self._observe(view, fresh, await self._registry.now(), None)
         return fresh
@@ -220,7 +220,7 @@ class RunTracker:
     async def _still(self, live: LiveRun, view: RolloutView) -> bool:
         """Whether it is the same attempt as before, which only the registry knows for sure."""
         # Unless edited, steps lead back only by an abort and a retry; both may have been missed.
-        back = view.step < live.told.step and not view.aborted
+        back = view.step < live.last_published.step and not view.aborted
         if live.view and not back and _turns(live.view) == _turns(view):
             return True
         attempt = await self._registry.attempt(self._cluster, view, another=back)
@@ -277,7 +277,7 @@ class RunTracker:
 
     async def _end(self, live: LiveRun, outcome: Outcome, version: str, view: RolloutView | None) -> None:
         with logs.about(run=live.run.id):
-            await self._registry.retire(ended(live.told, outcome, version, view))
+            await self._registry.retire(ended(live.last_published, outcome, version, view))
             logger.info("run ends: %s %s", live.run.rollout, outcome)
         self.runs.pop(live.run.uid, None)
         self.resolver.forget(live.run.uid)

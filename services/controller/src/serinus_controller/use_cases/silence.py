@@ -21,7 +21,7 @@ class SilenceWatch:
         reconciler = self.reconciler
         silent, judged, holds = 0, 0, dict[str, float]()
         for live in [live for live in reconciler.tracker.runs.values() if live.view]:
-            begun, known = live.told.stage >= 0, standstill(live.told)
+            begun, known = live.last_published.stage >= 0, standstill(live.last_published)
             if not begun and not known:
                 continue
             judged += begun

@@ -60,17 +60,17 @@ class Api:
         query: Mapping[str, str] | None = None,
         body: Any = None,
         content_type: str = "application/json",
-        most_bytes: int = MAX_ANSWER_BYTES,
+        max_bytes: int = MAX_ANSWER_BYTES,
     ) -> Any:
-        """Raises TooLargeError for an answer of more than `most_bytes`."""
+        """Raises TooLargeError for an answer of more than `max_bytes`."""
         response = await self._send(method, path, query, body, content_type, aiohttp.ClientTimeout(self._timeout))
         async with response:
             try:
                 text = bytearray()
                 async for chunk in response.content.iter_any():
                     text += chunk
-                    if len(text) > most_bytes:
-                        raise TooLargeError(f"{method} {path}: an answer of more than {most_bytes:,} bytes")
+                    if len(text) > max_bytes:
+                        raise TooLargeError(f"{method} {path}: an answer of more than {max_bytes:,} bytes")
             except (aiohttp.ClientError, TimeoutError) as error:
                 raise ClusterError(f"{method} {path}: {type(error).__name__}: {error}") from error
             document = _document(text)
