@@ -1,4 +1,4 @@
-"""The metrics of the services, as their source declares them, and docs/metrics.md made of it.
+"""The metrics of the services, as their source declares them, and docs/reference/metrics.md made of it.
 
 Written anew by `python -m tests.metrics`.
 """
@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "metrics.md"
+PAGE = ROOT / "docs" / "reference" / "metrics.md"
 TYPES = ("Counter", "Gauge", "Histogram", "Info")
 SUFFIX = {"Counter": "_total", "Info": "_info"}
 INTRODUCTION = """# Metrics
 
 What each service tells of itself at `/metrics`. No label names a pod, a hash or a run, so that their number does not
-grow with releases. Alerts: [deploy/monitoring/alerts.yaml](../deploy/monitoring/alerts.yaml), with a
-[runbook](runbooks.md) each; a dashboard: [deploy/monitoring/dashboard.json](../deploy/monitoring/dashboard.json).
+grow with releases. Alerts: [deploy/monitoring/alerts.yaml](../../deploy/monitoring/alerts.yaml), with a
+[runbook](../how-to/runbooks.md) each;
+a dashboard: [deploy/monitoring/dashboard.json](../../deploy/monitoring/dashboard.json).
 
 Traces: one goes from a look (collector) by its verdict (analyzer) to decision, act and patch (controller). They are
 recorded where `serinus-runtime[otel]` is installed and OpenTelemetry's variables ask for them, such as

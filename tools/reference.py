@@ -179,16 +179,16 @@ def settings() -> Iterator[str]:
 
 def policy() -> Iterator[str]:
     yield (
-        "# Fields of a policy\n\nExamples: [Policies](../policies.md). A duration is `30s`, `5m`, `1h30m` or a number "
-        "of seconds. Unknown fields are refused."
+        "# Fields of a policy\n\nExamples: [Policies](../how-to/policies.md). A duration is `30s`, `5m`, `1h30m` or a "
+        "number of seconds. Unknown fields are refused."
     )
     yield from models(CanaryPolicy)
 
 
 def events() -> Iterator[str]:
     yield (
-        "# Fields of the events\n\nThe `data` of each [CloudEvent](../subscribing.md), and the report of an ended run. "
-        "Times are milliseconds since 1970. Readers ignore fields that they do not know."
+        "# Fields of the events\n\nThe `data` of each [CloudEvent](../how-to/subscribing.md), and the report of an "
+        "ended run. Times are milliseconds since 1970. Readers ignore fields that they do not know."
     )
     yield from models(*EVENTS, Report)
 
@@ -223,7 +223,7 @@ def errors() -> Iterator[str]:
 def values() -> Iterator[str]:
     yield (
         "# Values of the chart\n\nOf [values.yaml](../../deploy/helm/serinus/values.yaml); what is not here is "
-        "refused. How they go together: [Operating](../operating.md#the-chart).\n"
+        "refused. How they go together: [Operating](../how-to/operating.md#the-chart).\n"
     )
     yield from table("value", "default", "meaning")
     defaults = yaml.safe_load((chart.CHART / "values.yaml").read_text(encoding="utf-8"))
@@ -250,7 +250,7 @@ def alerts() -> Iterator[str]:
     yield from table("alert", "severity", "after", "says")
     for group in yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"]:
         for rule in group["rules"]:
-            link = f"[{rule['alert']}](../runbooks.md#{rule['alert'].lower()})"
+            link = f"[{rule['alert']}](../how-to/runbooks.md#{rule['alert'].lower()})"
             yield row(link, rule["labels"]["severity"], rule.get("for", ""), rule["annotations"]["description"])
 
 

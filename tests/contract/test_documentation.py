@@ -1,6 +1,7 @@
 """What the pages show is true: references are today's, policies are right, variables and links exist."""
 
 import json
+import pydoc
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +13,12 @@ from serinus.app import ENTRIES, app, load
 from typer.testing import CliRunner
 
 from tools.chart import SCHEMA
-from tools.reference import PAGES, SETTINGS, pages
+from tools.reference import NOTICE, PAGES, SETTINGS, pages
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"
-PATTERNS = ("*.md", "docs/*.md", "docs/adr/*.md", "deploy/**/*.md", "examples/**/*.md")
+PATTERNS = ("*.md", "docs/**/*.md", "deploy/**/*.md", "examples/**/*.md")
 TEXTS = sorted(path for pattern in PATTERNS for path in ROOT.glob(pattern))
 FENCE = re.compile(r"^ *```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 VALUES = json.loads(SCHEMA.read_text())
@@ -52,7 +53,7 @@ def test_a_reference_page_is_the_one_that_models_and_commands_have_now(page: str
 
 
 def test_every_row_of_who_is_trusted_with_what_names_tests_that_are_there() -> None:
-    text = (DOCS / "security.md").read_text()
+    text = (DOCS / "explanation" / "security.md").read_text()
     tests = {number: one for number, *one in re.findall(r"^(\d+)\. `([\w/]+\.py)::(\w+)`$", text, re.MULTILINE)}
     for file, test in tests.values():
         there = re.search(rf"^(async )?def {test}\(", (ROOT / "tests" / file).read_text(), re.MULTILINE)
@@ -65,7 +66,8 @@ def test_every_row_of_who_is_trusted_with_what_names_tests_that_are_there() -> N
 
 
 def test_no_reference_page_is_left_of_what_is_gone() -> None:
-    assert {path.name for path in REFERENCE.glob("*.md")} == {f"{page}.md" for page in PAGES}
+    made = {path.name for path in REFERENCE.glob("*.md") if NOTICE in path.read_text()}
+    assert made == {f"{page}.md" for page in PAGES}
 
 
 @pytest.mark.parametrize("text", each("yaml"))
@@ -108,3 +110,11 @@ def test_every_link_to_a_file_leads_to_one(path: Path) -> None:
     targets = [one.split("#")[0] for one in re.findall(r"\]\(([^)\s]+)\)", text) if not re.match(r"[a-z]+:", one)]
     missing = [one for one in targets if one and not (path.parent / one).exists()]
     assert missing == []
+
+
+def test_every_name_of_code_in_the_story_of_a_snapshot_is_there() -> None:
+    text = (DOCS / "explanation" / "one-snapshot.md").read_text()
+    names = re.findall(r"`(serinus_[\w.]+)`", text)
+    assert len(names) > 20
+    for name in names:
+        assert pydoc.locate(name) is not None, name

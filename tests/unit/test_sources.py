@@ -1,4 +1,4 @@
-"""Each policy of docs/sources.md, from its text to counts, on series as the sources' own projects show them."""
+"""Each policy of docs/how-to/sources.md, from its text to counts, on series as the sources' own projects show them."""
 
 import re
 from dataclasses import replace
@@ -21,7 +21,7 @@ from serinus_runtime.documents import DocumentError
 from tests.support import RUN
 
 ROOT = Path(__file__).parents[2]
-BLOCKS = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "sources.md").read_text(), re.DOTALL)
+BLOCKS = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "how-to" / "sources.md").read_text(), re.DOTALL)
 EXAMPLES = {match[1]: text for text in BLOCKS if (match := re.search(r"metadata: {name: ([a-z-]+)}", text))}
 RECORDED = Path(__file__).parent / "sources"
 GATED = (Stage(5, 0, (1,), False),)

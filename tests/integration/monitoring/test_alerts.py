@@ -51,10 +51,10 @@ def test_no_alert_is_without_a_case_in_which_it_fires_and_one_in_which_it_is_sil
 
 
 def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
-    titles = re.findall(r"^## (Serinus\w+)$", (ROOT / "docs" / "runbooks.md").read_text(), re.MULTILINE)
+    titles = re.findall(r"^## (Serinus\w+)$", (ROOT / "docs" / "how-to" / "runbooks.md").read_text(), re.MULTILINE)
     assert titles == [rule["alert"] for rule in rules()]
     for rule in rules():
-        assert rule["annotations"]["runbook"] == f"docs/runbooks.md#{rule['alert'].lower()}"
+        assert rule["annotations"]["runbook"] == f"docs/how-to/runbooks.md#{rule['alert'].lower()}"
         assert {"summary", "description"} <= set(rule["annotations"])
         assert rule["labels"]["severity"] in ("info", "warning", "critical")
 

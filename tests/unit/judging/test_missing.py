@@ -1,4 +1,4 @@
-"""What docs/security.md promises of every judge: missing data never promote, whatever the policy says."""
+"""What docs/explanation/security.md promises of every judge: missing data never promote, whatever the policy says."""
 
 from typing import Any
 

@@ -79,7 +79,8 @@ def _room(used: int, most: int) -> Check:
     said = f"{100 * used / most:.0f} % of {most / 1e6:,.0f} MB in use"
     if used < HIGH_MEMORY * most:
         return Check("redis memory", "ok", said)
-    return Check("redis memory", "warning", said, "give Redis more memory: docs/runbooks.md#serinusredismemoryhigh")
+    runbook = "docs/how-to/runbooks.md#serinusredismemoryhigh"
+    return Check("redis memory", "warning", said, f"give Redis more memory: {runbook}")
 
 
 async def _rights(client: Redis, keys: Keys) -> Check:

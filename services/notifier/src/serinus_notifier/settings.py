@@ -9,6 +9,6 @@ from serinus_runtime.settings import Settings
 
 class NotifierSettings(Settings):
     notifications: Path = Field(
-        Path("notifications.yaml"), description="file with channels, rules and templates (docs/notifications.md)"
+        Path("notifications.yaml"), description="file with channels, rules and templates (docs/how-to/notifications.md)"
     )
     send_timeout: Annotated[float, Field(gt=0)] = Field(15.0, description="seconds that telling one channel may take")

@@ -40,7 +40,7 @@ class SourceRule(PolicyDocument):
     """
 
     provider: str = Field("main", max_length=253, description="name of a provider of the collector")
-    preset: SourcePreset = Field("pod-name", description="names and labels, as docs/sources.md lists them")
+    preset: SourcePreset = Field("pod-name", description="names and labels, as docs/how-to/sources.md lists them")
     label: LabelName | None = Field(None, description="label that holds the pod's name, hash or service")
     canary: str | None = Field(
         None, max_length=253, description="the canary's service, where services tell the arms apart"

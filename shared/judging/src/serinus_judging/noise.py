@@ -1,4 +1,4 @@
-"""What is assumed of the noise of counts where no history was measured (docs/judging.md, "Noise")."""
+"""What is assumed of the noise of counts where no history was measured (docs/explanation/judging.md, "Noise")."""
 
 ASSUMED_PHI = 3.0
 """Variance over that of independent requests."""

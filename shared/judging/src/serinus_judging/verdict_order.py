@@ -1,4 +1,4 @@
-"""The order of the verdict, the same for every judge (docs/judging.md, "Order of the verdict").
+"""The order of the verdict, the same for every judge (docs/explanation/judging.md, "Order of the verdict").
 
 A judge gives an opinion of the counts; what is done while data are missing, before a stage's minimum and after its
 maximum is no judge's business. The guardrails come behind (`guardrails.checks`).

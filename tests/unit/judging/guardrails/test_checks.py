@@ -317,6 +317,6 @@ def test_why_the_split_of_the_traffic_is_not_tested_is_said_with_each_verdict() 
     assert (finding.severity, finding.decides) == ("info", False)
     assert finding.text == (
         "the split of the traffic is not tested: requests are mirrored to the canary beside its weight; "
-        "the source's exclude can leave them out (docs/sources.md)"
+        "the source's exclude can leave them out (docs/how-to/sources.md)"
     )
     assert of_kind(settled(COUNTS, run(lambda _: {}, 2))[1].findings, "traffic") == []

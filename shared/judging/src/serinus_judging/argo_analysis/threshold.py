@@ -1,4 +1,4 @@
-"""Argo Rollouts' analysis as a judge, for teams that bring their AnalysisTemplates (docs/migrating.md, ADR 17).
+"""Argo Rollouts' analysis as a judge, for teams that bring their AnalysisTemplates (docs/how-to/migrating.md, ADR 17).
 
 A metric over a stage is what an analysis step measures: anew in each stage, from when its minimum has passed, and the
 stage waits for it. A metric over the run is a background analysis: it is measured from the first look on, may abort or

@@ -1,1 +1,1 @@
-"""Checks beside every judge: pods, gauges and the split of the traffic (docs/judging.md)."""
+"""Checks beside every judge: pods, gauges and the split of the traffic (docs/explanation/judging.md)."""

@@ -1,4 +1,5 @@
-"""The guardrails beside every judge: limits on gauges, liveness, growth, anomalies, and descriptions (docs/judging.md).
+"""The guardrails beside every judge: limits on gauges, liveness, growth, anomalies, and descriptions
+(docs/explanation/judging.md).
 
 A limit on a gauge aborts before all else, growth where the policy lets it. Pods that crash or do not serve hold, as
 do gauges without data; growth and anomalies stand in the way of proceeding only. Descriptions change nothing.

@@ -1,8 +1,8 @@
 """Descriptions that people ask for beside every judgement: tests, effect sizes, trends, what it costs the business.
 
-They decide nothing: made for one look, they would abort a healthy canary sooner or later (docs/judging.md, "Beside the
-judgement"). Each function takes counts and gives one finding, or None where there is nothing to say.
-"""
+They decide nothing: made for one look, they would abort a healthy canary sooner or later
+(docs/explanation/judging.md, "Beside the judgement"). Each function takes counts and gives one finding, or None where
+there is nothing to say."""
 
 from collections.abc import Mapping, Sequence
 from math import inf

@@ -1,4 +1,4 @@
-"""Gauges: values that pods have, such as memory (docs/judging.md, "Gauges").
+"""Gauges: values that pods have, such as memory (docs/explanation/judging.md, "Gauges").
 
 A limit on a gauge is a fact about a pod: beyond it at two looks in a row on the same pod. Growth is an estimate: pods
 are its units, so it compares the slopes of the canary's pods with those of stable's.

@@ -1,4 +1,5 @@
-"""Canary pods that crash or do not serve hide errors, so nothing proceeds meanwhile (docs/judging.md, "Liveness").
+"""Canary pods that crash or do not serve hide errors, so nothing proceeds meanwhile (docs/explanation/judging.md,
+"Liveness").
 
 A pod crash loops if it restarted twice or more and the last time is less than ten minutes ago, after which Kubernetes
 forgets its back-off too. It is dead if it was not ready for as long as it may take to warm up, and for two looks.

@@ -1,4 +1,4 @@
-"""Whether the canary's pods differ from stable's in several metrics at once (docs/judging.md, "Anomalies").
+"""Whether the canary's pods differ from stable's in several metrics at once (docs/explanation/judging.md, "Anomalies").
 
 Only what is worse than its tolerance counts, in units of how pods differ among themselves: Mahalanobis' distance by a
 covariance that is shrunk as Ledoit and Wolf do, since pods are few and metrics many. How unlikely the distance is

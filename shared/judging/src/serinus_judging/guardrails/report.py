@@ -123,7 +123,7 @@ def _reasons(found: GuardrailResult) -> list[Fields]:
                      "pods": found.liveness.pods})  # fmt: skip
     if 0 < found.snapshot.weight < 100 and (why := sample_ratio.untested(plan, found.snapshot)):
         told.append({"kind": "traffic", "severity": "info", "text": f"the split of the traffic is not tested: {why}; "
-                     "the source's exclude can leave them out (docs/sources.md)"})  # fmt: skip
+                     "the source's exclude can leave them out (docs/how-to/sources.md)"})  # fmt: skip
     for i, growth in zip(watched.gauges, memory.growth, strict=False):
         if not isnan(growth.p):
             values = {"canary_per_hour": growth.canary, "stable_per_hour": growth.stable, "p": growth.p,

@@ -1,4 +1,5 @@
-"""Whether requests were split as the weight says (docs/judging.md, "Traffic share"). It holds, it never aborts.
+"""Whether requests were split as the weight says (docs/explanation/judging.md, "Traffic share"). It holds, it never
+aborts.
 
 A canary that gets less than its share hides its faults, one that gets more hurts more people than was asked for; in
 either case what the counts say of the weight is wrong. Tested as a rate: requests as events, actual weights (Argo's or

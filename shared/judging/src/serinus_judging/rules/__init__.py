@@ -1,1 +1,2 @@
-"""Judges by rules of other tools, and the classical statistics that they use (docs/judging.md, "Other judges")."""
+"""Judges by rules of other tools, and the classical statistics that they use (docs/explanation/judging.md, "Other
+judges")."""

@@ -2,7 +2,7 @@
 
 The stage decision of the deployment guide that Serinus grew from (docs/adr/0014), on counts instead of averaged
 rates. It proceeds without an issue and aborts with one; what nobody would wait for aborts at once. Its error
-probabilities are nobody's promise: docs/judging.md has them measured.
+probabilities are nobody's promise: docs/explanation/judging.md has them measured.
 """
 
 from typing import NamedTuple

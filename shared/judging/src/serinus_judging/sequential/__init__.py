@@ -1,1 +1,1 @@
-"""The default judge: e-processes on counts, right at every evaluation (docs/judging.md)."""
+"""The default judge: e-processes on counts, right at every evaluation (docs/explanation/judging.md)."""

@@ -1,4 +1,4 @@
-"""Stable's rate, predicted before each look is opened (docs/judging.md, "Baseline").
+"""Stable's rate, predicted before each look is opened (docs/explanation/judging.md, "Baseline").
 
 A discounted past: half of what is known is forgotten every ten minutes, so that the prediction follows the day.
 """

@@ -1,4 +1,4 @@
-"""How noisy this service's counts are, measured on its own past (docs/judging.md, "Noise").
+"""How noisy this service's counts are, measured on its own past (docs/explanation/judging.md, "Noise").
 
 Stable's pods are split in two groups, one of them playing canary. Between equal versions the difference has the
 variance of independent requests, or more: phi is how much more, kappa how that grows with the information in a look.

@@ -1,4 +1,4 @@
-"""One false-abort rate for everything that can abort (docs/judging.md, "Many metrics").
+"""One false-abort rate for everything that can abort (docs/explanation/judging.md, "Many metrics").
 
 The weighted average of the groups' evidence is again evidence, under any dependence between them, so the promise
 holds for the run as a whole. Weights are fixed at the start: a metric without data keeps what it has.

@@ -1,9 +1,8 @@
 """Evidence over many looks: a mixture over alternatives and over the time at which a regression began.
 
-Abort wealth belongs to the whole run, proceed wealth to one stage (docs/judging.md, "Abort", "Proceed"). Both are
-bounded by Ville's inequality: under the null the chance that M ever reaches 1/p is at most p, however often one
-looks. Everything is kept in logarithms, rows (alternatives) first, columns (tests) last.
-"""
+Abort wealth belongs to the whole run, proceed wealth to one stage (docs/explanation/judging.md, "Abort", "Proceed").
+Both are bounded by Ville's inequality: under the null the chance that M ever reaches 1/p is at most p, however often
+one looks. Everything is kept in logarithms, rows (alternatives) first, columns (tests) last."""
 
 import numpy as np
 import numpy.typing as npt

@@ -1,4 +1,4 @@
-"""The law that everything rests on: what one look is worth as evidence (docs/judging.md, "One look").
+"""The law that everything rests on: what one look is worth as evidence (docs/explanation/judging.md, "One look").
 
 The null is `p_canary <= ratio * p_stable + absolute`, or >=: the side of the alternative decides. An alternative
 (a, b), fixed before the look, is compared with its projection (c0, p0) on the null's edge. The likelihood ratio

@@ -1,10 +1,9 @@
 """The interval shown to people, for the ratio u of the canary's rate to its margin: 1 is the margin itself.
 
-It is the set of ratios that the same evidence does not refute (docs/judging.md, "Interval"), so it cannot disagree
-with the verdict: a channel shown within its margin has u < 1, a channel blamed for an abort u > 1. One side of it
-comes from rows that test "at most lambda times the margin" with the run's evidence, the other from rows that test
-"at least lambda times the margin" with the stage's.
-"""
+It is the set of ratios that the same evidence does not refute (docs/explanation/judging.md, "Interval"), so it cannot
+disagree with the verdict: a channel shown within its margin has u < 1, a channel blamed for an abort u > 1. One side
+of it comes from rows that test "at most lambda times the margin" with the run's evidence, the other from rows that
+test "at least lambda times the margin" with the stage's."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The default judge: e-processes on counts, right at every evaluation (docs/judging.md).
+"""The default judge: e-processes on counts, right at every evaluation (docs/explanation/judging.md).
 
 Evidence that a margin is exceeded is collected over the run, evidence that it is kept over the stage; both hold
 their error probabilities however often one looks.

@@ -1,4 +1,4 @@
-"""Latency from buckets, without interpolation (docs/judging.md, "Latency").
+"""Latency from buckets, without interpolation (docs/explanation/judging.md, "Latency").
 
 "The canary is at most r times slower" means that no more of its requests are slower than r * e than of stable's are
 slower than e. At two edges of the histogram, the canary's at or beyond r times stable's, this is the margin with

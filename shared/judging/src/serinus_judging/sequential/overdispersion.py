@@ -1,4 +1,5 @@
-"""Real traffic is noisier than independent requests: evidence is divided by how much (docs/judging.md, "Noise").
+"""Real traffic is noisier than independent requests: evidence is divided by how much (docs/explanation/judging.md,
+"Noise").
 
 phi(z) = max(1, phi_k, 1 + kappa z theta (1 - theta)) for z events, theta the canary's share of the trials. Taking the
 lesser of ln e / phi at the events seen and at the events predicted keeps E[e] <= 1: the prediction is fixed before

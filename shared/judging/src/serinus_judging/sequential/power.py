@@ -1,4 +1,4 @@
-"""What this traffic can show by when (docs/judging.md, "Power").
+"""What this traffic can show by when (docs/explanation/judging.md, "Power").
 
 Evidence of a true rate a grows by G a look on average, with variance V. After T looks an abort is 80 % sure where
 T G - 0.84 sqrt(T V) reaches phi (ln(1/alpha) + 2): the bar, and two nats for the mixture. Proceeding takes about

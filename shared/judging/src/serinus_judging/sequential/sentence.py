@@ -1,4 +1,4 @@
-"""Every verdict in one line, for a person at three in the morning (docs/judging.md, "The sentence").
+"""Every verdict in one line, for a person at three in the morning (docs/explanation/judging.md, "The sentence").
 
 First the verdict, then what decides it with the counts of both arms over one and the same span, then how sure it is,
 then how much harm may have been done. Instants are hours and minutes in UTC.
