@@ -15,7 +15,8 @@ from serinus_contracts import DecisionTaken, Event, VerdictReached
 from serinus_contracts.base import parse_duration
 from serinus_contracts.weight import weight_text
 from serinus_rollouts.kubernetes.api import ClusterError
-from serinus_rollouts.rollout import RolloutView, view
+from serinus_rollouts.reading import view
+from serinus_rollouts.rollout import RolloutView
 
 from serinus.board import BoardError
 from serinus.cluster import Cluster, path, run, with_cluster

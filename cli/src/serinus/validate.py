@@ -11,8 +11,10 @@ from serinus_contracts import CanaryPolicy, Run
 from serinus_contracts.access import OPEN, ProviderAccess, may_use, refusal
 from serinus_rollouts.policies import matches
 from serinus_rollouts.policy_documents import load_file
-from serinus_rollouts.resolve import UnfitPolicyError, resolve, warnings
-from serinus_rollouts.rollout import RolloutView, view
+from serinus_rollouts.policy_warnings import warnings
+from serinus_rollouts.reading import view
+from serinus_rollouts.resolve import UnfitPolicyError, resolve
+from serinus_rollouts.rollout import RolloutView
 from serinus_rollouts.stages import stages
 from serinus_runtime.documents import DocumentError
 

@@ -25,7 +25,8 @@ from serinus_controller.use_cases.run_tracker import RunTracker
 from serinus_controller.use_cases.telemetry import Telemetry
 from serinus_rollouts.kubernetes.api import ClusterError
 from serinus_rollouts.patches import Patch
-from serinus_rollouts.rollout import RolloutView, view
+from serinus_rollouts.reading import view
+from serinus_rollouts.rollout import RolloutView
 from serinus_rollouts.runs import Attempt
 from serinus_simulator.kubernetes.failures import ApiError
 from serinus_simulator.kubernetes.kinds import ROLLOUTS, Object

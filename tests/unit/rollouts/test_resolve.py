@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from serinus_contracts import Bucketed, CanaryPolicy, Counted, Matcher
 from serinus_contracts.selector import Labels
-from serinus_rollouts.resolve import UnfitPolicyError, resolve, warnings
+from serinus_rollouts.policy_warnings import warnings
+from serinus_rollouts.resolve import UnfitPolicyError, resolve
 from serinus_rollouts.rollout import PingPong, Step
 from serinus_rollouts.stages import Stage, stage_at, stages
 

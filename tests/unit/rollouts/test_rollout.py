@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from serinus_rollouts.rollout import RolloutView, parse_time, view
+from serinus_rollouts.reading import view
+from serinus_rollouts.rollout import RolloutView, parse_time
 
 from tests.unit.rollouts.objects import PAUSED_AT, UNPAUSING, at, document
 

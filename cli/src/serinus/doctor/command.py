@@ -14,7 +14,8 @@ from serinus_collector.use_cases.ports import ProviderError
 from serinus_contracts import Keys, Selector
 from serinus_contracts.access import ProviderAccess
 from serinus_rollouts.kubernetes.api import ClusterError
-from serinus_rollouts.rollout import RolloutView, view
+from serinus_rollouts.reading import view
+from serinus_rollouts.rollout import RolloutView
 from serinus_runtime.clock import now_ms
 from serinus_runtime.redis import connected
 

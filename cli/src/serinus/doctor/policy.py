@@ -11,7 +11,8 @@ from serinus_contracts.weight import weight_text
 from serinus_rollouts.kubernetes.api import Api, ClusterError
 from serinus_rollouts.policies import choose
 from serinus_rollouts.policy_documents import load_file, read_resource
-from serinus_rollouts.resolve import UnfitPolicyError, resolve, warnings
+from serinus_rollouts.policy_warnings import warnings
+from serinus_rollouts.resolve import UnfitPolicyError, resolve
 from serinus_rollouts.rollout import RolloutView
 from serinus_rollouts.stages import ADD_STEPS, NOTHING_TO_JUDGE, stages
 from serinus_runtime.documents import DocumentError

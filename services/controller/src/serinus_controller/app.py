@@ -8,5 +8,6 @@ from serinus_controller.settings import ControllerSettings
 
 
 def main() -> None:
+    """The command `serinus-controller`."""
     settings = load(ControllerSettings, "controller")
     run("controller", settings, lambda service: control(service, settings))

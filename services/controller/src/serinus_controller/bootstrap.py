@@ -36,7 +36,7 @@ from serinus_controller.settings import ControllerSettings
 from serinus_controller.use_cases.act import Actor
 from serinus_controller.use_cases.announce import Announcements
 from serinus_controller.use_cases.command_handler import CommandHandler
-from serinus_controller.use_cases.leader import Leader, Term
+from serinus_controller.use_cases.leader import Leader
 from serinus_controller.use_cases.notices import Notices
 from serinus_controller.use_cases.plan_resolver import PlanResolver
 from serinus_controller.use_cases.policy_store import PolicyStore
@@ -45,6 +45,7 @@ from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler
 from serinus_controller.use_cases.run_tracker import RunTracker
 from serinus_controller.use_cases.silence import SilenceWatch
 from serinus_controller.use_cases.telemetry import Telemetry
+from serinus_controller.use_cases.term import Term
 
 # What a leader has read and not handled is taken over by the next one soon, not after the usual wait.
 RECLAIM_AFTER_MS = 3_000

@@ -6,7 +6,8 @@ from typing import Any
 
 from serinus_contracts.base import Millis
 
-from serinus_rollouts.rollout import MAX_NAME_LENGTH, parse_time
+from serinus_rollouts.reading import MAX_NAME_LENGTH
+from serinus_rollouts.rollout import parse_time
 
 HASH_LABEL = "rollouts-pod-template-hash"
 # Told of a pod; whoever deploys can give one thousands of containers, whose images have any length.

@@ -1,7 +1,7 @@
 """Resolving a policy against one run: what the presets mean, which stages there are, and what does not fit."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from serinus_contracts import (
     AnalysisPlan,
@@ -21,9 +21,18 @@ from serinus_contracts.policy import CanaryPolicy, PolicySpec
 from serinus_contracts.selector import Matcher, Selector
 from serinus_contracts.weight import weight_text
 
-from serinus_rollouts.rollout import PingPong, RolloutView
-from serinus_rollouts.sources import Matchers, Naming, Way, containers, counts, gauges, in_their_roles, naming
-from serinus_rollouts.stages import ADD_STEPS, NOTHING_TO_JUDGE, Stage, pause_before_the_first_weight
+from serinus_rollouts.rollout import PingPong
+from serinus_rollouts.sources import (
+    Matchers,
+    MetricNames,
+    SeriesScope,
+    containers,
+    counts,
+    gauges,
+    in_their_roles,
+    naming,
+)
+from serinus_rollouts.stages import ADD_STEPS, NOTHING_TO_JUDGE, Stage
 
 _MARGINS = {"proportion": Margin(ratio=1.25, absolute=0.001), "distribution": Margin(ratio=1.2)}
 
@@ -114,58 +123,6 @@ def _following(spec: PolicySpec, services: PingPong | None) -> PolicySpec:
     return spec.model_copy(update={"source": source, "metrics": tuple(metrics)})
 
 
-def warnings(policy: CanaryPolicy, found: Sequence[Stage], view: RolloutView | None = None) -> list[str]:
-    """What a team should know of this policy on this Rollout, though it can be applied."""
-    max_weight = view.max_weight if view else 100
-    spec, name = policy.spec, policy.metadata.name
-    told = []
-    timed = [weight_text(stage.weight) for stage in found if stage.timed and not stage.gates]
-    if spec.mode == "enforce" and timed:
-        told.append(
-            f"policy {name} enforces, but Argo goes on by itself after the timed pauses at {', '.join(timed)}: "
-            "there only an abort is possible; write `pause: {}` to let verdicts advance the weight"
-        )
-    without = [weight_text(stage.weight) for stage in found if not stage.timed and not stage.gates]
-    if spec.mode == "enforce" and without:
-        told.append(
-            f"policy {name} enforces, but no pause follows the weight {', '.join(without)}: it is not waited for"
-        )
-    weights = {stage.weight for stage in found}
-    known = ", ".join(_both_forms(weight, max_weight) for weight in sorted(weights))
-    unknown = [weight_text(stage.weight) for stage in spec.stages if stage.weight not in weights]
-    if unknown:
-        told.append(f"policy {name} has stages that the Rollout does not: {', '.join(unknown)}; it has {known}")
-    for metric in spec.metrics:
-        never = sorted(set(metric.conditions.weights or ()) - weights) if metric.conditions else []
-        if never:
-            told.append(
-                f"policy {name}, metric {metric.name}: the Rollout does not have the weight "
-                f"{', '.join(map(weight_text, never))} at which it is to be measured; it has {known}"
-            )
-    return told if view is None else [*told, *_of_rollout(policy, view)]
-
-
-def _of_rollout(policy: CanaryPolicy, view: RolloutView) -> Iterator[str]:
-    """What the Rollout does that a team may not expect."""
-    if paused := pause_before_the_first_weight(view):
-        yield paused
-    if view.max_weight != 100 and not {"nginx", "plugins"} & {*view.routers}:
-        yield f"Rollout {view.key} is InvalidSpec: Argo takes a maxTrafficWeight with nginx and plugins only"
-    if policy.spec.source.exclude is None and any(step.route and not step.removes for step in view.steps):
-        yield (
-            f"Rollout {view.key} sends the canary requests beside its weight (setMirrorRoute, setHeaderRoute): "
-            f"while it does the split of the traffic is not tested, unless policy {policy.metadata.name} has a "
-            "source.exclude that leaves them out"
-        )
-
-
-def _both_forms(weight: float, max_weight: int) -> str:
-    """5 %, or 5 % (50 of 1000) where the Rollout does not count in percent."""
-    if max_weight == 100:
-        return weight_text(weight)
-    return f"{weight_text(weight)} ({round(weight * max_weight / 100)} of {max_weight})"
-
-
 def _stages(spec: PolicySpec, found: Sequence[Stage]) -> tuple[PlanStage, ...]:
     rules = {rule.weight: rule for rule in spec.stages}
     plan = []
@@ -209,23 +166,23 @@ def _metric(rule: MetricRule, spec: PolicySpec, run: Run, arms: tuple[ArmRule, .
     )
 
 
-def _read(rule: MetricRule, run: Run, way: Way, names: Naming) -> Counted | Bucketed | Gauged | Queried:
+def _read(rule: MetricRule, run: Run, way: SeriesScope, names: MetricNames) -> Counted | Bucketed | Gauged | Queried:
     if rule.kind == "gauge":
         return _gauged(rule, way.among)
     if rule.query is not None and rule.conditions is not None:
         return Queried(query=_filled(rule.query, run), conditions=rule.conditions)
     if rule.preset == "http-latency":
-        query = Selector(name=rule.metric or names.latency, matchers=names.only)
+        query = Selector(name=rule.metric or names.latency, matchers=names.extra_matchers)
         return _bucketed(query, way, "ms" if names.milliseconds else rule.unit)
     if rule.histogram is not None:
         return _bucketed(rule.histogram, way, rule.unit)
     if rule.preset:
-        query = Selector(name=rule.metric or names.requests, matchers=names.only)
+        query = Selector(name=rule.metric or names.requests, matchers=names.extra_matchers)
         return Counted(
             query=query.where(*way.among),
             events=names.failed,
             trials=((),),
-            one_of_labels=names.told_by,
+            one_of_labels=names.status_labels,
             history=_past(query, way),
         )
     assert rule.events is not None
@@ -239,11 +196,11 @@ def _read(rule: MetricRule, run: Run, way: Way, names: Naming) -> Counted | Buck
     )
 
 
-def _bucketed(query: Selector, way: Way, unit: str) -> Bucketed:
+def _bucketed(query: Selector, way: SeriesScope, unit: str) -> Bucketed:
     return Bucketed(query=query.where(*way.among), scale=0.001 if unit == "ms" else 1.0, history=_past(query, way))
 
 
-def _past(query: Selector, way: Way) -> Selector | None:
+def _past(query: Selector, way: SeriesScope) -> Selector | None:
     return query.where(*way.past) if way.past is not None else None
 
 

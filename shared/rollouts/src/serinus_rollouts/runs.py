@@ -37,6 +37,7 @@ class Attempt(Contract):
 
     @classmethod
     def first(cls, view: RolloutView) -> Self:
+        """The first attempt of a Rollout, as a view shows it."""
         return cls(
             hash=view.current_hash,
             steps=view.step_hash,
@@ -52,6 +53,7 @@ def version_of(view: RolloutView) -> int:
 
 
 def run_of(cluster: str, view: RolloutView, attempt: Attempt) -> Run:
+    """The run of an attempt, whose id is `cluster/uid/hash/attempt`."""
     return Run(
         cluster=cluster,
         namespace=view.namespace,

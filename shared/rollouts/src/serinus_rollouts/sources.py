@@ -27,24 +27,25 @@ def _server_errors(*labels: str) -> AnyOf:
 
 
 @dataclass(frozen=True)
-class Naming:
+class MetricNames:
     """What a source calls requests and latency. A request failed if one of the groups `failed` matches its series;
-    one whose series has none of the labels `told_by` cannot be told. `only` leaves out what is counted elsewhere too.
+    one whose series has none of the labels `status_labels` cannot be told. `extra_matchers` leave out what is counted
+    elsewhere too.
     """
 
     requests: str
     latency: str
     failed: AnyOf
-    told_by: tuple[str, ...]
-    only: Matchers = ()
+    status_labels: tuple[str, ...]
+    extra_matchers: Matchers = ()
     milliseconds: bool = False
 
 
-_APPLICATION = Naming(
+_APPLICATION = MetricNames(
     "http_requests_total", "http_request_duration_seconds_bucket", _server_errors(*STATUS_LABELS), STATUS_LABELS
 )
 # Semantic conventions for HTTP metrics: no status code where none was sent, but then error.type.
-_OPENTELEMETRY = Naming(
+_OPENTELEMETRY = MetricNames(
     "http_server_request_duration_seconds_count",
     "http_server_request_duration_seconds_bucket",
     (
@@ -55,7 +56,7 @@ _OPENTELEMETRY = Naming(
 )
 # gRPC answers with HTTP 200; of its codes these are a server's errors (OpenTelemetry's conventions for gRPC).
 _GRPC_ERRORS = Matcher(label="grpc_response_status", op="=~", value="2|4|12|13|14|15")
-_ISTIO = Naming(
+_ISTIO = MetricNames(
     "istio_requests_total",
     "istio_request_duration_milliseconds_bucket",
     (*_server_errors("response_code"), (_GRPC_ERRORS,)),
@@ -64,7 +65,7 @@ _ISTIO = Naming(
     milliseconds=True,
 )
 # The kubelet's probes and scrapes of the proxy itself pass the proxy as well.
-_LINKERD = Naming(
+_LINKERD = MetricNames(
     "response_total",
     "response_latency_ms_bucket",
     ((Matcher(label="classification", value="failure"),),),
@@ -77,26 +78,26 @@ _LINKERD = Naming(
     milliseconds=True,
 )
 # request_duration would hold the client's speed too.
-_NGINX = Naming(
+_NGINX = MetricNames(
     "nginx_ingress_controller_requests",
     "nginx_ingress_controller_header_duration_seconds_bucket",
     _server_errors("status"),
     ("status",),
 )
-_TRAEFIK = Naming(
+_TRAEFIK = MetricNames(
     "traefik_service_requests_total",
     "traefik_service_request_duration_seconds_bucket",
     _server_errors("code"),
     ("code",),
 )
-_ENVOY = Naming(
+_ENVOY = MetricNames(
     "envoy_cluster_upstream_rq",
     "envoy_cluster_upstream_rq_time_bucket",
     _server_errors("envoy_response_code"),
     ("envoy_response_code",),
     milliseconds=True,
 )
-_HAPROXY = Naming("haproxy_backend_http_responses_total", "", _server_errors("code"), ("code",))
+_HAPROXY = MetricNames("haproxy_backend_http_responses_total", "", _server_errors("code"), ("code",))
 
 _NAMINGS = {
     "opentelemetry": _OPENTELEMETRY,
@@ -111,7 +112,7 @@ _NAMINGS = {
 
 
 @dataclass(frozen=True)
-class Way:
+class SeriesScope:
     """How the arms' series are found: `among` narrows a query to them, `arms` tells them apart.
 
     `past` narrows it to pods of every revision but the canary's: yesterday's stable revision need not be today's.
@@ -123,14 +124,15 @@ class Way:
     past: Matchers | None
 
 
-def naming(source: SourceRule) -> Naming:
+def naming(source: SourceRule) -> MetricNames:
+    """What the metrics of a source are called."""
     if source.preset == "istio" and source.canary is not None:
         # The client's side saw what no pod answered, and it is the only one to be asked: else requests count twice.
-        return replace(_ISTIO, only=(Matcher(label="reporter", value="source"),))
+        return replace(_ISTIO, extra_matchers=(Matcher(label="reporter", value="source"),))
     return _NAMINGS.get(source.preset, _APPLICATION)
 
 
-def counts(source: SourceRule, run: Run) -> Way:
+def counts(source: SourceRule, run: Run) -> SeriesScope:
     """How series of counts are found."""
     way = _counts(source, run)
     if source.exclude is None:
@@ -152,7 +154,7 @@ def in_their_roles(source: SourceRule, services: PingPong | None) -> SourceRule:
     return source.model_copy(update={"canary": services.canary, "stable": services.stable})
 
 
-def _counts(source: SourceRule, run: Run) -> Way:
+def _counts(source: SourceRule, run: Run) -> SeriesScope:
     if source.preset == "ingress-nginx":
         return _by_ingress(source, run)
     if source.preset == "service-label":
@@ -165,21 +167,21 @@ def _counts(source: SourceRule, run: Run) -> Way:
     if source.preset == "pod-hash":
         hashes = _hashes(run, source.label)
         carries = Matcher(label=hashes.label, op="!=", value="")
-        return Way((hashes, pods), (*scope, _either(hashes)), (carries, *past))
-    return Way((pods,), (*scope, _either(pods)), past)
+        return SeriesScope((hashes, pods), (*scope, _either(hashes)), (carries, *past))
+    return SeriesScope((pods,), (*scope, _either(pods)), past)
 
 
-def gauges(source: SourceRule, run: Run) -> Way:
+def gauges(source: SourceRule, run: Run) -> SeriesScope:
     """How a value per pod is found: by the pod, whatever tells counts apart."""
     scope = _namespace(source, run, "namespace") if _knows_pods(source) else _in_namespace(run)
     pods = _pods(run, _pod_label(source))
-    return Way((pods,), (*scope, _either(pods)), None)
+    return SeriesScope((pods,), (*scope, _either(pods)), None)
 
 
-def containers(run: Run) -> Way:
+def containers(run: Run) -> SeriesScope:
     """How what the container runtime tells is found: it has labels of its own."""
     pods = _pods(run, "pod")
-    return Way((pods,), (*_in_namespace(run), _either(pods)), None)
+    return SeriesScope((pods,), (*_in_namespace(run), _either(pods)), None)
 
 
 def _knows_pods(source: SourceRule) -> bool:
@@ -224,7 +226,7 @@ def _of_the_past(pods: ArmRule, run: Run) -> Matchers:
     )
 
 
-def _by_service_or_pod(source: SourceRule, run: Run) -> Way:
+def _by_service_or_pod(source: SourceRule, run: Run) -> SeriesScope:
     """Argo leaves the canary Service on old pods until new ones are available: where a series says which pod it
     comes from, the pod decides."""
     scope, pods = _namespace(source, run, "namespace"), _pods(run, "pod")
@@ -235,10 +237,10 @@ def _by_service_or_pod(source: SourceRule, run: Run) -> Way:
     )
     of_stable = Matcher(label=services.label, value=source.stable or "")
     past = (of_stable, *scope, *_of_the_past(pods, run))
-    return Way((_hashes(run), pods, services), (*scope, _either(services)), past)
+    return SeriesScope((_hashes(run), pods, services), (*scope, _either(services)), past)
 
 
-def _by_service(source: SourceRule, run: Run, canary: str, stable: str) -> Way:
+def _by_service(source: SourceRule, run: Run, canary: str, stable: str) -> SeriesScope:
     """The series come from a proxy, whose pods are not the run's."""
     label, namespace_label, pattern, whole = _SERVICES[source.preset]
 
@@ -249,7 +251,7 @@ def _by_service(source: SourceRule, run: Run, canary: str, stable: str) -> Way:
         return pattern.format(namespace=re.escape(run.namespace), service=re.escape(service))
 
     services = ArmRule(label=source.label or label, canary=named(canary), stable=named(stable))
-    return Way((services,), (*_namespace(source, run, namespace_label), _either(services)), None)
+    return SeriesScope((services,), (*_namespace(source, run, namespace_label), _either(services)), None)
 
 
 # Label, namespace's label, how a Service is named, and what a name holds that the proxy gave.
@@ -262,12 +264,12 @@ _SERVICES = {
 }
 
 
-def _by_ingress(source: SourceRule, run: Run) -> Way:
+def _by_ingress(source: SourceRule, run: Run) -> SeriesScope:
     """`canary` names the upstream that answered instead of the Ingress' own; it is empty for stable."""
     arms = ArmRule(label="canary", canary=".+", stable="")
     # The labels that a scrape sets go before the controller's own, which become exported_.
     scope = _namespace(source, run, "exported_namespace")
-    return Way((arms,), (*scope, Matcher(label="ingress", value=source.ingress or "")), None)
+    return SeriesScope((arms,), (*scope, Matcher(label="ingress", value=source.ingress or "")), None)
 
 
 def _either(rule: ArmRule) -> Matcher:

@@ -11,7 +11,7 @@ from serinus_controller.domain.decide import unevaluated as controllers
 from serinus_readmodel.reader.commands import command
 from serinus_readmodel.run_view import RunView
 from serinus_readmodel.state import unevaluated
-from serinus_rollouts.rollout import view
+from serinus_rollouts.reading import view
 
 from tests.support import RUN, observed, plan, verdict
 from tests.unit.rollouts.objects import document

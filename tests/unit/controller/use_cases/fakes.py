@@ -14,7 +14,8 @@ from serinus_controller.use_cases.ports import ControllerState
 from serinus_rollouts.kubernetes.api import ClusterError
 from serinus_rollouts.patches import Patch
 from serinus_rollouts.progress import Intent
-from serinus_rollouts.rollout import RolloutView, view
+from serinus_rollouts.reading import view
+from serinus_rollouts.rollout import RolloutView
 
 from tests.unit.rollouts.objects import STEPS, document
 

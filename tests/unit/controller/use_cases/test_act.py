@@ -7,7 +7,8 @@ from serinus_controller.use_cases.act import Actor, ActTiming
 from serinus_controller.use_cases.ports import RefusedError
 from serinus_rollouts.kubernetes.api import ClusterError
 from serinus_rollouts.progress import Intent
-from serinus_rollouts.rollout import RolloutView, view
+from serinus_rollouts.reading import view
+from serinus_rollouts.rollout import RolloutView
 
 from tests.support import RUN
 from tests.unit.controller.use_cases.fakes import IMPATIENT, FakeJournal, FakeRollout, until

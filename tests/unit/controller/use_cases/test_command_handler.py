@@ -21,7 +21,8 @@ from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler
 from serinus_controller.use_cases.run_tracker import RunTracker
 from serinus_controller.use_cases.telemetry import Telemetry
 from serinus_rollouts.kubernetes.api import ClusterError
-from serinus_rollouts.rollout import RolloutView, view
+from serinus_rollouts.reading import view
+from serinus_rollouts.rollout import RolloutView
 from serinus_rollouts.runs import Attempt
 
 from tests.support import RUN, command, observed, plan, stage, verdict

@@ -15,7 +15,7 @@ from serinus_controller.use_cases.run_tracker import RunTracker
 from serinus_controller.use_cases.silence import SilenceWatch
 from serinus_controller.use_cases.telemetry import Telemetry
 from serinus_rollouts.progress import Intent
-from serinus_rollouts.rollout import view
+from serinus_rollouts.reading import view
 
 from tests.support import RUN, observed, plan, verdict
 from tests.unit.controller.use_cases.fakes import IMPATIENT, FakeJournal, FakeRollout, until

@@ -41,6 +41,7 @@ class Room(NamedTuple):
 
     @property
     def share(self) -> float:
+        """What is used of the limit, from 0 on; 0 where there is none, or where it may not be asked."""
         return self.used / self.most if self.most > 0 else 0.0
 
     def __str__(self) -> str:

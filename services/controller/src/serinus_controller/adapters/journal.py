@@ -75,6 +75,7 @@ class RedisJournal:
         return EVERY_SECONDS
 
     async def load(self, run: Run) -> ControllerState:
+        """What is kept of a run; a run whose memory cannot be read is held until a person resumes it."""
         names = ("intent", "operator", "dedupe_key", "verdict")
         values: Any = await self._client.hmget(self._keys.control(run.id), names)
         intent, operator, dedupe_key, verdict = values
@@ -92,13 +93,16 @@ class RedisJournal:
             return ControllerState(operator=OperatorState(held_by=held_by))
 
     async def remember(self, run: Run, *, verdict: VerdictReached) -> None:
+        """Keep the verdict, and its chapter of the report. Raises DeposedError and LostError, as all that writes."""
         told = chapter(verdict)
         await self._set(run, told.model_dump_json() if told else "", verdict=verdict.model_dump_json())
 
     async def keep(self, run: Run, operator: OperatorState) -> None:
+        """Keep what people decided."""
         await self._set(run, operator=operator.model_dump_json())
 
     async def begin(self, run: Run, intent: Intent, dedupe_key: str, operator: OperatorState) -> None:
+        """Keep the intent before anything is sent, and that the command that asked for it was handled."""
         await self._set(
             run, intent=intent.model_dump_json(), dedupe_key=dedupe_key, operator=operator.model_dump_json()
         )
@@ -113,6 +117,7 @@ class RedisJournal:
         await self._set(run, **fields)
 
     async def tell(self, decision: DecisionTaken, *, dedupe_key: str, ends_intent: bool = False) -> None:
+        """Publish a decision, unless it was the last one, and close the open intent if it `ends_intent`."""
         run = decision.run.id
         entry = to_entry(seal(decision, source=SOURCE, now=self._clock(), traceparent=traces.current()))
         answer = await self._tell(

@@ -24,10 +24,12 @@ class Resource:
     selector: str = ""
 
     def path(self, namespace: str) -> str:
+        """The path of the list of a namespace, of all if it is empty."""
         scope = f"/namespaces/{namespace}" if namespace else ""
         return f"{self.base}{scope}/{self.plural}"
 
     def query(self) -> dict[str, str]:
+        """What narrows a list to the objects that are meant."""
         return {"labelSelector": self.selector} if self.selector else {}
 
 

@@ -139,6 +139,7 @@ class PolicySink:
         return {**document, "spec": TooLarge(size)} if size > 2 * MAX_POLICY_BYTES else document
 
     async def listed(self, found: Sequence[Json], asked: int) -> None:
+        """Take a full list; of a namespace the oldest `MAX_POLICIES` are in force. `asked` does not matter here."""
         present, surplus = set(), 0
         counts: Counter[str] = Counter()
         for document in sorted(found, key=_age):
@@ -156,6 +157,7 @@ class PolicySink:
             self._drop(gone)
 
     async def changed(self, document: Json) -> None:
+        """Read a resource that was made or changed, and write the condition that says what came of it."""
         version = _version(document)
         if version and self._handled.get(origin_of(document)) == version:
             return
@@ -186,6 +188,7 @@ class PolicySink:
         await self._say(document, "False", "Invalid", problem)
 
     async def deleted(self, document: Json) -> None:
+        """A resource is gone."""
         self._drop(origin_of(document))
 
     def _drop(self, origin: str) -> None:

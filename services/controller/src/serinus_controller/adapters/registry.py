@@ -55,6 +55,7 @@ class RedisRegistry:
         self.now = RedisClock(client, keys)
 
     async def attempt(self, cluster: str, view: RolloutView, *, another: bool = False) -> Attempt:
+        """Count and keep the attempt that a view shows; `another` counts one more at the same template."""
         key = self._keys.attempt(cluster, view.uid)
         raw: Any = await self._client.get(key)
         known = Attempt.model_validate_json(raw) if raw else None
@@ -66,6 +67,7 @@ class RedisRegistry:
         return Attempt.model_validate_json(kept)
 
     async def live(self, cluster: str) -> Sequence[RolloutObserved]:
+        """What was published last of each run of the cluster that has not ended."""
         members: Any = await self._client.zrange(self._keys.due, 0, -1)
         ours = [run for member in members if (run := run_of(member)) and run.startswith(f"{cluster}/")]
         async with self._client.pipeline(transaction=False) as pipe:
@@ -84,6 +86,7 @@ class RedisRegistry:
     async def observe(
         self, event: RolloutObserved, plan: AnalysisPlan, constant_until: Millis | None, *, publish: bool
     ) -> None:
+        """Write where a run stands, and publish it if `publish`; an older version than the last changes nothing."""
         run = event.run.id
         entry = to_entry(seal(event, source=SOURCE, now=self._clock())) if publish else {}
         # Runs that begin at the same moment are spread over the interval, so that their looks are too.
@@ -119,6 +122,7 @@ class RedisRegistry:
         )
 
     async def constant(self, told: Sequence[RolloutObserved], until: Millis) -> Collection[str]:
+        """Runs stand as was published last, `until` then (ms); gives the uids of those that have to be observed."""
         calls = [
             scripts.Call(
                 ConstantKeys(
@@ -142,6 +146,7 @@ class RedisRegistry:
         return {event.run.uid for event, is_known in zip(told, known, strict=True) if not is_known}
 
     async def retire(self, event: RolloutObserved) -> None:
+        """Publish that a run has ended, close its report, and let its keys expire."""
         run = event.run.id
         keys = self._keys
         now = await self.now()
@@ -175,6 +180,7 @@ class RedisRegistry:
         )
 
     async def plan(self, digest: str) -> AnalysisPlan | None:
+        """The plan of this digest, None if it is not kept or is not what its digest says."""
         return await self._plans.get(digest)
 
 

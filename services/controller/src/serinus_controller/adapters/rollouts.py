@@ -5,7 +5,8 @@ from typing import Any
 from serinus_rollouts import patches
 from serinus_rollouts.kubernetes.api import ROLLOUTS, Api, ClusterError
 from serinus_rollouts.patches import Patch
-from serinus_rollouts.rollout import RolloutView, view
+from serinus_rollouts.reading import view
+from serinus_rollouts.rollout import RolloutView
 from serinus_runtime import traces
 from serinus_runtime.fair_slots import FairSlots
 
@@ -24,6 +25,7 @@ class KubernetesRollouts:
         self._api, self._slots = api, FairSlots(ACTING_AT_ONCE)
 
     async def get(self, namespace: str, name: str) -> RolloutView | None:
+        """The newest state, None if there is no such Rollout. Raises ClusterError."""
         try:
             async with self._slots.held(namespace):
                 return view(await self._api.request("GET", f"{ROLLOUTS}/namespaces/{namespace}/rollouts/{name}"))
@@ -35,6 +37,10 @@ class KubernetesRollouts:
             raise ClusterError(f"Rollout {namespace}/{name}: {error}") from error
 
     async def patch_status(self, namespace: str, name: str, patch: Patch | dict[str, Any]) -> RolloutView | None:
+        """What the patch has made of the Rollout, None if a test in it failed or the Rollout is gone.
+
+        Raises RefusedError, or ClusterError for what is no answer to it.
+        """
         kind = "application/json-patch+json" if isinstance(patch, list) else "application/merge-patch+json"
         path = f"{ROLLOUTS}/namespaces/{namespace}/rollouts/{name}"
         try:

@@ -57,6 +57,7 @@ class Standing:
         return None if self.stood else "the API server has not answered yet"
 
     async def found_loss(self, *, doubtful: bool) -> None:
+        """Redis has lost data now; `doubtful` if what people had decided may be part of it."""
         self.lost, self.doubtful = await self.now(), doubtful
 
     async def tell(self, leads: bool) -> None:

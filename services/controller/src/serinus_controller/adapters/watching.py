@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from serinus_rollouts.kubernetes.api import ClusterError
 from serinus_rollouts.pods import PodView, pod_view
-from serinus_rollouts.rollout import RolloutView, view
+from serinus_rollouts.reading import view
+from serinus_rollouts.rollout import RolloutView
 from serinus_runtime.complaints import Complaints
 
 from serinus_controller.adapters.mirror import Change, Json, Mirror
@@ -30,9 +31,13 @@ class Sink(Protocol):
         """All that was read of the objects that there are."""
         ...
 
-    async def changed(self, document: Json) -> None: ...
+    async def changed(self, document: Json) -> None:
+        """An object was made or changed."""
+        ...
 
-    async def deleted(self, document: Json) -> None: ...
+    async def deleted(self, document: Json) -> None:
+        """An object is gone."""
+        ...
 
 
 @dataclass
@@ -50,6 +55,7 @@ class Watcher:
     synced: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def step(self) -> float:
+        """A step for `forever`: one list, and the watch after it."""
         asked = await self.registry.now()
         try:
             found = await self.mirror.list(self.sink.read)
@@ -95,6 +101,7 @@ class Changes:
         self._some, self._ended = asyncio.Event(), False
 
     def put(self, change: Change) -> None:
+        """One more change; of the same object only the newest waits."""
         metadata: Any = change.object.get("metadata") or {}
         waiting = self._waiting.setdefault(str(metadata.get("namespace")), OrderedDict())
         # One that is made anew under its name is another.
@@ -102,6 +109,7 @@ class Changes:
         self._some.set()
 
     def end(self) -> None:
+        """There will be no more; those that wait are dropped."""
         self._ended = True
         self._some.set()
 
@@ -155,20 +163,24 @@ class RolloutSink:
         self._reader = _Reader("rollout", view, complaints, tracker.unreadable)
 
     def read(self, documents: Sequence[Json]) -> Sequence[RolloutView | Unread]:
+        """Views of the Rollouts, and the uids of those that cannot be read."""
         views: list[RolloutView] = self._reader.read(documents)
         unread = {uid for document in documents if (uid := _uid(document))} - {one.uid for one in views}
         return [*views, *map(Unread, unread)]
 
     async def listed(self, found: Sequence[RolloutView | Unread], asked: int) -> None:
+        """Take a full list that was asked for at `asked` (ms)."""
         unread = {one.uid for one in found if isinstance(one, Unread)}
         views = [one for one in found if isinstance(one, RolloutView)]
         await self._tracker.see_all(views, asked=asked, namespace=self._namespace, unread=unread)
 
     async def changed(self, document: Json) -> None:
+        """A Rollout was made or changed."""
         for seen in self._reader.read([document]):
             await self._tracker.see(seen)
 
     async def deleted(self, document: Json) -> None:
+        """A Rollout is gone."""
         for seen in self._reader.read([document]):
             await self._tracker.gone(seen)
 
@@ -184,15 +196,19 @@ class PodSink:
         self._reader = _Reader("pod", pod_view, complaints)
 
     def read(self, documents: Sequence[Json]) -> Sequence[PodView]:
+        """Views of the pods that can be read."""
         return self._reader.read(documents)
 
     async def listed(self, found: Sequence[PodView], asked: int) -> None:
+        """Take a full list."""
         self._tracker.pods.replace(found, namespace=self._namespace)
 
     async def changed(self, document: Json) -> None:
+        """A pod was made or changed."""
         for pod in self._reader.read([document]):
             self._tracker.pods.put(pod)
 
     async def deleted(self, document: Json) -> None:
+        """A pod is gone."""
         for pod in self._reader.read([document]):
             self._tracker.pods.remove(pod)

@@ -34,6 +34,7 @@ class Notice:
 
 
 def worth_telling(decision: DecisionTaken) -> bool:
+    """Whether a decision is worth an Event: all but the holds that every stage passes through."""
     return decision.action != "hold" or decision.detail not in _ROUTINE
 
 

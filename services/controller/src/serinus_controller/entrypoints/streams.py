@@ -11,7 +11,7 @@ from serinus_runtime.complaints import Complaints
 from serinus_runtime.streams import Entry, GroupReader, Handler
 
 from serinus_controller.entrypoints.batches import each, foremost
-from serinus_controller.use_cases.leader import Term
+from serinus_controller.use_cases.term import Term
 
 Stream = Literal["verdicts", "commands"]
 

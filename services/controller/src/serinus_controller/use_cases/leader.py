@@ -2,25 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
-from serinus_contracts.base import Millis
 from serinus_runtime.errors import RETRYABLE
 from serinus_runtime.loops import forever
 from serinus_runtime.service import Service
 from serinus_runtime.witness import Position, Witness
 
-from serinus_controller.use_cases.command_handler import CommandHandler
 from serinus_controller.use_cases.policy_store import PolicyStore
-from serinus_controller.use_cases.ports import DeposedError, Journal, LostError
+from serinus_controller.use_cases.ports import DeposedError, LostError
 from serinus_controller.use_cases.recover import Remembered, ask_again
-from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler
-from serinus_controller.use_cases.silence import SilenceWatch
 from serinus_controller.use_cases.telemetry import Telemetry
+from serinus_controller.use_cases.term import Election, FencedJournal, Housekeeper, Standing, Streams, Term
 
 logger = logging.getLogger(__name__)
 
@@ -29,128 +24,6 @@ POLICIES_SECONDS = 5.0
 # Why an act that was begun before is not carried on.
 LOST = "Redis has lost data, and what became of it is not known"
 UNREADABLE = "the plan on which it was decided could not be read back"
-
-
-class Election(Protocol):
-    """Who leads."""
-
-    noted: str
-    """What the lease bears as a note, as it was read last."""
-
-    @property
-    def leading(self) -> bool:
-        """Whether nobody else can hold the lease."""
-        ...
-
-    @property
-    def pause(self) -> float:
-        """Seconds between two attempts."""
-        ...
-
-    async def attempt(self) -> None:
-        """Acquire or renew the lease. Raises ClusterError."""
-        ...
-
-    async def lapse(self) -> None:
-        """Return when nobody may act under the lease any more."""
-        ...
-
-    async def release(self) -> None:
-        """Give the lease back. Raises ClusterError."""
-        ...
-
-
-class Standing(Protocol):
-    """Tells whether this controller leads."""
-
-    stood: bool
-    """Whether the lease was asked for and there was an answer."""
-
-    async def found_loss(self, *, doubtful: bool) -> None:
-        """Redis has lost data; `doubtful` if what people had decided may be part of it."""
-        ...
-
-    async def tell(self, leads: bool) -> None:
-        """Write down whether it leads."""
-        ...
-
-
-class FencedJournal(Journal, Protocol):
-    """A journal in which only the last who took it over writes."""
-
-    position: Position
-    lost: asyncio.Event
-
-    async def take_over(self, noted: Position) -> bool:
-        """From now on we write. False if something is missing of what is known to have been written."""
-        ...
-
-    async def look(self) -> float:
-        """A step for `forever`: set `lost` if something is missing."""
-        ...
-
-
-class Housekeeper(Protocol):
-    """Keeps Redis from running full."""
-
-    async def step(self) -> float:
-        """A step for `forever`."""
-        ...
-
-    def resign(self) -> None:
-        """Another one leads."""
-        ...
-
-
-class Watcher(Protocol):
-    """Brings objects of one kind to their sink; `synced` is set after the first list."""
-
-    synced: asyncio.Event
-
-    async def step(self) -> float:
-        """A step for `forever`."""
-        ...
-
-
-class Reader(Protocol):
-    """Reads one stream."""
-
-    async def start(self) -> None:
-        """Begin to read."""
-        ...
-
-    async def reclaim_stale(self) -> float:
-        """A step for `forever`: take over what dead consumers left."""
-        ...
-
-
-@dataclass(frozen=True)
-class Term:
-    """What works while this controller leads. `watchers`: of policies, of pods, of Rollouts, each by name. `now` is the
-    clock that all services share."""
-
-    reconciler: RolloutReconciler
-    commands: CommandHandler
-    silence: SilenceWatch
-    watchers: Sequence[Mapping[str, Watcher]]
-    now: Callable[[], Awaitable[Millis]]
-
-
-class Streams(Protocol):
-    """Verdicts and commands."""
-
-    @property
-    def readers(self) -> Mapping[str, Reader]:
-        """By the names of their streams."""
-        ...
-
-    def lead(self, term: Term) -> None:
-        """From now on what is read is handed to this term."""
-        ...
-
-    async def stop(self) -> None:
-        """Stop reading and wait for what is being handled."""
-        ...
 
 
 class Leader:

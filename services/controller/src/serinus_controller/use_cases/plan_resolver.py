@@ -6,7 +6,8 @@ from serinus_contracts import AnalysisPlan, Run
 from serinus_contracts.access import OPEN, ProviderAccess
 from serinus_contracts.policy import CanaryPolicy
 from serinus_rollouts.policies import choose, is_of, matches, misfit
-from serinus_rollouts.resolve import UnfitPolicyError, resolve, warnings
+from serinus_rollouts.policy_warnings import warnings
+from serinus_rollouts.resolve import UnfitPolicyError, resolve
 from serinus_rollouts.rollout import RolloutView
 from serinus_rollouts.stages import stages
 

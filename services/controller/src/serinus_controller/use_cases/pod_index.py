@@ -28,11 +28,13 @@ class PodIndex:
             self.put(pod)
 
     def put(self, pod: PodView) -> None:
+        """A pod was made or changed."""
         key = (pod.namespace, pod.name)
         self._pods[key] = pod
         self._by_owner.setdefault((pod.namespace, pod.owner), set()).add(key)
 
     def remove(self, pod: PodView) -> None:
+        """A pod is gone."""
         key = (pod.namespace, pod.name)
         self._pods.pop(key, None)
         owned = self._by_owner.get((pod.namespace, pod.owner), set())

@@ -56,6 +56,7 @@ class PolicyStore:
 
     @property
     def origins(self) -> set[str]:
+        """All origins, also those that cannot be read."""
         return set(self._good) | set(self._faults)
 
     def warn_of_none(self, mend: str) -> None:

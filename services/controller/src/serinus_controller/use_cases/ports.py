@@ -81,17 +81,25 @@ class Registry(Protocol):
         """The run has ended: publish it and let its keys expire."""
         ...
 
-    async def plan(self, digest: str) -> AnalysisPlan | None: ...
+    async def plan(self, digest: str) -> AnalysisPlan | None:
+        """The plan of this digest, None if it is not there or not whole."""
+        ...
 
 
 class Journal(Protocol):
     """The controller's memory, and what it tells of its decisions."""
 
-    async def load(self, run: Run) -> ControllerState: ...
+    async def load(self, run: Run) -> ControllerState:
+        """What is kept of a run, also if that is nothing."""
+        ...
 
-    async def remember(self, run: Run, *, verdict: VerdictReached) -> None: ...
+    async def remember(self, run: Run, *, verdict: VerdictReached) -> None:
+        """Keep the newest verdict."""
+        ...
 
-    async def keep(self, run: Run, operator: OperatorState) -> None: ...
+    async def keep(self, run: Run, operator: OperatorState) -> None:
+        """Keep what people decided."""
+        ...
 
     async def begin(self, run: Run, intent: Intent, dedupe_key: str, operator: OperatorState) -> None:
         """Write the intent down before anything is sent, and that the command that asked for it was followed."""

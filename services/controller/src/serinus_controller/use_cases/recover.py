@@ -24,6 +24,7 @@ class Remembered:
     controls: Mapping[str, ControllerState]
 
     async def write_down(self, tracker: RunTracker, journal: Journal) -> None:
+        """Make all of it known again, where Redis has lost it."""
         for live in self.runs.values():
             await tracker.know_again(live)
             control = self.controls.get(live.run.id)

@@ -11,6 +11,7 @@ class RolloutUpdates:
         self._waiting: dict[str, dict[asyncio.Future[RolloutView], int]] = {}
 
     def publish(self, view: RolloutView) -> None:
+        """Give a view to all who wait for a newer one of its Rollout."""
         for future, version in self._waiting.get(view.uid, {}).items():
             if version_of(view) > version and not future.done():
                 future.set_result(view)
