@@ -13,6 +13,7 @@ import fsspec
 import typer
 from serinus_contracts.base import Millis
 from serinus_readmodel.reader.stories import Stories
+from serinus_runtime.redis_clock import RedisClock
 
 from serinus.adapters.streams import Streams, streams
 from serinus.connect import finish
@@ -81,8 +82,7 @@ async def _next(board: Streams, to: str) -> tuple[int, str]:
 
 async def _settled(board: Streams) -> Millis:
     """Up to when runs must have ended, by the clock that their ends were written with."""
-    seconds, _ = await board.client.time()
-    return 1000 * int(seconds) - SETTLED_MS
+    return await RedisClock(board.client, board.keys)() - SETTLED_MS
 
 
 def _write(name: str, text: str) -> None:
