@@ -1,152 +1,43 @@
-"""What the scripts are called with: fields in the order in which each unpacks them at its top.
+"""The controller's scripts, called by the names that each gives its keys and arguments at its top."""
 
-A test holds the two equal. What a script takes beyond its arguments comes after them: fields of an entry or a hash.
-"""
+import re
+from importlib.resources import files
+from typing import Any
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
-
-from serinus_contracts.base import Millis
-
-
-class AttemptKeys(NamedTuple):
-    attempt_key: str
+from serinus_runtime.redis import Client
+from serinus_runtime.scripts import Call, Script
 
 
-class AttemptArgs(NamedTuple):
-    read: bytes | str
-    attempt: str
-    attempt_seconds: int
+class NamedScript:
+    """A script whose first lines are `local ... = unpack(KEYS)` and `local ... = unpack(ARGV)`, or `unpack(ARGV, 1, n)`
+    where fields of an entry or a hash come after its arguments. `reserve`: bytes that it may go beyond `maxmemory`."""
+
+    def __init__(self, client: Client, name: str, reserve: int) -> None:
+        text = files(__package__).joinpath(f"{name}.lua").read_text(encoding="utf-8")
+        self._script, self.name = Script(client, text, reserve), name
+        self.keys, self.arguments = _unpacked(text, "KEYS"), _unpacked(text, "ARGV")
+
+    def call(self, fields: dict[str, str] | None = None, **named: Any) -> Call:
+        """A call by all names, and no other. Raises TypeError."""
+        if {*self.keys, *self.arguments} != named.keys():
+            raise TypeError(f"{self.name}.lua is called with {sorted({*self.keys, *self.arguments} ^ named.keys())}")
+        beyond = [part for pair in (fields or {}).items() for part in pair]
+        return Call([named[key] for key in self.keys], [*(named[name] for name in self.arguments), *beyond])
+
+    async def __call__(self, fields: dict[str, str] | None = None, **named: Any) -> Any:
+        """One call, and its answer."""
+        (answer,) = await self.run([self.call(fields, **named)])
+        return answer
+
+    async def run(self, calls: list[Call]) -> list[Any]:
+        """All calls, sent at once; see Script."""
+        return await self._script.run(calls)
 
 
-class ConstantKeys(NamedTuple):
-    run_key: str
-    due_key: str
-    plan_key: str
-    attempt_key: str
-
-
-class ConstantArgs(NamedTuple):
-    run: str
-    version: str
-    stage_started: Millis
-    constant_until: Millis
-    plan_seconds: int
-    attempt_seconds: int
-
-
-class LeadKeys(NamedTuple):
-    term_key: str
-    memory_key: str
-
-
-class LeadArgs(NamedTuple):
-    generation: str
-    written: int
-    new_generation: str
-
-
-class ObserveKeys(NamedTuple):
-    run_key: str
-    due_key: str
-    rollouts_key: str
-    plan_key: str
-    story_key: str
-    attempt_key: str
-
-
-class ObserveArgs(NamedTuple):
-    run: str
-    version: str
-    observed: str
-    stage_started: Millis
-    constant_until: Millis | str
-    due_in: int
-    plan: bytes
-    most_entries: int
-    plan_seconds: int
-    digest: str
-    planned: str
-    staged: str
-    story_seconds: int
-    attempt_seconds: int
-    namespace: str
-
-
-class RememberKeys(NamedTuple):
-    control_key: str
-    term_key: str
-    story_key: str
-    memory_key: str
-
-
-class RememberArgs(NamedTuple):
-    term: int
-    generation: str
-    written: int
-    control_seconds: int
-    chapter: str
-    story_seconds: int
-
-
-class RetireKeys(NamedTuple):
-    run_key: str
-    due_key: str
-    rollouts_key: str
-    control_key: str
-    evidence_key: str
-    story_key: str
-    ended_key: str
-    attempt_key: str
-    window_key: str
-
-
-class RetireArgs(NamedTuple):
-    run: str
-    outcome: str
-    observed: str
-    chapter: str
-    name: str
-    now: Millis
-    run_seconds: int
-    story_seconds: int
-    attempt_seconds: int
-    most_entries: int
-
-
-class TellKeys(NamedTuple):
-    control_key: str
-    decisions_key: str
-    term_key: str
-    story_key: str
-    memory_key: str
-
-
-class TellArgs(NamedTuple):
-    term: int
-    generation: str
-    written: int
-    event: str
-    dedupe_key: str
-    ends_intent: int
-    control_seconds: int
-    most_entries: int
-    chapter: str
-    story_seconds: int
-
-
-CALLS: Mapping[str, tuple[type[tuple[Any, ...]], type[tuple[Any, ...]]]] = {
-    "attempt": (AttemptKeys, AttemptArgs),
-    "constant": (ConstantKeys, ConstantArgs),
-    "lead": (LeadKeys, LeadArgs),
-    "observe": (ObserveKeys, ObserveArgs),
-    "remember": (RememberKeys, RememberArgs),
-    "retire": (RetireKeys, RetireArgs),
-    "tell": (TellKeys, TellArgs),
-}
-"""Keys and arguments of each script, by its name."""
-
-
-def pairs(fields: Mapping[str, str]) -> tuple[str, ...]:
-    """Names and values of an entry or a hash, one after the other, as a script takes them."""
-    return tuple(part for pair in fields.items() for part in pair)
+def _unpacked(text: str, what: str) -> list[str]:
+    """The names of the keys, or of the arguments, in their order."""
+    found = re.search(rf"^local ([\w,\s]+?) = unpack\({what}(?:, 1, (\d+))?\)$", text, re.MULTILINE)
+    names = re.split(r",\s*", found[1]) if found else []
+    if not found or (found[2] and int(found[2]) != len(names)):
+        raise ValueError(f"{what} are not unpacked: {names}")
+    return names

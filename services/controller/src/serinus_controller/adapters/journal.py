@@ -15,9 +15,9 @@ from serinus_runtime.clock import Clock
 from serinus_runtime.redis import KEPT_SECONDS, STORY_SECONDS, Client
 from serinus_runtime.witness import EVERY_SECONDS, Position, position
 
-from serinus_controller.adapters.calls import LeadArgs, LeadKeys, RememberArgs, RememberKeys, TellArgs, TellKeys, pairs
+from serinus_controller.adapters.calls import NamedScript
 from serinus_controller.adapters.registry import SOURCE
-from serinus_controller.domain.story import chapter
+from serinus_controller.domain.report import chapter
 from serinus_controller.use_cases.ports import ControllerState, DeposedError, LostError
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class RedisJournal:
     Nor does Redis always keep what it has acknowledged. So each write counts, and none is made, hence nothing is acted
     on, where those before it are not there any more (docs/adr/0064). `lost` is set then.
 
-    What is told is also a chapter of the run's story, if that was begun and is still `kept` (seconds). Each decision
+    What is told is also a chapter of the run's report, if that was begun and is still `kept` (seconds). Each decision
     that was told is given to `on_published`."""
 
     def __init__(
@@ -48,9 +48,9 @@ class RedisJournal:
     ) -> None:
         self._on_published = on_published
         self._client, self._keys, self._clock, self._most_entries = client, keys, clock, most_entries
-        self._tell = scripts.load(client, __package__, "tell", scripts.ACTING)
-        self._remember = scripts.load(client, __package__, "remember", scripts.ACTING)
-        self._lead = scripts.load(client, __package__, "lead", scripts.ACTING)
+        self._tell = NamedScript(client, "tell", scripts.ACTING)
+        self._remember = NamedScript(client, "remember", scripts.ACTING)
+        self._lead = NamedScript(client, "lead", scripts.ACTING)
         self._cluster, self._term, self._kept = cluster, 0, round(kept)
         self.position, self.lost = Position(), asyncio.Event()
 
@@ -60,8 +60,11 @@ class RedisJournal:
         ours = self.position
         known = max(noted, ours) if noted.generation in ("", ours.generation) else noted
         answer = await self._lead(
-            LeadKeys(term_key=self._keys.term(self._cluster), memory_key=self._keys.memory),
-            LeadArgs(generation=known.generation, written=known.written, new_generation=secrets.token_hex(4)),
+            term_key=self._keys.term(self._cluster),
+            memory_key=self._keys.memory,
+            generation=known.generation,
+            written=known.written,
+            new_generation=secrets.token_hex(4),
         )
         self._term, lost, generation, written = answer
         self.position = Position(generation.decode(), written)
@@ -121,47 +124,39 @@ class RedisJournal:
         run = decision.run.id
         entry = to_entry(seal(decision, source=SOURCE, now=self._clock(), traceparent=traces.current()))
         answer = await self._tell(
-            TellKeys(
-                control_key=self._keys.control(run),
-                decisions_key=self._keys.stream("decisions"),
-                term_key=self._keys.term(self._cluster),
-                story_key=self._keys.story(run),
-                memory_key=self._keys.memory,
-            ),
-            TellArgs(
-                term=self._term,
-                generation=self.position.generation,
-                written=self.position.written,
-                event=decision.event_id(),
-                dedupe_key=dedupe_key,
-                ends_intent=int(ends_intent),
-                control_seconds=KEPT_SECONDS,
-                most_entries=self._most_entries,
-                chapter=Decided(decision=decision).model_dump_json(),
-                story_seconds=self._kept,
-            )
-            + pairs(entry),
+            entry,
+            control_key=self._keys.control(run),
+            decisions_key=self._keys.stream("decisions"),
+            term_key=self._keys.term(self._cluster),
+            story_key=self._keys.story(run),
+            memory_key=self._keys.memory,
+            term=self._term,
+            generation=self.position.generation,
+            written=self.position.written,
+            event=decision.event_id(),
+            dedupe_key=dedupe_key,
+            ends_intent=int(ends_intent),
+            control_seconds=KEPT_SECONDS,
+            most_entries=self._most_entries,
+            chapter=Decided(decision=decision).model_dump_json(),
+            story_seconds=self._kept,
         )
         self._written(answer)
         self._on_published(decision)
 
     async def _set(self, run: Run, chapter: str = "", **fields: str) -> None:
         answer = await self._remember(
-            RememberKeys(
-                control_key=self._keys.control(run.id),
-                term_key=self._keys.term(self._cluster),
-                story_key=self._keys.story(run.id),
-                memory_key=self._keys.memory,
-            ),
-            RememberArgs(
-                term=self._term,
-                generation=self.position.generation,
-                written=self.position.written,
-                control_seconds=KEPT_SECONDS,
-                chapter=chapter,
-                story_seconds=self._kept,
-            )
-            + pairs(fields),
+            fields,
+            control_key=self._keys.control(run.id),
+            term_key=self._keys.term(self._cluster),
+            story_key=self._keys.story(run.id),
+            memory_key=self._keys.memory,
+            term=self._term,
+            generation=self.position.generation,
+            written=self.position.written,
+            control_seconds=KEPT_SECONDS,
+            chapter=chapter,
+            story_seconds=self._kept,
         )
         self._written(answer)
 

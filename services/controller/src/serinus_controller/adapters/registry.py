@@ -17,17 +17,7 @@ from serinus_runtime.plans import Plans
 from serinus_runtime.redis import KEPT_SECONDS, STORY_SECONDS, Client
 from serinus_runtime.redis_clock import RedisClock
 
-from serinus_controller.adapters.calls import (
-    AttemptArgs,
-    AttemptKeys,
-    ConstantArgs,
-    ConstantKeys,
-    ObserveArgs,
-    ObserveKeys,
-    RetireArgs,
-    RetireKeys,
-    pairs,
-)
+from serinus_controller.adapters.calls import NamedScript
 
 SOURCE = "/serinus/controller"
 
@@ -48,10 +38,10 @@ class RedisRegistry:
         # A run's id is not given again while anything of the run is still there.
         self._kept, self._counted = round(kept), max(KEPT_SECONDS, round(kept))
         self._plans = Plans(client, keys)
-        self._observe = scripts.load(client, __package__, "observe", scripts.JUDGING)
-        self._constant = scripts.load(client, __package__, "constant", scripts.JUDGING)
-        self._attempt = scripts.load(client, __package__, "attempt", scripts.JUDGING)
-        self._retire = scripts.load(client, __package__, "retire", scripts.JUDGING)
+        self._observe = NamedScript(client, "observe", scripts.JUDGING)
+        self._constant = NamedScript(client, "constant", scripts.JUDGING)
+        self._attempt = NamedScript(client, "attempt", scripts.JUDGING)
+        self._retire = NamedScript(client, "retire", scripts.JUDGING)
         self.now = RedisClock(client, keys)
 
     async def attempt(self, cluster: str, view: RolloutView, *, another: bool = False) -> Attempt:
@@ -61,8 +51,10 @@ class RedisRegistry:
         known = Attempt.model_validate_json(raw) if raw else None
         attempt = known.following(view, another=another) if known else Attempt.first(view)
         kept = await self._attempt(
-            AttemptKeys(key),
-            AttemptArgs(read=raw or "", attempt=attempt.model_dump_json(), attempt_seconds=self._counted),
+            attempt_key=key,
+            read=raw or "",
+            attempt=attempt.model_dump_json(),
+            attempt_seconds=self._counted,
         )
         return Attempt.model_validate_json(kept)
 
@@ -93,52 +85,44 @@ class RedisRegistry:
         offset = zlib.crc32(run.encode()) % max(1, round(plan.interval * 1000))
         planned = Planned(at=await self.now(), run=event.run, plan=plan).model_dump_json() if publish else ""
         await self._observe(
-            ObserveKeys(
-                run_key=self._keys.run(run),
-                due_key=self._keys.due,
-                rollouts_key=self._keys.stream("rollouts"),
-                plan_key=self._keys.plan(event.plan),
-                story_key=self._keys.story(run),
-                attempt_key=self._keys.attempt(event.run.cluster, event.run.uid),
-            ),
-            ObserveArgs(
-                run=run,
-                version=event.resource_version,
-                observed=event.model_dump_json(),
-                stage_started=event.stage_started,
-                constant_until="" if constant_until is None else constant_until,
-                due_in=offset,
-                plan=plan.canonical,
-                most_entries=self._most_entries,
-                plan_seconds=KEPT_SECONDS,
-                digest=event.plan,
-                planned=planned,
-                staged=_staged(event) if publish and event.steady and event.stage >= 0 else "",
-                story_seconds=self._kept,
-                attempt_seconds=self._counted,
-                namespace=event.run.namespace,
-            )
-            + pairs(entry),
+            entry,
+            run_key=self._keys.run(run),
+            due_key=self._keys.due,
+            rollouts_key=self._keys.stream("rollouts"),
+            plan_key=self._keys.plan(event.plan),
+            story_key=self._keys.story(run),
+            attempt_key=self._keys.attempt(event.run.cluster, event.run.uid),
+            run=run,
+            version=event.resource_version,
+            observed=event.model_dump_json(),
+            stage_started=event.stage_started,
+            constant_until="" if constant_until is None else constant_until,
+            due_in=offset,
+            plan=plan.canonical,
+            most_entries=self._most_entries,
+            plan_seconds=KEPT_SECONDS,
+            digest=event.plan,
+            planned=planned,
+            staged=_staged(event) if publish and event.steady and event.stage >= 0 else "",
+            story_seconds=self._kept,
+            attempt_seconds=self._counted,
+            namespace=event.run.namespace,
         )
 
     async def constant(self, told: Sequence[RolloutObserved], until: Millis) -> Collection[str]:
         """Runs stand as was published last, `until` then (ms); gives the uids of those that have to be observed."""
         calls = [
-            scripts.Call(
-                ConstantKeys(
-                    run_key=self._keys.run(event.run.id),
-                    due_key=self._keys.due,
-                    plan_key=self._keys.plan(event.plan),
-                    attempt_key=self._keys.attempt(event.run.cluster, event.run.uid),
-                ),
-                ConstantArgs(
-                    run=event.run.id,
-                    version=event.resource_version,
-                    stage_started=event.stage_started,
-                    constant_until=until,
-                    plan_seconds=KEPT_SECONDS,
-                    attempt_seconds=self._counted,
-                ),
+            self._constant.call(
+                run_key=self._keys.run(event.run.id),
+                due_key=self._keys.due,
+                plan_key=self._keys.plan(event.plan),
+                attempt_key=self._keys.attempt(event.run.cluster, event.run.uid),
+                run=event.run.id,
+                version=event.resource_version,
+                stage_started=event.stage_started,
+                constant_until=until,
+                plan_seconds=KEPT_SECONDS,
+                attempt_seconds=self._counted,
             )
             for event in told
         ]
@@ -153,30 +137,26 @@ class RedisRegistry:
         event = event.model_copy(update={"ended": now})
         entry = to_entry(seal(event, source=SOURCE, now=self._clock()))
         await self._retire(
-            RetireKeys(
-                run_key=keys.run(run),
-                due_key=keys.due,
-                rollouts_key=keys.stream("rollouts"),
-                control_key=keys.control(run),
-                evidence_key=keys.evidence(run),
-                story_key=keys.story(run),
-                ended_key=keys.ended,
-                attempt_key=keys.attempt(event.run.cluster, event.run.uid),
-                window_key=keys.window(run),
-            ),
-            RetireArgs(
-                run=run,
-                outcome=str(event.outcome),
-                observed=event.model_dump_json(),
-                chapter=Ended(at=now, outcome=event.outcome or "deleted", trouble=event.trouble).model_dump_json(),
-                name=f"{event.run.rollout} {run}",
-                now=now,
-                run_seconds=KEPT_SECONDS,
-                story_seconds=self._kept,
-                attempt_seconds=self._counted,
-                most_entries=self._most_entries,
-            )
-            + pairs(entry),
+            entry,
+            run_key=keys.run(run),
+            due_key=keys.due,
+            rollouts_key=keys.stream("rollouts"),
+            control_key=keys.control(run),
+            evidence_key=keys.evidence(run),
+            story_key=keys.story(run),
+            ended_key=keys.ended,
+            attempt_key=keys.attempt(event.run.cluster, event.run.uid),
+            window_key=keys.window(run),
+            run=run,
+            outcome=str(event.outcome),
+            observed=event.model_dump_json(),
+            chapter=Ended(at=now, outcome=event.outcome or "deleted", trouble=event.trouble).model_dump_json(),
+            name=f"{event.run.rollout} {run}",
+            now=now,
+            run_seconds=KEPT_SECONDS,
+            story_seconds=self._kept,
+            attempt_seconds=self._counted,
+            most_entries=self._most_entries,
         )
 
     async def plan(self, digest: str) -> AnalysisPlan | None:

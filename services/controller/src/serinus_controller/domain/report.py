@@ -1,4 +1,4 @@
-"""Which looks are kept in a run's story: all at first, then ever fewer, so that a long run stays small."""
+"""Which evaluations are kept in a run's report: all at first, then ever fewer, so that a long run stays small."""
 
 from serinus_contracts import VerdictReached
 from serinus_contracts.report import Judged

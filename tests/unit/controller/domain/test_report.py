@@ -1,5 +1,5 @@
 import pytest
-from serinus_controller.domain.story import ALL_UP_TO, CHANGES_UP_TO, chapter
+from serinus_controller.domain.report import ALL_UP_TO, CHANGES_UP_TO, chapter
 
 from tests.support import verdict
 
