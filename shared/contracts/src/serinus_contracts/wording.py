@@ -8,10 +8,11 @@ from serinus_contracts.base import Millis
 
 
 def percent(rate: float) -> str:
-    """A share by two significant digits, near 100 % by two of what is missing: 0.31 %, 12 %, 99.95 %."""
+    """A share by two significant digits, above a half by those of what is missing: 0.31 %, 12 %, 89.9 %, 99.95 %."""
     value = 100 * rate
-    rest = min(value, 100 - value) if 0 < value < 100 else value
-    digits = min(12, max(0, 1 - floor(log10(rest)))) if rest > 0 else 0
+    most = 50 < value < 100
+    rest = 100 - value if most else value
+    digits = min(12, max(int(most), 1 - floor(log10(rest)))) if rest > 0 else 0
     text = f"{value:.{digits}f}"
     return (text.rstrip("0").rstrip(".") if digits else text) + " %"
 

@@ -6,11 +6,11 @@ from typing import NamedTuple
 from serinus_contracts.events import MetricsCollected, Reason, Scalar
 from serinus_contracts.plan import AnalysisPlan
 from serinus_contracts.weight import weight_text
+from serinus_contracts.wording import minute, names
 
 from serinus_judging.guardrails import sample_ratio
 from serinus_judging.run_progress import RunProgress
 from serinus_judging.snapshot import Reading
-from serinus_judging.wording import clock, names
 
 
 class Data(NamedTuple):
@@ -31,7 +31,7 @@ def _affected(data: Data, statuses: Sequence[str]) -> tuple[str, int]:
 
 def _since(data: Data, i: int) -> str:
     end = data.progress.good[i].end
-    return f"since {clock(end)}" if end else f"since the run began at {clock(data.snapshot.stage_started)}"
+    return f"since {minute(end)}" if end else f"since the run began at {minute(data.snapshot.stage_started)}"
 
 
 def _error(data: Data) -> str:
@@ -65,7 +65,7 @@ def _missing(data: Data, i: int) -> str:
 
 def _settling(data: Data) -> str:
     which, _ = _affected(data, ("settling", "waiting"))
-    of, started = f" of {which}" if which else "", clock(data.snapshot.stage_started)
+    of, started = f" of {which}" if which else "", minute(data.snapshot.stage_started)
     return f"waiting for counts{of} to settle after the change to {weight_text(data.snapshot.weight)} at {started}"
 
 

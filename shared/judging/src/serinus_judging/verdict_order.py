@@ -11,13 +11,13 @@ from typing import NamedTuple
 from serinus_contracts.events import Finding, Label, MetricsCollected, MetricStatus, MetricVerdict, Reason, Verdict
 from serinus_contracts.plan import AnalysisPlan
 from serinus_contracts.weight import weight_text
+from serinus_contracts.wording import duration
 
 from serinus_judging import fault_words
 from serinus_judging.assessment import Assessment
 from serinus_judging.guardrails import sample_ratio
 from serinus_judging.run_progress import RunProgress
 from serinus_judging.snapshot import Reading, stage_seconds
-from serinus_judging.wording import duration
 
 MAX_MISSING = 3
 """Snapshots in a row without data from which on `on_no_data: abort` aborts. One is an ordinary scrape gap or a late

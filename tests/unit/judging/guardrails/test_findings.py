@@ -14,7 +14,7 @@ def text(found: findings.Fields | None) -> str:
 def test_a_share_is_described_by_z_and_cohens_h() -> None:
     found = findings.of_proportions("errors", (66, 10_810), (41, 20_400))
     assert text(found) == (
-        "errors 0.61 % against 0.20 % on stable, 3.04 times stable's (66 of 10,810; 41 of 20,400); "
+        "errors 0.61 % against 0.2 % on stable, 3.04 times stable's (66 of 10,810; 41 of 20,400); "
         "z 5.9, p below 0.0001, Cohen's h 0.07"
     )
     assert found is not None

@@ -102,7 +102,7 @@ def test_what_passes_proceeds_and_what_is_high_aborts() -> None:
     assert good.sentence == "proceed: kayenta scores 100 of 100, 95 passes, on 10 looks; 5 min at 50 %"
     _, bad = ruled(rules, [snapshot(each, i + 1) for i, each in enumerate(varied(0.04))])
     assert (bad.verdict, bad.score, bad.regressed) == ("abort", 0, ("errors",))
-    assert bad.sentence.startswith("abort: kayenta scores 0 of 100, 75 needed: errors High: shifted by +2.00 % (")
+    assert bad.sentence.startswith("abort: kayenta scores 0 of 100, 75 needed: errors High: shifted by +2 % (")
 
 
 def test_conversions_that_fall_are_low() -> None:

@@ -29,7 +29,7 @@ def test_without_a_finding_it_proceeds() -> None:
     assert (verdict, score, findings) == ("proceed", 100, [])
     assert sentence == (
         "proceed: nothing critical, confidence 100 of 100; "
-        "errors 2.00 % against 2.00 % on stable (200 of 10,000; 200 of 10,000); 5 min at 50 %"
+        "errors 2 % against 2 % on stable (200 of 10,000; 200 of 10,000); 5 min at 50 %"
     )
 
 

@@ -49,7 +49,7 @@ def test_it_waits_for_the_minimum_then_proceeds_or_aborts(rule: JudgeRule) -> No
     for counts, verdict in ((GOOD, "proceed"), (BAD, "abort")):
         _, early = ruled(simple(rule), alike(9, errors=counts))
         assert (early.verdict, early.reason) == ("hold", "before_minimum")
-        assert early.sentence.startswith("hold: 4 min of at least 5 min at 50 %; so far ")
+        assert early.sentence.startswith("hold: 4 min 30 s of at least 5 min at 50 %; so far ")
         _, found = ruled(simple(rule), alike(10, errors=counts))
         assert (found.verdict, found.reason) == (verdict, "rule")
 

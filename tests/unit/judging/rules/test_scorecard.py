@@ -23,7 +23,7 @@ def test_without_an_issue_it_proceeds_with_full_confidence() -> None:
     assert (found.verdict, found.score, fired(found.findings)) == ("proceed", 100, [])
     assert found.sentence == (
         "proceed: scorecard 100 of 100, 45 needed, no issue; "
-        "errors 2.00 % against 2.00 % on stable (200 of 10,000; 200 of 10,000); 5 min at 50 %"
+        "errors 2 % against 2 % on stable (200 of 10,000; 200 of 10,000); 5 min at 50 %"
     )
 
 
@@ -44,7 +44,7 @@ def test_without_an_issue_it_proceeds_with_full_confidence() -> None:
         (
             {"conversion": proportion(94, 1000, 100, 1000)},
             {"conversion": [25]},
-            "conversion 9.40 % against 10 % on stable, under 0.95 times (-25)",
+            "conversion 9.4 % against 10 % on stable, under 0.95 times (-25)",
         ),
         # p95 of 94 up to 0.3 s and 6 up to 0.4 s: 0.3 + 0.1 / 6 = 317 ms; of stable 0.2 + 0.1 / 6 = 217 ms: 1.46
         ({"latency": within({0.3: 94, 0.4: 6}, {0.2: 94, 0.3: 6})}, {}, ""),
@@ -98,7 +98,7 @@ def test_all_issues_together_leave_nothing_and_the_dearest_are_said() -> None:
         ({"errors": proportion(101, 1000, 20, 1000)}, "errors: success 89.9 %, under 90 % in the last minutes"),
         (
             {"latency": within({0.2: 94, 10.0: 6}, {0.2: 94, 0.3: 6})},
-            "p95 of latency over 5 s (6.00 % of requests are) in the last minutes",
+            "p95 of latency over 5 s (6 % of requests are) in the last minutes",
         ),
         ({"memory": values([0.94, 0.98])}, "memory 96 % of its limit, over 95 %"),
     ],

@@ -37,7 +37,7 @@ SENTENCES: list[tuple[Reason, AnalysisPlan, Sequence[MetricsCollected], str]] = 
         "evidence",
         plan(),
         steady(BAD, 4),
-        "abort: errors 4.00 % against 0.20 % on stable (80 of 2,000; 4 of 2,000); "
+        "abort: errors 4 % against 0.2 % on stable (80 of 2,000; 4 of 2,000); "
         "at least 3 times the margin, at a false-abort rate of 1 %; 4,000 requests exposed",
     ),
     (
@@ -58,7 +58,7 @@ SENTENCES: list[tuple[Reason, AnalysisPlan, Sequence[MetricsCollected], str]] = 
         "evidence",
         plan(latency()),
         many(9, latency=distribution((0.1, 0.25, 0.5, 1.0), (400, 200, 250, 140, 10), (500, 300, 150, 40, 10))),
-        "abort: latency 15 % over 500 ms against 5.00 % on stable (300 of 2,000; 100 of 2,000); "
+        "abort: latency 15 % over 500 ms against 5 % on stable (300 of 2,000; 100 of 2,000); "
         "beyond the margin, at a false-abort rate of 1 %; 9,000 requests exposed",
     ),
     (
@@ -86,28 +86,28 @@ SENTENCES: list[tuple[Reason, AnalysisPlan, Sequence[MetricsCollected], str]] = 
         "limit",
         plan(latency(ratio=100), limits=[SLOW]),
         many(5, latency=slow(0.4)),
-        "abort: latency 29.9 % over 500 ms, over the limit of 5 % (598 of 2,000); "
+        "abort: latency 30 % over 500 ms, over the limit of 5 % (598 of 2,000); "
         "at least 5 times the limit, at a false-abort rate of 1 %; 5,000 requests exposed",
     ),
     (
         "non_inferior",
         plan(metric(**NARROW)),  # type: ignore[arg-type]
         steady(GOOD, 40),
-        "proceed: errors 0.20 % against 0.20 % on stable (80 of 40,000; 80 of 40,000); "
+        "proceed: errors 0.2 % against 0.2 % on stable (80 of 40,000; 80 of 40,000); "
         "at most 0.7 times the margin, at 95 % confidence",
     ),
     (
         "non_inferior",
         plan(metric("errors", **NARROW), metric("timeouts", **NARROW)),  # type: ignore[arg-type]
         many(60, errors=proportion(2, 1000, 2, 1000), timeouts=proportion(3, 1000, 3, 1000)),
-        "proceed: timeouts 0.30 % against 0.30 % on stable (180 of 60,000; 180 of 60,000); "
+        "proceed: timeouts 0.3 % against 0.3 % on stable (180 of 60,000; 180 of 60,000); "
         "at most 0.7 times the margin, both metrics within theirs, at 95 % confidence",
     ),
     (
         "non_inferior",
         plan(metric("errors", critical=True, **NARROW), metric("timeouts")),  # type: ignore[arg-type]
         many(40, errors=proportion(2, 1000, 2, 1000), timeouts=proportion(3, 1000, 3, 1000)),
-        "proceed: errors 0.20 % against 0.20 % on stable (80 of 40,000; 80 of 40,000); "
+        "proceed: errors 0.2 % against 0.2 % on stable (80 of 40,000; 80 of 40,000); "
         "at most 0.7 times the margin, at 95 % confidence",
     ),
     (
@@ -115,28 +115,28 @@ SENTENCES: list[tuple[Reason, AnalysisPlan, Sequence[MetricsCollected], str]] = 
         plan(gate="noRegression", minimum=120),
         steady(GOOD, 4),
         "proceed: 2 min at 50 % without evidence of harm; "
-        "errors 0.20 % against 0.20 % on stable (8 of 4,000; 8 of 4,000)",
+        "errors 0.2 % against 0.2 % on stable (8 of 4,000; 8 of 4,000)",
     ),
     (
         "no_regression",
         plan(gate="noRegression", minimum=120),
         steady(LEANING, 4),
         "proceed: 2 min at 50 % with some evidence of harm, too little to hold; "
-        "errors 0.60 % against 0.20 % on stable (24 of 4,000; 8 of 4,000)",
+        "errors 0.6 % against 0.2 % on stable (24 of 4,000; 8 of 4,000)",
     ),
     (
         "insufficient_evidence",
         plan(),
         steady(GOOD, 10),
-        "hold: no answer yet after 5 min at 50 %; errors 0.20 % against 0.20 % on stable "
+        "hold: no answer yet after 5 min at 50 %; errors 0.2 % against 0.2 % on stable "
         "(20 of 10,000; 20 of 10,000), between 0.2 and 3 times the margin",
     ),
     (
         "insufficient_evidence",
         plan(),
         steady(LEANING, 5),
-        "hold: leaning towards an abort after 2 min at 50 %; "
-        "errors 0.60 % against 0.20 % on stable (30 of 5,000; 10 of 5,000)",
+        "hold: leaning towards an abort after 2 min 30 s at 50 %; "
+        "errors 0.6 % against 0.2 % on stable (30 of 5,000; 10 of 5,000)",
     ),
     (
         "awaiting_baseline",
@@ -162,21 +162,21 @@ SENTENCES: list[tuple[Reason, AnalysisPlan, Sequence[MetricsCollected], str]] = 
         plan(minimum=600),
         steady(GOOD, 4),
         "hold: 2 min of at least 10 min at 50 %, no sign of harm; "
-        "errors 0.20 % against 0.20 % on stable (8 of 4,000; 8 of 4,000)",
+        "errors 0.2 % against 0.2 % on stable (8 of 4,000; 8 of 4,000)",
     ),
     (
         "before_minimum",
         plan(minimum=600),
         steady(LEANING, 4),
         "hold: 2 min of at least 10 min at 50 %, weak signs of harm; "
-        "errors 0.60 % against 0.20 % on stable (24 of 4,000; 8 of 4,000)",
+        "errors 0.6 % against 0.2 % on stable (24 of 4,000; 8 of 4,000)",
     ),
     (
         "before_minimum",
         plan(minimum=600),
         steady(LEANING, 5),
-        "hold: 2 min of at least 10 min at 50 %, leaning towards an abort; "
-        "errors 0.60 % against 0.20 % on stable (30 of 5,000; 10 of 5,000)",
+        "hold: 2 min 30 s of at least 10 min at 50 %, leaning towards an abort; "
+        "errors 0.6 % against 0.2 % on stable (30 of 5,000; 10 of 5,000)",
     ),
     ("no_data", plan(), after(steady(GOOD, 6), missing("no_data", GONE)), f"hold: {GONE}"),
     (
@@ -227,21 +227,21 @@ SENTENCES: list[tuple[Reason, AnalysisPlan, Sequence[MetricsCollected], str]] = 
         "time_spent",
         plan(maximum=300),
         steady(GOOD, 10),
-        "hold: 5 min at 50 % without an answer; errors 0.20 % against 0.20 % on stable "
+        "hold: 5 min at 50 % without an answer; errors 0.2 % against 0.2 % on stable "
         "(20 of 10,000; 20 of 10,000), between 0.2 and 3 times the margin",
     ),
     (
         "time_spent",
         plan(maximum=300, on_time_spent="abort"),
         steady(GOOD, 10),
-        "abort: 5 min at 50 % without an answer, then the policy aborts; errors 0.20 % against 0.20 % on stable "
+        "abort: 5 min at 50 % without an answer, then the policy aborts; errors 0.2 % against 0.2 % on stable "
         "(20 of 10,000; 20 of 10,000), between 0.2 and 3 times the margin",
     ),
     (
         "time_spent",
         plan(maximum=300, on_time_spent="proceed"),
         steady(GOOD, 10),
-        "proceed: 5 min at 50 % without an answer, then the policy proceeds; errors 0.20 % against 0.20 % on stable "
+        "proceed: 5 min at 50 % without an answer, then the policy proceeds; errors 0.2 % against 0.2 % on stable "
         "(20 of 10,000; 20 of 10,000), between 0.2 and 3 times the margin",
     ),
     (
@@ -316,7 +316,7 @@ def test_counts_are_of_this_stage_if_it_shows_the_harm() -> None:
     first = [snapshot(errors(20, 1000, 180, 9000)(), n, weight=10) for n in range(1, 9)]
     second = [snapshot(errors(20, 5000, 10, 5000)(), n, stage=1, stage_started=START + 240_000) for n in range(9, 20)]
     text = said(rule, [*first, *second])
-    assert text.startswith("abort: errors 0.40 % against 0.20 % on stable (")
+    assert text.startswith("abort: errors 0.4 % against 0.2 % on stable (")
     assert "since the start" not in text
 
 
@@ -325,6 +325,6 @@ def test_counts_are_of_the_run_if_this_stage_has_just_begun() -> None:
     first = [snapshot(errors(5, 1000, 18, 9000)(), n, weight=10) for n in range(1, 6)]
     last = snapshot(errors(5, 500, 1, 500)(), 6, stage=1, stage_started=START + 150_000)
     assert said(rule, [*first, last]) == (
-        "abort: errors 0.55 % against 0.20 % on stable (30 of 5,500; 91 of 45,500 since the start); "
+        "abort: errors 0.55 % against 0.2 % on stable (30 of 5,500; 91 of 45,500 since the start); "
         "beyond the margin, at a false-abort rate of 1 %; 5,500 requests exposed"
     )

@@ -8,9 +8,9 @@ from serinus_contracts.events import MetricsCollected, Reason
 from serinus_contracts.metric import Conditions
 from serinus_contracts.plan import AnalysisPlan
 from serinus_contracts.weight import weight_text
+from serinus_contracts.wording import names
 
 from serinus_judging.argo_analysis.analysis_run import Phase, Tally, wanted
-from serinus_judging.wording import names
 
 MOST_SHOWN = 3
 

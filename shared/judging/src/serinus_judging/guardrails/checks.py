@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 from serinus_contracts.events import Gauge, MetricsCollected, Reason, Verdict
 from serinus_contracts.plan import AnalysisPlan
+from serinus_contracts.wording import duration, minute, requests
 
 from serinus_judging.arrays import Floats
 from serinus_judging.assessment import Assessment
@@ -21,7 +22,7 @@ from serinus_judging.guardrails.pod_series import Watched, watched_by
 from serinus_judging.guardrails.report import GuardrailResult, all_findings, descriptions, differing, growing, reported
 from serinus_judging.plan_metrics import GAUGE_SHARE
 from serinus_judging.snapshot import stage_seconds, young_pods
-from serinus_judging.wording import clock, duration, false_abort_rate, requests
+from serinus_judging.wording import false_abort_rate
 
 SIMILAR = 0.25
 """A gauge may be so much higher on the canary's pods, as a share of what pods have, without being an anomaly."""
@@ -119,7 +120,9 @@ def _over_limit_twice(
             limit = watched.limits[one.limit]
             side = "under" if limit.better == "higher" else "over"
             text = f"{limit.metric} {one.value:.4g} on {one.pod}, {side} the limit of {limit.share:g}"
-            return LatchedAbort("limit", limit.name, f"{text} at two looks in a row, the last at {clock(snapshot.end)}")
+            return LatchedAbort(
+                "limit", limit.name, f"{text} at two looks in a row, the last at {minute(snapshot.end)}"
+            )
     return None
 
 

@@ -12,10 +12,10 @@ from pydantic import TypeAdapter
 from serinus_contracts.events import Finding
 from serinus_contracts.judge import RecommendationRule
 from serinus_contracts.metric import Better
+from serinus_contracts.wording import edge, percent, plain
 
 from serinus_judging import classical
 from serinus_judging.histogram import quantile
-from serinus_judging.wording import edge, percent, plain
 
 Severity = Literal["none", "info", "warning", "critical"]
 Fields = dict[str, Any]

@@ -10,8 +10,7 @@ from typing import NamedTuple
 
 from serinus_contracts.events import MetricsCollected, Pod
 from serinus_contracts.plan import AnalysisPlan
-
-from serinus_judging.wording import clock, duration, names
+from serinus_contracts.wording import duration, minute, names
 
 LOOPS = 2
 CALM = 600_000
@@ -61,7 +60,7 @@ def after(
     parts = []
     if looping:
         worst = looping[0][1]
-        parts.append(f"{_of(looping, canary)} restarted {worst.restarts} times, last seen at {clock(worst.restarted)}")
+        parts.append(f"{_of(looping, canary)} restarted {worst.restarts} times, last seen at {minute(worst.restarted)}")
     if dead:
         longest = min(one.unready for _, one in dead)
         parts.append(f"{_of(dead, canary)} not ready for {duration((end - longest) / 1000)}")

@@ -7,6 +7,7 @@ from math import expm1, isnan, log
 import numpy as np
 from serinus_contracts.events import Finding, Label, MetricsCollected, MetricVerdict, Reason
 from serinus_contracts.plan import AnalysisPlan, Gauged
+from serinus_contracts.wording import duration, names, percent
 
 from serinus_judging.guardrails import findings, sample_ratio
 from serinus_judging.guardrails.findings import Fields
@@ -14,7 +15,6 @@ from serinus_judging.guardrails.liveness import Liveness
 from serinus_judging.guardrails.memory import GaugeGrowth, GuardrailMemory, PodAnomaly
 from serinus_judging.guardrails.pod_series import Watched, watched_by
 from serinus_judging.plan_metrics import GAUGE_SHARE
-from serinus_judging.wording import duration, names, percent
 
 MAX_GROWTH = log(100)
 """Growth an hour (in ln) of which no more is told: a few seconds of it do not last an hour."""

@@ -13,10 +13,10 @@ from typing import NamedTuple
 from serinus_contracts.events import MetricsCollected, Traffic
 from serinus_contracts.plan import AnalysisPlan
 from serinus_contracts.weight import weight_text
+from serinus_contracts.wording import percent
 
 from serinus_judging.noise import ASSUMED_KAPPA, ASSUMED_PHI
 from serinus_judging.plan_metrics import requests_metric
-from serinus_judging.wording import percent
 
 RATIO = 1.25
 PSI = (1.25, 2.0, 5.0)

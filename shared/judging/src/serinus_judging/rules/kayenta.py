@@ -13,6 +13,7 @@ from pydantic import ConfigDict
 from serinus_contracts.events import Finding, Gauge, Verdict
 from serinus_contracts.judge import KayentaRule
 from serinus_contracts.plan import AnalysisPlan, PlanMetric
+from serinus_contracts.wording import edge, names, percent, plain
 
 from serinus_judging.arrays import Floats
 from serinus_judging.histogram import quantile
@@ -21,7 +22,6 @@ from serinus_judging.rules.rank_sum import Shift, shift
 from serinus_judging.rules.rule_judge import RuleJudge, Ruling
 from serinus_judging.rules.rule_state import RuleSnapshot, RuleState
 from serinus_judging.snapshot import Reading
-from serinus_judging.wording import edge, names, percent, plain
 
 Label = Literal["Pass", "High", "Low", "Nodata"]
 Direction = Literal["increase", "decrease"]

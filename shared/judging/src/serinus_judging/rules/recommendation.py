@@ -7,6 +7,7 @@ The analysis engine of the deployment guide that Serinus grew from (docs/adr/001
 from serinus_contracts.events import Finding
 from serinus_contracts.judge import RecommendationRule
 from serinus_contracts.plan import AnalysisPlan, PlanMetric
+from serinus_contracts.wording import edge, percent
 
 from serinus_judging import classical
 from serinus_judging.guardrails.findings import Severity, p_value, severity
@@ -14,7 +15,6 @@ from serinus_judging.rules import rule_state
 from serinus_judging.rules.metric_role import Part, good, part_of, ratio_of, unruled
 from serinus_judging.rules.rule_judge import RuleJudge, Ruling, compared, listed
 from serinus_judging.rules.rule_state import MetricTotals, RuleSnapshot, TalliedState, Tally
-from serinus_judging.wording import edge, percent
 
 INVESTIGATE = "investigate"
 """Marks a finding that asks for a person: slower beyond doubt, by less than what rolls back."""

@@ -12,6 +12,7 @@ from typing import Generic, NamedTuple
 from serinus_contracts.events import Channel, Counts, Finding, Label, MetricsCollected, MetricVerdict, Reason, Verdict
 from serinus_contracts.plan import AnalysisPlan, PlanMetric
 from serinus_contracts.weight import weight_text
+from serinus_contracts.wording import duration, percent, plain, requests
 
 from serinus_judging import run_progress
 from serinus_judging.assessment import Assessment
@@ -19,7 +20,6 @@ from serinus_judging.rules import rule_state
 from serinus_judging.rules.rule_state import MetricTotals, RuleSnapshot, RuleState, S
 from serinus_judging.snapshot import Quad
 from serinus_judging.verdict_order import LABELS, Facts, Opinion, assess
-from serinus_judging.wording import duration, percent, plain, requests
 
 
 class Ruling(NamedTuple):

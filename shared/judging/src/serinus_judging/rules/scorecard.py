@@ -10,6 +10,7 @@ from typing import NamedTuple
 from serinus_contracts.events import Finding, Gauge
 from serinus_contracts.judge import ScorecardRule
 from serinus_contracts.plan import AnalysisPlan, PlanMetric
+from serinus_contracts.wording import edge, percent
 
 from serinus_judging.histogram import interpolated_tail
 from serinus_judging.rules import rule_state
@@ -18,7 +19,6 @@ from serinus_judging.rules.rule_judge import RuleJudge, Ruling, compared, listed
 from serinus_judging.rules.rule_state import MetricTotals, RuleSnapshot, TalliedState, Tally
 from serinus_judging.rules.slope import Slopes, rising
 from serinus_judging.snapshot import Reading
-from serinus_judging.wording import edge, percent
 
 RECENT = 60.0
 """Seconds after which counts become the older half of what "at once" looks at: the last one to two minutes."""

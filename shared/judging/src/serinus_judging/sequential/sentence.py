@@ -12,11 +12,12 @@ from serinus_contracts.events import MetricsCollected, Reason
 from serinus_contracts.metric import Margin
 from serinus_contracts.plan import AnalysisPlan, PlanLimit, PlanMetric
 from serinus_contracts.weight import weight_text
+from serinus_contracts.wording import duration, edge, names, percent, plain, requests
 
 from serinus_judging.sequential.evidence import Evidence
 from serinus_judging.sequential.report import Counts, Report, Row
 from serinus_judging.snapshot import stage_seconds
-from serinus_judging.wording import confidence, duration, edge, false_abort_rate, names, percent, plain, requests
+from serinus_judging.wording import confidence, false_abort_rate
 
 Phrase = Callable[[float], str]
 
