@@ -187,7 +187,7 @@ def _svg(lines: list[tuple[str, list[float], str]]) -> str:
 
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" '
-        'font-size="11" role="img" aria-label="Evidence for an abort over the looks of three runs">',
+        'font-size="11" role="img" aria-label="Evidence of a regression over the evaluations of three releases">',
         f'<rect width="{width}" height="{height}" fill="#fff"/>',
     ]
     for stage, weight in enumerate(RAMP):

@@ -20,9 +20,9 @@ grow with releases. Alerts: [deploy/monitoring/alerts.yaml](../../deploy/monitor
 [runbook](../how-to/runbooks.md) each;
 a dashboard: [deploy/monitoring/dashboard.json](../../deploy/monitoring/dashboard.json).
 
-Traces: one goes from a look (collector) by its verdict (analyzer) to decision, act and patch (controller). They are
+Traces: one goes from a snapshot (collector) by its verdict (analyzer) to decision, act and patch (controller). They are
 recorded where `serinus-runtime[otel]` is installed and OpenTelemetry's variables ask for them, such as
-`OTEL_EXPORTER_OTLP_ENDPOINT=http://otel-collector:4318`; every look begins a trace, so a large fleet also wants
+`OTEL_EXPORTER_OTLP_ENDPOINT=http://otel-collector:4318`; every snapshot begins a trace, so a large fleet also wants
 `OTEL_TRACES_SAMPLER=parentbased_traceidratio` and `OTEL_TRACES_SAMPLER_ARG`. The `traceparent` stands in every stream
 entry, its `trace_id` in the log lines.
 """

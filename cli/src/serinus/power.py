@@ -206,7 +206,7 @@ def _stage_of(plan: AnalysisPlan, one: Forecast) -> PlanStage:
 def _print(
     console: Terminal, plan: AnalysisPlan, given: Traffic, found: Sequence[Forecast], unreachable: Sequence[str]
 ) -> None:
-    about = f"policy {plan.policy}: {given.pace:,.6g} requests a second, a look each {plan.interval:g} s\n"
+    about = f"policy {plan.policy}: {given.pace:,.6g} requests a second, a snapshot every {plan.interval:g} s\n"
     console.print(Text(about))
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for name in ("weight", "metric", "stable", "margin", "seen from", "gate", "opens after"):

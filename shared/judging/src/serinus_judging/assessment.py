@@ -45,5 +45,5 @@ class Assessment:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """All that was found beside the judgement."""
+        """All that other checks found."""
         return (*self.found(), *self.described())

@@ -28,7 +28,7 @@ _BLIND = {
     "no_data": "no metrics",
     "provider_error": "no metrics",
     "liveness": "pods unhealthy",
-    "sample_ratio_mismatch": "traffic mismatch",
+    "sample_ratio_mismatch": "traffic split",
     "anomaly": "pods differ",
 }
 

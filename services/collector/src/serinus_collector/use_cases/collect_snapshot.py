@@ -47,7 +47,7 @@ QUERY_MS = 1.0
 
 class Telemetry:
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.looks = Counter("serinus_snapshots", "looks by how their commit ended", ["result"], registry=registry)
+        self.looks = Counter("serinus_snapshots", "snapshots by how their commit ended", ["result"], registry=registry)
         self.query_seconds = Histogram(
             "serinus_prometheus_query_duration_seconds", "time of one query", ["provider"], registry=registry
         )
@@ -56,7 +56,7 @@ class Telemetry:
         )
         self.delay = Histogram(
             "serinus_snapshot_delay_seconds",
-            "from when a look was due to when a collector took it up",
+            "from when a snapshot was due to when a collector took it up",
             buckets=(0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300),
             registry=registry,
         )
