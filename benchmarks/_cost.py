@@ -15,7 +15,7 @@ from serinus_judging.sequential.evidence import Evidence
 from serinus_judging.sequential.judge import SequentialJudge
 from serinus_judging.sequential.layout import coarse_of, key_of, layout
 from serinus_judging.sequential.overdispersion import Noise
-from serinus_judging.sequential.state import Look, State, fold
+from serinus_judging.sequential.state import SnapshotCounts, State, updated
 
 from benchmarks._plans import plan, proportion, six_metrics
 from benchmarks._worlds import EDGES, PER_LOOK, RAMP, shares
@@ -67,10 +67,12 @@ def cost(repeats: int = 300) -> dict[str, float]:
     here = np.array(2), np.array(False)
     x, n, y, m = counted.counts
     valid = evalue.usable(x, n, y, m, channels.rate)
-    folded = Look(np.where(valid, counted.counts, 1.0), valid, counted.seconds, *here, noise.phi[2], noise.kappa)
+    folded = SnapshotCounts(
+        np.where(valid, counted.counts, 1.0), valid, counted.seconds, *here, noise.phi[2], noise.kappa
+    )
     cases = [(rule, evidence, look)] * TOGETHER
     many = State.stacked([evidence.state] * TOGETHER)
-    looks = Look.stacked([folded] * TOGETHER)
+    looks = SnapshotCounts.stacked([folded] * TOGETHER)
     packed = evidence.pack()
     assessment = judged(rule, evidence, look)[1]
     many_pods = snapshot(_six(rule, random, 4, 12), 13, 2, 0, 10)
@@ -80,10 +82,10 @@ def cost(repeats: int = 300) -> dict[str, float]:
     skipped = replace(memory, snapshots=memory.snapshots + 1)
 
     def law() -> None:
-        inference.weigh(scheme, fold(channels, evidence.state, folded), rule)
+        inference.infer(scheme, updated(channels, evidence.state, folded), rule)
 
     def laws() -> None:
-        inference.weigh_all(scheme, fold(channels, many, looks), [rule] * TOGETHER)
+        inference.infer_all(scheme, updated(channels, many, looks), [rule] * TOGETHER)
 
     return {
         "look": _microseconds(lambda: judged(rule, evidence, look), repeats),

@@ -51,10 +51,10 @@ def demo(per_second: int, bad: float | None, runs: int = 30, seed: int = 4, base
         log_m, log_n = batch.evidence()
         both = np.logaddexp(log_m + np.log(0.5), np.log(0.5))
         seconds[going] = now
-        aborted = np.where(going & (both >= combination.bar(ALPHA)), stage, aborted)
-        calm = (aborted < 0) & (both < combination.bar(ALPHA) / 2) & (now - began >= GATE)
+        aborted = np.where(going & (both >= combination.log_threshold(ALPHA)), stage, aborted)
+        calm = (aborted < 0) & (both < combination.log_threshold(ALPHA) / 2) & (now - began >= GATE)
         last = stage == len(RAMP) - 1
-        promoted |= going & calm & last & (log_n >= combination.bar(BETA))
+        promoted |= going & calm & last & (log_n >= combination.log_threshold(BETA))
         fresh = going & calm & ~last
         stage, began = stage + fresh, np.where(fresh, now, began)
     return Demo(seconds, aborted, promoted)

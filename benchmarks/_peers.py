@@ -11,7 +11,7 @@ from statistics import NormalDist
 import numpy as np
 from serinus_contracts.judge import KayentaRule, RecommendationRule, ScorecardRule
 from serinus_judging import classical
-from serinus_judging.rules.kayenta import MOST_LOOKS, Direction, classify
+from serinus_judging.rules.kayenta import MAX_SNAPSHOTS, Direction, classify
 from serinus_judging.rules.scorecard import RISING
 
 from benchmarks._serinus import ALPHA, Outcome
@@ -226,7 +226,7 @@ def kayenta(drawn: Drawn, _: Drawn, __: float) -> Outcome:
     for run in range(len(canary)):
         for stage in decided_at(drawn):
             end = stage[1]
-            some = slice(max(end - MOST_LOOKS, 0), end)
+            some = slice(max(end - MAX_SNAPSHOTS, 0), end)
             use = drawn.valid[run, some]
             found = classify(canary[run, some][use], stable[run, some][use], direction, rule.tolerance, rule.confidence)
             if found.label != "Pass":

@@ -10,7 +10,7 @@ from serinus_judging.sequential import calibration, combination, eprocess
 from serinus_judging.sequential.channels import PLAIN, Channels, Tests
 from serinus_judging.sequential.latency import Pair, chosen
 from serinus_judging.sequential.layout import Layout, coarse_of, key_of, layout
-from serinus_judging.sequential.state import Look, State, fold
+from serinus_judging.sequential.state import SnapshotCounts, State, updated
 
 from benchmarks._plans import plan_of
 from benchmarks._worlds import EDGES, SECONDS, Bools, Drawn, Floats, World, history, shares
@@ -74,7 +74,7 @@ class Batch:
         usable = usable & (n > 0) & (m > 0)
         if valid is not None:
             usable = usable & valid[:, None]
-        look = Look(
+        look = SnapshotCounts(
             counts=np.where(usable, counts, 1.0),
             valid=usable,
             seconds=np.full(shape, SECONDS),
@@ -83,17 +83,17 @@ class Batch:
             phi=np.broadcast_to(self.phi[runs, stage][:, None], shape),
             kappa=np.broadcast_to(self.kappa[:, None], shape),
         )
-        self.state = fold(channels, self.state, look)
+        self.state = updated(channels, self.state, look)
         self.looks += 1
         combined, log_n = self.evidence()
-        over = (combined >= combination.bar(ALPHA)) & (self.aborted == 0)
+        over = (combined >= combination.log_threshold(ALPHA)) & (self.aborted == 0)
         self.aborted[over] = self.looks
-        self.shown = (log_n >= combination.bar(BETA)) & (combined < combination.bar(ALPHA) / 2)
+        self.shown = (log_n >= combination.log_threshold(BETA)) & (combined < combination.log_threshold(ALPHA) / 2)
 
     def evidence(self) -> tuple[Floats, Floats]:
         """Combined ln M (runs,), and the least ln N of the channels in use (runs,)."""
         channels, tests = self.layout.channels, self.layout.channels.tests
-        total = eprocess.log_total(self.state.rows[:PLAIN], tests.prior_of(2), eprocess.log(self.state.cash))
+        total = eprocess.log_total(self.state.rows[:PLAIN], tests.prior_of(2), eprocess.log(self.state.unspent_prior))
         groups = combination.group_evidence(total[:, : channels.abort], self.layout.log_share, self.layout.first)
         used = np.concatenate(
             [i + np.arange(n) for i, n in zip(self.layout.proceed_first, self.layout.size, strict=False)]

@@ -213,7 +213,7 @@ def _print(
         table.add_column(name, justify="left" if name in ("metric", "gate", "opens after") else "right", no_wrap=True)
     for one in found:
         stage = _stage_of(plan, one)
-        seen = "nothing" if one.visible is None else percent(one.visible)
+        seen = "nothing" if one.detectable_rate is None else percent(one.detectable_rate)
         row = (
             weight_text(one.weight),
             one.metric,

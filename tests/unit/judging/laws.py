@@ -34,7 +34,7 @@ def log_value(
     rate: bool = False,
 ) -> float:
     """ln e of one look as a plain number."""
-    return float(evalue.log_value(x, n, y, m, b, ratio, absolute, psi, rate))
+    return float(evalue.log_evalue(x, n, y, m, b, ratio, absolute, psi, rate))
 
 
 def log_expectation(

@@ -124,10 +124,14 @@ def power(plan: AnalysisPlan, seen: Sequence[Seen]) -> Iterator[Check]:
     rates = {one.metric: one.stable.events / one.stable.trials for one in usable}
     for found in forecast(plan, pace, rates):
         base = f"stable {percent(found.base)}"
-        small = "no worse rate is seen" if found.visible is None else f"worse is seen from {percent(found.visible)} on"
+        small = (
+            "no worse rate is seen"
+            if found.detectable_rate is None
+            else f"worse is seen from {percent(found.detectable_rate)} on"
+        )
         shown = "never proves equal" if found.seconds == inf else f"equal is proved after {duration(found.seconds)}"
         stage = next(one for one in plan.stages if one.weight == found.weight)
-        enough = found.visible is not None and (found.reachable or stage.gate == "noRegression")
+        enough = found.detectable_rate is not None and (found.reachable or stage.gate == "noRegression")
         said = f"{found.metric}: {small} within {duration(stage.maximum)} ({base}); {shown}"
         fix = "" if enough else "more traffic at this weight, a wider margin, or a longer maximum"
         yield Check(f"power at {weight_text(found.weight)}", "ok" if enough else "warning", said, fix)

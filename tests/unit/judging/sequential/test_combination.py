@@ -35,10 +35,10 @@ def test_an_abort_blames_only_what_is_proven_by_itself_and_always_something(
     groups: list[float], data: st.DataObject
 ) -> None:
     raw = data.draw(st.lists(st.floats(0.01, 10), min_size=len(groups), max_size=len(groups)))
-    log_weight, enough = weights_of(raw), combination.bar(0.01)
+    log_weight, enough = weights_of(raw), combination.log_threshold(0.01)
     if float(combination.combined(np.array(groups), log_weight)) < enough:
         return
-    blamed = combination.blamed(np.array(groups), log_weight, enough)
+    blamed = combination.regressed(np.array(groups), log_weight, enough)
     assert blamed
     assert all(groups[i] >= enough - 1e-9 for i in blamed)
 
@@ -46,13 +46,16 @@ def test_an_abort_blames_only_what_is_proven_by_itself_and_always_something(
 def test_blame_goes_to_the_strongest_first_up_to_nine_tenths() -> None:
     log_weight = np.log(np.full(4, 0.25))
     groups = np.log([200.0, 500.0, 40.0, 300.0])
-    assert combination.blamed(groups, log_weight, combination.bar(0.01)) == (1, 3, 0)
-    assert combination.blamed(np.log([2000.0, 500.0, 40.0, 100.0]), log_weight, combination.bar(0.01)) == (0, 1)
+    assert combination.regressed(groups, log_weight, combination.log_threshold(0.01)) == (1, 3, 0)
+    assert combination.regressed(np.log([2000.0, 500.0, 40.0, 100.0]), log_weight, combination.log_threshold(0.01)) == (
+        0,
+        1,
+    )
 
 
 def test_a_light_metric_that_is_proven_is_blamed_before_a_heavy_one_that_is_not() -> None:
     log_weight = np.log([0.95, 0.05])
-    assert combination.blamed(np.log([98.0, 150.0]), log_weight, combination.bar(0.01)) == (1,)
+    assert combination.regressed(np.log([98.0, 150.0]), log_weight, combination.log_threshold(0.01)) == (1,)
 
 
 def test_a_group_is_the_mean_of_its_channels_and_unused_ones_count_for_nothing() -> None:

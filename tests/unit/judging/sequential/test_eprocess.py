@@ -37,7 +37,7 @@ def test_growth_in_logarithms_is_growth(values: list[float], weights: list[float
     rows = np.full((1, 1), eprocess.NEVER)
     expected = -np.inf
     for gain, weight in zip(values, weights, strict=False):
-        rows = eprocess.grown(rows, np.log([weight]), np.array([[gain]]))
+        rows = eprocess.updated(rows, np.log([weight]), np.array([[gain]]))
         expected = np.logaddexp(expected, np.log(weight)) + gain
     assert rows[0, 0] == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
@@ -70,13 +70,13 @@ def test_abort_wealth_over_two_looks_is_expected_to_be_1_at_most(p: float, s: fl
     psi = eprocess.ABORT_PSI[:, None]
 
     def gain(x: int, y: int, b: float) -> np.ndarray:
-        return evalue.log_value(x, n, y, m, b, 1, 0, psi, False)
+        return evalue.log_evalue(x, n, y, m, b, 1, 0, psi, False)
 
     for first in counts:
-        start = eprocess.grown(np.full((8, 1), eprocess.NEVER), np.log(weights[:1]), gain(*first, 0.15))
+        start = eprocess.updated(np.full((8, 1), eprocess.NEVER), np.log(weights[:1]), gain(*first, 0.15))
         b = (0.15 + first[1]) / (1 + m)
         for second in counts:
-            rows = eprocess.grown(start, np.log(weights[1:]), gain(*second, b))
+            rows = eprocess.updated(start, np.log(weights[1:]), gain(*second, b))
             cash = np.array([1 - weights.sum()])
             log_m = eprocess.log_total(rows, eprocess.ABORT_PRIOR[:, None], np.log(cash))[0]
             total += chance[first] * chance[second] * np.exp(log_m)

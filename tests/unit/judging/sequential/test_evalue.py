@@ -164,12 +164,12 @@ def test_every_count_up_to_10_to_the_12_gives_a_finite_value() -> None:
     psi = 10 ** random.uniform(-1.5, 1.5, size)
     x = np.floor(n * np.clip(random.uniform(-0.3, 1.3, size), 0, 1))
     y = np.floor(m * np.clip(random.uniform(-0.3, 1.3, size), 0, 1))
-    found = evalue.log_value(x, n, y, m, b, ratio, absolute, psi, random.random(size) < 0.2)
+    found = evalue.log_evalue(x, n, y, m, b, ratio, absolute, psi, random.random(size) < 0.2)
     assert np.isfinite(found).all()
 
 
 def test_any_shapes_that_broadcast_are_taken() -> None:
     x = np.arange(6.0).reshape(2, 3, 1)
-    found = evalue.log_value(x, 100, 3, 100, 0.02, 1, 0, [1.5, 2, 3, 5], False)
+    found = evalue.log_evalue(x, 100, 3, 100, 0.02, 1, 0, [1.5, 2, 3, 5], False)
     assert found.shape == (2, 3, 4)
     assert found[1, 2, 3] == log_value(5, 100, 3, 100, 0.02, 1, 0, 5)

@@ -72,12 +72,12 @@ def test_a_bound_lies_on_the_side_of_the_margin_that_the_evidence_is_on(
     st.sampled_from([3.0, 4.6, 9.0]),
 )
 def test_a_ratio_is_refuted_when_the_mean_of_its_rows_and_the_cash_reach_the_bar(
-    rows: list[float], log_cash: float, bar: float
+    rows: list[float], log_unspent: float, bar: float
 ) -> None:
     table = np.array(rows)[:, None]
-    found = interval.refuted(table, np.array([log_cash]), np.array([bar]))[:, 0]
+    found = interval.refuted(table, np.array([log_unspent]), np.array([bar]))[:, 0]
     means = special.logsumexp(table.reshape(3, SIZE), axis=0) - np.log(3)
-    expected = np.logaddexp(means, log_cash)
+    expected = np.logaddexp(means, log_unspent)
     clear = np.abs(expected - bar) > 1e-9
     assert (found == (expected >= bar))[clear].all()
 

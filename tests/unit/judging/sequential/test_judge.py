@@ -53,7 +53,7 @@ def test_a_quiet_gate_opens_after_the_minimum_without_proof() -> None:
 
 def test_a_quiet_gate_stays_shut_while_evidence_is_half_way_to_an_abort() -> None:
     evidence, found = judged(plan(gate="noRegression"), steady(errors(6, 1000, 2, 1000), 5))
-    assert combination.bar(0.01) / 2 <= found.log_eprocess < combination.bar(0.01)
+    assert combination.log_threshold(0.01) / 2 <= found.log_eprocess < combination.log_threshold(0.01)
     assert (found.verdict, found.reason) == ("hold", "insufficient_evidence")
     assert evidence.log_eprocess == found.log_eprocess
 
@@ -214,13 +214,13 @@ def test_a_stage_that_is_entered_again_gets_no_new_onset_weight() -> None:
     rule = two_stages()
     evidence, _ = judged(rule, steady(GOOD, 5))
     evidence, _ = judged(rule, [snapshot(GOOD(), 6, stage=1, stage_started=START + 150_000)], evidence)
-    cash = evidence.state.cash[0]
+    cash = evidence.state.unspent_prior[0]
     back = [snapshot(GOOD(), n, stage=0, stage_started=START + 180_000) for n in (7, 8)]
     evidence, _ = judged(rule, back, evidence)
-    assert evidence.state.cash[0] == cash
+    assert evidence.state.unspent_prior[0] == cash
     assert evidence.state.clock[:, 0].tolist() == [0, 1, 0]
     evidence, _ = judged(rule, [snapshot(GOOD(), 9, stage=1, stage_started=START + 240_000)], evidence)
-    assert evidence.state.cash[0] == cash
+    assert evidence.state.unspent_prior[0] == cash
 
 
 def test_a_stage_that_starts_again_starts_its_proof_again() -> None:

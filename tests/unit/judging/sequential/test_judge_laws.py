@@ -85,7 +85,7 @@ def test_looks_of_no_data_change_no_evidence(chain: list[MetricsCollected], stat
     blank = {name: missing(status) for name in last.metrics}  # type: ignore[arg-type]
     empty = last.model_copy(update={"metrics": blank, "follows": last.end, "end": last.end + 30_000})
     after, _ = evaluated(rule, evidence, empty)
-    for field in ("past", "clock", "rows", "cash", "run", "stage"):
+    for field in ("past", "clock", "rows", "unspent_prior", "run", "stage"):
         assert (getattr(after.state, field) == getattr(evidence.state, field)).all()
     assert after.log_eprocess == evidence.log_eprocess
 

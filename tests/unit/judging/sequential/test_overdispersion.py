@@ -17,7 +17,7 @@ def expectation(
     """E[e'] by enumeration of all counts."""
     x, y = (v.astype(np.float64) for v in np.meshgrid(np.arange(n + 1), np.arange(m + 1), indexing="ij"))
     trials = [np.full(x.shape, float(v)) for v in (n, m)]
-    gain = evalue.log_value(x, n, y, m, b, ratio, absolute, psi, False)
+    gain = evalue.log_evalue(x, n, y, m, b, ratio, absolute, psi, False)
     edge = np.full(x.shape, ratio * b + absolute)
     counts = np.stack([x, trials[0], y, trials[1]])
     seen, predicted = overdispersion.divisors(

@@ -11,7 +11,7 @@ from tests.unit.judging.runs import JUDGE, evaluated
 def visible(
     n: float = 300, m: float = 29_700, b: float = 0.01, looks: float = 60, falling: bool = False, ratio: float = 1.0
 ) -> float:
-    found = power.visible(n, m, b, ratio, 0.0, False, falling, looks, 1.0, 0.0, 0.01)
+    found = power.detectable_rate(n, m, b, ratio, 0.0, False, falling, looks, 1.0, 0.0, 0.01)
     assert found is not None
     return found
 
@@ -31,19 +31,19 @@ def test_where_higher_is_better_it_is_a_drop() -> None:
 
 
 def test_nothing_can_be_said_without_traffic_or_time_or_room() -> None:
-    assert power.visible(0, 100, 0.1, 1, 0, False, False, 10, 1, 0, 0.01) is None
-    assert power.visible(100, 0, 0.1, 1, 0, False, False, 10, 1, 0, 0.01) is None
-    assert power.visible(100, 100, 0.1, 1, 0, False, False, 0.5, 1, 0, 0.01) is None
-    assert power.visible(100, 100, 0.9, 2, 0, False, False, 10, 1, 0, 0.01) is None
-    assert power.visible(100, 100, 2.0, 1, 0, True, False, 10, 1, 0, 0.01) is not None
+    assert power.detectable_rate(0, 100, 0.1, 1, 0, False, False, 10, 1, 0, 0.01) is None
+    assert power.detectable_rate(100, 0, 0.1, 1, 0, False, False, 10, 1, 0, 0.01) is None
+    assert power.detectable_rate(100, 100, 0.1, 1, 0, False, False, 0.5, 1, 0, 0.01) is None
+    assert power.detectable_rate(100, 100, 0.9, 2, 0, False, False, 10, 1, 0, 0.01) is None
+    assert power.detectable_rate(100, 100, 2.0, 1, 0, True, False, 10, 1, 0, 0.01) is not None
 
 
 @pytest.mark.parametrize(("weight", "base"), [(1, 0.001), (10, 0.01), (50, 0.002), (25, 0.2)])
 def test_the_closed_form_is_near_the_law(weight: int, base: float) -> None:
     rule = plan(metric(ratio=1.25), weights=(weight,), maximum=1800)
-    law = power.forecast(rule, 1000.0, {"errors": base}, phi=1.0, kappa=0.0)[0].visible
+    law = power.forecast(rule, 1000.0, {"errors": base}, phi=1.0, kappa=0.0)[0].detectable_rate
     n = 1000 * 30 * weight / 100
-    near = power.visible(n, 30_000 - n, base, 1.25, 0.0, False, False, 60, 1.0, 0.0, 0.01)
+    near = power.detectable_rate(n, 30_000 - n, base, 1.25, 0.0, False, False, 60, 1.0, 0.0, 0.01)
     assert law is not None
     assert near == pytest.approx(law, rel=0.12)
 
@@ -56,7 +56,7 @@ def test_what_is_said_to_be_visible_is_found_four_times_in_five(weight: float, b
 
     looks, per_look = 40, 6000
     rule = plan(metric(ratio=1.0), weights=(round(100 * weight),), maximum=30 * looks)
-    rate = power.forecast(rule, per_look / 30, {"errors": base}, phi=1.0, kappa=0.0)[0].visible
+    rate = power.forecast(rule, per_look / 30, {"errors": base}, phi=1.0, kappa=0.0)[0].detectable_rate
     assert rate is not None
     world = World("power", base, rate / base, weights=(weight,), per_look=per_look, looks=looks)
     found = _serinus.judge(draw(world, 500, np.random.default_rng(5)), "known")
@@ -68,9 +68,9 @@ def test_a_forecast_says_what_a_stage_can_prove() -> None:
     small, large = power.forecast(rule, 1000.0, {"errors": 0.002}, phi=1.0, kappa=0.0)
     assert (small.weight, large.weight, small.metric) == (1, 50, "errors")
     assert small.margin == pytest.approx(0.0035)
-    assert small.visible is not None
-    assert large.visible is not None
-    assert small.visible > large.visible > 0.0035
+    assert small.detectable_rate is not None
+    assert large.detectable_rate is not None
+    assert small.detectable_rate > large.detectable_rate > 0.0035
     assert small.seconds > large.seconds
     assert large.reachable
     assert not power.forecast(rule, 1.0, {"errors": 0.002})[0].reachable
@@ -85,15 +85,15 @@ def test_a_margin_of_nothing_is_never_shown() -> None:
 def test_a_forecast_for_conversions_is_a_drop() -> None:
     rule = plan(metric("conversion", 0.95, better="higher"))
     found = power.forecast(rule, 1000.0, {"conversion": 0.3}, phi=1.0, kappa=0.0)[0]
-    assert found.visible is not None
-    assert found.visible < found.margin < 0.3
+    assert found.detectable_rate is not None
+    assert found.detectable_rate < found.margin < 0.3
     assert found.reachable
 
 
 @pytest.mark.parametrize("pace", [0.0, -1.0])
 def test_without_traffic_nothing_is_reachable(pace: float) -> None:
     found = power.forecast(plan(metric(ratio=1.25)), pace, {"errors": 0.01})[0]
-    assert (found.visible, found.reachable) == (None, False)
+    assert (found.detectable_rate, found.reachable) == (None, False)
 
 
 def test_metrics_without_a_known_rate_are_left_out() -> None:

@@ -12,7 +12,7 @@ from serinus_contracts.wording import names
 
 from serinus_judging.argo_analysis.analysis_run import Phase, Tally, wanted
 
-MOST_SHOWN = 3
+MAX_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ def shown(result: Any) -> str:
         return "nothing" if result is None else _number(result)
     if len(result) == 1:
         return _number(result[0])
-    more = f" and {len(result) - MOST_SHOWN} more" if len(result) > MOST_SHOWN else ""
-    return f"[{', '.join(map(_number, result[:MOST_SHOWN]))}{more}]"
+    more = f" and {len(result) - MAX_SHOWN} more" if len(result) > MAX_SHOWN else ""
+    return f"[{', '.join(map(_number, result[:MAX_SHOWN]))}{more}]"
 
 
 def _number(value: float) -> str:

@@ -101,12 +101,12 @@ def after(share: SampleRatio, canary: int, stable: int, weight: float, seconds: 
         seen = max(ASSUMED_PHI, 1 + spread * total)
         predicted = max(ASSUMED_PHI, 1 + spread * share.pace * seconds)
         low, high = 1 / max(seen, predicted), 1 / min(seen, predicted)
-        heavy = _grown(heavy, canary, total, w, low, high)
-        light = _grown(light, stable, total, 1 - w, low, high)
+        heavy = _updated(heavy, canary, total, w, low, high)
+        light = _updated(light, stable, total, 1 - w, low, high)
     return SampleRatio(heavy, light, pace, share.canary + canary, share.stable + stable, share.expected + w * total)
 
 
-def _grown(rows: Three, x: int, total: int, w: float, low: float, high: float) -> Three:
+def _updated(rows: Three, x: int, total: int, w: float, low: float, high: float) -> Three:
     """Rows after ln e that x of `total` requests are more than RATIO times the share w allows, tempered."""
     a, b, c = rows
     edge = RATIO * w + 1 - w

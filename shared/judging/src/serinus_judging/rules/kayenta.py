@@ -26,9 +26,9 @@ from serinus_judging.snapshot import Reading
 Label = Literal["Pass", "High", "Low", "Nodata"]
 Direction = Literal["increase", "decrease"]
 
-ROOM = 4096
+MAX_POINT_BYTES = 4096
 """Bytes of evidence that points may take; what is older is forgotten."""
-MOST_LOOKS = 120
+MAX_SNAPSHOTS = 120
 FENCE = 3.0
 """Interquartile ranges beyond the quartiles from which on a point may be an outlier."""
 
@@ -98,9 +98,9 @@ class Points(RuleState):
         return np.frombuffer(self.points, "<f4").reshape(-1, len(self.totals), 2)
 
 
-def fold(plan: AnalysisPlan, evidence: Points, look: RuleSnapshot) -> Points:
-    row = np.array([[_point(reading) for reading in look.readings]], dtype="<f4")
-    kept = min(MOST_LOOKS, max(ROOM // (8 * len(plan.metrics)), 1))
+def update(plan: AnalysisPlan, evidence: Points, now: RuleSnapshot) -> Points:
+    row = np.array([[_point(reading) for reading in now.readings]], dtype="<f4")
+    kept = min(MAX_SNAPSHOTS, max(MAX_POINT_BYTES // (8 * len(plan.metrics)), 1))
     table = np.concatenate([evidence.table, row])[-kept:]
     return evidence.model_copy(update={"points": table.tobytes()})
 
@@ -174,4 +174,4 @@ def _signed(metric: PlanMetric, value: float) -> str:
     return f"{'-' if value < 0 else '+'}{said}"
 
 
-JUDGE = RuleJudge("kayenta/2", Points, fold, rules)
+JUDGE = RuleJudge("kayenta/2", Points, update, rules)

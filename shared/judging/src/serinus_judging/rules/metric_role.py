@@ -1,4 +1,4 @@
-"""What part a metric has in rules that speak of success, latency, conversion, memory and CPU."""
+"""Which role a metric has in rules that speak of success, latency, conversion, memory and CPU."""
 
 from typing import Literal
 
@@ -7,13 +7,13 @@ from serinus_contracts.plan import PlanMetric
 
 from serinus_judging.snapshot import Quad
 
-MOST = 1e6
+MAX_RATIO = 1e6
 """The largest ratio that is told."""
 
-Part = Literal["success", "conversion", "latency", "memory", "cpu"]
+MetricRole = Literal["success", "conversion", "latency", "memory", "cpu"]
 
 
-def part_of(metric: PlanMetric) -> Part | None:
+def role_of(metric: PlanMetric) -> MetricRole | None:
     """None where no such rule is for it: a rate of events that fail, a gauge that is no share of anything."""
     source = metric.source
     if source.kind == "distribution":
@@ -25,19 +25,19 @@ def part_of(metric: PlanMetric) -> Part | None:
     return "success" if source.kind == "proportion" and metric.count == "share" else None
 
 
-def good(quad: Quad, part: Part) -> tuple[float, float] | None:
+def good(quad: Quad, role: MetricRole) -> tuple[float, float] | None:
     """Share of the trials that went well, of canary and stable: what is not an error, or what converted."""
     x, n, y, m = quad
     if not n or not m:
         return None
-    return (x / n, y / m) if part == "conversion" else (max(1 - x / n, 0.0), max(1 - y / m, 0.0))
+    return (x / n, y / m) if role == "conversion" else (max(1 - x / n, 0.0), max(1 - y / m, 0.0))
 
 
 def ratio_of(canary: float, stable: float) -> float:
-    """Canary to stable, at most MOST: what a canary above 0 is against a stable that is 0; two zeros are the same."""
+    """Canary to stable, at most MAX_RATIO: as of a canary above 0 and a stable that is 0; two zeros are the same."""
     if stable > 0:
-        return min(canary / stable, MOST)
-    return MOST if canary > 0 else 1.0
+        return min(canary / stable, MAX_RATIO)
+    return MAX_RATIO if canary > 0 else 1.0
 
 
 def unruled(metric: PlanMetric, judge: str) -> Finding:

@@ -12,7 +12,7 @@ from serinus_contracts.wording import edge, percent
 from serinus_judging import classical
 from serinus_judging.guardrails.findings import Severity, p_value, severity
 from serinus_judging.rules import rule_state
-from serinus_judging.rules.metric_role import Part, good, part_of, ratio_of, unruled
+from serinus_judging.rules.metric_role import MetricRole, good, ratio_of, role_of, unruled
 from serinus_judging.rules.rule_judge import RuleJudge, Ruling, compared, listed
 from serinus_judging.rules.rule_state import MetricTotals, RuleSnapshot, TalliedState, Tally
 
@@ -20,23 +20,23 @@ INVESTIGATE = "investigate"
 """Marks a finding that asks for a person: slower beyond doubt, by less than what rolls back."""
 
 
-def fold(_: AnalysisPlan, evidence: TalliedState, look: RuleSnapshot) -> TalliedState:
-    return rule_state.tallied(evidence, look)
+def update(_: AnalysisPlan, evidence: TalliedState, now: RuleSnapshot) -> TalliedState:
+    return rule_state.tallied(evidence, now)
 
 
 def rules(plan: AnalysisPlan, evidence: TalliedState, _: RuleSnapshot) -> Ruling:
     rule = plan.judge
     assert isinstance(rule, RecommendationRule)
     found: list[Finding] = []
-    without = [unruled(metric, "recommendation") for metric in plan.metrics if part_of(metric) is None]
+    without = [unruled(metric, "recommendation") for metric in plan.metrics if role_of(metric) is None]
     for metric, totals, tally in zip(plan.metrics, evidence.totals, evidence.tallies, strict=True):
-        part = part_of(metric)
-        if part == "success" or part == "conversion":
-            found += _of_shares(rule, metric, totals, part)
-        elif part == "latency":
+        role = role_of(metric)
+        if role == "success" or role == "conversion":
+            found += _of_shares(rule, metric, totals, role)
+        elif role == "latency":
             found += _of_durations(rule, metric, tally)
-        elif part is not None:
-            found += _of_gauge(rule, metric, tally, part)
+        elif role is not None:
+            found += _of_gauge(rule, metric, tally, role)
     if len(without) == len(plan.metrics):
         return Ruling("hold", "no rule of recommendation is for any metric of this policy", None, tuple(without))
     score = max(0.0, 100 - sum(one.values["penalty"] for one in found))
@@ -50,18 +50,18 @@ def rules(plan: AnalysisPlan, evidence: TalliedState, _: RuleSnapshot) -> Ruling
     if slower:
         return Ruling("hold", f"a person should investigate, {confidence}: {'; '.join(slower)}", score, everything)
     warned = listed(found)
-    counted = [compared(m, s) for m, s in zip(plan.metrics, evidence.totals, strict=True) if part_of(m) == "success"]
+    counted = [compared(m, s) for m, s in zip(plan.metrics, evidence.totals, strict=True) if role_of(m) == "success"]
     text = f"nothing critical, {confidence}" + (f": {warned}" if warned else "".join(f"; {one}" for one in counted[:1]))
     return Ruling("proceed", text, score, everything)
 
 
-def _of_shares(rule: RecommendationRule, metric: PlanMetric, totals: MetricTotals, part: Part) -> list[Finding]:
-    shares, name, found = good(totals.stage, part), metric.name, []
+def _of_shares(rule: RecommendationRule, metric: PlanMetric, totals: MetricTotals, role: MetricRole) -> list[Finding]:
+    shares, name, found = good(totals.stage, role), metric.name, []
     if shares is None:
         return []
     own, other = shares
-    what = name if part == "conversion" else f"{name}: success"
-    if part == "success":
+    what = name if role == "conversion" else f"{name}: success"
+    if role == "success":
         test = classical.two_proportions(*totals.stage)
         if test is not None and test.p < rule.significance and own < other:
             text = f"{what} {percent(own)}, significantly lower than {percent(other)} on stable ({p_value(test.p)})"
@@ -70,7 +70,7 @@ def _of_shares(rule: RecommendationRule, metric: PlanMetric, totals: MetricTotal
             text = f"{what} {percent(own)}, under {percent(rule.success_minimum)}"
             found.append(_over(rule, metric, text, own, rule.success_minimum))
     ratio = ratio_of(own, other)
-    degree = severity("conversion" if part == "conversion" else "success", ratio, rule)
+    degree = severity("conversion" if role == "conversion" else "success", ratio, rule)
     return found + _compared(rule, metric, degree, f"{what} {ratio:.3g} times stable's", ratio)
 
 
@@ -97,8 +97,8 @@ def _of_durations(rule: RecommendationRule, metric: PlanMetric, tally: Tally) ->
     return found
 
 
-def _of_gauge(rule: RecommendationRule, metric: PlanMetric, tally: Tally, part: Part) -> list[Finding]:
-    most, used = rule.memory_maximum if part == "memory" else rule.cpu_maximum, tally.mean
+def _of_gauge(rule: RecommendationRule, metric: PlanMetric, tally: Tally, role: MetricRole) -> list[Finding]:
+    most, used = rule.memory_maximum if role == "memory" else rule.cpu_maximum, tally.mean
     if used is None or used <= most:
         return []
     return [_over(rule, metric, f"{metric.name} {percent(used)} of its limit, over {percent(most)}", used, most)]
@@ -123,4 +123,4 @@ def _fired(
     return Finding(kind=kind, metric=metric.name, severity=degree, text=text, values=values)
 
 
-JUDGE = RuleJudge("recommendation/2", TalliedState, fold, rules)
+JUDGE = RuleJudge("recommendation/2", TalliedState, update, rules)

@@ -73,28 +73,28 @@ class RuleJudge(Generic[S]):
         return self.state.unpacked(packed, self.kind)
 
     def _judged(self, plan: AnalysisPlan, state: S, snapshot: MetricsCollected) -> tuple[S, Assessment]:
-        look = rule_state.read(plan, state, snapshot)
-        progress = run_progress.after(state.progress, plan, snapshot, look.readings)
+        now = rule_state.read(plan, state, snapshot)
+        progress = run_progress.after(state.progress, plan, snapshot, now.readings)
         if state.ended:
             state = state.model_copy(update={"progress": progress})
         else:
-            state = self.update(plan, rule_state.advanced(state, look, progress), look)
-        alarm = self.alarm(plan, state, look)
-        opinion = _opinion(plan, state, look, alarm or self.rules(plan, state, look), alarmed=alarm is not None)
-        facts = Facts(plan, snapshot, progress, look.readings, lambda i: not state.totals[i].good)
+            state = self.update(plan, rule_state.advanced(state, now, progress), now)
+        alarm = self.alarm(plan, state, now)
+        opinion = _opinion(plan, state, now, alarm or self.rules(plan, state, now), alarmed=alarm is not None)
+        facts = Facts(plan, snapshot, progress, now.readings, lambda i: not state.totals[i].good)
         decision, assessment = assess(facts, opinion)
         if decision.own and decision.verdict == "abort":
             state = state.model_copy(update={"ended": assessment.sentence.removeprefix("abort: ")})
         return state, assessment
 
 
-def _opinion(plan: AnalysisPlan, state: RuleState, look: RuleSnapshot, ruling: Ruling, alarmed: bool) -> Opinion:
+def _opinion(plan: AnalysisPlan, state: RuleState, now: RuleSnapshot, ruling: Ruling, alarmed: bool) -> Opinion:
     worst = [finding.metric for finding in ruling.findings if finding.severity == "critical" and finding.metric]
     return Opinion(
         "abort" if state.ended else ruling.verdict,
         "rule",
-        partial(_say, state, look, ruling),
-        partial(_metrics, plan, state, look, ruling.findings),
+        partial(_say, state, now, ruling),
+        partial(_metrics, plan, state, now, ruling.findings),
         stands=bool(state.ended),
         urgent=alarmed,
         may_proceed=ruling.score is not None,
@@ -104,7 +104,7 @@ def _opinion(plan: AnalysisPlan, state: RuleState, look: RuleSnapshot, ruling: R
     )
 
 
-def _say(state: RuleState, look: RuleSnapshot, ruling: Ruling, reason: Reason) -> str:
+def _say(state: RuleState, now: RuleSnapshot, ruling: Ruling, reason: Reason) -> str:
     if state.ended:
         return state.ended
     if reason == "before_minimum":
@@ -113,14 +113,14 @@ def _say(state: RuleState, look: RuleSnapshot, ruling: Ruling, reason: Reason) -
         return ruling.text
     if ruling.verdict == "abort":
         return f"{ruling.text}; {requests(state.progress.evaluated_requests)} exposed"
-    return f"{ruling.text}; {duration(look.elapsed)} at {weight_text(look.snapshot.weight)}"
+    return f"{ruling.text}; {duration(now.elapsed)} at {weight_text(now.snapshot.weight)}"
 
 
 def _metrics(
-    plan: AnalysisPlan, state: RuleState, look: RuleSnapshot, findings: Sequence[Finding]
+    plan: AnalysisPlan, state: RuleState, now: RuleSnapshot, findings: Sequence[Finding]
 ) -> tuple[MetricVerdict, ...]:
     verdicts = []
-    for metric, totals, reading in zip(plan.metrics, state.totals, look.readings, strict=True):
+    for metric, totals, reading in zip(plan.metrics, state.totals, now.readings, strict=True):
         own = [finding for finding in findings if finding.metric == metric.name]
         severities = {finding.severity for finding in own}
         label: Label = LABELS.get(reading.status) or (

@@ -74,7 +74,7 @@ class RuleSnapshot(NamedTuple):
 
 
 def read(plan: AnalysisPlan, state: RuleState, snapshot: MetricsCollected) -> RuleSnapshot:
-    """The readings of a look. Raises EvidenceError for evidence of a plan with other metrics."""
+    """The readings of a now. Raises EvidenceError for evidence of a plan with other metrics."""
     if len(state.totals) != len(plan.metrics):
         raise EvidenceError(f"evidence of {len(state.totals)} metrics does not fit the plan of {plan.policy}")
     length, young = window_seconds(plan, snapshot), young_pods(plan, snapshot)
@@ -108,11 +108,9 @@ def _gauge(measured: Gauge, young: frozenset[str], length: float) -> Reading:
     return Reading("ok", measured.detail, length, measured=measured.model_copy(update={"canary": warm}))
 
 
-def advanced(state: S, look: RuleSnapshot, progress: RunProgress) -> S:
+def advanced(state: S, now: RuleSnapshot, progress: RunProgress) -> S:
     """The state after a snapshot."""
-    totals = tuple(
-        _added_up(old, reading, look.fresh) for old, reading in zip(state.totals, look.readings, strict=True)
-    )
+    totals = tuple(_added_up(old, reading, now.fresh) for old, reading in zip(state.totals, now.readings, strict=True))
     return state.model_copy(update={"totals": totals, "progress": progress})
 
 
@@ -184,8 +182,8 @@ class TalliedState(RuleState):
 T = TypeVar("T", bound=TalliedState)
 
 
-def tallied(evidence: T, look: RuleSnapshot) -> T:
+def tallied(evidence: T, now: RuleSnapshot) -> T:
     """The evidence with the look in its tallies."""
-    before = evidence.tallies if evidence.tallies and not look.fresh else (Tally(),) * len(look.readings)
-    after = tuple(tally.after(reading) for tally, reading in zip(before, look.readings, strict=True))
+    before = evidence.tallies if evidence.tallies and not now.fresh else (Tally(),) * len(now.readings)
+    after = tuple(tally.after(reading) for tally, reading in zip(before, now.readings, strict=True))
     return evidence.model_copy(update={"tallies": after})

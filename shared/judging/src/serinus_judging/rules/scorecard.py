@@ -14,7 +14,7 @@ from serinus_contracts.wording import edge, percent
 
 from serinus_judging.histogram import interpolated_tail
 from serinus_judging.rules import rule_state
-from serinus_judging.rules.metric_role import good, part_of, ratio_of, unruled
+from serinus_judging.rules.metric_role import good, ratio_of, role_of, unruled
 from serinus_judging.rules.rule_judge import RuleJudge, Ruling, compared, listed
 from serinus_judging.rules.rule_state import MetricTotals, RuleSnapshot, TalliedState, Tally
 from serinus_judging.rules.slope import Slopes, rising
@@ -58,19 +58,19 @@ def _rule(plan: AnalysisPlan) -> ScorecardRule:
     return plan.judge
 
 
-def fold(plan: AnalysisPlan, evidence: Scorecard, look: RuleSnapshot) -> Scorecard:
-    evidence = rule_state.tallied(evidence, look)
-    fresh, count = look.fresh or not evidence.recent, len(plan.metrics)
+def update(plan: AnalysisPlan, evidence: Scorecard, now: RuleSnapshot) -> Scorecard:
+    evidence = rule_state.tallied(evidence, now)
+    fresh, count = now.fresh or not evidence.recent, len(plan.metrics)
     recent = (Recent(),) * count if fresh else evidence.recent
     slopes = (Slopes(),) * count if fresh else evidence.slopes
-    good = [reading.status == "ok" for reading in look.readings]
+    good = [reading.status == "ok" for reading in now.readings]
     recent = tuple(
         _recently(plan, old, reading) if ok else old
-        for old, reading, ok in zip(recent, look.readings, good, strict=True)
+        for old, reading, ok in zip(recent, now.readings, good, strict=True)
     )
     slopes = tuple(
-        old.after(look.elapsed / 60, reading.quad) if ok and part_of(metric) == "success" else old
-        for metric, old, reading, ok in zip(plan.metrics, slopes, look.readings, good, strict=True)
+        old.after(now.elapsed / 60, reading.quad) if ok and role_of(metric) == "success" else old
+        for metric, old, reading, ok in zip(plan.metrics, slopes, now.readings, good, strict=True)
     )
     return evidence.model_copy(update={"recent": recent, "slopes": slopes})
 
@@ -83,19 +83,19 @@ def _recently(plan: AnalysisPlan, old: Recent, reading: Reading) -> Recent:
     return old.after(x, n, reading.seconds)
 
 
-def alarm(plan: AnalysisPlan, evidence: Scorecard, look: RuleSnapshot) -> Ruling | None:
+def alarm(plan: AnalysisPlan, evidence: Scorecard, now: RuleSnapshot) -> Ruling | None:
     """What the guide calls immediate issues."""
     rule, found = _rule(plan), []
-    for metric, recent, reading in zip(plan.metrics, evidence.recent, look.readings, strict=True):
-        part, share = part_of(metric), recent.share
-        if part == "success" and share is not None and 1 - share < rule.abort_success_below:
+    for metric, recent, reading in zip(plan.metrics, evidence.recent, now.readings, strict=True):
+        role, share = role_of(metric), recent.share
+        if role == "success" and share is not None and 1 - share < rule.abort_success_below:
             text = f"{metric.name}: success {percent(1 - share)}, under {percent(rule.abort_success_below)}"
             found.append(_fired(metric, f"{text} in the last minutes", 1 - share, rule.abort_success_below))
-        elif part == "latency" and share is not None and share > 0.05:
+        elif role == "latency" and share is not None and share > 0.05:
             limit = rule.abort_latency_above
             text = f"p95 of {metric.name} over {edge(limit)} ({percent(share)} of requests are) in the last minutes"
             found.append(_fired(metric, text, share, 0.05))
-        elif part == "memory" and isinstance(reading.measured, Gauge) and reading.status == "ok":
+        elif role == "memory" and isinstance(reading.measured, Gauge) and reading.status == "ok":
             used = sum(reading.measured.canary.values()) / len(reading.measured.canary)
             if used > rule.abort_memory_above:
                 text = f"{metric.name} {percent(used)} of its limit, over {percent(rule.abort_memory_above)}"
@@ -103,10 +103,10 @@ def alarm(plan: AnalysisPlan, evidence: Scorecard, look: RuleSnapshot) -> Ruling
     return Ruling("abort", "; ".join(one.text for one in found), 0.0, tuple(found)) if found else None
 
 
-def rules(plan: AnalysisPlan, evidence: Scorecard, look: RuleSnapshot) -> Ruling:
+def rules(plan: AnalysisPlan, evidence: Scorecard, now: RuleSnapshot) -> Ruling:
     rule = _rule(plan)
     issues: list[Finding] = []
-    without = [unruled(metric, "scorecard") for metric in plan.metrics if part_of(metric) is None]
+    without = [unruled(metric, "scorecard") for metric in plan.metrics if role_of(metric) is None]
     for metric, totals, tally, slopes in zip(
         plan.metrics, evidence.totals, evidence.tallies, evidence.slopes, strict=True
     ):
@@ -114,11 +114,11 @@ def rules(plan: AnalysisPlan, evidence: Scorecard, look: RuleSnapshot) -> Ruling
     if len(without) == len(plan.metrics):
         return Ruling("hold", "no rule of scorecard is for any metric of this policy", None, tuple(without))
     score = max(0.0, 100 - sum(issue.values["penalty"] for issue in issues))
-    needed = rule.base - rule.per_weight * look.snapshot.weight
+    needed = rule.base - rule.per_weight * now.snapshot.weight
     points = f"scorecard {score:g} of 100, {needed:g} needed"
     if issues:
         return Ruling("abort", f"{points}: {listed(issues)}", score, (*issues, *without))
-    counted = [compared(m, s) for m, s in zip(plan.metrics, evidence.totals, strict=True) if part_of(m) == "success"]
+    counted = [compared(m, s) for m, s in zip(plan.metrics, evidence.totals, strict=True) if role_of(m) == "success"]
     text = "; ".join([f"{points}, no issue", *counted[:1]])
     return Ruling("proceed" if score >= needed else "hold", text, score, tuple(without))
 
@@ -126,14 +126,14 @@ def rules(plan: AnalysisPlan, evidence: Scorecard, look: RuleSnapshot) -> Ruling
 def _issues(
     rule: ScorecardRule, metric: PlanMetric, totals: MetricTotals, tally: Tally, slopes: Slopes
 ) -> list[Finding]:
-    part, name = part_of(metric), metric.name
+    role, name = role_of(metric), metric.name
     found = []
-    shares = good(totals.stage, part) if part in ("success", "conversion") else None
+    shares = good(totals.stage, role) if role in ("success", "conversion") else None
     if shares is not None:
         own, other = shares
         ratio = ratio_of(own, other)
         against = f"{percent(own)} against {percent(other)} on stable"
-        if part == "conversion":
+        if role == "conversion":
             if ratio < rule.conversion_ratio_below:
                 text = f"{name} {against}, under {rule.conversion_ratio_below:g} times"
                 found.append(_fired(metric, text, ratio, rule.conversion_ratio_below, rule.conversion_penalty))
@@ -147,11 +147,11 @@ def _issues(
         z = rising(slopes, totals.stage)
         if z > RISING:
             found.append(_fired(metric, f"{name} rising in this stage (z {z:.1f})", z, RISING, rule.trend_penalty))
-    p95 = tally.quantiles(0.95) if part == "latency" else None
+    p95 = tally.quantiles(0.95) if role == "latency" else None
     if p95 is not None and ratio_of(*p95) > rule.latency_ratio_above:
         text = f"p95 of {name} {edge(p95[0])} against {edge(p95[1])} on stable, over {rule.latency_ratio_above:g} times"
         found.append(_fired(metric, text, ratio_of(*p95), rule.latency_ratio_above, rule.latency_penalty))
-    used = tally.mean if part == "memory" else None
+    used = tally.mean if role == "memory" else None
     if used is not None and used > rule.memory_above:
         text = f"{name} {percent(used)} of its limit, over {percent(rule.memory_above)}"
         found.append(_fired(metric, text, used, rule.memory_above, rule.memory_penalty))
@@ -163,4 +163,4 @@ def _fired(metric: PlanMetric, text: str, value: float, bound: float, penalty: f
     return Finding(kind="rule", metric=metric.name, severity="critical", decides=True, text=text, values=values)
 
 
-JUDGE = RuleJudge("scorecard/2", Scorecard, fold, rules, alarm)
+JUDGE = RuleJudge("scorecard/2", Scorecard, update, rules, alarm)

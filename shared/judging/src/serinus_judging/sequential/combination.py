@@ -10,8 +10,8 @@ import numpy as np
 
 from serinus_judging.arrays import Floats
 
-BLAMED = 0.9
-"""Those are blamed that make up this much of the evidence."""
+REGRESSED_SHARE = 0.9
+"""Those have regressed that make up this much of the evidence."""
 
 
 def group_evidence(log_m: Floats, log_share: Floats, starts: np.ndarray) -> Floats:
@@ -26,12 +26,12 @@ def combined(groups: Floats, log_weight: Floats) -> Floats:
     return result
 
 
-def bar(probability: float) -> float:
+def log_threshold(probability: float) -> float:
     """Evidence that is enough for an error probability: ln 1/p."""
     return -log(probability)
 
 
-def blamed(groups: Floats, log_weight: Floats, enough: float) -> tuple[int, ...]:
+def regressed(groups: Floats, log_weight: Floats, enough: float) -> tuple[int, ...]:
     """Which groups caused an abort, the strongest first: the largest v_i M_i up to 90 % of the sum.
 
     Of these only such as are over the bar by themselves, since others are not proven worse; at least one group is,
@@ -41,5 +41,5 @@ def blamed(groups: Floats, log_weight: Floats, enough: float) -> tuple[int, ...]
     order = np.argsort(-weighted, kind="stable")
     parts = np.exp(weighted[order] - weighted.max())
     before = np.cumsum(parts) - parts
-    proven = [int(i) for i, sum_before in zip(order, before, strict=True) if sum_before < BLAMED * parts.sum()]
+    proven = [int(i) for i, sum_before in zip(order, before, strict=True) if sum_before < REGRESSED_SHARE * parts.sum()]
     return tuple(i for i in proven if groups[i] >= enough) or (int(np.argmax(groups)),)

@@ -49,7 +49,7 @@ def onset_weight(share: Floats, number: Ints) -> Floats:
     return share * late
 
 
-def grown(rows: Floats, log_weight: Floats, value: Floats) -> Floats:
+def updated(rows: Floats, log_weight: Floats, value: Floats) -> Floats:
     """R <- (R + w) e in logs: rows and value (J, ...), log_weight (...), NEVER where nothing is added."""
     gap = np.abs(rows - log_weight)
     result: Floats = np.maximum(rows, log_weight) + np.log(np.exp(-gap) + 1)
@@ -63,14 +63,14 @@ def log(values: Floats) -> Floats:
     return result
 
 
-def log_total(rows: Floats, log_prior: Floats, log_cash: Floats) -> Floats:
-    """ln M = ln(sum_j prior_j R_j + cash) over the first axis, safe for any size.
+def log_total(rows: Floats, log_prior: Floats, log_unspent: Floats) -> Floats:
+    """ln M = ln(sum_j prior_j R_j + unspent prior) over the first axis, safe for any size.
 
-    rows (J, ...), log_prior broadcasts with them, log_cash (...): the prior weight that is not yet spent.
+    rows (J, ...), log_prior broadcasts with them, log_unspent (...): the prior weight that is not yet spent.
     """
     weighted = rows + log_prior
-    top = np.maximum(weighted.max(axis=0), log_cash)
-    result: Floats = np.log(np.exp(weighted - top).sum(axis=0) + np.exp(log_cash - top)) + top
+    top = np.maximum(weighted.max(axis=0), log_unspent)
+    result: Floats = np.log(np.exp(weighted - top).sum(axis=0) + np.exp(log_unspent - top)) + top
     return result
 
 

@@ -1,4 +1,4 @@
-"""The law that everything rests on: what one look is worth as evidence (docs/explanation/judging.md, "One look").
+"""The law that everything rests on: what one snapshot is worth as evidence (docs/explanation/judging.md, "One look").
 
 The null is `p_canary <= ratio * p_stable + absolute`, or >=: the side of the alternative decides. An alternative
 (a, b), fixed before the look, is compared with its projection (c0, p0) on the null's edge. The likelihood ratio
@@ -76,7 +76,7 @@ def form(rare: Bools, ratio: Floats, absolute: Floats) -> npt.NDArray[np.int8]:
     return np.where(rare, np.where(limit, Form.POISSON_LIMIT, Form.POISSON), bernoulli).astype(np.int8)
 
 
-def log_value(
+def log_evalue(
     x: ArrayLike,
     n: ArrayLike,
     y: ArrayLike,
@@ -107,12 +107,12 @@ def log_value(
         some = np.flatnonzero(forms == kind)
         if some.size:
             x, n, y, m, b, ratio, absolute, psi = (v[some] for v in columns)
-            values[some] = evaluated(kind, x, n, y, m, b, ratio, absolute, np.ones(()), psi)
+            values[some] = log_evalue_by_form(kind, x, n, y, m, b, ratio, absolute, np.ones(()), psi)
     out[fine] = values
     return out
 
 
-def evaluated(
+def log_evalue_by_form(
     kind: int,
     x: Floats,
     n: Floats,

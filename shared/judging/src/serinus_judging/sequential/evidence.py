@@ -50,7 +50,7 @@ class Evidence:
         numbers = (p.evaluations, p.stage, p.stage_started, p.evaluated_requests, self.log_eprocess, p.missing)
         header = _HEADER.pack(VERSION, len(self.pairs), metrics, channels, abort, proceed, stages, *numbers)
         parts = (
-            s.past, s.cash[:abort], s.run, s.stage, s.rows[:PLAIN, :abort], s.rows[:PROCEED_ROWS, abort:],
+            s.past, s.unspent_prior[:abort], s.run, s.stage, s.rows[:PLAIN, :abort], s.rows[:PROCEED_ROWS, abort:],
             np.array(p.sample_ratio.packed), _pairs_array(self.pairs),
             s.clock.astype("<i4"), s.rows[PLAIN:].astype("<f4"),
             noise.phi.astype("<f4"), noise.kappa.astype("<f4"), noise.measured, np.array(list(p.good), dtype=_GOOD),
@@ -66,7 +66,7 @@ class Evidence:
         tests, rows = abort + proceed, np.zeros((PLAIN + interval.ROWS, abort + proceed))
         reader = Reader(packed, _HEADER.size)
         try:
-            past, cash, run, stage, to_abort, to_proceed, share, pairs = reader.arrays("<f8", [
+            past, unspent, run, stage, to_abort, to_proceed, share, pairs = reader.arrays("<f8", [
                 (2, channels), (abort,), (4, channels), (4, channels), (PLAIN, abort), (PROCEED_ROWS, proceed),
                 (sample_ratio.SIZE,), (latencies, SLOTS, 4),
             ])  # fmt: skip
@@ -81,7 +81,7 @@ class Evidence:
         looks, number, started, exposed, log_eprocess, missing = numbers
         return cls(
             shape=(metrics, channels, abort, proceed, stages),
-            state=State(past, clock, rows, np.concatenate((cash, np.zeros(proceed))), run, stage),
+            state=State(past, clock, rows, np.concatenate((unspent, np.zeros(proceed))), run, stage),
             noise=Noise(phi, kappa, measured),
             pairs=tuple(_pairs(block) for block in pairs.tolist()),
             progress=RunProgress(

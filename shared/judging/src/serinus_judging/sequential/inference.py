@@ -14,92 +14,103 @@ from serinus_judging.sequential.layout import Layout
 from serinus_judging.sequential.state import State
 
 
-class Weighed(NamedTuple):
+class Inference(NamedTuple):
     """What one run's state says.
 
     log_total (S,): ln M of the abort tests, then ln N of the proceed tests; bound (S,): of the ratio to the margin,
     from below for an abort test where lower is better, NaN where there is none; groups: ln M of metrics, then
-    limits; combined: of all together; enough: from where on it aborts; shown: per metric, kept within the margin in
-    this stage; regressed: indexes of groups, strongest first, empty unless `combined` is enough.
+    limits; combined: of all together; threshold: from where on it aborts; non_inferior: per metric, kept within the
+    margin in this stage; regressed: indexes of groups, strongest first, empty unless `combined` reaches the threshold.
     """
 
     log_total: Floats
     bound: Floats
     groups: tuple[float, ...]
     combined: float
-    enough: float
-    shown: tuple[bool, ...]
+    threshold: float
+    non_inferior: tuple[bool, ...]
     regressed: tuple[int, ...]
 
     @property
     def aborts(self) -> bool:
-        return self.combined >= self.enough
+        return self.combined >= self.threshold
 
     @property
-    def leans(self) -> bool:
+    def halfway(self) -> bool:
         """Halfway to an abort: nothing proceeds from here."""
-        return self.combined >= self.enough / 2
+        return self.combined >= self.threshold / 2
 
     @property
-    def hints(self) -> bool:
+    def quarter(self) -> bool:
         """A quarter of the way: too little to hold a gate for, too much to speak of no sign."""
-        return self.combined >= self.enough / 4
+        return self.combined >= self.threshold / 4
 
 
-def weigh(layout: Layout, state: State, plan: AnalysisPlan) -> Weighed:
+def infer(layout: Layout, state: State, plan: AnalysisPlan) -> Inference:
     """What one run's state says."""
-    enough, shown_at = _levels(plan)
-    total, bound, groups, combined = weighed(layout, state, _bars(layout.channels.tests, enough, shown_at))
-    return concluded(layout, total, bound, groups, float(combined), enough, shown_at)
+    threshold, non_inferior_at = _levels(plan)
+    total, bound, groups, combined = evidence_of(
+        layout, state, _thresholds(layout.channels.tests, threshold, non_inferior_at)
+    )
+    return _concluded(layout, total, bound, groups, float(combined), threshold, non_inferior_at)
 
 
-def weigh_all(layout: Layout, state: State, plans: Sequence[AnalysisPlan]) -> list[Weighed]:
+def infer_all(layout: Layout, state: State, plans: Sequence[AnalysisPlan]) -> list[Inference]:
     """What each run of a stacked state says."""
     tests = layout.channels.tests
-    bars = [_levels(plan) for plan in plans]
-    bar = np.stack([_bars(tests, *each) for each in bars])
-    total, bound, groups, combined = weighed(layout, state, bar)
+    thresholds = [_levels(plan) for plan in plans]
+    bar = np.stack([_thresholds(tests, *each) for each in thresholds])
+    total, bound, groups, combined = evidence_of(layout, state, bar)
     return [
-        concluded(layout, total[i], bound[i], groups[i], both, *bars[i]) for i, both in enumerate(combined.tolist())
+        _concluded(layout, total[i], bound[i], groups[i], both, *thresholds[i])
+        for i, both in enumerate(combined.tolist())
     ]
 
 
-def weighed(layout: Layout, state: State, bar: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+def evidence_of(layout: Layout, state: State, bar: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     """ln M and ln N (..., S), bounds (..., S), ln M of groups (..., G) and of all together (...); bar (..., S)."""
     channels = layout.channels
     tests = channels.tests
-    log_cash = eprocess.log(state.cash)
-    total = eprocess.log_total(state.rows[:PLAIN], tests.prior_of(state.cash.ndim), log_cash)
+    log_unspent = eprocess.log(state.unspent_prior)
+    total = eprocess.log_total(state.rows[:PLAIN], tests.prior_of(state.unspent_prior.ndim), log_unspent)
     groups = combination.group_evidence(total[..., : channels.abort], layout.log_share, layout.first)
-    found = interval.refuted(state.rows[PLAIN:], log_cash, bar)
+    found = interval.refuted(state.rows[PLAIN:], log_unspent, bar)
     # a share cannot be 1 or more: there "at least so much" counts as refuted
     edge = (channels.ratio * baseline.predicted(state.past) + channels.absolute).take(tests.channel, axis=-1)
-    found |= (tests.grid_of(state.cash.ndim) * edge >= 1) & tests.at_least
+    found |= (tests.grid_of(state.unspent_prior.ndim) * edge >= 1) & tests.at_least
     bound = interval.bounds(found, total >= bar, tests.table, tests.worse)
     return total, bound, groups, combination.combined(groups, layout.log_weight)
 
 
-def concluded(
-    layout: Layout, total: Floats, bound: Floats, groups: Floats, combined: float, enough: float, shown_at: float
-) -> Weighed:
+def _concluded(
+    layout: Layout,
+    total: Floats,
+    bound: Floats,
+    groups: Floats,
+    combined: float,
+    threshold: float,
+    non_inferior_at: float,
+) -> Inference:
     """What is known of one run from its numbers."""
     log_n: list[float] = total[layout.channels.abort :].tolist()
-    return Weighed(
+    return Inference(
         log_total=total,
         bound=bound,
         groups=tuple(groups.tolist()),
         combined=combined,
-        enough=enough,
-        shown=tuple([min(log_n[i : i + n]) >= shown_at for i, n in zip(layout.proceed_first, layout.size)]),  # noqa: B905
-        regressed=combination.blamed(groups, layout.log_weight, enough) if combined >= enough else (),
+        threshold=threshold,
+        non_inferior=tuple(
+            [min(log_n[i : i + n]) >= non_inferior_at for i, n in zip(layout.proceed_first, layout.size, strict=False)]
+        ),
+        regressed=combination.regressed(groups, layout.log_weight, threshold) if combined >= threshold else (),
     )
 
 
 def _levels(plan: AnalysisPlan) -> tuple[float, float]:
     """From which ln M on a run aborts, and from which ln N on a metric is shown to keep its margin."""
-    return combination.bar(plan.false_abort_rate), combination.bar(plan.false_promote_rate)
+    return combination.log_threshold(plan.false_abort_rate), combination.log_threshold(plan.false_promote_rate)
 
 
 @lru_cache(maxsize=256)
-def _bars(tests: Tests, enough: float, shown_at: float) -> Floats:
-    return np.where(tests.worse, enough, shown_at)
+def _thresholds(tests: Tests, threshold: float, non_inferior_at: float) -> Floats:
+    return np.where(tests.worse, threshold, non_inferior_at)

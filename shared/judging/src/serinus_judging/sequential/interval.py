@@ -1,9 +1,10 @@
 """The interval shown to people, for the ratio u of the canary's rate to its margin: 1 is the margin itself.
 
 It is the set of ratios that the same evidence does not refute (docs/explanation/judging.md, "Interval"), so it cannot
-disagree with the verdict: a channel shown within its margin has u < 1, a channel blamed for an abort u > 1. One side
-of it comes from rows that test "at most lambda times the margin" with the run's evidence, the other from rows that
-test "at least lambda times the margin" with the stage's."""
+disagree with the verdict: a channel shown within its margin has u < 1, one that an abort rests on u > 1. One side of
+it comes from rows that test "at most lambda times the margin" with the run's evidence, the other from rows that test
+"at least lambda times the margin" with the stage's.
+"""
 
 import numpy as np
 
@@ -19,15 +20,16 @@ ROWS = 3 * GRID.size
 """Rows of one test: for each of three alternatives all lambda."""
 
 
-def refuted(rows: Floats, log_cash: Floats, bar: Floats) -> Bools:
-    """Which lambda are refuted: rows (36, ...) of tests, log_cash (...), bar (...) -> (12, ...).
+def refuted(rows: Floats, log_unspent: Floats, bar: Floats) -> Bools:
+    """Which lambda are refuted: rows (36, ...) of tests, log_unspent (...), bar (...) -> (12, ...).
 
-    The mean over the three alternatives and the cash, as in `wealth.log_total`, compared with the bar in units of it.
+    The mean over the three alternatives and the unspent prior, as in `eprocess.log_total`, compared with the bar in
+    units of it.
     """
     scaled = np.exp(np.minimum(rows - bar, 50.0))
     third = len(rows) // 3
     mean = (scaled[:third] + scaled[third : 2 * third] + scaled[2 * third :]) / 3
-    result: Bools = mean + np.exp(log_cash - bar) >= 1
+    result: Bools = mean + np.exp(log_unspent - bar) >= 1
     return result
 
 

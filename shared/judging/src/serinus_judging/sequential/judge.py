@@ -24,7 +24,7 @@ from serinus_judging.sequential.latency import Pairs
 from serinus_judging.sequential.layout import Layout, coarse_of, key_of, layout
 from serinus_judging.sequential.overdispersion import Noise
 from serinus_judging.sequential.report import Report
-from serinus_judging.sequential.state import Look, State, fold
+from serinus_judging.sequential.state import SnapshotCounts, State, updated
 from serinus_judging.snapshot import stage_seconds
 from serinus_judging.verdict_order import Facts, Opinion, assess
 
@@ -81,7 +81,7 @@ class _Case(NamedTuple):
     evidence: Evidence
     layout: Layout
     counted: Counted
-    look: Look | None
+    look: SnapshotCounts | None
     started: tuple[int, ...]
 
 
@@ -94,7 +94,9 @@ def _opened(plan: AnalysisPlan, evidence: Evidence, snapshot: MetricsCollected) 
     scheme = layout(key, tuple([coarse_of(pairs) for pairs in evidence.pairs]))
     counted = count(plan, scheme.specs, evidence.pairs, snapshot)
     folded = None
-    if 0 <= snapshot.stage < len(plan.stages) and evidence.log_eprocess < combination.bar(plan.false_abort_rate):
+    if 0 <= snapshot.stage < len(plan.stages) and evidence.log_eprocess < combination.log_threshold(
+        plan.false_abort_rate
+    ):
         fresh = evidence.progress.enters(snapshot)
         counts, noise = counted.counts, evidence.noise
         valid = (counts[1] > 0) & (counts[3] > 0)
@@ -102,7 +104,7 @@ def _opened(plan: AnalysisPlan, evidence: Evidence, snapshot: MetricsCollected) 
             counts = np.where(valid, counts, 1.0)
         stage = np.array(snapshot.stage)
         phi = noise.phi[snapshot.stage]
-        folded = Look(counts, valid, counted.seconds, stage, np.array(fresh), phi, noise.kappa)
+        folded = SnapshotCounts(counts, valid, counted.seconds, stage, np.array(fresh), phi, noise.kappa)
     return _Case(plan, snapshot, evidence, scheme, counted, folded, _new_baselines(scheme, evidence, counted))
 
 
@@ -113,16 +115,16 @@ def _judged_together(cases: Sequence[_Case]) -> list[tuple[Evidence, Assessment]
     if len(cases) == 1:
         state = cases[0].evidence.state
         if looks:
-            state = fold(scheme.channels, state, looks[0])
-        return [_judged(cases[0], state, inference.weigh(scheme, state, cases[0].plan))]
+            state = updated(scheme.channels, state, looks[0])
+        return [_judged(cases[0], state, inference.infer(scheme, state, cases[0].plan))]
     state = State.stacked([case.evidence.state for case in cases])
     if looks:
-        state = fold(scheme.channels, state, Look.stacked(looks))
-    found = inference.weigh_all(scheme, state, [case.plan for case in cases])
+        state = updated(scheme.channels, state, SnapshotCounts.stacked(looks))
+    found = inference.infer_all(scheme, state, [case.plan for case in cases])
     return [_judged(case, state.run_of(i), found[i]) for i, case in enumerate(cases)]
 
 
-def _judged(case: _Case, state: State, found: inference.Weighed) -> tuple[Evidence, Assessment]:
+def _judged(case: _Case, state: State, found: inference.Inference) -> tuple[Evidence, Assessment]:
     plan, snapshot, old, scheme, counted, _, started = case
     progress = run_progress.after(old.progress, plan, snapshot, counted.readings)
     evidence = replace(old, state=state, progress=progress, log_eprocess=found.combined)
@@ -143,7 +145,7 @@ def _opinion(report: Report, context: sentence.Context, snapshot: MetricsCollect
         report.models,
         stands=found.aborts,
         fault="awaiting_baseline" if context.started else None,
-        may_proceed=not found.leans,
+        may_proceed=not found.halfway,
         regressed=tuple([report.name(i) for i in found.regressed]),
         log_eprocess=found.combined,
         calibrated=report.calibrated,
@@ -155,8 +157,8 @@ def _verdict(report: Report, gating: Sequence[int], snapshot: MetricsCollected) 
     found, plan = report.found, report.plan
     if found.aborts:
         return "abort", "limit" if found.regressed[0] >= len(plan.metrics) else "evidence"
-    if not found.leans:
-        if all(found.shown[i] for i in gating):
+    if not found.halfway:
+        if all(found.non_inferior[i] for i in gating):
             return "proceed", "non_inferior"
         if 0 <= snapshot.stage < len(plan.stages) and plan.stages[snapshot.stage].gate == "noRegression":
             return "proceed", "no_regression"

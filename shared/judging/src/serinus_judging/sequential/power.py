@@ -20,8 +20,8 @@ SURE = 0.84
 """Standard deviations below the mean at which 80 % lie above."""
 MIXTURE, PROCEED_MIXTURE = 2.0, 1.0
 """Nats that the mixtures cost against knowing the alternative."""
-MOST = 0.99
-LEAST = 1.1
+MAX_SHARE = 0.99
+MIN_REGRESSION = 1.1
 """No smaller regression is promised, whatever the traffic: the grid of alternatives begins there."""
 
 
@@ -29,16 +29,16 @@ LEAST = 1.1
 class Forecast:
     """What one metric can show in one stage; rates are shares of the canary's trials.
 
-    visible: the least rate of a canary that is found worse by the stage's maximum with 80 % probability, None where
-    none is; seconds: until a canary equal to stable is shown within its margin, infinite without traffic; reachable:
-    whether that is before the stage's maximum.
+    detectable_rate: the least rate of a canary that is found worse by the stage's maximum with 80 % probability, None
+    where none is; seconds: until a canary equal to stable is shown within its margin, infinite without traffic;
+    reachable: whether that is before the stage's maximum.
     """
 
     weight: float
     metric: str
     base: float
     margin: float
-    visible: float | None
+    detectable_rate: float | None
     seconds: float
     reachable: bool
 
@@ -85,18 +85,20 @@ def _forecast(
     looks = stage.maximum / plan.interval
     enough = phi * (-log(plan.false_abort_rate * share) + MIXTURE)
     law = _Law(n, m, b, margin.ratio, margin.absolute, is_rate(metric), falling)
-    psi = law.least(looks, enough)
+    psi = law.smallest(looks, enough)
     odds = law.odds(b, edge)
     gain = law.gain(odds, b)[0] if (odds > 1 if falling else odds < 1) else 0.0
     needed = phi * (-log(plan.false_promote_rate) + PROCEED_MIXTURE)
     seconds = plan.interval * needed / gain if gain > 0 else inf
-    visible = None if psi is None else law.rate(1 / max(psi, LEAST) if falling else max(psi, LEAST))
-    return Forecast(stage.weight, metric.name, b, edge, visible, seconds, seconds <= stage.maximum)
+    detectable = (
+        None if psi is None else law.rate(1 / max(psi, MIN_REGRESSION) if falling else max(psi, MIN_REGRESSION))
+    )
+    return Forecast(stage.weight, metric.name, b, edge, detectable, seconds, seconds <= stage.maximum)
 
 
 @dataclass(frozen=True)
 class _Law:
-    """Mean and variance of ln e per look, from `value.log_value` itself, which is linear in the events."""
+    """Mean and variance of ln e per look, from `evalue.log_evalue` itself, which is linear in the events."""
 
     n: float
     m: float
@@ -126,18 +128,18 @@ class _Law:
     def gain(self, psi: float, p: float) -> tuple[float, float]:
         """G and V of the alternative psi when the canary's rate is p."""
         x, y = self.n * p, self.m * self.b
-        mean, less_x, less_y = evalue.log_value(
+        mean, less_x, less_y = evalue.log_evalue(
             [x, x / 2, x], self.n, [y, y, y / 2], self.m, self.b, self.ratio, self.absolute, psi, self.rate_count
         )
         per_x, per_y = (mean - less_x) / (x / 2), (mean - less_y) / (y / 2)
         spread = (1.0, 1.0) if self.rare else (1 - p, 1 - self.b)
         return float(mean), float(x * spread[0] * per_x**2 + y * spread[1] * per_y**2)
 
-    def least(self, looks: float, enough: float) -> float | None:
+    def smallest(self, looks: float, enough: float) -> float | None:
         """The least psi that is seen within so many looks; None if not even 1,000, or a share of 0.99, is."""
         low, high = 0.0, log(1000.0)
         if self.rare and not (self.rate_count or self.falling):
-            high = min(high, log(MOST / self.edge))
+            high = min(high, log(MAX_SHARE / self.edge))
 
         def seen(log_psi: float) -> bool:
             psi = np.exp(-log_psi if self.falling else log_psi)
@@ -153,7 +155,7 @@ class _Law:
         return float(np.exp(high))
 
 
-def visible(
+def detectable_rate(
     n: float,
     m: float,
     b: float,
@@ -185,4 +187,4 @@ def visible(
         step = -step
     root_rate = max(sqrt(edge) + step, 0.0) if rate else sin(min(max(asin(sqrt(edge)) + step, 0.0), pi / 2))
     seen = root_rate * root_rate
-    return min(seen, edge / LEAST) if falling else max(seen, edge * LEAST)
+    return min(seen, edge / MIN_REGRESSION) if falling else max(seen, edge * MIN_REGRESSION)

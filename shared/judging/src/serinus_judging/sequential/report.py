@@ -18,7 +18,7 @@ from serinus_judging.plan_metrics import is_rate
 from serinus_judging.sequential import power
 from serinus_judging.sequential.counts import Counted
 from serinus_judging.sequential.evidence import Evidence
-from serinus_judging.sequential.inference import Weighed
+from serinus_judging.sequential.inference import Inference
 from serinus_judging.sequential.latency import COARSE_ABSOLUTE, COARSE_RATIO, Pair
 from serinus_judging.sequential.layout import Layout
 from serinus_judging.snapshot import Reading
@@ -89,7 +89,7 @@ class Report:
         layout: Layout,
         evidence: Evidence,
         counted: Counted,
-        found: Weighed,
+        found: Inference,
         looks: float,
     ) -> None:
         self.plan = plan
@@ -107,9 +107,9 @@ class Report:
             return "worse"
         if label is not None:
             return label
-        log_m, enough = self.found.groups[group], self.found.enough
-        fine = log_m < enough / 2 and (group >= metrics or bool(self.found.shown[group]))
-        return "warning" if log_m >= enough else "ok" if fine else "unclear"
+        log_m, threshold = self.found.groups[group], self.found.threshold
+        fine = log_m < threshold / 2 and (group >= metrics or bool(self.found.non_inferior[group]))
+        return "warning" if log_m >= threshold else "ok" if fine else "unclear"
 
     def reading(self, group: int) -> Reading:
         """How the metric was read, or the metric that a limit is for."""
@@ -232,7 +232,7 @@ class Report:
             measured=noise.measured.tolist(),
         )
 
-    def visible(self, group: int) -> float | None:
+    def detectable_rate(self, group: int) -> float | None:
         """From which rate on the first channel of a group would be found worse by the end of the stage."""
         layout, known, first = self.layout, self._known, self.layout.starts[group]
         ratio, absolute, falling, rate = layout.channels.constants[first]
@@ -241,7 +241,7 @@ class Report:
         _, n, _, m = known.look[first]
         b = (events + 0.5) / (trials + 1)
         phi, kappa = known.phi[first], known.kappa[first]
-        return power.visible(n, m, b, ratio, absolute, rate, falling, self.looks, phi, kappa, alpha)
+        return power.detectable_rate(n, m, b, ratio, absolute, rate, falling, self.looks, phi, kappa, alpha)
 
     def models(self) -> tuple[MetricVerdict, ...]:
         """What is published, made by one call from plain dictionaries: a third of the time of making each model."""
@@ -279,7 +279,7 @@ class Report:
             "calibrated": known.measured[first],
             "dispersion": known.phi[first],
             "correlation": known.kappa[first],
-            "detectable_rate": self.visible(group),
+            "detectable_rate": self.detectable_rate(group),
         }
 
     @property

@@ -206,7 +206,7 @@ def _non_inferior(context: Context) -> str:
 
 
 def _no_regression(context: Context) -> str:
-    if context.report.found.hints:
+    if context.report.found.quarter:
         return f"{_stayed(context)} with some evidence of harm, too little to hold; {_leaning(context)}"
     return f"{_stayed(context)} without evidence of harm; {_looks_worst(context)}"
 
@@ -223,9 +223,9 @@ def _unsure(context: Context) -> str:
 
 
 def _insufficient(context: Context) -> str:
-    leans = context.report.found.leans
-    state = "leaning towards an abort" if leans else "no answer yet"
-    return f"{state} after {_stayed(context)}; {_leaning(context) if leans else _unsure(context)}"
+    halfway = context.report.found.halfway
+    state = "leaning towards an abort" if halfway else "no answer yet"
+    return f"{state} after {_stayed(context)}; {_leaning(context) if halfway else _unsure(context)}"
 
 
 def _leaning(context: Context) -> str:
@@ -239,9 +239,9 @@ def _leaning(context: Context) -> str:
 
 
 def _minimum(context: Context) -> str:
-    if context.report.found.leans:
+    if context.report.found.halfway:
         return f", leaning towards an abort; {_leaning(context)}"
-    if context.report.found.hints:
+    if context.report.found.quarter:
         return f", weak signs of harm; {_leaning(context)}"
     return f", no sign of harm; {_looks_worst(context)}"
 

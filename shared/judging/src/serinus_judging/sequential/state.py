@@ -23,14 +23,14 @@ class State:
 
     past (2, ..., C): discounted events and trials of stable; clock (3, ..., C): stage of the last counted look, the
     highest stage so far, counted looks in it (0 in a stage that was left and entered again); rows (J, ..., S):
-    ln wealth, those of the interval rounded to single precision; cash (..., S): prior weight not yet spent; run,
-    stage (4, ..., C): counts x, n, y, m over the run and over the stage.
+    ln e-process, those of the interval rounded to single precision; unspent_prior (..., S): of onsets still to come;
+    run, stage (4, ..., C): counts x, n, y, m over the run and over the stage.
     """
 
     past: Floats
     clock: Ints
     rows: Floats
-    cash: Floats
+    unspent_prior: Floats
     run: Floats
     stage: Floats
 
@@ -45,7 +45,7 @@ class State:
             past=np.zeros((2, *shape, c)),
             clock=clock,
             rows=np.array(np.broadcast_to(start, (len(start), *shape, start.shape[-1]))),
-            cash=np.array(np.broadcast_to(tests.worse.astype(np.float64), (*shape, len(tests.worse)))),
+            unspent_prior=np.array(np.broadcast_to(tests.worse.astype(np.float64), (*shape, len(tests.worse)))),
             run=np.zeros((4, *shape, c)),
             stage=np.zeros((4, *shape, c)),
         )
@@ -54,19 +54,19 @@ class State:
     def stacked(cls, states: "Sequence[State]") -> "State":
         """Many runs of the same channels as one state of shape (R,)."""
         arrays = {name: np.stack([getattr(state, name) for state in states], axis=1) for name in _ROWS_FIRST}
-        return cls(cash=np.stack([state.cash for state in states]), **arrays)
+        return cls(unspent_prior=np.stack([state.unspent_prior for state in states]), **arrays)
 
     def run_of(self, i: int) -> "State":
         """One run of a stacked state, with memory of its own."""
-        return State(self.past[:, i].copy(), self.clock[:, i].copy(), self.rows[:, i].copy(), self.cash[i].copy(),
-                     self.run[:, i].copy(), self.stage[:, i].copy())  # fmt: skip
+        rows_first = {name: getattr(self, name)[:, i].copy() for name in _ROWS_FIRST}
+        return State(unspent_prior=self.unspent_prior[i].copy(), **rows_first)
 
 
 _ROWS_FIRST = ("past", "clock", "rows", "run", "stage")
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class SnapshotCounts:
     """Counts (4, ..., C) of one look as x of n canary, y of m stable; windows of so many seconds (..., C).
 
     valid (..., C): which may be judged; what is not must hold harmless numbers. stage (...): index into the plan's
@@ -83,7 +83,7 @@ class Look:
     kappa: Floats
 
     @classmethod
-    def stacked(cls, looks: "Sequence[Look]") -> "Look":
+    def stacked(cls, looks: "Sequence[SnapshotCounts]") -> "SnapshotCounts":
         """Looks at many runs of the same channels."""
         return cls(
             np.stack([look.counts for look in looks], axis=1),
@@ -94,7 +94,7 @@ class Look:
 _PER_RUN = ("valid", "seconds", "stage", "fresh", "phi", "kappa")
 
 
-def fold(channels: Channels, state: State, look: Look) -> State:
+def updated(channels: Channels, state: State, look: SnapshotCounts) -> State:
     """The state after the look. A channel whose look is not valid is untouched but for the start of a stage."""
     counts, valid, tests = look.counts, look.valid, channels.tests
     counted = valid & (state.past[1] > 0)
@@ -102,14 +102,14 @@ def fold(channels: Channels, state: State, look: Look) -> State:
     clock, weight = _clock(channels, state.clock, look.stage)
     if not all_counted:
         clock, weight = np.where(counted, clock, state.clock), np.where(counted, weight, 0.0)
-    evidence = _values(channels, look, baseline.predicted(state.past))
+    evidence = _log_evalues(channels, look, baseline.predicted(state.past))
     seen = counts if all_counted or valid.all() else np.where(valid, counts, 0.0)
     rows, stage = state.rows, state.stage
     if look.fresh.any():
-        rows = np.where(look.fresh[..., None] & ~tests.worse, tests.start_of(state.cash.ndim), rows)
+        rows = np.where(look.fresh[..., None] & ~tests.worse, tests.start_of(state.unspent_prior.ndim), rows)
         stage = np.where(look.fresh[..., None], 0.0, stage)
     spent = weight.take(tests.channel, axis=-1) * tests.onsets
-    after = eprocess.grown(rows, eprocess.log(spent), evidence)
+    after = eprocess.updated(rows, eprocess.log(spent), evidence)
     after[PLAIN:] = after[PLAIN:].astype(np.float32)
     if not all_counted:
         after = np.where(counted.take(tests.channel, axis=-1), after, rows)
@@ -117,13 +117,13 @@ def fold(channels: Channels, state: State, look: Look) -> State:
         past=baseline.remembered(state.past, counts[2:], look.seconds, valid),
         clock=clock,
         rows=after,
-        cash=np.maximum(state.cash - spent, 0.0),
+        unspent_prior=np.maximum(state.unspent_prior - spent, 0.0),
         run=state.run + seen,
         stage=stage + seen,
     )
 
 
-def _values(channels: Channels, look: Look, b: Floats) -> Floats:
+def _log_evalues(channels: Channels, look: SnapshotCounts, b: Floats) -> Floats:
     """Tempered ln e of all rows, (J, ..., S)."""
     tests, counts, p = channels.tests, look.counts, channels.proceed
     edge = channels.ratio * b + channels.absolute
@@ -152,7 +152,9 @@ def _one(channels: Channels, columns: Floats, rare: Bools, dynamic: Floats) -> F
         if channels.some_odds and part.form in evalue.POISSON_FORMS:
             odds = channels.odds.take(part.channel)[:, None]
             own = np.where(odds, evalue.of_rates(own, b, part.ratio, part.absolute, part.scale), own)
-        out[part.index] = evalue.evaluated(part.form, x, n, y, m, b, part.ratio, part.absolute, part.scale, own)
+        out[part.index] = evalue.log_evalue_by_form(
+            part.form, x, n, y, m, b, part.ratio, part.absolute, part.scale, own
+        )
     return np.ascontiguousarray(out.T)
 
 
@@ -177,7 +179,9 @@ def _many(channels: Channels, columns: Floats, rare: Bools, dynamic: Floats) -> 
         if channels.some_odds and form in evalue.POISSON_FORMS:
             odds = channels.odds.take(tests.channel[test])
             psi = np.where(odds, evalue.of_rates(psi, b, tests.ratio[test], tests.absolute[test], scale), psi)
-        out[:, some] = evalue.evaluated(int(form), x, n, y, m, b, tests.ratio[test], tests.absolute[test], scale, psi)
+        out[:, some] = evalue.log_evalue_by_form(
+            int(form), x, n, y, m, b, tests.ratio[test], tests.absolute[test], scale, psi
+        )
     return out.reshape(len(out), *rare.shape[:-1], size)
 
 
