@@ -60,7 +60,7 @@ async def collecting(server: RedisServer, folder: Path, *, runs: int, seconds: f
             began = now_ms()
             while len((sampled(url, f'm0_total{{app="{APPS - 1}"}}[10m]') or [{"values": ()}])[0]["values"]) < 4:
                 await asyncio.sleep(1)
-            registry = RedisRegistry(client, keys, clock=now_ms, most_entries=MANY)
+            registry = RedisRegistry(client, keys, clock=now_ms, max_entries=MANY)
             plans = [_plan(app) for app in range(APPS)]
             for number in range(runs):
                 event = _observed(number, began, plans[number % APPS])

@@ -61,7 +61,7 @@ class Fleet:
 
     async def begin(self, past: int) -> None:
         """Make the runs known, each with so many looks behind it."""
-        registry = RedisRegistry(self.client, self.keys, clock=now_ms, most_entries=100_000)
+        registry = RedisRegistry(self.client, self.keys, clock=now_ms, max_entries=100_000)
         for run in self.runs:
             event = self._observed.model_copy(update={"run": run, "stage_started": now_ms() - 60_000 * past})
             await registry.observe(event, self._plan, None, publish=True)

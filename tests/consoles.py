@@ -82,8 +82,8 @@ class Teller:
     keys: Keys
 
     def __post_init__(self) -> None:
-        self.registry = RedisRegistry(self.client, self.keys, clock=lambda: 5, most_entries=10_000)
-        self.journal = RedisJournal(self.client, self.keys, clock=lambda: 5, most_entries=10_000)
+        self.registry = RedisRegistry(self.client, self.keys, clock=lambda: 5, max_entries=10_000)
+        self.journal = RedisJournal(self.client, self.keys, clock=lambda: 5, max_entries=10_000)
 
     async def live(self, run: Run = RUN, **other: Any) -> None:
         await self.registry.observe(observed(run=run, **other), plan(), None, publish=True)

@@ -34,7 +34,7 @@ def files(tmp_path: Path) -> Path:
 @pytest.fixture
 async def run(client: Client, keys: Keys, redis_url: str) -> dict[str, str]:
     """A run whose looks and verdicts are in Redis, among those of another attempt; gives the command's environment."""
-    registry = RedisRegistry(client, keys, clock=lambda: 5, most_entries=100)
+    registry = RedisRegistry(client, keys, clock=lambda: 5, max_entries=100)
     plan = recorded_plan()
     for attempt, worse_at in ((1, 101), (2, 50)):
         attempted = RUN.model_copy(update={"attempt": attempt})

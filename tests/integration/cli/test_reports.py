@@ -23,8 +23,8 @@ class Controller:
     """What the controller writes of runs."""
 
     def __init__(self, client: Client, keys: Keys) -> None:
-        self.registry = RedisRegistry(client, keys, clock=lambda: 5, most_entries=100)
-        self.journal = RedisJournal(client, keys, clock=lambda: 5, most_entries=100)
+        self.registry = RedisRegistry(client, keys, clock=lambda: 5, max_entries=100)
+        self.journal = RedisJournal(client, keys, clock=lambda: 5, max_entries=100)
 
     async def begin(self, name: str = "checkout", attempt: int = 1) -> Run:
         """A run with two stages and two looks."""

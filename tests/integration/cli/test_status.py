@@ -29,8 +29,8 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture
 async def told(client: Client, keys: Keys) -> None:
     """One live run with a verdict, and one that has ended."""
-    registry = RedisRegistry(client, keys, clock=lambda: 5, most_entries=100)
-    journal = RedisJournal(client, keys, clock=lambda: 5, most_entries=100)
+    registry = RedisRegistry(client, keys, clock=lambda: 5, max_entries=100)
+    journal = RedisJournal(client, keys, clock=lambda: 5, max_entries=100)
     ended = RUN.model_copy(update={"name": "payments", "uid": "u-2"})
     for run in (RUN, ended):
         await registry.observe(observed(run=run), plan(), None, publish=True)
@@ -161,7 +161,7 @@ async def test_a_command_expires_by_redis_clock_whatever_the_senders_says(
 async def test_who_asks_for_an_abort_that_is_under_way_is_told_what_keeps_it_and_then_its_end(
     told: None, client: Client, keys: Keys, redis_url: str, ends: bool, code: int
 ) -> None:
-    journal = RedisJournal(client, keys, clock=lambda: 5, most_entries=100)
+    journal = RedisJournal(client, keys, clock=lambda: 5, max_entries=100)
     arguments = ["abort", "checkout", "--timeout", "10" if ends else "1", "--redis-url", redis_url]
     shown = asyncio.create_task(asyncio.to_thread(serinus, *arguments, "--redis-tag", keys.tag))
     entries: Any = []

@@ -26,13 +26,13 @@ def registry(client: Any, keys: Keys) -> RedisRegistry:
 
 
 def collectors(client: Any, keys: Keys, **options: Any) -> RedisRegistry:
-    fields: dict[str, Any] = {"clock": lambda: 5, "lease_ms": 60_000, "allowance_ms": 2_000, "most_entries": 100_000}
+    fields: dict[str, Any] = {"clock": lambda: 5, "lease_ms": 60_000, "allowance_ms": 2_000, "max_entries": 100_000}
     return RedisRegistry(client, keys, **(fields | options))
 
 
 @pytest.fixture
 def controller(client: Any, keys: Keys) -> ControllersRegistry:
-    return ControllersRegistry(client, keys, clock=lambda: 5, most_entries=1_000)
+    return ControllersRegistry(client, keys, clock=lambda: 5, max_entries=1_000)
 
 
 async def make_known(
@@ -143,7 +143,7 @@ async def test_a_registry_entry_that_cannot_be_read_is_told_and_not_taken_for_no
 async def test_trimming_never_eats_what_no_analyzer_has_finished(
     controller: ControllersRegistry, client: Any, keys: Keys
 ) -> None:
-    registry = collectors(client, keys, most_entries=1_000)
+    registry = collectors(client, keys, max_entries=1_000)
     stream = keys.stream("snapshots")
     await ensure_group(client, stream, ANALYZER_GROUP)
     async with client.pipeline(transaction=False) as pipe:

@@ -102,7 +102,7 @@ async def test_what_a_group_has_not_finished_stays_while_it_is_of_use_and_a_look
 async def test_ended_runs_are_forgotten_at_last_those_that_ended_first_and_no_plan_that_is_needed(
     housekeeper: Housekeeper, clients: Mapping[str, Any], admin: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    registry = RedisRegistry(clients["controller"], KEYS, clock=lambda: 5, most_entries=1000)
+    registry = RedisRegistry(clients["controller"], KEYS, clock=lambda: 5, max_entries=1000)
     mine, other = plan(), plan(policy="other")
     for number in range(12):
         ended = observed(run=RUN.model_copy(update={"uid": f"ended-{number}"}), plan=other.digest)

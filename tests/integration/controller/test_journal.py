@@ -26,7 +26,7 @@ DECISION = DecisionTaken(
 
 @pytest.fixture
 def journal(client: Any, keys: Keys) -> RedisJournal:
-    return RedisJournal(client, keys, clock=lambda: 5, most_entries=100)
+    return RedisJournal(client, keys, clock=lambda: 5, max_entries=100)
 
 
 async def test_a_run_that_nobody_decided_about_has_an_empty_memory(journal: RedisJournal) -> None:
@@ -64,7 +64,7 @@ async def test_telling_the_outcome_closes_the_intent_in_the_same_step(
 
 
 async def test_attempts_are_counted_over_restarts_and_by_two_controllers_alike(client: Any, keys: Keys) -> None:
-    one, two = (RedisRegistry(client, keys, clock=lambda: 5, most_entries=100) for _ in range(2))
+    one, two = (RedisRegistry(client, keys, clock=lambda: 5, max_entries=100) for _ in range(2))
     assert (await one.attempt("c", at())).number == 1
     assert (await two.attempt("c", at())).number == 1
     aborted = at(metadata={"resourceVersion": "200"}, status=ABORTED)
@@ -76,7 +76,7 @@ async def test_attempts_are_counted_over_restarts_and_by_two_controllers_alike(c
 
 
 async def test_the_count_of_attempts_outlasts_what_bears_its_numbers_and_no_more(client: Any, keys: Keys) -> None:
-    registry = RedisRegistry(client, keys, clock=lambda: 5, most_entries=100, kept=14 * DAY)
+    registry = RedisRegistry(client, keys, clock=lambda: 5, max_entries=100, kept=14 * DAY)
     attempt = await registry.attempt("test", at())
     event = observed(run=run_of("test", at(), attempt))
     key, longest = keys.attempt("test", at().uid), 14 * DAY
@@ -102,7 +102,7 @@ async def test_a_decision_whose_telling_is_repeated_is_told_once(
 async def test_who_led_before_and_slept_writes_nothing_any_more(journal: RedisJournal, client: Any, keys: Keys) -> None:
     await journal.take_over()
     await journal.begin(RUN, INTENT, "advance:1:", OperatorState())
-    following = RedisJournal(client, keys, clock=lambda: 5, most_entries=100)
+    following = RedisJournal(client, keys, clock=lambda: 5, max_entries=100)
     await following.take_over()
     for write in (
         journal.tell(DECISION, dedupe_key="advance:1:", ends_intent=True),
@@ -118,7 +118,7 @@ async def test_who_led_before_and_slept_writes_nothing_any_more(journal: RedisJo
 
 
 async def leading(client: Any, keys: Keys, noted: Position = NOTHING, cluster: str = "test") -> RedisJournal:
-    made = RedisJournal(client, keys, clock=lambda: 5, most_entries=100, cluster=cluster)
+    made = RedisJournal(client, keys, clock=lambda: 5, max_entries=100, cluster=cluster)
     assert await made.take_over(noted)
     return made
 
@@ -181,11 +181,11 @@ async def test_the_next_leader_finds_what_is_missing_by_what_was_noted_outside(
         await rewind(client, keys, back)
     else:
         await client.delete(keys.memory)
-    following = RedisJournal(client, keys, clock=lambda: 5, most_entries=100, cluster="test")
+    following = RedisJournal(client, keys, clock=lambda: 5, max_entries=100, cluster="test")
     assert not await following.take_over(noted)
     assert following.position.generation != noted.generation, "all others are to notice"
-    assert not await (RedisJournal(client, keys, clock=lambda: 5, most_entries=100)).take_over(noted), "until noted"
-    assert await (RedisJournal(client, keys, clock=lambda: 5, most_entries=100)).take_over(following.position)
+    assert not await (RedisJournal(client, keys, clock=lambda: 5, max_entries=100)).take_over(noted), "until noted"
+    assert await (RedisJournal(client, keys, clock=lambda: 5, max_entries=100)).take_over(following.position)
 
 
 async def test_the_leaders_of_two_clusters_notice_one_loss_and_give_it_one_name(client: Any, keys: Keys) -> None:

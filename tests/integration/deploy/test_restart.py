@@ -75,8 +75,8 @@ async def work(clients: Mapping[str, Client]) -> None:
     controller, analyzer, notifier, operator = (
         clients[name] for name in ("controller", "analyzer", "notifier", "operator")
     )
-    registry = RedisRegistry(controller, KEYS, clock=lambda: 5, most_entries=1000)
-    journal = RedisJournal(controller, KEYS, clock=lambda: 5, most_entries=1000)
+    registry = RedisRegistry(controller, KEYS, clock=lambda: 5, max_entries=1000)
+    journal = RedisJournal(controller, KEYS, clock=lambda: 5, max_entries=1000)
     for stream, group, client in (
         ("snapshots", ANALYZER_GROUP, analyzer), ("verdicts", controller_group("test"), controller),
         ("commands", controller_group("test"), controller),
@@ -91,7 +91,7 @@ async def work(clients: Mapping[str, Client]) -> None:
     await registry.observe(observed(run=gone), plan(), None, publish=True)
     await registry.retire(observed(run=gone, outcome="promoted"))
     collector = CollectorsRegistry(
-        clients["collector"], KEYS, clock=lambda: 5, lease_ms=60_000, allowance_ms=0, most_entries=1000
+        clients["collector"], KEYS, clock=lambda: 5, lease_ms=60_000, allowance_ms=0, max_entries=1000
     )
     while not (leased := await collector.lease(1))[0]:
         await anyio.sleep(leased[1])

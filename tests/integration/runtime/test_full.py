@@ -44,10 +44,10 @@ ADD = "return redis.call('XADD', KEYS[1], '*', 'n', ARGV[1])"
 
 async def test_a_full_redis_takes_what_judges_acts_and_is_asked_for_and_no_new_look(clients: Mapping[str, Any]) -> None:
     controller, analyzer, admin = clients["controller"], clients["analyzer"], clients["admin"]
-    registry = RedisRegistry(controller, KEYS, clock=lambda: 5, most_entries=1000)
-    journal = RedisJournal(controller, KEYS, clock=lambda: 5, most_entries=1000)
+    registry = RedisRegistry(controller, KEYS, clock=lambda: 5, max_entries=1000)
+    journal = RedisJournal(controller, KEYS, clock=lambda: 5, max_entries=1000)
     collector = CollectorsRegistry(
-        clients["collector"], KEYS, clock=lambda: 5, lease_ms=60_000, allowance_ms=0, most_entries=1000
+        clients["collector"], KEYS, clock=lambda: 5, lease_ms=60_000, allowance_ms=0, max_entries=1000
     )
     evidence = RedisEvidence(analyzer, KEYS, clock=lambda: 5, max_entries=1000)
     await ensure_group(analyzer, KEYS.stream("snapshots"), ANALYZER_GROUP)

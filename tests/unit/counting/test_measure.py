@@ -180,6 +180,15 @@ def test_latency_leaves_out_pods_that_warmed_up_in_the_window_and_says_so() -> N
     assert warmed(10).detail == ""
 
 
+def test_what_is_wrong_with_the_buckets_is_said_also_where_young_pods_are_left_out() -> None:
+    edges = [histogram("checkout-new-1", ["0.7", INF], [1, 2]), histogram("checkout-old-1", ["0.5", INF], [1, 2])]
+    young = histogram("checkout-old-2", ["0.5", INF], [1, 2])
+    pods = PODS | {"checkout-old-2": ("stable", 15_000)}
+    rule = plan(metrics=(LATENCY,)).model_copy(update={"warmup": 10})
+    one = measure(rule, LATENCY, [*edges[0], *edges[1], *young], SPAN, pods, 10_000)
+    assert (one.status, one.detail) == ("error", "canary and stable share no bucket edges")
+
+
 def test_latency_of_an_arm_that_is_warming_up_settles() -> None:
     one = warmed(60, checkout_old_1=-60_000, checkout_old_2=-60_000)
     assert (one.status, one.detail) == ("settling", "pods younger than 60 s left out: 1")

@@ -98,12 +98,12 @@ def _leader(
     complaints = Complaints(service.registry, *KINDS)
     most, kept = settings.stream_maxlen, settings.history_kept
     announcements = Announcements(KubernetesEvents(api, service.clock))
-    registry = RedisRegistry(client, keys, clock=service.clock, most_entries=most, kept=kept, complaints=complaints)
+    registry = RedisRegistry(client, keys, clock=service.clock, max_entries=most, kept=kept, complaints=complaints)
     journal = RedisJournal(
         client,
         keys,
         clock=service.clock,
-        most_entries=most,
+        max_entries=most,
         cluster=settings.cluster,
         kept=kept,
         on_published=announcements.decision,

@@ -3,12 +3,12 @@
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from serinus_contracts import Gauge, Gauged, Matcher, Window
 from serinus_contracts.base import Arm
 from serinus_contracts.plan import query_digest
 
+from serinus_counting.quality import Quality
 from serinus_counting.resets import Span, increase, processes
 from serinus_counting.series import Series
 
@@ -22,7 +22,7 @@ def gauge(
     by_arm: Mapping[Arm, Sequence[Series]],
     span: Span,
     scrape_ms: int | None,
-    facts: dict[str, Any],
+    quality: Quality,
     most_characters: int,
 ) -> Gauge:
     """The value of each pod at the end of the window, by arm. A pod without its divisor is left out.
@@ -39,7 +39,7 @@ def gauge(
         detail = f"{count:,} pods of an arm have a value, more than a snapshot can hold: write fewer metrics"
         return Gauge(status="error", detail=detail, query_digest=query_digest(source.query))
     window = Window(begin=span.begin, end=span.end)
-    return Gauge(status="ok", query_digest=query_digest(source.query), window=window, **arms, **facts)
+    return Gauge(status="ok", query_digest=query_digest(source.query), window=window, **arms, **quality.fields())
 
 
 def _missing(source: Gauged, series: Sequence[Series]) -> str:

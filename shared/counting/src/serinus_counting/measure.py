@@ -3,27 +3,25 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
 
 from serinus_contracts import (
     AnalysisPlan,
     Bucketed,
     Counted,
     Distribution,
-    Gauge,
     Gauged,
     Measurement,
     PlanMetric,
     Proportion,
-    Scalar,
     Window,
 )
 from serinus_contracts.base import Arm, Millis
-from serinus_contracts.events import MAX_COUNT, Measured
+from serinus_contracts.events import MAX_COUNT
 from serinus_contracts.plan import any_of, query_digest
 from serinus_contracts.selector import Labels
 
 from serinus_counting.gauges import gauge
+from serinus_counting.quality import Quality, blank
 from serinus_counting.resets import Span, increase, processes, restarts
 from serinus_counting.series import Series
 
@@ -33,22 +31,7 @@ OVERDUE_SCRAPES = 2.5
 MAX_POD_CHARACTERS = 256 * 1024
 MAX_EDGES = 200
 
-_KINDS: Mapping[str, type[Measured]] = {
-    "proportion": Proportion,
-    "distribution": Distribution,
-    "gauge": Gauge,
-    "scalar": Scalar,
-}
 Counts = Mapping[Arm, Sequence[tuple[Series, int]]]
-Facts = dict[str, Any]
-
-
-def blank(metric: PlanMetric, status: str, detail: str = "", **facts: Any) -> Measurement:
-    """A measurement without counts, of the metric's kind."""
-    made = _KINDS[metric.source.kind].model_validate(
-        {"status": status, "detail": detail, "query_digest": query_digest(metric.source.query), **facts}
-    )
-    return cast("Measurement", made)
 
 
 def measure(
@@ -70,41 +53,38 @@ def measure(
             by_arm[arm].append(one)
     most_characters = MAX_POD_CHARACTERS // (2 * len(plan.metrics))
     ours = by_arm["canary"] + by_arm["stable"]
-    facts: Facts = {
-        "series": len(ours),
-        "newest": _newest(ours) if ours else None,
-    }
+    quality = Quality(len(ours), _newest(ours) if ours else None)
     for arm in ARMS:
         lacking = _lacking(arm, by_arm[arm], span, sum(known == arm for known, _ in pods.values()))
         if lacking:
             # Between two scrapes there is nothing new: only a scrape that is overdue is a fault.
             late = not by_arm[arm] or span.end - _newest(by_arm[arm]) > OVERDUE_SCRAPES * (scrape_ms or 0)
-            return blank(metric, "no_data" if late else "waiting", lacking, **facts)
+            return blank(metric, "no_data" if late else "waiting", lacking, quality)
     if overdue := _overdue(ours, span, scrape_ms):
-        return blank(metric, "no_data", overdue, **facts)
+        return blank(metric, "no_data", overdue, quality)
     if isinstance(metric.source, Gauged):
-        return gauge(metric.source, by_arm, span, scrape_ms, facts, most_characters)
+        return gauge(metric.source, by_arm, span, scrape_ms, quality, most_characters)
     # What is scraped after the last sample seen belongs to the next window, whatever the clocks say (docs/adr/0062).
     span = replace(span, end=min(span.end, _newest(ours)))
     if isinstance(metric.source, Bucketed):
         by_arm, left_out = _warm(plan, by_arm, pods, span)
         if left_out:
-            facts["detail"] = f"pods younger than {plan.warmup:g} s left out: {left_out}"
+            quality = replace(quality, detail=f"pods younger than {plan.warmup:g} s left out: {left_out}")
         if not all(by_arm.values()):
-            return blank(metric, "settling", **facts)
+            return blank(metric, "settling", quality=quality)
         ours = by_arm["canary"] + by_arm["stable"]
-    found = processes(ours, {name: started for name, (_, started) in pods.items()})
-    facts["resets"] = restarts(found.values(), span)
-    increases = {arm: [increase(one, found[one.target], span) for one in by_arm[arm]] for arm in ARMS}
+    by_target = processes(ours, {name: started for name, (_, started) in pods.items()})
+    quality = replace(quality, resets=restarts(by_target.values(), span))
+    increases = {arm: [increase(one, by_target[one.target], span) for one in by_arm[arm]] for arm in ARMS}
     if unreal := next((f"{arm} {total:.3g}" for arm in ARMS if not (total := sum(increases[arm])) <= MAX_COUNT), ""):
         more = f"{unreal} counts in one window, more than {MAX_COUNT:.0e}: no counter of requests"
-        return blank(metric, "error", more, **facts)
+        return blank(metric, "error", more, quality)
     counts = {arm: [(one, round(n)) for one, n in zip(by_arm[arm], increases[arm], strict=True)] for arm in ARMS}
     window = Window(begin=span.begin, end=span.end)
     if isinstance(metric.source, Counted):
-        return _proportion(metric, metric.source, counts, pods, window, facts, most_characters)
+        return _proportion(metric, metric.source, counts, pods, window, quality, most_characters)
     assert isinstance(metric.source, Bucketed), "a query of its own has no series to be counted"
-    return _distribution(metric, metric.source, counts, window, facts)
+    return _distribution(metric, metric.source, counts, window, quality)
 
 
 def _warm(
@@ -167,7 +147,7 @@ def _proportion(
     counts: Counts,
     pods: Mapping[str, tuple[Arm, Millis | None]],
     window: Window,
-    facts: Facts,
+    quality: Quality,
     most_characters: int,
 ) -> Measurement:
     arms: dict[Arm, dict[str, tuple[int, int]]] = {}
@@ -178,7 +158,7 @@ def _proportion(
             is_trial = any_of(source.trials, one.labels)
             if is_trial and source.one_of_labels and not _has_one(one.labels, source.one_of_labels):
                 wanted = ", ".join(source.one_of_labels)
-                return blank(metric, "error", f"a series of {arm} has none of the labels {wanted}", **facts)
+                return blank(metric, "error", f"a series of {arm} has none of the labels {wanted}", quality)
             pod = one.labels.get("pod", "")
             if pod not in totals:
                 left -= len(pod)
@@ -188,7 +168,7 @@ def _proportion(
             total[1] += count if is_trial else 0
         arms[arm] = {pod: (events, trials) for pod, (events, trials) in totals.items()}
     return Proportion.model_validate(
-        {"status": "ok", "query_digest": query_digest(source.query), "window": window, **arms, **facts}
+        {"status": "ok", "query_digest": query_digest(source.query), "window": window, **arms, **quality.fields()}
     )
 
 
@@ -196,7 +176,9 @@ def _has_one(labels: Labels, names: Sequence[str]) -> bool:
     return any(name in labels for name in names)
 
 
-def _distribution(metric: PlanMetric, source: Bucketed, counts: Counts, window: Window, facts: Facts) -> Measurement:
+def _distribution(
+    metric: PlanMetric, source: Bucketed, counts: Counts, window: Window, quality: Quality
+) -> Measurement:
     sums: dict[Arm, dict[float, int]] = {}
     layouts: set[frozenset[float]] = set()
     for arm in ARMS:
@@ -206,7 +188,7 @@ def _distribution(metric: PlanMetric, source: Bucketed, counts: Counts, window: 
             try:
                 edge = float(one.labels["le"])
             except (KeyError, ValueError):
-                return blank(metric, "error", "a series has no bucket edge in its label le", **facts)
+                return blank(metric, "error", "a series has no bucket edge in its label le", quality)
             histograms[tuple(sorted((k, v) for k, v in one.labels.items() if k != "le"))].add(edge)
             at_most[edge] += count
         sums[arm] = at_most
@@ -214,16 +196,16 @@ def _distribution(metric: PlanMetric, source: Bucketed, counts: Counts, window: 
     # Only an edge that every histogram of both arms has can be summed; a canary may come with other buckets.
     common = sorted(frozenset.intersection(*layouts))
     if len(common) < 2 or common[-1] != float("inf"):
-        return blank(metric, "error", "canary and stable share no bucket edges", **facts)
+        return blank(metric, "error", "canary and stable share no bucket edges", quality)
     if len(common) > MAX_EDGES:
         wrong = f"the histograms have {len(common)} bucket edges, at most {MAX_EDGES} are judged"
-        return blank(metric, "error", wrong, **facts)
+        return blank(metric, "error", wrong, quality)
     buckets: dict[str, list[int]] = {}
     for arm in ARMS:
         cumulative = [sums[arm][edge] for edge in common]
         buckets[arm] = [after - before for before, after in zip([0, *cumulative], cumulative, strict=False)]
         if min(buckets[arm]) < 0:
-            return blank(metric, "error", f"buckets of {arm} are not cumulative", **facts)
+            return blank(metric, "error", f"buckets of {arm} are not cumulative", quality)
     edges = [edge * source.scale for edge in common[:-1]]
     return Distribution.model_validate(
         {
@@ -232,6 +214,6 @@ def _distribution(metric: PlanMetric, source: Bucketed, counts: Counts, window: 
             "window": window,
             "edges": edges,
             **buckets,
-            **facts,
+            **quality.fields(),
         }
     )

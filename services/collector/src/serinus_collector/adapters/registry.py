@@ -26,6 +26,8 @@ JUDGED_BYTES_A_MS = 5_000
 
 
 class RedisRegistry:
+    """Due runs, their state and the snapshots of them, for all collectors of one deployment."""
+
     def __init__(
         self,
         client: Client,
@@ -34,13 +36,13 @@ class RedisRegistry:
         clock: Clock,
         lease_ms: int,
         allowance_ms: int,
-        most_entries: int,
+        max_entries: int,
         share: float = 1.0,
     ) -> None:
         self._share = share
         self._namespaces: OrderedDict[str, str] = OrderedDict()
         self._client, self._keys, self._clock = client, keys, clock
-        self._lease_ms, self._allowance_ms, self._most_entries = lease_ms, allowance_ms, most_entries
+        self._lease_ms, self._allowance_ms, self._max_entries = lease_ms, allowance_ms, max_entries
         self._plans = Plans(client, keys)
         self._lease_script = scripts.load(client, __package__, "lease")
         self._commit_script = scripts.load(client, __package__, "commit")
@@ -124,7 +126,7 @@ class RedisRegistry:
                 before.observed.stage_started,
                 snapshot.end + self._allowance_ms,
                 due,
-                self._most_entries,
+                self._max_entries,
                 ANALYZER_GROUP,
                 snapshot.run.namespace,
                 round((cost_ms + judging_ms) / self._share),

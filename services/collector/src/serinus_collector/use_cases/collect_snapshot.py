@@ -24,8 +24,9 @@ from serinus_contracts.access import ProviderAccess, may_use, refusal
 from serinus_contracts.base import Arm, Millis
 from serinus_contracts.plan import query_digest
 from serinus_counting import history as past
-from serinus_counting.measure import blank, measure
+from serinus_counting.measure import measure
 from serinus_counting.native_histograms import classic, counters
+from serinus_counting.quality import Quality, blank
 from serinus_counting.resets import Span, knows_base, processes
 from serinus_counting.series import Series, scrape_interval, with_pods
 from serinus_counting.windows import RunState, far_reach_ms, look_end, next_due, reach_ms, span
@@ -257,7 +258,7 @@ def _read_and_count(
         return None
     scrape = scrape_interval(series)
     if found.warnings:
-        return blank(metric, "partial", "; ".join(found.warnings), series=len(series)), scrape
+        return blank(metric, "partial", "; ".join(found.warnings), Quality(len(series))), scrape
     scrape_ms = scrape or state.scrape_ms
     settled = span(replace(state, scrape_ms=scrape_ms), plan, metric, window.end)
     if settled is None:

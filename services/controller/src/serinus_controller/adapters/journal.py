@@ -41,13 +41,13 @@ class RedisJournal:
         keys: Keys,
         *,
         clock: Clock,
-        most_entries: int,
+        max_entries: int,
         cluster: str = "default",
         kept: float = STORY_SECONDS,
         on_published: Callable[[DecisionTaken], None] = lambda decision: None,
     ) -> None:
         self._on_published = on_published
-        self._client, self._keys, self._clock, self._most_entries = client, keys, clock, most_entries
+        self._client, self._keys, self._clock, self._max_entries = client, keys, clock, max_entries
         self._tell = NamedScript(client, "tell", scripts.ACTING)
         self._remember = NamedScript(client, "remember", scripts.ACTING)
         self._lead = NamedScript(client, "lead", scripts.ACTING)
@@ -137,7 +137,7 @@ class RedisJournal:
             dedupe_key=dedupe_key,
             ends_intent=int(ends_intent),
             control_seconds=KEPT_SECONDS,
-            most_entries=self._most_entries,
+            max_entries=self._max_entries,
             chapter=Decided(decision=decision).model_dump_json(),
             story_seconds=self._kept,
         )

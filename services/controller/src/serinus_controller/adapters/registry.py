@@ -29,12 +29,12 @@ class RedisRegistry:
         keys: Keys,
         *,
         clock: Clock,
-        most_entries: int,
+        max_entries: int,
         kept: float = STORY_SECONDS,
         complaints: Complaints | None = None,
     ) -> None:
         self._complaints = complaints or Complaints()
-        self._client, self._keys, self._clock, self._most_entries = client, keys, clock, most_entries
+        self._client, self._keys, self._clock, self._max_entries = client, keys, clock, max_entries
         # A run's id is not given again while anything of the run is still there.
         self._kept, self._counted = round(kept), max(KEPT_SECONDS, round(kept))
         self._plans = Plans(client, keys)
@@ -99,7 +99,7 @@ class RedisRegistry:
             constant_until="" if constant_until is None else constant_until,
             due_in=offset,
             plan=plan.canonical,
-            most_entries=self._most_entries,
+            max_entries=self._max_entries,
             plan_seconds=KEPT_SECONDS,
             digest=event.plan,
             planned=planned,
@@ -156,7 +156,7 @@ class RedisRegistry:
             run_seconds=KEPT_SECONDS,
             story_seconds=self._kept,
             attempt_seconds=self._counted,
-            most_entries=self._most_entries,
+            max_entries=self._max_entries,
         )
 
     async def plan(self, digest: str) -> AnalysisPlan | None:

@@ -1,0 +1,1 @@
+"""What sets the collector going: its loops."""
