@@ -2,7 +2,7 @@
 -- `constant_until`, `planned` and `staged` (chapters of the report) may be ''; `due_in` is in milliseconds. After the
 -- arguments come the fields of the entry, none if nothing is published.
 local run_key, due_key, rollouts_key, plan_key, story_key, attempt_key = unpack(KEYS)
-local run, version, observed, stage_started, constant_until, due_in, plan, most_entries, plan_seconds, digest, planned,
+local run, version, observed, stage_started, constant_until, due_in, plan, max_entries, plan_seconds, digest, planned,
   staged, story_seconds, attempt_seconds, namespace = unpack(ARGV, 1, 15)
 local held = redis.call('HMGET', run_key, 'version', 'stage_started', 'weight_constant_until', 'outcome', 'observed',
                         'plan', 'staged', 'published')
@@ -22,7 +22,7 @@ redis.call('ZADD', due_key, 'NX', string.format('%.0f', due), run)
 local published = held[8] == version and held[5] == observed
 if #ARGV > 15 and not published then
   redis.call('HSET', run_key, 'published', version)
-  redis.call('XADD', rollouts_key, 'MAXLEN', '~', most_entries, '*', unpack(ARGV, 16))
+  redis.call('XADD', rollouts_key, 'MAXLEN', '~', max_entries, '*', unpack(ARGV, 16))
   if not held[8] or held[6] ~= digest then redis.call('RPUSH', story_key, planned) end
   if staged ~= '' and held[7] ~= staged then
     redis.call('RPUSH', story_key, staged)

@@ -4,11 +4,11 @@
 local run_key, due_key, rollouts_key, control_key, evidence_key, story_key, ended_key, attempt_key,
   window_key = unpack(KEYS)
 local run, outcome, observed, chapter, name, now, run_seconds, story_seconds, attempt_seconds,
-  most_entries = unpack(ARGV, 1, 10)
+  max_entries = unpack(ARGV, 1, 10)
 if redis.call('HGET', run_key, 'outcome') then return 0 end
 redis.call('ZREM', due_key, run)
 redis.call('HSET', run_key, 'outcome', outcome, 'observed', observed)
-redis.call('XADD', rollouts_key, 'MAXLEN', '~', most_entries, '*', unpack(ARGV, 11))
+redis.call('XADD', rollouts_key, 'MAXLEN', '~', max_entries, '*', unpack(ARGV, 11))
 local verdict = redis.call('HGET', control_key, 'verdict')
 if verdict then redis.call('RPUSHX', story_key, '{"kind":"concluded","verdict":' .. verdict .. '}') end
 if redis.call('RPUSHX', story_key, chapter) > 0 then redis.call('ZADD', ended_key, now, name) end
