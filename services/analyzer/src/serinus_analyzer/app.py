@@ -7,5 +7,6 @@ from serinus_analyzer.bootstrap import analyze
 
 
 def main() -> None:
+    """Run until the process is told to stop."""
     settings = load(Settings, "analyzer")
     run("analyzer", settings, lambda service: analyze(service, settings))

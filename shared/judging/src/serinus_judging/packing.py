@@ -23,10 +23,12 @@ class Reader:
         self.packed, self.offset = packed, offset
 
     def text(self, length: int) -> str:
+        """So many bytes as text."""
         self.offset += length
         return self.packed[self.offset - length : self.offset].decode()
 
     def array(self, dtype: Type, *shape: int) -> npt.NDArray[Any]:
+        """The next array, in the type that it is kept in."""
         count = prod(shape)
         flat = np.frombuffer(self.packed, dtype, count, self.offset) if count else np.zeros(0, dtype)
         self.offset += flat.nbytes

@@ -21,10 +21,12 @@ class Served(NamedTuple):
     weight: float = 0.0
 
     def pack(self) -> bytes:
+        """As bytes, which `unpack` turns into an equal value."""
         return " ".join(map(repr, self)).encode()
 
     @classmethod
     def unpack(cls, packed: bytes) -> Self:
+        """The value that was packed; nothing served yet from no bytes."""
         if not packed:
             return cls()
         requests, counted, passed, end, weight = packed.decode().split()

@@ -73,6 +73,7 @@ class Facts(NamedTuple):
 
     @property
     def in_stage(self) -> bool:
+        """Whether the snapshot is of one of the plan's stages."""
         return 0 <= self.snapshot.stage < len(self.plan.stages)
 
 

@@ -26,6 +26,7 @@ class RedisEvidence:
         self._commit = scripts.load(client, __package__, "commit", scripts.JUDGING)
 
     async def load(self, runs: Sequence[str]) -> Mapping[str, RunRecord]:
+        """As `EvidenceStore.load`: one round trip for all."""
         async with self._client.pipeline(transaction=False) as pipe:
             for run in runs:
                 pipe.hmget(self._keys.evidence(run), _FIELDS)
@@ -33,9 +34,11 @@ class RedisEvidence:
         return {run: _state(values) for run, values in zip(runs, found, strict=True)}
 
     async def plan(self, digest: str) -> AnalysisPlan | None:
+        """As `EvidenceStore.plan`, from memory where it was read before."""
         return await self._plans.get(digest)
 
     async def commit(self, commits: Sequence[Commit]) -> Sequence[bool]:
+        """As `EvidenceStore.commit`, by `commit.lua`: one round trip for all."""
         calls = [scripts.Call(self._touched(commit), self._arguments(commit)) for commit in commits]
         return [result == 1 for result in await self._commit.run(calls)]
 

@@ -28,6 +28,7 @@ class QueuedSnapshot:
 
     @property
     def id(self) -> bytes:
+        """Of its entry."""
         return self.entry.id
 
     @property
@@ -60,6 +61,7 @@ class SnapshotQueue:
 
     @property
     def runs(self) -> set[str]:
+        """Ids of the runs of which something waits."""
         return set(self._by_run)
 
     def __iter__(self) -> Iterator[QueuedSnapshot]:

@@ -38,6 +38,7 @@ class Tally:
 
     @property
     def completed(self) -> bool:
+        """Whether it has ended."""
         return self.phase != "Running"
 
 

@@ -30,6 +30,7 @@ class Trouble(NamedTuple):
     unready: int
 
     def loops(self, end: int) -> bool:
+        """Whether it crash loops at the snapshot that ends then (ms)."""
         return self.restarts >= LOOPS and end - self.restarted < CALM
 
 

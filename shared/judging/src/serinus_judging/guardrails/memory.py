@@ -44,6 +44,7 @@ class GaugeGrowth(NamedTuple):
 
     @property
     def exceeds(self) -> bool:
+        """Whether it is found."""
         return self.p <= self.level
 
 
@@ -60,6 +61,7 @@ class PodAnomaly(NamedTuple):
 
     @property
     def exceeds(self) -> bool:
+        """Whether it is found."""
         return self.p <= self.level
 
 
@@ -87,6 +89,7 @@ class StageSamples:
 
     @classmethod
     def empty(cls, gauges: int, counted: int, durations: int) -> "StageSamples":
+        """Nothing gathered yet, for so many metrics of each kind."""
         features = gauges + counted
         return cls(
             pods=np.zeros(0, dtype=np.uint32),

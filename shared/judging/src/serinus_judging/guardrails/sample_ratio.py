@@ -41,6 +41,7 @@ class SampleRatio(NamedTuple):
 
     @property
     def packed(self) -> tuple[float, ...]:
+        """SIZE numbers, which `unpacked` turns into an equal value."""
         return (
             *self.canary_heavy,
             *self.stable_heavy,
@@ -52,6 +53,7 @@ class SampleRatio(NamedTuple):
 
     @classmethod
     def unpacked(cls, numbers: list[float]) -> "SampleRatio":
+        """From the numbers of `packed`."""
         a, b, c, d, e, f, pace, canary, stable, expected = numbers
         return cls((a, b, c), (d, e, f), pace, int(canary), int(stable), expected)
 

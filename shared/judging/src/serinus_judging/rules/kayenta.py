@@ -95,10 +95,12 @@ class Points(RuleState):
 
     @property
     def table(self) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """The points as (snapshots, metrics, arms)."""
         return np.frombuffer(self.points, "<f4").reshape(-1, len(self.totals), 2)
 
 
 def update(plan: AnalysisPlan, evidence: Points, now: RuleSnapshot) -> Points:
+    """What is remembered after a snapshot."""
     row = np.array([[_point(reading) for reading in now.readings]], dtype="<f4")
     kept = min(MAX_SNAPSHOTS, max(MAX_POINT_BYTES // (8 * len(plan.metrics)), 1))
     table = np.concatenate([evidence.table, row])[-kept:]
@@ -123,6 +125,7 @@ def _mean(values: Any) -> float:
 
 
 def rules(plan: AnalysisPlan, evidence: Points, _: RuleSnapshot) -> Ruling:
+    """What the rules say of the counts so far."""
     rule = plan.judge
     assert isinstance(rule, KayentaRule)
     classes = [_class(rule, metric, evidence, i) for i, metric in enumerate(plan.metrics)]

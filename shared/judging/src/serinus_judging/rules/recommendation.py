@@ -21,10 +21,12 @@ INVESTIGATE = "investigate"
 
 
 def update(_: AnalysisPlan, evidence: TalliedState, now: RuleSnapshot) -> TalliedState:
+    """What is remembered after a snapshot."""
     return rule_state.tallied(evidence, now)
 
 
 def rules(plan: AnalysisPlan, evidence: TalliedState, _: RuleSnapshot) -> Ruling:
+    """What the rules say of the counts so far."""
     rule = plan.judge
     assert isinstance(rule, RecommendationRule)
     found: list[Finding] = []

@@ -36,12 +36,14 @@ class Recent(NamedTuple):
     seconds: float = 0.0
 
     def after(self, x: float, n: int, seconds: float) -> "Recent":
+        """With a window added."""
         if self.seconds >= RECENT:
             return Recent(self.x_now, self.n_now, x, n, seconds)
         return Recent(self.x, self.n, self.x_now + x, self.n_now + n, self.seconds + seconds)
 
     @property
     def share(self) -> float | None:
+        """Of the last one to two minutes; None without trials."""
         total = self.n + self.n_now
         return (self.x + self.x_now) / total if total else None
 
@@ -59,6 +61,7 @@ def _rule(plan: AnalysisPlan) -> ScorecardRule:
 
 
 def update(plan: AnalysisPlan, evidence: Scorecard, now: RuleSnapshot) -> Scorecard:
+    """What is remembered after a snapshot."""
     evidence = rule_state.tallied(evidence, now)
     fresh, count = now.fresh or not evidence.recent, len(plan.metrics)
     recent = (Recent(),) * count if fresh else evidence.recent
@@ -104,6 +107,7 @@ def alarm(plan: AnalysisPlan, evidence: Scorecard, now: RuleSnapshot) -> Ruling 
 
 
 def rules(plan: AnalysisPlan, evidence: Scorecard, now: RuleSnapshot) -> Ruling:
+    """What the rules say of the counts so far."""
     rule = _rule(plan)
     issues: list[Finding] = []
     without = [unruled(metric, "scorecard") for metric in plan.metrics if role_of(metric) is None]

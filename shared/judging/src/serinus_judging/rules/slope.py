@@ -14,6 +14,7 @@ class Line(NamedTuple):
     xt: float = 0.0
 
     def after(self, t: float, x: int, n: int) -> "Line":
+        """With x events of n trials at minute t."""
         return Line(self.nt + n * t, self.ntt + n * t * t, self.xt + x * t)
 
 

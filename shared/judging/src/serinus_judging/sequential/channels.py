@@ -37,18 +37,22 @@ class Channels:
 
     @property
     def count(self) -> int:
+        """How many channels there are."""
         return len(self.ratio)
 
     @cached_property
     def stage_shares(self) -> Floats:
+        """As `eprocess.stage_shares` of the plan's stages."""
         return eprocess.stage_shares(self.stages)
 
     @cached_property
     def some_unpaired(self) -> bool:
+        """Whether any channel is unpaired."""
         return bool(self.unpaired.any())
 
     @cached_property
     def some_odds(self) -> bool:
+        """Whether any channel has odds."""
         return bool(self.odds.any())
 
     @cached_property
@@ -76,6 +80,7 @@ class Channels:
 
     @cached_property
     def tests(self) -> "Tests":
+        """What is tested on these channels."""
         return Tests.of(self)
 
 
@@ -117,6 +122,7 @@ class Tests:
 
     @classmethod
     def of(cls, channels: Channels) -> "Tests":
+        """The constants of the channels' tests."""
         channel = np.concatenate([np.arange(channels.abort), channels.proceed]).astype(np.intp)
         tests = len(channel)
         worse = np.arange(tests) < channels.abort

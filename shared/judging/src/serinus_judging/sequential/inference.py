@@ -33,6 +33,7 @@ class Inference(NamedTuple):
 
     @property
     def aborts(self) -> bool:
+        """Whether the evidence of all together is enough."""
         return self.combined >= self.threshold
 
     @property

@@ -36,22 +36,27 @@ class Context:
 
     @property
     def plan(self) -> AnalysisPlan:
+        """Without its gauges."""
         return self.report.plan
 
     @property
     def metrics(self) -> Sequence[PlanMetric]:
+        """Of the plan."""
         return self.report.plan.metrics
 
     @property
     def evidence(self) -> Evidence:
+        """After the snapshot."""
         return self.report.evidence
 
     @property
     def elapsed(self) -> float:
+        """Seconds since the stage began."""
         return stage_seconds(self.snapshot)
 
     @property
     def weight(self) -> str:
+        """Of the canary, such as 5 %."""
         return weight_text(self.snapshot.weight)
 
     def phrase(self, i: int) -> Phrase:
