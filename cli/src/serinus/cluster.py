@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from serinus_rollouts.kubernetes.access import namespace_of
 from serinus_rollouts.kubernetes.api import ROLLOUTS, Api, ClusterError, connect
 
 from serinus.options import INTERRUPTED, Access, fail
@@ -44,21 +45,12 @@ def path(namespace: str, name: str) -> str:
 
 async def with_cluster(access: Access, use: Callable[[Cluster], Awaitable[None]]) -> None:
     """Run `use` on a cluster. Raises ValueError where no access is configured, ClusterError where it is refused."""
-    from kubernetes_asyncio.config import list_kube_config_contexts
-
-    context = access.context
     file = access.kubeconfig or str(Path.home() / ".kube" / "config")
     if not any(Path(part).expanduser().exists() for part in file.split(os.pathsep)):
         raise ValueError(f"no kubeconfig at {file}: give --kubeconfig, or set KUBECONFIG")
-    try:
-        contexts, current = list_kube_config_contexts(config_file=file)
-    except Exception as error:  # the library's parser raises what it meets
-        raise ValueError(f"{file}: {error}") from error
-    chosen = next((one for one in contexts if one["name"] == context), None) if context else current
-    if chosen is None:
-        raise ValueError(f"{file} has no context {context}; it has {', '.join(one['name'] for one in contexts)}")
-    async with await connect(file, context) as client:
-        await use(Cluster(Api(client, TIMEOUT), chosen["context"].get("namespace") or "default"))
+    namespace = namespace_of(file, access.context)
+    async with await connect(file, access.context) as client:
+        await use(Cluster(Api(client, TIMEOUT), namespace))
 
 
 def run(work: Awaitable[None], interrupted: Callable[[], None] = lambda: None) -> None:

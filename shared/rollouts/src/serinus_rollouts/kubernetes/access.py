@@ -79,6 +79,21 @@ def in_pod() -> Access:
     return Access(f"https://{address}:{port}", ssl.create_default_context(cafile=str(POD / "ca.crt")), token)
 
 
+def namespace_of(file: str, context: str) -> str:
+    """The namespace that a context of a kubeconfig means where none is named, '' for the current context. Raises
+    ValueError for a file that cannot be read, or has no such context."""
+    from kubernetes_asyncio.config import list_kube_config_contexts
+
+    try:
+        contexts, current = list_kube_config_contexts(config_file=file)
+    except Exception as error:  # the library's parser raises what it meets
+        raise ValueError(f"{file}: {error}") from error
+    chosen = next((one for one in contexts if one["name"] == context), None) if context else current
+    if chosen is None:
+        raise ValueError(f"{file} has no context {context}; it has {', '.join(one['name'] for one in contexts)}")
+    return chosen["context"].get("namespace") or "default"
+
+
 async def by_kubeconfig(file: str, context: str) -> Access:
     """Access by a kubeconfig, or several as KUBECONFIG lists them, and a context, '' for the current one. Raises what
     the library and the plugins that it runs raise."""
