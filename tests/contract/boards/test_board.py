@@ -119,7 +119,7 @@ async def test_an_abort_that_something_keeps_is_known_beside_what_was_decided_af
 async def test_what_controllers_say_of_themselves_is_read_and_what_is_no_such_word_left_out(
     board: Board, client: Client, keys: Keys, one: Served
 ) -> None:
-    said = ControllerStatus(identity="a", told=5, led=5, trouble="GET /x: 403", refused=True, since=2, lasts_ms=9)
+    said = ControllerStatus(identity="a", reported=5, led=5, trouble="GET /x: 403", refused=True, since=2, valid_ms=9)
     await client.hset(keys.controllers, mapping={"east": said.model_dump_json(), "west": "{"})
     await one.until("/v1/controllers", "403")
     assert await board.controllers() == {"east": said}
@@ -249,7 +249,7 @@ async def test_who_asks_a_console_is_verified_or_refused(
 ) -> None:
     await teller.live()
     await one.until("/v1/runs", RUN.id)
-    said = {"": "set SERINUS_TOKEN", "forged-forged-forged": "does not take this token: the token is not valid"}
+    said = {"": "set SERINUS_TOKEN", "forged-forged-forged": "does not take this token: invalid or expired token"}
     for token, why in said.items():
         monkeypatch.setenv("SERINUS_TOKEN", token)
         async with console(one.url, None) as board:

@@ -16,7 +16,7 @@ class Board:
         self._told = list(told)
 
     async def controllers(self) -> dict[str, ControllerStatus]:
-        known = {"identity": "a", "told": now_ms(), "led": now_ms(), "lasts_ms": 30_000}
+        known = {"identity": "a", "reported": now_ms(), "led": now_ms(), "valid_ms": 30_000}
         return {"default": ControllerStatus.model_validate(known | self._told.pop(0))}
 
     async def changes(self) -> AsyncIterator[tuple[()]]:

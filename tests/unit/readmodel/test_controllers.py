@@ -8,7 +8,7 @@ WHEN = "2020-09-13 12:26:20 UTC"  # 20 s before
 
 
 def status(**other: Any) -> ControllerStatus:
-    return ControllerStatus.model_validate({"identity": "a", "told": NOW, "led": NOW, "lasts_ms": 30_000, **other})
+    return ControllerStatus.model_validate({"identity": "a", "reported": NOW, "led": NOW, "valid_ms": 30_000, **other})
 
 
 def test_while_a_leader_speaks_nothing_is_told_and_neither_where_none_ever_did() -> None:
@@ -32,11 +32,11 @@ def test_an_api_server_that_is_away_or_refuses_is_told_with_since_when_and_why()
 
 
 def test_a_silence_is_no_leader_whatever_was_told_before_it_and_of_several_clusters_the_one_is_named() -> None:
-    gone = status(trouble="GET /x: timed out", told=NOW - 40_000, led=NOW - 20_000, lasts_ms=10_000)
+    gone = status(trouble="GET /x: timed out", reported=NOW - 40_000, led=NOW - 20_000, valid_ms=10_000)
     text = f"no controller is active since {WHEN}: nothing can be advanced or aborted"
     assert warnings({"default": gone}, NOW) == [text]
     assert warnings({"a": status(), "b": gone}, NOW) == [f"cluster b: {text}"]
-    assert warnings({"a": status(told=NOW - 40_000, led=0)}, NOW) == [
+    assert warnings({"a": status(reported=NOW - 40_000, led=0)}, NOW) == [
         "no controller is active: " + text.partition(": ")[2]
     ]
 

@@ -126,7 +126,7 @@ def _leader(
         keys,
         settings.cluster,
         election.identity,
-        lasts_ms=round(2000 * settings.lease_duration),
+        valid_ms=round(2000 * settings.lease_duration),
         health=service.health,
         now=RedisClock(client, keys),
         monotonic=time.monotonic,

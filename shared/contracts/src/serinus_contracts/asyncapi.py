@@ -17,7 +17,7 @@ from serinus_contracts.events import (
 )
 from serinus_contracts.streams import ANALYZER_GROUP, Keys
 
-_TOLD_BY: dict[type[Event], str] = {
+_PUBLISHED_BY: dict[type[Event], str] = {
     RolloutObserved: "controller",
     MetricsCollected: "collector",
     VerdictReached: "analyzer",
@@ -61,12 +61,12 @@ def _channel(event: type[Event]) -> dict[str, Any]:
 
 
 def _operation(event: type[Event]) -> dict[str, Any]:
-    """To whoever subscribes; told by the service that `x-told-by` names."""
+    """For subscribers; published by the service that `x-published-by` names."""
     return {
         "action": "receive",
         "channel": {"$ref": f"#/channels/{event.STREAM}"},
         "summary": _summary(event),
-        "x-told-by": _TOLD_BY[event],
+        "x-published-by": _PUBLISHED_BY[event],
     }
 
 

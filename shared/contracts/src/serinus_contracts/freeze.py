@@ -45,7 +45,7 @@ class FreezeRule(PolicyDocument):
     begin: Moment = Field("00:00", description="HH:MM with days, else a date or a date with a time")
     end: Moment = Field("24:00", description="HH:MM with days, else a date or a date with a time")
     timezone: str = Field("UTC", description="IANA name, such as Europe/Berlin")
-    reason: str = Field(min_length=1, max_length=500, description="told in the verdict")
+    reason: str = Field(min_length=1, max_length=500, description="shown in the verdict")
 
     @field_validator("days", mode="before")
     @classmethod

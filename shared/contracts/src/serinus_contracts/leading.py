@@ -6,10 +6,10 @@ from serinus_contracts.base import Contract, Millis
 
 
 class ControllerStatus(Contract):
-    """Of one cluster. Whoever leads writes it every few seconds; who stands by only while nobody does."""
+    """Of one cluster. The leader writes it every few seconds; another controller only while there is none."""
 
     identity: str = Field(description="of the controller that wrote this")
-    told: Millis = Field(description="when")
+    reported: Millis = Field(description="when it was written")
     led: Millis = Field(0, description="when a leader wrote last; 0: never")
     trouble: str = Field("", description="what the API server said last, if it does not answer or refuses")
     refused: bool = Field(False, description="it answers, and refuses (401, 403)")
@@ -19,4 +19,4 @@ class ControllerStatus(Contract):
     doubtful: bool = Field(
         False, description="people's decisions may be part of what was lost: runs are on hold for it"
     )
-    lasts_ms: int = Field(description="without another word for so long nobody leads")
+    valid_ms: int = Field(description="nobody leads if nothing newer was written for so long")

@@ -32,7 +32,7 @@ _BY_SERVICE = ("service-label", "traefik", "envoy", "contour", "haproxy")
 
 
 class SourceRule(PolicyDocument):
-    """Where counts come from, what things are called there, and what tells the arms apart.
+    """Where counts come from: what series are called, and what tells canary from stable.
 
     By pod: `pod-name` needs no set-up (pod names hold the hash); `pod-hash` wants the pod label as a metric label;
     `opentelemetry`, `istio` and `linkerd` are as pod-name under their own names. By service: the others take
@@ -94,7 +94,8 @@ class Conditions(PolicyDocument):
     success: ExpressionText | None = Field(None, description="true: the measurement is good")
     failure: ExpressionText | None = Field(None, description="true: it is bad")
     over: Literal["stage", "run"] = Field(
-        "stage", description="stage: measured anew in each, which waits for it; run: through all, nothing waits for it"
+        "stage",
+        description="stage: measured again in each, which waits for it; run: through all, none waits for it",
     )
     weights: tuple[Weight, ...] | None = Field(None, description="measured at these weights only")
     interval: Seconds | None = Field(None, description="between two measurements; absent: one only")
@@ -104,7 +105,7 @@ class Conditions(PolicyDocument):
     inconclusive_limit: int = Field(0, ge=0, description="one more is Inconclusive")
     consecutive_error_limit: int = Field(4, ge=0, description="one more in a row is Error")
     consecutive_success_limit: int | None = Field(None, ge=1, description="so many in a row are Successful")
-    dry_run: bool = Field(False, description="measured and told, decides nothing")
+    dry_run: bool = Field(False, description="measured and reported, decides nothing")
 
     @model_validator(mode="after")
     def _can_end(self) -> Self:

@@ -67,7 +67,7 @@ class StageRule(PolicyDocument):
 
 class PolicySpec(PolicyDocument):
     match: Match = Field(description="which Rollouts")
-    mode: Mode = Field("shadow", description="shadow: only tells; guard: may abort; enforce: also advances")
+    mode: Mode = Field("shadow", description="shadow: dry run; guard: may abort; enforce: also promotes")
     interval: Seconds = Field(30.0, ge=MIN_INTERVAL_SECONDS, description="between two snapshots")
     settle: Seconds = Field(30.0, description="left out after a change of weight, at least two scrapes")
     warmup: Seconds = Field(60.0, description="a younger pod is left out of gauges and latency")

@@ -90,7 +90,7 @@ class Keys:
         return f"{{{self.tag}}}:control:{run}"
 
     def notify(self, part: str) -> str:
-        """The notifier's own: what is to be told and when, and what was told."""
+        """The notifier's own: which messages are due and when, and which were sent."""
         return f"{{{self.tag}}}:notify:{part}"
 
     def session(self, digest: str) -> str:

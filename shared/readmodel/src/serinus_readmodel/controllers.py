@@ -22,10 +22,10 @@ def warnings(told: Mapping[str, ControllerStatus], now: Millis) -> list[str]:
 
 
 def _warnings(one: ControllerStatus, now: Millis) -> Iterator[str]:
-    if one.trouble and now - one.told <= one.lasts_ms:
+    if one.trouble and now - one.reported <= one.valid_ms:
         what = "refuses the controller" if one.refused else "has not answered"
         yield f"the API server {what} since {moment(one.since)}: {CONSEQUENCE} ({one.trouble})"
-    elif now - one.led > one.lasts_ms:
+    elif now - one.led > one.valid_ms:
         since = f"no controller is active since {moment(one.led)}" if one.led else "no controller is active"
         yield f"{since}: {CONSEQUENCE}"
     elif one.redis:

@@ -29,7 +29,7 @@ class Standing:
     keys: Keys
     cluster: str
     identity: str
-    lasts_ms: int
+    valid_ms: int
     health: Health
     now: Callable[[], Awaitable[Millis]]
     monotonic: Callable[[], float]
@@ -67,13 +67,13 @@ class Standing:
             return
         now = await self.now()
         known = await self._known()
-        if not leads and known and now - known.led < known.lasts_ms and not known.trouble:
+        if not leads and known and now - known.led < known.valid_ms and not known.trouble:
             return
         error = failure.error if failure else None
         later = known if known and known.lost > self.lost else self
         status = ControllerStatus(
             identity=self.identity,
-            told=now,
+            reported=now,
             led=now if leads else known.led if known else 0,
             trouble=str(error or ""),
             refused=isinstance(error, ClusterError) and error.status in (401, 403),
@@ -81,7 +81,7 @@ class Standing:
             since=now - round(1000 * (self.monotonic() - failure.since)) if failure else 0,
             lost=later.lost,
             doubtful=later.doubtful,
-            lasts_ms=self.lasts_ms,
+            valid_ms=self.valid_ms,
         )
         await self._write(keys=[self.keys.controllers], args=[self.cluster, status.model_dump_json()])
 

@@ -11,10 +11,10 @@ from serinus_contracts.streams import Stream
 class Run(Contract):
     """One attempt to release one template. A pod hash comes back on retry and rollback, hence `attempt`."""
 
-    cluster: str = Field(description="name of the cluster, as the controller is told")
+    cluster: str = Field(description="name of the cluster, as set in the controller (SERINUS_CLUSTER)")
     namespace: str = Field(description="of the Rollout")
     name: str = Field(description="of the Rollout")
-    uid: str = Field(description="of the Rollout: one that is made anew is another")
+    uid: str = Field(description="of the Rollout: a recreated one has another")
     canary_hash: str = Field(description="pod template hash of the new version")
     stable_hash: str = Field(description="pod template hash of the version before")
     attempt: int = Field(ge=1, description="the same template may be tried again")

@@ -40,7 +40,7 @@ class Measured(Contract):
     query: str = Field("", description="in entries of earlier versions; now the plan alone has the text")
     query_digest: str = Field("", description="of the query that was sent; the text stands in the plan")
     series: int = Field(0, description="that answered it")
-    resets: int = Field(0, description="counters that began anew in the window")
+    resets: int = Field(0, description="counter resets in the window")
     newest: Millis | None = Field(None, description="time of the newest sample read")
 
 
