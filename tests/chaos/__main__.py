@@ -23,7 +23,7 @@ def main() -> int:
     report = asyncio.run(
         chaos(draw(seed, options.runs, options.seconds), limit=options.limit, say=lambda line: print(line, flush=True))
     )
-    print(f"outcomes {report.outcomes}, {report.looks} looks, {report.windows} windows compared")
+    print(f"outcomes {report.outcomes}, {report.snapshots} snapshots, {report.windows} windows compared")
     for fault in report.faults[:40]:
         print(f"FAULT {fault}")
     verdict = "held" if not report.faults else f"{len(report.faults)} faults"

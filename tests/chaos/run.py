@@ -38,7 +38,7 @@ class Report:
     folder: Path
     seconds: float = 0.0
     windows: int = 0
-    looks: int = 0
+    snapshots: int = 0
     outcomes: dict[str, int] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
 
@@ -192,11 +192,11 @@ async def _judge(report: Report, troubles: Troubles) -> None:
         if found != wanted:
             report.faults.append(f"{name_of(number)} is {found}, must be {wanted}")
     told = recorder.told()
-    report.looks = sum(len(one.looks) for one in told.values())
+    report.snapshots = sum(len(one.snapshots) for one in told.values())
     ledgers = await check_all(troubles.client, troubles.keys, troubles.world.truth, told)
     for run, ledger in ledgers.items():
         report.windows += ledger.windows
-        name = told[run].looks[0].run.name
+        name = told[run].snapshots[0].run.name
         report.faults += [f"{name} ({run}): {fault}" for fault in ledger.faults]
     letters: Any = await troubles.client.xrange(troubles.keys.dead_letters)
     if len(letters) != troubles.garbled:

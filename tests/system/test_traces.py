@@ -86,5 +86,9 @@ async def test_a_patch_is_the_end_of_the_trace_that_its_look_began(
             await asyncio.gather(*work)
     spans = exporter.get_finished_spans()
     patch = next(one for one in spans if one.name == "patch")
-    assert line_of(spans, patch) == ["look", "judge", "decide", "act", "patch"]
-    assert {one.name for one in spans if one.context.trace_id == patch.context.trace_id} >= {"look", "query", "judge"}
+    assert line_of(spans, patch) == ["snapshot", "judge", "decide", "act", "patch"]
+    assert {one.name for one in spans if one.context.trace_id == patch.context.trace_id} >= {
+        "snapshot",
+        "query",
+        "judge",
+    }

@@ -29,7 +29,7 @@ def proportion(*found: Series) -> Proportion:
     return one
 
 
-def test_a_look_names_its_query_by_a_digest_whose_text_the_plan_has() -> None:
+def test_a_snapshot_names_its_query_by_a_digest_whose_text_the_plan_has() -> None:
     one = proportion(series("checkout-new-1", 10, 110, code="200"), series("checkout-old-1", 0, 50, code="200"))
     assert (one.query, one.query_digest) == ("", query_digest(plan().metrics[0].source.query))
 
@@ -78,7 +78,9 @@ def test_a_window_beyond_what_was_scraped_waits_for_it_so_that_no_count_is_lost(
     ahead = Span(floor=0, begin=20_000, end=66_000)
     one = measure(plan(), ERRORS, found, ahead, PODS, 10_000)
     assert (one.status, one.window) == ("no_data", None)
-    assert one.detail.startswith("the newest sample is 26 s older than the look: scrapes are overdue, or the clocks")
+    assert one.detail.startswith(
+        "the newest sample is 26 s older than the snapshot: scrapes are overdue, or the clocks"
+    )
     still = measure(plan(), ERRORS, found, Span(floor=0, begin=20_000, end=65_000), PODS, 10_000)
     assert still.status == "ok", "between two scrapes, or after one that failed"
 

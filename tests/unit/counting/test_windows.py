@@ -3,7 +3,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 from serinus_counting.resets import Span
-from serinus_counting.windows import MAX_WINDOW_MS, RunState, look_end, next_due, reach_ms, span
+from serinus_counting.windows import MAX_WINDOW_MS, RunState, next_due, reach_ms, snapshot_end, span
 
 from tests.support import ERRORS, observed, plan
 
@@ -12,21 +12,21 @@ STATE = RunState(observed=observed(), weight_constant_until=STARTED + 60_000, sc
 PLAN = plan(settle=10.0)
 
 
-def test_a_look_ends_one_scrape_in_the_past() -> None:
-    assert look_end(STATE, STARTED + 20_000, PLAN, 2_000) == STARTED + 19_500
+def test_a_snapshot_ends_one_scrape_in_the_past() -> None:
+    assert snapshot_end(STATE, STARTED + 20_000, PLAN, 2_000) == STARTED + 19_500
 
 
-def test_no_look_reaches_beyond_the_weight_that_is_known_less_the_clocks_allowance() -> None:
-    assert look_end(STATE, STARTED + 900_000, PLAN, 2_000) == STARTED + 58_000
+def test_no_snapshot_reaches_beyond_the_weight_that_is_known_less_the_clocks_allowance() -> None:
+    assert snapshot_end(STATE, STARTED + 900_000, PLAN, 2_000) == STARTED + 58_000
 
 
 def test_an_absent_controller_stops_the_looks() -> None:
     state = replace(STATE, follows=STARTED + 58_000)
-    assert look_end(state, STARTED + 900_000, PLAN, 2_000) is None
+    assert snapshot_end(state, STARTED + 900_000, PLAN, 2_000) is None
 
 
 def test_before_the_scrape_interval_is_known_the_plans_interval_bounds_the_guess() -> None:
-    assert look_end(replace(STATE, scrape_ms=None), STARTED + 20_000, PLAN, 0) == STARTED + 19_000
+    assert snapshot_end(replace(STATE, scrape_ms=None), STARTED + 20_000, PLAN, 0) == STARTED + 19_000
 
 
 def test_the_first_window_of_a_stage_begins_when_it_has_settled() -> None:
@@ -81,7 +81,7 @@ def test_runs_that_waited_together_are_spread_over_the_interval() -> None:
     assert len(dues) >= 10
 
 
-def test_looks_are_never_closer_than_scrapes_and_rarer_while_the_provider_fails() -> None:
+def test_snapshots_are_never_closer_than_scrapes_and_rarer_while_the_provider_fails() -> None:
     first = next_due("run", 0, plan(interval=1.0), 15_000)
     assert next_due("run", first, plan(interval=1.0), 15_000) == first + 15_000
     slow = next_due("run", 0, plan(interval=30.0), None, slower=4)

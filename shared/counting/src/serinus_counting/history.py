@@ -21,7 +21,7 @@ from serinus_counting.series import Series
 BLOCK_MS = 300_000
 BLOCKS = 288
 MAX_GROUPS = {"proportion": 64, "distribution": 16}
-"""More pods than this are told of in groups, so that a look stays small."""
+"""More pods than this are told of in groups, so that a snapshot stays small."""
 
 Cell = tuple[int, ...] | None
 """Counts of one pod in one block: (events, trials), or per bucket; None where the pod was not there for all of it."""

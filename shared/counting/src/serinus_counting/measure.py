@@ -127,8 +127,8 @@ def _overdue(series: Sequence[Series], span: Span, scrape_ms: int | None) -> str
     if not scrape_ms or behind <= OVERDUE_SCRAPES * scrape_ms:
         return ""
     return (
-        f"the newest sample is {behind / 1000:.0f} s older than the look: scrapes are overdue, or the clocks of Redis "
-        "and Prometheus disagree"
+        f"the newest sample is {behind / 1000:.0f} s older than the snapshot: scrapes are overdue, or the clocks of "
+        "Redis and Prometheus disagree"
     )
 
 

@@ -1,6 +1,6 @@
-"""When a run's next look is taken, up to when, and which window each metric gets in it.
+"""When a run's next snapshot is taken, up to when, and which window each metric gets in it.
 
-A look always advances; a window only when its metric was counted, so that a failed query loses nothing. No window
+A snapshot always advances; a window only when its metric was counted, so that a failed query loses nothing. No window
 ends where the weight is not known, none begins before its stage has settled.
 """
 
@@ -27,7 +27,7 @@ class RunState:
     """What the registry knows of a run.
 
     `ends` are the ends of the metrics' last windows in the stage that began at `ends_stage`; `failures` counts
-    the looks in a row for which the provider answered nothing.
+    the snapshots in a row for which the provider answered nothing.
     """
 
     observed: RolloutObserved
@@ -39,8 +39,8 @@ class RunState:
     failures: int = 0
 
 
-def look_end(state: RunState, now: Millis, plan: AnalysisPlan, allowance_ms: int) -> Millis | None:
-    """End of the look that can be taken now, None if there is nothing new that may be looked at.
+def snapshot_end(state: RunState, now: Millis, plan: AnalysisPlan, allowance_ms: int) -> Millis | None:
+    """End of the snapshot that can be taken now, None if there is nothing new to collect.
 
     One scrape interval in the past, so that what is counted has been scraped and stored; and never where the
     weight is not yet known to have stayed, less an allowance for clocks that differ.
@@ -68,7 +68,7 @@ def span(state: RunState, plan: AnalysisPlan, metric: PlanMetric, end: Millis) -
 def next_due(run: str, now: Millis, plan: AnalysisPlan, scrape_ms: int | None, *, slower: int = 1) -> Millis:
     """The first moment of the run's own phase that is half an interval away or more.
 
-    So runs stay spread, those that began or waited together too, and what was missed is not caught up by looks in a
+    So runs stay spread, those that began or waited together too, and what was missed is not caught up by snapshots in a
     hurry. `slower` stretches the interval while the provider fails.
     """
     interval = max(math.ceil(plan.interval * 1000), scrape_ms or 0) * slower

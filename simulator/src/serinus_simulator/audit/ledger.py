@@ -1,8 +1,8 @@
 """Holds all that was told of runs against what the scrapes really showed, and against itself.
 
 Of every run, by the simulator's log of scrapes and not by the collector's code:
-the count of each window; the looks as a chain without a hole or a repeat, with one verdict each; the counts that a
-verdict stands on as the sum of its looks, per metric and arm; one decision for a cause; no gate skipped.
+the count of each window; the snapshots as a chain without a hole or a repeat, with one verdict each; the counts that a
+verdict stands on as the sum of its snapshots, per metric and arm; one decision for a cause; no gate skipped.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -48,14 +48,14 @@ class Told:
     """All that was told of one run, in the order of the streams."""
 
     observed: list[RolloutObserved] = field(default_factory=list)
-    looks: list[MetricsCollected] = field(default_factory=list)
+    snapshots: list[MetricsCollected] = field(default_factory=list)
     verdicts: list[VerdictReached] = field(default_factory=list)
     decisions: list[DecisionTaken] = field(default_factory=list)
 
 
 _LISTS: Mapping[type[Event], str] = {
     RolloutObserved: "observed",
-    MetricsCollected: "looks",
+    MetricsCollected: "snapshots",
     VerdictReached: "verdicts",
     DecisionTaken: "decisions",
 }
@@ -89,50 +89,52 @@ async def check(
     the log: `times` gives the stamps (ms) of each pod, in order.
     """
     told = (await read_told(client, keys)).get(run)
-    if told is None or not told.looks:
-        return Ledger(0, ("no look was taken",))
-    pages: Pages = read_truth(truth, scraper).get((told.looks[0].run.namespace, told.looks[0].run.name), {})
+    if told is None or not told.snapshots:
+        return Ledger(0, ("no snapshot was taken",))
+    pages: Pages = read_truth(truth, scraper).get((told.snapshots[0].run.namespace, told.snapshots[0].run.name), {})
     if times is not None:
         pages = {pod: stamped(known, times.get(pod, ())) for pod, known in pages.items()}
     return compare(told, await plans_of(client, keys, [told]), pages)
 
 
 async def check_all(client: Client, keys: Keys, truth: Path, told: Mapping[str, Told]) -> dict[str, Ledger]:
-    """The ledger of every run of which a look was taken."""
+    """The ledger of every run of which a snapshot was taken."""
     plans = await plans_of(client, keys, told.values())
     pages = read_truth(truth, "simulator")
     return {
-        run: compare(one, plans, pages.get((one.looks[0].run.namespace, one.looks[0].run.name), {}))
+        run: compare(one, plans, pages.get((one.snapshots[0].run.namespace, one.snapshots[0].run.name), {}))
         for run, one in told.items()
-        if one.looks
+        if one.snapshots
     }
 
 
 async def plans_of(client: Client, keys: Keys, told: Iterable[Told]) -> dict[str, AnalysisPlan]:
     plans = Plans(client, keys)
-    digests = {look.plan for one in told for look in one.looks}
+    digests = {snapshot.plan for one in told for snapshot in one.snapshots}
     return {digest: plan for digest in digests if (plan := await plans.get(digest))}
 
 
 def compare(told: Told, plans: Mapping[str, AnalysisPlan], pages: Pages) -> Ledger:
     """What was told of a run against the pages of its pods."""
-    faults = [*order.of_looks(told.looks, told.verdicts), *order.of_verdicts(told.verdicts)]
+    faults = [*order.of_snapshots(told.snapshots, told.verdicts), *order.of_verdicts(told.verdicts)]
     faults += order.of_decisions(told.decisions, told.verdicts, told.observed, plans)
     true: dict[tuple[int, str, str], list[int]] = {}
-    for look in told.looks:
-        for name, measured in look.metrics.items():
+    for snapshot in told.snapshots:
+        for name, measured in snapshot.metrics.items():
             # Gauges are no counts, and a query of its own knows its arms itself.
             if measured.status != "ok" or measured.window is None or measured.kind in ("gauge", "scalar"):
                 continue
-            plan = plans[look.plan]
+            plan = plans[snapshot.plan]
             metric = next(metric for metric in plan.metrics if metric.name == name)
             for arm in ARMS:
-                shown = true[look.end, name, arm] = expected(plan, metric, look, arm, pages)
+                shown = true[snapshot.end, name, arm] = expected(plan, metric, snapshot, arm, pages)
                 seen = getattr(measured, arm)
                 counted = _totals(seen.values()) if isinstance(measured, Proportion) else list(seen)
                 # An arm that warms up counts nothing: no buckets, or empty ones.
                 if counted != shown and (any(counted) or any(shown)):
-                    faults.append(f"{name} of {arm} in the look to {look.end}: counted {counted}, scrapes show {shown}")
+                    faults.append(
+                        f"{name} of {arm} in the snapshot to {snapshot.end}: counted {counted}, scrapes show {shown}"
+                    )
     faults += _folded_faults(told, plans, true)
     return Ledger(len(true) // len(ARMS), faults)
 
@@ -145,23 +147,23 @@ def _totals(pods: Iterable[tuple[int, int]]) -> list[int]:
 def _folded_faults(
     told: Told, plans: Mapping[str, AnalysisPlan], true: Mapping[tuple[int, str, str], list[int]]
 ) -> Iterable[str]:
-    """Where the counts under a verdict have not grown by just what its look showed.
+    """Where the counts under a verdict have not grown by just what its snapshot showed.
 
-    Only the default judge says them per channel. Looks without requests on an arm are not judged, and after an abort
-    the numbers stay as they were when it was decided.
+    Only the default judge says them per channel. Snapshots without requests on an arm are not judged, and after an
+    abort the numbers stay as they were when it was decided.
     """
-    looks = {look.end: look for look in told.looks}
+    snapshots = {snapshot.end: snapshot for snapshot in told.snapshots}
     before: dict[tuple[str, int, str], tuple[int, int]] = {}
     aborted = False
     for verdict in told.verdicts:
-        look = looks.get(verdict.end)
-        if look is None or verdict.judge != "sequential":
+        snapshot = snapshots.get(verdict.end)
+        if snapshot is None or verdict.judge != "sequential":
             continue
         for metric in (one for one in verdict.metrics if not one.limit):
             shown = {arm: true.get((verdict.end, metric.name, arm)) for arm in ARMS}
             for number, channel in enumerate(metric.run):
                 edges = {"canary": channel.canary_edge, "stable": channel.stable_edge}
-                added = {arm: _of_channel(look, metric.name, shown[arm], edges[arm]) for arm in ARMS}
+                added = {arm: _of_channel(snapshot, metric.name, shown[arm], edges[arm]) for arm in ARMS}
                 judged = not aborted and all(trials > 0 for _, trials in added.values())
                 for arm in ARMS:
                     counts = getattr(channel, arm)
@@ -170,15 +172,15 @@ def _folded_faults(
                     if (counts.events, counts.trials) != wanted:
                         yield (
                             f"{metric.name} of {arm} under the verdict to {verdict.end}: "
-                            f"{counts.events} of {counts.trials}, its looks make {wanted[0]} of {wanted[1]}"
+                            f"{counts.events} of {counts.trials}, its snapshots make {wanted[0]} of {wanted[1]}"
                         )
                     before[metric.name, number, arm] = (counts.events, counts.trials)
         aborted = aborted or verdict.verdict == "abort"
 
 
-def _of_channel(look: MetricsCollected, name: str, shown: list[int] | None, edge: float | None) -> tuple[int, int]:
-    """Events and trials of one channel in a look: of a distribution, those above its edge."""
-    measured = look.metrics.get(name)
+def _of_channel(snapshot: MetricsCollected, name: str, shown: list[int] | None, edge: float | None) -> tuple[int, int]:
+    """Events and trials of one channel in a snapshot: of a distribution, those above its edge."""
+    measured = snapshot.metrics.get(name)
     if shown is None or measured is None:
         return 0, 0
     if measured.kind == "proportion":

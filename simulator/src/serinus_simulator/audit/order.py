@@ -9,22 +9,22 @@ from serinus_contracts import AnalysisPlan, DecisionTaken, MetricsCollected, Rol
 ACTS = ("advance", "promote", "abort")
 
 
-def of_looks(looks: Sequence[MetricsCollected], verdicts: Sequence[VerdictReached]) -> Iterable[str]:
-    """The looks are a chain, and each has its verdict."""
+def of_snapshots(snapshots: Sequence[MetricsCollected], verdicts: Sequence[VerdictReached]) -> Iterable[str]:
+    """The snapshots are a chain, and each has its verdict."""
     before = 0
-    for look in looks:
-        if look.follows != before:
-            yield f"the look to {look.end} follows {look.follows}, the one before ended at {before}"
-        before = look.end
+    for snapshot in snapshots:
+        if snapshot.follows != before:
+            yield f"the snapshot to {snapshot.end} follows {snapshot.follows}, the one before ended at {before}"
+        before = snapshot.end
     told = {verdict.event_id() for verdict in verdicts}
-    # The newest look may be on its way to its verdict.
-    for look in looks[:-1]:
-        if look.event_id() not in told:
-            yield f"the look to {look.end} has no verdict"
+    # The newest snapshot may be on its way to its verdict.
+    for snapshot in snapshots[:-1]:
+        if snapshot.event_id() not in told:
+            yield f"the snapshot to {snapshot.end} has no verdict"
 
 
 def of_verdicts(verdicts: Sequence[VerdictReached]) -> Iterable[str]:
-    """One verdict a look, in their order, and none again under another id."""
+    """One verdict a snapshot, in their order, and none again under another id."""
     for name, times in Counter(verdict.event_id() for verdict in verdicts).items():
         if times > 1:
             yield f"verdict {name} was told {times} times"

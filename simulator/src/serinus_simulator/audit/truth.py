@@ -68,21 +68,21 @@ def _counted(series: Mapping[str, float]) -> float:
 
 
 def expected(
-    plan: AnalysisPlan, metric: PlanMetric, look: MetricsCollected, arm: str, pages: Mapping[str, Sequence[Page]]
+    plan: AnalysisPlan, metric: PlanMetric, snapshot: MetricsCollected, arm: str, pages: Mapping[str, Sequence[Page]]
 ) -> list[int]:
     """What the scrapes show for one metric and arm between the edges of its window."""
-    window = look.metrics[metric.name].window
+    window = snapshot.metrics[metric.name].window
     assert window is not None
     assert isinstance(metric.source, Counted | Bucketed)
-    hash_ = look.run.canary_hash if arm == "canary" else look.run.stable_hash
+    hash_ = snapshot.run.canary_hash if arm == "canary" else snapshot.run.stable_hash
     shown: dict[str, float] = defaultdict(float)
-    started = {pod.name: pod.started or 0 for pod in look.pods}
-    ours: Pages = {pod: known for pod, known in pages.items() if pod.startswith(f"{look.run.name}-{hash_}-")}
+    started = {pod.name: pod.started or 0 for pod in snapshot.pods}
+    ours: Pages = {pod: known for pod, known in pages.items() if pod.startswith(f"{snapshot.run.name}-{hash_}-")}
     if metric.source.kind == "distribution":
         ours = _warm(ours, started, plan.warmup, window)
     for pod, known in ours.items():
         young = started.get(pod, 0) >= window.begin
-        for series, count in _shown(known, look.stage_started, window.begin, window.end, young).items():
+        for series, count in _shown(known, snapshot.stage_started, window.begin, window.end, young).items():
             shown[series] += count
     if metric.source.kind == "proportion":
         events = trials = 0.0

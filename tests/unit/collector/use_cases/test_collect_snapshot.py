@@ -1,4 +1,4 @@
-"""Taking a look, against a registry and a provider in memory."""
+"""Collecting a snapshot, against a registry and a provider in memory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -114,7 +114,7 @@ def canary_of(snapshot: MetricsCollected) -> dict[str, tuple[int, int]]:
     return measured.canary
 
 
-async def test_a_look_carries_the_counts_of_both_arms_and_moves_every_window() -> None:
+async def test_a_snapshot_carries_the_counts_of_both_arms_and_moves_every_window() -> None:
     registry, collector = world(
         FakeProvider(), follows=STARTED + 18_000, ends_stage=STARTED, ends={"errors": STARTED + 18_000}
     )
@@ -165,7 +165,7 @@ async def test_a_partial_answer_is_not_counted() -> None:
     assert after.ends == {}
 
 
-async def test_looks_become_rarer_while_nothing_answers_and_return_to_pace_after() -> None:
+async def test_snapshots_become_rarer_while_nothing_answers_and_return_to_pace_after() -> None:
     provider = FakeProvider(fails="http")
     registry, collector = world(provider)
     gaps = []
@@ -203,7 +203,7 @@ async def test_one_query_a_metric_and_a_second_only_for_a_base_behind_a_gap() ->
     assert canary_of(registry.committed[0][1]) == {"": (0, 195)}
 
 
-async def test_while_the_weight_is_not_known_no_look_is_taken_and_nothing_is_asked() -> None:
+async def test_while_the_weight_is_not_known_no_snapshot_is_taken_and_nothing_is_asked() -> None:
     provider = FakeProvider()
     registry, collector = world(provider, weight_constant_until=STARTED)
     assert await collector.collect(LEASE) is None
@@ -211,7 +211,7 @@ async def test_while_the_weight_is_not_known_no_look_is_taken_and_nothing_is_ask
     assert registry.postponed == [LEASE.now + 500]
 
 
-async def test_a_look_that_was_not_committed_moves_nothing() -> None:
+async def test_a_snapshot_that_was_not_committed_moves_nothing() -> None:
     registry, collector = world(FakeProvider())
     registry.answer = "weight"
     before = registry.state
@@ -228,7 +228,7 @@ async def test_an_unknown_provider_is_said_in_the_snapshot() -> None:
     assert detail == "provider 'main' is not configured, known: eu"
 
 
-async def test_the_first_look_of_a_run_carries_stables_past_up_to_the_run() -> None:
+async def test_the_first_snapshot_of_a_run_carries_stables_past_up_to_the_run() -> None:
     provider = FakeProvider()
     registry, collector = world(provider)
     registry.plan = plan(metrics=(with_past(ERRORS),))
@@ -245,7 +245,7 @@ async def test_the_first_look_of_a_run_carries_stables_past_up_to_the_run() -> N
     assert len(provider.summed) == 1
 
 
-async def test_a_past_that_cannot_be_had_is_left_out_and_the_look_is_taken() -> None:
+async def test_a_past_that_cannot_be_had_is_left_out_and_the_snapshot_is_taken() -> None:
     for provider in (FakeProvider(fails="_bucket"), FakeProvider(fails="http"), FakeProvider(warnings=("partial",))):
         registry, collector = world(provider)
         registry.plan = plan(metrics=(with_past(ERRORS), with_past(LATENCY)))
@@ -261,7 +261,7 @@ async def test_of_a_metric_whose_past_nobody_names_none_is_read() -> None:
     assert registry.committed[0][1].history == {}
 
 
-async def test_each_query_is_timed_and_a_failed_one_counted_and_a_late_look_shows_its_delay() -> None:
+async def test_each_query_is_timed_and_a_failed_one_counted_and_a_late_snapshot_shows_its_delay() -> None:
     _, collector = world(FakeProvider(fails="http"))
     metrics = CollectorRegistry()
     collector = replace(collector, telemetry=Telemetry(metrics))
@@ -293,7 +293,7 @@ async def test_native_histograms_are_counted_by_their_buckets_and_by_their_obser
 
 
 @pytest.mark.parametrize(("since", "changed"), [(None, False), (STARTED + 2_000, False), (STARTED + 6_000, True)])
-async def test_a_look_tells_the_split_of_the_requests_and_whether_it_was_so_in_its_windows(
+async def test_a_snapshot_tells_the_split_of_the_requests_and_whether_it_was_so_in_its_windows(
     since: int | None, changed: bool
 ) -> None:
     told = observed(actual_weight=20, split_since=since, routes=("mirror",))

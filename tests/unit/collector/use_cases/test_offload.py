@@ -31,7 +31,7 @@ async def test_large_work_is_done_elsewhere_and_another_namespace_does_not_wait_
     assert len(await asyncio.gather(*greedy)) == 20
 
 
-async def test_small_work_is_done_at_once_and_all_that_is_done_for_a_look_is_summed_up() -> None:
+async def test_small_work_is_done_at_once_and_all_that_is_done_for_a_snapshot_is_summed_up() -> None:
     with summed_up() as sums:
         await asyncio.gather(
             Offloader().run("a", 1, lambda: sum(range(100_000))), Offloader().run("a", SMALL_BYTES + 1, lambda: None)

@@ -50,7 +50,7 @@ class World:
         (RedisAwayError("away"), RETRY_MS, 0),
     ],
 )
-async def test_a_run_whose_look_fails_is_set_aside_and_the_others_are_looked_at(
+async def test_a_run_whose_snapshot_fails_is_set_aside_and_the_others_are_collected(
     fault: Exception, milliseconds: int, skipped: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     world: Any = World(fault)
@@ -90,7 +90,7 @@ class Queue:
         self.given_back += 1
 
 
-async def test_a_namespace_whose_looks_never_end_leaves_places_to_the_run_of_another() -> None:
+async def test_a_namespace_whose_snapshots_never_end_leaves_places_to_the_run_of_another() -> None:
     world: Any = Queue()
     scheduler = SnapshotScheduler(world, world, 8)
     for world.other_due in (False, False, True):

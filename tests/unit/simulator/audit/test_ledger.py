@@ -8,7 +8,7 @@ import pytest
 from serinus_contracts import DecisionTaken, VerdictReached
 from serinus_contracts.events import Channel, Counts, DataQuality, MetricVerdict
 from serinus_simulator.audit.ledger import Told, compare
-from serinus_simulator.audit.order import of_decisions, of_looks, of_verdicts
+from serinus_simulator.audit.order import of_decisions, of_snapshots, of_verdicts
 from serinus_simulator.audit.truth import Page, _shown, expected, parse_series, read_truth
 
 from tests.support import ERRORS, RUN, observed, plan, snapshot, verdict
@@ -60,7 +60,7 @@ def test_counts_are_those_of_the_arms_own_pods() -> None:
         ([(0, 1), (1, 2)], [1, 2], None),
         ([(0, 1), (1, 2)], [1], None),
         ([(0, 1), (2, 3)], [1, 3], "follows 2, the one before ended at 1"),
-        ([(0, 1), (1, 2), (2, 3)], [1, 3], "the look to 2 has no verdict"),
+        ([(0, 1), (1, 2), (2, 3)], [1, 3], "the snapshot to 2 has no verdict"),
         ([(0, 1), (1, 2)], [1, 1, 2], "was told 2 times"),
         ([(0, 1), (1, 2)], [2, 1], "out of order"),
     ],
@@ -70,7 +70,7 @@ def test_a_hole_a_repeat_or_a_wrong_order_in_the_chain_is_a_fault(
 ) -> None:
     chain = [snapshot(follows, end, metrics={}) for follows, end in looks]
     verdicts = [verdict(end=end, evaluation=end, follows=end - 1) for end in ends]
-    found = [*of_looks(chain, verdicts), *of_verdicts(verdicts)]
+    found = [*of_snapshots(chain, verdicts), *of_verdicts(verdicts)]
     assert found == [] if fault is None else fault in found[0]
 
 
@@ -155,7 +155,7 @@ PAGES = {
     "checkout-old-1": [page(1_008_900, 0), page(1_009_000, 0), page(1_010_000, 9_481, 19)],
 }
 EVENTS: dict[str, Any] = {
-    "looks": [snapshot()],
+    "snapshots": [snapshot()],
     "verdicts": [verdict(metrics=(counted((1, 500), (19, 9_500)),), follows=0)],
 }
 
@@ -167,5 +167,5 @@ def test_counts_that_equal_the_scrapes_in_the_window_and_under_the_verdict_hold(
 
 def test_a_verdict_that_stands_on_other_counts_than_its_looks_is_a_fault() -> None:
     twice = verdict(metrics=(counted((2, 1_000), (19, 9_500)),), follows=0)
-    (fault,) = compare(Told(looks=[snapshot()], verdicts=[twice]), {plan().digest: plan()}, PAGES).faults
-    assert fault == "errors of canary under the verdict to 1010000: 2 of 1000, its looks make 1 of 500"
+    (fault,) = compare(Told(snapshots=[snapshot()], verdicts=[twice]), {plan().digest: plan()}, PAGES).faults
+    assert fault == "errors of canary under the verdict to 1010000: 2 of 1000, its snapshots make 1 of 500"

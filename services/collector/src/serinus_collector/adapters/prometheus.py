@@ -16,7 +16,7 @@ from serinus_collector.adapters.bodies import read_body
 from serinus_collector.use_cases.ports import Answer, ProviderError, Unread, Values
 
 MAX_VALUES = 1000
-# Each is looked at for every window; a thousand pods with ten codes have as many.
+# Each is read for every window; a thousand pods with ten codes have as many.
 MAX_SERIES = 20_000
 # For a Prometheus that gives up when we would, to say so.
 GRACE_SECONDS = 1.0

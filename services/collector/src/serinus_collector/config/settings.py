@@ -22,11 +22,11 @@ class CollectorSettings(Settings):
     )
     query_timeout: Annotated[float, Field(gt=0, le=15)] = Field(10.0, description="seconds that one query may take")
     query_concurrency: Annotated[int, Field(ge=1)] = Field(10, description="queries at once per provider")
-    concurrency: Annotated[int, Field(ge=1)] = Field(32, description="runs that are looked at at once")
+    concurrency: Annotated[int, Field(ge=1)] = Field(32, description="maximum concurrent snapshots")
     namespace_share: Annotated[float, Field(gt=0, le=100)] = Field(
         0.5,
         description="seconds a second that collecting and judging for one namespace may take while others have "
-        "runs too; its looks are further apart then. More where there are several collectors and analyzers",
+        "runs too; its snapshots are further apart then. More where there are several collectors and analyzers",
     )
     clock_allowance: Annotated[float, Field(ge=0)] = Field(
         2.0, description="seconds that clocks of hosts may differ: no window ends closer to the last known weight"
@@ -34,7 +34,7 @@ class CollectorSettings(Settings):
 
     @property
     def lease(self) -> float:
-        """Seconds that a look may take: two queries in a row at their longest, and the commit."""
+        """Seconds that a snapshot may take: two queries in a row at their longest, and the commit."""
         return 2 * self.query_timeout + 3.0
 
     @property

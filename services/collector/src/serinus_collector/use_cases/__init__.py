@@ -1,1 +1,1 @@
-"""Takes one look: the use case between the registry of runs and a metrics provider."""
+"""Collects one snapshot: the use case between the registry of runs and a metrics provider."""

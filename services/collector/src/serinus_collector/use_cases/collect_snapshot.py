@@ -1,4 +1,4 @@
-"""Taking one look at a run that is due."""
+"""Collecting one snapshot of a run that is due."""
 
 import asyncio
 import logging
@@ -29,7 +29,7 @@ from serinus_counting.native_histograms import classic, counters
 from serinus_counting.quality import Quality, blank
 from serinus_counting.resets import Span, knows_base, processes
 from serinus_counting.series import Series, scrape_interval, with_pods
-from serinus_counting.windows import RunState, far_reach_ms, look_end, next_due, reach_ms, span
+from serinus_counting.windows import RunState, far_reach_ms, next_due, reach_ms, snapshot_end, span
 from serinus_runtime import logs, traces
 from serinus_runtime.fair_slots import FairSlots
 
@@ -38,17 +38,19 @@ from serinus_collector.use_cases.ports import Answer, Commit, Lease, Provider, P
 
 logger = logging.getLogger(__name__)
 
-# While nothing new may be looked at (the weight is not known, the stream is full), ask again after this.
+# While there is nothing new to collect (the weight is not known, the stream is full), ask again after this.
 RETRY_MS = 1000
 MAX_BACKOFF = 8
 # What the loop does for each beside reading answers and counting, measured.
-LOOK_MS = 2.0
+SNAPSHOT_MS = 2.0
 QUERY_MS = 1.0
 
 
 class Telemetry:
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.looks = Counter("serinus_snapshots", "snapshots by how their commit ended", ["result"], registry=registry)
+        self.snapshots = Counter(
+            "serinus_snapshots", "snapshots by how their commit ended", ["result"], registry=registry
+        )
         self.query_seconds = Histogram(
             "serinus_prometheus_query_duration_seconds", "time of one query", ["provider"], registry=registry
         )
@@ -73,10 +75,10 @@ class Telemetry:
 
 @dataclass(frozen=True)
 class SnapshotCollector:
-    """Takes looks; `providers` and the `slots` of each by the name that a plan uses.
+    """Collects snapshots; `providers` and the `slots` of each by the name that a plan uses.
 
-    A query may take `query_timeout_seconds`, the wait for a slot counted in. `places`: how many looks of one namespace
-    may be under way.
+    A query may take `query_timeout_seconds`, the wait for a slot counted in. `places`: how many snapshots of one
+    namespace may be under way.
     """
 
     registry: Registry
@@ -90,27 +92,27 @@ class SnapshotCollector:
     places: int = 1
 
     async def collect(self, lease: Lease) -> Commit | None:
-        """One look at the leased run; None if there was nothing that may be looked at."""
+        """One snapshot of the leased run; None if there was nothing to collect."""
         with logs.about(run=lease.run):
             loaded = await self.registry.load(lease.run)
             if loaded is None:
                 logger.info("run has left the registry")
                 return "gone"
             state, plan = loaded
-            end = look_end(state, lease.now, plan, self.allowance_ms)
+            end = snapshot_end(state, lease.now, plan, self.allowance_ms)
             if end is None:
                 await self.registry.postpone(lease, lease.now + _retry_ms(plan))
                 return None
             self.telemetry.delay.observe(max(0, lease.now - lease.due) / 1000)
-            with traces.span("look", run=lease.run, rollout=state.observed.run.rollout), summed_up() as sums:
-                result = await self._look(lease, state, plan, end, sums)
-            self.telemetry.looks.labels(result).inc()
+            with traces.span("snapshot", run=lease.run, rollout=state.observed.run.rollout), summed_up() as sums:
+                result = await self._collected(lease, state, plan, end, sums)
+            self.telemetry.snapshots.labels(result).inc()
             if result in ("moved", "weight", "full"):
-                logger.info("look not committed: %s", result)
+                logger.info("snapshot not committed: %s", result)
                 await self.registry.postpone(lease, lease.now + _retry_ms(plan))
             return result
 
-    async def _look(
+    async def _collected(
         self, lease: Lease, state: RunState, plan: AnalysisPlan, end: Millis, sums: Sequence[float]
     ) -> Commit:
         began = time.monotonic()
@@ -152,9 +154,9 @@ class SnapshotCollector:
             failures=state.failures + 1 if failed else 0,
         )
         due = next_due(lease.run, lease.now, plan, scrape_ms, slower=min(2**after.failures, MAX_BACKOFF))
-        # A slow look takes little time of the loop, but a place of those that its namespace has.
+        # A slow snapshot takes little time of the loop, but a place of those that its namespace has.
         held_ms = 1000 * (time.monotonic() - began) / self.places
-        cost_ms = max(held_ms, sum(sums) + LOOK_MS + QUERY_MS * len(plan.metrics))
+        cost_ms = max(held_ms, sum(sums) + SNAPSHOT_MS + QUERY_MS * len(plan.metrics))
         return await self.registry.commit(lease, state, after, snapshot, due, cost_ms)
 
     async def _measure(
@@ -188,7 +190,7 @@ class SnapshotCollector:
         raise AssertionError("the last answer is counted as it is")
 
     async def _history(self, state: RunState, plan: AnalysisPlan) -> dict[str, History]:
-        """Stable's past by metric, for the first look of a run; what cannot be had is left out."""
+        """Stable's past by metric, for the first snapshot of a run; what cannot be had is left out."""
         provider = self.providers.get(plan.provider)
         allowed = may_use(self.access, plan.provider, state.observed.run.namespace)
         if state.follows or provider is None or not allowed:

@@ -23,7 +23,7 @@ _sums: ContextVar[list[float]] = ContextVar("sums")
 
 @contextmanager
 def summed_up() -> Iterator[list[float]]:
-    """The CPU time (ms) of each work that is done for a look, also by tasks that it begins."""
+    """The CPU time (ms) of each work that is done for a snapshot, also by tasks that it begins."""
     token = _sums.set([])
     try:
         yield _sums.get()

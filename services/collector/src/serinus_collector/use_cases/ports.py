@@ -1,4 +1,4 @@
-"""What taking a look needs from outside."""
+"""What collecting a snapshot needs from outside."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -103,15 +103,15 @@ class Registry(Protocol):
     ) -> Commit:
         """Publish the snapshot, move the windows and set the next due time: all or, unless `done`, nothing.
 
-        moved: another worker committed this look. weight: it changed, or is not known so far any more.
+        moved: another worker committed this snapshot. weight: it changed, or is not known so far any more.
         full: the stream would lose what is not judged yet. gone: the run has ended.
-        `cost_ms`: the time that this look took of what all share. A namespace that takes more than its share of it
+        `cost_ms`: the time that this snapshot took of what all share. A namespace that takes more than its share of it
         is due later, while others have runs too.
         """
         ...
 
     async def postpone(self, lease: Lease, due: Millis) -> None:
-        """Give the lease back without a look."""
+        """Give the lease back without a snapshot."""
         ...
 
     async def give_back(self, leases: Sequence[Lease], due: Millis) -> None:

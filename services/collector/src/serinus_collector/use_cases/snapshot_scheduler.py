@@ -29,7 +29,7 @@ MAX_WAIT_SECONDS = 3.0
 
 @dataclass
 class SnapshotScheduler:
-    """Keeps up to `concurrency` looks under way, shared between namespaces: whose looks are slow waits itself.
+    """Keeps up to `concurrency` snapshots under way, shared between namespaces: slow ones delay their own only.
 
     As many again of each namespace wait here for a place; what is due beyond that comes back a little later.
     """
@@ -49,7 +49,7 @@ class SnapshotScheduler:
         self._places = FairSlots(self.concurrency)
 
     async def step(self) -> float:
-        """Lease what is due and start looks; gives the seconds until it is worth asking again."""
+        """Lease what is due and start snapshots; gives the seconds until it is worth asking again."""
         leases, wait = await self.registry.lease(MAX_LEASED)
         without = [lease for lease in leases if not self._queued(lease)]
         if without:
@@ -90,15 +90,15 @@ class SnapshotScheduler:
             if outcome.problem:
                 await self._set_aside(lease, UNREADABLE_MS)
             if self._lacks_room:
-                logger.info("looks are taken again")
+                logger.info("collecting snapshots again")
             self._lacks_room = False
         except OutOfMemoryError as error:
             if not self._lacks_room:
-                logger.warning("looks wait, nothing was moved: %s", error)
+                logger.warning("snapshots wait, nothing was moved: %s", error)
             self._lacks_room = True
             # It comes back when its lease ends: to set it aside would take room, too.
         except RETRYABLE as error:
-            logger.warning("look at %s failed, nothing was moved: %s: %s", lease.run, type(error).__name__, error)
+            logger.warning("snapshot of %s failed, nothing was moved: %s: %s", lease.run, type(error).__name__, error)
             await self._set_aside(lease, RETRY_MS)
 
     async def _set_aside(self, lease: Lease, milliseconds: int) -> None:
@@ -108,7 +108,7 @@ class SnapshotScheduler:
             logger.warning("run %s comes back when its lease ends", lease.run)
 
     async def finish(self) -> None:
-        """Wait for the looks under way; those that wait for a place are given back."""
+        """Wait for the snapshots under way; those that wait for a place are given back."""
         self._stopping = True
         if self._tasks:
             await asyncio.wait(self._tasks)
