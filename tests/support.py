@@ -106,7 +106,7 @@ def verdict(**other: Any) -> VerdictReached:
         "end": 1_010_000,
         "verdict": "proceed",
         "reason": "no_regression",
-        "sentence": "proceed: 10 s at 5 % without evidence of harm",
+        "sentence": "proceed: 10 s at 5 %, no regression seen",
         "since": 1_010_000,
         "changed": True,
         "evaluation": 9,

@@ -96,7 +96,7 @@ def notifier(redis: Mapping[str, str], tmp_path: Path) -> Iterator[ManagedProces
         "SERINUS_HTTP_PORT": "0",
         "SERINUS_LOG_LEVEL": "DEBUG",
         "SERINUS_NOTIFICATIONS": str(tmp_path / "notifications.yaml"),
-        # Long enough that a busy machine is not taken for a receiver without an answer.
+        # Long enough that a busy machine is not taken for a receiver without a conclusion.
         "SERINUS_SEND_TIMEOUT": "5",
     }
     command = [sys.executable, "-m", "serinus_notifier.app"]

@@ -37,7 +37,10 @@ from tests.unit.cli.report.stories import CHAPTERS, at
 
 NOW = 1_012_000
 PAYMENTS = another("payments")
-HOLD = "hold: 10 s of at least 20 s, no sign of harm; errors 0.33 % against 0.22 % on stable (3 of 900; 70 of 32,202)"
+HOLD = (
+    "hold: analysing, 10 s of at least 20 s, no regression so far; errors 0.33 % against 0.22 % on stable "
+    "(3 of 900; 70 of 32,202)"
+)
 MEMORY = "memory grows 42 % an hour on the canary's pods, 1 % on stable's (3 and 9 pods, p 0.0001)"
 
 

@@ -46,7 +46,7 @@ async def test_status_shows_each_run_with_its_sentence_and_what_happens_next(
     shown = serinus("status", "--redis-url", redis_url, "--redis-tag", keys.tag)
     assert shown.returncode == 0
     assert "▲ shop/checkout  ━╌╌ 5 %" in shown.stdout
-    assert "proceed: 10 s at 5 % without evidence of harm" in shown.stdout
+    assert "proceed: 10 s at 5 %, no regression seen" in shown.stdout
     assert "next  stays at this weight until the analysis resumes" in shown.stdout, "the verdict is of 1970"
     assert "✖ shop/payments  aborted" in shown.stdout
     assert "new against old, attempt 1 · policy shop (enforce)" in shown.stdout
@@ -107,7 +107,7 @@ async def test_a_subscriber_that_knows_only_cloudevents_reads_the_verdicts(
 ) -> None:
     script = ROOT / "examples" / "subscribe" / "verdicts.py"
     shown = await first_lines(redis_url, keys, sys.executable, str(script), until="\n")
-    assert shown.endswith(" checkout proceed: 10 s at 5 % without evidence of harm\n")
+    assert shown.endswith(" checkout proceed: 10 s at 5 %, no regression seen\n")
 
 
 async def test_a_subscriber_that_knows_only_redis_cli_reads_the_verdicts(

@@ -42,7 +42,7 @@ async def test_a_run_tells_its_verdict_what_happens_next_and_its_plan(start: Sta
     await teller.live()
     console = await start()
     await teller.tell(verdict())
-    answer = await console.until(RUN_PATH, "without evidence of harm")
+    answer = await console.until(RUN_PATH, "no regression seen")
     run = answer.json()
     assert (run["state"], run["verdict"]) == ("live", "proceed")
     assert run["next"] == "stays at this weight until the analysis resumes", "the verdict is of 1970"
@@ -224,7 +224,7 @@ async def test_a_garbled_entry_ends_nobodys_view(start: Start, teller: Teller) -
     console = await start()
     await teller.client.xadd(teller.keys.stream("decisions"), {"nonsense": "1"})
     await teller.tell(verdict())
-    await console.until(RUN_PATH, "without evidence of harm")
+    await console.until(RUN_PATH, "no regression seen")
     assert (await console.get("/healthz")).status_code == 200
 
 

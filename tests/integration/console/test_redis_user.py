@@ -24,7 +24,7 @@ async def test_reading_signing_in_and_sending_commands_need_no_more_than_the_ope
         teller = Teller(admin, Keys())
         await teller.live()
         await teller.tell(verdict())
-        await console.until(f"/v1/runs/{RUN.id}", "without evidence of harm")
+        await console.until(f"/v1/runs/{RUN.id}", "no regression seen")
         same = {"sec-fetch-site": "same-origin"}
         signed = await console.post("/login", data={"token": TOKEN}, headers=same)
         assert signed.status_code == 303

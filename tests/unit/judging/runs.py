@@ -1,4 +1,4 @@
-"""Whole runs of the judge for tests: looks in a row, each evidence packed and unpacked on the way."""
+"""Whole runs of the judge for tests: snapshots in a row, each evidence packed and unpacked on the way."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace

@@ -154,11 +154,11 @@ def _words(facts: Facts, opinion: Opinion, decision: Decision) -> str:
         return "waiting for the first change of weight"
     where, stage = f"at {weight_text(facts.snapshot.weight)}", facts.plan.stages[facts.snapshot.stage]
     if reason == "before_minimum":
-        waited = f"{duration(stage_seconds(facts.snapshot))} of at least {duration(stage.minimum)} {where}"
+        waited = f"analysing, {duration(stage_seconds(facts.snapshot))} of at least {duration(stage.minimum)} {where}"
         return f"{waited}{opinion.say(reason)}"
     if reason == "time_spent":
         then = {"hold": "", "abort": ", then the policy aborts", "proceed": ", then the policy proceeds"}
-        return f"{duration(stage.maximum)} {where} without an answer{then[decision.verdict]}; {opinion.say(reason)}"
+        return f"{duration(stage.maximum)} {where} without a conclusion{then[decision.verdict]}; {opinion.say(reason)}"
     data = fault_words.Data(*facts[:4])
-    wait = f"; {facts.progress.missing} looks in a row" if decision.verdict == "abort" else ""
+    wait = f"; {facts.progress.missing} snapshots in a row" if decision.verdict == "abort" else ""
     return f"{fault_words.SAYS[reason](data)}{wait}"

@@ -58,9 +58,9 @@ LAST = verdict(
 CHAPTERS: list[Chapter] = [
     Planned(at=at(0), run=RUN, plan=plan()),
     Staged(at=at(1), stage=0, weight=5),
-    look(31, 5, -0.5, sentence="proceed: 30 s at 5 % without evidence of harm"),
+    look(31, 5, -0.5, sentence="proceed: 30 s at 5 %, no regression seen"),
     decided(32, "hold", "before_minimum"),
-    decided(33, "advance", "proceed: 30 s at 5 % without evidence of harm"),
+    decided(33, "advance", "proceed: 30 s at 5 %, no regression seen"),
     decided(
         40,
         "override",

@@ -49,7 +49,7 @@ metric  canary               stable                state
 errors  1.2 % (88 of 7,334)  0.2 % (47 of 23,314)  worse
 
 Verdicts
-12:00:31  proceed: 30 s at 5 % without evidence of harm
+12:00:31  proceed: 30 s at 5 %, no regression seen
 12:01:15  abort: errors 1.20 % against 0.20 % on stable (88 of 7,334; 47 of
           23,314); beyond the margin, at a false-abort rate of 1 %
 

@@ -39,8 +39,8 @@ def test_a_pod_beyond_a_limit_at_two_looks_in_a_row_aborts() -> None:
     _, found = settled(QUIET, looks)
     assert (found.verdict, found.reason, found.regressed) == ("abort", "limit", ("memory above 0.95",))
     assert found.sentence == (
-        "abort: memory 0.97 on cart-new-1, over the limit of 0.95 at two looks in a row, the last at 12:02; "
-        "4,000 requests exposed"
+        "abort: memory 0.97 on cart-new-1, over the limit of 0.95 in two snapshots in a row, the last at 12:02; "
+        "4,000 requests evaluated"
     )
     (finding,) = of_kind(found.findings, "threshold")
     assert finding.decides
@@ -70,7 +70,7 @@ def test_a_limit_from_below_is_a_limit() -> None:
     low = PlanLimit(name="free below 0.1", metric="free", better="higher", share=0.1)
     rule = plan(metric(), memory(name="free", better="higher"), limits=[low])
     _, found = settled(rule, run(lambda _: {"free": gauge([0.05, 0.5])}, 2))
-    assert "free 0.05 on cart-new-0, under the limit of 0.1 at two looks in a row" in found.sentence
+    assert "free 0.05 on cart-new-0, under the limit of 0.1 in two snapshots in a row" in found.sentence
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
@@ -166,7 +166,7 @@ def test_growth_aborts_where_the_policy_lets_it_and_stays() -> None:
     _, found = settled(MAY, growing(0.01))
     assert (found.verdict, found.reason, found.regressed) == ("abort", "evidence", ("memory",))
     assert found.sentence.startswith("abort: memory grows ")
-    assert found.sentence.endswith(", at a false-abort rate of 0.1 %; 20,000 requests exposed")
+    assert found.sentence.endswith(", at a false-abort rate of 0.1 %; 20,000 requests evaluated")
 
 
 def test_where_gauges_may_abort_counts_keep_nine_tenths_of_the_false_abort_rate() -> None:

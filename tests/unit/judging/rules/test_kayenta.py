@@ -99,7 +99,7 @@ def test_what_passes_proceeds_and_what_is_high_aborts() -> None:
     rules = plan(metric(), minimum=300, judge=RULE)
     _, good = ruled(rules, [snapshot(each, i + 1) for i, each in enumerate(varied(0.02))])
     assert (good.verdict, good.score) == ("proceed", 100)
-    assert good.sentence == "proceed: kayenta scores 100 of 100, 95 passes, on 10 looks; 5 min at 50 %"
+    assert good.sentence == "proceed: kayenta scores 100 of 100, 95 passes, on 10 snapshots; 5 min at 50 %"
     _, bad = ruled(rules, [snapshot(each, i + 1) for i, each in enumerate(varied(0.04))])
     assert (bad.verdict, bad.score, bad.regressed) == ("abort", 0, ("errors",))
     assert bad.sentence.startswith("abort: kayenta scores 0 of 100, 75 needed: errors High: shifted by +2 % (")

@@ -39,7 +39,7 @@ def test_a_significantly_lower_success_rolls_back() -> None:
     assert (verdict, score, findings) == ("abort", 70, [("errors", "critical", 30)])
     assert sentence == (
         "abort: rollback recommended, confidence 70 of 100: errors: success 97.5 %, significantly lower than 98 % on "
-        "stable (p 0.017) (-30); 10,000 requests exposed"
+        "stable (p 0.017) (-30); 10,000 requests evaluated"
     )
 
 

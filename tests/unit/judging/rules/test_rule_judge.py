@@ -49,7 +49,7 @@ def test_it_waits_for_the_minimum_then_proceeds_or_aborts(rule: JudgeRule) -> No
     for counts, verdict in ((GOOD, "proceed"), (BAD, "abort")):
         _, early = ruled(simple(rule), alike(9, errors=counts))
         assert (early.verdict, early.reason) == ("hold", "before_minimum")
-        assert early.sentence.startswith("hold: 4 min 30 s of at least 5 min at 50 %; so far ")
+        assert early.sentence.startswith("hold: analysing, 4 min 30 s of at least 5 min at 50 %; so far ")
         _, found = ruled(simple(rule), alike(10, errors=counts))
         assert (found.verdict, found.reason) == (verdict, "rule")
 
@@ -105,7 +105,10 @@ def test_three_looks_without_data_abort_where_the_policy_says_so(rule: JudgeRule
     assert ruled(rules, [*alike(10, errors=GOOD), *alike(2, 11, errors=missing())])[1].verdict == "hold"
     _, found = ruled(rules, [*alike(10, errors=GOOD), *alike(3, 11, errors=missing())])
     assert (found.verdict, found.reason) == ("abort", "no_data")
-    assert found.sentence == "abort: no data since 12:05, Prometheus answered, 0 of 4 expected series; 3 looks in a row"
+    assert (
+        found.sentence
+        == "abort: no data since 12:05, Prometheus answered, 0 of 4 expected series; 3 snapshots in a row"
+    )
 
 
 def test_requests_that_go_elsewhere_hold(rule: JudgeRule) -> None:

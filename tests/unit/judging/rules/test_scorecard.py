@@ -89,7 +89,7 @@ def test_all_issues_together_leave_nothing_and_the_dearest_are_said() -> None:
     _, found = ruled(ALL, alike(10, metrics=bad))
     assert found.score == 0
     assert len(fired(found.findings)) == 5
-    assert "2 more issues; 10,000 requests exposed" in found.sentence
+    assert "2 more issues; 10,000 requests evaluated" in found.sentence
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_all_issues_together_leave_nothing_and_the_dearest_are_said() -> None:
 def test_what_nobody_would_wait_for_aborts_at_once(change: dict[str, Measurement], said: str) -> None:
     _, found = ruled(ALL, alike(1, metrics=(FINE | change)))
     assert (found.verdict, found.reason) == ("abort", "rule")
-    assert found.sentence == f"abort: {said}; 1,000 requests exposed"
+    assert found.sentence == f"abort: {said}; 1,000 requests evaluated"
 
 
 @pytest.mark.parametrize(

@@ -38,56 +38,56 @@ SENTENCES: list[tuple[Reason, AnalysisPlan, Sequence[MetricsCollected], str]] = 
         plan(),
         steady(BAD, 4),
         "abort: errors 4 % against 0.2 % on stable (80 of 2,000; 4 of 2,000); "
-        "at least 3 times the margin, at a false-abort rate of 1 %; 4,000 requests exposed",
+        "at least 3 times the margin, at a false-abort rate of 1 %; 4,000 requests evaluated",
     ),
     (
         "evidence",
         plan(metric("conversion", 0.95, better="higher")),
         many(9, conversion=proportion(150, 1000, 300, 1000)),
         "abort: conversion 15 % against 30 % on stable (300 of 2,000; 600 of 2,000); "
-        "at most 0.85 times the margin, at a false-abort rate of 1 %; 9,000 requests exposed",
+        "at most 0.85 times the margin, at a false-abort rate of 1 %; 9,000 requests evaluated",
     ),
     (
         "evidence",
         plan(metric("calls", count="rate")),
         many(7, calls=proportion(2500, 1000, 1500, 1000)),
         "abort: calls 2.5 against 1.5 on stable (5,000 of 2,000; 3,000 of 2,000); "
-        "at least 1.2 times the margin, at a false-abort rate of 1 %; 7,000 requests exposed",
+        "at least 1.2 times the margin, at a false-abort rate of 1 %; 7,000 requests evaluated",
     ),
     (
         "evidence",
         plan(latency()),
         many(9, latency=distribution((0.1, 0.25, 0.5, 1.0), (400, 200, 250, 140, 10), (500, 300, 150, 40, 10))),
         "abort: latency 15 % over 500 ms against 5 % on stable (300 of 2,000; 100 of 2,000); "
-        "beyond the margin, at a false-abort rate of 1 %; 9,000 requests exposed",
+        "beyond the margin, at a false-abort rate of 1 %; 9,000 requests evaluated",
     ),
     (
         "limit",
         plan(metric("errors", ratio=100), limits=[LIMIT]),
         steady(errors(150, 1000, 2, 1000), 8),
         "abort: errors 15 %, over the limit of 10 % (300 of 2,000); beyond it, "
-        "at a false-abort rate of 1 %; 8,000 requests exposed",
+        "at a false-abort rate of 1 %; 8,000 requests evaluated",
     ),
     (
         "limit",
         plan(metric("conversion", 0.5, better="higher"), limits=[LOW]),
         many(8, conversion=proportion(600, 1000, 900, 1000)),
         "abort: conversion 60 %, under the limit of 85 % (1,200 of 2,000); "
-        "at least 2 times as many fail as the limit allows, at a false-abort rate of 1 %; 8,000 requests exposed",
+        "at least 2 times as many fail as the limit allows, at a false-abort rate of 1 %; 8,000 requests evaluated",
     ),
     (
         "limit",
         plan(metric("conversion", 0.5, better="higher"), limits=[LOW]),
         many(8, conversion=proportion(600, 1000, 610, 1000)),
         "abort: conversion 60 %, under the limit of 85 % (1,200 of 2,000), as is stable with 61 %; "
-        "at least 2 times as many fail as the limit allows, at a false-abort rate of 1 %; 8,000 requests exposed",
+        "at least 2 times as many fail as the limit allows, at a false-abort rate of 1 %; 8,000 requests evaluated",
     ),
     (
         "limit",
         plan(latency(ratio=100), limits=[SLOW]),
         many(5, latency=slow(0.4)),
         "abort: latency 30 % over 500 ms, over the limit of 5 % (598 of 2,000); "
-        "at least 5 times the limit, at a false-abort rate of 1 %; 5,000 requests exposed",
+        "at least 5 times the limit, at a false-abort rate of 1 %; 5,000 requests evaluated",
     ),
     (
         "non_inferior",
@@ -114,35 +114,34 @@ SENTENCES: list[tuple[Reason, AnalysisPlan, Sequence[MetricsCollected], str]] = 
         "no_regression",
         plan(gate="noRegression", minimum=120),
         steady(GOOD, 4),
-        "proceed: 2 min at 50 % without evidence of harm; "
-        "errors 0.2 % against 0.2 % on stable (8 of 4,000; 8 of 4,000)",
+        "proceed: 2 min at 50 %, no regression seen; errors 0.2 % against 0.2 % on stable (8 of 4,000; 8 of 4,000)",
     ),
     (
         "no_regression",
         plan(gate="noRegression", minimum=120),
         steady(LEANING, 4),
-        "proceed: 2 min at 50 % with some evidence of harm, too little to hold; "
+        "proceed: 2 min at 50 %, a slight regression, too little to hold; "
         "errors 0.6 % against 0.2 % on stable (24 of 4,000; 8 of 4,000)",
     ),
     (
         "insufficient_evidence",
         plan(),
         steady(GOOD, 10),
-        "hold: no answer yet after 5 min at 50 %; errors 0.2 % against 0.2 % on stable "
+        "hold: inconclusive after 5 min at 50 %; errors 0.2 % against 0.2 % on stable "
         "(20 of 10,000; 20 of 10,000), between 0.2 and 3 times the margin",
     ),
     (
         "insufficient_evidence",
         plan(),
         steady(LEANING, 5),
-        "hold: leaning towards an abort after 2 min 30 s at 50 %; "
+        "hold: possible regression, inconclusive after 2 min 30 s at 50 %; "
         "errors 0.6 % against 0.2 % on stable (30 of 5,000; 10 of 5,000)",
     ),
     (
         "awaiting_baseline",
         plan(),
         steady(GOOD, 1),
-        "hold: the first look tells what is normal for errors (1,000 requests on stable), the next one is judged",
+        "hold: the first snapshot sets the baseline of errors (1,000 requests on stable), the next one is evaluated",
     ),
     (
         "settling",
@@ -161,21 +160,21 @@ SENTENCES: list[tuple[Reason, AnalysisPlan, Sequence[MetricsCollected], str]] = 
         "before_minimum",
         plan(minimum=600),
         steady(GOOD, 4),
-        "hold: 2 min of at least 10 min at 50 %, no sign of harm; "
+        "hold: analysing, 2 min of at least 10 min at 50 %, no regression so far; "
         "errors 0.2 % against 0.2 % on stable (8 of 4,000; 8 of 4,000)",
     ),
     (
         "before_minimum",
         plan(minimum=600),
         steady(LEANING, 4),
-        "hold: 2 min of at least 10 min at 50 %, weak signs of harm; "
+        "hold: analysing, 2 min of at least 10 min at 50 %, weak signs of a regression; "
         "errors 0.6 % against 0.2 % on stable (24 of 4,000; 8 of 4,000)",
     ),
     (
         "before_minimum",
         plan(minimum=600),
         steady(LEANING, 5),
-        "hold: 2 min 30 s of at least 10 min at 50 %, leaning towards an abort; "
+        "hold: analysing, 2 min 30 s of at least 10 min at 50 %, possible regression; "
         "errors 0.6 % against 0.2 % on stable (30 of 5,000; 10 of 5,000)",
     ),
     ("no_data", plan(), after(steady(GOOD, 6), missing("no_data", GONE)), f"hold: {GONE}"),
@@ -209,7 +208,7 @@ SENTENCES: list[tuple[Reason, AnalysisPlan, Sequence[MetricsCollected], str]] = 
         "no_data",
         plan(on_no_data="abort"),
         [*steady(GOOD, 6), *(snapshot({"errors": missing("no_data", GONE)}, n) for n in (7, 8, 9))],
-        f"abort: {GONE}; 3 looks in a row",
+        f"abort: {GONE}; 3 snapshots in a row",
     ),
     (
         "provider_error",
@@ -227,21 +226,21 @@ SENTENCES: list[tuple[Reason, AnalysisPlan, Sequence[MetricsCollected], str]] = 
         "time_spent",
         plan(maximum=300),
         steady(GOOD, 10),
-        "hold: 5 min at 50 % without an answer; errors 0.2 % against 0.2 % on stable "
+        "hold: 5 min at 50 % without a conclusion; errors 0.2 % against 0.2 % on stable "
         "(20 of 10,000; 20 of 10,000), between 0.2 and 3 times the margin",
     ),
     (
         "time_spent",
         plan(maximum=300, on_time_spent="abort"),
         steady(GOOD, 10),
-        "abort: 5 min at 50 % without an answer, then the policy aborts; errors 0.2 % against 0.2 % on stable "
+        "abort: 5 min at 50 % without a conclusion, then the policy aborts; errors 0.2 % against 0.2 % on stable "
         "(20 of 10,000; 20 of 10,000), between 0.2 and 3 times the margin",
     ),
     (
         "time_spent",
         plan(maximum=300, on_time_spent="proceed"),
         steady(GOOD, 10),
-        "proceed: 5 min at 50 % without an answer, then the policy proceeds; errors 0.2 % against 0.2 % on stable "
+        "proceed: 5 min at 50 % without a conclusion, then the policy proceeds; errors 0.2 % against 0.2 % on stable "
         "(20 of 10,000; 20 of 10,000), between 0.2 and 3 times the margin",
     ),
     (
@@ -264,8 +263,8 @@ def test_a_verdict_is_one_line(
 
 
 BESIDE = [
-    ("limit", "abort: memory 0.97 on cart-new-0, over the limit of 0.95 at two looks in a row, the last at 12:01; "
-              "2,000 requests exposed"),
+    ("limit", "abort: memory 0.97 on cart-new-0, over the limit of 0.95 in two snapshots in a row, the last at 12:01; "
+              "2,000 requests evaluated"),
     ("liveness", "hold: cart-new-0 (1 of 2 canary pods) restarted 3 times, last seen at 12:00; "
                  "a canary that does not serve hides its errors"),
     ("anomaly", "hold: the canary's pods are unlike stable's, mostly in memory "
@@ -326,5 +325,5 @@ def test_counts_are_of_the_run_if_this_stage_has_just_begun() -> None:
     last = snapshot(errors(5, 500, 1, 500)(), 6, stage=1, stage_started=START + 150_000)
     assert said(rule, [*first, last]) == (
         "abort: errors 0.55 % against 0.2 % on stable (30 of 5,500; 91 of 45,500 since the start); "
-        "beyond the margin, at a false-abort rate of 1 %; 5,500 requests exposed"
+        "beyond the margin, at a false-abort rate of 1 %; 5,500 requests evaluated"
     )

@@ -66,7 +66,7 @@ def evaluate(
 def apply_guardrails(assessment: Assessment, found: GuardrailResult) -> Assessment:
     """The judge's assessment with what the guardrails found."""
     verdict, reason, sentence, blame = assessment.verdict, assessment.reason, assessment.sentence, assessment.regressed
-    harm = f"; {requests(assessment.evaluated_requests)} exposed"
+    harm = f"; {requests(assessment.evaluated_requests)} evaluated"
     latched = found.memory.latched
     if latched is not None and (latched.reason == "limit" or verdict != "abort"):
         verdict, reason, blame = "abort", latched.reason, (latched.regressed,)
@@ -121,7 +121,7 @@ def _over_limit_twice(
             side = "under" if limit.better == "higher" else "over"
             text = f"{limit.metric} {one.value:.4g} on {one.pod}, {side} the limit of {limit.share:g}"
             return LatchedAbort(
-                "limit", limit.name, f"{text} at two looks in a row, the last at {minute(snapshot.end)}"
+                "limit", limit.name, f"{text} in two snapshots in a row, the last at {minute(snapshot.end)}"
             )
     return None
 

@@ -141,7 +141,7 @@ def rules(plan: AnalysisPlan, evidence: Points, _: RuleSnapshot) -> Ruling:
         points += f", since {names(critical)} {'is' if len(critical) == 1 else 'are'} critical"
     if total >= rule.pass_score:
         verdict: Verdict = "proceed"
-        points += f", {rule.pass_score:g} passes, on {len(evidence.table)} looks"
+        points += f", {rule.pass_score:g} passes, on {len(evidence.table)} snapshots"
     elif total < rule.marginal_score:
         verdict, points = "abort", f"{points}, {rule.marginal_score:g} needed"
     else:

@@ -112,7 +112,7 @@ def _say(state: RuleState, now: RuleSnapshot, ruling: Ruling, reason: Reason) ->
     if reason == "time_spent":
         return ruling.text
     if ruling.verdict == "abort":
-        return f"{ruling.text}; {requests(state.progress.evaluated_requests)} exposed"
+        return f"{ruling.text}; {requests(state.progress.evaluated_requests)} evaluated"
     return f"{ruling.text}; {duration(now.elapsed)} at {weight_text(now.snapshot.weight)}"
 
 

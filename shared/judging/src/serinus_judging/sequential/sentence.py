@@ -80,7 +80,7 @@ def _abort(context: Context) -> str:
         also = f"; {names([context.report.name(i) for i in others])} {'is' if len(others) == 1 else 'are'} worse too"
     what = _over_limit if first >= len(context.metrics) else _worse
     sure = false_abort_rate(context.plan.false_abort_rate)
-    return f"{what(context, first)}, {sure}{also}; {requests(context.evidence.progress.evaluated_requests)} exposed"
+    return f"{what(context, first)}, {sure}{also}; {requests(context.evidence.progress.evaluated_requests)} evaluated"
 
 
 def _worse(context: Context, i: int) -> str:
@@ -212,8 +212,8 @@ def _non_inferior(context: Context) -> str:
 
 def _no_regression(context: Context) -> str:
     if context.report.found.quarter:
-        return f"{_stayed(context)} with some evidence of harm, too little to hold; {_leaning(context)}"
-    return f"{_stayed(context)} without evidence of harm; {_looks_worst(context)}"
+        return f"{_stayed(context)}, a slight regression, too little to hold; {_leaning(context)}"
+    return f"{_stayed(context)}, no regression seen; {_looks_worst(context)}"
 
 
 def _stayed(context: Context) -> str:
@@ -229,7 +229,7 @@ def _unsure(context: Context) -> str:
 
 def _insufficient(context: Context) -> str:
     halfway = context.report.found.halfway
-    state = "leaning towards an abort" if halfway else "no answer yet"
+    state = "possible regression, inconclusive" if halfway else "inconclusive"
     return f"{state} after {_stayed(context)}; {_leaning(context) if halfway else _unsure(context)}"
 
 
@@ -245,17 +245,17 @@ def _leaning(context: Context) -> str:
 
 def _minimum(context: Context) -> str:
     if context.report.found.halfway:
-        return f", leaning towards an abort; {_leaning(context)}"
+        return f", possible regression; {_leaning(context)}"
     if context.report.found.quarter:
-        return f", weak signs of harm; {_leaning(context)}"
-    return f", no sign of harm; {_looks_worst(context)}"
+        return f", weak signs of a regression; {_leaning(context)}"
+    return f", no regression so far; {_looks_worst(context)}"
 
 
 def _baseline(context: Context) -> str:
     listed = names([context.metrics[i].name for i in context.started])
     rows = context.report.rows(context.started[0])
     trials = requests(rows[0].stable_now.trials if rows else 0)
-    return f"the first look tells what is normal for {listed} ({trials} on stable), the next one is judged"
+    return f"the first snapshot sets the baseline of {listed} ({trials} on stable), the next one is evaluated"
 
 
 _SAYS: Mapping[Reason, Callable[[Context], str]] = {
