@@ -2,11 +2,13 @@ import asyncio
 import os
 import signal
 import time
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
 import pytest
+from serinus_collector.adapters import workers as module
 from serinus_collector.adapters.workers import Workers
 from serinus_collector.use_cases.ports import ProviderError
 
@@ -41,6 +43,25 @@ async def test_a_work_that_nobody_waits_for_any_more_is_stopped(workers: Workers
             await workers.do(partial(time.sleep, 600))
     assert await workers.do(os.getpid) != process
     assert not Path(f"/proc/{process}").exists()
+
+
+async def test_a_process_that_starts_for_longer_than_anybody_waits_is_there_for_the_next(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+    start = module._start
+
+    async def counted() -> Process:
+        started.append(True)
+        return await start()
+
+    monkeypatch.setattr(module, "_start", counted)
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.001):
+                await workers.do(os.getpid)
+    assert await workers.do(os.getpid) != os.getpid()
+    assert len(started) == 1
 
 
 async def test_a_process_that_is_killed_is_said_to_be_and_another_takes_its_place(workers: Workers) -> None:

@@ -4,6 +4,7 @@ at each of its steps; and what has taken too long in a process can be stopped.""
 import asyncio
 import contextlib
 import gc
+import importlib
 import os
 import pickle
 import signal
@@ -20,6 +21,7 @@ T = TypeVar("T")
 NICENESS = 5
 LENGTH_BYTES = 8
 PIECE_BYTES = 128 * 1024
+READY = b"\n"
 
 
 class Workers:
@@ -27,13 +29,14 @@ class Workers:
 
     def __init__(self) -> None:
         self._idle: list[Process] = []
+        self._starting: list[asyncio.Future[Process]] = []
 
     async def do(self, work: Callable[[], T]) -> T:
         """The result of the work, or what it raises; its process is stopped when nobody waits for it any more.
 
         Raises ProviderError where the process ends, as when it has taken more memory than there is.
         """
-        process = self._idle.pop() if self._idle else await _start()
+        process = await self._free()
         try:
             result, error = await _exchange(process, work)
         except BaseException:
@@ -44,14 +47,39 @@ class Workers:
             raise error
         return cast("T", result)
 
+    async def _free(self) -> Process:
+        """A process that is ready. One that nobody waits for any more goes on starting: on a busy host that takes
+        longer than a query may, so stopped each time, none would ever be ready."""
+        if self._idle:
+            return self._idle.pop()
+        starting = self._starting.pop() if self._starting else asyncio.ensure_future(_start())
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            self._starting.append(starting)
+            raise
+
     async def close(self) -> None:
         """Stop the processes."""
-        for process in self._idle:
-            await _stop(process)
+        for starting in self._starting:
+            starting.cancel()
+        for process in (*self._idle, *await asyncio.gather(*self._starting, return_exceptions=True)):
+            if isinstance(process, Process):
+                await _stop(process)
 
 
 async def _start() -> Process:
-    return await asyncio.create_subprocess_exec(sys.executable, "-m", __name__, stdin=PIPE, stdout=PIPE)
+    """A process that has said that it is ready."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", __name__, stdin=PIPE, stdout=PIPE)
+    assert process.stdout is not None
+    try:
+        await process.stdout.readexactly(len(READY))
+    except asyncio.IncompleteReadError:
+        raise ProviderError(f"a process for large answers ended with code {await process.wait()} as it began") from None
+    except BaseException:
+        await _stop(process)
+        raise
+    return process
 
 
 async def _exchange(process: Process, work: Callable[[], Any]) -> tuple[Any, Exception | None]:
@@ -87,6 +115,9 @@ def main() -> None:
     os.nice(NICENESS)
     asked, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what is printed is not for the collector
+    importlib.import_module("serinus_collector.use_cases.collect_snapshot")  # what the first work would wait for
+    answers.write(READY)
+    answers.flush()
     gc.disable()  # what is read holds no cycles, and looking through it takes longer than reading it
     while length := asked.read(LENGTH_BYTES):
         done = pickle.dumps(_done(asked.read(int.from_bytes(length, "big"))))
