@@ -13,7 +13,7 @@ Auth = Literal["none", "token", "kubernetes", "proxy"]
 class ConsoleSettings(Settings):
     auth: Auth = Field(
         "none",
-        description="who may act: none (read-only), token (whoever has SERINUS_TOKEN), kubernetes (bearer token by "
+        description="who may act: none (read-only), token (holders of SERINUS_TOKEN), kubernetes (bearer token by "
         "TokenReview, right by SubjectAccessReview), proxy (identity from a trusted proxy's headers, right by "
         "SubjectAccessReview)",
     )

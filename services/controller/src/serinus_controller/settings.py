@@ -32,7 +32,7 @@ class ControllerSettings(Settings):
     )
     api_timeout: Annotated[float, Field(gt=0)] = Field(10.0, description="seconds that a Kubernetes request may take")
     poll: Annotated[int, Field(ge=1)] = Field(
-        5, description="seconds between consistent reads of the Rollouts: looks reach no further than the last one"
+        5, description="seconds between consistent reads of the Rollouts: snapshots reach no further than the last one"
     )
     history_kept: Annotated[Seconds, Field(ge=3600)] = Field(
         STORY_SECONDS, description="how long the report of a run is kept after its end, such as 30d"

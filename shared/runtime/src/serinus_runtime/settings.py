@@ -35,13 +35,13 @@ class Settings(BaseSettings):
         "serinus", pattern=r"^[A-Za-z0-9_.-]+$", description="hash tag of all keys; another tag is another deployment"
     )
     stream_maxlen: Annotated[int, Field(ge=1000)] = Field(
-        100_000, description="entries after which a stream is trimmed, about"
+        100_000, description="approximate maximum stream length, in entries"
     )
     http_host: str = Field("127.0.0.1", description="address that /healthz, /readyz and /metrics listen on")
-    http_port: Annotated[int, Field(ge=0, le=65535)] = Field(8080, description="their port; 0 takes a free one")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level that is logged")
+    http_port: Annotated[int, Field(ge=0, le=65535)] = Field(8080, description="their port; 0: a free one")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="minimum log level")
     stop_timeout: Annotated[float, Field(gt=0)] = Field(
-        10.0, description="seconds that work under way may take to finish after SIGTERM"
+        10.0, description="seconds that running work may take to finish after SIGTERM"
     )
 
     @property
