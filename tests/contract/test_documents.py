@@ -59,7 +59,7 @@ def test_an_event_of_an_earlier_version_is_written_back_with_nothing_lost(kind: 
 
 @pytest.mark.parametrize("file", sorted(WRITTEN.rglob("*.jsonl")), ids=lambda file: f"{file.parent.name}-{file.stem}")
 def test_entries_that_an_earlier_version_wrote_are_read_with_nothing_lost(file: Path) -> None:
-    """Entries of streams as a demo left them: 1 written at 1d0408f, 2 at 138ede8. Releases add folders."""
+    """Entries of streams as a demo left them, of the first words that stay. Releases add folders."""
     (kind,) = (event for event in EVENTS if file.stem == event.STREAM)
     for line in file.read_text().splitlines():
         fields = json.loads(line)

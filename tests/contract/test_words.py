@@ -41,7 +41,8 @@ NO_LONGER: Mapping[str, tuple[tuple[str, ...], str]] = {
     # names
     r"\b(LookTaker|PolicyBook|Sightings|Fallen|Rotating)\b": (SOURCES, "see the glossary"),
     r"\b(LONGEST|FURTHEST)(_[A-Z]+)*\b": (SOURCES, "MAX_..."),
-    r"\bDEALS\b": (SOURCES, "PERMUTATIONS"),
+    r"\b(MOST_[A-Z]+|DEALS|OneToken|Surroundings|Fleet)\b": (SOURCES, "MAX_..., see the glossary"),
+    r"\bcash\b": (SOURCES, "unspent prior"),
     # pages, messages and documents
     r"Want a person|Take it from here|Before / After|[Ff]ound beside the judgement": (EVERYWHERE, "the page's words"),
     r"[Cc]anary judgement": (EVERYWHERE, "automated canary analysis"),
