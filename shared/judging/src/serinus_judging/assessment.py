@@ -1,4 +1,4 @@
-"""What a judge says after one look: all of a verdict that does not depend on the looks before."""
+"""What a judge says after one snapshot: all of a verdict that does not depend on the snapshots before."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,9 +9,9 @@ from serinus_contracts.events import Finding, MetricVerdict, Reason, Traffic, Ve
 
 @dataclass(frozen=True)
 class Assessment:
-    """The judgement of one look; the service adds what it knows of the chain of looks and publishes it.
+    """The judgement of one snapshot; the service adds what it knows of the chain of snapshots and publishes it.
 
-    missing: metrics without usable counts in this look; resets: counter resets in it; newest: time of the newest
+    missing: metrics without usable counts in this snapshot; resets: counter resets in it; newest: time of the newest
     sample (ms); evaluated_requests: of the canary, over the run; report: makes the numbers of all metrics; score: of a
     judge that gives one; found: makes the findings that may decide; described: makes those that only describe, which
     cost more.

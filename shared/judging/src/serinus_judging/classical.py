@@ -1,7 +1,7 @@
 """Classical statistics, for descriptions and for judges that are built on them.
 
-Made for one look: taken at every look they cry wolf (docs/explanation/judging.md, "Why not a test"). So the default
-judge decides nothing by them. Each gives None where it has no answer, never a NaN.
+Made for one snapshot: taken at every snapshot they cry wolf (docs/explanation/judging.md, "Why not a test"). So the
+default judge decides nothing by them. Each gives None where it has no answer, never a NaN.
 """
 
 from collections import Counter

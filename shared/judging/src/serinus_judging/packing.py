@@ -1,4 +1,4 @@
-"""Reading arrays out of bytes, as what is remembered between looks is kept."""
+"""Reading arrays out of bytes, as what is remembered between snapshots is kept."""
 
 from collections.abc import Sequence
 from math import prod

@@ -37,7 +37,7 @@ def _places(edges: tuple[float, ...]) -> Mapping[float, int]:
 
 
 class Reading(NamedTuple):
-    """One metric in one look: its status after a look at the counts, and what can be counted of it.
+    """One metric in one snapshot: its status after checking the counts, and what can be counted of it.
 
     quad: counts of a proportion; of a distribution (0, n, 0, m), with `tails` for the edges.
     """

@@ -66,7 +66,7 @@ def test_a_stage_is_measured_after_its_minimum_and_proceeds_when_its_analysis_ha
     looks = [at(second, success=(value,)) for second, value in ((10, 0.2), (20, 0.99), (30, 0.93), (40, 0.971234))]
     found = list(judged(plan(), looks))
     assert [one.sentence for one in found] == [
-        "hold: analysing, 10 s of at least 20 s at 5 %, then the analysis begins",
+        "hold: analysing, 10 s of at least 20 s at 5 %, then its metrics are measured",
         "hold: success 0.99, 1 of 3 measurements at 5 %",
         "hold: success 0.93, 2 of 3 measurements, 1 failed, failureLimit 1 at 5 %",
         "proceed: successful at 5 %: success 0.971234 after 3 times",
@@ -159,7 +159,7 @@ def test_a_metric_over_the_run_that_was_inconclusive_begins_anew_when_somebody_w
     made = plan(metric(over="run", count=None, failure="result[0] < 0.5"))
     looks = [at(10, success=(0.7,)), at(20, success=(1.0,)), at(10, stage=1, success=(1.0,))]
     assert [one.verdict for one in judged(made, looks)] == ["hold", "hold", "hold"]
-    assert told(made, looks)[2] == "hold: analysing, 10 s of at least 20 s at 25 %, then the analysis begins"
+    assert told(made, looks)[2] == "hold: analysing, 10 s of at least 20 s at 25 %, then its metrics are measured"
 
 
 def test_a_dry_run_is_waited_for_and_never_decides() -> None:

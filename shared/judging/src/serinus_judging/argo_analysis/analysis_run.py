@@ -55,7 +55,7 @@ def outcome(conditions: Conditions, result: Any, operations: list[int] | None = 
 
 
 def due(conditions: Conditions, tally: Tally, begun: Millis, now: Millis, slack: float) -> bool:
-    """Whether it is to be measured now; `slack`: seconds by which looks may come early."""
+    """Whether it is to be measured now; `slack`: seconds by which snapshots may come early."""
     if tally.completed:
         return False
     if tally.last is None:

@@ -49,7 +49,7 @@ def say(context: Context, reason: Reason) -> str:
     if context.worst in ("Failed", "Error", "Inconclusive"):
         return _ended(context, context.first(context.worst))
     if reason == "before_minimum":
-        return ", then the analysis begins"
+        return ", then its metrics are measured"
     at = weight_text(context.snapshot.weight)
     if reason == "rule":
         return _succeeded(context, at)

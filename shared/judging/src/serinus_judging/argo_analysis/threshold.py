@@ -1,8 +1,8 @@
 """Argo Rollouts' analysis as a judge, for teams that bring their AnalysisTemplates (docs/how-to/migrating.md, ADR 17).
 
 A metric over a stage is what an analysis step measures: anew in each stage, from when its minimum has passed, and the
-stage waits for it. A metric over the run is a background analysis: it is measured from the first look on, may abort or
-hold at any time, and nothing waits for it to end. Failed and Error abort, Inconclusive holds, Successful proceeds.
+stage waits for it. A metric over the run is a background analysis: it is measured from the first snapshot on, may abort
+or hold at any time, and nothing waits for it to end. Failed and Error abort, Inconclusive holds, Successful proceeds.
 
 Unlike Argo's, no gate opens while a metric that counts is missing: its last measurement was an error, or it has none.
 """

@@ -34,7 +34,7 @@ _FAULTS = ("provider_error", "no_data", "sample_ratio_mismatch", "settling", "aw
 
 
 def start(plan: AnalysisPlan) -> GuardrailMemory:
-    """What is remembered before the first look."""
+    """What is remembered before the first snapshot."""
     watched = watched_by(plan)
     return GuardrailMemory.empty(len(watched.gauges), len(watched.counted), len(watched.durations))
 
@@ -154,9 +154,9 @@ def _means(plan: AnalysisPlan, watched: Watched, memory: GuardrailMemory) -> tup
     A metric that most pods do not have is left out: it is 0 for all.
     """
     kept = memory.samples
-    looks = np.maximum(kept.seen, 1)
+    snapshots = np.maximum(kept.seen, 1)
     level = np.abs(kept.levels[0]) / np.maximum(kept.levels[1], 1)
-    values, tolerance = kept.sums / looks, np.zeros(len(level))
+    values, tolerance = kept.sums / snapshots, np.zeros(len(level))
     for f, i in enumerate(watched.features):
         metric = plan.metrics[i]
         if metric.source.kind == "gauge":

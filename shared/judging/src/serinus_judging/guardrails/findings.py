@@ -1,6 +1,6 @@
 """Descriptions that people ask for beside every judgement: tests, effect sizes, trends, what it costs the business.
 
-They decide nothing: made for one look, they would abort a healthy canary sooner or later
+They decide nothing: made for one snapshot, they would abort a healthy canary sooner or later
 (docs/explanation/judging.md, "Beside the judgement"). Each function takes counts and gives one finding, or None where
 there is nothing to say."""
 
@@ -96,7 +96,8 @@ def of_durations(name: str, edges: Sequence[float], canary: Sequence[int], stabl
 
 
 def of_trend(name: str, hours: Sequence[float], values: Sequence[float], better: Better = "lower") -> Fields | None:
-    """Whether the canary's rate goes the wrong way over the looks: Mann-Kendall, Theil-Sen; None where it does not."""
+    """Whether the canary's rate goes the wrong way over the snapshots: Mann-Kendall, Theil-Sen; None where it does
+    not."""
     found = classical.trend(hours, values, LIKELY)
     if found is None or not (found.slope < 0 if better == "higher" else found.slope > 0):
         return None

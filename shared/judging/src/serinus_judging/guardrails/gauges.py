@@ -1,7 +1,7 @@
 """Gauges: values that pods have, such as memory (docs/explanation/judging.md, "Gauges").
 
-A limit on a gauge is a fact about a pod: beyond it at two looks in a row on the same pod. Growth is an estimate: pods
-are its units, so it compares the slopes of the canary's pods with those of stable's.
+A limit on a gauge is a fact about a pod: beyond it at two snapshots in a row on the same pod. Growth is an estimate:
+pods are its units, so it compares the slopes of the canary's pods with those of stable's.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class OverLimit(NamedTuple):
 
 
 def over_limits(limits: Sequence[PlanLimit], snapshot: MetricsCollected, young: frozenset[str]) -> list[OverLimit]:
-    """Canary pods beyond each limit in this look, the furthest first; what is not finite is no value."""
+    """Canary pods beyond each limit in this snapshot, the furthest first; what is not finite is no value."""
     over_all: list[OverLimit] = []
     for number, limit in enumerate(limits):
         measured = snapshot.metrics.get(limit.metric)

@@ -2,7 +2,7 @@
 "Liveness").
 
 A pod crash loops if it restarted twice or more and the last time is less than ten minutes ago, after which Kubernetes
-forgets its back-off too. It is dead if it was not ready for as long as it may take to warm up, and for two looks.
+forgets its back-off too. It is dead if it was not ready for as long as it may take to warm up, and for two snapshots.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,8 +21,8 @@ MAX_NAMED = 3
 
 
 class Trouble(NamedTuple):
-    """A canary pod that restarted or is not ready. pod: its `pods.identity`; restarted: end of the look that saw the
-    last restart, 0: none; unready: end of the first look in a row that saw it not ready, 0: it is ready."""
+    """A canary pod that restarted or is not ready. pod: its `pods.identity`; restarted: end of the snapshot that saw
+    the last restart, 0: none; unready: end of the first snapshot in a row that saw it not ready, 0: it is ready."""
 
     pod: int
     restarts: int
@@ -44,7 +44,7 @@ class Liveness(NamedTuple):
 def after(
     known: Sequence[Trouble], plan: AnalysisPlan, snapshot: MetricsCollected, identity: Mapping[str, int]
 ) -> tuple[tuple[Trouble, ...], Liveness]:
-    """The pods in trouble after a look, and what is wrong. Without pods in the snapshot nothing is known."""
+    """The pods in trouble after a snapshot, and what is wrong. Without pods in the snapshot nothing is known."""
     canary = [pod for pod in snapshot.pods if pod.arm == "canary"]
     if not canary:
         absent = bool(snapshot.pods) and snapshot.weight > 0 and snapshot.stage >= 0

@@ -69,8 +69,8 @@ class PodAnomaly(NamedTuple):
 class StageSamples:
     """What is gathered of a stage, of P pods (the canary's `own` first), F features, G gauges and M counted metrics.
 
-    pods (P,): identities; sums (F, P): of the features' distances from the pods' median, over `seen` (F, P) looks;
-    levels (2, F): sums of these medians, and over how many looks; times (T,): seconds from the stage's start of the
+    pods (P,): identities; sums (F, P): of the features' distances from the pods' median, over `seen` (F, P) snapshots;
+    levels (2, F): sums of these medians, and over how many snapshots; times (T,): seconds from the stage's start of the
     points kept; rates (T, M): the canary's of each counted metric; logs (T, G, P): ln of each gauge of each pod, NaN
     where absent; totals (M, 5): x, n, y, m and seconds; buckets: per latency metric the requests (2, B) of canary and
     stable.

@@ -60,7 +60,7 @@ def identity(name: str) -> int:
 
 
 class Sample(NamedTuple):
-    """One look at the pods: names by identity and arm, and each feature's values by name and arm."""
+    """One snapshot of the pods: names by identity and arm, and each feature's values by name and arm."""
 
     canary: dict[int, str]
     stable: dict[int, str]
@@ -68,8 +68,8 @@ class Sample(NamedTuple):
 
 
 def sample(plan: AnalysisPlan, watched: Watched, snapshot: MetricsCollected, young: frozenset[str]) -> Sample:
-    """What the look says of each warm pod. A gauge that is a rate, such as CPU, is taken per request of the pod, since
-    pods of the arms may serve more or less each."""
+    """What the snapshot says of each warm pod. A gauge that is a rate, such as CPU, is taken per request of the pod,
+    since pods of the arms may serve more or less each."""
     loads = _loads(plan, watched, snapshot)
     values = []
     for i in watched.features:
@@ -140,12 +140,12 @@ def _with_point(
     counts: Sequence[tuple[float, ...]],
     seen: Sample,
 ) -> StageSamples:
-    """counts: of each counted metric in this look."""
+    """counts: of each counted metric in this snapshot."""
     old = _kept(old, seen)
     names = [(seen.canary if i < old.own else seen.stable).get(pod, "") for i, pod in enumerate(old.pods.tolist())]
     rows = [[arms[i >= old.own].get(name, np.nan) for i, name in enumerate(names)] for arms in seen.values]
     values = np.array(rows, dtype=np.float64).reshape(len(rows), len(names))
-    sums, looks, levels = _gathered(old, values)
+    sums, snapshots, levels = _gathered(old, values)
     gauges = values[len(watched.counted) :]
     positive = (gauges > 0) & (gauges < np.inf)
     log = np.where(positive, np.log(np.where(positive, gauges, 1.0)), np.nan)
@@ -153,7 +153,7 @@ def _with_point(
     return replace(
         old,
         sums=sums,
-        seen=looks,
+        seen=snapshots,
         levels=levels,
         times=np.append(old.times, stage_seconds(snapshot)),
         rates=np.concatenate([old.rates, [rates]]),
@@ -162,7 +162,7 @@ def _with_point(
 
 
 def _gathered(old: StageSamples, values: Floats) -> tuple[Floats, Floats, Floats]:
-    """sums, seen and levels after a look at the features (F, P)."""
+    """sums, seen and levels after a snapshot of the features (F, P)."""
     known = np.isfinite(values)
     count = known.sum(axis=1)
     if values.size == 0 or count.max() < 2:
@@ -208,7 +208,7 @@ def _counts(measured: Measurement | None) -> tuple[float, ...]:
 
 
 def _added(buckets: Floats, measured: Measurement | None) -> Floats:
-    """Requests per bucket after the look; they begin anew where the edges of a histogram have changed."""
+    """Requests per bucket after the snapshot; they begin anew where the edges of a histogram have changed."""
     if not isinstance(measured, Distribution) or measured.status != "ok":
         return buckets
     if len(measured.canary) != len(measured.stable):

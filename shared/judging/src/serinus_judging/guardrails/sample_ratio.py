@@ -4,7 +4,7 @@ aborts.
 A canary that gets less than its share hides its faults, one that gets more hurts more people than was asked for; in
 either case what the counts say of the weight is wrong. Tested as a rate: requests as events, actual weights (Argo's or
 the pods', not what the steps ask for) as trials, ratio 1.25, once with the arms one way and once the other, and the
-average of both. Without an absolute margin the value of a look has the closed form of the conditional binomial.
+average of both. Without an absolute margin the value of a snapshot has the closed form of the conditional binomial.
 """
 
 from math import exp, inf, log
@@ -73,7 +73,8 @@ def mismatched(share: SampleRatio, false_abort_rate: float) -> bool:
 
 
 def tested(plan: AnalysisPlan, snapshot: MetricsCollected) -> float | None:
-    """The canary's percent of both arms' requests that this look's counts are held against, None if they cannot be."""
+    """The canary's percent of both arms' requests that this snapshot's counts are held against, None if they cannot
+    be."""
     split = snapshot.weight if snapshot.split is None else snapshot.split
     told_apart = not snapshot.routes or plan.metrics[requests_metric(plan)].excluding
     return split if told_apart and not snapshot.split_changed and 0 < split < 100 else None
@@ -90,8 +91,8 @@ def untested(plan: AnalysisPlan, snapshot: MetricsCollected) -> str:
 def after(share: SampleRatio, canary: int, stable: int, weight: float, seconds: float) -> SampleRatio:
     """The share after requests of both arms in a window; weight in percent.
 
-    The first look only sets the pace, from which later numbers of requests are predicted for the tempering; a weight
-    that gives either arm nothing leaves no share to compare.
+    The first snapshot only sets the pace, from which later numbers of requests are predicted for the tempering; a
+    weight that gives either arm nothing leaves no share to compare.
     """
     total = canary + stable
     if not (0 < weight < 100 and 0 < total < inf and canary >= 0 and stable >= 0 and seconds > 0):

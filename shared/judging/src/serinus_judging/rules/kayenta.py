@@ -1,6 +1,6 @@
-"""Kayenta's judge (NetflixACAJudge) on rates of looks: classify each metric, score the release (docs/adr/0015).
+"""Kayenta's judge (NetflixACAJudge) on rates of snapshots: classify each metric, score the release (docs/adr/0015).
 
-Each look gives one point per arm and metric: a rate, a p95, the mean of a gauge over pods. The canary's points are
+Each snapshot gives one point per arm and metric: a rate, a p95, the mean of a gauge over pods. The canary's points are
 tested against stable's by an interval for their shift; the score is the weighted share of metrics that pass.
 """
 
@@ -83,7 +83,8 @@ def score(groups: Sequence[tuple[float, Sequence[Label]]]) -> float:
 
 
 class Points(RuleState):
-    """Beside the course the points of the last looks, (looks, metrics, arms) as float32, NaN where there was none."""
+    """And the points of the last snapshots, (snapshots, metrics, arms) as float32, NaN where there was
+    none."""
 
     model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
     points: bytes = b""

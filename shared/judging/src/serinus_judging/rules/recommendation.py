@@ -1,7 +1,7 @@
 """Tests, thresholds and comparisons on the stage's counts, taken at its minimum time: roll back, hold or proceed.
 
 The analysis engine of the deployment guide that Serinus grew from (docs/adr/0014), with true counts where it assumed
-1,000 and 10,000. Its tests are made for one look; docs/explanation/judging.md has what they cost measured.
+1,000 and 10,000. Its tests are made for one snapshot; docs/explanation/judging.md has what they cost measured.
 """
 
 from serinus_contracts.events import Finding

@@ -1,4 +1,4 @@
-"""What a judge of rules remembers of a run, and how a look is read for it.
+"""What a judge of rules remembers of a run, and how a snapshot is read for it.
 
 The evidence of such a judge is a small model, kept as JSON: whoever looks into Redis can read it.
 """
@@ -21,7 +21,7 @@ class MetricTotals(Contract):
     """Counts of one metric over the run and in this stage: x of n on the canary, y of m on stable.
 
     Of latency the events are slower than `edge` (s), the one at or beyond stable's p95 when it was first seen.
-    good: looks of this stage that could be judged.
+    good: snapshots of this stage that could be judged.
     """
 
     run: Quad = NOTHING
@@ -142,12 +142,12 @@ class Tally(Contract):
     canary: tuple[int, ...] = ()
     stable: tuple[int, ...] = ()
     total: float = 0.0
-    looks: int = 0
+    snapshots: int = 0
 
     @property
     def mean(self) -> float | None:
-        """Of the gauge over the looks, each the mean over the canary's pods."""
-        return self.total / self.looks if self.looks else None
+        """Of the gauge over the snapshots, each the mean over the canary's pods."""
+        return self.total / self.snapshots if self.snapshots else None
 
     def quantiles(self, q: float) -> tuple[float, float] | None:
         """Of canary and stable in seconds; None while nothing was counted."""
@@ -155,12 +155,14 @@ class Tally(Contract):
         return None if canary is None or stable is None else (canary, stable)
 
     def after(self, reading: Reading) -> "Tally":
-        """With a look added, if it is good."""
+        """With a snapshot added, if it is good."""
         if reading.status != "ok":
             return self
         if isinstance(reading.measured, Gauge):
             values = reading.measured.canary.values()
-            return self.model_copy(update={"total": self.total + sum(values) / len(values), "looks": self.looks + 1})
+            return self.model_copy(
+                update={"total": self.total + sum(values) / len(values), "snapshots": self.snapshots + 1}
+            )
         if reading.tails is None:
             return self
         edges, (canary, stable) = reading.tails.edges, reading.tails.counts
@@ -183,7 +185,7 @@ T = TypeVar("T", bound=TalliedState)
 
 
 def tallied(evidence: T, now: RuleSnapshot) -> T:
-    """The evidence with the look in its tallies."""
+    """The evidence with the snapshot in its tallies."""
     before = evidence.tallies if evidence.tallies and not now.fresh else (Tally(),) * len(now.readings)
     after = tuple(tally.after(reading) for tally, reading in zip(before, now.readings, strict=True))
     return evidence.model_copy(update={"tallies": after})

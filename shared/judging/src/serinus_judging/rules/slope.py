@@ -1,4 +1,4 @@
-"""Whether an arm's rate rises within a stage: a straight line through its looks, kept as sums."""
+"""Whether an arm's rate rises within a stage: a straight line through its snapshots, kept as sums."""
 
 from math import sqrt
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from serinus_judging.snapshot import Quad
 
 
 class Line(NamedTuple):
-    """Sums over the looks of one arm, t in minutes: of n t, n t² and x t. Sums of n and x are kept elsewhere."""
+    """Sums over the snapshots of one arm, t in minutes: of n t, n t² and x t. Sums of n and x are kept elsewhere."""
 
     nt: float = 0.0
     ntt: float = 0.0
@@ -25,7 +25,7 @@ class Slopes(NamedTuple):
     stable: Line = Line()
 
     def after(self, t: float, quad: Quad) -> "Slopes":
-        """With counts of a look at minute t."""
+        """With counts of a snapshot at minute t."""
         x, n, y, m = quad
         return Slopes(self.canary.after(t, x, n), self.stable.after(t, y, m))
 
@@ -34,7 +34,7 @@ def rising(slopes: Slopes, total: Quad) -> float:
     """z of the canary's slope less stable's (Cochran and Armitage's test for trend, of two samples).
 
     Stable's slope is taken off because a rate that rises in both arms is the day, not the release. total: the counts
-    of all looks together. 0 where there is nothing to compare.
+    of all snapshots together. 0 where there is nothing to compare.
     """
     x, n, y, m = total
     own, own_variance = _slope(slopes.canary, x, n)

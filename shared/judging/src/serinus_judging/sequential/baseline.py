@@ -1,4 +1,4 @@
-"""Stable's rate, predicted before each look is opened (docs/explanation/judging.md, "Baseline").
+"""Stable's rate, predicted before each snapshot is opened (docs/explanation/judging.md, "Baseline").
 
 A discounted past: half of what is known is forgotten every ten minutes, so that the prediction follows the day.
 """
@@ -20,7 +20,7 @@ def predicted(past: Floats) -> Floats:
 def remembered(past: Floats, fresh: Floats, seconds: Floats, valid: Bools) -> Floats:
     """The past (2, ...) after stable's events and trials `fresh` (2, ...) of windows `seconds` (...) long.
 
-    Unchanged where the look is not valid (...).
+    Unchanged where the snapshot is not valid (...).
     """
     after = past * np.exp2(np.maximum(seconds, 0) / -HALF_LIFE) + fresh
     return after if valid.all() else np.where(valid, after, past)

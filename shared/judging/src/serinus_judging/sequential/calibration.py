@@ -1,7 +1,8 @@
 """How noisy this service's counts are, measured on its own past (docs/explanation/judging.md, "Noise").
 
 Stable's pods are split in two groups, one of them playing canary. Between equal versions the difference has the
-variance of independent requests, or more: phi is how much more, kappa how that grows with the information in a look.
+variance of independent requests, or more: phi is how much more, kappa how that grows with the information in a
+snapshot.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ ENOUGH_BLOCKS = 60
 """Fewer blocks than this say too little: the noise is then assumed."""
 ORDINARY = 3.0
 """phi is of blocks with at most this many times the median number of events. What a shock does to the noise is told
-by kappa; left in, a few shocks would set phi for all the looks without one (found twice to three times later)."""
+by kappa; left in, a few shocks would set phi for all the snapshots without one (found twice to three times later)."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,13 @@ def placebo(trials: Floats, share: float) -> Floats:
     return result
 
 
-def measured(events: Floats, trials: Floats, shares: Sequence[float], looks: float = 1.0) -> Measured | None:
+def measured(events: Floats, trials: Floats, shares: Sequence[float], snapshots: float = 1.0) -> Measured | None:
     """Noise of a count from stable's past; None where it says too little.
 
     events, trials (T, pods) per block, pods in `order_of`, 0 where absent; shares: the canary's share of traffic in
-    each stage; looks: how many looks a block is long. A block is worth something where both groups have trials and
-    there are events. With Y = x - z theta, V = z theta (1 - theta) of z events: phi = sum Y^2 / sum V over ordinary
-    blocks, kappa = sum((Y^2 - V) / V) / sum(Q / V) with Q = V^2 / looks, each with one standard error added.
+    each stage; snapshots: how many snapshots a block is long. A block is worth something where both groups have trials
+    and there are events. With Y = x - z theta, V = z theta (1 - theta) of z events: phi = sum Y^2 / sum V over ordinary
+    blocks, kappa = sum((Y^2 - V) / V) / sum(Q / V) with Q = V^2 / snapshots, each with one standard error added.
     """
     phis, kappas, blocks = [], [], 0
     for share in shares:
@@ -65,7 +66,7 @@ def measured(events: Floats, trials: Floats, shares: Sequence[float], looks: flo
             return None
         theta = n[use] / total[use]
         y2, v = (x[use] - z[use] * theta) ** 2, z[use] * theta * (1 - theta)
-        q = v * v / looks
+        q = v * v / snapshots
         blocks = int(use.sum())
         ordinary = z[use] <= ORDINARY * np.median(z[use])
         phis.append(_with_error(y2[ordinary], v[ordinary]))

@@ -1,6 +1,6 @@
 """What is tested, as arrays: channels (one count each), tests (one side of a channel), rows (alternatives of a test).
 
-A look is judged by a few calls over all rows of all tests, without a Python loop. Rows of an abort test: 8
+A snapshot is judged by a few calls over all rows of all tests, without a Python loop. Rows of an abort test: 8
 alternatives, then 3 x 12 of the interval; of a proceed test: 3 alternatives, 5 unused, then 3 x 12.
 """
 
@@ -101,10 +101,9 @@ class Tests:
     """The constants of S = A + P tests: for each of the first A channels whether to abort, then whether to proceed.
 
     channel, ratio, absolute (S,): whose counts, which margin; scale, psi (J, S): lambda and alternative per row; psi of
-    the first three rows of a proceed test depends on the look. prior (8, S): ln of the rows' weights, NEVER if unused;
-    start (J, S): rows before the first look; worse (S,): an abort test; grid (12, S): lambda in the
-    order of growing harm; table (S,): for `interval.bounds`; at_least (S,): the interval's rows test "at least" on a
-    share.
+    the first three rows of a proceed test depends on the snapshot. prior (8, S): ln of the rows' weights, NEVER if
+    unused; start (J, S): rows before the first snapshot; worse (S,): an abort test; grid (12, S): lambda in the order
+    of growing harm; table (S,): for `interval.bounds`; at_least (S,): the interval's rows test "at least" on a share.
     """
 
     channel: Index
@@ -175,7 +174,7 @@ class Tests:
     def split(self, rare: Bools, channels: Channels) -> tuple[Part, ...]:
         """The tests grouped by form; rare (C,): which channels' rates are (`value.is_rare`).
 
-        What was found before is kept, since it hardly changes from look to look.
+        What was found before is kept, since it hardly changes from snapshot to snapshot.
         """
         key = rare.tobytes()
         known = self.parts.get(key)

@@ -1,4 +1,4 @@
-"""Evidence over many looks: a mixture over alternatives and over the time at which a regression began.
+"""Evidence over many snapshots: a mixture over alternatives and over the time at which a regression began.
 
 Abort wealth belongs to the whole run, proceed wealth to one stage (docs/explanation/judging.md, "Abort", "Proceed").
 Both are bounded by Ville's inequality: under the null the chance that M ever reaches 1/p is at most p, however often
@@ -42,7 +42,8 @@ _ONSET = np.concatenate([[0.0], _onset(np.arange(1.0, 4096.0))])
 
 
 def onset_weight(share: Floats, number: Ints) -> Floats:
-    """Weight of an onset at the counted look `number` (from 1) of a stage; 0 for number 0: a stage entered again."""
+    """Weight of an onset at the counted snapshot `number` (from 1) of a stage; 0 for number 0: a stage entered
+    again."""
     late: Floats = _ONSET.take(number, mode="clip")
     if number.max() >= len(_ONSET):
         late = np.where(number > 0, _onset(np.maximum(number, 1).astype(np.float64)), 0.0)

@@ -1,7 +1,7 @@
-"""The law that everything rests on: what one snapshot is worth as evidence (docs/explanation/judging.md, "One look").
+"""The law that everything rests on: what one snapshot is worth as evidence (docs/explanation/judging.md).
 
 The null is `p_canary <= ratio * p_stable + absolute`, or >=: the side of the alternative decides. An alternative
-(a, b), fixed before the look, is compared with its projection (c0, p0) on the null's edge. The likelihood ratio
+(a, b), fixed before the snapshot, is compared with its projection (c0, p0) on the null's edge. The likelihood ratio
 against the projection has expectation at most 1 on the whole null, for Bernoulli counts of any size: the projection
 is stationary along the edge, so the expectation is constant there, and inside the null it only falls. This is the
 reverse information projection of Grünwald, de Heide and Koolen, "Safe testing" (2024), theorem 1.
@@ -87,9 +87,9 @@ def log_evalue(
     psi: ArrayLike,
     rate: ArrayLike,
 ) -> Floats:
-    """ln e of one look, for arrays of any shapes that broadcast together.
+    """ln e of one snapshot, for arrays of any shapes that broadcast together.
 
-    x events of n trials of the canary, y of m of stable; b: stable's rate as predicted before the look; psi > 1
+    x events of n trials of the canary, y of m of stable; b: stable's rate as predicted before the snapshot; psi > 1
     tests "at most the margin", psi < 1 "at least the margin" (the caller turns psi over where higher is better). It
     is 0 where there is nothing to test: counts that are not `usable`, an edge at 0 or, for shares, at 1 or above.
     """

@@ -1,4 +1,4 @@
-"""What is remembered between two looks of a run, and how it is packed.
+"""What is remembered between two snapshots of a run, and how it is packed.
 
 Layout of the bytes: a header, then the arrays in the order of `pack`, little endian, no compression (it would
 cost more time than the space is worth). The first byte is the version; a reader refuses what it does not know.
@@ -78,14 +78,14 @@ class Evidence:
         if reader.offset != len(packed):
             raise EvidenceError(f"evidence has {len(packed) - reader.offset} bytes too many")
         rows[:PLAIN, :abort], rows[:PROCEED_ROWS, abort:], rows[PLAIN:] = to_abort, to_proceed, shown
-        looks, number, started, exposed, log_eprocess, missing = numbers
+        snapshots, number, started, exposed, log_eprocess, missing = numbers
         return cls(
             shape=(metrics, channels, abort, proceed, stages),
             state=State(past, clock, rows, np.concatenate((unspent, np.zeros(proceed))), run, stage),
             noise=Noise(phi, kappa, measured),
             pairs=tuple(_pairs(block) for block in pairs.tolist()),
             progress=RunProgress(
-                evaluations=looks,
+                evaluations=snapshots,
                 stage=number,
                 stage_started=started,
                 evaluated_requests=exposed,

@@ -1,4 +1,4 @@
-"""What stable's past tells before the first look counts: baseline, latency edges, noise."""
+"""What stable's past tells before the first snapshot counts: baseline, latency edges, noise."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -102,8 +102,8 @@ def learned(
         past[:, index] = events[known.recent].sum(), trials[known.recent].sum()
         key = (name, edge, spec.complement)
         if key not in cache:
-            looks = max(known.seconds / plan.interval, 1.0)
-            cache[key] = calibration.measured(events, trials, shares, looks)
+            snapshots = max(known.seconds / plan.interval, 1.0)
+            cache[key] = calibration.measured(events, trials, shares, snapshots)
         measured = cache[key]
         if measured is not None:
             noise.phi[:, index] = np.float32(measured.phi)

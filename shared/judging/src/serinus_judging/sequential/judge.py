@@ -61,7 +61,7 @@ class SequentialJudge:
         opened = [_opened(*case) for case in cases]
         groups: dict[tuple[int, bool], list[int]] = {}
         for i, case in enumerate(opened):
-            groups.setdefault((id(case.layout), case.look is None), []).append(i)
+            groups.setdefault((id(case.layout), case.arrays is None), []).append(i)
         results: list[tuple[Evidence, Assessment]] = [None] * len(opened)  # type: ignore[list-item]
         for members in groups.values():
             for i, result in zip(members, _judged_together([opened[i] for i in members]), strict=True):
@@ -74,14 +74,14 @@ class SequentialJudge:
 
 
 class _Case(NamedTuple):
-    """A snapshot that is ready to be judged; `look` is None where there is nothing to count."""
+    """A snapshot that is ready to be judged; `arrays` is None where there is nothing to count."""
 
     plan: AnalysisPlan
     snapshot: MetricsCollected
     evidence: Evidence
     layout: Layout
     counted: Counted
-    look: SnapshotCounts | None
+    arrays: SnapshotCounts | None
     started: tuple[int, ...]
 
 
@@ -111,15 +111,15 @@ def _opened(plan: AnalysisPlan, evidence: Evidence, snapshot: MetricsCollected) 
 def _judged_together(cases: Sequence[_Case]) -> list[tuple[Evidence, Assessment]]:
     """Of runs with one layout, all with counts or all without; what is alone is spared the stacking."""
     scheme = cases[0].layout
-    looks = [case.look for case in cases if case.look is not None]
+    arrays = [case.arrays for case in cases if case.arrays is not None]
     if len(cases) == 1:
         state = cases[0].evidence.state
-        if looks:
-            state = updated(scheme.channels, state, looks[0])
+        if arrays:
+            state = updated(scheme.channels, state, arrays[0])
         return [_judged(cases[0], state, inference.infer(scheme, state, cases[0].plan))]
     state = State.stacked([case.evidence.state for case in cases])
-    if looks:
-        state = updated(scheme.channels, state, SnapshotCounts.stacked(looks))
+    if arrays:
+        state = updated(scheme.channels, state, SnapshotCounts.stacked(arrays))
     found = inference.infer_all(scheme, state, [case.plan for case in cases])
     return [_judged(case, state.run_of(i), found[i]) for i, case in enumerate(cases)]
 
@@ -128,7 +128,7 @@ def _judged(case: _Case, state: State, found: inference.Inference) -> tuple[Evid
     plan, snapshot, old, scheme, counted, _, started = case
     progress = run_progress.after(old.progress, plan, snapshot, counted.readings)
     evidence = replace(old, state=state, progress=progress, log_eprocess=found.combined)
-    report = Report(plan, scheme, evidence, counted, found, _looks_left(plan, snapshot))
+    report = Report(plan, scheme, evidence, counted, found, _snapshots_left(plan, snapshot))
     context = sentence.Context(report, snapshot, started, gating_metrics(plan))
     opinion = _opinion(report, context, snapshot)
     facts = Facts(plan, snapshot, progress, counted.readings, lambda i: state.stage[1, scheme.starts[i]] == 0)
@@ -166,7 +166,8 @@ def _verdict(report: Report, gating: Sequence[int], snapshot: MetricsCollected) 
 
 
 def _prepared(plan: AnalysisPlan, evidence: Evidence, snapshot: MetricsCollected) -> Evidence:
-    """What can be learned before the look is counted: latency edges, and at the first look all that history tells."""
+    """What can be learned before the snapshot is counted: latency edges, and at the first snapshot all that history
+    tells."""
     first = evidence.progress.evaluations == 0 and bool(snapshot.history)
     found = history.pasts(plan, snapshot.history) if first else {}
     if None in evidence.pairs:
@@ -194,7 +195,7 @@ def _pairs(
 
 
 def _new_baselines(scheme: Layout, evidence: Evidence, counted: Counted) -> tuple[int, ...]:
-    """Metrics for which this look only sets the baseline."""
+    """Metrics for which this snapshot only sets the baseline."""
     trials = evidence.state.past[1]
     if trials.all():
         return ()
@@ -202,8 +203,8 @@ def _new_baselines(scheme: Layout, evidence: Evidence, counted: Counted) -> tupl
     return tuple([i for i, r in enumerate(counted.readings) if r.status == "ok" and trials[first[i]] == 0])
 
 
-def _looks_left(plan: AnalysisPlan, snapshot: MetricsCollected) -> float:
-    """How many more looks the stage has; none where it has no maximum any more."""
+def _snapshots_left(plan: AnalysisPlan, snapshot: MetricsCollected) -> float:
+    """How many more snapshots the stage has; none where it has no maximum any more."""
     if not 0 <= snapshot.stage < len(plan.stages):
         return 0.0
     elapsed = stage_seconds(snapshot)

@@ -3,7 +3,7 @@
 
 phi(z) = max(1, phi_k, 1 + kappa z theta (1 - theta)) for z events, theta the canary's share of the trials. Taking the
 lesser of ln e / phi at the events seen and at the events predicted keeps E[e] <= 1: the prediction is fixed before
-the look, and e to a power of at most 1 has expectation at most 1 (Jensen). phi of what was seen alone would not be
+the snapshot, and e to a power of at most 1 has expectation at most 1 (Jensen). phi of what was seen alone would not be
 valid, phi of the prediction alone does not know a shock when it comes.
 """
 
@@ -39,7 +39,7 @@ class Noise:
 
 
 def phi(events: Floats, spread: Floats, floor: Floats, kappa: Floats) -> Floats:
-    """Variance of a look relative to independent requests; spread: theta (1 - theta). All broadcast."""
+    """Variance of a snapshot relative to independent requests; spread: theta (1 - theta). All broadcast."""
     result: Floats = np.maximum(np.maximum(floor, 1.0), 1 + kappa * events * spread)
     return result
 

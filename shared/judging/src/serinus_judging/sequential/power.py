@@ -1,8 +1,8 @@
 """What this traffic can show by when (docs/explanation/judging.md, "Power").
 
-Evidence of a true rate a grows by G a look on average, with variance V. After T looks an abort is 80 % sure where
-T G - 0.84 sqrt(T V) reaches phi (ln(1/alpha) + 2): the bar, and two nats for the mixture. Proceeding takes about
-phi (ln(1/beta) + 1) / G looks of a canary that is equal to stable.
+Evidence of a true rate a grows by G a snapshot on average, with variance V. After T snapshots an abort is 80 % sure
+where T G - 0.84 sqrt(T V) reaches phi (ln(1/alpha) + 2): the bar, and two nats for the mixture. Proceeding takes about
+phi (ln(1/beta) + 1) / G snapshots of a canary that is equal to stable.
 """
 
 from collections.abc import Mapping
@@ -82,10 +82,10 @@ def _forecast(
         return nothing
     theta = n / (n + m)
     phi = max(floor, 1 + b * (metric.lag > 0), 1 + kappa * (n * edge + m * b) * theta * (1 - theta))
-    looks = stage.maximum / plan.interval
+    snapshots = stage.maximum / plan.interval
     enough = phi * (-log(plan.false_abort_rate * share) + MIXTURE)
     law = _Law(n, m, b, margin.ratio, margin.absolute, is_rate(metric), falling)
-    psi = law.smallest(looks, enough)
+    psi = law.smallest(snapshots, enough)
     odds = law.odds(b, edge)
     gain = law.gain(odds, b)[0] if (odds > 1 if falling else odds < 1) else 0.0
     needed = phi * (-log(plan.false_promote_rate) + PROCEED_MIXTURE)
@@ -98,7 +98,7 @@ def _forecast(
 
 @dataclass(frozen=True)
 class _Law:
-    """Mean and variance of ln e per look, from `evalue.log_evalue` itself, which is linear in the events."""
+    """Mean and variance of ln e per snapshot, from `evalue.log_evalue` itself, which is linear in the events."""
 
     n: float
     m: float
@@ -135,8 +135,8 @@ class _Law:
         spread = (1.0, 1.0) if self.rare else (1 - p, 1 - self.b)
         return float(mean), float(x * spread[0] * per_x**2 + y * spread[1] * per_y**2)
 
-    def smallest(self, looks: float, enough: float) -> float | None:
-        """The least psi that is seen within so many looks; None if not even 1,000, or a share of 0.99, is."""
+    def smallest(self, snapshots: float, enough: float) -> float | None:
+        """The least psi that is seen within so many snapshots; None if not even 1,000, or a share of 0.99, is."""
         low, high = 0.0, log(1000.0)
         if self.rare and not (self.rate_count or self.falling):
             high = min(high, log(MAX_SHARE / self.edge))
@@ -145,7 +145,7 @@ class _Law:
             psi = np.exp(-log_psi if self.falling else log_psi)
             p = self.rate(psi)
             mean, variance = self.gain(psi, p)
-            return looks * mean - SURE * sqrt(looks * variance) >= enough
+            return snapshots * mean - SURE * sqrt(snapshots * variance) >= enough
 
         if not seen(high):
             return None
@@ -163,26 +163,27 @@ def detectable_rate(
     absolute: float,
     rate: bool,
     falling: bool,
-    looks: float,
+    snapshots: float,
     phi: float,
     kappa: float,
     alpha: float,
 ) -> float | None:
-    """The least rate of the canary that is found worse within so many looks like this one; None if nothing can be said.
+    """The least rate of the canary that is found worse within so many snapshots like this one; None if nothing can be
+    said.
 
-    The same law in closed form, cheap enough for every look: with variances stabilised (arc sine of the root of a
+    The same law in closed form, cheap enough for every snapshot: with variances stabilised (arc sine of the root of a
     share, root of a rate) G = 2 d^2 / (1/n + ratio^2 var(b) / (var(E) m)) at a distance d from the edge E, and V = 2 G.
     alpha: the channel's part of the false-abort rate.
     """
     edge = ratio * b + absolute
-    if not (n > 0 and m > 0 and looks >= 1 and 0 < edge < (inf if rate else 1)):
+    if not (n > 0 and m > 0 and snapshots >= 1 and 0 < edge < (inf if rate else 1)):
         return None
     theta = n / (n + m)
     noise = max(phi, 1 + kappa * (n * edge + m * b) * theta * (1 - theta))
     half = SURE / sqrt(2)
     root = half + sqrt(half * half + noise * (MIXTURE - log(alpha)))
     spread = b / edge if rate else b * (1 - b) / (edge * (1 - edge))
-    step = root * sqrt((1 / n + ratio * ratio * spread / m) / (2 * looks))
+    step = root * sqrt((1 / n + ratio * ratio * spread / m) / (2 * snapshots))
     if falling:
         step = -step
     root_rate = max(sqrt(edge) + step, 0.0) if rate else sin(min(max(asin(sqrt(edge)) + step, 0.0), pi / 2))

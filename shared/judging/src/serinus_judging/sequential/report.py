@@ -71,17 +71,18 @@ class _Numbers(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """Likewise what no sentence needs, per channel: past (events, trials), look (x, n, y, m) and the stage's noise."""
+    """Likewise what no sentence needs, per channel: past (events, trials), now (x, n, y, m) and the stage's noise."""
 
     past: list[list[float]]
-    look: list[list[float]]
+    now: list[list[float]]
     phi: list[float]
     kappa: list[float]
     measured: list[bool]
 
 
 class Report:
-    """A look and all that was found; groups are the plan's metrics, then its limits. looks: left in this stage."""
+    """A snapshot and all that was found; groups are the plan's metrics, then its limits. snapshots: left in this
+    stage."""
 
     def __init__(
         self,
@@ -90,14 +91,14 @@ class Report:
         evidence: Evidence,
         counted: Counted,
         found: Inference,
-        looks: float,
+        snapshots: float,
     ) -> None:
         self.plan = plan
         self.layout = layout
         self.evidence = evidence
         self.counted = counted
         self.found = found
-        self.looks = looks
+        self.snapshots = snapshots
 
     def label(self, group: int) -> Label:
         """One word for a metric or limit."""
@@ -226,7 +227,7 @@ class Report:
         noise = self.evidence.noise
         return _Known(
             past=self.evidence.state.past.T.tolist(),
-            look=self.counted.counts.T.tolist(),
+            now=self.counted.counts.T.tolist(),
             phi=noise.phi[self.stage].tolist(),
             kappa=noise.kappa.tolist(),
             measured=noise.measured.tolist(),
@@ -238,10 +239,10 @@ class Report:
         ratio, absolute, falling, rate = layout.channels.constants[first]
         events, trials = known.past[first]
         alpha = self.plan.false_abort_rate * layout.shares[group] / layout.size[group]
-        _, n, _, m = known.look[first]
+        _, n, _, m = known.now[first]
         b = (events + 0.5) / (trials + 1)
         phi, kappa = known.phi[first], known.kappa[first]
-        return power.detectable_rate(n, m, b, ratio, absolute, rate, falling, self.looks, phi, kappa, alpha)
+        return power.detectable_rate(n, m, b, ratio, absolute, rate, falling, self.snapshots, phi, kappa, alpha)
 
     def models(self) -> tuple[MetricVerdict, ...]:
         """What is published, made by one call from plain dictionaries: a third of the time of making each model."""

@@ -27,7 +27,7 @@ HALF = 2**0.5
 
 @dataclass(frozen=True)
 class Context:
-    """All that a sentence may speak of; `started` are the metrics for which this look only set the baseline."""
+    """All that a sentence may speak of; `started` are the metrics for which this snapshot only set the baseline."""
 
     report: Report
     snapshot: MetricsCollected

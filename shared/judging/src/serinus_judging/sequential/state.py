@@ -1,4 +1,4 @@
-"""One look folded into the evidence of all channels at once.
+"""One snapshot folded into the evidence of all channels at once.
 
 Rows first, channels or tests last, and any shape in between: the benchmark folds thousands of runs with the very code
 that judges one.
@@ -21,8 +21,8 @@ NO_STAGE = -1
 class State:
     """Evidence of C channels in S tests.
 
-    past (2, ..., C): discounted events and trials of stable; clock (3, ..., C): stage of the last counted look, the
-    highest stage so far, counted looks in it (0 in a stage that was left and entered again); rows (J, ..., S):
+    past (2, ..., C): discounted events and trials of stable; clock (3, ..., C): stage of the last counted snapshot, the
+    highest stage so far, counted snapshots in it (0 in a stage that was left and entered again); rows (J, ..., S):
     ln e-process, those of the interval rounded to single precision; unspent_prior (..., S): of onsets still to come;
     run, stage (4, ..., C): counts x, n, y, m over the run and over the stage.
     """
@@ -67,7 +67,7 @@ _ROWS_FIRST = ("past", "clock", "rows", "run", "stage")
 
 @dataclass(frozen=True, eq=False)
 class SnapshotCounts:
-    """Counts (4, ..., C) of one look as x of n canary, y of m stable; windows of so many seconds (..., C).
+    """Counts (4, ..., C) of one snapshot as x of n canary, y of m stable; windows of so many seconds (..., C).
 
     valid (..., C): which may be judged; what is not must hold harmless numbers. stage (...): index into the plan's
     stages; fresh (...): the stage just began, so that what belongs to a stage starts anew. phi (K, C) and kappa (C,)
@@ -83,38 +83,38 @@ class SnapshotCounts:
     kappa: Floats
 
     @classmethod
-    def stacked(cls, looks: "Sequence[SnapshotCounts]") -> "SnapshotCounts":
-        """Looks at many runs of the same channels."""
+    def stacked(cls, snapshots: "Sequence[SnapshotCounts]") -> "SnapshotCounts":
+        """Of many runs of the same channels."""
         return cls(
-            np.stack([look.counts for look in looks], axis=1),
-            *(np.stack([getattr(look, name) for look in looks]) for name in _PER_RUN),
+            np.stack([snapshot.counts for snapshot in snapshots], axis=1),
+            *(np.stack([getattr(snapshot, name) for snapshot in snapshots]) for name in _PER_RUN),
         )
 
 
 _PER_RUN = ("valid", "seconds", "stage", "fresh", "phi", "kappa")
 
 
-def updated(channels: Channels, state: State, look: SnapshotCounts) -> State:
-    """The state after the look. A channel whose look is not valid is untouched but for the start of a stage."""
-    counts, valid, tests = look.counts, look.valid, channels.tests
+def updated(channels: Channels, state: State, snapshot: SnapshotCounts) -> State:
+    """The state after the snapshot. A channel whose snapshot is not valid is untouched but for the start of a stage."""
+    counts, valid, tests = snapshot.counts, snapshot.valid, channels.tests
     counted = valid & (state.past[1] > 0)
     all_counted = bool(counted.all())
-    clock, weight = _clock(channels, state.clock, look.stage)
+    clock, weight = _clock(channels, state.clock, snapshot.stage)
     if not all_counted:
         clock, weight = np.where(counted, clock, state.clock), np.where(counted, weight, 0.0)
-    evidence = _log_evalues(channels, look, baseline.predicted(state.past))
+    evidence = _log_evalues(channels, snapshot, baseline.predicted(state.past))
     seen = counts if all_counted or valid.all() else np.where(valid, counts, 0.0)
     rows, stage = state.rows, state.stage
-    if look.fresh.any():
-        rows = np.where(look.fresh[..., None] & ~tests.worse, tests.start_of(state.unspent_prior.ndim), rows)
-        stage = np.where(look.fresh[..., None], 0.0, stage)
+    if snapshot.fresh.any():
+        rows = np.where(snapshot.fresh[..., None] & ~tests.worse, tests.start_of(state.unspent_prior.ndim), rows)
+        stage = np.where(snapshot.fresh[..., None], 0.0, stage)
     spent = weight.take(tests.channel, axis=-1) * tests.onsets
     after = eprocess.updated(rows, eprocess.log(spent), evidence)
     after[PLAIN:] = after[PLAIN:].astype(np.float32)
     if not all_counted:
         after = np.where(counted.take(tests.channel, axis=-1), after, rows)
     return State(
-        past=baseline.remembered(state.past, counts[2:], look.seconds, valid),
+        past=baseline.remembered(state.past, counts[2:], snapshot.seconds, valid),
         clock=clock,
         rows=after,
         unspent_prior=np.maximum(state.unspent_prior - spent, 0.0),
@@ -123,12 +123,12 @@ def updated(channels: Channels, state: State, look: SnapshotCounts) -> State:
     )
 
 
-def _log_evalues(channels: Channels, look: SnapshotCounts, b: Floats) -> Floats:
+def _log_evalues(channels: Channels, snapshot: SnapshotCounts, b: Floats) -> Floats:
     """Tempered ln e of all rows, (J, ..., S)."""
-    tests, counts, p = channels.tests, look.counts, channels.proceed
+    tests, counts, p = channels.tests, snapshot.counts, channels.proceed
     edge = channels.ratio * b + channels.absolute
-    floor = overdispersion.unpaired(look.phi, b, channels.unpaired) if channels.some_unpaired else look.phi
-    divisors = overdispersion.divisors(counts, b, edge, floor, look.kappa)
+    floor = overdispersion.unpaired(snapshot.phi, b, channels.unpaired) if channels.some_unpaired else snapshot.phi
+    divisors = overdispersion.divisors(counts, b, edge, floor, snapshot.kappa)
     rare = evalue.is_rare(b, edge, channels.rate)
     dynamic = eprocess.proceed_psi(b.take(p, axis=-1), edge.take(p, axis=-1), *channels.late)
     columns = np.concatenate((counts, b[None]))
@@ -186,7 +186,7 @@ def _many(channels: Channels, columns: Floats, rare: Bools, dynamic: Floats) -> 
 
 
 def _clock(channels: Channels, clock: Ints, stage: Ints) -> tuple[Ints, Floats]:
-    """The clocks after a look that counts and the weight of an onset now, (..., C)."""
+    """The clocks after a snapshot that counts and the weight of an onset now, (..., C)."""
     here = stage[..., None]
     last, top, number = clock
     number = np.where(last == here, number + (number > 0), here > top)
