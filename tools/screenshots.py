@@ -46,7 +46,7 @@ async def run_of(page: Page, address: str, name: str) -> str:
 
 async def take(browser: Browser, address: str, token: str, folder: Path) -> None:
     wide = await shown(browser, address)
-    for name, state in (("payments", "aborted"), ("search", "cannot judge")):
+    for name, state in (("payments", "aborted"), ("search", "no metrics")):
         await wide.locator(".runs li[id]", has_text=name).locator(".chip", has_text=state).wait_for()
     await wide.screenshot(path=folder / "console-runs.png")
 
