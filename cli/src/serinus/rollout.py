@@ -151,6 +151,8 @@ def _repository(image: str) -> str:
 
 @dataclass(frozen=True)
 class End:
+    """How following a release ended: outcome, exit code, and why."""
+
     outcome: str
     code: int
     why: str

@@ -64,6 +64,7 @@ def counted(metric: MetricVerdict) -> bool:
 
 
 def named(verdict: VerdictReached, name: str) -> MetricVerdict | None:
+    """The verdict on a metric; None where it has none."""
     return next((metric for metric in verdict.metrics if metric.name == name), None)
 
 

@@ -79,6 +79,8 @@ def _token(file: Path | None) -> str:
 
 @dataclass
 class ConsoleBoard:
+    """Runs by the API of a console. `signed`: whether a token is sent."""
+
     http: httpx.AsyncClient
     signed: bool
     views: dict[str, RunView] = field(default_factory=dict)

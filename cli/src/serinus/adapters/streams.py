@@ -71,6 +71,8 @@ def _says_all(event: Event) -> bool:
 
 @dataclass
 class Streams:
+    """Runs by the registry and the streams in Redis."""
+
     client: Client
     keys: Keys
     views: dict[str, RunView] = field(default_factory=dict)

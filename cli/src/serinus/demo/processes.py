@@ -43,6 +43,7 @@ class ManagedProcess:
 
     @property
     def exited(self) -> bool:
+        """Whether it has ended, by itself or by a signal."""
         return self._process is not None and self._process.poll() is not None
 
     def restart(self) -> None:

@@ -63,6 +63,8 @@ class Ending:
 
 @dataclass(frozen=True)
 class Result:
+    """How all releases of the demo ended."""
+
     endings: Sequence[Ending]
 
     @property
@@ -108,6 +110,7 @@ async def judge_demo(expected: Sequence[Expectation], board: Streams, truth: Pat
 
 
 def summary(result: Result) -> RenderableType:
+    """The result as a table for a terminal."""
     table = Table(title="What was seen, held against what was true", title_justify="left", title_style="bold", box=None)
     for name in ("release", "must be", "is", "evaluations", "judged", "served", "windows that equal the scrapes"):
         table.add_column(name, justify="right" if name in ("evaluations", "judged", "served") else "left")

@@ -11,6 +11,7 @@ _MARKUP = {ord(char): f"&#{ord(char)};" for char in "\\`*_[]<>|#@&"}
 
 
 def markdown(report: Report, now: Millis) -> str:
+    """The report as Markdown, in which nothing from outside is markup. `now` in ms."""
     lines = [f"### {_plain(words.title(report))}", ""]
     lines += [f"**{name}:** {_plain(value)}  " for name, value in words.facts(report, now)]
     if report.verdict:

@@ -25,6 +25,7 @@ footer { color: var(--dim); margin-top: 2rem; font-size: .85rem; }
 
 
 def page(report: Report, now: Millis) -> str:
+    """The report as one HTML document. `now` in ms."""
     overrides = [row for one in report.people for row in words.changed(one)]
     counts = words.metrics(report.verdict.metrics) if report.verdict else ()
     plot = svg(report)

@@ -16,6 +16,7 @@ MARKS = {"promoted": "✔", "aborted": "✖", "superseded": "↷", "deleted": "�
 
 
 def title(report: Report) -> str:
+    """Mark, name and outcome of the run."""
     return f"{MARKS[report.outcome]} {report.run.rollout}  {report.outcome or 'in progress'}"
 
 

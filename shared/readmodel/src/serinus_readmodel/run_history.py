@@ -30,6 +30,8 @@ class Change(Contract):
 
 @dataclass
 class RunHistory:
+    """A run with its past: the course of its evidence, changes of verdict, decisions and commands."""
+
     view: RunView
     series: Series = field(default_factory=Series)
     changes: list[Change] = field(default_factory=list)

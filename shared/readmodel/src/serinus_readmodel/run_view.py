@@ -15,6 +15,8 @@ ACTS = (*ENDINGS, "advance", "retry")
 
 @dataclass(frozen=True)
 class RunView:
+    """The newest of what was published about a run, with its plan and what people decided."""
+
     observed: RolloutObserved
     plan: AnalysisPlan | None = None
     verdict: VerdictReached | None = None
@@ -29,6 +31,7 @@ class RunView:
 
     @property
     def id(self) -> str:
+        """The id of the run."""
         return self.observed.run.id
 
     @property
@@ -48,6 +51,7 @@ class RunView:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
+        """What other checks found, by the newest verdicts; none before the first."""
         return findings(self.verdict, self.described) if self.verdict else ()
 
     @property

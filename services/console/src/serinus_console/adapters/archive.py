@@ -18,6 +18,8 @@ MAX_READ = 5_000
 
 
 class RedisArchive:
+    """Reads reports and past events, and sends commands."""
+
     def __init__(self, client: Client, keys: Keys, clock: Clock) -> None:
         self._client, self._keys, self._clock = client, keys, clock
         self._stories, self._commands = Stories(client, keys), Commands(client, keys, SOURCE)

@@ -25,6 +25,8 @@ MAX_PAST = 20_000
 
 
 class Follower:
+    """Two steps for `forever`: `step` reads what is new, `past` what was before. Errors of Redis are raised."""
+
     def __init__(
         self, client: Client, keys: Keys, runs: Runs, clock: Clock, complaints: Complaints | None = None
     ) -> None:

@@ -17,6 +17,8 @@ _BEGIN = "return redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])"
 
 
 class Sessions:
+    """Sessions of browsers: a token, sealed by a key that only the cookie has."""
+
     def __init__(self, client: Client, keys: Keys, seconds: int) -> None:
         self._client, self._keys, self.seconds = client, keys, seconds
         # Whoever wants to abort a release must be able to sign in first.
@@ -38,6 +40,7 @@ class Sessions:
             return None
 
     async def end(self, cookie: str) -> None:
+        """The session is over; a cookie that is kept opens nothing."""
         await self._client.delete(self._key(cookie.encode()))
 
     def _key(self, cookie: bytes) -> str:

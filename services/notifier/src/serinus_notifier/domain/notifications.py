@@ -52,6 +52,7 @@ class Cause(Contract):
 
     @property
     def rollout(self) -> str:
+        """namespace/name."""
         return f"{self.namespace}/{self.name}"
 
 
@@ -82,6 +83,7 @@ class Rule(Document):
     to: Annotated[tuple[str, ...], Field(min_length=1)]
 
     def wants(self, cause: Cause) -> bool:
+        """Whether the rule is about this kind of cause, in this namespace."""
         return cause.kind in self.kinds and any(fnmatchcase(cause.namespace, one) for one in self.namespaces)
 
 
@@ -104,6 +106,7 @@ class Due:
 
     @property
     def id(self) -> str:
+        """Names the message: one cause for one channel."""
         return f"{self.cause.id}|{self.channel}"
 
 

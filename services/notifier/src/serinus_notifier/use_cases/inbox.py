@@ -52,6 +52,8 @@ class Book(Protocol):
 
 @dataclass(frozen=True)
 class Inbox:
+    """Takes in events: `step` writes down what they give to tell. Raises what the book raises."""
+
     book: Book
     config: Notifications
     complaints: Complaints

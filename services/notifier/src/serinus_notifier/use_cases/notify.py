@@ -24,6 +24,8 @@ AT_ONCE = 4
 
 
 class Telemetry:
+    """Counters of messages by channel and result."""
+
     def __init__(self, registry: CollectorRegistry) -> None:
         self.told = Counter(
             "serinus_notifications",
@@ -63,6 +65,7 @@ class Outbox(Protocol):
     async def postpone(self, leased: Leased, at: Millis) -> None: ...
 
     async def drop(self, leased: Leased) -> None:
+        """Try again at `at` (ms)."""
         """It does not hold any more; should it begin again, it may be told."""
         ...
 
@@ -75,6 +78,8 @@ Send = Callable[[str, str, str], Awaitable[bool]]
 
 @dataclass(frozen=True)
 class Notifier:
+    """Sends what is due, AT_ONCE messages at a time; one that fails is tried again with growing pauses."""
+
     outbox: Outbox
     config: Notifications
     send: Send
@@ -82,6 +87,7 @@ class Notifier:
     complaints: Complaints = field(default_factory=Complaints)
 
     async def step(self) -> float:
+        """How many messages are due or lasting."""
         """Tell what is due; gives the seconds until it is worth asking again. A step for `forever`."""
         leases, wait = await self.outbox.lease(AT_ONCE)
         await asyncio.gather(*(self._handle(one) for one in leases))

@@ -56,6 +56,8 @@ class Entry(NamedTuple):
 
 
 class RunReader:
+    """Reads runs and their events from Redis. `complaints`: where runs that cannot be read are reported."""
+
     def __init__(self, client: Client, keys: Keys, complaints: Complaints | None = None) -> None:
         self._client, self._keys, self._complaints = client, keys, complaints or Complaints()
         self._plans = Plans(client, keys)

@@ -13,6 +13,8 @@ from serinus_readmodel.report import KeptRun, make_report
 
 
 class Stories:
+    """The stories that controllers keep of runs in progress and of finished ones."""
+
     def __init__(self, client: Client, keys: Keys) -> None:
         self._client, self._keys = client, keys
 

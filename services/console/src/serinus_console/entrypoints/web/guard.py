@@ -39,6 +39,8 @@ class Asker(NamedTuple):
 
 @dataclass(frozen=True)
 class Guard:
+    """Who asks and whether they may act, by the way of signing in that the settings name."""
+
     auth: Auth
     cluster: str
     directory: Directory
@@ -138,6 +140,7 @@ class Guard:
         return hmac.new(session.encode(), b"form", hashlib.sha256).hexdigest() if session else ""
 
     def knows(self, session: str, token: str) -> bool:
+        """Whether a token of a form belongs to the session."""
         return secrets.compare_digest(self.form_token(session).encode(), token.encode())
 
     def _from_proxy(self, request: Request) -> Asker | None:

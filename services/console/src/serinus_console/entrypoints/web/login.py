@@ -23,6 +23,7 @@ def _with_form(site: Here) -> None:
 
 @router.get("/login", dependencies=[Depends(_with_form)])
 async def show_login(request: Request, site: Here, next: str = "/") -> Response:  # noqa: A002
+    """The form for a token."""
     return _form(request, site, next)
 
 
@@ -39,6 +40,7 @@ async def login(
     token: Annotated[str, Form(max_length=MAX_TOKEN)],
     next: Annotated[str, Form(max_length=1000)] = "/",  # noqa: A002
 ) -> Response:
+    """Verify the token and begin a session; the form again, with the reason, where it is refused."""
     same_site(request)
     if wait := site.guard.logins.wait(client_of(request)):
         raise Refused(429, f"too many attempts: try again in {wait} s", Retry_After=str(wait))
@@ -60,6 +62,7 @@ async def login(
 
 @router.post("/logout")
 async def logout(request: Request, site: Here, csrf: Annotated[str, Form(max_length=1000)] = "") -> Response:
+    """End the session."""
     session = request.cookies.get(cookie_of(request), "")
     same_site(request)
     if session:

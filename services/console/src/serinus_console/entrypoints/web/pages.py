@@ -35,6 +35,7 @@ Text = Annotated[str, Form(max_length=1000)]
 async def show_runs(
     request: Request, site: Here, q: Annotated[str, Query(max_length=200)] = "", page: Annotated[int, Query(ge=1)] = 1
 ) -> Response:
+    """The overview: live runs by urgency, then finished ones; `q` filters."""
     found = overview.lines(site.runs.views(), site.now(), q)
     pages = max(1, -(-len(found) // ON_PAGE))
     shown = found[ON_PAGE * (page - 1) : ON_PAGE * page]
@@ -61,6 +62,7 @@ async def show_runs(
 
 @router.get(RUN)
 async def show_run(request: Request, site: Here, history: Of) -> Response:
+    """The page of one run."""
     now, view = site.now(), history.view
     run = view.observed.run
     asker, refusal = await site.guard.may(request, run)
@@ -130,6 +132,7 @@ def _chart(history: RunHistory, names: Sequence[str]) -> str:
 
 @router.get(RUN + "/course")
 async def show_course(request: Request, site: Here, history: Of) -> Response:
+    """The evidence over time as a table, the newest first."""
     series = history.series
     points = list(series)[::-1]
     run = history.view.observed.run
@@ -165,6 +168,7 @@ async def ask(
 
 
 async def problem_page(request: Request, status: int, title: str, detail: str) -> Response:
+    """The page of an error, with a way back."""
     site: Site = request.app.state.site
     back = request.url.path if request.method == "POST" and status != 401 else "/"
     return render(

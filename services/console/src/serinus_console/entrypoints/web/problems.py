@@ -35,6 +35,7 @@ class Refused(HTTPException):
 
 
 def problem(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
+    """An error as problem details."""
     title = HTTPStatus(status).phrase
     body = Problem(type="about:blank", title=title, status=status, detail=detail, instance=request.url.path)
     return JSONResponse(body.model_dump(), status, headers, MEDIA_TYPE)

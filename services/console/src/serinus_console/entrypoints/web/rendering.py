@@ -63,6 +63,7 @@ for _name in _templates.list_templates():
 def render(
     request: Request, site: Site, name: str, asker: Asker | None = None, status: int = 200, **fields: Any
 ) -> Response:
+    """A page from its template, with what every page shows."""
     now = site.now()
 
     def ago(then: int) -> Markup:

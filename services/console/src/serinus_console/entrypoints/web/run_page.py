@@ -25,6 +25,7 @@ class StageLine(NamedTuple):
 
 
 def stages(history: RunHistory) -> list[StageLine]:
+    """A line for each stage of the plan, with the changes of verdict in it."""
     plan, seen = history.view.plan, history.view.observed
     lines = []
     for i, stage in enumerate(plan.stages if plan else ()):
@@ -109,6 +110,7 @@ class Exposure(NamedTuple):
 
 
 def exposure(view: RunView, now: Millis) -> Exposure:
+    """How much traffic the canary has, is to have, and had in this stage. `now` in ms."""
     seen, said = view.observed, view.verdict
     traffic = said.traffic if said and view.current else None
     total = traffic.canary + traffic.stable if traffic else 0
@@ -181,6 +183,8 @@ def short(image: str) -> str:
 
 
 class PodLine(NamedTuple):
+    """A pod on the page; `note`: what a check found on it."""
+
     name: str
     arm: str
     ready: bool
@@ -201,6 +205,7 @@ def pods(view: RunView) -> list[PodLine]:
 
 
 def findings(view: RunView) -> Sequence[Finding]:
+    """What other checks found, without what is of no importance."""
     return [one for one in view.findings if one.severity != "none"]
 
 

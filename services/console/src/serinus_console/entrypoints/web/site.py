@@ -16,6 +16,8 @@ from serinus_console.use_cases.runs import Runs
 
 @dataclass(frozen=True)
 class Site:
+    """What the routes share: the runs, the archive, who may act, and clocks."""
+
     runs: Runs
     archive: Archive
     guard: Guard
