@@ -42,6 +42,7 @@ def test_a_share_reads_within_a_twentieth_of_itself_and_never_as_nothing_or_as_a
     ("seconds", "text"),
     [
         (0, "0 s"),
+        (0.006, "0 s"),
         (0.5, "0.5 s"),
         (59.6, "1 min"),
         (185, "3 min 5 s"),

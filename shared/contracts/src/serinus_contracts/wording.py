@@ -31,7 +31,7 @@ def duration(seconds: float) -> str:
     """The two largest units: 0.5 s, 42 s, 3 min 5 s, 2 h 10 min, 3 d 4 h; `never` if it is not finite."""
     if not isfinite(seconds):
         return "never"
-    if 0 < seconds < 1:
+    if 0.1 <= seconds < 1:
         return f"{seconds:.1g} s"
     whole = max(0, round(seconds))
     if whole < 60:

@@ -105,7 +105,7 @@
       : [{ label: "canary", stroke: colour("--canary"), width: 2 }, { label: "stable", stroke: colour("--muted"), width: 1.5 }];
     // Nothing is pointed at: the legend tells the last look.
     const told = (write) => (chart, shown, series, at) => write(at == null ? chart.data[series].at(-1) : shown);
-    const value = told((shown) => shown == null ? "–" : evidence ? shown.toFixed(2) : `${Number((100 * shown).toPrecision(3))} %`);
+    const value = told((shown) => shown == null ? "–" : evidence ? shown.toFixed(2) : `${Number((100 * shown).toPrecision(2))} %`);
     return {
       width, height: 150, legend: { live: true }, cursor: { y: false, points: { size: 6 } }, padding: [8, 28, 0, 0],
       scales: { y: { range: (_, low, high) => evidence ? [Math.min(-2, low), Math.max(high, -Math.log(alpha || 0.01)) + 0.5] : [0, high > 0 ? 1.15 * high : 1] } },
