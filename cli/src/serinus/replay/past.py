@@ -6,8 +6,9 @@ from dataclasses import dataclass, field, replace
 import httpx
 from prometheus_client import CollectorRegistry
 from serinus_collector.adapters.prometheus import GRACE_SECONDS, Prometheus
-from serinus_collector.use_cases.collect_snapshot import SnapshotCollector, Telemetry
+from serinus_collector.use_cases.collect_snapshot import SnapshotCollector
 from serinus_collector.use_cases.ports import Commit, Lease, Provider
+from serinus_collector.use_cases.telemetry import Telemetry
 from serinus_contracts import (
     AnalysisPlan,
     Bucketed,

@@ -8,5 +8,6 @@ from serinus_collector.config.settings import CollectorSettings
 
 
 def main() -> None:
+    """Run a collector until it is stopped."""
     settings = load(CollectorSettings, "collector")
     run("collector", settings, lambda service: collect(service, settings))

@@ -13,9 +13,10 @@ from serinus_collector.adapters.registry import RedisRegistry
 from serinus_collector.adapters.workers import Workers
 from serinus_collector.config.settings import CollectorSettings
 from serinus_collector.entrypoints.loops import run_loops
-from serinus_collector.use_cases.collect_snapshot import SnapshotCollector, Telemetry
+from serinus_collector.use_cases.collect_snapshot import SnapshotCollector
 from serinus_collector.use_cases.offload import Offloader
 from serinus_collector.use_cases.snapshot_scheduler import SnapshotScheduler
+from serinus_collector.use_cases.telemetry import Telemetry
 
 
 async def collect(service: Service, settings: CollectorSettings) -> None:

@@ -26,6 +26,8 @@ def about(**fields: str) -> Iterator[None]:
 
 
 class JsonFormatter(logging.Formatter):
+    """One JSON object a line, with what `about` says and the trace under way."""
+
     def __init__(self, service: str) -> None:
         super().__init__()
         self._service = service

@@ -13,6 +13,8 @@ MAX_CACHED_BYTES = 32 * 1024 * 1024
 
 
 class Plans:
+    """Plans by digest; those used last are kept in memory, since a plan never changes."""
+
     def __init__(self, client: Client, keys: Keys) -> None:
         self._client, self._keys = client, keys
         self._cache: OrderedDict[str, AnalysisPlan] = OrderedDict()

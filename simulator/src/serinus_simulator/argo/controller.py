@@ -20,7 +20,7 @@ from serinus_simulator.argo.analysis.templates import refers_to
 from serinus_simulator.argo.context import Context, Environment, Writing
 from serinus_simulator.argo.events import EventRecorder
 from serinus_simulator.argo.reconcile import reconcile
-from serinus_simulator.argo.traffic import canary_ingress_name
+from serinus_simulator.argo.traffic import canary_ingress_name, ingress_names, unmanaged
 from serinus_simulator.argo.view import HASH_LABEL, MANAGED_BY, WORKLOAD_GENERATION, RolloutView
 from serinus_simulator.clock import Agenda, Entry
 from serinus_simulator.faults import Faults
@@ -221,7 +221,7 @@ class ArgoController:
         for name in (rollout.stable_service, rollout.canary_service):
             service = self._store.peek(SERVICES, namespace, name) if name else None
             if service is not None and MANAGED_BY in (service["metadata"].get("annotations") or {}):
-                self._store.modify(SERVICES, namespace, name, _unmanaged)
+                self._store.modify(SERVICES, namespace, name, unmanaged)
         name = canary_ingress_name(rollout)
         if rollout.routing is not None and self._store.peek(INGRESSES, namespace, name) is not None:
             self._store.delete(INGRESSES, namespace, name)
@@ -251,7 +251,7 @@ class ArgoController:
     def _ingress_changed(self, change: Change) -> None:
         """Those that name it, and the one that it was made for, look again, but not when it is gone."""
         if change.new is not None:
-            self._wake(change.new, _ingresses)
+            self._wake(change.new, ingress_names)
 
     def _wake(self, named: Object, names: Callable[[RolloutView], tuple[str, ...]]) -> None:
         metadata = named["metadata"]
@@ -298,15 +298,3 @@ class ArgoController:
 
 def _key(obj: Object) -> Key:
     return obj["metadata"]["namespace"], obj["metadata"]["name"]
-
-
-def _ingresses(rollout: RolloutView) -> tuple[str, ...]:
-    stable = ((rollout.routing or {}).get("nginx") or {}).get("stableIngress", "")
-    return (stable, canary_ingress_name(rollout)) if stable else ()
-
-
-def _unmanaged(service: Object) -> Object:
-    annotations = {key: value for key, value in service["metadata"]["annotations"].items() if key != MANAGED_BY}
-    selector = {key: value for key, value in service["spec"]["selector"].items() if key != HASH_LABEL}
-    metadata = service["metadata"] | {"annotations": annotations}
-    return service | {"metadata": metadata, "spec": service["spec"] | {"selector": selector}}

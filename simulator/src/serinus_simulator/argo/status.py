@@ -9,6 +9,7 @@ from serinus_simulator.argo.analysis.runs import STEP
 from serinus_simulator.argo.conditions import find, put
 from serinus_simulator.argo.context import Asking, Context, Writing
 from serinus_simulator.argo.replicasets import waiting_for_scale_down
+from serinus_simulator.argo.status_conditions import set_conditions, timeout_message
 from serinus_simulator.argo.traffic import ROUTES
 from serinus_simulator.argo.view import WORKLOAD_GENERATION, pause_end
 from serinus_simulator.clock import moment, timestamp
@@ -205,7 +206,7 @@ def _persist(context: Context, status: Status) -> Writing:
         status["workloadObservedGeneration"] = rollout.annotations.get(WORKLOAD_GENERATION, "")
     _abort_at_deadline(context, status)
     _set_pauses(context, status)
-    _set_conditions(context, status)
+    set_conditions(context, status)
     _set_phase(context, status)
     if not (yield from _patch(context, status)):
         _look_for_no_progress(context, status)
@@ -226,7 +227,7 @@ def _abort_at_deadline(context: Context, status: Status) -> None:
         return
     if conditions.timed_out(rollout, rollout.status.get("conditions", []), context.now):
         context.intent.add_abort = True
-        context.intent.abort_message = _timeout_message(context)
+        context.intent.abort_message = timeout_message(context)
         context.record("Warning", "RolloutAborted", context.intent.abort_message)
 
 
@@ -248,60 +249,6 @@ def _set_pauses(context: Context, status: Status) -> None:
     if kept or added:
         status["pauseConditions"] = kept + added
         status["controllerPause"] = bool(before.get("controllerPause")) or bool(added)
-
-
-def _set_conditions(context: Context, status: Status) -> None:
-    rollout, now = context.rollout, context.now
-    made = status.get("conditions", [])
-    is_paused = bool(status.get("pauseConditions")) or rollout.paused
-    is_healthy = conditions.healthy(rollout, status)
-    became_unhealthy = False
-    if is_healthy and not is_paused:
-        made, _ = put(made, "Healthy", "True", "RolloutHealthy", "Rollout is healthy", now)
-    elif find(rollout.status.get("conditions", []), "Healthy"):
-        made, became_unhealthy = put(made, "Healthy", "False", "RolloutHealthy", "Rollout is not healthy", now)
-    if context.aborted:
-        message = f"Rollout aborted update to revision {rollout.revision}"
-        if context.intent.abort_message:
-            message = f"{message}: {context.intent.abort_message}"
-        made, is_new = put(made, "Progressing", "False", "RolloutAborted", message, now)
-        if is_new:
-            context.record("Warning", "RolloutAborted", message)
-    else:
-        made = _with_progress(context, status, made, is_healthy=is_healthy, became_unhealthy=became_unhealthy)
-    enough = sum(one.available for one in context.all_replica_sets()) >= rollout.replicas
-    word, verb = ("True", "has") if enough else ("False", "does not have")
-    made, _ = put(made, "Available", word, "AvailableReason", f"Rollout {verb} minimum availability", now)
-    word = "True" if conditions.completed(status) else "False"
-    made, is_new = put(made, "Completed", word, "RolloutCompleted", "RolloutCompleted", now)
-    if is_new and word == "False":
-        hash_ = status["currentPodHash"]
-        message = f"Rollout not completed, started update to revision {rollout.revision} ({hash_})"
-        context.record("Normal", "RolloutNotCompleted", message)
-    status["conditions"] = made
-
-
-def _with_progress(
-    context: Context, status: Status, made: list[Object], *, is_healthy: bool, became_unhealthy: bool
-) -> list[Object]:
-    name = context.new.name if context.new else ""
-    now = context.now
-    if is_healthy:
-        message = f'ReplicaSet "{name}" has successfully progressed.'
-        return put(made, "Progressing", "True", "NewReplicaSetAvailable", message, now)[0]
-    if conditions.progressing(context.rollout.status, status) or became_unhealthy:
-        reason, message = "ReplicaSetUpdated", f'ReplicaSet "{name}" is progressing.'
-        if became_unhealthy and status.get("stableRS") == status["currentPodHash"]:
-            reason, message = "ReplicaSetNotAvailable", "Rollout does not have minimum availability"
-        return put(made, "Progressing", "True", reason, message, now, renew=True)[0]
-    stuck = not context.indefinite and not waiting_for_scale_down(context)
-    if stuck and conditions.timed_out(context.rollout, made, now):
-        return put(made, "Progressing", "False", "ProgressDeadlineExceeded", _timeout_message(context), now)[0]
-    return made
-
-
-def _timeout_message(context: Context) -> str:
-    return f'ReplicaSet "{context.new.name if context.new else ""}" has timed out progressing.'
 
 
 def _set_phase(context: Context, status: Status) -> None:

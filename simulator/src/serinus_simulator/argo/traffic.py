@@ -208,3 +208,17 @@ def _canary_spec(stable: Object, rollout: RolloutView) -> Object:
             rules.append(rule | {"http": {"paths": paths}})
     spec: Object = stable["spec"] | {"rules": rules}
     return spec
+
+
+def ingress_names(rollout: RolloutView) -> tuple[str, ...]:
+    """The stable Ingress and the canary's; none where nginx routes nothing."""
+    stable = ((rollout.routing or {}).get("nginx") or {}).get("stableIngress", "")
+    return (stable, canary_ingress_name(rollout)) if stable else ()
+
+
+def unmanaged(service: Object) -> Object:
+    """A Service without what Argo has written into it."""
+    annotations = {key: value for key, value in service["metadata"]["annotations"].items() if key != MANAGED_BY}
+    selector = {key: value for key, value in service["spec"]["selector"].items() if key != HASH_LABEL}
+    metadata = service["metadata"] | {"annotations": annotations}
+    return service | {"metadata": metadata, "spec": service["spec"] | {"selector": selector}}

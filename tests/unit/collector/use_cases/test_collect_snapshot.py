@@ -6,8 +6,9 @@ from typing import TypeVar
 
 import pytest
 from prometheus_client import CollectorRegistry
-from serinus_collector.use_cases.collect_snapshot import SnapshotCollector, Telemetry
+from serinus_collector.use_cases.collect_snapshot import SnapshotCollector
 from serinus_collector.use_cases.ports import Answer, Commit, Lease, ProviderError, Unread, Values
+from serinus_collector.use_cases.telemetry import Telemetry
 from serinus_contracts import AnalysisPlan, Distribution, Matcher, MetricsCollected, PlanMetric, Proportion, Selector
 from serinus_counting.native_histograms import Histogram
 from serinus_counting.series import Series

@@ -98,6 +98,7 @@ class Tokens:
             return self._token
 
     def forget(self, token: str) -> None:
+        """Ask for another one next time, unless that has happened already."""
         if token == self._token:
             self._token = ""
 

@@ -37,6 +37,8 @@ def _exactly_one(document: Document, *names: str) -> None:
 
 
 class BasicAuth(Document):
+    """A name, and exactly one of password and password_file."""
+
     username: str
     password: SecretStr | None = None
     password_file: SecretFile | None = None
@@ -48,6 +50,8 @@ class BasicAuth(Document):
 
 
 class Authorization(Document):
+    """A header of this type, and exactly one of credentials and credentials_file."""
+
     type: str = Field("Bearer", pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
     credentials: SecretStr | None = None
     credentials_file: SecretFile | None = None
@@ -94,6 +98,8 @@ class OAuth2(Document):
 
 
 class Header(Document):
+    """One header: its values, secret ones, and files that hold one, joined by commas."""
+
     values: tuple[str, ...] = ()
     secrets: tuple[SecretStr, ...] = ()
     files: tuple[SecretFile, ...] = ()

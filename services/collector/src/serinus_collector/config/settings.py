@@ -11,6 +11,8 @@ from serinus_collector.config.providers import Address, Provider, read_providers
 
 
 class CollectorSettings(Settings):
+    """The settings of a collector; each is the variable SERINUS_ and its name in capitals."""
+
     providers: Annotated[dict[str, Address], NoDecode] = Field(
         {"main": HttpUrl("http://127.0.0.1:9090")},
         description="metrics providers by the name that policies use, as main=http://prometheus:9090,other=https://...",

@@ -4,12 +4,11 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
 from serinus_contracts import (
     AnalysisPlan,
     Bucketed,
@@ -35,6 +34,7 @@ from serinus_runtime.fair_slots import FairSlots
 
 from serinus_collector.use_cases.offload import Offloader, summed_up
 from serinus_collector.use_cases.ports import Answer, Commit, Lease, Provider, ProviderError, Registry, Unread
+from serinus_collector.use_cases.telemetry import Telemetry
 
 logger = logging.getLogger(__name__)
 
@@ -44,33 +44,6 @@ MAX_BACKOFF = 8
 # What the loop does for each beside reading answers and counting, measured.
 SNAPSHOT_MS = 2.0
 QUERY_MS = 1.0
-
-
-class Telemetry:
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.snapshots = Counter(
-            "serinus_snapshots", "snapshots by how their commit ended", ["result"], registry=registry
-        )
-        self.query_seconds = Histogram(
-            "serinus_prometheus_query_duration_seconds", "time of one query", ["provider"], registry=registry
-        )
-        self.query_failures = Counter(
-            "serinus_prometheus_query_failures", "queries without a usable answer", ["provider"], registry=registry
-        )
-        self.delay = Histogram(
-            "serinus_snapshot_delay_seconds",
-            "from when a snapshot was due to when a collector took it up",
-            buckets=(0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300),
-            registry=registry,
-        )
-
-    @contextmanager
-    def query(self, provider: str) -> Iterator[None]:
-        """One query: how long it took, and whether it failed."""
-        failures = self.query_failures.labels(provider)
-        timed = self.query_seconds.labels(provider).time()
-        with traces.span("query", provider=provider), timed, failures.count_exceptions(ProviderError):
-            yield
 
 
 @dataclass(frozen=True)

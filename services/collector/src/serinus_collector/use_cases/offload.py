@@ -32,6 +32,7 @@ def summed_up() -> Iterator[list[float]]:
 
 
 async def here(work: Callable[[], T]) -> T:
+    """Do it at once, in this process."""
     return work()
 
 
