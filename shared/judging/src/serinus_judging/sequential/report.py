@@ -6,7 +6,7 @@ the sentence needs the numbers of one or two metrics only.
 
 from functools import cached_property
 from math import isnan
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -21,43 +21,15 @@ from serinus_judging.sequential.evidence import Evidence
 from serinus_judging.sequential.inference import Inference
 from serinus_judging.sequential.latency import COARSE_ABSOLUTE, COARSE_RATIO, Pair
 from serinus_judging.sequential.layout import Layout
+from serinus_judging.sequential.report_rows import Counts, Edges, Fields, Row, fields
 from serinus_judging.snapshot import Reading
 from serinus_judging.verdict_order import LABELS
-
-Fields = dict[str, Any]
-Edges = tuple[float | None, float | None, float | None]
 
 COARSE_DETAIL = "buckets too coarse for the ratio: tested as a share above one edge"
 _SAME = Margin()
 _COARSE = Margin(ratio=COARSE_RATIO, absolute=COARSE_ABSOLUTE)
 _NO_EDGES: Edges = (None, None, None)
 _MODELS = TypeAdapter(tuple[MetricVerdict, ...])
-
-
-class Counts(NamedTuple):
-    """Events of trials."""
-
-    events: int
-    trials: int
-
-
-class Row(NamedTuple):
-    """What is known of one channel: counts of canary and stable over the run and in this stage, evidence, interval.
-
-    edges: the canary's, stable's and the quantile, for latency.
-    """
-
-    canary: Counts
-    stable: Counts
-    canary_now: Counts
-    stable_now: Counts
-    margin: Margin
-    edges: Edges
-    log_eprocess: float | None
-    log_eprocess_non_inferior: float | None
-    low: float | None
-    high: float | None
-    detail: str
 
 
 class _Numbers(NamedTuple):
@@ -271,7 +243,7 @@ class Report:
             "status": self.reading(group).status,
             "share": self.layout.shares[group],
             "log_eprocess": self.found.groups[group],
-            "run": [_fields(row) for row in rows],
+            "run": [fields(row) for row in rows],
             "stage": [
                 {"events": events, "trials": trials}
                 for row in rows
@@ -287,19 +259,3 @@ class Report:
     def calibrated(self) -> bool:
         """Whether the noise of every metric was measured."""
         return bool(self.evidence.noise.measured[self.layout.first[: len(self.plan.metrics)]].all())
-
-
-def _fields(row: Row) -> Fields:
-    (x, n), (y, m), (canary_edge, stable_edge, quantile) = row.canary, row.stable, row.edges
-    fields: Fields = {
-        "canary": {"events": x, "trials": n},
-        "stable": {"events": y, "trials": m},
-        "margin": row.margin,
-        "log_eprocess": row.log_eprocess or 0.0,
-        "log_eprocess_non_inferior": row.log_eprocess_non_inferior,
-        "low": row.low,
-        "high": row.high,
-    }
-    if stable_edge is not None:
-        fields |= {"canary_edge": canary_edge, "stable_edge": stable_edge, "quantile": quantile, "detail": row.detail}
-    return fields

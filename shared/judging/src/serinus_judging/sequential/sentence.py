@@ -15,7 +15,8 @@ from serinus_contracts.weight import weight_text
 from serinus_contracts.wording import duration, edge, names, percent, plain, requests
 
 from serinus_judging.sequential.evidence import Evidence
-from serinus_judging.sequential.report import Counts, Report, Row
+from serinus_judging.sequential.report import Report
+from serinus_judging.sequential.report_rows import Counts, Row
 from serinus_judging.snapshot import stage_seconds
 from serinus_judging.wording import confidence, false_abort_rate
 
