@@ -63,7 +63,7 @@ async def test_status_for_a_program_is_json(told: None, redis_url: str, keys: Ke
 async def test_an_empty_redis_says_what_is_missing(redis_url: str, keys: Keys) -> None:
     shown = serinus("status", "--redis-url", redis_url, "--redis-tag", keys.tag)
     assert (shown.returncode, shown.stdout) == (0, "no runs yet\n")
-    assert "is one running?" in shown.stderr
+    assert "Is a controller running" in shown.stderr
 
 
 def test_a_redis_that_is_not_there_is_an_error_with_the_way_out_and_without_the_password() -> None:
@@ -180,4 +180,4 @@ async def test_who_asks_for_an_abort_that_is_under_way_is_told_what_keeps_it_and
     done = await shown
     assert f"shop/checkout: waiting: {kept}" in done.stdout
     assert ("errors doubled" in done.stdout, done.returncode) == (ends, code), done.stderr
-    assert ("not done within 1 s, and goes on" in done.stderr) is not ends
+    assert ("still in progress after 1 s" in done.stderr) is not ends

@@ -101,7 +101,7 @@ async def test_an_abort_by_hand_is_asked_for_with_its_reason_and_shown_until_it_
     await page.locator("#why-abort").fill("known issue")
     await page.get_by_role("button", name="Abort checkout").click()
     trail = page.locator(".audit")
-    await expect(trail).to_contain_text("abort asked for by operator", timeout=PATIENT)
+    await expect(trail).to_contain_text("abort requested by operator", timeout=PATIENT)
     (sent,) = await commands(teller)
     assert (sent.verb, sent.actor, sent.verified, sent.reason) == ("abort", "operator", True, "known issue")
     done = {"run": RUN, "step": 1, "action": "abort", "cause": sent.id, "actor": "operator", "mode": "enforce"}
@@ -119,7 +119,7 @@ async def test_everything_can_be_done_by_keyboard(page: Page, console: Served, t
     await page.keyboard.type("lunch")
     await page.keyboard.press("Tab")
     await page.keyboard.press("Enter")
-    await expect(page.locator(".audit")).to_contain_text("hold asked for", timeout=PATIENT)
+    await expect(page.locator(".audit")).to_contain_text("hold requested", timeout=PATIENT)
     assert [(one.verb, one.reason) for one in await commands(teller)] == [("hold", "lunch")]
 
 
@@ -160,7 +160,7 @@ async def test_without_javascript_the_page_is_whole(browser: Browser, console: S
     await page.get_by_role("button", name="Sign in").click()
     await page.get_by_text("Hold", exact=True).click()
     await page.get_by_role("button", name="Hold checkout").click()
-    await expect(page.locator(".audit")).to_contain_text("hold asked for by operator", timeout=PATIENT)
+    await expect(page.locator(".audit")).to_contain_text("hold requested by operator", timeout=PATIENT)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -164,7 +164,7 @@ async def test_who_signed_in_acts_by_a_form_and_sees_it_asked_for(console: Serve
     assert (answer.status_code, answer.headers["location"]) == (303, PAGE)
     (sent,) = await commands(teller)
     assert (sent.actor, sent.groups, sent.reason) == ("alice", ("sre",), "bad")
-    assert "abort asked for" in (await console.get(PAGE)).text
+    assert "abort requested" in (await console.get(PAGE)).text
 
 
 async def test_the_cookie_is_for_this_site_only_and_neither_it_nor_redis_alone_tells_the_token(
@@ -240,7 +240,7 @@ async def test_who_has_no_right_is_told_so_beside_the_button_and_refused_if_it_i
 async def test_a_bad_token_signs_nobody_in(console: Served, token: str) -> None:
     answer = await sign_in(console, token)
     assert (answer.status_code, "set-cookie" in answer.headers) == (401, False)
-    assert "the token is not valid" in answer.text
+    assert "invalid or expired token" in answer.text
     assert token not in answer.text
 
 
