@@ -70,6 +70,25 @@ async def test_a_process_that_is_killed_is_said_to_be_and_another_takes_its_plac
     assert await workers.do(partial(sum, (1, 2))) == 3
 
 
+async def test_a_process_that_has_had_nothing_to_do_for_a_while_gives_its_memory_back() -> None:
+    workers = Workers(idle_seconds=0.05)
+    process = Path(f"/proc/{await workers.do(os.getpid)}")
+    async with asyncio.timeout(10):
+        while process.exists():
+            await asyncio.sleep(0.01)
+    assert await workers.do(os.getpid) != int(process.name)
+    await workers.close()
+
+
+async def test_a_process_that_was_killed_while_it_had_nothing_to_do_is_not_asked_again(workers: Workers) -> None:
+    process = Path(f"/proc/{await workers.do(os.getpid)}")
+    os.kill(int(process.name), signal.SIGKILL)
+    async with asyncio.timeout(10):
+        while process.exists():
+            await asyncio.sleep(0.01)
+    assert await workers.do(partial(sum, (1, 2))) == 3
+
+
 async def test_processes_end_with_their_collector(workers: Workers) -> None:
     process = await workers.do(os.getpid)
     await workers.close()

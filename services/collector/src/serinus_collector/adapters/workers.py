@@ -22,13 +22,16 @@ NICENESS = 5
 LENGTH_BYTES = 8
 PIECE_BYTES = 128 * 1024
 READY = b"\n"
+# A process has some 60 MB, and the largest answers come when a run begins.
+IDLE_SECONDS = 60.0
 
 
 class Workers:
-    """As many processes as works are done at once; each is started when it is wanted first, and kept."""
+    """As many processes as works are done at once; each is started when it is wanted first, and kept for a while."""
 
-    def __init__(self) -> None:
-        self._idle: list[Process] = []
+    def __init__(self, idle_seconds: float = IDLE_SECONDS) -> None:
+        self._idle_seconds = idle_seconds
+        self._idle: dict[Process, asyncio.TimerHandle] = {}
         self._starting: list[asyncio.Future[Process]] = []
 
     async def do(self, work: Callable[[], T]) -> T:
@@ -42,7 +45,7 @@ class Workers:
         except BaseException:
             await _stop(process)
             raise
-        self._idle.append(process)
+        self._idle[process] = asyncio.get_running_loop().call_later(self._idle_seconds, self._retire, process)
         if error is not None:
             raise error
         return cast("T", result)
@@ -50,8 +53,11 @@ class Workers:
     async def _free(self) -> Process:
         """A process that is ready. One that nobody waits for any more goes on starting: on a busy host that takes
         longer than a query may, so stopped each time, none would ever be ready."""
-        if self._idle:
-            return self._idle.pop()
+        while self._idle:
+            process, timer = self._idle.popitem()
+            timer.cancel()
+            if process.returncode is None:
+                return process
         starting = self._starting.pop() if self._starting else asyncio.ensure_future(_start())
         try:
             return await asyncio.shield(starting)
@@ -59,8 +65,15 @@ class Workers:
             self._starting.append(starting)
             raise
 
+    def _retire(self, process: Process) -> None:
+        del self._idle[process]
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+
     async def close(self) -> None:
         """Stop the processes."""
+        for timer in self._idle.values():
+            timer.cancel()
         for starting in self._starting:
             starting.cancel()
         for process in (*self._idle, *await asyncio.gather(*self._starting, return_exceptions=True)):
