@@ -34,7 +34,7 @@ def test_the_policy_is_right_and_fits_the_rollout_without_a_warning(way: str) ->
     folder = SUNDAY / way
     command = [sys.executable, "-c", "from serinus.app import main; main()", "validate", str(folder / "policy.yaml")]
     told = subprocess.run([*command, "--rollout", str(folder / "rollout.yaml")], capture_output=True, text=True)
-    shadow = "warning: policy sunday-backend is in shadow mode: it says what would be done, and does nothing\n"
+    shadow = "warning: policy sunday-backend is in shadow mode: it reports what it would do, and does nothing\n"
     assert (told.returncode, told.stdout) == (0, (shadow if way == "pull" else "") + "1 policy valid\n")
 
 
