@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from serinus_rollouts.kubernetes.access import namespace_of
 from serinus_rollouts.kubernetes.api import ROLLOUTS, Api, ClusterError, connect
+from serinus_rollouts.kubernetes.session import namespace_of
 
 from serinus.options import INTERRUPTED, Access, fail
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_type_hints
 import typer
 
 if TYPE_CHECKING:
-    from serinus_contracts.access import ProviderAccess
+    from serinus_contracts.provider_namespaces import ProviderAccess
 
     from serinus.terminal import Terminal
 

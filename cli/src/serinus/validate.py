@@ -8,7 +8,7 @@ import typer
 import yaml
 from rich.text import Text
 from serinus_contracts import CanaryPolicy, Run
-from serinus_contracts.access import OPEN, ProviderAccess, may_use, refusal
+from serinus_contracts.provider_namespaces import OPEN, ProviderAccess, may_use, refusal
 from serinus_rollouts.policies import matches
 from serinus_rollouts.policy_documents import load_file
 from serinus_rollouts.policy_warnings import warnings

@@ -14,7 +14,7 @@ import pytest
 import trustme
 import yaml
 from serinus_controller.adapters.mirror import Mirror, Resource
-from serinus_rollouts.kubernetes import access as access_module
+from serinus_rollouts.kubernetes import session as session_module
 from serinus_rollouts.kubernetes.api import ROLLOUTS, Api, ClusterError, connect
 
 from tests.simulated import World, rollout, scenario, simulated
@@ -193,7 +193,7 @@ async def test_a_pod_shows_the_token_that_it_has_now_to_the_server_of_its_certif
     threading.Thread(target=server.serve_forever, daemon=True).start()
     issuer.cert_pem.write_to_path(str(tmp_path / "ca.crt"))
     (tmp_path / "token").write_text("first\n")
-    monkeypatch.setattr(access_module, "POD", tmp_path)
+    monkeypatch.setattr(session_module, "POD", tmp_path)
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(server.server_port))
     try:

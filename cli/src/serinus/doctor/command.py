@@ -12,7 +12,7 @@ from rich.text import Text
 from serinus_collector.adapters.prometheus import Prometheus
 from serinus_collector.use_cases.ports import ProviderError
 from serinus_contracts import Keys, Selector
-from serinus_contracts.access import ProviderAccess
+from serinus_contracts.provider_namespaces import ProviderAccess
 from serinus_rollouts.kubernetes.api import ClusterError
 from serinus_rollouts.reading import view
 from serinus_rollouts.rollout import RolloutView

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from serinus_contracts import AnalysisPlan, CanaryPolicy, Run
-from serinus_contracts.access import OPEN, ProviderAccess
 from serinus_contracts.crd import GROUP, PLURAL, VERSION
+from serinus_contracts.provider_namespaces import OPEN, ProviderAccess
 from serinus_contracts.weight import weight_text
 from serinus_rollouts.kubernetes.api import Api, ClusterError
 from serinus_rollouts.policies import choose

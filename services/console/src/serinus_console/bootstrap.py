@@ -15,8 +15,8 @@ from serinus_runtime.service import Service
 from serinus_runtime.witness import Witness
 
 from serinus_console.adapters.archive import RedisArchive
-from serinus_console.adapters.directories import ReadOnly, SharedToken
 from serinus_console.adapters.follower import Follower
+from serinus_console.adapters.identity import ReadOnly, SharedToken
 from serinus_console.adapters.kubernetes import TIMEOUT_SECONDS, Kubernetes
 from serinus_console.adapters.sessions import Sessions
 from serinus_console.entrypoints.web.application import application

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from serinus_contracts.access import OPEN, ProviderAccess, may_use, refusal
 from serinus_contracts.crd import GROUP, KIND, VERSION
 from serinus_contracts.policy import CanaryPolicy
+from serinus_contracts.provider_namespaces import OPEN, ProviderAccess, may_use, refusal
 from serinus_runtime.documents import DocumentError, read
 
 Json = Mapping[str, object]

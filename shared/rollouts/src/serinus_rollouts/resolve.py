@@ -15,9 +15,9 @@ from serinus_contracts import (
     Queried,
     Run,
 )
-from serinus_contracts.access import OPEN, ProviderAccess, may_use, refusal
 from serinus_contracts.metric import LimitRule, Margin, MetricRule
 from serinus_contracts.policy import CanaryPolicy, PolicySpec
+from serinus_contracts.provider_namespaces import OPEN, ProviderAccess, may_use, refusal
 from serinus_contracts.selector import Matcher, Selector
 from serinus_contracts.weight import weight_text
 

@@ -14,8 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from redis.exceptions import ConnectionError as RedisAwayError
 from redis.exceptions import ResponseError
 from serinus_contracts import CanaryPolicy, RolloutObserved
-from serinus_contracts.access import OPEN, ProviderAccess
 from serinus_contracts.policy import Match
+from serinus_contracts.provider_namespaces import OPEN, ProviderAccess
 from serinus_controller.domain.announce import Notice
 from serinus_controller.use_cases.notices import Notices
 from serinus_controller.use_cases.plan_resolver import PlanResolver

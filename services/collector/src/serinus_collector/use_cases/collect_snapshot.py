@@ -19,9 +19,9 @@ from serinus_contracts import (
     Queried,
     Scalar,
 )
-from serinus_contracts.access import ProviderAccess, may_use, refusal
 from serinus_contracts.base import Arm, Millis
 from serinus_contracts.plan import query_digest
+from serinus_contracts.provider_namespaces import ProviderAccess, may_use, refusal
 from serinus_counting import history as past
 from serinus_counting.measure import measure
 from serinus_counting.native_histograms import classic, counters

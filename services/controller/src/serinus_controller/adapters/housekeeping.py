@@ -25,7 +25,7 @@ TRIM_FROM, TRIM_TO, URGENT, LAST_RESORT, FULL = 0.7, 0.6, 0.9, 0.95, 0.98
 PARTS = 8
 # What is younger may not have been read yet by who reads without a group.
 RECENT_MS, JUST_TOLD_MS = 600_000, 10_000
-# A verdict, a command and a notification are past their use by then; a look stays until it is judged.
+# A verdict, a command and a notification are past their use by then; a snapshot stays until it is judged.
 PAST_USE_MS = 3_600_000
 RUNS_AT_ONCE = 10
 
@@ -78,13 +78,13 @@ class Housekeeper:
         self._streams = [*(self.keys.stream(name) for name in STREAMS), self.keys.dead_letters]
 
     async def step(self) -> float:
-        """Look, and make room where it is needed; gives the seconds until the next look."""
-        found = room = await self._look()
+        """Measure, and make room where it is needed; gives the seconds until the next time."""
+        found = room = await self._measure()
         removed, runs = 0, 0
         if room.share >= TRIM_FROM:
             room, removed = await self._trimmed(room)
         if room.share >= LAST_RESORT and (runs := await self._forget_ended()):
-            room = await self._look()
+            room = await self._measure()
         self.telemetry.used.set(max(room.used, 0))
         self.telemetry.most.set(max(room.most, 0))
         self.telemetry.trimmed.inc(removed)
@@ -97,7 +97,7 @@ class Housekeeper:
         self.trouble = self._level = ""
         self.telemetry.resign()
 
-    async def _look(self, cut: Millis = 0, past_use: Millis = 0) -> Room:
+    async def _measure(self, cut: Millis = 0, past_use: Millis = 0) -> Room:
         read: Any = await self.client.hmget(self.keys.notify("places"), STREAMS)
         places = [*(place or b"" for place in read), b""]
         return Room(*await self._trim(keys=self._streams, args=[cut, past_use, ANALYZER_GROUP, *places]))
@@ -110,7 +110,7 @@ class Housekeeper:
             cut = min(oldest + (room.now - oldest) * part // PARTS, last)
             if cut < oldest:
                 break
-            room = await self._look(cut, room.now - PAST_USE_MS)
+            room = await self._measure(cut, room.now - PAST_USE_MS)
             removed += room.removed
             if room.share < TRIM_TO or cut == last:
                 break
@@ -150,7 +150,7 @@ class Housekeeper:
         given = f"{removed} entries" + (f" and {runs} ended runs with their reports" if runs else "")
         self.trouble = ""
         if level == "full":
-            self.trouble = f"Redis is {room}: looks wait, acts and commands go on"
+            self.trouble = f"Redis is {room}: snapshots wait, acts and commands go on"
         elif room.share >= LAST_RESORT:
             self.trouble = f"Redis is {room}: ended runs are given up with their reports until it has more memory"
         if level == "" and (removed or runs):

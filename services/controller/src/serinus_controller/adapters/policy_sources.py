@@ -12,9 +12,9 @@ from typing import Any
 
 import orjson
 from serinus_contracts import CanaryPolicy
-from serinus_contracts.access import ProviderAccess
 from serinus_contracts.crd import GROUP, KIND, PLURAL, VERSION
 from serinus_contracts.policy import MAX_POLICY_BYTES
+from serinus_contracts.provider_namespaces import ProviderAccess
 from serinus_rollouts.kubernetes.api import Api, ClusterError
 from serinus_rollouts.policy_documents import load_file, origin_of, read_resource
 from serinus_runtime.clock import Clock

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from serinus_contracts import AnalysisPlan, Run
-from serinus_contracts.access import OPEN, ProviderAccess
 from serinus_contracts.policy import CanaryPolicy
+from serinus_contracts.provider_namespaces import OPEN, ProviderAccess
 from serinus_rollouts.policies import choose, is_of, matches, misfit
 from serinus_rollouts.policy_warnings import warnings
 from serinus_rollouts.resolve import UnfitPolicyError, resolve

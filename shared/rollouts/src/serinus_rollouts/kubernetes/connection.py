@@ -12,7 +12,7 @@ from typing import Any, Self
 import aiohttp
 from serinus_runtime.files import unreadable
 
-from serinus_rollouts.kubernetes.access import Access, by_kubeconfig, in_pod
+from serinus_rollouts.kubernetes.session import Access, by_kubeconfig, in_pod
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from serinus_console.entrypoints.web.guard import client_of
 from serinus_console.entrypoints.web.problems import MEDIA_TYPE, Problem, Refused
 from serinus_console.entrypoints.web.site import Site
 from serinus_console.use_cases import position
-from serinus_console.use_cases.ask import NotNowError, sendable
+from serinus_console.use_cases.allowed_commands import NotNowError, sendable
 from serinus_console.use_cases.runs import newest_first
 
 Limit = Annotated[int, Query(ge=1, le=500)]

@@ -30,7 +30,7 @@ class RunSummary(BaseModel):
     images: dict[Arm, tuple[str, ...]] = Field({}, description="what each arm's pods run, by container")
     revision: int | None = Field(None, description="Argo's number of the canary's template")
     since: Millis | None = None
-    end: Millis | None = Field(None, description="end of the look that the verdict rests on")
+    end: Millis | None = Field(None, description="end of the snapshot that the verdict rests on")
     evaluated_requests: int = 0
     links: dict[str, str]
 
@@ -65,11 +65,11 @@ class EventPage(BaseModel):
 
 
 class Course(BaseModel):
-    """How the run went: at most some hundred looks over all of it, and every change of verdict, oldest first."""
+    """How the run went: at most some hundred snapshots over all of it, and every change of verdict, oldest first."""
 
     points: list[dict[str, Any]]
     changes: list[Change]
-    complete: bool = Field(description="it begins with the run's first look")
+    complete: bool = Field(description="it begins with the run's first snapshot")
 
 
 class CommandBody(Document):

@@ -23,7 +23,7 @@ from serinus_console.entrypoints.web.api import Here, Of
 from serinus_console.entrypoints.web.problems import Refused
 from serinus_console.entrypoints.web.rendering import asker_of, render
 from serinus_console.entrypoints.web.site import Site
-from serinus_console.use_cases.ask import NotNowError, sendable
+from serinus_console.use_cases.allowed_commands import NotNowError, sendable
 
 RUN = "/runs/{cluster}/{uid}/{hash_}/{attempt}"
 ON_PAGE = 50

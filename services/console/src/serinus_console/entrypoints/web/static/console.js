@@ -96,6 +96,13 @@
 
   const clock = (at, digits) => new Date(at * 1000).toISOString().slice(11, 11 + digits);
 
+  // As wording.percent writes it: two significant digits, above a half those of what is missing.
+  const percent = (rate) => {
+    const value = 100 * rate, most = 50 < value && value < 100, rest = most ? 100 - value : value;
+    const digits = rest > 0 ? Math.min(12, Math.max(most ? 1 : 0, 1 - Math.floor(Math.log10(rest)))) : 0;
+    return `${Number(value.toFixed(digits))} %`;
+  };
+
   const axis = (extra) => ({ stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "11px Inter, sans-serif", ...extra });
 
   const options = (name, width, alpha) => {
@@ -103,12 +110,12 @@
     const lines = evidence
       ? [{ label: "evidence", stroke: colour("--canary"), width: 2 }, { label: "abort threshold", stroke: colour("--bad"), width: 1, dash: [4, 4] }]
       : [{ label: "canary", stroke: colour("--canary"), width: 2 }, { label: "stable", stroke: colour("--muted"), width: 1.5 }];
-    // Nothing is pointed at: the legend tells the last look.
+    // Nothing is pointed at: the legend shows the last snapshot.
     const told = (write) => (chart, shown, series, at) => write(at == null ? chart.data[series].at(-1) : shown);
-    const value = told((shown) => shown == null ? "–" : evidence ? shown.toFixed(2) : `${Number((100 * shown).toPrecision(2))} %`);
+    const value = told((shown) => shown == null ? "–" : evidence ? shown.toFixed(2) : percent(shown));
     return {
       width, height: 150, legend: { live: true }, cursor: { y: false, points: { size: 6 } }, padding: [8, 28, 0, 0],
-      scales: { y: { range: (_, low, high) => evidence ? [Math.min(-2, low), Math.max(high, -Math.log(alpha || 0.01)) + 0.5] : [0, high > 0 ? 1.15 * high : 1] } },
+      scales: { y: { range: (_, low, high) => evidence ? [Math.min(-2, low), Math.max(high, alpha ? -Math.log(alpha) : 0) + 0.5] : [0, high > 0 ? 1.15 * high : 1] } },
       axes: [axis({ size: 24, space: 70, values: (_, all, __, ___, step) => all.map((at) => clock(at, step < 60 ? 8 : 5)) }), axis({ size: 52, values: (_, all) => all.map((one) => evidence ? one : `${Number((100 * one).toPrecision(3))} %`) })],
       series: [{ label: "UTC", value: told((at) => clock(at, 8)) }, ...lines.map((line) => ({ points: { show: false }, spanGaps: false, value, ...line }))],
       tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
@@ -124,7 +131,7 @@
       const found = columns[name === "evidence" ? name : `m:${name}`];
       if (!found) continue;
       const data = [columns.t, ...found];
-      if (name === "evidence") data.push(columns.t.map(() => -Math.log(alpha || 0.01)));
+      if (name === "evidence") data.push(columns.t.map(() => alpha ? -Math.log(alpha) : null));
       const known = charts.get(box.id);
       if (known && known.root.isConnected && known.width === box.clientWidth) known.setData(data);
       else {

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from serinus_console.use_cases.ask import NotNowError, sendable
+from serinus_console.use_cases.allowed_commands import NotNowError, sendable
 from serinus_contracts import VerdictReached
 from serinus_contracts.events import Verb
 from serinus_controller.domain.decide import Situation
