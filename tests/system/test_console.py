@@ -66,7 +66,7 @@ async def test_a_person_approves_holds_resumes_and_aborts_from_the_page(
         async with shown(team) as (console, page):
             await sign_in(page, console)
             chip = page.locator(".runs li[id] .chip")
-            await expect(chip).to_contain_text("waits for approval", timeout=PATIENT)
+            await expect(chip).to_contain_text("needs approval", timeout=PATIENT)
             await page.get_by_role("link", name="shop/checkout").click()
             await press(page, "approve", "looked at the logs")
             now = page.locator('.head .stages [data-when="now"]')

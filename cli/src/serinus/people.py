@@ -19,7 +19,7 @@ from serinus_readmodel.run_view import RunView
 from serinus.board import Board
 from serinus.connect import with_board
 from serinus.options import INCONCLUSIVE, USAGE, Output, Source, fail
-from serinus.runs import matches, named, resolve
+from serinus.runs import matches, named, nothing_found, resolve
 from serinus.terminal import say
 
 Rollout = Annotated[str, typer.Argument(help="namespace/name of the Rollout; the name alone where it is the only one.")]
@@ -130,17 +130,21 @@ def _said(answer: DecisionTaken) -> str:
 
 
 def find(board: Board, rollout: str, cluster: str | None, *, aborted: bool = False) -> RunView:
-    """The live run of a Rollout, or its last one if it was aborted."""
+    """The live run of a Rollout, or its last one if it was aborted. A run's id is taken whole only: a command is for
+    what was named."""
     kind = "aborted" if aborted else None
     views = board.views.values()
     runs, wanted = named(views), named(view for view in views if view.observed.outcome == kind)
-    if matches(wanted, rollout, cluster):
-        runs = wanted
-    elif others := matches(runs, rollout, cluster):
-        last = board.views[others[-1]].observed
+    known = [rollout] if rollout in runs else matches(runs, rollout, cluster)
+    if not known:
+        nothing_found(runs, rollout)
+    if not any(run in wanted for run in known):
+        last = board.views[known[-1]].observed
         fail(f"{last.run.rollout} has no {kind or 'live'} run: the last one is {last.outcome or 'live'}")
-    found = [board.views[run] for run in resolve(runs, rollout, cluster)]
-    return max(found, key=lambda view: view.observed.run.attempt)
+    found = [board.views[run] for run in resolve(wanted, rollout, cluster)]
+    if len(found) > 1 and not aborted:
+        fail(f'"{rollout}" has several live runs: give the id of one: {", ".join(view.id for view in found)}')
+    return max(found, key=lambda view: (view.observed.stage_started, view.observed.run.attempt))
 
 
 async def _answers(board: Board, run: str, command: str, timeout: float) -> AsyncGenerator[DecisionTaken, None]:

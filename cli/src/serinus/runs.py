@@ -1,6 +1,7 @@
 """Which run a person means: the one place that decides it, for every command."""
 
 from collections.abc import Iterable, Mapping
+from typing import NoReturn
 
 from serinus_readmodel.run_view import RunView
 
@@ -34,8 +35,13 @@ def resolve(runs: Mapping[str, str], text: str, cluster: str | None = None) -> l
     if not found and len(begun) > 1:
         fail(f"several runs begin with {text}: {', '.join(begun[:LISTED])}")
     if not found and not begun:
-        fail(f'no run found for "{text}"; available: {", ".join(sorted(set(runs.values()))[:LISTED]) or "none"}')
+        nothing_found(runs, text)
     return found or begun
+
+
+def nothing_found(runs: Mapping[str, str], text: str) -> NoReturn:
+    """End the command, with what there is."""
+    fail(f'no run found for "{text}"; available: {", ".join(sorted(set(runs.values()))[:LISTED]) or "none"}')
 
 
 def named(views: Iterable[RunView]) -> dict[str, str]:

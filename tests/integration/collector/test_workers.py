@@ -1,6 +1,8 @@
 import asyncio
+import gc
 import os
 import signal
+import threading
 import time
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
@@ -62,6 +64,39 @@ async def test_a_process_that_starts_for_longer_than_anybody_waits_is_there_for_
                 await workers.do(os.getpid)
     assert await workers.do(os.getpid) != os.getpid()
     assert len(started) == 1
+
+
+async def test_a_work_is_stopped_also_while_much_of_its_answer_waits_to_be_read(workers: Workers) -> None:
+    doing = asyncio.create_task(workers.do(partial(bytes, 30_000_000)))
+    paused: list[bool] = []
+    start = time.monotonic()
+    while not paused and not doing.done() and time.monotonic() < start + 10:
+        await asyncio.sleep(0)
+        paused = [True for reader in gc.get_objects() if isinstance(reader, asyncio.StreamReader) and reader._paused]  # type: ignore[attr-defined]
+    doing.cancel()
+    async with asyncio.timeout(10):
+        await asyncio.gather(doing, return_exceptions=True)
+        assert await workers.do(partial(sum, (1, 2))) == 3
+
+
+async def test_what_cannot_be_sent_back_is_said_and_the_process_goes_on(workers: Workers) -> None:
+    process = await workers.do(os.getpid)
+    with pytest.raises(TypeError, match="cannot pickle"):
+        await workers.do(threading.Lock)
+    assert await workers.do(os.getpid) == process
+
+
+async def test_a_process_that_nobody_waited_for_gives_its_memory_back_too() -> None:
+    workers = Workers(idle_seconds=0.05)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.001):
+            await workers.do(os.getpid)
+    (starting,) = workers._starting
+    process = Path(f"/proc/{(await starting).pid}")
+    async with asyncio.timeout(10):
+        while process.exists():
+            await asyncio.sleep(0.01)
+    await workers.close()
 
 
 async def test_a_process_that_is_killed_is_said_to_be_and_another_takes_its_place(workers: Workers) -> None:

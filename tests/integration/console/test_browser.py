@@ -318,7 +318,7 @@ async def test_a_second_advance_finds_no_button_until_the_new_weight_was_evaluat
     await teller.live(resource_version="11", step=3, stage=1, set_weight=25, stage_started=now, gate_started=now)
     await expect(page.get_by_text("Advance: 25 % to 50 %", exact=True)).to_be_visible(timeout=PATIENT)
     await page.get_by_text("Advance: 25 % to 50 %", exact=True).click()
-    await expect(page.locator("#do-advance")).to_contain_text("Nothing was evaluated at 25 % yet", timeout=PATIENT)
+    await expect(page.locator("#do-advance")).to_contain_text("No evaluation at 25 % yet", timeout=PATIENT)
     await expect(page.get_by_role("button", name="Advance checkout")).to_have_count(0)
     assert {one.step for one in await commands(teller)} == {1}
 

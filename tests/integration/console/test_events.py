@@ -12,12 +12,15 @@ from serinus_console.adapters.follower import Follower
 from serinus_console.entrypoints.web.events import opened, stream
 from serinus_console.use_cases import position
 from serinus_console.use_cases.runs import Runs
-from serinus_contracts import Event, Keys, VerdictReached
+from serinus_contracts import DecisionTaken, Event, Keys, VerdictReached
+from serinus_contracts.operator_state import OperatorState
+from serinus_readmodel.reader.runs import RunReader
 from serinus_readmodel.run_history import RunHistory
+from serinus_readmodel.run_view import RunView
 from serinus_runtime.redis import Client
 
 from tests.consoles import Served, Teller, another
-from tests.support import RUN, verdict
+from tests.support import RUN, observed, verdict
 
 pytestmark = pytest.mark.anyio
 Start = Callable[..., Any]
@@ -220,6 +223,38 @@ async def test_the_end_of_the_console_ends_the_streams(start: Start) -> None:
             assert [event async for event in events] == []
 
 
+async def test_what_is_applied_while_a_plan_or_what_people_decided_is_read_is_kept(
+    client: Client, keys: Keys, teller: Teller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await teller.live()
+    runs = Runs()
+    follower = Follower(client, keys, runs, lambda: 5)
+    await follower.step()
+    operator, plan_of = RunReader.operator, RunReader.with_plan
+
+    async def slow_operator(reader: RunReader, run: str) -> OperatorState:
+        runs.apply(verdict(end=1000))
+        return await operator(reader, run)
+
+    async def slow_plan(reader: RunReader, view: RunView) -> RunView:
+        found = await plan_of(reader, view)
+        runs.apply(verdict(end=2000))
+        return found
+
+    monkeypatch.setattr(RunReader, "operator", slow_operator)
+    monkeypatch.setattr(RunReader, "with_plan", slow_plan)
+    decision = DecisionTaken(
+        run=RUN, step=1, action="hold", cause="rule", detail="held", mode="enforce", state="confirmed", decided=1
+    )
+    for event, end in ((decision, 1000), (observed(resource_version="99"), 2000)):
+        await teller.tell(event)
+        while (said := runs.histories[RUN.id].view.verdict) is None or said.end < end:
+            await follower.step()
+        await follower.step()
+        said = runs.histories[RUN.id].view.verdict
+        assert (said is not None and said.end) == end
+
+
 async def test_an_entry_or_a_run_that_cannot_be_taken_in_costs_the_page_no_other(
     client: Client, keys: Keys, teller: Teller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,7 +266,8 @@ async def test_an_entry_or_a_run_that_cannot_be_taken_in_costs_the_page_no_other
     runs = Runs()
     follower = Follower(client, keys, runs, lambda: 5)
     await follower.step()
-    assert set(runs.histories) == {RUN.id}
+    assert set(runs.histories) == {RUN.id, spoilt.id}
+    assert runs.histories[spoilt.id].view.verdict is None
     applied = runs.apply
 
     def applying(event: Event) -> RunHistory | None:

@@ -24,6 +24,8 @@ from serinus_contracts import wording
         (0.9995, "99.95 %"),
         (1.0, "100 %"),
         (1.5, "150 %"),
+        (-0.0031, "-0.31 %"),
+        (-0.042, "-4.2 %"),
     ],
 )
 def test_a_share_has_two_significant_digits_of_what_is_there_or_of_what_is_missing(rate: float, text: str) -> None:

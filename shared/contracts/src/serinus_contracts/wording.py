@@ -8,10 +8,10 @@ from serinus_contracts.base import Millis
 
 
 def percent(rate: float) -> str:
-    """A share by two significant digits, above a half by those of what is missing: 0.31 %, 12 %, 89.9 %, 99.95 %."""
+    """A share by two significant digits, above a half by those of what is missing: 0.31 %, 12 %, 89.9 %, -4.2 %."""
     value = 100 * rate
     most = 50 < value < 100
-    rest = 100 - value if most else value
+    rest = 100 - value if most else abs(value)
     digits = min(12, max(int(most), 1 - floor(log10(rest)))) if rest > 0 else 0
     text = f"{value:.{digits}f}"
     return (text.rstrip("0").rstrip(".") if digits else text) + " %"

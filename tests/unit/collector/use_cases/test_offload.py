@@ -14,7 +14,7 @@ async def test_large_work_is_done_elsewhere_and_another_namespace_does_not_wait_
 
     async def elsewhere(work: Callable[[], Any]) -> Any:
         result = work()
-        begun.append(result[0])
+        begun.append(result.result)
         await free.wait()
         return result
 
@@ -43,13 +43,29 @@ async def test_small_work_is_done_at_once_and_all_that_is_done_for_a_snapshot_is
 async def test_a_namespace_with_much_small_work_has_the_rest_of_a_second_done_elsewhere(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    times, sent = iter((0.0, 0.5, 0.9, 0.9, 1.1)), list[str]()
+    times, sent = iter((0.0, 0.5, 0.9, 0.9, 0.9, 1.1)), list[str]()
 
     async def elsewhere(work: Callable[[], Any]) -> Any:
         sent.append("work")
         return work()
 
-    monkeypatch.setattr(offload, "timed", lambda work: (work(), 40.0))
+    monkeypatch.setattr(offload, "timed", lambda work: offload.Timed(work(), None, 40.0))
     offloader = Offloader(elsewhere, lambda: next(times))
     done = [await offloader.run(name, 1, lambda: 7) for name in ("greedy", "greedy", "greedy", "shop", "greedy")]
     assert (done, len(sent)) == ([7] * 5, 1)
+
+
+async def test_work_that_fails_or_is_stopped_is_summed_up_as_any_other() -> None:
+    def fails() -> None:
+        sum(range(100_000))
+        raise ValueError("no JSON")
+
+    async def never(work: Callable[[], Any]) -> Any:
+        await asyncio.Event().wait()
+
+    for offloader, size in ((Offloader(), 1), (Offloader(), SMALL_BYTES + 1), (Offloader(never), SMALL_BYTES + 1)):
+        with summed_up() as sums, pytest.raises((ValueError, TimeoutError)):
+            async with asyncio.timeout(0.05):
+                await offloader.run("greedy", size, fails)
+        assert len(sums) == 1
+        assert sum(sums) > 0

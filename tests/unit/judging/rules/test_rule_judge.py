@@ -66,6 +66,7 @@ def test_an_abort_stays_with_its_counts_and_words(rule: JudgeRule) -> None:
         before.score,
     )
     assert after.metrics[0].run == before.metrics[0].run
+    assert after.traffic == before.traffic
     assert after.evaluated_requests == before.evaluated_requests + 30_000
 
 

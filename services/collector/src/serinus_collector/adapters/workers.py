@@ -45,7 +45,7 @@ class Workers:
         except BaseException:
             await _stop(process)
             raise
-        self._idle[process] = asyncio.get_running_loop().call_later(self._idle_seconds, self._retire, process)
+        self._keep(process)
         if error is not None:
             raise error
         return cast("T", result)
@@ -63,7 +63,18 @@ class Workers:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
             self._starting.append(starting)
+            starting.add_done_callback(self._started)
             raise
+
+    def _started(self, starting: asyncio.Future[Process]) -> None:
+        """One for which nobody waits any more is ready for the next."""
+        if starting in self._starting:
+            self._starting.remove(starting)
+            if not starting.cancelled() and starting.exception() is None:
+                self._keep(starting.result())
+
+    def _keep(self, process: Process) -> None:
+        self._idle[process] = asyncio.get_running_loop().call_later(self._idle_seconds, self._retire, process)
 
     def _retire(self, process: Process) -> None:
         del self._idle[process]
@@ -72,11 +83,13 @@ class Workers:
 
     async def close(self) -> None:
         """Stop the processes."""
+        starting, self._starting = self._starting, []
+        for one in starting:
+            one.cancel()
+        started = await asyncio.gather(*starting, return_exceptions=True)
         for timer in self._idle.values():
             timer.cancel()
-        for starting in self._starting:
-            starting.cancel()
-        for process in (*self._idle, *await asyncio.gather(*self._starting, return_exceptions=True)):
+        for process in (*self._idle, *started):
             if isinstance(process, Process):
                 await _stop(process)
 
@@ -119,6 +132,8 @@ async def _exchange(process: Process, work: Callable[[], Any]) -> tuple[Any, Exc
 async def _stop(process: Process) -> None:
     with contextlib.suppress(ProcessLookupError):
         process.kill()
+    assert process.stdout is not None
+    await process.stdout.read()  # to its end: asyncio waits for the pipes too, and has perhaps paused reading
     await process.wait()
 
 
@@ -133,18 +148,21 @@ def main() -> None:
     answers.flush()
     gc.disable()  # what is read holds no cycles, and looking through it takes longer than reading it
     while length := asked.read(LENGTH_BYTES):
-        done = pickle.dumps(_done(asked.read(int.from_bytes(length, "big"))))
+        done = _done(asked.read(int.from_bytes(length, "big")))
         answers.write(len(done).to_bytes(LENGTH_BYTES, "big"))
         answers.write(done)
         answers.flush()
         gc.collect()
 
 
-def _done(work: bytes) -> tuple[Any, Exception | None]:
+def _done(work: bytes) -> bytes:
     try:
-        return pickle.loads(work)(), None  # noqa: S301 - what the collector sent
+        return pickle.dumps((pickle.loads(work)(), None))  # noqa: S301 - what the collector sent
     except Exception as error:  # noqa: BLE001 - raised where the result is waited for
-        return None, error
+        try:
+            return pickle.dumps((None, error))
+        except Exception:  # noqa: BLE001 - of what it holds nothing is known
+            return pickle.dumps((None, RuntimeError(f"{type(error).__name__}: {error}")))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from serinus_runtime.fair_slots import FairSlots
 
@@ -53,13 +53,20 @@ class Offloader:
         else elsewhere, in the namespace's turn."""
         sums = _sums.get([])
         if size <= SMALL_BYTES and self._had_here(namespace) < HERE_MS:
-            result, cpu_ms = timed(work)
-            self._done_here[namespace] += cpu_ms
+            done: Timed[T] = timed(work)
+            self._done_here[namespace] += done.cpu_ms
         else:
             async with self._slots.held(namespace):
-                result, cpu_ms = await self._elsewhere(partial(timed, work))
-        sums.append(cpu_ms)
-        return result
+                began = self._monotonic()
+                try:
+                    done = await self._elsewhere(partial(timed, work))
+                except BaseException:  # it was stopped: what it took is told by the time that it had
+                    sums.append(1000 * (self._monotonic() - began))
+                    raise
+        sums.append(done.cpu_ms)
+        if done.error is not None:
+            raise done.error
+        return cast("T", done.result)
 
     def _had_here(self, namespace: str) -> float:
         if self._second != (now := int(self._monotonic())):
@@ -68,7 +75,19 @@ class Offloader:
         return self._done_here[namespace]
 
 
-def timed(work: Callable[[], T]) -> tuple[T, float]:
-    """Its result, and the CPU time (ms) that it took."""
-    began = time.thread_time()
-    return work(), 1000 * (time.thread_time() - began)
+class Timed(NamedTuple, Generic[T]):
+    """What came of a work, and the CPU time (ms) that it took: what fails costs as much."""
+
+    result: T | None
+    error: Exception | None
+    cpu_ms: float
+
+
+def timed(work: Callable[[], T]) -> Timed[T]:
+    """Do a work, and keep what it raises."""
+    began, result, error = time.thread_time(), None, None
+    try:
+        result = work()
+    except Exception as raised:  # noqa: BLE001 - raised again where it is waited for
+        error = raised
+    return Timed(result, error, 1000 * (time.thread_time() - began))

@@ -96,14 +96,18 @@ class Follower:
             return
         history = await self._apply(event)
         if history and isinstance(event, DecisionTaken):
-            history.view = replace(history.view, operator=await self._reader.operator(event.run.id))
+            # Not in one: what is applied while it is read would be lost.
+            operator = await self._reader.operator(event.run.id)
+            history.view = replace(history.view, operator=operator)
         self._runs.publish(entry.stream, entry.id, event, entry.fields[b"ce"].decode())
 
     async def _apply(self, event: Event) -> RunHistory | None:
         """To its run, with the plan of one that was not known or has another."""
         history = self._runs.apply(event)
         if history and isinstance(event, RolloutObserved):
-            history.view = await self._reader.with_plan(history.view)
+            plan = (await self._reader.with_plan(history.view)).plan
+            if history.view.observed.plan == event.plan:
+                history.view = replace(history.view, plan=plan)
         return history
 
     async def _hear(self) -> None:

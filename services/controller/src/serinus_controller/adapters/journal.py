@@ -92,7 +92,7 @@ class RedisJournal:
         except ValueError as error:
             # One run's must not end the leader's work for all; and what is lost may have been a person's hold.
             logger.error("memory of %s cannot be read, the run is held until it is resumed: %s", run.id, error)
-            held_by = "serinus (its memory of this run cannot be read; resume to go on)"
+            held_by = UNREADABLE
             return ControllerState(operator=OperatorState(held_by=held_by))
 
     async def remember(self, run: Run, *, verdict: VerdictReached) -> None:

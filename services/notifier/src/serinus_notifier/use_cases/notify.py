@@ -62,14 +62,17 @@ class Outbox(Protocol):
         """It has arrived, or is given up: it is not told again."""
         ...
 
-    async def postpone(self, leased: Leased, at: Millis) -> None: ...
+    async def postpone(self, leased: Leased, at: Millis) -> None:
+        """Try again at `at` (ms)."""
+        ...
 
     async def drop(self, leased: Leased) -> None:
-        """Try again at `at` (ms)."""
         """It does not hold any more; should it begin again, it may be told."""
         ...
 
-    async def waiting(self) -> int: ...
+    async def waiting(self) -> int:
+        """How many messages are due or lasting."""
+        ...
 
 
 Send = Callable[[str, str, str], Awaitable[bool]]
@@ -87,7 +90,6 @@ class Notifier:
     complaints: Complaints = field(default_factory=Complaints)
 
     async def step(self) -> float:
-        """How many messages are due or lasting."""
         """Tell what is due; gives the seconds until it is worth asking again. A step for `forever`."""
         leases, wait = await self.outbox.lease(AT_ONCE)
         await asyncio.gather(*(self._handle(one) for one in leases))

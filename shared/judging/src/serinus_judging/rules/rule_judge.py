@@ -76,6 +76,9 @@ class RuleJudge(Generic[S]):
         now = rule_state.read(plan, state, snapshot)
         progress = run_progress.after(state.progress, plan, snapshot, now.readings)
         if state.ended:
+            progress = state.progress._replace(
+                evaluations=progress.evaluations, evaluated_requests=progress.evaluated_requests
+            )
             state = state.model_copy(update={"progress": progress})
         else:
             state = self.update(plan, rule_state.advanced(state, now, progress), now)

@@ -74,7 +74,7 @@ class RuleSnapshot(NamedTuple):
 
 
 def read(plan: AnalysisPlan, state: RuleState, snapshot: MetricsCollected) -> RuleSnapshot:
-    """The readings of a now. Raises EvidenceError for evidence of a plan with other metrics."""
+    """The readings of a snapshot. Raises EvidenceError for evidence of a plan with other metrics."""
     if len(state.totals) != len(plan.metrics):
         raise EvidenceError(f"evidence of {len(state.totals)} metrics does not fit the plan of {plan.policy}")
     length, young = window_seconds(plan, snapshot), young_pods(plan, snapshot)

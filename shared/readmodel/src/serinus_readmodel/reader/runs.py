@@ -81,11 +81,19 @@ class RunReader:
                 pipe.hmget(self._keys.control(run), ("verdict", "operator"))
             answers: list[Any] = await pipe.execute(raise_on_error=False)
         for run, observed, control in zip(runs, answers[::2], answers[1::2], strict=True):
-            standing = None
+            seen = None
             with self._complaints.about("run", run):
-                standing = _standing(observed, control)
-            if standing:
-                yield standing
+                seen = RolloutObserved.model_validate_json(_there(observed)) if observed else None
+            if seen is None:
+                continue
+            verdict, operator = None, OperatorState()
+            # A run of which one of these cannot be read is still one that goes on.
+            with self._complaints.about("run", run):
+                said, decided = _there(control)
+                with self._complaints.about("verdict", run):
+                    verdict = VerdictReached.model_validate_json(said) if said else None
+                operator = OperatorState.read(decided)
+            yield Standing(seen, verdict, operator)
 
     async def operator(self, run: str) -> OperatorState:
         """What people decided about a run, as its controller keeps it."""
@@ -119,15 +127,7 @@ class RunReader:
         return [Entry(names[key], entry.decode(), fields) for key, entries in answer for entry, fields in entries]
 
 
-def _standing(observed: Any, control: Any) -> Standing | None:
-    for answer in (observed, control):
-        if isinstance(answer, Exception):
-            raise answer
-    if not observed:
-        return None
-    verdict, operator = control
-    return Standing(
-        RolloutObserved.model_validate_json(observed),
-        VerdictReached.model_validate_json(verdict) if verdict else None,
-        OperatorState.read(operator),
-    )
+def _there(answer: Any) -> Any:
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
