@@ -72,7 +72,7 @@ async def test_a_person_approves_holds_resumes_and_aborts_from_the_page(
             now = page.locator('.head .stages [data-when="now"]')
             await expect(now).to_have_text("25 %", timeout=PATIENT)
             await press(page, "hold", "lunch")
-            await expect(page.locator(".verdict .next")).to_contain_text("held by operator (lunch)", timeout=PATIENT)
+            await expect(page.locator(".verdict .next")).to_contain_text("on hold by operator (lunch)", timeout=PATIENT)
             await press(page, "resume", "back")
             await expect(now).to_have_text("50 %", timeout=PATIENT)
             await press(page, "abort", "known issue")
