@@ -1,6 +1,6 @@
 // Asks the evaluator of Argo Rollouts itself whether conditions hold, for the tests of Serinus' own.
 //
-//	go run . > ../../tests/unit/contracts/answers.json
+//	go run . > ../../tests/unit/judging/argo_analysis/answers.json
 //
 // Each expression of cases.json, and some drawn ones, is asked of each result there. An answer is one letter a result:
 // t(rue), f(alse) or e(rror). go.mod names the version of Argo Rollouts, and with it that of expr. Those of `beyond` are
