@@ -136,7 +136,7 @@ async def test_a_full_redis_is_said_once_and_so_is_that_there_is_room_again(
     await fill(admin)
     for _ in range(3):
         assert await housekeeper.step() == 1.0
-    assert housekeeper.trouble.endswith(": looks wait, acts and commands go on")
+    assert housekeeper.trouble.endswith(": snapshots wait, acts and commands go on")
     await admin.delete(FOREIGN)
     await admin.config_set("maxmemory", 100_000_000)
     for _ in range(3):
