@@ -27,7 +27,7 @@ from serinus_runtime.complaints import Complaints
 from tests.support import verdict
 from tests.unit.controller.drawn import policies, rollouts
 from tests.unit.controller.use_cases.fakes import IMPATIENT, FakeJournal, FakeRollout, until
-from tests.unit.controller.use_cases.test_command_handler import NOW, FakeRegistry
+from tests.unit.controller.use_cases.registry import NOW, FakeRegistry
 from tests.unit.rollouts.objects import document
 
 GOOD = {

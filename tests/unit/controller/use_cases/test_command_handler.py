@@ -1,115 +1,24 @@
 import asyncio
-import time
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
-from serinus_contracts import AnalysisPlan, CanaryPolicy, RolloutObserved, VerdictReached
 from serinus_contracts.events import Verb
 from serinus_contracts.freeze import DAYS, FreezeRule
 from serinus_contracts.operator_state import OperatorState
-from serinus_contracts.policy import Match
-from serinus_controller.domain.override import overridden
-from serinus_controller.use_cases.act import Actor
 from serinus_controller.use_cases.command_handler import FORCE, CommandHandler
-from serinus_controller.use_cases.live_run import LiveRun
-from serinus_controller.use_cases.plan_resolver import PlanResolver
 from serinus_controller.use_cases.ports import RefusedError
-from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler
-from serinus_controller.use_cases.run_tracker import RunTracker
-from serinus_controller.use_cases.telemetry import Telemetry
 from serinus_rollouts.kubernetes.api import ClusterError
 from serinus_rollouts.reading import view
-from serinus_rollouts.rollout import RolloutView
 from serinus_rollouts.runs import Attempt
 
-from tests.support import RUN, command, observed, plan, stage, verdict
-from tests.unit.controller.use_cases.fakes import IMPATIENT, FakeJournal, FakeRollout, until
+from tests.support import RUN, command, plan, stage, verdict
+from tests.unit.controller.use_cases.commanded import World
+from tests.unit.controller.use_cases.fakes import until
+from tests.unit.controller.use_cases.registry import NOW
 from tests.unit.rollouts.objects import ABORTED, INVALID, document
 
 pytestmark = pytest.mark.anyio
-NOW = 1_012_000
-POLICY = CanaryPolicy.model_validate(
-    {
-        "apiVersion": "serinus.dev/v1alpha1",
-        "kind": "CanaryPolicy",
-        "metadata": {"name": "shop"},
-        "spec": {"match": {"namespace": "shop"}, "metrics": [{"name": "errors", "preset": "http-errors"}]},
-    }
-)
-
-
-@dataclass
-class FakeRegistry:
-    """Attempts and what is told of runs, in memory."""
-
-    attempts: dict[str, Attempt] = field(default_factory=dict)
-    observed: list[RolloutObserved] = field(default_factory=list)
-    plans: dict[str, AnalysisPlan] = field(default_factory=dict)
-    retired: list[RolloutObserved] = field(default_factory=list)
-    said_constant: list[tuple[str, int]] = field(default_factory=list)
-
-    async def attempt(self, cluster: str, seen: RolloutView, *, another: bool = False) -> Attempt:
-        known = self.attempts.get(seen.uid)
-        self.attempts[seen.uid] = known.following(seen, another=another) if known else Attempt.first(seen)
-        return self.attempts[seen.uid]
-
-    async def now(self) -> int:
-        return NOW
-
-    async def constant(self, told: Sequence[RolloutObserved], until: int) -> Collection[str]:
-        self.said_constant += [(event.run.uid, until) for event in told]
-        return ()
-
-    async def live(self, cluster: str) -> list[RolloutObserved]:
-        over = {event.run.id for event in self.retired}
-        return list({one.run.id: one for one in self.observed if one.run.id not in over}.values())
-
-    async def observe(self, event: RolloutObserved, plan: AnalysisPlan, *_: Any, **__: Any) -> None:
-        self.plans[event.plan] = plan
-        self.observed.append(event)
-
-    async def retire(self, event: RolloutObserved) -> None:
-        self.retired.append(event)
-
-    async def plan(self, digest: str) -> AnalysisPlan | None:
-        return self.plans.get(digest)
-
-
-class World:
-    """One run, its Rollout, and a controller that people talk to."""
-
-    def __init__(self, one: AnalysisPlan | None = None, state: dict[str, Any] | None = None) -> None:
-        self.rollout, self.journal, self.registry = FakeRollout(state or document()), FakeJournal(), FakeRegistry()
-        self.policies = [POLICY]
-        self.tracker = RunTracker(self.registry, "test", PlanResolver(lambda: self.policies))
-        self.tracker.pods.replace([], namespace="")
-        self.plan, self.said = one or plan(), -1
-        actor = Actor(self.rollout, self.journal, lambda: 5, time.monotonic, IMPATIENT)
-        telemetry = Telemetry(CollectorRegistry())
-        self.reconciler = RolloutReconciler(self.tracker, self.journal, actor, telemetry, lambda: 5)
-        self.look()
-
-    def look(self) -> None:
-        assert self.rollout.state is not None
-        seen = view(self.rollout.state)
-        self.tracker.runs[RUN.uid] = LiveRun(RUN, self.plan, observed(step=seen.step, stage=seen.step // 2), seen)
-
-    def verdict(self, **said: Any) -> VerdictReached:
-        """One by the plan of the run."""
-        return verdict(**({"plan": self.plan.digest} | said))
-
-    async def say(self, verb: Verb, **other: Any) -> None:
-        self.said += 1
-        await CommandHandler(self.reconciler).on_command(command(verb, **{"id": f"01J{self.said:022d}A", **other}), NOW)
-        await asyncio.gather(*self.reconciler.acts)
-        if RUN.uid in self.tracker.runs:
-            self.look()
-
-    def told(self) -> list[tuple[str, str, str]]:
-        return [(one.action, one.state, one.detail) for one in self.journal.told]
 
 
 GUARDED = (stage(5, 0, approval=True), stage(25, 2), stage(50, 4))
@@ -371,90 +280,6 @@ async def test_an_aborted_run_is_tried_again_once_however_often_the_command_come
 
 def replace_number(attempt: Attempt, number: int) -> Attempt:
     return attempt.model_copy(update={"number": number})
-
-
-async def test_an_override_begins_another_attempt_under_the_changed_policy() -> None:
-    world = World()
-    assert world.rollout.state is not None
-    await world.registry.attempt("test", view(world.rollout.state))
-    await world.say(
-        "override", change={"metrics": [{"name": "errors", "preset": "http-errors", "margin": {"ratio": 3}}]}
-    )
-    assert [one.outcome for one in world.registry.retired] == ["superseded"]
-    (fresh,) = world.tracker.runs.values()
-    assert world.registry.observed[-1].run.attempt == 2
-    assert fresh.run.uid == RUN.uid
-    decision = world.journal.told[-1]
-    assert (decision.action, decision.run.attempt) == ("override", 2)
-    assert decision.before == {"metrics": [{"name": "errors", "preset": "http-errors"}]}
-    assert decision.after == {"metrics": [{"name": "errors", "preset": "http-errors", "margin": {"ratio": 3.0}}]}
-
-
-@pytest.mark.parametrize("first", [True, False])
-async def test_an_override_is_of_the_rollouts_own_policy_and_never_of_a_namesake_in_another_namespace(
-    first: bool,
-) -> None:
-    world = World()
-    assert world.rollout.state is not None
-    await world.registry.attempt("test", view(world.rollout.state))
-    theirs = POLICY.model_copy(
-        update={
-            "metadata": POLICY.metadata.model_copy(update={"namespace": "evil"}),
-            "spec": POLICY.spec.model_copy(update={"mode": "enforce", "match": Match(namespace="evil")}),
-        }
-    )
-    world.policies = [theirs, POLICY] if first else [POLICY, theirs]
-    await world.say("override", change={"interval": "10s"})
-    fresh = world.registry.plans[world.registry.observed[-1].plan]
-    assert (fresh.mode, fresh.interval) == (POLICY.spec.mode, 10)
-    world.policies = [theirs]
-    await world.say("override", change={"interval": "9s"})
-    assert world.told()[-1][0] == "refused"
-
-
-async def test_an_observation_that_an_override_overtakes_does_not_bring_the_old_run_back() -> None:
-    world = World()
-    assert world.rollout.state is not None
-    await world.registry.attempt("test", view(world.rollout.state))
-    changed = overridden(POLICY, {"interval": "5s"})
-    observe = world.registry.observe
-    overriding: list[asyncio.Task[LiveRun]] = []
-
-    async def overtaken(*args: Any, **fields: Any) -> None:
-        if not overriding:
-            overriding.append(asyncio.create_task(world.tracker.override(world.tracker.runs[RUN.uid], changed, "c1")))
-            for _ in range(20):
-                await asyncio.sleep(0)
-        await observe(*args, **fields)
-
-    world.registry.observe = overtaken  # type: ignore[method-assign]
-    await world.tracker.see(replace(view(world.rollout.state), phase="Progressing", resource_version="101"))
-    await overriding[0]
-    assert world.tracker.runs[RUN.uid].run.attempt == 2
-
-
-@pytest.mark.parametrize(
-    ("change", "complaint"),
-    [
-        ({}, "nothing is overridden"),
-        ({"metrics": []}, "spec.metrics: Tuple should have at least 1 item"),
-        ({"marginn": 1}, "'marginn' is not a key of a policy's spec; known: match, mode"),
-        ({"interval:2s": None}, "'interval:2s' is not a key"),
-        ({"interval": "0s"}, "spec.interval: Input should be greater than or equal to 0.5"),
-    ],
-)
-async def test_an_override_that_does_not_fit_is_refused_with_the_place(change: dict[str, Any], complaint: str) -> None:
-    world = World()
-    await world.say("override", change=change)
-    ((action, _, detail),) = world.told()
-    assert action == "refused"
-    assert complaint in detail
-
-
-def test_a_merge_patch_changes_what_it_names_and_removes_what_it_gives_as_null() -> None:
-    changed = overridden(POLICY, {"interval": "5s", "falseAbortRate": 0.05})
-    assert (changed.spec.interval, changed.spec.false_abort_rate) == (5, 0.05)
-    assert overridden(changed, {"interval": None}).spec.interval == 30
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from serinus_rollouts.reading import view
 
 from tests.support import verdict
 from tests.unit.controller.use_cases.fakes import IMPATIENT, FakeJournal, FakeRollout, until
-from tests.unit.controller.use_cases.test_command_handler import NOW, POLICY, FakeRegistry
+from tests.unit.controller.use_cases.registry import NOW, POLICY, FakeRegistry
 from tests.unit.rollouts.objects import document
 
 pytestmark = pytest.mark.anyio

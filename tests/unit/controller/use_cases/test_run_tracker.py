@@ -1,46 +1,28 @@
 """Which run a Rollout is in, and what is told of it, while it changes and while nobody looks."""
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from redis.exceptions import ConnectionError as RedisAwayError
 from redis.exceptions import ResponseError
-from serinus_contracts import CanaryPolicy, RolloutObserved
+from serinus_contracts import RolloutObserved
 from serinus_contracts.policy import Match
-from serinus_contracts.provider_namespaces import OPEN, ProviderAccess
-from serinus_controller.domain.announce import Notice
-from serinus_controller.use_cases.notices import Notices
-from serinus_controller.use_cases.plan_resolver import PlanResolver
 from serinus_controller.use_cases.run_tracker import RunTracker
 from serinus_rollouts.pods import PodView
 from serinus_rollouts.rollout import RolloutView
 from serinus_rollouts.runs import Attempt
 
-from tests.unit.controller.use_cases.test_command_handler import POLICY, FakeRegistry
+from tests.unit.controller.use_cases.registry import POLICY, Failing, FakeRegistry, later, resolving
 from tests.unit.rollouts.objects import ABORTED, INVALID, STEPS, at, document
 
 pytestmark = pytest.mark.anyio
 EDITED = [{"setWeight": 1}, {"pause": {}}, *STEPS]
-
-
-def later(version: int, **changes: object) -> RolloutView:
-    return at(**{"metadata": {"resourceVersion": str(version)}, **changes})
-
-
-def resolving(
-    policies: Callable[[], Sequence[CanaryPolicy]],
-    announce: Callable[[Notice], None] = lambda notice: None,
-    access: ProviderAccess = OPEN,
-) -> PlanResolver:
-    return PlanResolver(policies, Notices(announce), access)
 
 
 class World:
@@ -332,44 +314,6 @@ def test_whatever_is_listed_first_a_restart_tells_nothing_new_of_a_world_that_ha
     asyncio.run(check())
 
 
-CASE = Path(__file__).parents[3] / "cases" / "01-rollout-without-set-weight.yaml"
-NOTHING: list[dict[str, object]] = [
-    {"canary": {"steps": [{"pause": {}}]}},
-    {"canary": {"steps": [{"setHeaderRoute": {"name": "inner"}}, {"pause": {"duration": "1m"}}]}},
-    {"canary": {}},
-    {"blueGreen": {"activeService": "quilt"}},
-]
-
-
-@pytest.mark.parametrize("strategy", NOTHING)
-async def test_a_rollout_without_a_weight_is_passed_over_with_a_word_and_its_neighbour_is_judged(
-    strategy: dict[str, object], caplog: pytest.LogCaptureFixture
-) -> None:
-    quilt, loom, policy = yaml.safe_load_all(CASE.read_text())
-    assert quilt["spec"]["strategy"] == NOTHING[0]
-    mill = [CanaryPolicy.model_validate(policy)]
-    tracker = RunTracker(FakeRegistry(), "test", resolving(lambda: mill))
-    tracker.pods.replace([], namespace="")
-    where = {name: {"metadata": {"name": name, "namespace": "mill", "uid": name}} for name in ("quilt", "loom")}
-    seen = [at(**where["quilt"], spec={"strategy": strategy}), at(**where["loom"], spec=loom["spec"])]
-    for _ in range(2):
-        await tracker.see_all(seen, asked=1, namespace="")
-    assert list(tracker.runs) == ["loom"]
-    assert [line for line in caplog.messages if "nothing to judge" in line] == [
-        "Rollout mill/quilt has nothing to judge: no step of its canary strategy sets a weight; "
-        "add steps such as `setWeight: 10` and `pause: {}`"
-    ]
-
-
-class Failing(FakeRegistry):
-    """Fails about one Rollout, as a fault of ours would."""
-
-    async def attempt(self, cluster: str, seen: RolloutView, *, another: bool = False) -> Attempt:
-        if seen.uid == "bad" and seen.resource_version != "100":
-            raise RuntimeError("a bug")
-        return await super().attempt(cluster, seen, another=another)
-
-
 async def test_a_rollout_that_cannot_be_observed_is_held_and_complained_of_once_while_others_go_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -409,49 +353,6 @@ async def test_a_redis_that_is_away_is_about_all_and_raised() -> None:
         await tracker.see(later(100))
 
 
-NAMED = POLICY.model_copy(update={"metadata": POLICY.metadata.model_copy(update={"name": "other"})})
-
-
-@pytest.mark.parametrize(
-    ("steps", "policies", "text", "named"),
-    [
-        ([{"pause": {}}], [POLICY], "has nothing to judge", ("shop",)),
-        ([{"setWeight": 500}, {"pause": {}}], [POLICY], "sets a weight of 500 %", ("shop",)),
-        (STEPS, [POLICY, NAMED], "is matched by several policies (shop, other): none is applied", ("shop", "other")),
-    ],
-)
-async def test_why_a_release_is_not_judged_is_said_once_in_the_cluster(
-    steps: list[dict[str, Any]], policies: list[CanaryPolicy], text: str, named: tuple[str, ...]
-) -> None:
-    said: list[Notice] = []
-    tracker = RunTracker(FakeRegistry(), "test", resolving(lambda: policies, said.append))
-    tracker.pods.replace([], namespace="")
-    for asked in (1, 2):
-        await tracker.see_all([at(spec={"strategy": {"canary": {"steps": steps}}})], asked=asked, namespace="")
-    assert [(one.namespace, one.name, one.uid, one.policies) for one in said] == [("shop", "checkout", "u-1", named)]
-    assert text in said[0].text
-
-
-async def test_a_release_whose_policy_asks_a_provider_of_other_namespaces_is_not_judged() -> None:
-    said: list[Notice] = []
-    for namespaces, told in (("bank",), 1), (("sh*", "bank"), 0), ((), 0):
-        said.clear()
-        tracker = RunTracker(FakeRegistry(), "test", resolving(lambda: [POLICY], said.append, {"main": namespaces}))
-        tracker.pods.replace([], namespace="")
-        await tracker.see_all([at()], asked=1, namespace="")
-        assert (len(tracker.runs), len(said)) == (1 - told, told)
-        assert all("provider main is not for namespace shop" in one.text for one in said)
-
-
-async def test_a_rollout_that_cannot_be_observed_is_told_of_once_in_the_cluster() -> None:
-    said: list[Notice] = []
-    tracker = RunTracker(Failing(), "test", resolving(lambda: [POLICY], said.append))
-    tracker.pods.replace([], namespace="")
-    for _ in range(2):
-        await tracker.see(at(metadata={"uid": "bad", "resourceVersion": "101"}))
-    assert [one.text for one in said] == ["its Rollout cannot be observed: RuntimeError: a bug"]
-
-
 async def test_one_run_that_cannot_be_said_to_stand_as_it_was_costs_no_other() -> None:
     class Wrong(FakeRegistry):
         async def constant(self, told: Sequence[RolloutObserved], until: int) -> Collection[str]:
@@ -465,23 +366,6 @@ async def test_one_run_that_cannot_be_said_to_stand_as_it_was_costs_no_other() -
     for asked in (1, 2):
         await tracker.see_all([at(metadata={"uid": "bad", "name": "bad"}), later(100)], asked=asked, namespace="")
     assert registry.said_constant == [("u-1", 2)]
-
-
-async def test_beyond_so_many_runs_of_a_namespace_a_release_is_left_to_itself_and_told_why() -> None:
-    registry, notices = FakeRegistry(), list[Notice]()
-    tracker = RunTracker(registry, "test", resolving(lambda: [POLICY], notices.append), max_runs=2)
-    tracker.pods.replace([], namespace="")
-    views = [at(metadata={"uid": f"u-{number}", "name": f"r{number}"}) for number in range(4)]
-    await tracker.see_all(views, asked=1, namespace="")
-    assert len(tracker.runs) == 2
-    assert [(one.name, one.text) for one in notices] == [
-        (
-            name,
-            f"shop/{name} is not judged: namespace shop has 2 releases under way, as many as are judged at once "
-            "(SERINUS_MAX_RUNS)",
-        )
-        for name in ("r2", "r3")
-    ]
 
 
 async def test_a_policy_that_does_not_fit_is_not_resolved_again_while_a_rollout_changes_in_nothing_that_matters() -> (

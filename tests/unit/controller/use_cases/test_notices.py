@@ -1,0 +1,103 @@
+"""Why a release is not judged, as the cluster is told."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from serinus_contracts import CanaryPolicy
+from serinus_controller.domain.announce import Notice
+from serinus_controller.use_cases.run_tracker import RunTracker
+
+from tests.unit.controller.use_cases.registry import POLICY, Failing, FakeRegistry, resolving
+from tests.unit.rollouts.objects import STEPS, at
+
+pytestmark = pytest.mark.anyio
+
+NAMED = POLICY.model_copy(update={"metadata": POLICY.metadata.model_copy(update={"name": "other"})})
+
+
+@pytest.mark.parametrize(
+    ("steps", "policies", "text", "named"),
+    [
+        ([{"pause": {}}], [POLICY], "has nothing to judge", ("shop",)),
+        ([{"setWeight": 500}, {"pause": {}}], [POLICY], "sets a weight of 500 %", ("shop",)),
+        (STEPS, [POLICY, NAMED], "is matched by several policies (shop, other): none is applied", ("shop", "other")),
+    ],
+)
+async def test_why_a_release_is_not_judged_is_said_once_in_the_cluster(
+    steps: list[dict[str, Any]], policies: list[CanaryPolicy], text: str, named: tuple[str, ...]
+) -> None:
+    said: list[Notice] = []
+    tracker = RunTracker(FakeRegistry(), "test", resolving(lambda: policies, said.append))
+    tracker.pods.replace([], namespace="")
+    for asked in (1, 2):
+        await tracker.see_all([at(spec={"strategy": {"canary": {"steps": steps}}})], asked=asked, namespace="")
+    assert [(one.namespace, one.name, one.uid, one.policies) for one in said] == [("shop", "checkout", "u-1", named)]
+    assert text in said[0].text
+
+
+async def test_a_release_whose_policy_asks_a_provider_of_other_namespaces_is_not_judged() -> None:
+    said: list[Notice] = []
+    for namespaces, told in (("bank",), 1), (("sh*", "bank"), 0), ((), 0):
+        said.clear()
+        tracker = RunTracker(FakeRegistry(), "test", resolving(lambda: [POLICY], said.append, {"main": namespaces}))
+        tracker.pods.replace([], namespace="")
+        await tracker.see_all([at()], asked=1, namespace="")
+        assert (len(tracker.runs), len(said)) == (1 - told, told)
+        assert all("provider main is not for namespace shop" in one.text for one in said)
+
+
+async def test_a_rollout_that_cannot_be_observed_is_told_of_once_in_the_cluster() -> None:
+    said: list[Notice] = []
+    tracker = RunTracker(Failing(), "test", resolving(lambda: [POLICY], said.append))
+    tracker.pods.replace([], namespace="")
+    for _ in range(2):
+        await tracker.see(at(metadata={"uid": "bad", "resourceVersion": "101"}))
+    assert [one.text for one in said] == ["its Rollout cannot be observed: RuntimeError: a bug"]
+
+
+async def test_beyond_so_many_runs_of_a_namespace_a_release_is_left_to_itself_and_told_why() -> None:
+    registry, notices = FakeRegistry(), list[Notice]()
+    tracker = RunTracker(registry, "test", resolving(lambda: [POLICY], notices.append), max_runs=2)
+    tracker.pods.replace([], namespace="")
+    views = [at(metadata={"uid": f"u-{number}", "name": f"r{number}"}) for number in range(4)]
+    await tracker.see_all(views, asked=1, namespace="")
+    assert len(tracker.runs) == 2
+    assert [(one.name, one.text) for one in notices] == [
+        (
+            name,
+            f"shop/{name} is not judged: namespace shop has 2 releases under way, as many as are judged at once "
+            "(SERINUS_MAX_RUNS)",
+        )
+        for name in ("r2", "r3")
+    ]
+
+
+CASE = Path(__file__).parents[3] / "cases" / "01-rollout-without-set-weight.yaml"
+NOTHING: list[dict[str, object]] = [
+    {"canary": {"steps": [{"pause": {}}]}},
+    {"canary": {"steps": [{"setHeaderRoute": {"name": "inner"}}, {"pause": {"duration": "1m"}}]}},
+    {"canary": {}},
+    {"blueGreen": {"activeService": "quilt"}},
+]
+
+
+@pytest.mark.parametrize("strategy", NOTHING)
+async def test_a_rollout_without_a_weight_is_passed_over_with_a_word_and_its_neighbour_is_judged(
+    strategy: dict[str, object], caplog: pytest.LogCaptureFixture
+) -> None:
+    quilt, loom, policy = yaml.safe_load_all(CASE.read_text())
+    assert quilt["spec"]["strategy"] == NOTHING[0]
+    mill = [CanaryPolicy.model_validate(policy)]
+    tracker = RunTracker(FakeRegistry(), "test", resolving(lambda: mill))
+    tracker.pods.replace([], namespace="")
+    where = {name: {"metadata": {"name": name, "namespace": "mill", "uid": name}} for name in ("quilt", "loom")}
+    seen = [at(**where["quilt"], spec={"strategy": strategy}), at(**where["loom"], spec=loom["spec"])]
+    for _ in range(2):
+        await tracker.see_all(seen, asked=1, namespace="")
+    assert list(tracker.runs) == ["loom"]
+    assert [line for line in caplog.messages if "nothing to judge" in line] == [
+        "Rollout mill/quilt has nothing to judge: no step of its canary strategy sets a weight; "
+        "add steps such as `setWeight: 10` and `pause: {}`"
+    ]
