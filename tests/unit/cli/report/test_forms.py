@@ -34,7 +34,7 @@ def test_the_report_at_80_columns() -> None:
         == """\
 ✖ shop/checkout  aborted
 Why       abort: errors 1.20 % against 0.20 % on stable (88 of 7,334; 47 of
-          23,314); beyond the margin, at a false-abort rate of 1 %
+          23,314); worse than allowed, at a false-abort rate of 1 %
 Revision  new against old, attempt 1, cluster test
 Policy    shop (enforce), judge sequential
 Began     2027-01-15 12:00:00 UTC, took 1 min 16 s
@@ -51,7 +51,7 @@ errors  1.2 % (88 of 7,334)  0.2 % (47 of 23,314)  worse
 Verdicts
 12:00:31  proceed: 30 s at 5 %, no regression seen
 12:01:15  abort: errors 1.20 % against 0.20 % on stable (88 of 7,334; 47 of
-          23,314); beyond the margin, at a false-abort rate of 1 %
+          23,314); worse than allowed, at a false-abort rate of 1 %
 
 Decisions
 12:00:33  advance   serinus     by the verdict of 12:00:31

@@ -38,28 +38,28 @@ SENTENCES: list[tuple[Reason, AnalysisPlan, Sequence[MetricsCollected], str]] = 
         plan(),
         steady(BAD, 4),
         "abort: errors 4 % against 0.2 % on stable (80 of 2,000; 4 of 2,000); "
-        "at least 3 times the margin, at a false-abort rate of 1 %; 4,000 requests evaluated",
+        "at least 3× the allowed rate, at a false-abort rate of 1 %; 4,000 requests evaluated",
     ),
     (
         "evidence",
         plan(metric("conversion", 0.95, better="higher")),
         many(9, conversion=proportion(150, 1000, 300, 1000)),
         "abort: conversion 15 % against 30 % on stable (300 of 2,000; 600 of 2,000); "
-        "at most 0.85 times the margin, at a false-abort rate of 1 %; 9,000 requests evaluated",
+        "at most 0.85× the allowed rate, at a false-abort rate of 1 %; 9,000 requests evaluated",
     ),
     (
         "evidence",
         plan(metric("calls", count="rate")),
         many(7, calls=proportion(2500, 1000, 1500, 1000)),
         "abort: calls 2.5 against 1.5 on stable (5,000 of 2,000; 3,000 of 2,000); "
-        "at least 1.2 times the margin, at a false-abort rate of 1 %; 7,000 requests evaluated",
+        "at least 1.2× the allowed rate, at a false-abort rate of 1 %; 7,000 requests evaluated",
     ),
     (
         "evidence",
         plan(latency()),
         many(9, latency=distribution((0.1, 0.25, 0.5, 1.0), (400, 200, 250, 140, 10), (500, 300, 150, 40, 10))),
         "abort: latency 15 % over 500 ms against 5 % on stable (300 of 2,000; 100 of 2,000); "
-        "beyond the margin, at a false-abort rate of 1 %; 9,000 requests evaluated",
+        "worse than allowed, at a false-abort rate of 1 %; 9,000 requests evaluated",
     ),
     (
         "limit",
@@ -94,21 +94,21 @@ SENTENCES: list[tuple[Reason, AnalysisPlan, Sequence[MetricsCollected], str]] = 
         plan(metric(**NARROW)),  # type: ignore[arg-type]
         steady(GOOD, 40),
         "proceed: errors 0.2 % against 0.2 % on stable (80 of 40,000; 80 of 40,000); "
-        "at most 0.7 times the margin, at 95 % confidence",
+        "at most 0.7× the allowed rate, at 95 % confidence",
     ),
     (
         "non_inferior",
         plan(metric("errors", **NARROW), metric("timeouts", **NARROW)),  # type: ignore[arg-type]
         many(60, errors=proportion(2, 1000, 2, 1000), timeouts=proportion(3, 1000, 3, 1000)),
         "proceed: timeouts 0.3 % against 0.3 % on stable (180 of 60,000; 180 of 60,000); "
-        "at most 0.7 times the margin, both metrics within theirs, at 95 % confidence",
+        "at most 0.7× the allowed rate on both metrics, at 95 % confidence",
     ),
     (
         "non_inferior",
         plan(metric("errors", critical=True, **NARROW), metric("timeouts")),  # type: ignore[arg-type]
         many(40, errors=proportion(2, 1000, 2, 1000), timeouts=proportion(3, 1000, 3, 1000)),
         "proceed: errors 0.2 % against 0.2 % on stable (80 of 40,000; 80 of 40,000); "
-        "at most 0.7 times the margin, at 95 % confidence",
+        "at most 0.7× the allowed rate, at 95 % confidence",
     ),
     (
         "no_regression",
@@ -128,7 +128,7 @@ SENTENCES: list[tuple[Reason, AnalysisPlan, Sequence[MetricsCollected], str]] = 
         plan(),
         steady(GOOD, 10),
         "hold: inconclusive after 5 min at 50 %; errors 0.2 % against 0.2 % on stable "
-        "(20 of 10,000; 20 of 10,000), between 0.2 and 3 times the margin",
+        "(20 of 10,000; 20 of 10,000), between 0.2 and 3× the allowed rate",
     ),
     (
         "insufficient_evidence",
@@ -227,21 +227,21 @@ SENTENCES: list[tuple[Reason, AnalysisPlan, Sequence[MetricsCollected], str]] = 
         plan(maximum=300),
         steady(GOOD, 10),
         "hold: 5 min at 50 % without a conclusion; errors 0.2 % against 0.2 % on stable "
-        "(20 of 10,000; 20 of 10,000), between 0.2 and 3 times the margin",
+        "(20 of 10,000; 20 of 10,000), between 0.2 and 3× the allowed rate",
     ),
     (
         "time_spent",
         plan(maximum=300, on_time_spent="abort"),
         steady(GOOD, 10),
         "abort: 5 min at 50 % without a conclusion, then the policy aborts; errors 0.2 % against 0.2 % on stable "
-        "(20 of 10,000; 20 of 10,000), between 0.2 and 3 times the margin",
+        "(20 of 10,000; 20 of 10,000), between 0.2 and 3× the allowed rate",
     ),
     (
         "time_spent",
         plan(maximum=300, on_time_spent="proceed"),
         steady(GOOD, 10),
         "proceed: 5 min at 50 % without a conclusion, then the policy proceeds; errors 0.2 % against 0.2 % on stable "
-        "(20 of 10,000; 20 of 10,000), between 0.2 and 3 times the margin",
+        "(20 of 10,000; 20 of 10,000), between 0.2 and 3× the allowed rate",
     ),
     (
         "sample_ratio_mismatch",
@@ -325,5 +325,5 @@ def test_counts_are_of_the_run_if_this_stage_has_just_begun() -> None:
     last = snapshot(errors(5, 500, 1, 500)(), 6, stage=1, stage_started=START + 150_000)
     assert said(rule, [*first, last]) == (
         "abort: errors 0.55 % against 0.2 % on stable (30 of 5,500; 91 of 45,500 since the start); "
-        "beyond the margin, at a false-abort rate of 1 %; 5,500 requests evaluated"
+        "worse than allowed, at a false-abort rate of 1 %; 5,500 requests evaluated"
     )

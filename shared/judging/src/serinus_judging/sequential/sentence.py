@@ -88,7 +88,7 @@ def _worse(context: Context, i: int) -> str:
     row, falling = _strongest(context, i), context.falling(i)
     assert row is not None  # what has no channel has no evidence
     bound, side = (row.high, "most") if falling else (row.low, "least")
-    how = "beyond the margin" if bound in (None, 1.0) else f"at {side} {bound:g} times the margin"
+    how = "worse than allowed" if bound in (None, 1.0) else f"at {side} {bound:g}× the allowed rate"
     return f"{_compared(context, i, row, *_carrying(row, falling))}; {how}"
 
 
@@ -192,10 +192,10 @@ def _worst(context: Context, among: Sequence[int]) -> int:
 def _interval(row: Row | None) -> str:
     low, high = (row.low, row.high) if row else (None, None)
     if low is not None and high is not None:
-        return f", between {low:g} and {high:g} times the margin"
+        return f", between {low:g} and {high:g}× the allowed rate"
     if high is not None:
-        return f", at most {high:g} times the margin"
-    return "" if low is None else f", at least {low:g} times the margin"
+        return f", at most {high:g}× the allowed rate"
+    return "" if low is None else f", at least {low:g}× the allowed rate"
 
 
 def _non_inferior(context: Context) -> str:
@@ -203,10 +203,10 @@ def _non_inferior(context: Context) -> str:
     row = _weakest(context, tightest)
     assert row is not None  # what has no channel is not shown
     bound, side = (row.low, "least") if context.falling(tightest) else (row.high, "most")
-    how = "within the margin" if bound in (None, 1.0) else f"at {side} {bound:g} times the margin"
+    how = "no worse than allowed" if bound in (None, 1.0) else f"at {side} {bound:g}× the allowed rate"
     count, which = len(context.gating), "critical " if len(context.gating) < len(context.metrics) else ""
     every = "both" if count == 2 else f"all {count}"
-    also = f", {every} {which}metrics within theirs" if count > 1 else ""
+    also = f" on {every} {which}metrics" if count > 1 else ""
     sure = confidence(context.plan.false_promote_rate)
     return f"{_in_stage(context, tightest, row)}; {how}{also}, {sure}"
 
