@@ -29,7 +29,7 @@ from tests.servers import RedisServer, free_port, redis_server
 from tests.simulated import World, rollout, scenario, simulated, start_services
 
 SERVICES = ("collector", "analyzer", "controller")
-# Longer than a consistent read of the Rollouts takes, which is begun each second: no look reaches further.
+# Longer than a consistent read of the Rollouts takes, which is begun each second: no snapshot reaches further.
 INTERVAL_MS = 3_000
 POLICY = {
     "apiVersion": "serinus.dev/v1alpha1",
@@ -63,7 +63,7 @@ GOALS: Goals = {
 
 
 class Dues:
-    """When looks of the runs of a namespace were due, as the queue showed it."""
+    """When snapshots of the runs of a namespace were due, as the queue showed it."""
 
     def __init__(self, client: Any, keys: Keys) -> None:
         self._client, self._keys = client, keys
@@ -77,13 +77,13 @@ class Dues:
                     known.append((time.time() * 1000, due))
             await asyncio.sleep(0.01)
 
-    def after(self, run: bytes, look: float, next_look: float) -> list[float]:
-        """When the look after this one was due, and when again if it was put off; what is further ahead is the end of
-        a lease."""
+    def after(self, run: bytes, snapshot: float, next_end: float) -> list[float]:
+        """When the snapshot after this one was due, and when again if it was put off. What is further ahead is the end
+        of a lease."""
         return [
             due
             for seen, due in self._seen.get(run, ())
-            if look - 5 <= seen < next_look - 5 and look < due <= seen + 3 * INTERVAL_MS
+            if snapshot - 5 <= seen < next_end - 5 and snapshot < due <= seen + 3 * INTERVAL_MS
         ]
 
 
@@ -111,20 +111,20 @@ class Machine:
 
 
 async def due_to_verdict(client: Any, keys: Keys, dues: Dues, begin: float, end: float) -> list[tuple[float, float]]:
-    """Milliseconds from due to snapshot and from there to verdict, of the quiet namespace's that were judged in this
-    time."""
+    """Milliseconds from due to snapshot and from there to verdict, of the quiet namespace's snapshots that were
+    evaluated in this time."""
     streams: list[Any] = [await client.xrange(keys.stream(name)) for name in ("snapshots", "verdicts")]
-    looks: dict[bytes, list[tuple[float, bytes]]] = {}
+    taken_by_run: dict[bytes, list[tuple[float, bytes]]] = {}
     for entry, fields in streams[0]:
         if b'"namespace":"shop"' in fields[b"ce"]:
-            looks.setdefault(fields[b"run"], []).append((_ms(entry), fields[b"ce_id"]))
+            taken_by_run.setdefault(fields[b"run"], []).append((_ms(entry), fields[b"ce_id"]))
     judged = {fields[b"ce_id"]: _ms(entry) for entry, fields in streams[1]}
     found = []
-    for run, taken in looks.items():
-        for (before, _), (at, look) in itertools.pairwise(taken):
+    for run, taken in taken_by_run.items():
+        for (before, _), (at, snapshot) in itertools.pairwise(taken):
             due = dues.after(run, before, at)
-            if due and look in judged and begin <= judged[look] <= end:
-                found.append((at - due[0], judged[look] - at))
+            if due and snapshot in judged and begin <= judged[snapshot] <= end:
+                found.append((at - due[0], judged[snapshot] - at))
     return found
 
 
@@ -183,7 +183,7 @@ async def _figures(client: Any, keys: Keys, dues: Dues, machine: Machine, times:
     figures = Figures()
     for label, since, until in (("quiet", begin, middle), ("loaded", middle + (end - middle) / 3, end)):
         found = await due_to_verdict(client, keys, dues, since, until)
-        figures[f"{label}, looks"] = float(len(found))
+        figures[f"{label}, snapshots"] = float(len(found))
         parts = np.array(found or [(np.inf, np.inf)])
         for name, taken in (
             ("due to verdict", parts.sum(axis=1)),
@@ -199,8 +199,8 @@ async def _figures(client: Any, keys: Keys, dues: Dues, machine: Machine, times:
     figures["due to verdict, p99, loaded against quiet"] = p99["loaded"] / p99["quiet"]
     snapshots: Any = await client.xrange(keys.stream("snapshots"))
     greedy = [fields for _, fields in snapshots if b'"namespace":"greedy"' in fields[b"ce"]]
-    figures["hostile looks"] = float(len(greedy))
-    figures["hostile bytes a look"] = float(np.mean([len(one[b"ce"]) for one in greedy])) if greedy else 0.0
+    figures["hostile snapshots"] = float(len(greedy))
+    figures["hostile bytes a snapshot"] = float(np.mean([len(one[b"ce"]) for one in greedy])) if greedy else 0.0
     return figures
 
 

@@ -62,6 +62,6 @@ def test_the_rollout_would_be_taken_with_its_templates(way: str) -> None:
 def test_the_example_as_it_is_is_imported_whole_and_its_gates_are_those_of_the_gated_one() -> None:
     folder = SUNDAY / "as-it-is"
     made = convert(read([folder / "rollout.yaml", folder / "templates.yaml"]), "enforce")
-    assert made.told.lost == []
+    assert made.report.lost == []
     (gated,) = documents(SUNDAY / "gated" / "rollout.yaml")
     assert made.steps == gated["spec"]["strategy"]["canary"]["steps"]

@@ -21,7 +21,7 @@ from serinus.options import Output, fail
 from serinus.options import Streams as Source
 from serinus.terminal import say
 
-# What is told after the end of a run, such as that its abort is confirmed, is told within this time.
+# What is published after the end of a run, such as that its abort is confirmed, comes within this time.
 SETTLED_MS = 60_000
 MAX_REPORTS = 1_000
 
@@ -63,10 +63,10 @@ async def _next(board: Streams, to: str) -> tuple[int, str]:
         return 0, ""
     # Runs that ended at the same moment stay together, since the place is kept as a moment.
     last = ended[:MAX_REPORTS][-1].ended or 0
-    chosen = [told for told in ended if (told.ended or 0) <= last]
+    chosen = [run for run in ended if (run.ended or 0) <= last]
     lines = []
-    for told in chosen:
-        one = await stories.report(told.run)
+    for run in chosen:
+        one = await stories.report(run.run)
         if one:
             lines.append(one.model_dump_json(exclude_none=True))
     first = chosen[0].ended or 0

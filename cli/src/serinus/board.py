@@ -23,12 +23,12 @@ class Board(Protocol):
         ...
 
     async def load(self) -> None:
-        """Fill `views`: live runs, and those of the ended ones that are still told of."""
+        """Fill `views`: live runs, and ended ones of which something is still published."""
         ...
 
     def changes(self, block_ms: int = 500) -> AsyncGenerator[Sequence[Event], None]:
-        """What is told after `load`, or from now on without one, in batches, and known in `views`; an empty one each
-        time nothing was told for `block_ms`."""
+        """Events after `load`, or from now on without one, in batches that `views` has taken in already; an empty
+        batch each time none came for `block_ms`."""
         ...
 
     async def verdicts(self, run: str) -> Sequence[VerdictReached]:

@@ -50,12 +50,12 @@ def explain(
 
 async def _silence(board: Board, run: str) -> str:
     """Why there is no verdict to explain."""
-    told = await board.report(run)
-    if told and told.evaluations:
+    report = await board.report(run)
+    if report and report.evaluations:
         return f"no verdict of run {run} is kept any longer; serinus report shows what is"
     view = board.views.get(run)
     known = standstill(view.observed) if view and not view.observed.outcome else None
-    why = known.text if known else told.why if told else "nothing is kept of it"
+    why = known.text if known else report.why if report else "nothing is kept of it"
     return f"run {run} has no verdict: {why}"
 
 

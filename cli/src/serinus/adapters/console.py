@@ -87,7 +87,7 @@ class ConsoleBoard:
     _position: str = ""
 
     async def load(self) -> None:
-        # First, so that what is told while the runs are read is told again, not missed.
+        # First, so that what is published while the runs are read comes by the stream, and is not missed.
         await self._begin()
         few = asyncio.Semaphore(AT_ONCE)
 
@@ -134,8 +134,8 @@ class ConsoleBoard:
         return found[::-1]
 
     async def controllers(self) -> Mapping[str, ControllerStatus]:
-        told = await self._get("/v1/controllers")
-        return {cluster: _read(ControllerStatus, one) for cluster, one in told.items()}
+        controllers = await self._get("/v1/controllers")
+        return {cluster: _read(ControllerStatus, status) for cluster, status in controllers.items()}
 
     async def plan(self, verdict: VerdictReached) -> AnalysisPlan | None:
         return await self._plan(verdict.run.id)
@@ -196,7 +196,7 @@ class ConsoleBoard:
         return _read(AnalysisPlan, answer) if answer else None
 
     async def _follow(self, waiting: asyncio.Queue[Event]) -> None:
-        """Take what is told, and go on where it ended when the console ends the stream."""
+        """Take events, and go on where it ended when the console ends the stream."""
         while True:
             async with aclosing(self._events(self._position)) as events:
                 async for name, data in events:

@@ -28,7 +28,7 @@ ModeOption = Annotated[Mode, typer.Option(help="guard fits the Rollout as it is;
 def import_(files: Files, output: Output, mode: ModeOption = Mode.guard) -> None:
     """Convert a Rollout and its AnalysisTemplates into a policy.
 
-    It is judged by Argo's rules, with every number kept, and printed as YAML, with -o json beside what is told of it.
+    It is judged by Argo's rules, with every number kept, and printed as YAML, with -o json beside the notes on it.
     Tells how the steps would change so that verdicts advance the weight, and what a policy cannot express.
     Exit codes: 0 all is expressed, 1 no policy comes of it, 4 something that Argo judges is left out.
     """
@@ -37,14 +37,14 @@ def import_(files: Files, output: Output, mode: ModeOption = Mode.guard) -> None
     except DocumentError as error:
         fail(str(error))
     if output.output == "json":
-        lost = [str(problem) for problem in made.told.lost]
+        lost = [str(problem) for problem in made.report.lost]
         document = {"policy": made.policy, "steps": made.steps, "diff": made.diff}
-        output.document(document | {"not_expressed": lost, "notes": made.told.notes})
+        output.document(document | {"not_expressed": lost, "notes": made.report.notes})
     else:
         sys.stdout.write(yaml.dump(made.policy, Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True))
         sys.stdout.flush()
         _tell(made, mode)
-    if made.told.lost:
+    if made.report.lost:
         raise typer.Exit(INCONCLUSIVE)
 
 
@@ -71,9 +71,9 @@ def _tell(made: Imported, mode: Mode) -> None:
         console.print(f"These steps {purpose} a verdict can open a gate only at `pause: {{}}`:", style="bold")
         for line in made.diff.splitlines():
             console.print(line, style={"+": "green", "-": "red"}.get(line[:1], ""))
-    if made.told.lost:
+    if made.report.lost:
         console.print("Not expressed, so no longer judged:", style="bold")
-    for problem in made.told.lost:
+    for problem in made.report.lost:
         console.print(f"{problem}")
-    for note in made.told.notes:
+    for note in made.report.notes:
         console.print(f"note: {note}")

@@ -12,7 +12,7 @@ from serinus_contracts.weight import weight_text
 from serinus_runtime.documents import DocumentError
 
 from serinus.import_.manifests import Manifests
-from serinus.import_.metrics import Rule, Told, rules
+from serinus.import_.metrics import ImportReport, Rule, rules
 from serinus.import_.parts import Canary
 from serinus.import_.steps import CANARY, STEPS, Stage, diff, gated, read_canary, stages_of
 
@@ -28,21 +28,21 @@ class Imported:
     policy: dict[str, Any]
     steps: list[Any]
     diff: str
-    told: Told
+    report: ImportReport
 
 
 def convert(manifests: Manifests, mode: Literal["shadow", "guard", "enforce"]) -> Imported:
     """Raises DocumentError if no policy comes of it."""
-    rollout, told = manifests.rollout, Told()
+    rollout, report = manifests.rollout, ImportReport()
     canary, steps = read_canary(rollout)
     stages = stages_of(steps, canary.max_weight)
     if not stages:
         raise DocumentError([rollout.problem(STEPS, "no setWeight among the steps: there is no stage to judge")])
-    used = list(_used(manifests, canary, stages, told))
-    _aside(manifests, canary, stages, told)
-    metrics = _metrics(used, stages, told)
+    used = list(_used(manifests, canary, stages, report))
+    _aside(manifests, canary, stages, report)
+    metrics = _metrics(used, stages, report)
     if not metrics:
-        lines = [*told.lost] or [rollout.problem(STEPS, "no analysis: there is nothing to import")]
+        lines = [*report.lost] or [rollout.problem(STEPS, "no analysis: there is nothing to import")]
         raise DocumentError(lines)
     spec: dict[str, Any] = {
         "match": {"namespace": _namespace(manifests), "name": rollout.name},
@@ -62,27 +62,27 @@ def convert(manifests: Manifests, mode: Literal["shadow", "guard", "enforce"]) -
         told_by = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
         raise DocumentError.about(rollout.file, f"no policy comes of it: {'; '.join(told_by)}") from error
     wanted = gated(canary.steps, steps, stages)
-    return Imported(policy, wanted, diff(rollout, wanted), told)
+    return Imported(policy, wanted, diff(rollout, wanted), report)
 
 
 def _used(
-    manifests: Manifests, canary: Canary, stages: Sequence[Stage], told: Told
+    manifests: Manifests, canary: Canary, stages: Sequence[Stage], report: ImportReport
 ) -> Iterator[tuple[Rule, tuple[float, ...]]]:
     """Every metric of every analysis, with the weights at which it is measured."""
     for stage in stages:
         for index, analysis in stage.analyses:
-            for rule in rules(manifests, analysis, (*STEPS, index, "analysis"), "stage", told):
+            for rule in rules(manifests, analysis, (*STEPS, index, "analysis"), "stage", report):
                 yield rule, (stage.weight,)
     background = canary.analysis
     if background is not None:
         ends = [*(stage.first for stage in stages[1:]), float("inf")]
         weights = [stage.weight for stage, end in zip(stages, ends, strict=True) if end > background.startingStep]
-        for rule in rules(manifests, background, (*CANARY, "analysis"), "run", told):
+        for rule in rules(manifests, background, (*CANARY, "analysis"), "run", report):
             yield rule, tuple(weights)
 
 
 def _metrics(
-    used: Sequence[tuple[Rule, tuple[float, ...]]], stages: Sequence[Stage], told: Told
+    used: Sequence[tuple[Rule, tuple[float, ...]]], stages: Sequence[Stage], report: ImportReport
 ) -> list[dict[str, Any]]:
     """One metric for what is asked alike, wherever it is asked."""
     alike: dict[tuple[Any, ...], tuple[Rule, list[float]]] = {}
@@ -90,12 +90,12 @@ def _metrics(
     for rule, weights in used:
         if rule.address != address:
             text = f"metric {rule.name} of {rule.template} asks {rule.address}: a policy asks one provider, {address}"
-            told.lose(rule.origin.problem(rule.place, text))
+            report.lose(rule.origin.problem(rule.place, text))
             continue
         key = (rule.template, rule.name, rule.query, *rule.conditions.items())
         alike.setdefault(key, (rule, []))[1].extend(weights)
     if address:
-        told.note(f"the collector's provider main is to be {address}: SERINUS_PROVIDERS=main={address}")
+        report.note(f"the collector's provider main is to be {address}: SERINUS_PROVIDERS=main={address}")
     names = [_name(rule.name) for rule, _ in alike.values()]
     every = {stage.weight for stage in stages}
     metrics: list[dict[str, Any]] = []
@@ -123,26 +123,26 @@ def _stages(stages: Sequence[Stage], metrics: Sequence[dict[str, Any]]) -> Itera
         yield made | ({"approval": "required"} if stage.gates else {})
 
 
-def _aside(manifests: Manifests, canary: Canary, stages: Sequence[Stage], told: Told) -> None:
+def _aside(manifests: Manifests, canary: Canary, stages: Sequence[Stage], report: ImportReport) -> None:
     """What the steps say and a policy does not."""
     rollout = manifests.rollout
     for index, step in enumerate(canary.steps):
         place = (*STEPS, index)
         if index < stages[0].first and "analysis" in step:
-            told.lose(rollout.problem(place, "an analysis before the first setWeight stays with Argo"))
+            report.lose(rollout.problem(place, "an analysis before the first setWeight stays with Argo"))
         for kind in step:
             if kind not in ("setWeight", "pause", "analysis"):
-                told.note(f"{rollout.file}: steps[{index}].{kind} stays in the Rollout as it is")
+                report.note(f"{rollout.file}: steps[{index}].{kind} stays in the Rollout as it is")
     weights = [stage.weight for stage in stages]
     for stage in stages:
         weight = weight_text(stage.weight)
         if weights.count(stage.weight) > 1:
-            told.note(f"{rollout.file}: weight {weight} is set twice: a policy has one stage rule for a weight")
+            report.note(f"{rollout.file}: weight {weight} is set twice: a policy has one stage rule for a weight")
         if stage.after_gate:
-            told.note(f"{rollout.file}: at {weight} a person is asked last, after the verdict, not before it")
+            report.note(f"{rollout.file}: at {weight} a person is asked last, after the verdict, not before it")
     for (kind, name), manifest in manifests.templates.items():
-        if name not in told.used:
-            told.note(f"{manifest.file}: {kind} {name} is not referred to by the Rollout and was left out")
+        if name not in report.used:
+            report.note(f"{manifest.file}: {kind} {name} is not referred to by the Rollout and was left out")
 
 
 def _namespace(manifests: Manifests) -> str:

@@ -18,7 +18,7 @@ _WRITTEN = {"success": "successCondition", "failure": "failureCondition"}
 
 
 @dataclass
-class Told:
+class ImportReport:
     """What a person should know: `lost` is judged by Argo and not by the policy, `notes` change no judgement.
 
     `used` are the names of templates that were referred to.
@@ -50,18 +50,20 @@ class Rule:
     place: Location
 
 
-def rules(manifests: Manifests, analysis: Analysis, where: Location, over: str, told: Told) -> list[Rule]:
+def rules(manifests: Manifests, analysis: Analysis, where: Location, over: str, report: ImportReport) -> list[Rule]:
     """The rules of one analysis of the Rollout, which stands at `where`."""
-    return list(_rules(manifests, analysis, where, over, told))
+    return list(_rules(manifests, analysis, where, over, report))
 
 
-def _rules(manifests: Manifests, analysis: Analysis, where: Location, over: str, told: Told) -> Iterator[Rule]:
+def _rules(
+    manifests: Manifests, analysis: Analysis, where: Location, over: str, report: ImportReport
+) -> Iterator[Rule]:
     rollout = manifests.rollout
-    _extras(rollout, where, analysis, told)
-    templates = list(_templates(manifests, analysis.templates, (*where, "templates"), rollout, told, ()))
+    _extras(rollout, where, analysis, report)
+    templates = list(_templates(manifests, analysis.templates, (*where, "templates"), rollout, report, ()))
     declared = [argument for _, template in templates for argument in template.args]
     for name in {argument.name for argument in analysis.args} - {argument.name for argument in declared}:
-        told.note(
+        report.note(
             f"{rollout.file}: args.{name} is declared by no template, so Argo refuses this Rollout; its value was used"
         )
     arguments = values(analysis.args, declared, rollout.body)
@@ -71,20 +73,25 @@ def _rules(manifests: Manifests, analysis: Analysis, where: Location, over: str,
             place: Location = ("spec", "metrics", index)
             name = str(raw.get("name", f"metrics[{index}]"))
             try:
-                yield _rule(manifest, place, put_in(raw, arguments), over, dry, told)
+                yield _rule(manifest, place, put_in(raw, arguments), over, dry, report)
             except NotExpressibleError as error:
-                told.lose(manifest.problem(place, f"metric {name} of {manifest.name}: {error}"))
+                report.lose(manifest.problem(place, f"metric {name} of {manifest.name}: {error}"))
             except ValidationError as error:
                 for item in error.errors():
                     where = tuple(_WRITTEN.get(str(part), part) for part in item["loc"])
                     message = item["msg"].removeprefix("Value error, ")
                     field_name = ".".join(map(str, where))
                     text = f"metric {name} of {manifest.name}: {field_name + ': ' if field_name else ''}{message}"
-                    told.lose(manifest.problem((*place, *where), text))
+                    report.lose(manifest.problem((*place, *where), text))
 
 
 def _templates(
-    manifests: Manifests, refs: tuple[Ref, ...], where: Location, by: Manifest, told: Told, above: tuple[str, ...]
+    manifests: Manifests,
+    refs: tuple[Ref, ...],
+    where: Location,
+    by: Manifest,
+    report: ImportReport,
+    above: tuple[str, ...],
 ) -> Iterator[tuple[Manifest, Template]]:
     """The templates that are referred to, also by one another."""
     for index, ref in enumerate(refs):
@@ -92,30 +99,30 @@ def _templates(
         manifest = manifests.templates.get((kind, ref.templateName))
         if manifest is None or ref.templateName in above:
             why = "refers to itself" if manifest else "is in none of the files"
-            told.lose(by.problem((*where, index), f"{kind} {ref.templateName} {why}"))
+            report.lose(by.problem((*where, index), f"{kind} {ref.templateName} {why}"))
             continue
-        told.used.add(manifest.name)
+        report.used.add(manifest.name)
         try:
             template = manifest.checked(Template, manifest.part("spec"), ("spec",))
         except DocumentError as error:
-            told.lose(*error.problems)
+            report.lose(*error.problems)
             continue
-        _extras(manifest, ("spec",), template, told)
+        _extras(manifest, ("spec",), template, report)
         yield manifest, template
         inside = (*above, ref.templateName)
-        yield from _templates(manifests, template.templates, ("spec", "templates"), manifest, told, inside)
+        yield from _templates(manifests, template.templates, ("spec", "templates"), manifest, report, inside)
 
 
-def _extras(manifest: Manifest, where: Location, analysis: Analysis, told: Told) -> None:
+def _extras(manifest: Manifest, where: Location, analysis: Analysis, report: ImportReport) -> None:
     for name in analysis.model_extra or {}:
-        told.lose(manifest.problem((*where, name), f"{name} is not known here and was left out"))
+        report.lose(manifest.problem((*where, name), f"{name} is not known here and was left out"))
     if analysis.measurementRetention is not None:
-        told.note(f"{manifest.file}: measurementRetention is left out: every verdict stays in its stream")
+        report.note(f"{manifest.file}: measurementRetention is left out: every verdict stays in its stream")
     if analysis.analysisRunMetadata is not None:
-        told.note(f"{manifest.file}: analysisRunMetadata is left out: Serinus creates no AnalysisRun")
+        report.note(f"{manifest.file}: analysisRunMetadata is left out: Serinus creates no AnalysisRun")
 
 
-def _rule(manifest: Manifest, place: Location, raw: Any, over: str, dry: list[str], told: Told) -> Rule:
+def _rule(manifest: Manifest, place: Location, raw: Any, over: str, dry: list[str], report: ImportReport) -> Rule:
     metric = Metric.model_validate(raw)
     if list(metric.provider) != ["prometheus"]:
         raise NotExpressibleError(f"provider {', '.join(metric.provider) or 'missing'}: only prometheus is asked")
@@ -124,9 +131,11 @@ def _rule(manifest: Manifest, place: Location, raw: Any, over: str, dry: list[st
     if extra.get("rangeQuery"):
         raise NotExpressibleError("prometheus.rangeQuery: a policy asks for the present only")
     for name in (name for name, value in extra.items() if value):
-        told.note(f"{manifest.file}: metric {metric.name}: prometheus.{name} is not the policy's: set up the collector")
+        report.note(
+            f"{manifest.file}: metric {metric.name}: prometheus.{name} is not the policy's: set up the collector"
+        )
     for name in metric.model_extra or {}:
-        told.lose(manifest.problem((*place, name), f"metric {metric.name}: {name} is not known and was left out"))
+        report.lose(manifest.problem((*place, name), f"metric {metric.name}: {name} is not known and was left out"))
     texts = (asked.query, metric.successCondition or "", metric.failureCondition or "")
     if unfilled := [*left_open(texts[0]), *(tag for text in texts[1:] if "{{" in text for tag in [text])]:
         raise NotExpressibleError(f"{unfilled[0]} is filled in by nobody there")
@@ -141,7 +150,7 @@ def _rule(manifest: Manifest, place: Location, raw: Any, over: str, dry: list[st
     conditions["dryRun"] = any(rule == "*" or re.search(rule, metric.name) for rule in dry)
     Conditions.model_validate(conditions)
     if metric.failureCondition and not metric.successCondition:
-        told.note(
+        report.note(
             f"{manifest.file}: metric {metric.name} has only a failureCondition: a value of NaN passes, as with Argo; "
             "write isNaN(result[0]) || ... where it should not"
         )

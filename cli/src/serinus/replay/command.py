@@ -29,7 +29,7 @@ from serinus.terminal import Terminal
 from serinus.validate import read_rollout
 
 _STAGE = re.compile(r"(\d+(?:\.\d+)?)(?:@(.+))?")
-Told = dict[str, list[VerdictReached]]
+VerdictsByName = dict[str, list[VerdictReached]]
 
 
 def replay(
@@ -78,12 +78,12 @@ def replay(
         save(recorded.snapshots, save_to)
     made = _plans(rules, recorded, rollout)
     with _bar("judging", len(made) * len(recorded.snapshots)) as step:
-        told = {name: judging.rejudged(plan, recorded.snapshots, step) for name, plan in made.items()}
+        by_name = {name: judging.rejudged(plan, recorded.snapshots, step) for name, plan in made.items()}
     if output.data:
-        output.document(document(recorded.snapshots, made, told))
+        output.document(document(recorded.snapshots, made, by_name))
     else:
-        _print(output.terminal, recorded.snapshots, made, told, details)
-    ending = _ending(next(iter(made.values())), next(iter(told.values())))
+        _print(output.terminal, recorded.snapshots, made, by_name, details)
+    ending = _ending(next(iter(made.values())), next(iter(by_name.values())))
     if ending != "proceed":
         raise typer.Exit(ABORTED if ending == "abort" else INCONCLUSIVE)
 
@@ -204,7 +204,9 @@ def _ending(plan: AnalysisPlan, verdicts: Sequence[VerdictReached]) -> str:
     return "proceed" if opened == len([one for one in found if one.stage >= 0]) else "hold"
 
 
-def document(snapshots: Sequence[MetricsCollected], made: dict[str, AnalysisPlan], told: Told) -> dict[str, Any]:
+def document(
+    snapshots: Sequence[MetricsCollected], made: dict[str, AnalysisPlan], by_name: VerdictsByName
+) -> dict[str, Any]:
     """For -o json."""
     return {
         "run": snapshots[0].run.id,
@@ -228,22 +230,26 @@ def document(snapshots: Sequence[MetricsCollected], made: dict[str, AnalysisPlan
                 ],
                 "evaluations": [timeline.document(verdict) for verdict in verdicts],
             }
-            for name, verdicts in told.items()
+            for name, verdicts in by_name.items()
         },
     }
 
 
 def _print(
-    console: Terminal, snapshots: Sequence[MetricsCollected], made: dict[str, AnalysisPlan], told: Told, details: bool
+    console: Terminal,
+    snapshots: Sequence[MetricsCollected],
+    made: dict[str, AnalysisPlan],
+    by_name: VerdictsByName,
+    details: bool,
 ) -> None:
     run, first, last = snapshots[0].run, snapshots[0], snapshots[-1]
     day = datetime.fromtimestamp(first.end / 1000, UTC).date()
     console.print(Text.assemble((run.rollout, "bold"), f" {run.canary_hash} against {run.stable_hash}"))
     span = f"{day} {clock(first.end)} to {clock(last.end)} UTC"
     console.print(f"policy {next(iter(made.values())).policy} on {len(snapshots)} snapshots, {span}\n")
-    console.print(_stages_table(made, told))
+    console.print(_stages_table(made, by_name))
     console.print()
-    for name, verdicts in told.items():
+    for name, verdicts in by_name.items():
         ending = _ending(made[name], verdicts)
         final = judging.passed(verdicts)[-1].verdict
         if ending == "hold":
@@ -257,17 +263,17 @@ def _print(
         console.print(Text(f"  {final.sentence}"))
     note = "The snapshots are of the run as it was: what an earlier advance had shown is not there."
     console.print(Text(f"\nTimes are since the stage began. {note}", style="dim"))
-    for name, verdicts in told.items() if details else ():
+    for name, verdicts in by_name.items() if details else ():
         console.print(Text(f"\n{name}", style="bold underline"))
         console.print(timeline.evidence(verdicts, bar_of(made[name])))
 
 
-def _stages_table(made: dict[str, AnalysisPlan], told: Told) -> Table:
+def _stages_table(made: dict[str, AnalysisPlan], by_name: VerdictsByName) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("weight", justify="right")
-    for name in told:
+    for name in by_name:
         table.add_column(name)
-    found = {name: {one.stage: one for one in judging.passed(verdicts)} for name, verdicts in told.items()}
+    found = {name: {one.stage: one for one in judging.passed(verdicts)} for name, verdicts in by_name.items()}
     for stage in sorted({stage for stages in found.values() for stage in stages if stage >= 0}):
         weight = next(stages[stage].weight for stages in found.values() if stage in stages)
         table.add_row(weight_text(weight), *(_cell(stages.get(stage)) for stages in found.values()))

@@ -72,15 +72,15 @@ def rejudged(
     plan: AnalysisPlan, snapshots: Sequence[MetricsCollected], tell: Callable[[], None] = lambda: None
 ) -> list[VerdictReached]:
     """The verdicts of a plan on snapshots, in order; one that is missing between them is a recorded gap."""
-    state, told = RunRecord(), []
+    state, verdicts = RunRecord(), []
     for recorded in snapshots:
         snapshot = recorded.model_copy(update={"plan": plan.digest})
         if snapshot.follows != state.through:
             state = state.bridged(snapshot)
         ((state, verdict),) = evaluate([Evaluation(state, plan, snapshot)])
-        told.append(verdict)
+        verdicts.append(verdict)
         tell()
-    return told
+    return verdicts
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def refusal(folder: Path, *documents: dict[str, Any]) -> str:
 
 
 def lost(made: Imported) -> str:
-    return "\n".join(problem.message for problem in made.told.lost)
+    return "\n".join(problem.message for problem in made.report.lost)
 
 
 def test_every_number_is_kept_and_what_is_asked_alike_is_one_metric(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_every_number_is_kept_and_what_is_asked_alike_is_one_metric(tmp_path: Pa
         (5, 300, "none"), (50, 90, "required"),
     ]  # fmt: skip
     assert (spec.mode, spec.interval, spec.judge.name) == ("guard", 30, "threshold")
-    assert made.told.lost == []
+    assert made.report.lost == []
 
 
 def test_a_metric_of_some_stages_names_their_weights_and_what_differs_gets_its_templates_name(tmp_path: Path) -> None:
@@ -136,14 +136,14 @@ def test_a_metric_that_cannot_be_expressed_is_listed_and_the_others_are_kept(
     secret = [{"name": "service"}, {"name": "token", "valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}]
     made = imported(tmp_path, rollout(), template(METRIC, METRIC | {"name": "bad"} | metric, args=secret))
     assert [one.name for one in spec_of(made).metrics] == ["success-rate"]
-    (problem,) = made.told.lost
+    (problem,) = made.report.lost
     assert complaint in problem.message
     assert problem.line > 20
 
 
 def test_a_wrong_condition_is_told_once_and_where_it_is_written(tmp_path: Path) -> None:
     wrong = METRIC | {"name": "bad", "successCondition": "result[0] => 1"}
-    (problem,) = imported(tmp_path, rollout(), template(METRIC, wrong)).told.lost
+    (problem,) = imported(tmp_path, rollout(), template(METRIC, wrong)).report.lost
     line = (tmp_path / "manifests.yaml").read_text().splitlines()[problem.line - 1]
     assert line[problem.column - 1 :] == "result[0] => 1"
 
@@ -154,7 +154,7 @@ def test_what_changes_no_judgement_is_a_note_and_unknown_keys_are_told(tmp_path:
     given = ANALYSIS | {"args": [*ANALYSIS["args"], {"name": "undeclared", "value": "x"}]}
     steps = [STEPS[0], {"analysis": given}, {"setCanaryScale": {"weight": 10}}]
     made = imported(tmp_path, rollout(*steps), template(only, measurementRetention=[]), template(name="unused"))
-    notes = "\n".join(made.told.notes)
+    notes = "\n".join(made.report.notes)
     for note in (
         "has only a failureCondition: a value of NaN passes", "measurementRetention is left out",
         "AnalysisTemplate unused is not referred to", "steps[2].setCanaryScale stays",
