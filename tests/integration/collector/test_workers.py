@@ -1,5 +1,4 @@
 import asyncio
-import gc
 import os
 import signal
 import threading
@@ -8,6 +7,7 @@ from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from serinus_collector.adapters import workers as module
@@ -66,15 +66,24 @@ async def test_a_process_that_starts_for_longer_than_anybody_waits_is_there_for_
     assert len(started) == 1
 
 
-async def test_a_work_is_stopped_also_while_much_of_its_answer_waits_to_be_read(workers: Workers) -> None:
+async def test_a_work_is_stopped_also_while_much_of_its_answer_waits_to_be_read(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading: list[Any] = []
+    start = module._start
+
+    async def kept() -> Process:
+        process = await start()
+        reading.append(process.stdout)
+        return process
+
+    monkeypatch.setattr(module, "_start", kept)
     doing = asyncio.create_task(workers.do(partial(bytes, 30_000_000)))
-    paused: list[bool] = []
-    start = time.monotonic()
-    while not paused and not doing.done() and time.monotonic() < start + 10:
-        await asyncio.sleep(0)
-        paused = [True for reader in gc.get_objects() if isinstance(reader, asyncio.StreamReader) and reader._paused]  # type: ignore[attr-defined]
-    doing.cancel()
     async with asyncio.timeout(10):
+        while not reading or not reading[0]._paused:
+            assert not doing.done()
+            await asyncio.sleep(0)
+        doing.cancel()
         await asyncio.gather(doing, return_exceptions=True)
         assert await workers.do(partial(sum, (1, 2))) == 3
 

@@ -17,7 +17,7 @@ import httpx
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
-from serinus_simulator.server import serve
+from serinus_simulator.server import Server, listen
 from serinus_simulator.world.scenario import Scenario
 from serinus_simulator.world.world import World
 
@@ -139,8 +139,10 @@ def test_a_world_whose_time_stops_ends_its_server_with_the_cause() -> None:
     async def use() -> None:
         world = World(Scenario())
         world.agenda.after(0.05, lambda: 1 // 0)
-        async with asyncio.timeout(30), serve(world):
-            await asyncio.Event().wait()
+        running = asyncio.create_task(Server(world).serve(sockets=[listen()]))
+        ended, _ = await asyncio.wait({running}, timeout=30)
+        assert ended
+        await running
 
     with pytest.raises(ZeroDivisionError):
         asyncio.run(use())
