@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import importlib
 import ssl
 import sys
 import threading
@@ -206,3 +207,18 @@ async def test_a_pod_shows_the_token_that_it_has_now_to_the_server_of_its_certif
         server.shutdown()
         server.server_close()
     assert seen == ["Bearer first", "Bearer second"]
+
+
+async def test_what_takes_seconds_to_import_is_imported_beside_the_loop(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    importers = list[str]()
+
+    def recorded(name: str) -> Any:
+        importers.append(threading.current_thread().name)
+        return importlib.import_module(name)
+
+    monkeypatch.setattr(session_module, "import_module", recorded)
+    async with await connect(str(Access(world, tmp_path, "token").kubeconfig)):
+        assert importers
+        assert threading.main_thread().name not in importers

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import faststream.redis  # noqa: F401 # takes a second, and each service needs it: before its pages are to answer
 import uvicorn
 from prometheus_client import CollectorRegistry, Info
 from starlette.types import ASGIApp

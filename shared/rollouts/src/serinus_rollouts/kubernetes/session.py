@@ -1,9 +1,11 @@
 """What leads to one API server: its address, its certificate, and who asks; from a kubeconfig, or as a pod has it."""
 
+import asyncio
 import json
 import os
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +99,8 @@ def namespace_of(file: str, context: str) -> str:
 async def by_kubeconfig(file: str, context: str) -> Access:
     """Access by a kubeconfig, or several as KUBECONFIG lists them, and a context, '' for the current one. Raises what
     the library and the plugins that it runs raise."""
-    # Two seconds and 70 MB of generated models, which pods do without.
+    # Two seconds and 70 MB of generated models, which pods do without; meanwhile a service's pages answer.
+    await asyncio.to_thread(import_module, "kubernetes_asyncio.config")
     from kubernetes_asyncio import config
     from kubernetes_asyncio.client import Configuration
 
