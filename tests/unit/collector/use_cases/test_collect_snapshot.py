@@ -9,7 +9,17 @@ from prometheus_client import CollectorRegistry
 from serinus_collector.use_cases.collect_snapshot import SnapshotCollector
 from serinus_collector.use_cases.ports import Answer, Commit, Lease, ProviderError, Unread, Values
 from serinus_collector.use_cases.telemetry import Telemetry
-from serinus_contracts import AnalysisPlan, Distribution, Matcher, MetricsCollected, PlanMetric, Proportion, Selector
+from serinus_contracts import (
+    AnalysisPlan,
+    Distribution,
+    Matcher,
+    MetricsCollected,
+    PlanMetric,
+    Proportion,
+    Queried,
+    Selector,
+)
+from serinus_contracts.metric import Conditions, Margin
 from serinus_counting.native_histograms import Histogram
 from serinus_counting.series import Series
 from serinus_counting.windows import RunState, next_due
@@ -64,6 +74,7 @@ class FakeProvider:
     missing_from: int = 10**12
     warnings: tuple[str, ...] = ()
     fails: str = ""
+    value_count: int = 2
     asked: list[tuple[str, int, int]] = field(default_factory=list)
     summed: list[tuple[str, Sequence[str], int, int, int]] = field(default_factory=list)
 
@@ -92,7 +103,7 @@ class FakeProvider:
 
     async def values(self, query: str, at: int) -> Unread[Values]:
         self.asked.append((query, at, 0))
-        return unread(Values([0.5, None], True, self.warnings))
+        return unread(Values([0.5, None] * (self.value_count // 2), True, self.warnings))
 
 
 def world(provider: FakeProvider, **changes: object) -> tuple[FakeRegistry, SnapshotCollector]:
@@ -164,6 +175,18 @@ async def test_a_partial_answer_is_not_counted() -> None:
     assert snapshot.metrics["errors"].status == "partial"
     assert snapshot.metrics["errors"].detail == "one store is away"
     assert after.ends == {}
+
+
+async def test_a_query_whose_values_are_too_many_together_with_those_before_is_an_error_and_stops_no_other() -> None:
+    registry, collector = world(FakeProvider(value_count=900))
+    asked = [Queried(query=f"checks{number}", conditions=Conditions(success="true")) for number in range(3)]
+    queries = [PlanMetric(name=source.query, source=source, margin=Margin()) for source in asked]
+    registry.plan = plan(metrics=(ERRORS, *queries))
+    await collector.collect(LEASE)
+    ((_, snapshot, _),) = registry.committed
+    statuses = {name: measured.status for name, measured in snapshot.metrics.items()}
+    assert statuses == {"errors": "ok", "checks0": "ok", "checks1": "ok", "checks2": "error"}
+    assert "more than 2,000 values: aggregate them" in str(snapshot.metrics["checks2"].detail)
 
 
 async def test_snapshots_become_rarer_while_nothing_answers_and_return_to_pace_after() -> None:

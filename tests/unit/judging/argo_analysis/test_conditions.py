@@ -133,7 +133,7 @@ def test_what_does_not_fit_the_result_is_an_error_even_where_it_is_not_reached(
 
 def test_an_expression_that_would_take_for_ever_is_given_up() -> None:
     text = "all(result, all(result, all(result, all(result, # >= 0))))"
-    with pytest.raises(ExpressionError, match="more than 20,000 operations"):
+    with pytest.raises(ExpressionError, match="more than 10,000 operations"):
         parse(text).holds(tuple(float(i) for i in range(1000)))
 
 
@@ -162,12 +162,12 @@ def test_garbage_is_refused_or_answered_and_nothing_else(text: str, result: Any)
 def test_a_condition_that_walks_the_result_for_each_of_its_values_is_refused_after_a_bounded_work(
     text: str, series: int
 ) -> None:
-    with pytest.raises(ExpressionError, match="conditions need more than 20,000 operations"):
+    with pytest.raises(ExpressionError, match="conditions need more than 10,000 operations"):
         parse(text).holds(tuple(map(float, range(series))))
 
 
 def test_a_condition_that_walks_the_result_once_is_answered() -> None:
-    assert parse("-1 in result || all(result, # in [1, 2])").holds((1.0, 2.0) * 1_000) is True
+    assert parse("-1 in result || all(result, # in [1, 2])").holds((1.0, 2.0) * 500) is True
 
 
 ANSWERS: dict[str, Any] = json.loads((Path(__file__).parent / "answers.json").read_text("utf-8"))

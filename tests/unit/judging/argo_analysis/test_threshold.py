@@ -292,7 +292,7 @@ def _measured(name: str, conditions: Conditions, taken: dict[str, Any]) -> tuple
 def test_conditions_of_one_snapshot_share_their_operations_so_that_none_holds_the_judge() -> None:
     costly = "all(result, " + " && ".join(["# >= 0"] * 20) + ")"
     metrics = [metric(f"m{number}", success=costly, count=5) for number in range(50)]
-    values: Any = {one.name: [1.0] * 200 for one in metrics}
+    values: Any = {one.name: [1.0] * 100 for one in metrics}
     began = time.process_time()
     (assessment,) = judged(plan(*metrics), [at(21, **values)])
     # It was 5 s, and twice that with conditions for both.

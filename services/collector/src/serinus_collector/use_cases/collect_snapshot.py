@@ -41,6 +41,8 @@ logger = logging.getLogger(__name__)
 # While there is nothing new to collect (the weight is not known, the stream is full), ask again after this.
 RETRY_MS = 1000
 MAX_BACKOFF = 8
+# Of the queries of a snapshot together: an analyzer reads and compares them in milliseconds.
+MAX_VALUES = 2_000
 # What the loop does for each beside reading answers and counting, measured.
 SNAPSHOT_MS = 2.0
 QUERY_MS = 1.0
@@ -95,9 +97,7 @@ class SnapshotCollector:
         )
         scrapes = [scrape for _, scrape in measured if scrape]
         scrape_ms = max(scrapes) if scrapes else state.scrape_ms
-        metrics: dict[str, Measurement] = {
-            metric.name: measurement for metric, (measurement, _) in zip(plan.metrics, measured, strict=True)
-        }
+        metrics = _bounded(plan.metrics, [measurement for measurement, _ in measured])
         observed = state.observed
         snapshot = MetricsCollected(
             run=observed.run,
@@ -262,6 +262,20 @@ def _read_history(answer: Unread[Answer], plan: AnalysisPlan, metric: PlanMetric
     if found.warnings:
         raise ProviderError("; ".join(found.warnings))
     return past.history(plan, metric, found.series, end)
+
+
+def _bounded(metrics: Sequence[PlanMetric], measured: Sequence[Measurement]) -> dict[str, Measurement]:
+    """The measurements by metric; a query's that comes to too many values, with those before it, becomes an error."""
+    total, found = 0, dict[str, Measurement]()
+    for metric, one in zip(metrics, measured, strict=True):
+        found[metric.name] = one
+        if isinstance(one, Scalar) and one.values:
+            if total + len(one.values) > MAX_VALUES:
+                detail = f"the queries of a snapshot give more than {MAX_VALUES:,} values: aggregate them"
+                found[metric.name] = Scalar(status="error", detail=detail, query_digest=one.query_digest)
+            else:
+                total += len(one.values)
+    return found
 
 
 def _split_changed(state: RunState, plan: AnalysisPlan, metrics: Mapping[str, Measurement]) -> bool:

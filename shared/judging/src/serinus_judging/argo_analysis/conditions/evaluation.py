@@ -10,8 +10,8 @@ from serinus_contracts.expression import PREDICATES, ExpressionError, Node
 
 from serinus_judging.argo_analysis.conditions.kinds import given, kind_of
 
-# Of all conditions that are asked together: they take a judge some 40 ms, in which it judges nothing else.
-MAX_OPERATIONS = 20_000
+# Of all conditions that are asked together: they take a judge some 20 ms, in which it judges nothing else.
+MAX_OPERATIONS = 10_000
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _DECIMAL = re.compile(r"[+-]?(?:D(?:\.D?)?|\.D)(?:e[+-]?D)?".replace("D", "(?:[0-9](?:_?[0-9])*)"), re.IGNORECASE)
 _HEXADECIMAL = re.compile(
