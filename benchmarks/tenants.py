@@ -20,6 +20,7 @@ import httpx
 import numpy as np
 import yaml
 from serinus_contracts import Keys
+from serinus_runtime.loops import heed_cancellation
 from serinus_runtime.redis import connected
 
 from benchmarks._figures import Figures, Goals, close, missed, table
@@ -75,6 +76,7 @@ class Dues:
                 known = self._seen.setdefault(run, [])
                 if not known or known[-1][1] != due:
                     known.append((time.time() * 1000, due))
+            heed_cancellation()
             await asyncio.sleep(0.01)
 
     def after(self, run: bytes, snapshot: float, next_end: float) -> list[float]:

@@ -7,6 +7,7 @@ from typing import Any
 from redis.exceptions import RedisError
 from serinus_contracts import Keys
 from serinus_contracts.streams import STREAMS
+from serinus_runtime.loops import heed_cancellation
 from serinus_simulator.audit.ledger import Told, sorted_out
 
 Entry = tuple[bytes, Mapping[bytes, bytes]]
@@ -26,6 +27,7 @@ class Recorder:
                 await self.catch_up()
             except (RedisError, OSError):
                 await asyncio.sleep(0.1)
+            heed_cancellation()
 
     async def catch_up(self) -> None:
         found: Any = await self._client.xread(self._last, count=500, block=200)

@@ -23,6 +23,7 @@ from serinus_contracts import (
     VerdictReached,
     from_entry,
 )
+from serinus_runtime.loops import heed_cancellation
 from serinus_simulator.audit.ledger import Ledger, check
 
 from tests.servers import RedisServer, redis_server
@@ -97,6 +98,7 @@ class Team:
                         found = condition()
                         if await found if asyncio.iscoroutine(found) else found:
                             return
+                    heed_cancellation()
                     await asyncio.sleep(0.05)
         except TimeoutError:
             logs = "\n".join(f"== {child.name}\n{child.log_tail(8)}" for child in self.services.values())

@@ -12,6 +12,7 @@ import pytest
 from redis.exceptions import OutOfMemoryError
 from serinus_contracts import DecisionTaken, Event, Keys, MetricsCollected, RolloutObserved, VerdictReached, from_entry
 from serinus_readmodel.reader.commands import Commands
+from serinus_runtime.loops import heed_cancellation
 from serinus_runtime.redis import connected
 from ulid import ULID
 
@@ -42,6 +43,7 @@ class Onlooker:
             for stream, entries in await self._client.xread(positions, block=200):
                 positions[stream] = entries[-1][0]
                 self.seen += [from_entry(kinds[stream], fields).data for _, fields in entries]
+            heed_cancellation()
 
     def told(self, kind: type[Event], name: str) -> list[Any]:
         return [one for one in self.seen if isinstance(one, kind) and one.run.name == name]
@@ -108,6 +110,7 @@ async def test_a_full_redis_lets_aborts_and_people_through_loses_nothing_and_rec
     async def take_all_room() -> None:
         while True:
             await fill(admin)
+            heed_cancellation()
             await asyncio.sleep(0.05)
 
     def log(service: str) -> str:

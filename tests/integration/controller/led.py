@@ -12,6 +12,7 @@ import yaml
 from redis.asyncio import Redis
 from serinus.demo.processes import ManagedProcess
 from serinus_contracts import CommandIssued, DecisionTaken, Event, Keys, RolloutObserved, from_entry, seal, to_entry
+from serinus_runtime.loops import heed_cancellation
 
 from tests.simulated import World
 from tests.support import command, verdict
@@ -93,6 +94,7 @@ class Led:
                     answer = await found()
                     if answer:
                         return answer
+                    heed_cancellation()
                     await asyncio.sleep(0.02)
         except TimeoutError:
             words = self.controller.log_tail(12)

@@ -94,6 +94,7 @@ class Actor:
                 return
             except RETRYABLE as error:
                 logger.warning("outcome not yet told: %s: %s", type(error).__name__, error)
+                heed_cancellation()
                 await asyncio.sleep(self.timing.longest)
             else:
                 return
