@@ -34,7 +34,7 @@ class Expression:
         return value
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def parse(text: str) -> Expression:
     """The expression that `text` writes. Raises ExpressionError naming the column and what is wrong there."""
     return Expression(text, parse_tree(text))
