@@ -7,14 +7,25 @@ from hypothesis import strategies as st
 from scipy import stats
 from serinus_judging.sequential import evalue
 
-from tests.unit.judging.laws import absolutes, better, lawful, log_expectation, log_value, rates, ratios, trials, worse
+from tests.unit.judging.laws import (
+    absolutes,
+    better,
+    lawful,
+    log_expectation,
+    log_value,
+    rates,
+    ratios,
+    trials,
+    worse,
+)
 
-GRID = np.concatenate([np.logspace(-8, -2, 60), np.linspace(0.01, 1, 100)])
+NEAR_0 = 10 ** np.linspace(np.longdouble(-10), np.longdouble(-0.31), 60)
+GRID = np.concatenate([NEAR_0, np.linspace(np.longdouble(0.5), np.longdouble(0.99), 30), 1 - NEAR_0])
 
 
 def tolerance(n: float, m: float) -> float:
-    """Rounding of sums of so many terms."""
-    return 1e-9 + 1e-14 * (n + m)
+    """Rounding of the expectation itself: of the events of the Poisson form, and of this test."""
+    return float(1e-8 + (1e-17 + 4 * np.finfo(np.longdouble).eps) * (n + m))
 
 
 @lawful
@@ -22,7 +33,7 @@ def tolerance(n: float, m: float) -> float:
 def test_a_look_is_expected_to_be_worth_at_most_nothing_while_the_canary_is_within_its_margin(
     n: float, m: float, b: float, ratio: float, absolute: float, psi: float
 ) -> None:
-    edge = np.minimum(ratio * GRID + absolute, 1)
+    edge = np.minimum(np.longdouble(ratio) * GRID + np.longdouble(absolute), 1)
     for part in (1.0, 0.999, 0.7, 0.1, 0.0):
         assert log_expectation(edge * part, GRID, n, m, b, ratio, absolute, psi).max() <= tolerance(n, m)
 
@@ -32,7 +43,7 @@ def test_a_look_is_expected_to_be_worth_at_most_nothing_while_the_canary_is_with
 def test_a_look_is_expected_to_be_worth_at_most_nothing_while_the_canary_is_at_least_as_bad_as_its_margin(
     n: float, m: float, b: float, ratio: float, absolute: float, psi: float
 ) -> None:
-    edge = ratio * GRID + absolute
+    edge = np.longdouble(ratio) * GRID + np.longdouble(absolute)
     edge, stable = edge[edge <= 1], GRID[edge <= 1]
     for part in (0.0, 0.001, 0.3, 1.0):
         canary = edge + part * (1 - edge)
@@ -96,12 +107,38 @@ def reference(x: float, n: float, y: float, m: float, b: float, ratio: float, ab
 def test_closed_forms_agree_with_the_law_solved_by_bisection(
     n: float, m: float, b: float, ratio: float, absolute: float, psi: float, data: st.DataObject
 ) -> None:
-    if ratio * b + absolute > 0.95:
-        return
+    if max(b, ratio * b + absolute) > 0.95 or n + m > 1e7:
+        return  # the bisection has no digits left
     x, y = data.draw(st.integers(0, int(n))), data.draw(st.integers(0, int(m)))
     expected = reference(x, n, y, m, b, ratio, absolute, psi)
     scale = 1 + x + y + n * b + m * b
     assert abs(log_value(x, n, y, m, b, ratio, absolute, psi) - expected) <= 1e-7 * scale
+
+
+@lawful
+@given(trials, trials, st.floats(-9, -5), worse, st.integers(0, 40), st.integers(0, 40))
+def test_shares_near_1_are_judged_by_what_fails(n: float, m: float, power: float, psi: float, x: int, y: int) -> None:
+    if min(n, m) < 10_000:
+        return
+    rest = float(10**power)
+    fails = log_value(x, n, y, m, rest, 1, 0, 1 / psi)
+    assert log_value(n - x, n, m - y, m, 1 - rest, 1, 0, psi) == pytest.approx(fails, rel=0.02, abs=0.02)
+
+
+scales = st.sampled_from([0.1, 0.5, 0.85, 1.2, 3.0, 10.0])
+
+
+@lawful
+@given(trials, trials, rates, ratios, absolutes, scales, st.one_of(worse, better))
+def test_a_margin_times_a_scale_keeps_the_law_and_is_worth_nothing_where_no_share_exceeds_it(
+    n: float, m: float, b: float, ratio: float, absolute: float, scale: float, psi: float
+) -> None:
+    edge = np.longdouble(scale) * (np.longdouble(ratio) * GRID + np.longdouble(absolute))
+    some = edge <= 1
+    found = log_expectation(edge[some], GRID[some], n, m, b, ratio, absolute, psi, scale)
+    assert found.max(initial=-1) <= tolerance(n, m)
+    if max(b, ratio * b + absolute) >= evalue.RARE and scale * (ratio * b + absolute) > 1 + 1e-12:
+        assert log_value(n, n, 0, m, b, ratio, absolute, psi, scale=scale) == 0
 
 
 def test_a_limit_looks_at_the_canary_alone() -> None:

@@ -8,7 +8,7 @@ from serinus_contracts.events import (
 from serinus_contracts.plan import PlanLimit
 
 from tests.unit.judging.builders import distribution, latency, metric, missing, only, plan, proportion, snapshot
-from tests.unit.judging.runs import LIMIT, errors, judged, slow, steady
+from tests.unit.judging.runs import LIMIT, errors, evaluated, judged, known_noise, slow, steady
 
 
 def test_a_metric_that_is_missing_keeps_its_evidence() -> None:
@@ -21,6 +21,35 @@ def test_a_metric_that_is_missing_keeps_its_evidence() -> None:
 
 
 # Directions, limits, latency.
+
+
+def test_of_shares_above_999_in_1000_a_canary_that_fails_8_times_as_often_is_aborted_and_never_promoted() -> None:
+    rule = plan(metric("success", better="higher"))
+    looks = [snapshot({"success": proportion(14_988, 15_000, 29_997, 30_000)}, n) for n in range(1, 26)]
+    evidence = known_noise(rule)
+    for look in looks:
+        evidence, found = evaluated(rule, evidence, look)
+        assert found.verdict != "proceed"
+    assert (found.verdict, found.regressed) == ("abort", ("success",))
+
+
+def test_of_equal_shares_above_999_in_1000_nothing_is_shown_at_a_margin_of_1() -> None:
+    for better in ("lower", "higher"):
+        rule = plan(metric("hits", better=better))
+        looks = [snapshot({"hits": proportion(29_997, 30_000, 29_997, 30_000)}, n) for n in range(1, 41)]
+        assert judged(rule, looks)[1].reason == "insufficient_evidence"
+
+
+def test_of_shares_above_999_in_1000_an_equal_canary_is_promoted_within_a_margin_that_leaves_room() -> None:
+    rule = plan(metric("success", ratio=0.9995, better="higher"))
+    looks = [snapshot({"success": proportion(29_997, 30_000, 29_997, 30_000)}, n) for n in range(1, 9)]
+    assert judged(rule, looks)[1].reason == "non_inferior"
+
+
+def test_a_margin_that_no_share_can_exceed_neither_aborts_nor_promotes() -> None:
+    rule = plan(metric("misses", 1.25))
+    looks = [snapshot({"misses": proportion(x, 1000, 900, 1000)}, n) for n, x in enumerate((0, 1000, 900) * 7, 1)]
+    assert judged(rule, looks)[1].reason == "insufficient_evidence"
 
 
 def test_where_higher_is_better_a_drop_aborts_and_a_rise_is_shown() -> None:

@@ -2,9 +2,10 @@
 
 The null is `p_canary <= ratio * p_stable + absolute`, or >=: the side of the alternative decides. An alternative
 (a, b), fixed before the snapshot, is compared with its projection (c0, p0) on the null's edge. The likelihood ratio
-against the projection has expectation at most 1 on the whole null, for Bernoulli counts of any size: the projection
-is stationary along the edge, so the expectation is constant there, and inside the null it only falls. This is the
-reverse information projection of Grünwald, de Heide and Koolen, "Safe testing" (2024), theorem 1.
+against the projection has expectation at most 1 on the whole null, for Bernoulli counts of any size: along the edge
+the expectation is greatest at the projection, and inside the null it only falls. This is the reverse information
+projection of Grünwald, de Heide and Koolen, "Safe testing" (2024), theorem 1. Both forms are written so that rounding
+cannot break it, whatever the size of rates and counts.
 
 Shapes: counts and rates are columns (...,), one per tested count; what differs per alternative has rows before them
 (J, ...). Everything broadcasts.
@@ -17,15 +18,12 @@ import numpy.typing as npt
 from numpy.typing import ArrayLike
 
 from serinus_judging.arrays import Bools, Floats
+from serinus_judging.sequential import bernoulli
 
 RARE = 0.05
 """Below this rate the Poisson form is used: it loses little there, costs less and has a closed form."""
 
-
-ATTAINABLE = 0.999
-"""The largest edge that a share is tested against."""
 TINY = 1e-300
-BELOW_ONE = float(np.nextafter(1.0, 0.0))
 
 
 class Form(IntEnum):
@@ -49,7 +47,7 @@ def of_rates(psi: Floats, b: Floats, ratio: Floats, absolute: Floats, scale: Flo
     whatever it was called, and keeps its ratio of rates.
     """
     edge = scale * (ratio * b + absolute)
-    result: Floats = np.where(edge < ATTAINABLE, psi / (1 - np.minimum(edge, 1) * (1 - psi)), psi)
+    result: Floats = np.where(edge < 1, psi / (1 - np.minimum(edge, 1) * (1 - psi)), psi)
     return result
 
 
@@ -127,25 +125,18 @@ def log_evalue_by_form(
     """ln e in one form against the margin times `scale`: scale and psi have rows before the columns of the others.
 
     Counts must be usable, 0 < b, and b < 1 in the Bernoulli form. There a margin that no share can exceed (at 1 or
-    above) is worth 0; a scaled one that no share can reach is tested at ATTAINABLE instead.
+    above) is worth 0: nothing can be shown against it.
     """
     if kind == Form.POISSON:
         return poisson(x, n, y, m, b, ratio, absolute, scale, psi)
     if kind == Form.POISSON_LIMIT:
         return x * np.log(psi) - scale * (n * absolute) * (psi - 1)
-    edge = ratio * b + absolute
-    scale = np.minimum(scale, ATTAINABLE / edge)
-    if kind == Form.RATIO:
-        value = bernoulli_ratio(x, n, y, m, b, ratio, scale, psi)
-    else:
-        scaled = scale * edge
-        a = psi * scaled / (1 - scaled + psi * scaled)
-        if kind == Form.LIMIT:
-            value = x * np.log(a / scaled) + (n - x) * np.log((1 - a) / (1 - scaled))
-        else:
-            value = bernoulli_affine(x, n, y, m, b, scale * ratio, scale * absolute, a)
-    above = edge >= 1
-    return np.where(above, 0.0, value) if above.any() else value
+    if kind == Form.LIMIT:
+        edge = scale * absolute
+        value = x * np.log(psi) - n * np.log1p(np.minimum(edge, 1) * (psi - 1))
+        return np.where(edge < 1, value, 0.0)
+    law = bernoulli.proportional if kind == Form.RATIO else bernoulli.affine
+    return law(x, n, y, m, b, scale * ratio, scale * absolute, psi)
 
 
 def poisson(
@@ -179,77 +170,3 @@ def poisson(
     j = np.maximum(h * less + 1, TINY)
     result: Floats = x * np.log(k) + y * np.log(j) + scale * (n * absolute) * less
     return result
-
-
-def bernoulli_ratio(
-    x: Floats, n: Floats, y: Floats, m: Floats, b: Floats, ratio: Floats, scale: Floats, psi: Floats
-) -> Floats:
-    """ln e with the projection in Bernoulli divergence for a margin without absolute part.
-
-    With c = r p, the slope theta r (a - c) / (c (1 - c)) + (1 - theta) (b - p) / (p (1 - p)) is 0 at the lesser root
-    of r p^2 - 2 s p + mean = 0, mean = theta a + (1 - theta) b, 2 s = mean + theta r + (1 - theta) (1 - b + r b):
-    exact to rounding, so that nothing of it has to be given away.
-    """
-    theta = n / (n + m)
-    rest = 1 - theta
-    r = scale * ratio
-    edge = r * b
-    other = 1 - edge
-    worse = psi * edge
-    total = other + worse
-    mean = theta * (worse / total) + rest * b
-    s = mean / 2 + scale * (ratio * (theta + rest * b) / 2) + rest * (1 - b) / 2
-    p = np.minimum(mean / (s + np.sqrt(np.maximum(s * s - r * mean, 0))), BELOW_ONE)
-    parts = np.empty((4, *p.shape))  # a / c, (1 - a) / (1 - c), b / p, (1 - b) / (1 - p)
-    np.divide(b, p, out=parts[2])
-    np.divide(psi * parts[2], total, out=parts[0])
-    np.divide(other, total * (1 - r * p), out=parts[1])
-    np.divide(1 - b, 1 - p, out=parts[3])
-    counts = np.array([x, n - x, y, m - y])
-    np.log(parts, out=parts)
-    parts *= counts.reshape(4, *(1,) * (p.ndim - np.ndim(x)), *np.shape(x))
-    result: Floats = parts.sum(axis=0)
-    return result
-
-
-def bernoulli_affine(x: Floats, n: Floats, y: Floats, m: Floats, b: Floats, r: Floats, d: Floats, a: Floats) -> Floats:
-    """The same for c = r p + d: the root of a cubic, less what it leaves of stationarity.
-
-    With slope s of the logarithm of the expectation along the edge, at the root found, that logarithm is at most
-    max(0, s (P - p), -s p) on the edge, P being its far end: given away, this keeps the law valid for a root of any
-    precision, and a precise root keeps it sharp.
-    """
-    theta = n / (n + m)
-    p = _middle_root(theta, b, r, d, a)
-    c = r * p + d
-    s = n * r * (a - c) / (c * (1 - c)) + m * (b - p) / (p * (1 - p))
-    end = np.minimum(1, (1 - d) / r)
-    lost = np.maximum(np.maximum(s * (end - p), -s * p), 0)
-    result: Floats = x * np.log(a / c) + (n - x) * np.log((1 - a) / (1 - c)) - lost
-    result += y * np.log(b / p) + (m - y) * np.log((1 - b) / (1 - p))
-    return result
-
-
-def _middle_root(theta: Floats, b: Floats, r: Floats, d: Floats, a: Floats) -> Floats:
-    """Of the cubic's three real roots the middle one lies on the edge; trigonometric formula, two Newton steps."""
-    r2, rest = r * r, 1 - theta
-    c2 = (theta * r * (r + a - d) + rest * (r * (1 - 2 * d) + b * r2)) / r2
-    c1 = (theta * r * (d - a) + rest * (d * (1 - d) - b * r * (1 - 2 * d))) / r2
-    c0 = -rest * b * d * (1 - d) / r2
-    shift = c2 / 3
-    half = shift * shift * shift + (shift * c1 + c0) / 2
-    size = np.sqrt(np.maximum(shift * shift + c1 / 3, 1e-30))
-    angle = np.arccos(np.clip(half / (size * size * size), -1, 1)) / 3
-    p: Floats = shift + 2 * size * np.cos(angle - 2 * np.pi / 3)
-    other = (a - d) / r
-    low, high = np.maximum(np.minimum(b, other), 0), np.minimum(np.maximum(b, other), np.minimum(1, (1 - d) / r))
-    inside = (high - low) * 1e-9
-    low, high = low + inside, np.minimum(high - inside, BELOW_ONE)
-    p = np.clip(p, low, high)
-    for _ in range(2):
-        c = r * p + d
-        s = theta * r * (a - c) / (c * (1 - c)) + rest * (b - p) / (p * (1 - p))
-        bend = theta * r2 * (a / (c * c) + (1 - a) / ((1 - c) * (1 - c)))
-        bend = bend + rest * (b / (p * p) + (1 - b) / ((1 - p) * (1 - p)))
-        p = np.clip(p + s / bend, low, high)
-    return p
