@@ -41,6 +41,32 @@ def test_a_share_reads_within_a_twentieth_of_itself_and_never_as_nothing_or_as_a
 
 
 @pytest.mark.parametrize(
+    ("rate", "beside", "text"),
+    [
+        (0.9992, 0.99988, "99.92 %"),
+        (0.1213, 0.1247, "12.1 %"),
+        (0.1247, 0.1213, "12.5 %"),
+        (0.5, 0.5, "50 %"),
+        (1.0, 0.999998, "100 %"),
+        (0.999951, 0.999953, "99.9951 %"),
+        (0.002, 0.00203, "0.2 %"),
+        (0.00203, 0.002, "0.203 %"),
+        (0.3, 0.1, "30 %"),
+    ],
+)
+def test_beside_another_a_share_has_as_many_digits_as_tell_the_two_apart(rate: float, beside: float, text: str) -> None:
+    assert wording.percent(rate, beside) == text
+
+
+@given(st.floats(1e-9, 1 - 1e-9), st.floats(-1, 1))
+def test_two_rates_that_differ_in_a_millionth_of_what_is_missing_never_read_the_same(rate: float, step: float) -> None:
+    beside = rate + step * min(rate, 1 - rate)
+    if abs(step) > 1e-6:
+        assert wording.percent(rate, beside) != wording.percent(beside, rate)
+        assert wording.plain(rate, beside) != wording.plain(beside, rate) or abs(beside - rate) < 1e-7 * rate
+
+
+@pytest.mark.parametrize(
     ("seconds", "text"),
     [
         (0, "0 s"),

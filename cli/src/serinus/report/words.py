@@ -72,7 +72,8 @@ def metrics(judged: Sequence[MetricVerdict]) -> Iterator[tuple[str, str, str, st
         canary = stable = ""
         if shown := telling(metric):
             channel = shown.channel
-            canary, stable = _count(channel.canary, channel.canary_edge), _count(channel.stable, channel.stable_edge)
+            canary = _count(channel.canary, channel.stable, channel.canary_edge)
+            stable = _count(channel.stable, channel.canary, channel.stable_edge)
         yield metric.name, canary, stable, words(metric.label)
 
 
@@ -83,11 +84,11 @@ def findings(report: Report) -> Iterator[tuple[str, str]]:
         yield mark, text
 
 
-def _count(counts: Counts, over: float | None) -> str:
+def _count(counts: Counts, beside: Counts, over: float | None) -> str:
     if counts.rate is None:
         return "no requests"
     slower = "" if over is None else f" over {edge(over)}"
-    return f"{percent(counts.rate)}{slower} ({counts.events:,} of {counts.trials:,})"
+    return f"{percent(counts.rate, beside.rate)}{slower} ({counts.events:,} of {counts.trials:,})"
 
 
 def verdicts(report: Report) -> Iterator[tuple[str, str]]:

@@ -1,25 +1,44 @@
 """Numbers and times as people read them, everywhere the same: in verdicts, on the page, by the command line."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from math import floor, isfinite, log10
 
 from serinus_contracts.base import Millis
 
 
-def percent(rate: float) -> str:
-    """A share by two significant digits, above a half by those of what is missing: 0.31 %, 12 %, 89.9 %, -4.2 %."""
+def percent(rate: float, beside: float | None = None) -> str:
+    """A share by two significant digits, above a half by those of what is missing: 0.31 %, 12 %, 89.9 %, -4.2 %.
+
+    Beside another share it has as many more as tell the two apart: 12.1 % beside 12.4 %.
+    """
+    return _apart(_percent, rate, beside)
+
+
+def _percent(rate: float, more: int) -> str:
     value = 100 * rate
     most = 50 < value < 100
     rest = 100 - value if most else abs(value)
-    digits = min(12, max(int(most), 1 - floor(log10(rest)))) if rest > 0 else 0
+    digits = min(12, max(int(most), 1 - floor(log10(rest))) + more) if rest > 0 else more
     text = f"{value:.{digits}f}"
     return (text.rstrip("0").rstrip(".") if digits else text) + " %"
 
 
-def plain(rate: float) -> str:
-    """Events per trial, three digits."""
-    return f"{rate:.3g}"
+def plain(rate: float, beside: float | None = None) -> str:
+    """Events per trial, three digits, or as many as tell it from the rate beside it."""
+    return _apart(lambda value, more: f"{value:.{3 + more}g}", rate, beside)
+
+
+MORE_DIGITS = 9
+
+
+def _apart(phrase: Callable[[float, int], str], rate: float, beside: float | None) -> str:
+    """The text of a rate with the least number of further digits by which it differs from the other's."""
+    text = phrase(rate, 0)
+    if beside is None or rate == beside:
+        return text
+    texts = ((phrase(rate, more), phrase(beside, more)) for more in range(MORE_DIGITS))
+    return next((own for own, other in texts if own != other), text)
 
 
 def times(ratio: float) -> str:

@@ -90,8 +90,8 @@ def _shown(metric: MetricVerdict, shown: Shown | None, rate: bool) -> Row:
         said=said,
         critical=metric.critical,
         limit=metric.limit,
-        canary=_arm(shown.canary, rate) if shown else None,
-        stable=_arm(shown.stable, rate) if shown and not metric.limit else None,
+        canary=_arm(shown.canary, shown.stable, rate) if shown else None,
+        stable=_arm(shown.stable, shown.canary, rate) if shown and not metric.limit else None,
         difference=_difference(shown, rate) if shown and not metric.limit else "",
         margin=_margin(shown.channel.margin, phrase, metric.better) if shown else "",
         bar=_bar(shown, metric.better == "higher") if shown else None,
@@ -110,10 +110,10 @@ def _about(shown: Shown | None) -> str:
     return f"{name}over {edge(shown.channel.canary_edge)}"
 
 
-def _arm(counts: Counts, rate: bool) -> Arm | None:
+def _arm(counts: Counts, beside: Counts, rate: bool) -> Arm | None:
     if counts.rate is None:
         return None
-    return Arm((plain if rate else percent)(counts.rate), f"{counts.events:,} of {counts.trials:,}")
+    return Arm((plain if rate else percent)(counts.rate, beside.rate), f"{counts.events:,} of {counts.trials:,}")
 
 
 def _difference(shown: Shown, rate: bool) -> str:

@@ -67,7 +67,7 @@ def of_proportions(name: str, canary: Counts, stable: Counts, better: Better = "
         values["ratio"] = own / other
     times = f", {plain(own / other)} times stable's" if other > 0 else ""
     counts = f"{canary[0]:,} of {canary[1]:,}; {stable[0]:,} of {stable[1]:,}"
-    text = f"{name} {percent(own)} against {percent(other)} on stable{times} ({counts}); "
+    text = f"{name} {percent(own, other)} against {percent(other, own)} on stable{times} ({counts}); "
     text += f"z {found.z:.1f}, {p_value(found.p)}, Cohen's h {found.h:.2f}"
     return _finding("statistics", name, degree, text, values)
 

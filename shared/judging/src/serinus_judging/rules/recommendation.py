@@ -66,10 +66,11 @@ def _of_shares(rule: RecommendationRule, metric: PlanMetric, totals: MetricTotal
     if role == "success":
         test = classical.two_proportions(*totals.stage)
         if test is not None and test.p < rule.significance and own < other:
-            text = f"{what} {percent(own)}, significantly lower than {percent(other)} on stable ({p_value(test.p)})"
+            lower = f"significantly lower than {percent(other, own)} on stable"
+            text = f"{what} {percent(own, other)}, {lower} ({p_value(test.p)})"
             found.append(_fired(metric, "critical", text, test.p, rule.significance, rule.test_penalty, "statistics"))
         if own < rule.success_minimum:
-            text = f"{what} {percent(own)}, under {percent(rule.success_minimum)}"
+            text = f"{what} {percent(own, rule.success_minimum)}, under {percent(rule.success_minimum)}"
             found.append(_over(rule, metric, text, own, rule.success_minimum))
     ratio = ratio_of(own, other)
     degree = severity("conversion" if role == "conversion" else "success", ratio, rule)

@@ -136,14 +136,14 @@ def _issues(
     if shares is not None:
         own, other = shares
         ratio = ratio_of(own, other)
-        against = f"{percent(own)} against {percent(other)} on stable"
+        against = f"{percent(own, other)} against {percent(other, own)} on stable"
         if role == "conversion":
             if ratio < rule.conversion_ratio_below:
                 text = f"{name} {against}, under {rule.conversion_ratio_below:g} times"
                 found.append(_fired(metric, text, ratio, rule.conversion_ratio_below, rule.conversion_penalty))
             return found
         if own < rule.success_below:
-            text = f"{name}: success {percent(own)}, under {percent(rule.success_below)}"
+            text = f"{name}: success {percent(own, rule.success_below)}, under {percent(rule.success_below)}"
             found.append(_fired(metric, text, own, rule.success_below, rule.success_penalty))
         if ratio < rule.success_ratio_below:
             text = f"{name}: success {against}, under {rule.success_ratio_below:g} times"

@@ -13,7 +13,7 @@ and psi have rows before the columns of the others.
 
 import numpy as np
 
-from serinus_judging.arrays import Bools, Floats
+from serinus_judging.arrays import Floats
 
 TINY = 1e-300
 BELOW_ONE = float(np.nextafter(1.0, 0.0))

@@ -20,7 +20,7 @@ from serinus_judging.sequential.report_rows import Counts, Row
 from serinus_judging.snapshot import stage_seconds
 from serinus_judging.wording import confidence, false_abort_rate
 
-Phrase = Callable[[float], str]
+Phrase = Callable[[float, float | None], str]
 
 HALF = 2**0.5
 """Evidence grows with the square of the distance, so this much less distance is half the evidence."""
@@ -104,7 +104,7 @@ def _over_limit(context: Context, i: int) -> str:
         times = "times as many fail as the limit allows" if limit.better == "higher" else "times the limit"
         how = f"at least {row.low:g} {times}"
     counts = f"{canary.events:,} of {canary.trials:,}{span}"
-    rate = phrase(canary.events / max(canary.trials, 1))
+    rate = phrase(canary.events / max(canary.trials, 1), limit.share)
     too = _as_stable(limit, stable, phrase)
     return f"{limit.metric} {rate}{slow}, {side} the limit of {bound} ({counts}){too}; {how}"
 
@@ -115,7 +115,7 @@ def _as_stable(limit: PlanLimit, stable: Counts, phrase: Phrase) -> str:
         return ""
     rate = stable.events / stable.trials
     beyond = rate < limit.share if limit.better == "higher" else rate > limit.share
-    return f", as is stable with {phrase(rate)}" if beyond else ""
+    return f", as is stable with {phrase(rate, limit.share)}" if beyond else ""
 
 
 def _carrying(row: Row, falling: bool) -> tuple[Counts, Counts, str]:
@@ -151,7 +151,8 @@ def _compared(context: Context, i: int, row: Row, canary: Counts, stable: Counts
     if canary_edge is not None and stable_edge is not None:
         own = f" over {edge(canary_edge)}"
         other = f" over {edge(stable_edge)}" if stable_edge != canary_edge else ""
-    here, there = phrase(canary.events / canary.trials), phrase(stable.events / stable.trials)
+    rates = canary.events / canary.trials, stable.events / stable.trials
+    here, there = phrase(*rates), phrase(*rates[::-1])
     counts = f"{canary.events:,} of {canary.trials:,}; {stable.events:,} of {stable.trials:,}{span}"
     return f"{name} {here}{own} against {there}{other} on stable ({counts})"
 
