@@ -13,7 +13,7 @@ from serinus_judging.sequential import evalue, inference
 from serinus_judging.sequential.counts import count
 from serinus_judging.sequential.evidence import Evidence
 from serinus_judging.sequential.judge import SequentialJudge
-from serinus_judging.sequential.layout import coarse_of, key_of, layout
+from serinus_judging.sequential.layout import key_of, layout, slots_used
 from serinus_judging.sequential.overdispersion import Noise
 from serinus_judging.sequential.state import SnapshotCounts, State, updated
 
@@ -61,7 +61,7 @@ def cost(repeats: int = 300) -> dict[str, float]:
         evidence, _ = judged(rule, evidence, look)
         memory, _ = checks.evaluate(rule, memory, snapshot(_six(rule, random, 4, 12), number, 2, 0, 10))
     look = snapshot(_six(rule, random), 13, 2, 0, 10)
-    scheme = layout(key_of(rule), tuple(coarse_of(pairs) for pairs in evidence.pairs))
+    scheme = layout(key_of(rule), tuple(slots_used(pairs) for pairs in evidence.pairs))
     counted = count(rule, key_of(rule).channels, evidence.pairs, look)
     channels, noise = scheme.channels, evidence.noise
     here = np.array(2), np.array(False)

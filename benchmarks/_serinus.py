@@ -9,7 +9,7 @@ from serinus_judging.noise import ASSUMED_KAPPA, ASSUMED_PHI
 from serinus_judging.sequential import calibration, combination, eprocess
 from serinus_judging.sequential.channels import PLAIN, Channels, Tests
 from serinus_judging.sequential.latency import Pair, chosen
-from serinus_judging.sequential.layout import Layout, coarse_of, key_of, layout
+from serinus_judging.sequential.layout import Layout, key_of, layout, slots_used
 from serinus_judging.sequential.state import SnapshotCounts, State, updated
 
 from benchmarks._plans import plan_of
@@ -96,7 +96,7 @@ class Batch:
         total = eprocess.log_total(self.state.rows[:PLAIN], tests.prior_of(2), eprocess.log(self.state.unspent_prior))
         groups = combination.group_evidence(total[:, : channels.abort], self.layout.log_share, self.layout.first)
         used = np.concatenate(
-            [i + np.arange(n) for i, n in zip(self.layout.proceed_first, self.layout.size, strict=False)]
+            [i + np.arange(n) for i, n in zip(self.layout.proceed_first, self.layout.proceed_size, strict=True)]
         )
         return combination.combined(groups, self.layout.log_weight), total[:, channels.abort + used].min(axis=1)
 
@@ -124,7 +124,7 @@ def judge(drawn: Drawn, known: Known = "history", seed: int = 0, warm: bool = Tr
     runs, looks = drawn.x.shape
     key = key_of(plan_of(world))
     pairs = _pairs(world)
-    scheme = layout(key, (coarse_of(pairs),) if pairs else ())
+    scheme = layout(key, (slots_used(pairs),) if pairs else ())
     batch = Batch.of(scheme, runs, *noise_of(world, runs, known, seed))
     if warm:
         batch.state.past[:] = _before(world, runs, scheme.channels.count, pairs, seed)
@@ -152,8 +152,8 @@ def _before(world: World, runs: int, channels: int, pairs: tuple[Pair, ...], see
     trials = int(600 / SECONDS * world.per_look)
     rate = np.full(channels, world.base)
     if pairs:
-        above = 1 - np.cumsum(shares(world.base))
-        rate = np.array([above[EDGES.index(pair.stable)] for pair in (pairs * channels)[:channels]])
+        above = np.append(1.0, 1 - np.cumsum(shares(world.base)))
+        rate = np.array([_interpolated(above, pair, pair.abort) for pair in (pairs * channels)[:channels]])
     return np.stack([random.binomial(trials, rate, (runs, channels)).astype(float), np.full((runs, channels), trials)])
 
 
@@ -161,14 +161,23 @@ def _counts(drawn: Drawn, t: int, scheme: Layout, pairs: tuple[Pair, ...]) -> Fl
     """Counts of one look (4, runs, C)."""
     if drawn.buckets is None:
         return np.stack([drawn.x[:, t], drawn.n[:, t], drawn.y[:, t], drawn.m[:, t]])[..., None]
-    own = [pair.stable if pair.abort is None else pair.abort for pair in pairs]
-    later = [pair.stable if pair.proceed is None else pair.proceed for pair in pairs]
-    above = [np.flip(np.cumsum(np.flip(v[:, t], axis=-1), axis=-1), axis=-1) for v in drawn.buckets]
-    places = [[EDGES.index(edge) + 1 for edge in side] for side in (own, later)]
-    stable = above[1][:, [EDGES.index(pair.stable) + 1 for pair in pairs]]
+    canary, stable = (np.flip(np.cumsum(np.flip(v[:, t], axis=-1), axis=-1), axis=-1) for v in drawn.buckets)
     counts = np.zeros((4, len(stable), scheme.channels.count))
-    for start, place in zip((0, scheme.channels.abort), places, strict=True):
-        part = slice(start, start + len(pairs))
-        counts[0, :, part], counts[2, :, part] = above[0][:, place], stable
-        counts[1, :, part], counts[3, :, part] = drawn.n[:, t, None], drawn.m[:, t, None]
+    for start, parts in (
+        (0, [pair.abort for pair in pairs]),
+        (scheme.channels.abort, [pair.proceed for pair in pairs]),
+    ):
+        for column, (pair, part) in enumerate(zip(pairs, parts, strict=True), start):
+            if part is not None:
+                counts[0, :, column] = canary[:, EDGES.index(pair.edge) + 1]
+                counts[2, :, column] = _interpolated(stable, pair, part)
+                counts[1, :, column], counts[3, :, column] = drawn.n[:, t], drawn.m[:, t]
     return counts
+
+
+def _interpolated(above: Floats, pair: Pair, part: float) -> Floats:
+    """What of stable counts as slower: above (..., edges + 1) are those above 0 and above each edge."""
+    bottom = above[..., EDGES.index(pair.above) + 1]
+    top = above[..., EDGES.index(pair.below) + 1 if pair.below else 0]
+    result: Floats = bottom + part * (top - bottom)
+    return result

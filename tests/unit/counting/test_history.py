@@ -129,23 +129,24 @@ def buckets(pod: str, layout: dict[str, tuple[float, float]]) -> list[Series]:
 
 
 # Of nine requests four took up to 0.2 s, four up to 0.4 s, and one up to 0.8 s.
-NEAR = {"0.05": (0.0, 0.0), "0.1": (0.0, 0.0), "0.2": (1.0, 5.0), "0.4": (2.0, 10.0), "0.8": (2.0, 11.0)}
-FAR = {"1.6": (2.0, 11.0), "3.2": (2.0, 11.0), "+Inf": (2.0, 11.0)}
+NEAR = {"0.0125": (0.0, 0.0), "0.025": (0.0, 0.0), "0.05": (0.0, 0.0), "0.1": (0.0, 0.0), "0.2": (1.0, 5.0)}
+NEAR |= {"0.4": (2.0, 10.0), "0.8": (2.0, 11.0)}
+FAR = {"1.6": (2.0, 11.0), "3.2": (2.0, 11.0), "6.4": (2.0, 11.0), "12.8": (2.0, 11.0), "+Inf": (2.0, 11.0)}
 
 
-def test_durations_are_counts_per_bucket_with_the_edges_that_may_be_tested() -> None:
+def test_durations_are_counts_per_bucket_with_the_edges_that_may_be_tested_and_two_beside() -> None:
     one = past(*buckets("a", NEAR | FAR), metric=LATENCY)
     assert one is not None
-    assert one.edges == (0.2, 0.4, 0.8)
-    assert one.blocks == (((4, 4, 1, 0),), (None,))
+    assert one.edges == (0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
+    assert one.blocks == (((0, 0, 0, 4, 4, 1, 0, 0, 0),), (None,))
 
 
 def test_an_edge_that_a_limit_is_tested_at_is_kept() -> None:
-    limits = tuple(PlanLimit(name="far", metric="latency", share=0.05, edge=edge) for edge in (0.01, 3))
+    limits = tuple(PlanLimit(name="far", metric="latency", share=0.05, edge=edge) for edge in (0.01, 7))
     one = past(*buckets("a", NEAR | FAR), metric=LATENCY, limits=limits)
     assert one is not None
-    assert one.edges == (0.05, 0.2, 0.4, 0.8, 3.2)
-    assert one.blocks[0] == ((0, 4, 4, 1, 0, 0),)
+    assert one.edges == (0.0125, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 12.8)
+    assert one.blocks[0] == ((0, 0, 0, 0, 4, 4, 1, 0, 0, 0, 0),)
 
 
 def test_pods_with_other_buckets_than_the_newest_are_left_out() -> None:

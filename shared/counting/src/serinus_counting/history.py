@@ -23,6 +23,9 @@ BLOCKS = 288
 MAX_GROUPS = {"proportion": 64, "distribution": 16}
 """More pods than this are told of in groups, so that a snapshot stays small."""
 
+BESIDE = 2
+"""Edges that are kept beyond those that may be tested: the buckets beside tell how the distribution bends."""
+
 Cell = tuple[int, ...] | None
 """Counts of one pod in one block: (events, trials), or per bucket; None where the pod was not there for all of it."""
 
@@ -175,10 +178,10 @@ def _trimmed(
 
 
 def _tested(edges: Layout, totals: Sequence[int], ratio: float) -> set[int]:
-    """Indexes of the edges around stable's quantiles, and as far beyond as the margin reaches.
+    """Indexes of the edges around stable's quantiles, as far as the margin reaches, and the buckets beside these.
 
-    The edge nearest a quantile is the last before it or the first behind it; of edges with nothing between them it
-    is the first. So nothing below the median and nothing far behind the last quantile is asked for.
+    Where the margin at an edge lies nearest a quantile, it is the last before it or the first behind it; of edges with
+    nothing between them it is the first. What stable has there is read from the bucket around it and those beside.
     """
     slower = [total - sum_to for total, sum_to in zip(repeat(sum(totals)), accumulate(totals), strict=False)][:-1]
     testable = [i for i, count in enumerate(slower) if 0 < count < sum(totals)]
@@ -188,8 +191,9 @@ def _tested(edges: Layout, totals: Sequence[int], ratio: float) -> set[int]:
     before = min((shares[i] for i in testable if shares[i] >= 1 - QUANTILES[0]), default=shares[testable[0]])
     behind = max((shares[i] for i in testable if shares[i] <= 1 - QUANTILES[-1]), default=shares[testable[-1]])
     first, last = shares.index(before), shares.index(behind)
+    nearer = max((i for i, edge in enumerate(edges) if edge <= edges[first] / ratio), default=0)
     beyond = _reached(edges, [ratio * edges[last]])
-    return set(range(first, max(beyond, default=len(edges) - 1) + 1))
+    return set(range(max(nearer - BESIDE, 0), min(max(beyond, default=len(edges)) + BESIDE + 1, len(edges))))
 
 
 def _reached(edges: Layout, seconds: Iterable[float]) -> set[int]:

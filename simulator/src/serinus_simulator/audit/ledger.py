@@ -12,6 +12,7 @@ from typing import Any
 
 from serinus_contracts import (
     AnalysisPlan,
+    Channel,
     DecisionTaken,
     Event,
     Keys,
@@ -153,7 +154,7 @@ def _folded_faults(
     abort the numbers stay as they were when it was decided.
     """
     snapshots = {snapshot.end: snapshot for snapshot in told.snapshots}
-    before: dict[tuple[str, int, str], tuple[int, int]] = {}
+    before: dict[tuple[str, int, str], tuple[float, int]] = {}
     aborted = False
     for verdict in told.verdicts:
         snapshot = snapshots.get(verdict.end)
@@ -162,14 +163,15 @@ def _folded_faults(
         for metric in (one for one in verdict.metrics if not one.limit):
             shown = {arm: true.get((verdict.end, metric.name, arm)) for arm in ARMS}
             for number, channel in enumerate(metric.run):
-                edges = {"canary": channel.canary_edge, "stable": channel.stable_edge}
-                added = {arm: _of_channel(snapshot, metric.name, shown[arm], edges[arm]) for arm in ARMS}
+                added = {arm: _of_channel(snapshot, metric.name, shown[arm], channel, arm) for arm in ARMS}
                 judged = not aborted and all(trials > 0 for _, trials in added.values())
                 for arm in ARMS:
                     counts = getattr(channel, arm)
                     old = before.get((metric.name, number, arm), (0, 0))
                     wanted = (old[0] + added[arm][0], old[1] + added[arm][1]) if judged else old
-                    if (counts.events, counts.trials) != wanted:
+                    # what stable has inside a bucket is a part of it, added up as a fraction and told rounded
+                    rounding = 1 if arm == "stable" and channel.stable_bucket else 0
+                    if abs(counts.events - wanted[0]) > rounding or counts.trials != wanted[1]:
                         yield (
                             f"{metric.name} of {arm} under the verdict to {verdict.end}: "
                             f"{counts.events} of {counts.trials}, its snapshots make {wanted[0]} of {wanted[1]}"
@@ -178,13 +180,25 @@ def _folded_faults(
         aborted = aborted or verdict.verdict == "abort"
 
 
-def _of_channel(snapshot: MetricsCollected, name: str, shown: list[int] | None, edge: float | None) -> tuple[int, int]:
-    """Events and trials of one channel in a snapshot: of a distribution, those above its edge."""
+def _of_channel(
+    snapshot: MetricsCollected, name: str, shown: list[int] | None, channel: Channel, arm: str
+) -> tuple[float, int]:
+    """Events and trials of one channel in a snapshot: of a distribution, those above its edge, of stable with a part of
+    the bucket that its edge lies in."""
     measured = snapshot.metrics.get(name)
     if shown is None or measured is None:
         return 0, 0
     if measured.kind == "proportion":
         return shown[0], shown[1]
-    if measured.kind != "distribution" or edge not in measured.edges:
+    if measured.kind != "distribution":
         return 0, 0
-    return sum(shown[measured.edges.index(edge) + 1 :]), sum(shown)
+    if arm == "stable" and channel.stable_bucket and channel.stable_part is not None:
+        below, above = (_above(shown, measured.edges, edge) for edge in channel.stable_bucket)
+        return above + channel.stable_part * (below - above), sum(shown)
+    edge = channel.canary_edge if arm == "canary" else channel.stable_edge
+    return (_above(shown, measured.edges, edge), sum(shown)) if edge in measured.edges else (0, 0)
+
+
+def _above(shown: list[int], edges: Sequence[float], edge: float | None) -> int:
+    """Requests slower than an edge; 0 lies before the first."""
+    return sum(shown[edges.index(edge) + 1 :]) if edge else sum(shown)

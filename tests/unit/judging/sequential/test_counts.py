@@ -16,15 +16,15 @@ def counted(rule: AnalysisPlan, pairs: list[tuple[Pair, ...] | None], look: Metr
     return count(rule, key_of(rule).channels, pairs, look)
 
 
-def test_durations_are_counted_above_both_edges_of_each_pair() -> None:
-    pairs = (Pair(0.5, 0.1, 0.2, 0.2), Pair(0.9, 0.2, 0.3, None))
+def test_stable_is_counted_above_the_next_edge_and_with_a_part_of_the_bucket_before_it() -> None:
+    pairs = (Pair(0.5, 0.2, 0.1, 0.2, 0.5, 0.25, 1.3, 1.1), Pair(0.9, 0.3, 0.0, 0.3, 0.1, None, 1.5, 1.0))
     look = snapshot({"latency": distribution(EDGES, (10, 20, 30, 40), (50, 60, 70, 80))}, 1)
     counts = counted(plan(latency()), [pairs], look).counts
-    assert counts[:, 0].tolist() == [70, 100, 210, 260]
-    assert counts[:, 1].tolist() == [40, 100, 150, 260]
+    assert counts[:, 0].tolist() == [70, 100, 180, 260]
+    assert counts[:, 1].tolist() == [40, 100, 98, 260]
     assert counts[:, 2:5].any() == np.False_
-    assert counts[:, 5].tolist() == [70, 100, 210, 260]
-    assert counts[:, 6].tolist() == [70, 100, 150, 260]
+    assert counts[:, 5].tolist() == [70, 100, 165, 260]
+    assert counts[:, 6].any() == np.False_
 
 
 def test_limits_are_counted_on_their_metrics() -> None:
@@ -50,6 +50,6 @@ def test_limits_are_counted_on_their_metrics() -> None:
 
 def test_edges_that_are_gone_are_an_error() -> None:
     look = snapshot({"latency": distribution((0.15, 0.3), (1, 2, 3), (4, 5, 6))}, 1)
-    found = counted(plan(latency()), [(Pair(0.5, 0.1, 0.2, 0.2),)], look)
+    found = counted(plan(latency()), [(Pair(0.5, 0.2, 0.1, 0.2, 0.5, 0.25, 1.3, 1.1),)], look)
     assert found.readings[0].status == "error"
     assert not found.counts.any()

@@ -1,5 +1,6 @@
 """Metrics and limits of every kind, and counts of every size."""
 
+import pytest
 from serinus_contracts.events import (
     Distribution,
     Measurement,
@@ -116,17 +117,25 @@ def test_slower_durations_abort_and_equal_ones_are_shown() -> None:
     assert all((channel.log_eprocess_non_inferior is None) == (i % 2 == 0) for i, channel in enumerate(channels))
     assert channels[0].stable_edge is not None
     assert channels[0].canary_edge is not None
-    assert channels[0].canary_edge >= 1.2 * channels[0].stable_edge
+    assert channels[0].canary_edge == pytest.approx(1.2 * channels[0].stable_edge)
 
 
-def test_coarse_buckets_are_tested_at_one_edge_and_say_so() -> None:
-    edges = (0.1, 0.25, 0.5, 1.0)
-    look = {"latency": distribution(edges, (500, 300, 150, 40, 10), (500, 300, 150, 40, 10))}
+def test_what_coarse_buckets_cannot_show_is_said() -> None:
+    edges = (0.1, 1.0)
+    look = {"latency": distribution(edges, (500, 495, 5), (500, 495, 5))}
+    _, found = judged(plan(latency(), gate="nonInferiority"), [snapshot(look, n) for n in range(1, 40)])
+    assert found.reason == "insufficient_evidence"
+    assert [channel.detail for channel in found.metrics[0].run] == [
+        "with these buckets a slowdown is seen from 10× on and cannot be shown to be allowed"
+    ]
+
+
+def test_buckets_in_which_nothing_can_be_seen_are_named_instead_of_a_baseline() -> None:
+    look = {"latency": distribution((1.0, 2.0), (500, 0, 0), (500, 0, 0))}
     _, found = judged(plan(latency()), [snapshot(look, n) for n in range(1, 4)])
-    channels = found.metrics[0].run
-    assert all(channel.canary_edge == channel.stable_edge for channel in channels)
-    assert all("too coarse" in channel.detail for channel in channels)
-    assert {(c.margin.ratio, c.margin.absolute) for c in channels} == {(1.5, 0.005)}
+    assert found.verdict == "hold"
+    assert "with these buckets no slowdown can be seen: add edges around stable's p50 and p95" in found.sentence
+    assert found.metrics[0].detail.startswith("with these buckets no slowdown can be seen")
 
 
 def test_a_latency_limit_uses_the_next_edge_and_one_beyond_the_histogram_says_so() -> None:

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from serinus_contracts.plan import PlanLimit
 from serinus_judging.sequential.latency import Pair
-from serinus_judging.sequential.layout import coarse_of, key_of, layout
+from serinus_judging.sequential.layout import key_of, layout, slots_used
 
 from tests.unit.judging.builders import latency, metric, plan
 
-FINE, MIXED = Pair(0.5, 0.1, 0.12, 0.12), Pair(0.9, 0.5, None, 0.6)
+FINE = Pair(0.5, 0.12, 0.1, 0.1, 1.0, 1.0, 1.2, 1.2)
+BLUNT = Pair(0.9, 0.5, 0.25, 0.5, 1.0, None, 2.0, 1.0)
 
 
 def test_metrics_come_first_then_limits_then_the_proceed_side_of_latency() -> None:
@@ -20,25 +21,25 @@ def test_metrics_come_first_then_limits_then_the_proceed_side_of_latency() -> No
     )
     key = key_of(rule)
     assert key.shape == (13, 8, 7)
-    found = layout(key, (coarse_of((FINE, MIXED)),))
+    found = layout(key, (slots_used((FINE, BLUNT)),))
     channels = found.channels
     assert channels.abort == 8
     assert found.first.tolist() == [0, 1, 6, 7]
     assert found.size == (1, 2, 1, 1)
-    assert found.proceed_first == (0, 1, 6)
+    assert (found.proceed_first, found.proceed_size) == ((0, 1, 6), (1, 1, 1))
     assert channels.proceed.tolist() == [0, 8, 9, 10, 11, 12, 6]
-    assert channels.ratio[[0, 1, 2, 6, 7, 8, 9]].tolist() == [1.25, 1.0, 1.5, 0.9, 0.0, 1.0, 1.0]
-    assert channels.absolute[[0, 1, 2, 7]].tolist() == [0.001, 0.0, 0.005, 0.1]
+    assert channels.ratio[[0, 1, 2, 6, 7, 8, 9]].tolist() == [1.25, 1.0, 1.0, 0.9, 0.0, 1.0, 1.0]
+    assert channels.absolute[[0, 1, 2, 7]].tolist() == [0.001, 0.0, 0.0, 0.1]
     assert channels.falling.tolist() == [i == 6 for i in range(13)]
 
 
 def test_unused_slots_have_no_share_of_their_metric() -> None:
-    found = layout(key_of(plan(latency())), (coarse_of((FINE, MIXED)),))
+    found = layout(key_of(plan(latency())), (slots_used((FINE, BLUNT)),))
     assert np.exp(found.log_share).tolist() == [0.5, 0.5, 0.0, 0.0, 0.0]
 
 
 def test_a_metric_whose_edges_are_not_known_yet_keeps_its_place() -> None:
-    found = layout(key_of(plan(latency())), (None,))
+    found = layout(key_of(plan(latency())), (slots_used(None),))
     assert found.size == (5,)
     assert np.exp(found.log_share).sum() == pytest.approx(1)
 

@@ -40,7 +40,13 @@ class Channel(Contract):
     canary: Counts = Field(description="over the whole run")
     stable: Counts
     canary_edge: float | None = Field(None, description="seconds; for latency: events are slower than this")
-    stable_edge: float | None = None
+    stable_edge: float | None = Field(None, description="what the margin makes of it: canary_edge over its ratio")
+    stable_bucket: tuple[float, float] | None = Field(
+        None, description="the histogram's edges around stable_edge; absent where it is one itself"
+    )
+    stable_part: float | None = Field(
+        None, description="which part of that bucket's requests counts as slower, with all behind it"
+    )
     quantile: float | None = None
     margin: Margin = Field(description="that is tested")
     log_eprocess: float = 0.0

@@ -31,10 +31,11 @@ def count(
 ) -> Counted:
     """All channels' counts; pairs: per latency metric, None while its edges are not yet fixed."""
     readings = _readings(plan, pairs, snapshot)
-    quads: list[Quad] = []
+    quads: list[tuple[float, float, float, float]] = []
     details: dict[str, str] = {}
     for spec in specs:
         reading = readings[spec.metric]
+        quad: tuple[float, float, float, float]
         if spec.limit is not None:
             limit = plan.limits[spec.limit]
             quad, detail = _limit(limit, spec.complement, reading)
@@ -56,7 +57,8 @@ def _readings(plan: AnalysisPlan, pairs: Sequence[Pairs], snapshot: MetricsColle
         reading = read(metric, snapshot.metrics.get(metric.name), length)
         if metric.source.kind == "distribution":
             known, tails = next(slots) or (), reading.tails
-            if tails is not None and any(pair.stable not in tails.place for pair in known):
+            used = {edge for pair in known for edge in (pair.edge, pair.below, pair.above)}
+            if tails is not None and not all(map(tails.has, used)):
                 reading = Reading("error", "bucket edges changed during the run", measured=reading.measured)
         readings.append(reading)
     return tuple(readings)
@@ -70,11 +72,11 @@ def pair_of(spec: ChannelSpec, pairs: Sequence[Pairs]) -> Pair | None:
     return known[slot] if slot < len(known) else None
 
 
-def _slower(tails: Tails | None, pair: Pair | None, proceeds: bool) -> Quad:
+def _slower(tails: Tails | None, pair: Pair | None, proceeds: bool) -> tuple[float, float, float, float]:
     if tails is None or pair is None:
         return NOTHING
-    own = pair.proceed if proceeds else pair.abort
-    return tails.quad(pair.stable if own is None else own, pair.stable)
+    part = pair.proceed if proceeds else pair.abort
+    return NOTHING if part is None else tails.interpolated(pair.edge, pair.below, pair.above, part)
 
 
 def _limit(limit: PlanLimit, complement: bool, reading: Reading) -> tuple[Quad, str]:

@@ -22,10 +22,10 @@ from serinus_judging.sequential.layout import SLOTS
 from serinus_judging.sequential.overdispersion import Noise
 from serinus_judging.sequential.state import State
 
-VERSION = 3
+VERSION = 4
 _HEADER = struct.Struct("<BBHHHHHIiqQdI")
 _GOOD = np.dtype([("end", "<i8"), ("series", "<i4")])
-_NO_PAIR = (nan, nan, nan, nan)
+_NO_PAIR = (nan,) * 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ class Evidence:
         try:
             past, unspent, run, stage, to_abort, to_proceed, share, pairs = reader.arrays("<f8", [
                 (2, channels), (abort,), (4, channels), (4, channels), (PLAIN, abort), (PROCEED_ROWS, proceed),
-                (sample_ratio.SIZE,), (latencies, SLOTS, 4),
+                (sample_ratio.SIZE,), (latencies, SLOTS, len(_NO_PAIR)),
             ])  # fmt: skip
             clock = reader.array("<i4", 3, channels).astype(np.int64)
             shown, phi, kappa = reader.arrays("<f4", [(interval.ROWS, tests), (max(stages, 1), channels), (channels,)])
@@ -100,15 +100,19 @@ class Evidence:
 def _pairs_array(pairs: tuple[Pairs, ...]) -> Floats:
     table = []
     for known in pairs:
-        rows = [(pair.quantile, pair.stable, pair.abort or nan, pair.proceed or nan) for pair in known or ()]
+        rows = [
+            tuple(nan if number is None else number for number in (pair.quantile, pair.edge, pair.below, pair.above,
+                  pair.abort, pair.proceed, pair.seen, pair.shown))
+            for pair in known or ()
+        ]  # fmt: skip
         table += rows + [_NO_PAIR] * (SLOTS - len(rows))
     return np.array(table, dtype=np.float64)
 
 
 def _pairs(block: list[list[float]]) -> Pairs:
     known = [
-        Pair(quantile, stable, None if isnan(abort) else abort, None if isnan(proceed) else proceed)
-        for quantile, stable, abort, proceed in block
-        if not isnan(stable)
+        Pair(quantile, edge, below, above, abort, None if isnan(proceed) else proceed, *reach)
+        for quantile, edge, below, above, abort, proceed, *reach in block
+        if not isnan(edge)
     ]
     return tuple(known) or None

@@ -12,7 +12,7 @@ from serinus_judging.histogram import edge_at_least
 from serinus_judging.plan_metrics import is_rate
 from serinus_judging.sequential import calibration, latency
 from serinus_judging.sequential.counts import pair_of
-from serinus_judging.sequential.latency import Pairs
+from serinus_judging.sequential.latency import Pair, Pairs
 from serinus_judging.sequential.layout import Layout
 from serinus_judging.sequential.overdispersion import Noise
 
@@ -56,6 +56,12 @@ class Past:
         above = [own > edge for own in self.edges] + [True]
         return self.counts[..., above].sum(axis=-1), self.counts.sum(axis=-1)
 
+    def slower(self, pair: Pair, part: float) -> tuple[Floats, Floats]:
+        """Requests slower than a pair allows, and all (T, pods), as `Tails.interpolated` counts stable's."""
+        events, trials = self.channel(pair.above)
+        more = trials if not pair.below else self.channel(pair.below)[0]
+        return events + part * (more - events), trials
+
     def pairs(self, ratio: float) -> Pairs:
         """Edges to test by the whole past's distribution."""
         totals = self.counts.sum(axis=(0, 1))
@@ -79,28 +85,31 @@ def learned(
     total, stages = layout.channels.count, max(layout.channels.stages, 1)
     past, noise = np.zeros((2, total)), Noise.assumed(stages, total)
     shares = [stage.weight / 100 for stage in plan.stages] or [0.5]
-    cache: dict[tuple[str, float | None, bool], calibration.Measured | None] = {}
+    cache: dict[tuple[object, ...], calibration.Measured | None] = {}
     for index, spec in enumerate(layout.specs):
-        name, edge = plan.metrics[spec.metric].name, None
+        name = plan.metrics[spec.metric].name
         known = found.get(name)
         if known is None:
             continue
-        if spec.limit is not None:
-            edge = plan.limits[spec.limit].edge
-        elif spec.pair is not None:
+        key: tuple[object, ...]
+        if spec.pair is not None:
             pair = pair_of(spec, pairs)
-            if pair is None:
+            part = None if pair is None else pair.proceed if spec.proceeds else pair.abort
+            if pair is None or part is None:
                 continue
-            edge = pair.stable
-        if edge is not None and edge not in known.edges:
-            edge = edge_at_least(known.edges, edge)
-            if edge is None:
-                continue
-        events, trials = known.channel(edge)
-        if spec.complement:
-            events = trials - events
+            events, trials = known.slower(pair, part)
+            key = (name, pair.below, pair.above, part)
+        else:
+            edge = plan.limits[spec.limit].edge if spec.limit is not None else None
+            if edge is not None and edge not in known.edges:
+                edge = edge_at_least(known.edges, edge)
+                if edge is None:
+                    continue
+            events, trials = known.channel(edge)
+            if spec.complement:
+                events = trials - events
+            key = (name, edge, spec.complement)
         past[:, index] = events[known.recent].sum(), trials[known.recent].sum()
-        key = (name, edge, spec.complement)
         if key not in cache:
             snapshots = max(known.seconds / plan.interval, 1.0)
             cache[key] = calibration.measured(events, trials, shares, snapshots)

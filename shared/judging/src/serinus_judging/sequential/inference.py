@@ -101,7 +101,10 @@ def _concluded(
         combined=combined,
         threshold=threshold,
         non_inferior=tuple(
-            [min(log_n[i : i + n]) >= non_inferior_at for i, n in zip(layout.proceed_first, layout.size, strict=False)]
+            [
+                n > 0 and min(log_n[i : i + n]) >= non_inferior_at
+                for i, n in zip(layout.proceed_first, layout.proceed_size, strict=True)
+            ]
         ),
         regressed=combination.regressed(groups, layout.log_weight, threshold) if combined >= threshold else (),
     )

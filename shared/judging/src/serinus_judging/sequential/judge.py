@@ -21,7 +21,7 @@ from serinus_judging.sequential import combination, history, inference, latency,
 from serinus_judging.sequential.counts import Counted, count
 from serinus_judging.sequential.evidence import Evidence
 from serinus_judging.sequential.latency import Pairs
-from serinus_judging.sequential.layout import Layout, coarse_of, key_of, layout
+from serinus_judging.sequential.layout import Layout, key_of, layout, slots_used
 from serinus_judging.sequential.overdispersion import Noise
 from serinus_judging.sequential.report import Report
 from serinus_judging.sequential.state import SnapshotCounts, State, updated
@@ -39,7 +39,7 @@ class SequentialJudge:
         channels, abort, proceed = key.shape
         stages = len(plan.stages)
         latencies = sum(metric.latency for metric in key.metrics)
-        empty = layout(key, (None,) * latencies)
+        empty = layout(key, (slots_used(None),) * latencies)
         return Evidence(
             shape=(len(plan.metrics), channels, abort, proceed, stages),
             state=State.empty(empty.channels),
@@ -91,7 +91,7 @@ def _opened(plan: AnalysisPlan, evidence: Evidence, snapshot: MetricsCollected) 
     if evidence.shape != (len(plan.metrics), *key.shape, len(plan.stages)):
         raise EvidenceError(f"evidence of shape {evidence.shape} does not fit the plan of {plan.policy}")
     evidence = _prepared(plan, evidence, snapshot)
-    scheme = layout(key, tuple([coarse_of(pairs) for pairs in evidence.pairs]))
+    scheme = layout(key, tuple([slots_used(pairs) for pairs in evidence.pairs]))
     counted = count(plan, scheme.specs, evidence.pairs, snapshot)
     folded = None
     if 0 <= snapshot.stage < len(plan.stages) and evidence.log_eprocess < combination.log_threshold(
@@ -174,7 +174,7 @@ def _prepared(plan: AnalysisPlan, evidence: Evidence, snapshot: MetricsCollected
         evidence = replace(evidence, pairs=_pairs(plan, evidence.pairs, snapshot, found))
     if not found:
         return evidence
-    scheme = layout(key_of(plan), tuple(coarse_of(pairs) for pairs in evidence.pairs))
+    scheme = layout(key_of(plan), tuple(slots_used(pairs) for pairs in evidence.pairs))
     past, noise = history.learned(plan, scheme, evidence.pairs, found)
     return replace(evidence, state=replace(evidence.state, past=past), noise=noise)
 

@@ -1,68 +1,87 @@
-"""Latency from buckets, without interpolation (docs/explanation/judging.md, "Latency").
+"""Latency from buckets (docs/explanation/judging.md, "Latency"; docs/adr/0087).
 
-"The canary is at most r times slower" means that no more of its requests are slower than r * e than of stable's are
-slower than e. At two edges of the histogram, the canary's at or beyond r times stable's, this is the margin with
-ratio 1 on two exceedance counts, exactly. For proceeding the canary's edge lies at or before r times stable's.
+"The canary is at most r times slower" means that no more of its requests are slower than e than of stable's are
+slower than e / r, for every e. At an edge e of the histogram the canary's share is counted; stable's at e / r mostly
+lies between two edges. There it is read as all that is above the next edge and a part of what is in the bucket. The
+part is fixed before anything is judged, by stable's own distribution: for aborting so large, for proceeding so small
+as the buckets beside allow.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import log
 
-import numpy as np
 from serinus_contracts.metric import QUANTILES
 
-from serinus_judging.histogram import tail_counts
+from serinus_judging.sequential.survival import Slower, Survival
 
-COARSE = 1.25
-"""The canary's edge may lie this factor beyond ratio times stable's; a wider gap could not show the margin."""
-COARSE_RATIO, COARSE_ABSOLUTE = 1.5, 0.005
-"""Margin on the share above one edge where the buckets are too coarse for the margin on the duration."""
+PROVABLE = 0.25
+"""An edge has a part in proceeding where so much of the slowdown that is allowed can be shown to be allowed."""
+
+
+BLIND = "with these buckets no slowdown can be seen: add edges around stable's p50 and p95"
+"""Where no edge can show anything."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One tested quantile: stable's edge, and the canary's for aborting and proceeding (None: too coarse). Seconds."""
+    """What is tested at one edge of the canary's, in seconds.
+
+    Stable's requests above `above` count as slower than edge / ratio, and of those between `below` (0: none lies
+    below) and `above` the part `abort` or `proceed` (None: these buckets cannot prove anything here). seen: the least
+    slowdown of the canary that is evidence for an abort, shown: the largest that can be shown to be allowed; both are
+    the ratio itself where edge / ratio is an edge.
+    """
 
     quantile: float
-    stable: float
-    abort: float | None
+    edge: float
+    below: float
+    above: float
+    abort: float
     proceed: float | None
+    seen: float
+    shown: float
 
 
 Pairs = tuple[Pair, ...] | None
-"""Of one latency metric, None while its edges are not yet fixed."""
+"""Of one latency metric, first those that prove, each in the order of edges; None while they are not yet fixed."""
 
 
 def chosen(edges: Sequence[float], stable: Sequence[int], ratio: float) -> tuple[Pair, ...]:
-    """The pairs to test, fixed for the run: edges nearest stable's p50, p75, p90, p95 and p99, each edge once.
+    """What to test, fixed for the run: the edges at which the margin lies nearest stable's p50, p75, p90, p95 and p99.
 
     edges: upper bounds in seconds; stable: counts per bucket, one more. Nearest is meant in the logarithm of the
-    share that is slower, since that is what is tested. Empty without requests or usable edges.
+    share that is slower, since that is what is tested. Empty without requests or where no edge can show anything.
     """
-    finite = [edge for edge in edges if np.isfinite(edge) and edge > 0]
-    total = sum(stable)
-    if len(stable) != len(edges) + 1 or total <= 0 or min(stable) < 0 or not finite:
+    if len(stable) != len(edges) + 1 or sum(stable) <= 0 or min(stable) < 0:
         return ()
-    share = dict(zip(edges, (count / total for count in tail_counts(stable)), strict=True))
-    testable = [edge for edge in finite if 0 < share[edge] < 1]
-    if not testable:
-        return ()
-    best: dict[float, tuple[float, float]] = {}
-    for quantile in QUANTILES:
-        edge = min(testable, key=lambda e: abs(np.log(share[e] / (1 - quantile))))
-        miss = abs(float(np.log(share[edge] / (1 - quantile))))
-        if edge not in best or miss < best[edge][0]:
-            best[edge] = (miss, quantile)
-    return tuple(_pair(quantile, edge, finite, ratio) for edge, (_, quantile) in sorted(best.items()))
+    curve = Survival(edges, stable)
+    margins: dict[int, Slower] = {}
+    for place, edge in enumerate(curve.edges):
+        margin = curve.at(edge / ratio)
+        if margin is not None and 0 < margin.share < 1 and (margin.most < 1 or margin.least > curve.share(place)):
+            margins[place] = margin
+    best: dict[int, tuple[float, float]] = {}
+    for quantile in QUANTILES if margins else ():
+        miss, place = min((abs(log(margin.share / (1 - quantile))), place) for place, margin in margins.items())
+        best[place] = min(best.get(place, (miss, quantile)), (miss, quantile))
+    pairs = [
+        _pair(quantile, curve.edges[place], curve.edges[place] / ratio, curve.share(place), margins[place])
+        for place, (_, quantile) in sorted(best.items())
+    ]
+    return tuple(sorted(pairs, key=lambda pair: pair.proceed is None))
 
 
-def _pair(quantile: float, stable: float, finite: list[float], ratio: float) -> Pair:
-    scaled = ratio * stable * (1 - 1e-9)  # 0.1 * 1.2 in floating point must find the edge 0.12
-    beyond = min((edge for edge in finite if edge >= scaled), default=np.inf)
-    within = max((edge for edge in finite if edge <= ratio * stable * (1 + 1e-9)), default=0.0)
+def _pair(quantile: float, edge: float, seconds: float, own: float, margin: Slower) -> Pair:
+    shown = edge / margin.late
+    proves = margin.least > own and shown - 1 >= PROVABLE * (edge / seconds - 1) > 0
     return Pair(
-        quantile,
-        stable,
-        beyond if beyond / stable <= COARSE * ratio else None,
-        within if within > stable else None,
+        quantile=quantile,
+        edge=edge,
+        below=margin.below,
+        above=margin.above,
+        abort=margin.part(margin.most),
+        proceed=margin.part(margin.least) if proves else None,
+        seen=edge / margin.early,
+        shown=shown,
     )

@@ -12,12 +12,13 @@ from serinus_contracts.plan import AnalysisPlan, PlanMetric
 from serinus_judging.arrays import Floats, Index
 from serinus_judging.plan_metrics import is_rate
 from serinus_judging.sequential.channels import Channels
-from serinus_judging.sequential.latency import COARSE_ABSOLUTE, COARSE_RATIO, Pairs
+from serinus_judging.sequential.latency import Pairs
 
 SLOTS = len(QUANTILES)
 """Channels kept per latency metric and side, used or not: the shape of evidence follows from the plan alone."""
 
-Coarse = tuple[tuple[bool, bool], ...] | None
+SlotsUsed = tuple[int, int]
+"""Of a latency metric's slots how many are in use, and how many of these, the first, have a part in proceeding."""
 
 
 class Count(NamedTuple):
@@ -101,8 +102,8 @@ class Layout:
 
     specs: what each channel counts; first: where each group's abort channels start (also the boundaries for
     `combination.group_evidence`); size: how many are in use; proceed_first: where each metric's begin in
-    `channels.proceed`; log_share: ln 1/size of its group for each abort channel, -inf for an unused slot; weight:
-    shares of the false-abort rate.
+    `channels.proceed`, of which the first proceed_size have a part; log_share: ln 1/size of its group for each abort
+    channel, -inf for an unused slot; weight: shares of the false-abort rate.
     """
 
     channels: Channels
@@ -110,6 +111,7 @@ class Layout:
     first: Index
     size: tuple[int, ...]
     proceed_first: tuple[int, ...]
+    proceed_size: tuple[int, ...]
     log_share: Floats
     weight: Floats
     log_weight: Floats
@@ -147,23 +149,23 @@ def _metric(metric: PlanMetric) -> MetricKey:
     return MetricKey(metric.source.kind == "distribution", counted, metric.weight)
 
 
-def coarse_of(pairs: Pairs) -> Coarse:
-    """Of the pairs of a latency metric only that which shapes channels: whether each is coarse; None: not yet fixed."""
+def slots_used(pairs: Pairs) -> SlotsUsed:
+    """Of the pairs of a latency metric only that which shapes channels; all slots while they are not yet fixed."""
     if pairs is None:
-        return None
-    return tuple((pair.abort is None, pair.proceed is None) for pair in pairs)
+        return SLOTS, SLOTS
+    return len(pairs), sum(pair.proceed is not None for pair in pairs)
 
 
 @lru_cache(maxsize=4096)
-def layout(key: PlanKey, coarse: tuple[Coarse, ...]) -> Layout:
-    """The layout of a plan; coarse: per latency metric in the plan's order."""
-    counts = [_count(key, coarse, spec) for spec in key.channels]
+def layout(key: PlanKey, slots: tuple[SlotsUsed, ...]) -> Layout:
+    """The layout of a plan; slots: per latency metric in the plan's order."""
+    counts = [_count(key, spec) for spec in key.channels]
     _, abort, _ = key.shape
     groups = [_group(key, spec) for spec in key.channels[:abort]]
     first = [groups.index(group) for group in range(len(key.metrics) + len(key.limits))]
-    used = [len(pairs) if pairs is not None else SLOTS for pairs in coarse]
     pairs = [key.channels[start].pair for start in first]
-    size = [1 if pair is None else used[pair[0]] for pair in pairs]
+    size = [1 if pair is None else slots[pair[0]][0] for pair in pairs]
+    proceed_size = [1 if pair is None else slots[pair[0]][1] for pair in pairs[: len(key.metrics)]]
     # a proportion proceeds by the channel that aborts, a latency slot by the half of its own
     proceed = [i for i, spec in enumerate(key.channels[:abort]) if spec.limit is None]
     halves = iter(range(abort, len(key.channels)))
@@ -185,6 +187,7 @@ def layout(key: PlanKey, coarse: tuple[Coarse, ...]) -> Layout:
         first=np.array(first, dtype=np.intp),
         size=tuple(size),
         proceed_first=tuple(proceed.index(start) for start in first[: len(key.metrics)]),
+        proceed_size=tuple(proceed_size),
         log_share=_log_shares(first, size, abort),
         weight=shares,
         log_weight=np.log(shares),
@@ -195,19 +198,14 @@ def _group(key: PlanKey, spec: ChannelSpec) -> int:
     return spec.metric if spec.limit is None else len(key.metrics) + spec.limit
 
 
-def _count(key: PlanKey, coarse: tuple[Coarse, ...], spec: ChannelSpec) -> Count:
+def _count(key: PlanKey, spec: ChannelSpec) -> Count:
     counted = key.metrics[spec.metric].tested
     if spec.limit is not None:
         share = key.limits[spec.limit].share
         if spec.complement:
             return Count(0.0, 1 - share)
         return counted._replace(ratio=0.0, absolute=share, falling=key.limits[spec.limit].falling)
-    if spec.pair is None:
-        return counted
-    latency, slot = spec.pair
-    known = coarse[latency] or ()
-    too_coarse = slot < len(known) and known[slot][spec.proceeds]
-    return Count(COARSE_RATIO, COARSE_ABSOLUTE) if too_coarse else Count(1.0, 0.0)
+    return counted if spec.pair is None else Count(1.0, 0.0)
 
 
 def _log_shares(first: list[int], size: list[int], total: int) -> Floats:

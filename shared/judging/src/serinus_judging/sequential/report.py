@@ -19,16 +19,16 @@ from serinus_judging.sequential import power
 from serinus_judging.sequential.counts import Counted
 from serinus_judging.sequential.evidence import Evidence
 from serinus_judging.sequential.inference import Inference
-from serinus_judging.sequential.latency import COARSE_ABSOLUTE, COARSE_RATIO, Pair
+from serinus_judging.sequential.latency import BLIND, Pair, Pairs
 from serinus_judging.sequential.layout import Layout
 from serinus_judging.sequential.report_rows import Counts, Edges, Fields, Row, fields
 from serinus_judging.snapshot import Reading
 from serinus_judging.verdict_order import LABELS
 
-COARSE_DETAIL = "buckets too coarse for the ratio: tested as a share above one edge"
+EXACT = 1.02
+"""What buckets show may be so far from the margin without a word."""
 _SAME = Margin()
-_COARSE = Margin(ratio=COARSE_RATIO, absolute=COARSE_ABSOLUTE)
-_NO_EDGES: Edges = (None, None, None)
+_NO_EDGES = Edges()
 _MODELS = TypeAdapter(tuple[MetricVerdict, ...])
 
 
@@ -50,6 +50,22 @@ class _Known(NamedTuple):
     phi: list[float]
     kappa: list[float]
     measured: list[bool]
+
+
+def _edges(pair: Pair, ratio: float, part: float) -> Edges:
+    if pair.below == pair.above:
+        return Edges(pair.edge, pair.above, pair.quantile)
+    return Edges(pair.edge, pair.edge / ratio, pair.quantile, (pair.below, pair.above), part)
+
+
+def _reach(pair: Pair, ratio: float) -> str:
+    """What these buckets show at one edge, where that is not the margin itself."""
+    parts = [f"seen from {pair.seen:.3g}× on"] if pair.seen > ratio * EXACT else []
+    if pair.proceed is None:
+        parts.append("cannot be shown to be allowed")
+    elif pair.shown < ratio / EXACT:
+        parts.append(f"shown up to {pair.shown:.3g}×")
+    return f"with these buckets a slowdown is {' and '.join(parts)}" if parts else ""
 
 
 class Report:
@@ -108,7 +124,15 @@ class Report:
     def log_eprocess_non_inferior(self, group: int) -> float:
         """ln N of a metric: the least of its channels'."""
         first = self.layout.channels.abort + self.layout.proceed_first[group]
-        return min(self._numbers.total[first : first + self.layout.size[group]])
+        return min(self._numbers.total[first : first + self.layout.proceed_size[group]], default=0.0)
+
+    def blind(self, group: int) -> bool:
+        """Whether it is a latency that was measured in buckets which can show nothing of it."""
+        tails = self.counted.readings[group].tails
+        return tails is not None and self._pairs(group) is None
+
+    def _pairs(self, group: int) -> Pairs:
+        return self.evidence.pairs[sum(one.source.kind == "distribution" for one in self.plan.metrics[:group])]
 
     def rows(self, group: int) -> list[Row]:
         """The channels of a metric or limit."""
@@ -117,7 +141,7 @@ class Report:
         if group >= len(plan.metrics):
             limit, rate = plan.limits[group - len(plan.metrics)], is_rate(plan.metrics[self.limited(group)])
             margin = Margin(ratio=0, absolute=limit.share)
-            edges: Edges = (limit.edge, limit.edge, None)
+            edges = Edges(limit.edge, limit.edge)
             falling = limit.better == "higher"
             # the interval of a complement is about those that fail: turned over it would be no ratio to the limit
             complement = falling and not rate
@@ -126,26 +150,17 @@ class Report:
         test = layout.channels.abort + layout.proceed_first[group]
         if metric.source.kind == "proportion":
             return [self._row(group, first, first, test, metric.margin, _NO_EDGES, metric.better == "higher")]
-        before = sum(one.source.kind == "distribution" for one in plan.metrics[:group])
-        known = self.evidence.pairs[before] or ()
+        known = self._pairs(group) or ()
         late = layout.channels.tests.channel[test : test + len(known)].tolist()
         rows = []
         for slot, pair in enumerate(known):
-            index, proceed = first + slot, test + slot
-            if pair.abort is None and pair.proceed is None:
-                edges = (pair.stable, pair.stable, pair.quantile)
-                rows.append(self._row(group, index, index, proceed, _COARSE, edges, False, COARSE_DETAIL))
-                continue
-            rows.append(self._latency(group, index, index, None, pair, pair.abort))
-            rows.append(self._latency(group, late[slot], None, proceed, pair, pair.proceed))
+            index, ratio = first + slot, metric.margin.ratio
+            detail = _reach(pair, ratio)
+            rows.append(self._row(group, index, index, None, _SAME, _edges(pair, ratio, pair.abort), False, detail))
+            if pair.proceed is not None:
+                edges = _edges(pair, ratio, pair.proceed)
+                rows.append(self._row(group, late[slot], None, test + slot, _SAME, edges, False, detail))
         return rows
-
-    def _latency(
-        self, group: int, place: int, abort: int | None, proceed: int | None, pair: Pair, own: float | None
-    ) -> Row:
-        margin, detail = (_COARSE, COARSE_DETAIL) if own is None else (_SAME, "")
-        edges = (pair.stable if own is None else own, pair.stable, pair.quantile)
-        return self._row(group, place, abort, proceed, margin, edges, False, detail)
 
     def _row(
         self,
@@ -188,8 +203,8 @@ class Report:
     def _numbers(self) -> _Numbers:
         state, found = self.evidence.state, self.found
         return _Numbers(
-            run=state.run.T.astype(np.int64).tolist(),
-            stage=state.stage.T.astype(np.int64).tolist(),
+            run=np.rint(state.run.T).astype(np.int64).tolist(),
+            stage=np.rint(state.stage.T).astype(np.int64).tolist(),
             total=found.log_total.tolist(),
             bound=[None if isnan(v) else v for v in found.bound.tolist()],
         )
@@ -228,7 +243,7 @@ class Report:
             "better": metric.better,
             "critical": metric.critical,
             "log_eprocess_non_inferior": self.log_eprocess_non_inferior(group),
-            "detail": self.counted.readings[group].detail,
+            "detail": self.counted.readings[group].detail or (BLIND if self.blind(group) else ""),
         }
 
     def _limit(self, group: int, limit: PlanLimit) -> Fields:

@@ -5,7 +5,17 @@ from typing import Any, NamedTuple
 from serinus_contracts.metric import Margin
 
 Fields = dict[str, Any]
-Edges = tuple[float | None, float | None, float | None]
+
+
+class Edges(NamedTuple):
+    """Of a latency or a limit on one, in seconds: the canary's, stable's, the quantile; stable's bucket and the part
+    of it that counts as slower, where its edge lies inside one."""
+
+    canary: float | None = None
+    stable: float | None = None
+    quantile: float | None = None
+    bucket: tuple[float, float] | None = None
+    part: float | None = None
 
 
 class Counts(NamedTuple):
@@ -16,10 +26,7 @@ class Counts(NamedTuple):
 
 
 class Row(NamedTuple):
-    """What is known of one channel: counts of canary and stable over the run and in this stage, evidence, interval.
-
-    edges: the canary's, stable's and the quantile, for latency.
-    """
+    """What is known of one channel: counts of canary and stable over the run and in this stage, evidence, interval."""
 
     canary: Counts
     stable: Counts
@@ -36,7 +43,7 @@ class Row(NamedTuple):
 
 def fields(row: Row) -> Fields:
     """As `Channel` is validated from."""
-    (x, n), (y, m), (canary_edge, stable_edge, quantile) = row.canary, row.stable, row.edges
+    (x, n), (y, m), edges = row.canary, row.stable, row.edges
     fields: Fields = {
         "canary": {"events": x, "trials": n},
         "stable": {"events": y, "trials": m},
@@ -46,6 +53,7 @@ def fields(row: Row) -> Fields:
         "low": row.low,
         "high": row.high,
     }
-    if stable_edge is not None:
-        fields |= {"canary_edge": canary_edge, "stable_edge": stable_edge, "quantile": quantile, "detail": row.detail}
+    if edges.stable is not None:
+        fields |= {"canary_edge": edges.canary, "stable_edge": edges.stable, "quantile": edges.quantile}
+        fields |= {"stable_bucket": edges.bucket, "stable_part": edges.part, "detail": row.detail}
     return fields

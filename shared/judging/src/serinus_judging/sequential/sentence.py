@@ -15,6 +15,7 @@ from serinus_contracts.weight import weight_text
 from serinus_contracts.wording import duration, edge, names, percent, plain, requests
 
 from serinus_judging.sequential.evidence import Evidence
+from serinus_judging.sequential.latency import BLIND
 from serinus_judging.sequential.report import Report
 from serinus_judging.sequential.report_rows import Counts, Row
 from serinus_judging.snapshot import stage_seconds
@@ -147,10 +148,10 @@ def _compared(context: Context, i: int, row: Row, canary: Counts, stable: Counts
     if not canary.trials or not stable.trials:
         return f"{name} not counted in this stage yet"
     own = other = ""
-    canary_edge, stable_edge, _ = row.edges
-    if canary_edge is not None and stable_edge is not None:
-        own = f" over {edge(canary_edge)}"
-        other = f" over {edge(stable_edge)}" if stable_edge != canary_edge else ""
+    slow, slow_on_stable = row.edges.canary, row.edges.stable
+    if slow is not None and slow_on_stable is not None:
+        own = f" over {edge(slow)}"
+        other = f" over {edge(slow_on_stable)}" if slow_on_stable != slow else ""
     rates = canary.events / canary.trials, stable.events / stable.trials
     here, there = phrase(*rates), phrase(*rates[::-1])
     counts = f"{canary.events:,} of {canary.trials:,}; {stable.events:,} of {stable.trials:,}{span}"
@@ -254,6 +255,9 @@ def _minimum(context: Context) -> str:
 
 
 def _baseline(context: Context) -> str:
+    blind = [context.metrics[i].name for i in context.started if context.report.blind(i)]
+    if blind:
+        return f"{names(blind)}: {BLIND}"
     listed = names([context.metrics[i].name for i in context.started])
     rows = context.report.rows(context.started[0])
     trials = requests(rows[0].stable_now.trials if rows else 0)
