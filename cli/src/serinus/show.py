@@ -72,7 +72,7 @@ def stage_bar(view: RunView) -> str:
 
 
 def counts(said: VerdictReached, plan: AnalysisPlan | None, *, wide: bool = False) -> RenderableType:
-    """Canary against stable in this stage, per metric: of a latency at the edge that tells most."""
+    """Canary against stable in this stage, per metric: of a latency its quantiles."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     for name in ("metric", "canary", "stable", *(WIDER if wide else ()), "state"):
         table.add_column(name)

@@ -63,9 +63,14 @@ METRICS = (
     metric("errors", channel(counts(3, 900), counts(70, 32_202), low=0.2, high=1.4), label="unclear", critical=True),
     metric(
         "latency",
-        channel(counts(61, 900), counts(2_434, 32_202), canary_edge=0.1, stable_edge=0.1),
-        channel(counts(9, 900), counts(344, 32_202), canary_edge=0.19, stable_edge=0.19, log_eprocess=0.4, high=0.9),
-        channel(counts(0, 900), counts(2, 32_202), canary_edge=1.0, stable_edge=1.0),
+        channel(counts(61, 900), counts(3_434, 32_202), canary_edge=0.1, stable_edge=0.083, quantile=0.9),
+        channel(counts(9, 900), counts(644, 32_202), canary_edge=0.19, stable_edge=0.158, quantile=0.99, high=0.9),
+        durations=tuple(
+            {"quantile": q, "canary": canary, "stable": stable}
+            for q, canary, stable in ((0.5, 0.0424, 0.0418), (0.95, 0.107, 0.1052), (0.99, 0.1904, 0.1911))
+        ),
+        allowed_slowdown=1.2,
+        visible_slowdown=1.32,
     ),
     metric("memory", label="warning", share=0.1),
     metric("success", label="unclear", detail="running; [0.97]; 3 of 5 measured; 1 failed, failureLimit 2"),

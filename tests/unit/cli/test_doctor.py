@@ -2,8 +2,10 @@ from typing import Any
 
 import pytest
 from serinus.doctor.checks import about
-from serinus.doctor.metrics import count
+from serinus.doctor.metrics import Seen, buckets, count
 from serinus.doctor.policy import from_cluster
+from serinus_contracts import AnalysisPlan, Bucketed, Selector
+from serinus_contracts.metric import Margin
 from serinus_counting.series import Series
 from serinus_rollouts.kubernetes.api import ClusterError
 
@@ -89,3 +91,34 @@ def test_live_counts_are_split_into_arms_events_and_trials() -> None:
     assert (seen.canary.events, seen.canary.trials, seen.canary.series) == (10, 100, 2)
     assert (seen.stable.events, seen.stable.trials, seen.stable.series) == (0, 1_000, 1)
     assert seen.scrape_ms == 1000
+
+
+def bucket(le: str, *values: float) -> Series:
+    labels = {"__name__": "seconds_bucket", "namespace": "shop", "pod": "checkout-old-1", "le": le}
+    return Series(labels, [1000 * (i + 1) for i in range(len(values))], values)
+
+
+def slow(critical: bool = False) -> tuple[AnalysisPlan, Seen]:
+    """A latency nearly all of which lies in one bucket, and what is seen of it."""
+    source = Bucketed(query=Selector(name="seconds_bucket"))
+    metric = ERRORS.model_copy(
+        update={"name": "latency", "source": source, "margin": Margin(ratio=1.2), "critical": critical}
+    )
+    rule = plan(metrics=(ERRORS.model_copy(update={"critical": True}), metric))
+    series = [bucket("0.1", 0, 500), bucket("1", 0, 995), bucket("+Inf", 0, 1000)]
+    return rule, count(rule, metric, series, 2000)
+
+
+def test_what_coarse_buckets_show_is_told_with_the_edges_that_help() -> None:
+    rule, seen = slow()
+    assert (seen.stable.edges, seen.stable.buckets) == ((0.1, 1.0), (500, 495, 5))
+    (check,) = buckets(rule, [seen])
+    assert (check.name, check.state) == ("buckets of latency", "warning")
+    assert "a slowdown is seen from 10× on, no canary can be proved to be fast enough" in check.said
+    assert check.fix == "add edges at 833 ms, or use native histograms"
+
+
+def test_a_gate_that_such_buckets_keep_shut_is_named() -> None:
+    rule, seen = slow(critical=True)
+    (check,) = buckets(rule, [seen])
+    assert check.said.endswith("; the gate at 50 % can never open")

@@ -101,7 +101,7 @@ async def _examined(
     found += told
     if plan:
         told, counts = await metrics.metrics(plan, provider, now_ms(), seen.releasing)
-        found += [*told, *metrics.power(plan, counts)]
+        found += [*told, *metrics.buckets(plan, counts), *metrics.power(plan, counts)]
     return found
 
 

@@ -11,9 +11,13 @@ from serinus_contracts.base import Millis
 from serinus_contracts.selector import is_label_name
 from serinus_contracts.weight import weight_text
 from serinus_counting.series import Series
+from serinus_judging.sequential.bucket_reach import bucket_reach
+from serinus_rollouts.resolve import LATENCY_MARGIN
 from serinus_rollouts.rollout import RolloutView
 from serinus_rollouts.sources import STATUS_LABELS
 from serinus_rollouts.stages import ADD_STEPS, NOTHING_TO_JUDGE, pause_before_the_first_weight, stages
+
+from serinus.doctor.metrics import histogram
 
 REACH_MS = 300_000
 COUNTERS = "http_requests_total"
@@ -74,6 +78,16 @@ def _unusable(series: Sequence[Series], seen: RolloutView) -> list[str]:
     ]
 
 
+def _coarse(series: Sequence[Series]) -> list[str]:
+    """What the buckets cannot show of the margin that a latency has unless another is written."""
+    grown = [(one.labels.get("le", ""), round(max(one.values[-1] - one.values[0], 0))) for one in series if one.values]
+    edges, counts = histogram(grown)
+    if not sum(counts):
+        return []
+    reach = bucket_reach(edges, counts, LATENCY_MARGIN.ratio)
+    return [] if reach.exact else [f"latency: {reach.text}; {reach.fix}"]
+
+
 async def write(provider: Provider, seen: RolloutView, services: tuple[str, str], now: Millis) -> tuple[str, list[str]]:
     """The policy as YAML, and what a person has to know or to do. Raises ProviderError."""
     notes = []
@@ -96,6 +110,7 @@ async def write(provider: Provider, seen: RolloutView, services: tuple[str, str]
         metrics.append(f"{{name: errors, {example}, critical: true}}  # adapt")
     if latency:
         metrics.append("{name: latency, preset: http-latency}")
+        notes += _coarse(latency)
     else:
         notes.append(f"there is no {HISTOGRAM}: latency is not judged; name yours by histogram")
     if any(one.labels.get("pod", "").startswith(f"{seen.name}-") for one in memory):

@@ -1,19 +1,24 @@
 """What Prometheus has for a plan: live counts of both arms, the scrape interval, and what this traffic can show."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from math import inf
 from typing import Any
 
 from serinus_collector.use_cases.collect_snapshot import counted
 from serinus_collector.use_cases.ports import Provider, ProviderError
-from serinus_contracts import AnalysisPlan, Counted, PlanMetric, Queried, Selector
+from serinus_contracts import AnalysisPlan, Bucketed, Counted, PlanMetric, Queried, Selector
 from serinus_contracts.base import Millis
 from serinus_contracts.plan import any_of
 from serinus_contracts.weight import weight_text
 from serinus_contracts.wording import duration, percent
 from serinus_counting.resets import Span, increase, processes
 from serinus_counting.series import Series, scrape_interval
+from serinus_judging.plan_metrics import gating_metrics, without_gauges
+from serinus_judging.sequential.bucket_reach import bucket_reach
 from serinus_judging.sequential.power import forecast
 
 from serinus.doctor.checks import Check
@@ -23,11 +28,13 @@ REACH_MS = 300_000
 
 @dataclass(frozen=True)
 class Live:
-    """Counts of one arm in the last minutes."""
+    """Counts of one arm in the last minutes; of a histogram its edges in seconds and counts per bucket, one more."""
 
     series: int = 0
     events: int = 0
     trials: int = 0
+    edges: tuple[float, ...] = ()
+    buckets: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,8 +65,24 @@ def _live(metric: PlanMetric, ours: Sequence[Series], window: Span) -> Live:
     if isinstance(source, Counted):
         events = sum(number for one, number in counts if any_of(source.events, one.labels))
         return Live(len(ours), events, sum(number for one, number in counts if any_of(source.trials, one.labels)))
-    trials = sum(number for one, number in counts if one.labels.get("le") == "+Inf")
-    return Live(len(ours), 0, trials)
+    if not isinstance(source, Bucketed):
+        return Live(len(ours))
+    edges, buckets = histogram([(one.labels.get("le", ""), number) for one, number in counts])
+    return Live(len(ours), 0, sum(buckets), tuple(edge * source.scale for edge in edges), buckets)
+
+
+def histogram(cumulative: Iterable[tuple[str, int]]) -> tuple[tuple[float, ...], tuple[int, ...]]:
+    """Edges and counts per bucket, one more, of what series with the label `le` counted."""
+    total: dict[float, int] = defaultdict(int)
+    for le, number in cumulative:
+        with suppress(ValueError):
+            total[float(le)] += number
+    bounds = sorted(total)
+    if not bounds or bounds[-1] != inf:
+        return (), ()
+    # series of which one was born or reset in between may not grow with their bounds
+    rising = list(accumulate((total[bound] for bound in bounds), max))
+    return tuple(bounds[:-1]), tuple(after - before for before, after in pairwise((0, *rising)))
 
 
 async def metrics(
@@ -111,6 +134,22 @@ async def _missing(plan: AnalysisPlan, metric: PlanMetric, provider: Provider, n
     return Check(
         name, "failed", said, f"tell the arms apart by source: {wanted} is looked for; there are {', '.join(labels)}"
     )
+
+
+def buckets(plan: AnalysisPlan, seen: Sequence[Seen]) -> Iterator[Check]:
+    """What the buckets of each latency can show of its margin, and the gates that they keep shut."""
+    metrics = {metric.name: metric for metric in plan.metrics}
+    counted = without_gauges(plan).metrics
+    gating = {counted[i].name for i in gating_metrics(without_gauges(plan))}
+    proofs = [weight_text(stage.weight) for stage in plan.stages if stage.gate == "nonInferiority"]
+    for one in seen:
+        if not sum(one.stable.buckets):
+            continue
+        reach = bucket_reach(one.stable.edges, one.stable.buckets, metrics[one.metric].margin.ratio)
+        said = reach.text
+        if reach.shown is None and one.metric in gating and proofs:
+            said += f"; the gate at {', '.join(proofs)} can never open"
+        yield Check(f"buckets of {one.metric}", "ok" if reach.exact else "warning", said, reach.fix)
 
 
 def power(plan: AnalysisPlan, seen: Sequence[Seen]) -> Iterator[Check]:

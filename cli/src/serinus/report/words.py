@@ -9,6 +9,7 @@ from serinus_contracts.report import Report
 from serinus_contracts.weight import weight_text
 from serinus_contracts.wording import clock, duration, edge, moment, percent, words
 from serinus_readmodel.channels import telling
+from serinus_readmodel.metrics import milliseconds
 
 from serinus.found import found
 
@@ -65,12 +66,18 @@ def stages(report: Report) -> Iterator[tuple[str, str, str]]:
 
 
 def metrics(judged: Sequence[MetricVerdict]) -> Iterator[tuple[str, str, str, str]]:
-    """Metric, canary, stable, state: counts of the whole run, of a latency those over the edge that tells most."""
+    """Metric, canary, stable, state: counts of the whole run, of a latency the quantiles of its last stage."""
     for metric in judged:
         if metric.limit:
             continue
         canary = stable = ""
-        if shown := telling(metric):
+        if metric.durations:
+            quantiles = "/".join(f"p{100 * one.quantile:g}" for one in metric.durations)
+            canary, stable = (
+                f"{quantiles} {milliseconds([getattr(one, arm) for one in metric.durations])}"
+                for arm in ("canary", "stable")
+            )
+        elif shown := telling(metric):
             channel = shown.channel
             canary = _count(channel.canary, channel.stable, channel.canary_edge)
             stable = _count(channel.stable, channel.canary, channel.stable_edge)

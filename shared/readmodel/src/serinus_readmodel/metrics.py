@@ -20,6 +20,8 @@ SAID = {
     "error": "query failed",
     "settling": "settling",
 }
+COARSE = 1.05
+"""Buckets that show a slowdown this factor beyond what is allowed, or less, are told nothing of."""
 # The axis goes from a tenth of the margin to ten times it.
 DECADES = 1.0
 
@@ -70,7 +72,9 @@ def _row(metric: MetricVerdict, plan: AnalysisPlan | None, rate: bool) -> Row:
     shown = telling(metric)
     others = channels(metric)
     row = _shown(metric, shown, rate)
-    details = [_shown(metric, other, rate) for other in others] if len(others) > 1 else []
+    details = [_shown(metric, other, rate) for other in others] if len(others) > 1 or metric.durations else []
+    if metric.durations and shown:
+        row = _slower(metric, shown, row)
     visible = "" if metric.detectable_rate is None else (plain if rate else percent)(metric.detectable_rate)
     return row._replace(others=details, visible=visible, query=_query(metric.name, plan))
 
@@ -102,12 +106,35 @@ def _shown(metric: MetricVerdict, shown: Shown | None, rate: bool) -> Row:
     )
 
 
+def _slower(metric: MetricVerdict, shown: Shown, row: Row) -> Row:
+    """A latency in milliseconds, as everybody speaks of it; the shares that are tested are its details."""
+    told = metric.durations
+    allowed, visible = metric.allowed_slowdown, metric.visible_slowdown
+    coarse = allowed is not None and visible is not None and visible > COARSE * allowed
+    return row._replace(
+        about="/".join(f"p{100 * one.quantile:g}" for one in told),
+        canary=Arm(milliseconds([one.canary for one in told]), f"of {shown.canary.trials:,}"),
+        stable=Arm(milliseconds([one.stable for one in told]), f"of {shown.stable.trials:,}"),
+        difference="/".join(f"{one.canary / one.stable:.2f}" if one.stable else "–" for one in told) + "×",
+        margin="" if allowed is None else f"allowed {allowed:g}× stable",
+        bar=None,
+        detail=f"these buckets show a slowdown from {visible:.3g}× on" if coarse else metric.detail,
+    )
+
+
+def milliseconds(seconds: Sequence[float]) -> str:
+    """60/232/400 ms."""
+    return "/".join(f"{1000 * one:.3g}" if one < 1 else f"{1000 * one:.0f}" for one in seconds) + " ms"
+
+
 def _about(shown: Shown | None) -> str:
     if shown is None or shown.channel.canary_edge is None:
         return ""
     quantile = shown.channel.quantile
     name = f"p{100 * quantile:g}: " if quantile else ""
-    return f"{name}over {edge(shown.channel.canary_edge)}"
+    stable = shown.channel.stable_edge
+    other = "" if stable is None or stable == shown.channel.canary_edge else f", stable's over {edge(stable)}"
+    return f"{name}over {edge(shown.channel.canary_edge)}{other}"
 
 
 def _arm(counts: Counts, beside: Counts, rate: bool) -> Arm | None:

@@ -34,7 +34,8 @@ from serinus_rollouts.sources import (
 )
 from serinus_rollouts.stages import ADD_STEPS, NOTHING_TO_JUDGE, Stage
 
-_MARGINS = {"proportion": Margin(ratio=1.25, absolute=0.001), "distribution": Margin(ratio=1.2)}
+LATENCY_MARGIN = Margin(ratio=1.2)
+_MARGINS = {"proportion": Margin(ratio=1.25, absolute=0.001), "distribution": LATENCY_MARGIN}
 
 
 # What is made of a policy for one run is kept in Redis for each, and read by every service.

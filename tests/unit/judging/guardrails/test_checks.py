@@ -263,6 +263,18 @@ def test_every_metric_is_described_and_no_description_decides() -> None:
     assert "(1,800 of 6,000; 3,840 of 12,000)" in found.findings[2].text
 
 
+def test_a_latency_is_told_in_seconds_of_this_stage() -> None:
+    counts = {"latency": distribution((0.1, 0.2, 0.4), (0, 50, 50, 0), (50, 50, 0, 0))}
+    early = {"latency": distribution((0.1, 0.2, 0.4), (100, 0, 0, 0), (100, 0, 0, 0))}
+    looks = [seen(1, early), seen(2, early), *[seen(n, counts, stage=1, started=START + 60_000) for n in range(3, 5)]]
+    _, found = settled(plan(latency(), weights=(50, 60)), looks)
+    told = found.metrics[0]
+    assert told.allowed_slowdown == 1.2
+    assert [one.quantile for one in told.durations] == [0.5, 0.95, 0.99]
+    assert [one.canary for one in told.durations] == pytest.approx([0.2, 0.38, 0.396])
+    assert [one.stable for one in told.durations] == pytest.approx([0.1, 0.19, 0.198])
+
+
 def test_descriptions_are_of_this_stage() -> None:
     rule = plan(metric(), weights=(50, 60))
     first = [seen(n) for n in range(1, 5)]

@@ -59,6 +59,14 @@ class Channel(Contract):
 Label = Literal["ok", "unclear", "warning", "worse", "no_data", "error", "settling"]
 
 
+class Durations(Contract):
+    """A quantile of a latency in this stage, in seconds, interpolated as Prometheus' histogram_quantile does."""
+
+    quantile: float
+    canary: float
+    stable: float
+
+
 class MetricVerdict(Contract):
     """What is known of one metric or limit, over the whole run and in this stage."""
 
@@ -73,6 +81,12 @@ class MetricVerdict(Contract):
     log_eprocess_non_inferior: float | None = Field(None, description="evidence that its margin is kept, likewise")
     run: tuple[Channel, ...] = Field(description="channels with counts over the whole run")
     stage: tuple[Counts, ...] = Field((), description="per channel canary then stable, in this stage")
+    durations: tuple[Durations, ...] = Field((), description="of a latency: p50, p95 and p99")
+    allowed_slowdown: float | None = Field(None, description="of a latency: its margin, as a ratio of durations")
+    visible_slowdown: float | None = Field(
+        None,
+        description="of a latency: the least slowdown that its buckets show",
+    )
     calibrated: bool = Field(False, description="its noise was measured on history, not assumed")
     dispersion: float | None = Field(
         None, description="noise: variance over that of independent requests, in this stage (phi)"

@@ -1,21 +1,24 @@
 """What the guardrails found, in words and numbers: reasons first, then the descriptions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import expm1, isnan, log
 
 import numpy as np
-from serinus_contracts.events import Finding, Label, MetricsCollected, MetricVerdict, Reason
+from serinus_contracts.events import Durations, Finding, Label, MetricsCollected, MetricVerdict, Reason
 from serinus_contracts.plan import AnalysisPlan, Gauged
 from serinus_contracts.wording import duration, names, percent
 
+from serinus_judging.arrays import Floats
 from serinus_judging.guardrails import findings, sample_ratio
 from serinus_judging.guardrails.findings import Fields
 from serinus_judging.guardrails.liveness import Liveness
 from serinus_judging.guardrails.memory import GaugeGrowth, GuardrailMemory, PodAnomaly
 from serinus_judging.guardrails.pod_series import Watched, watched_by
+from serinus_judging.histogram import quantile
 from serinus_judging.plan_metrics import GAUGE_SHARE
 
+TOLD_QUANTILES = (0.5, 0.95, 0.99)
 MAX_GROWTH = log(100)
 """Growth an hour (in ln) of which no more is told: a few seconds of it do not last an hour."""
 
@@ -66,12 +69,33 @@ def differing(plan: AnalysisPlan, watched: Watched, anomaly: PodAnomaly) -> str:
 
 
 def reported(report: Callable[[], tuple[MetricVerdict, ...]], found: GuardrailResult) -> tuple[MetricVerdict, ...]:
-    """The judge's metrics, and the gauges that it has not judged itself."""
-    known = report()
+    """The judge's metrics, latencies with what they are in seconds, and the gauges that it has not judged itself."""
+    known = _with_durations(report(), found)
     if not watched_by(found.plan).gauges:
         return known
     names = {metric.name for metric in known}
     return (*known, *(gauge for gauge in _gauges(found) if gauge.name not in names))
+
+
+def _with_durations(known: tuple[MetricVerdict, ...], found: GuardrailResult) -> tuple[MetricVerdict, ...]:
+    """What the histograms of this stage say in seconds, beside what is tested of them."""
+    added = {}
+    for i, (canary, stable) in zip(watched_by(found.plan).durations, found.memory.samples.buckets, strict=True):
+        metric = found.plan.metrics[i]
+        edges = getattr(found.snapshot.metrics.get(metric.name), "edges", ())
+        told = {"allowed_slowdown": metric.margin.ratio, "durations": _durations(edges, canary, stable)}
+        added[metric.name] = told
+    return tuple([one.model_copy(update=added[one.name]) if one.name in added else one for one in known])
+
+
+def _durations(edges: Sequence[float], canary: Floats, stable: Floats) -> tuple[Durations, ...]:
+    arms = canary.astype(np.int64).tolist(), stable.astype(np.int64).tolist()
+    found = []
+    for wanted in TOLD_QUANTILES:
+        own, other = (quantile(edges, counts, wanted) for counts in arms)
+        if own is not None and other is not None:
+            found.append(Durations(quantile=wanted, canary=own, stable=other))
+    return tuple(found)
 
 
 def _gauges(found: GuardrailResult) -> list[MetricVerdict]:

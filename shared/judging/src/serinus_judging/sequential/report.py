@@ -16,6 +16,7 @@ from serinus_contracts.plan import AnalysisPlan, PlanLimit, PlanMetric
 
 from serinus_judging.plan_metrics import is_rate
 from serinus_judging.sequential import power
+from serinus_judging.sequential.bucket_reach import EXACT
 from serinus_judging.sequential.counts import Counted
 from serinus_judging.sequential.evidence import Evidence
 from serinus_judging.sequential.inference import Inference
@@ -25,8 +26,6 @@ from serinus_judging.sequential.report_rows import Counts, Edges, Fields, Row, f
 from serinus_judging.snapshot import Reading
 from serinus_judging.verdict_order import LABELS
 
-EXACT = 1.02
-"""What buckets show may be so far from the margin without a word."""
 _SAME = Margin()
 _NO_EDGES = Edges()
 _MODELS = TypeAdapter(tuple[MetricVerdict, ...])
@@ -242,6 +241,9 @@ class Report:
             "name": metric.name,
             "better": metric.better,
             "critical": metric.critical,
+            "visible_slowdown": min((pair.seen for pair in self._pairs(group) or ()), default=None)
+            if metric.source.kind == "distribution"
+            else None,
             "log_eprocess_non_inferior": self.log_eprocess_non_inferior(group),
             "detail": self.counted.readings[group].detail or (BLIND if self.blind(group) else ""),
         }
