@@ -138,6 +138,44 @@ def test_edges_are_numbers_however_they_are_written() -> None:
     assert one.edges == (1.0, 2.5)
 
 
+def test_a_bucket_that_changes_its_spelling_goes_on_from_what_it_has_counted() -> None:
+    def upgraded(pod: str, edge: str, spelled: str, counts: list[float]) -> list[Series]:
+        labels = {"__name__": "x", "pod": pod, "instance": pod}
+        return [
+            Series({**labels, "le": edge}, [20_000, 30_000], counts[:2]),
+            Series({**labels, "le": spelled}, [40_000], counts[2:]),
+        ]
+
+    one = distribution(
+        *upgraded("checkout-new-1", "10", "10.0", [100, 102, 105]),
+        *histogram("checkout-new-1", [INF], [6]),
+        *upgraded("checkout-old-1", "10", "10.0", [900, 930, 950]),
+        *histogram("checkout-old-1", [INF], [70]),
+    )
+    assert (one.status, one.edges) == ("ok", (10.0,))
+    assert (one.canary, one.stable) == ((5, 1), (50, 20))
+
+
+@pytest.mark.parametrize("metric", [ERRORS, LATENCY])
+def test_several_processes_behind_one_address_are_an_error_that_names_the_pod_and_the_ways_out(
+    metric: PlanMetric,
+) -> None:
+    times = [10_000 * number for number in range(7)]
+
+    def pod(name: str, values: list[float]) -> list[Series]:
+        labels = {"__name__": "x", "pod": name, "instance": name, "code": "200"}
+        return [Series({**labels, "le": edge}, times, values) for edge in ("0.1", INF)]
+
+    calm = pod("checkout-old-1", [100.0 * number for number in times])
+    turns = pod("checkout-new-1", [400, 120, 430, 130, 460, 150, 170])
+    span = Span(0, 20_000, 60_000)
+    found = measure(plan(metrics=(metric,)), metric, [*turns, *calm], span, PODS, 10_000)
+    assert found.status == "error"
+    assert "counters of pod checkout-new-1 at 3 of 7 scrapes are lower than before: several processes" in found.detail
+    once = pod("checkout-new-1", [400, 420, 430, 30, 40, 50, 60])
+    assert measure(plan(metrics=(metric,)), metric, [*once, *calm], span, PODS, 10_000).status == "ok"
+
+
 def test_only_edges_that_both_arms_have_are_compared() -> None:
     one = distribution(
         *histogram("checkout-new-1", ["0.1", "0.3", "0.5", INF], [1, 2, 3, 4]),

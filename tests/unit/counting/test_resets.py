@@ -98,6 +98,31 @@ def test_a_base_that_may_lie_behind_a_gap_asks_for_samples_from_further_back() -
     assert knows_base(one([20, 30], [7, 8]), old, span)
 
 
+def test_a_zero_at_the_time_at_which_a_series_was_created_is_no_scrape_that_the_others_missed() -> None:
+    ok = one(
+        [0, 2_000, 4_000, 6_000, 8_000, 10_000], [100_000, 100_010, 100_020, 100_030, 100_040, 100_050], code="200"
+    )
+    for created in (4_300, 5_000, 5_100):
+        failed = one([created, 6_000, 8_000, 10_000], [0, 1, 1, 1], code="503")
+        assert count([ok, failed], Span(0, 2_000, 10_000)) == [40, 1]
+
+
+def test_series_whose_clocks_differ_by_milliseconds_were_scraped_together() -> None:
+    sessions = one([0, 10_000, 20_000, 30_000], [50_000, 50_160, 50_320, 50_480], name="sessions")
+    conversions = one([3, 10_007, 20_001, 30_004], [900, 916, 932, 948], name="conversions")
+    assert count([sessions, conversions], Span(0, 4, 30_005)) == [480, 48]
+    restarted = one([0, 10_000, 20_000, 30_000], [50_000, 50_160, 70, 230], name="sessions")
+    grown = one([3, 10_007, 20_001, 30_004], [5, 6, 8, 9], name="conversions")
+    assert count([restarted, grown], Span(0, 4, 30_005)) == [160 + 230, 1 + 9]
+
+
+def test_of_series_that_have_times_of_their_own_none_is_missing_from_anothers() -> None:
+    old = one([0, 15_000, 30_000, 45_000, 60_000], [700, 712, 724, 736, 748], code="200")
+    other = one([7_600, 22_600, 37_600, 52_600], [9_000, 9_001, 9_002, 9_003], code="404")
+    born = one([37_600, 52_600], [2, 3], code="500")
+    assert count([old, other, born], Span(20_000, 20_000, 60_000)) == [24, 2, 3]
+
+
 @st.composite
 def histories(draw: st.DrawFn) -> list[Counter]:
     """A process with three counters, scraped 30 times with misses, restarted in between at most five times.
@@ -129,6 +154,19 @@ def test_a_window_counts_exactly_what_its_scrapes_have_shown(counters: list[Coun
         if found[member.target].scrapes[0] <= begin:
             shown = counter.shown_until(end) - counter.shown_until(begin)
             assert increase(member, found[member.target], Span(0, begin, end)) == shown
+
+
+@given(histories(), st.lists(st.integers(0, 4), min_size=3, max_size=3), st.integers(0, 14), st.integers(15, 31))
+def test_clocks_that_differ_by_less_than_half_an_interval_change_no_count(
+    counters: list[Counter], late: list[int], begin: int, end: int
+) -> None:
+    series = [counter.series() for counter in counters]
+    shifted = [
+        Series(one.labels, [time + by for time in one.times], one.values) for one, by in zip(series, late, strict=False)
+    ]
+    # After the latest clock of a scrape, before the next one.
+    span = Span(0, 10 * begin + 6, 10 * end + 6)
+    assert count(shifted, span) == count(series, span)
 
 
 @given(histories(), st.integers(0, 150), st.integers(0, 150), st.integers(151, 320))

@@ -16,7 +16,7 @@ from serinus_contracts.events import MAX_COUNT
 from serinus_contracts.metric import QUANTILES
 from serinus_contracts.plan import any_of
 
-from serinus_counting.series import Series
+from serinus_counting.series import Series, with_one_spelling
 
 BLOCK_MS = 300_000
 BLOCKS = 288
@@ -132,7 +132,7 @@ def _distribution(
     known: dict[str, dict[float, Series]] = {}
     for pod, members in by_pod.items():
         try:
-            known[pod] = {float(one.labels["le"]): one for one in members}
+            known[pod] = {float(one.labels["le"]): one for one in with_one_spelling(members)}
         except (KeyError, ValueError):
             continue
     if not known:

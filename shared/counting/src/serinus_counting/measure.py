@@ -22,9 +22,13 @@ from serinus_contracts.selector import Labels
 
 from serinus_counting.gauges import gauge
 from serinus_counting.quality import Quality, blank
-from serinus_counting.resets import Span, increase, processes, restarts
-from serinus_counting.series import Series
+from serinus_counting.resets import Process, Span, falling, increase, processes, restarts
+from serinus_counting.series import Series, Target, with_one_spelling
 
+_SEVERAL = (
+    "several processes answer behind one address (have the client library add them up, as by a multiprocess mode, or "
+    "give each an address of its own), or it restarts again and again"
+)
 ARMS: tuple[Arm, Arm] = ("canary", "stable")
 OVERDUE_SCRAPES = 2.5
 # Of both arms and all metrics of a snapshot, by the characters of their pods' names: what more pods count is one sum.
@@ -46,13 +50,9 @@ def measure(
 
     `pods` are the run's pods by name: arm, and when they started. Series of neither arm are left out.
     """
-    by_arm: dict[Arm, list[Series]] = {"canary": [], "stable": []}
-    for one in series:
-        arm = plan.arm(one.labels, metric)
-        if arm:
-            by_arm[arm].append(one)
+    by_arm = _by_arm(plan, metric, series)
     most_characters = MAX_POD_CHARACTERS // (2 * len(plan.metrics))
-    ours = by_arm["canary"] + by_arm["stable"]
+    ours = [*by_arm["canary"], *by_arm["stable"]]
     quality = Quality(len(ours), _newest(ours) if ours else None)
     for arm in ARMS:
         lacking = _lacking(arm, by_arm[arm], span, sum(known == arm for known, _ in pods.values()))
@@ -72,19 +72,38 @@ def measure(
             quality = replace(quality, detail=f"pods younger than {plan.warmup:g} s left out: {left_out}")
         if not all(by_arm.values()):
             return blank(metric, "settling", quality=quality)
-        ours = by_arm["canary"] + by_arm["stable"]
+        ours = [*by_arm["canary"], *by_arm["stable"]]
     by_target = processes(ours, {name: started for name, (_, started) in pods.items()})
     quality = replace(quality, resets=restarts(by_target.values(), span))
     increases = {arm: [increase(one, by_target[one.target], span) for one in by_arm[arm]] for arm in ARMS}
-    if unreal := next((f"{arm} {total:.3g}" for arm in ARMS if not (total := sum(increases[arm])) <= MAX_COUNT), ""):
-        more = f"{unreal} counts in one window, more than {MAX_COUNT:.0e}: no counter of requests"
-        return blank(metric, "error", more, quality)
+    if unreal := _unreal(ours, by_target, increases):
+        return blank(metric, "error", unreal, quality)
     counts = {arm: [(one, round(n)) for one, n in zip(by_arm[arm], increases[arm], strict=True)] for arm in ARMS}
     window = Window(begin=span.begin, end=span.end)
     if isinstance(metric.source, Counted):
         return _proportion(metric, metric.source, counts, pods, window, quality, most_characters)
     assert isinstance(metric.source, Bucketed), "a query of its own has no series to be counted"
     return _distribution(metric, metric.source, counts, window, quality)
+
+
+def _by_arm(plan: AnalysisPlan, metric: PlanMetric, series: Sequence[Series]) -> Mapping[Arm, Sequence[Series]]:
+    by_arm: dict[Arm, list[Series]] = {"canary": [], "stable": []}
+    for one in series:
+        arm = plan.arm(one.labels, metric)
+        if arm:
+            by_arm[arm].append(one)
+    bucketed = isinstance(metric.source, Bucketed)
+    return {arm: with_one_spelling(members) if bucketed else members for arm, members in by_arm.items()}
+
+
+def _unreal(series: Sequence[Series], found: Mapping[Target, Process], increases: Mapping[Arm, Sequence[float]]) -> str:
+    """Why what was counted cannot be what happened, empty if it can."""
+    if fallen := falling(found, series):
+        return f"counters of {fallen} are lower than before: {_SEVERAL}"
+    for arm in ARMS:
+        if not (total := sum(increases[arm])) <= MAX_COUNT:
+            return f"{arm} {total:.3g} counts in one window, more than {MAX_COUNT:.0e}: no counter of requests"
+    return ""
 
 
 def _warm(

@@ -7,14 +7,15 @@ PromQL's increase() extrapolates and misses births, so it is not used.
 A process that restarts counts from zero again: its new value is added. In a process that is one of the run's own
 pods, one counter that fell says that all restarted, and a series that is missing from a scrape of its process has
 restarted too when it returns. A process that counts for others (an ingress controller) is not trusted like that:
-it may drop one series and keep the rest.
+it may drop one series and keep the rest. Nor is one whose series have times of their own, as replicas of a Prometheus
+or clocks per instrument give them: there nothing can be missing.
 """
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from serinus_counting.series import Series, Target
+from serinus_counting.series import Series, Target, median_distance
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,8 @@ class Span:
 class Process:
     """What all series of one target say together.
 
-    `scrapes`: when it was scraped. `restarts`: scrapes before which it restarted. `own`: it is a pod of the run.
-    `started`: when that pod started, ms.
+    `scrapes`: when each began, whose samples may be some ms apart. `restarts`: scrapes before which it restarted.
+    `own`: it is a pod of the run, and what one series shows holds for all. `started`: when that pod started, ms.
     """
 
     scrapes: Sequence[int]
@@ -51,10 +52,42 @@ def processes(series: Iterable[Series], pods: Mapping[str, int | None]) -> dict[
     found = {}
     for target, members in by_target.items():
         pod = members[0].labels.get("pod", "")
-        scrapes = sorted({time for one in members for time in one.times})
+        scrapes, shared = _scrapes(members)
         restarts = frozenset(time for one in members for time in _falls(one, scrapes))
-        found[target] = Process(scrapes, restarts, pod in pods, pods.get(pod))
+        found[target] = Process(scrapes, restarts, shared and pod in pods, pods.get(pod))
     return found
+
+
+def _scrapes(members: Sequence[Series]) -> tuple[Sequence[int], bool]:
+    """When the process was scraped, and whether all its series were, each time."""
+    times = sorted({time for one in members for time in one.times})
+    if len(members) == 1 or len(times) == max(len(one.times) for one in members):
+        return times, True
+    interval = median_distance(one.times for one in members)
+    if interval is None:
+        return times, True
+    born = _created(members)
+    scrapes: list[int] = []
+    for time in times:
+        if time not in born and (not scrapes or time - scrapes[-1] >= interval / 2):
+            scrapes.append(time)
+    return scrapes, (median_distance([scrapes]) or interval) > 0.75 * interval
+
+
+def _created(members: Sequence[Series]) -> set[int]:
+    """Times that are no scrape: of a series that others were there before, Prometheus may store a zero at the time at
+    which it was created."""
+    oldest = min(one.times[0] for one in members)
+    born = [one for one in members if one.values[0] == 0 and one.times[0] > oldest]
+    if not born:
+        return set()
+    counted = {time for one in members for time in (one.times[1:] if one in born else one.times)}
+    return {one.times[0] for one in born} - counted
+
+
+def _number(scrapes: Sequence[int], time: int) -> int:
+    """Of the scrape that a sample of this time belongs to."""
+    return bisect_right(scrapes, time) - 1
 
 
 def _falls(series: Series, scrapes: Sequence[int]) -> Iterator[int]:
@@ -62,8 +95,8 @@ def _falls(series: Series, scrapes: Sequence[int]) -> Iterator[int]:
     when, so it says nothing about the others."""
     values, times = series.values, series.times
     for i in range(1, len(times)):
-        if values[i] < values[i - 1] and scrapes[bisect_left(scrapes, times[i]) - 1] == times[i - 1]:
-            yield times[i]
+        if values[i] < values[i - 1] and _number(scrapes, times[i]) - _number(scrapes, times[i - 1]) <= 1:
+            yield scrapes[_number(scrapes, times[i])]
 
 
 def knows_base(series: Series, process: Process, span: Span) -> bool:
@@ -76,7 +109,7 @@ def knows_base(series: Series, process: Process, span: Span) -> bool:
 def _counts_from_zero(series: Series, process: Process, span: Span, first: int) -> bool:
     """A series with no sample from the floor to `begin`: was it born after the floor, before its sample `first`?"""
     time = series.times[first]
-    seen_without = bisect_left(process.scrapes, time) > bisect_left(process.scrapes, span.floor)
+    seen_without = _number(process.scrapes, time) > bisect_left(process.scrapes, span.floor)
     if first:
         # It was there before the floor: a restart hid it, or a process that counts for others dropped it alone.
         return seen_without and process.own
@@ -110,9 +143,23 @@ def increase(series: Series, process: Process, span: Span) -> float:
 def _restarted(process: Process, last: int | None, time: int, fell: bool) -> bool:
     if fell or not process.own:
         return fell
-    if time in process.restarts:
+    number = _number(process.scrapes, time)
+    if process.scrapes[number] in process.restarts:
         return True
-    return last is not None and bisect_left(process.scrapes, time) > bisect_right(process.scrapes, last)
+    return last is not None and number - _number(process.scrapes, last) > 1
+
+
+def falling(found: Mapping[Target, Process], series: Iterable[Series]) -> str:
+    """The pod whose counters fall at more than a third of its scrapes, three at least, and how often; '' if none does.
+
+    Whatever answers for it then, several processes in turn or one that does not stay, what they count cannot be told.
+    """
+    for one in series:
+        process = found[one.target]
+        if process.own and len(process.restarts) > max(2, len(process.scrapes) / 3):
+            pod = one.labels.get("pod", "")
+            return f"pod {pod} at {len(process.restarts)} of {len(process.scrapes)} scrapes"
+    return ""
 
 
 def restarts(found: Iterable[Process], span: Span) -> int:

@@ -1,8 +1,9 @@
 """Samples as Prometheus stores them, and which process they come from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 from serinus_contracts.selector import Labels
 
@@ -39,9 +40,43 @@ def scrape_interval(series: Sequence[Series]) -> int | None:
 
     A few series suffice: all of a job are scraped at the same interval, and a median bears missed scrapes.
     """
+    return median_distance(one.times for one in series)
+
+
+def median_distance(columns: Iterable[Sequence[int]]) -> int | None:
+    """Of neighbouring times (ms) in some fifty distances of the first columns; None if no column has two times."""
     distances: list[int] = []
-    for one in series:
-        distances.extend(later - earlier for earlier, later in zip(one.times, one.times[1:], strict=False))
+    for times in columns:
+        distances.extend(later - earlier for earlier, later in pairwise(times))
         if len(distances) >= 50:
             break
     return sorted(distances)[len(distances) // 2] if distances else None
+
+
+def with_one_spelling(series: Sequence[Series]) -> Sequence[Series]:
+    """The same buckets, those that differ in the spelling of `le` alone as one: "10" becomes "10.0" where a Prometheus
+    goes from 2 to 3, or a page from text to OpenMetrics."""
+    edges = {text: _number(text) for text in {one.labels.get("le", "") for one in series}}
+    if len(set(edges.values())) == len(edges):
+        return series
+    found: dict[tuple[tuple[str, str], ...], Series] = {}
+    for one in series:
+        edge = edges[one.labels.get("le", "")]
+        known = tuple(sorted({**one.labels, "le": str(edge)}.items()))
+        found[known] = _joined(found[known], one) if known in found else one
+    return list(found.values())
+
+
+def _joined(one: Series, other: Series) -> Series:
+    newer = max(one, other, key=lambda each: each.times[-1])
+    samples = sorted(zip((*one.times, *other.times), (*one.values, *other.values), strict=True))
+    # Of two at one time the larger: the other is of the spelling that ends or begins.
+    by_time = dict(samples)
+    return Series(newer.labels, list(by_time), list(by_time.values()))
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text

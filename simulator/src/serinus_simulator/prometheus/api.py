@@ -169,7 +169,11 @@ def _timeout(text: str | None) -> float:
     if not text:
         return DEFAULT_TIMEOUT
     try:
-        return min(float(str(to_seconds(float(text) if text.replace(".", "", 1).isdigit() else text))), DEFAULT_TIMEOUT)
+        # A number of seconds may have decimals, a duration with its unit not.
+        seconds = float(text) if text.replace(".", "", 1).isdigit() else None
+        if seconds is None and "." in text:
+            raise ValueError(text)
+        return min(float(str(to_seconds(text if seconds is None else seconds))), DEFAULT_TIMEOUT)
     except ValueError:
         message = f'invalid parameter "timeout": cannot parse "{text}" to a valid duration'
         raise PrometheusError("bad_data", message) from None

@@ -75,6 +75,19 @@ def test_samples_that_prometheus_would_never_send_are_refused(data: Any) -> None
         _answer(data, ())
 
 
+TWICE = {"metric": {}, "values": [[1, "3"], [2, "5"], [2, "5"], [3, "7"]]}
+
+
+def test_a_sample_that_was_stored_twice_is_read_once() -> None:
+    (one,) = _answer({"resultType": "matrix", "result": [TWICE]}, ()).series
+    assert (one.times, one.values) == ([1_000, 2_000, 3_000], [3.0, 5.0, 7.0])
+
+
+def test_an_answer_that_its_cluster_calls_partial_has_a_warning() -> None:
+    body = {"status": "success", "isPartial": True, "data": {"resultType": "matrix", "result": []}}
+    assert read(200, json.dumps(body).encode())[1] == ["the answer is partial"]
+
+
 COUNTER = st.lists(st.floats(0, 1e300) | st.just(2.0**53), min_size=1, max_size=6)
 SERIES = st.fixed_dictionaries(
     {

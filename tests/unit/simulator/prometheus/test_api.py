@@ -62,6 +62,7 @@ def test_what_is_not_there_is_an_empty_success() -> None:
         ({"query": ""}, 'invalid parameter "query": 1:1: parse error: no expression found in input'),
         ({"query": "up", "time": "soon"}, 'invalid parameter "time": cannot parse "soon" to a valid timestamp'),
         ({"query": "up", "timeout": "soon"}, 'invalid parameter "timeout": cannot parse "soon" to a valid duration'),
+        ({"query": "up", "timeout": "2.5s"}, 'invalid parameter "timeout": cannot parse "2.5s" to a valid duration'),
     ],
 )
 def test_wrong_parameters_are_bad_data(parameters: dict[str, str], message: str) -> None:

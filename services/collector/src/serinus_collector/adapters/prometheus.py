@@ -48,7 +48,8 @@ class Prometheus:
         return Unread(*await self._query(query, at), _read_values)
 
     async def _query(self, query: str, at: Millis) -> tuple[int, bytes]:
-        form = {"query": query, "time": f"{at / 1000:.3f}", "timeout": f"{self._timeout:g}s"}
+        # A duration with a decimal, "2.5s", is refused.
+        form = {"query": query, "time": f"{at / 1000:.3f}", "timeout": f"{round(1000 * self._timeout)}ms"}
         return await self._post(form)
 
     async def _post(self, form: dict[str, str]) -> tuple[int, bytes]:
@@ -79,7 +80,9 @@ def read(status: int, body: bytes) -> tuple[Any, Sequence[str]]:
         kind, text = str(document.get("errorType", "error")), str(document.get("error", ""))
         raise ProviderError(f"Prometheus answered HTTP {status}, {kind}: {text[:300]}")
     warnings = document.get("warnings") or ()
-    return document.get("data"), [str(text) for text in warnings] if isinstance(warnings, list) else []
+    found = [str(text) for text in warnings] if isinstance(warnings, list) else []
+    # A VictoriaMetrics cluster of which a part is away.
+    return document.get("data"), [*found, "the answer is partial"] if document.get("isPartial") is True else found
 
 
 def _read_answer(status: int, body: bytes) -> Answer:
@@ -143,10 +146,13 @@ def _series(item: dict[str, Any]) -> Series:
     last = -1
     # A series of native histograms has no `values`.
     for time, text in item.get("values", ()):
-        at = round(time * 1000)
-        if at <= last:
+        at, value = round(time * 1000), float(text)
+        if at < last:
             raise ValueError("samples that are not in order of time")
-        last, value = at, float(text)
+        if at == last and times and times[-1] == at:
+            # A write that was sent twice is stored twice by VictoriaMetrics.
+            del times[-1], values[-1]
+        last = at
         if math.isfinite(value):
             times.append(at)
             values.append(value)
@@ -167,8 +173,10 @@ def _histogram(item: dict[str, Any]) -> Histogram:
     last = -1
     for time, found in item["histograms"]:
         at = round(time * 1000)
-        if at <= last:
+        if at < last:
             raise ValueError("samples that are not in order of time")
+        if at == last and times and times[-1] == at:
+            del times[-1], counts[-1], buckets[-1]
         last, count = at, float(found["count"])
         if math.isfinite(count):
             times.append(at)
