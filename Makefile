@@ -28,7 +28,7 @@ install: .venv/.installed  ## create .venv from the hashed lock, with uv where t
 	fi
 	@touch $@
 
-demo: install  ## a good canary promoted, a bad one aborted, one without metrics held
+demo: install  ## a good canary promoted, a bad and a slow one aborted, one without metrics held
 	@$(BIN)/serinus demo
 
 test: install  ## all tests that this machine can run in some minutes

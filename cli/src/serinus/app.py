@@ -28,7 +28,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
     "Getting started": {
         "demo": Entry(
             "demo.command:demo",
-            "Analyse three simulated releases: one healthy, one regressed, one whose metrics disappear.",
+            "Analyse four simulated releases: one healthy, two regressed, one whose metrics disappear.",
             "serinus demo --keep",
         ),
         "doctor": Entry(

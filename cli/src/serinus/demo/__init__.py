@@ -1,1 +1,1 @@
-"""`serinus demo`: the whole of Serinus on one machine, judging three releases of a simulated shop."""
+"""`serinus demo`: the whole of Serinus on one machine, judging four releases of a simulated shop."""

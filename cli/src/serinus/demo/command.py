@@ -19,13 +19,10 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running until Ctrl-C.")] = False,
     limit: Annotated[float, typer.Option(help="Seconds after which it gives up.")] = 150,
     seed: Annotated[int | None, typer.Option(help="Draw other traffic.")] = None,
-    slow: Annotated[
-        bool, typer.Option("--slow", help="A fourth release, 40 % slower at p95: must be aborted.")
-    ] = False,
 ) -> None:
-    """Analyse three simulated releases: one healthy, one regressed, one whose metrics disappear."""
+    """Analyse four simulated releases: one healthy, two regressed, one whose metrics disappear."""
     console = Terminal(stderr=output.data)
-    options = Options(redis_url, keep, limit, seed, slow)
+    options = Options(redis_url, keep, limit, seed)
     try:
         result = asyncio.run(play(options, console, output))
     except KeyboardInterrupt:
