@@ -9,6 +9,7 @@ from serinus_contracts.events import Distribution, Measurement, MetricsCollected
 from serinus_contracts.plan import AnalysisPlan
 from serinus_judging.assessment import Assessment
 from serinus_judging.guardrails import checks
+from serinus_judging.guardrails.memory import GuardrailMemory
 from serinus_judging.sequential import evalue, inference
 from serinus_judging.sequential.counts import count
 from serinus_judging.sequential.evidence import Evidence
@@ -55,7 +56,7 @@ def cost(repeats: int = 300) -> dict[str, float]:
     """Microseconds of CPU per look of six metrics, and of its parts; bytes of evidence."""
     rule = six_metrics()
     random = np.random.default_rng(0)
-    evidence, memory = JUDGE.start(rule), checks.start(rule)
+    evidence, memory = JUDGE.start(rule), GuardrailMemory.start(rule)
     for number in range(1, 13):
         look = snapshot(_six(rule, random), number, 2, 0, 10)
         evidence, _ = judged(rule, evidence, look)

@@ -17,6 +17,7 @@ from serinus_contracts.metric import Margin
 from serinus_contracts.plan import AnalysisPlan, Gauged, PlanMetric
 from serinus_contracts.selector import Selector
 from serinus_judging.guardrails import checks
+from serinus_judging.guardrails.memory import GuardrailMemory
 
 from benchmarks._cost import snapshot
 from benchmarks._figures import Figures, close
@@ -93,7 +94,7 @@ def looks(world: World, random: np.random.Generator) -> Iterator[MetricsCollecte
 def found(world: World, random: np.random.Generator) -> tuple[bool, bool, bool]:
     """Whether growth and an anomaly stood in the way at any check of a run, and whether growth aborted."""
     known = rule(world)
-    memory = checks.start(known)
+    memory = GuardrailMemory.start(known)
     grown = unlike = False
     for look in looks(world, random):
         memory, _ = checks.evaluate(known, memory, look)

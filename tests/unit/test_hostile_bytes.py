@@ -7,7 +7,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from serinus_contracts.base import parse_duration
 from serinus_contracts.report import read_chapter
-from serinus_judging.guardrails import checks
 from serinus_judging.guardrails.memory import GuardrailMemory
 from serinus_judging.judges import JUDGES
 from serinus_judging.packing import EvidenceError
@@ -20,7 +19,7 @@ from tests.support import ERRORS, LATENCY, plan
 
 PLAN = plan(metrics=(ERRORS, LATENCY))
 KEPT = {name: judge.start(PLAN).pack() for name, judge in JUDGES.items()}
-BESIDE = checks.start(PLAN).pack()
+BESIDE = GuardrailMemory.start(PLAN).pack()
 
 
 def bent(good: bytes) -> st.SearchStrategy[bytes]:

@@ -8,7 +8,7 @@ from serinus_analyzer.adapters.evidence import RedisEvidence
 from serinus_analyzer.use_cases.ports import Commit
 from serinus_contracts import Keys, VerdictReached, from_entry
 from serinus_contracts.streams import ANALYZER_GROUP
-from serinus_judging.evaluation import RunRecord
+from serinus_judging.run_record import RunRecord
 from serinus_runtime.streams import ensure_group
 
 from tests.support import RUN, verdict

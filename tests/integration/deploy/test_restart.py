@@ -19,7 +19,7 @@ from serinus_contracts.operator_state import OperatorState
 from serinus_contracts.streams import ANALYZER_GROUP, Stream, controller_group
 from serinus_controller.adapters.journal import RedisJournal
 from serinus_controller.adapters.registry import RedisRegistry
-from serinus_judging.evaluation import RunRecord
+from serinus_judging.run_record import RunRecord
 from serinus_notifier.adapters.outbox import RedisOutbox
 from serinus_notifier.domain.notifications import Cause, Due
 from serinus_notifier.use_cases.inbox import Given

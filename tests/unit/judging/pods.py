@@ -78,7 +78,7 @@ def settled(
 ) -> tuple[GuardrailMemory, Assessment]:
     """The last memory and assessment with what is found beside the default judge, packed and unpacked on the way."""
     evidence = known_noise(plan)
-    kept = known or checks.start(plan)
+    kept = known or GuardrailMemory.start(plan)
     assessment = None
     for look in looks:
         evidence, judged = evaluated(plan, evidence, look)

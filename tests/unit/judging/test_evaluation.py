@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 from serinus_contracts import AnalysisPlan, MetricsCollected, VerdictReached
-from serinus_judging.evaluation import Evaluation, RunRecord, evaluate
+from serinus_judging.evaluation import Evaluation, evaluate
+from serinus_judging.run_record import RunRecord
 
 from tests.unit.judging.builders import metric, plan, proportion
 from tests.unit.judging.pods import pods, run, seen

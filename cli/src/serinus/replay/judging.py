@@ -8,8 +8,9 @@ from pydantic import TypeAdapter, ValidationError
 from serinus_contracts import AnalysisPlan, CanaryPolicy, MetricsCollected, VerdictReached
 from serinus_contracts.judge import JudgeRule
 from serinus_contracts.policy import PolicySpec
-from serinus_judging.evaluation import Evaluation, RunRecord, evaluate
+from serinus_judging.evaluation import Evaluation, evaluate
 from serinus_judging.judges import JUDGES
+from serinus_judging.run_record import RunRecord
 from serinus_rollouts.stages import Stage
 
 from serinus.options import fail

@@ -1,49 +1,19 @@
 """One snapshot of a run to its verdict: the judge, then the guardrails, then what is known of the run so far."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from serinus_contracts import AnalysisPlan, DataQuality, MetricsCollected, VerdictReached
-from serinus_contracts.base import Millis
-from serinus_contracts.events import Reason, Verdict
 
 from serinus_judging.assessment import Assessment
 from serinus_judging.guardrails import checks
-from serinus_judging.guardrails.memory import GuardrailMemory
-from serinus_judging.judges import JUDGES, Evidence
-from serinus_judging.served import Served
-from serinus_judging.served import after as after_snapshot
+from serinus_judging.judges import JUDGES
+from serinus_judging.run_record import RunMemory, RunRecord
+from serinus_judging.served import after as served_after
 
 DESCRIBED_EVERY = 10
 """Evaluations after which a verdict that goes on is described again: nothing is decided by descriptions, and at each
 they would cost more than any other part of a verdict (docs/adr/0046)."""
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """What is kept of a run between evaluations: its chain, its last verdict, and the packed memory of the judge, of
-    the guardrails and of what the canary served.
-
-    `through` is the end of the last evaluated snapshot: version, order and dedupe in one. `since`: end of the snapshot
-    that first gave the verdict for its reason. `gaps`: snapshots that could never be read. `plan`: digest of the plan
-    that evidence and guardrails belong to.
-    """
-
-    through: Millis = 0
-    evaluations: int = 0
-    gaps: int = 0
-    verdict: Verdict | None = None
-    reason: Reason | None = None
-    since: Millis = 0
-    plan: str = ""
-    evidence: bytes = b""
-    guardrails: bytes = b""
-    served: bytes = b""
-
-    def bridged(self, snapshot: MetricsCollected) -> Self:
-        """Before a snapshot behind a gap: what is missing is counted, not forgotten."""
-        return replace(self, through=snapshot.follows, gaps=self.gaps + 1)
 
 
 class Evaluation(NamedTuple):
@@ -65,45 +35,22 @@ def evaluate(evaluations: Sequence[Evaluation]) -> list[tuple[RunRecord, Verdict
         by_judge.setdefault(each.plan.judge.name, []).append(position)
     for name, positions in by_judge.items():
         own = [evaluations[i] for i in positions]
-        judged = JUDGES[name].judge([(each.plan, _evidence(each), each.snapshot) for each in own])
-        for i, each, (evidence, assessment) in zip(positions, own, judged, strict=True):
-            memory, found = checks.evaluate(each.plan, _guardrails(each), each.snapshot)
-            results[i] = _verdict(each, evidence, memory, checks.apply_guardrails(assessment, found))
+        memories = [each.state.opened(each.plan, each.snapshot) for each in own]
+        cases = [(each.plan, memory.evidence, each.snapshot) for each, memory in zip(own, memories, strict=True)]
+        judged = JUDGES[name].judge(cases)
+        for i, each, memory, (evidence, assessment) in zip(positions, own, memories, judged, strict=True):
+            results[i] = _concluded(each, memory._replace(evidence=evidence), assessment)
     return results
 
 
-def _evidence(evaluation: Evaluation) -> Evidence:
-    # Evidence belongs to the plan it was collected under; under a plan that changed in mid-run it starts again.
-    state, judge = evaluation.state, JUDGES[evaluation.plan.judge.name]
-    known = state.evidence if state.plan == evaluation.snapshot.plan else b""
-    evidence: Evidence = judge.load(known) if known else judge.start(evaluation.plan)
-    return evidence
-
-
-def _guardrails(evaluation: Evaluation) -> GuardrailMemory:
-    state = evaluation.state
-    known = state.guardrails if state.plan == evaluation.snapshot.plan else b""
-    return GuardrailMemory.unpack(known) or checks.start(evaluation.plan)
-
-
-def _verdict(
-    evaluation: Evaluation, evidence: Evidence, memory: GuardrailMemory, assessment: Assessment
-) -> tuple[RunRecord, VerdictReached]:
+def _concluded(evaluation: Evaluation, memory: RunMemory, judged: Assessment) -> tuple[RunRecord, VerdictReached]:
+    """The state after the judge's assessment, and the verdict. memory: with the evidence of this snapshot."""
     before, plan, snapshot = evaluation
-    changed = (assessment.verdict, assessment.reason) != (before.verdict, before.reason)
-    served = after_snapshot(Served.unpack(before.served), plan, snapshot)
-    after = RunRecord(
-        through=snapshot.end,
-        evaluations=before.evaluations + 1,
-        gaps=before.gaps,
-        verdict=assessment.verdict,
-        reason=assessment.reason,
-        since=snapshot.end if changed else before.since,
-        plan=snapshot.plan,
-        evidence=evidence.pack(),
-        guardrails=memory.pack(),
-        served=served.pack(),
-    )
+    guardrails, result = checks.evaluate(plan, memory.guardrails, snapshot)
+    assessment = checks.apply_guardrails(judged, result)
+    served = served_after(memory.served, plan, snapshot)
+    after = before.closed(snapshot, assessment, memory._replace(guardrails=guardrails, served=served))
+    changed = before.changed_by(assessment)
     described = changed or after.evaluations % DESCRIBED_EVERY == 0
     return after, VerdictReached(
         run=snapshot.run,

@@ -15,7 +15,8 @@ from serinus_analyzer.entrypoints.streams import SnapshotStream
 from serinus_analyzer.use_cases.ports import Commit
 from serinus_analyzer.use_cases.snapshot_processor import LOST_CHECK_TRIES, MAX_TRIES, SnapshotProcessor, Telemetry
 from serinus_contracts import AnalysisPlan, MetricsCollected, Proportion, VerdictReached, seal, to_entry
-from serinus_judging.evaluation import Evaluation, RunRecord, evaluate
+from serinus_judging.evaluation import Evaluation, evaluate
+from serinus_judging.run_record import RunRecord
 from serinus_runtime.streams import Entry
 
 from tests.support import RUN, plan, snapshot

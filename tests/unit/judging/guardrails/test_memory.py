@@ -20,7 +20,7 @@ def six_metrics_and_pods() -> tuple[Evidence, GuardrailMemory]:
     each = shares([(1, 500)] * 10, [(2, 500)] * 20)
     everything = dict.fromkeys((*names, "conversion"), each)
     looks = run(lambda _: {**everything, "latency": distribution(edges, buckets, buckets)}, 40, pods(10, 20))
-    evidence, kept = JUDGE.start(rule), checks.start(rule)
+    evidence, kept = JUDGE.start(rule), GuardrailMemory.start(rule)
     for look in looks:
         evidence, _ = evaluated(rule, evidence, look)
         kept, _ = checks.evaluate(rule, kept, look)
@@ -39,7 +39,7 @@ def test_with_a_gauge_among_six_metrics_they_fit_too() -> None:
     buckets = [10] * (len(EDGES) + 1)
     everything: dict[str, Measurement] = dict.fromkeys((*names, "conversion"), each)
     everything |= {"latency": distribution(EDGES, buckets, buckets), "memory": gauge([0.5] * 10, [0.5] * 20)}
-    evidence, kept = JUDGE.start(rule), checks.start(rule)
+    evidence, kept = JUDGE.start(rule), GuardrailMemory.start(rule)
     for look in run(lambda _: everything, 40, pods(10, 20)):
         evidence, _ = evaluated(rule, evidence, look)
         kept, _ = checks.evaluate(rule, kept, look)

@@ -5,7 +5,7 @@ from typing import Any
 
 from serinus_contracts import AnalysisPlan, Keys, seal, to_entry
 from serinus_contracts.streams import ANALYZER_GROUP
-from serinus_judging.evaluation import RunRecord
+from serinus_judging.run_record import RunRecord
 from serinus_runtime import scripts
 from serinus_runtime.clock import Clock
 from serinus_runtime.plans import Plans

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from serinus_contracts import AnalysisPlan, VerdictReached
-from serinus_judging.evaluation import RunRecord
+from serinus_judging.run_record import RunRecord
 from serinus_runtime.streams import Entry
 
 

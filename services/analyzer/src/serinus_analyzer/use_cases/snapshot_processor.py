@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from serinus_contracts import AnalysisPlan, VerdictReached
-from serinus_judging.evaluation import Evaluation, RunRecord, evaluate
+from serinus_judging.evaluation import Evaluation, evaluate
+from serinus_judging.run_record import RunRecord
 from serinus_runtime import traces
 from serinus_runtime.complaints import Complaints
 from serinus_runtime.errors import concerns_all

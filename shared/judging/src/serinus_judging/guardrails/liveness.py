@@ -12,26 +12,14 @@ from serinus_contracts.events import MetricsCollected, Pod
 from serinus_contracts.plan import AnalysisPlan
 from serinus_contracts.wording import duration, minute, names
 
+from serinus_judging.guardrails.memory import Trouble, identity
+
 LOOPS = 2
 CALM = 600_000
 """Milliseconds without a restart after which a pod is not looping any more."""
 MAX_TROUBLES = 16
 """Pods in trouble that are remembered, the worst first."""
 MAX_NAMED = 3
-
-
-class Trouble(NamedTuple):
-    """A canary pod that restarted or is not ready. pod: its `pods.identity`; restarted: end of the snapshot that saw
-    the last restart, 0: none; unready: end of the first snapshot in a row that saw it not ready, 0: it is ready."""
-
-    pod: int
-    restarts: int
-    restarted: int
-    unready: int
-
-    def loops(self, end: int) -> bool:
-        """Whether it crash loops at the snapshot that ends then (ms)."""
-        return self.restarts >= LOOPS and end - self.restarted < CALM
 
 
 class Liveness(NamedTuple):
@@ -41,8 +29,8 @@ class Liveness(NamedTuple):
     pods: tuple[str, ...] = ()
 
 
-def after(
-    known: Sequence[Trouble], plan: AnalysisPlan, snapshot: MetricsCollected, identity: Mapping[str, int]
+def pods_in_trouble(
+    known: Sequence[Trouble], plan: AnalysisPlan, snapshot: MetricsCollected
 ) -> tuple[tuple[Trouble, ...], Liveness]:
     """The pods in trouble after a snapshot, and what is wrong. Without pods in the snapshot nothing is known."""
     canary = [pod for pod in snapshot.pods if pod.arm == "canary"]
@@ -53,9 +41,9 @@ def after(
     if not suspects:
         return (), Liveness()
     before, end = {one.pod: one for one in known}, snapshot.end
-    found = [(pod, _trouble(pod, identity[pod.name], before.get(identity[pod.name]), end)) for pod in suspects]
+    found = [(pod, _trouble(pod, before, end)) for pod in suspects]
     found.sort(key=lambda each: (-each[1].restarts, each[1].unready or end, each[1].pod))
-    looping = [(pod, one) for pod, one in found if one.loops(end)]
+    looping = [(pod, one) for pod, one in found if one.restarts >= LOOPS and end - one.restarted < CALM]
     patience = 1000 * max(plan.warmup, plan.interval)
     dead = [(pod, one) for pod, one in found if one.unready and end - one.unready >= patience]
     parts = []
@@ -69,11 +57,13 @@ def after(
     return tuple(one for _, one in found[:MAX_TROUBLES]), Liveness("; ".join(parts), ill)
 
 
-def _trouble(pod: Pod, identity: int, before: Trouble | None, end: int) -> Trouble:
+def _trouble(pod: Pod, known: Mapping[int, Trouble], end: int) -> Trouble:
+    name = identity(pod.name)
+    before = known.get(name)
     grown = pod.restarts > (before.restarts if before else 0)
     restarted = end if grown else before.restarted if before and pod.restarts else 0
     unready = 0 if pod.ready else before.unready if before and before.unready else end
-    return Trouble(identity, min(pod.restarts, 65_535), restarted, unready)
+    return Trouble(name, min(pod.restarts, 65_535), restarted, unready)
 
 
 def _of(ill: Sequence[tuple[Pod, Trouble]], canary: Sequence[Pod]) -> str:

@@ -2,25 +2,42 @@
 
 Layout of the bytes: a header with all lengths, the widths of the histograms, the abort that was found if any, then the
 arrays by their type, little endian. Bytes of another version are not read: what is remembered here is of this stage
-only, and can be learnt anew.
+only, and can be learnt again.
 """
 
 import struct
 from dataclasses import dataclass
 from typing import NamedTuple
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
-from serinus_contracts.events import Reason
+from serinus_contracts.events import MetricsCollected, Reason
+from serinus_contracts.plan import AnalysisPlan
 
 from serinus_judging.arrays import Floats
-from serinus_judging.guardrails.liveness import Trouble
+from serinus_judging.guardrails.watched import Watched, watched_by
 from serinus_judging.packing import Reader
 
 VERSION = 2
 _HEADER = struct.Struct("<BiqiIhI14H")
 _TROUBLE = np.dtype([("pod", "<u4"), ("restarts", "<u2"), ("restarted", "<i8"), ("unready", "<i8")])
 _OVER_LIMIT = np.dtype([("limit", "u1"), ("pod", "<u4")])
+
+
+def identity(name: str) -> int:
+    """A pod's name in four bytes."""
+    return crc32(name.encode())
+
+
+class Trouble(NamedTuple):
+    """A canary pod that restarted or is not ready. pod: its `identity`; restarted: end of the snapshot that saw the
+    last restart, 0: none; unready: end of the first snapshot in a row that saw it not ready, 0: it is ready."""
+
+    pod: int
+    restarts: int
+    restarted: int
+    unready: int
 
 
 class LatchedAbort(NamedTuple):
@@ -88,9 +105,9 @@ class StageSamples:
     buckets: tuple[Floats, ...]
 
     @classmethod
-    def empty(cls, gauges: int, counted: int, durations: int) -> "StageSamples":
-        """Nothing gathered yet, for so many metrics of each kind."""
-        features = gauges + counted
+    def empty(cls, watched: Watched) -> "StageSamples":
+        """Nothing gathered yet of the metrics that are watched."""
+        features, gauges, counted = len(watched.features), len(watched.gauges), len(watched.counted)
         return cls(
             pods=np.zeros(0, dtype=np.uint32),
             own=0,
@@ -101,7 +118,7 @@ class StageSamples:
             rates=np.zeros((0, counted)),
             logs=np.zeros((0, gauges, 0)),
             totals=np.zeros((counted, 5)),
-            buckets=(np.zeros((2, 0)),) * durations,
+            buckets=(np.zeros((2, 0)),) * len(watched.durations),
         )
 
 
@@ -129,9 +146,25 @@ class GuardrailMemory:
     latched: LatchedAbort | None = None
 
     @classmethod
-    def empty(cls, gauges: int = 0, counted: int = 0, durations: int = 0) -> "GuardrailMemory":
-        """Before the first snapshot of a stage."""
-        return cls(StageSamples.empty(gauges, counted, durations))
+    def start(cls, plan: AnalysisPlan) -> "GuardrailMemory":
+        """Before the first snapshot of a run."""
+        return cls(StageSamples.empty(watched_by(plan)))
+
+    def entering(self, watched: Watched, snapshot: MetricsCollected) -> "GuardrailMemory":
+        """In the stage of the snapshot: a new one starts again; one that was left and entered again gets no more
+        checks."""
+        if (snapshot.stage, snapshot.stage_started) == (self.stage, self.stage_started):
+            return self
+        return GuardrailMemory(
+            StageSamples.empty(watched),
+            stage=snapshot.stage,
+            stage_started=snapshot.stage_started,
+            top=max(self.top, snapshot.stage),
+            checks=0 if snapshot.stage > self.top else -1,
+            troubles=self.troubles,
+            over_limit=self.over_limit,
+            latched=self.latched,
+        )
 
     def pack(self) -> bytes:
         """As bytes, which `unpack` turns into a value that judges alike (numbers of pods in single precision)."""

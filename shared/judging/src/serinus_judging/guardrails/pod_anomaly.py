@@ -13,13 +13,22 @@ from math import comb
 from typing import NamedTuple
 
 import numpy as np
+from serinus_contracts.plan import AnalysisPlan
+from serinus_contracts.wording import names
 
 from serinus_judging.arrays import Bools, Floats
+from serinus_judging.guardrails.findings import p_value
+from serinus_judging.guardrails.memory import PodAnomaly, StageSamples
+from serinus_judging.guardrails.watched import Watched, display_name
 
 PERMUTATIONS = 4_999
 """Permutations that are tried where there are more than so many."""
 MIN_PODS = 4
 """Pods below which no covariance is estimated."""
+SIMILAR = 0.25
+"""A gauge may be so much higher on the canary's pods, as a share of what pods have, without being an anomaly."""
+COMMON = 0.75
+"""Pods are compared in what so many of them have; those that lack it are left out."""
 
 
 class PodDistance(NamedTuple):
@@ -35,6 +44,51 @@ class PodDistance(NamedTuple):
     canary_pods: int
     pods: int
     parts: tuple[float, ...]
+
+
+def of_stage(plan: AnalysisPlan, watched: Watched, samples: StageSamples, check: int) -> PodAnomaly | None:
+    """How unlike the canary's pods are by a stage's check (from 0); None as in `pod_distance`."""
+    values, tolerance = _means(plan, watched, samples)
+    distance = pod_distance(values, np.arange(len(values)) < samples.own, tolerance)
+    level = plan.false_abort_rate / len(plan.stages) * 0.5 ** (check + 1)
+    return None if distance is None else PodAnomaly(*distance[:-1], level, distance.parts)
+
+
+def doubt(plan: AnalysisPlan, watched: Watched, anomaly: PodAnomaly | None) -> str:
+    """The anomaly in words; empty if there is none."""
+    return sentence(plan, watched, anomaly) if anomaly is not None and anomaly.exceeds else ""
+
+
+def sentence(plan: AnalysisPlan, watched: Watched, anomaly: PodAnomaly) -> str:
+    """The canary's pods are unlike stable's, mostly in memory (3 of 12 pods, distance 4.2, p 0.0005)."""
+    parts = anomaly.parts
+    most = [f for f in sorted(range(len(parts)), key=lambda f: -parts[f]) if parts[f] >= 0.25 * sum(parts)]
+    of = names([display_name(plan.metrics[watched.features[f]]) for f in most])
+    pods = f"{anomaly.canary_pods:.0f} of {anomaly.pods:.0f} pods"
+    how = f"{pods}, distance {anomaly.distance:.1f}, {p_value(anomaly.p)}"
+    return f"the canary's pods are unlike stable's, mostly in {of} ({how})"
+
+
+def _means(plan: AnalysisPlan, watched: Watched, samples: StageSamples) -> tuple[Floats, Floats]:
+    """Each pod's mean distance from the others (P, F), growing with harm, NaN: unknown; what is tolerated (F,).
+
+    A metric that most pods do not have is left out: it is 0 for all.
+    """
+    snapshots = np.maximum(samples.seen, 1)
+    level = np.abs(samples.levels[0]) / np.maximum(samples.levels[1], 1)
+    values, tolerance = samples.sums / snapshots, np.zeros(len(level))
+    for f, i in enumerate(watched.features):
+        metric = plan.metrics[i]
+        if metric.source.kind == "gauge":
+            tolerance[f] = SIMILAR * level[f]
+        else:
+            tolerance[f] = abs(metric.margin.ratio - 1) * level[f] + metric.margin.absolute
+        if metric.better == "higher":
+            values[f] = -values[f]
+    known = samples.seen > 0
+    values[~known] = np.nan
+    values[known.mean(axis=1) < COMMON if known.size else []] = 0.0
+    return values.T, tolerance
 
 
 def pod_distance(values: Floats, canary: Bools, tolerance: Floats) -> PodDistance | None:

@@ -6,16 +6,15 @@ many pods some are followed, chosen by a hash of their name, which knows nothing
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import NamedTuple
-from zlib import crc32
 
 import numpy as np
 from serinus_contracts.events import Distribution, Gauge, Measurement, MetricsCollected, Proportion
-from serinus_contracts.plan import AnalysisPlan, Gauged, PlanLimit, PlanMetric
+from serinus_contracts.plan import AnalysisPlan, Gauged, PlanMetric
 
 from serinus_judging.arrays import Floats
-from serinus_judging.guardrails.memory import GuardrailMemory, StageSamples
+from serinus_judging.guardrails.memory import GuardrailMemory, StageSamples, identity
+from serinus_judging.guardrails.watched import Watched
 from serinus_judging.plan_metrics import is_rate
 from serinus_judging.snapshot import stage_seconds, summed
 
@@ -25,38 +24,6 @@ MAX_VALUE = 1e30
 """A gauge whose value is larger, or no number, is not compared: sums would leave single precision."""
 MAX_POINTS = 8
 """Points kept of a series: when it is full every second one is dropped, and half as many are taken from then on."""
-
-
-class Watched(NamedTuple):
-    """Which of a plan's metrics the guardrails watch, by index. limits: those on gauges."""
-
-    gauges: tuple[int, ...]
-    counted: tuple[int, ...]
-    durations: tuple[int, ...]
-    limits: tuple[PlanLimit, ...]
-
-    @property
-    def features(self) -> tuple[int, ...]:
-        """In what pods are compared with one another."""
-        return self.counted + self.gauges
-
-
-@lru_cache(maxsize=4096)
-def watched_by(plan: AnalysisPlan) -> Watched:
-    """Which of the plan's metrics are watched beside the judge."""
-    metrics = plan.metrics
-    kinds: dict[str, tuple[int, ...]] = {
-        kind: tuple(i for i, metric in enumerate(metrics) if metric.source.kind == kind)
-        for kind in ("gauge", "proportion", "distribution")
-    }
-    names = {metrics[i].name for i in kinds["gauge"]}
-    limits = tuple(limit for limit in plan.limits if limit.metric in names)
-    return Watched(kinds["gauge"], kinds["proportion"], kinds["distribution"], limits)
-
-
-def identity(name: str) -> int:
-    """A pod's name in four bytes."""
-    return crc32(name.encode())
 
 
 class Sample(NamedTuple):

@@ -2,25 +2,23 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import expm1, isnan, log
+from math import isnan
 
 import numpy as np
 from serinus_contracts.events import Durations, Finding, Label, MetricsCollected, MetricVerdict, Reason
-from serinus_contracts.plan import AnalysisPlan, Gauged
-from serinus_contracts.wording import duration, names, percent
+from serinus_contracts.plan import AnalysisPlan
+from serinus_contracts.wording import duration, names
 
 from serinus_judging.arrays import Floats
-from serinus_judging.guardrails import findings, sample_ratio
+from serinus_judging.guardrails import findings, gauge_growth, pod_anomaly, sample_ratio
 from serinus_judging.guardrails.findings import Fields
 from serinus_judging.guardrails.liveness import Liveness
-from serinus_judging.guardrails.memory import GaugeGrowth, GuardrailMemory, PodAnomaly
-from serinus_judging.guardrails.pod_series import Watched, watched_by
+from serinus_judging.guardrails.memory import GuardrailMemory, PodAnomaly
+from serinus_judging.guardrails.watched import Watched
 from serinus_judging.histogram import quantile
 from serinus_judging.plan_metrics import GAUGE_SHARE
 
 TOLD_QUANTILES = (0.5, 0.95, 0.99)
-MAX_GROWTH = log(100)
-"""Growth an hour (in ln) of which no more is told: a few seconds of it do not last an hour."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,7 @@ class GuardrailResult:
     """
 
     plan: AnalysisPlan
+    watched: Watched
     snapshot: MetricsCollected
     memory: GuardrailMemory
     liveness: Liveness
@@ -41,48 +40,21 @@ class GuardrailResult:
     missing: tuple[str, ...]
 
 
-def growing(plan: AnalysisPlan, i: int, growth: GaugeGrowth) -> str:
-    """memory grows 42 % an hour on the canary's pods, 1 % on stable's (3 and 9 pods, p 0.0001)."""
-    here, there = _hourly(growth.canary), _hourly(growth.stable)
-    pods = f"{growth.canary_pods:.0f} and {growth.stable_pods:.0f} pods, {findings.p_value(growth.p)}"
-    return f"{_named(plan, i)} grows {here} an hour on the canary's pods, {there} on stable's ({pods})"
-
-
-def _hourly(slope: float) -> str:
-    return percent(expm1(slope)) if slope < MAX_GROWTH else f"more than {percent(expm1(MAX_GROWTH))}"
-
-
-def _named(plan: AnalysisPlan, i: int) -> str:
-    metric = plan.metrics[i]
-    per_request = isinstance(metric.source, Gauged) and metric.source.rate
-    return f"{metric.name} per request" if per_request else metric.name
-
-
-def differing(plan: AnalysisPlan, watched: Watched, anomaly: PodAnomaly) -> str:
-    """The canary's pods are unlike stable's, mostly in memory (3 of 12 pods, distance 4.2, p 0.0005)."""
-    parts = anomaly.parts
-    most = [f for f in sorted(range(len(parts)), key=lambda f: -parts[f]) if parts[f] >= 0.25 * sum(parts)]
-    of = names([_named(plan, watched.features[f]) for f in most])
-    pods = f"{anomaly.canary_pods:.0f} of {anomaly.pods:.0f} pods"
-    how = f"{pods}, distance {anomaly.distance:.1f}, {findings.p_value(anomaly.p)}"
-    return f"the canary's pods are unlike stable's, mostly in {of} ({how})"
-
-
-def reported(report: Callable[[], tuple[MetricVerdict, ...]], found: GuardrailResult) -> tuple[MetricVerdict, ...]:
+def reported(report: Callable[[], tuple[MetricVerdict, ...]], result: GuardrailResult) -> tuple[MetricVerdict, ...]:
     """The judge's metrics, latencies with what they are in seconds, and the gauges that it has not judged itself."""
-    known = _with_durations(report(), found)
-    if not watched_by(found.plan).gauges:
+    known = _with_durations(report(), result)
+    if not result.watched.gauges:
         return known
     names = {metric.name for metric in known}
-    return (*known, *(gauge for gauge in _gauges(found) if gauge.name not in names))
+    return (*known, *(gauge for gauge in _gauges(result) if gauge.name not in names))
 
 
-def _with_durations(known: tuple[MetricVerdict, ...], found: GuardrailResult) -> tuple[MetricVerdict, ...]:
+def _with_durations(known: tuple[MetricVerdict, ...], result: GuardrailResult) -> tuple[MetricVerdict, ...]:
     """What the histograms of this stage say in seconds, beside what is tested of them."""
     added = {}
-    for i, (canary, stable) in zip(watched_by(found.plan).durations, found.memory.samples.buckets, strict=True):
-        metric = found.plan.metrics[i]
-        edges = getattr(found.snapshot.metrics.get(metric.name), "edges", ())
+    for i, (canary, stable) in zip(result.watched.durations, result.memory.samples.buckets, strict=True):
+        metric = result.plan.metrics[i]
+        edges = getattr(result.snapshot.metrics.get(metric.name), "edges", ())
         told = {"allowed_slowdown": metric.margin.ratio, "durations": _durations(edges, canary, stable)}
         added[metric.name] = told
     return tuple([one.model_copy(update=added[one.name]) if one.name in added else one for one in known])
@@ -98,23 +70,23 @@ def _durations(edges: Sequence[float], canary: Floats, stable: Floats) -> tuple[
     return tuple(found)
 
 
-def _gauges(found: GuardrailResult) -> list[MetricVerdict]:
-    plan, watched = found.plan, watched_by(found.plan)
+def _gauges(result: GuardrailResult) -> list[MetricVerdict]:
+    plan, watched = result.plan, result.watched
     told = []
     may = sum(plan.metrics[i].may_abort for i in watched.gauges)
     for g, i in enumerate(watched.gauges):
         metric = plan.metrics[i]
-        measured = found.snapshot.metrics.get(metric.name)
+        measured = result.snapshot.metrics.get(metric.name)
         status = "no_data" if measured is None else measured.status
         label: Label = "ok"
-        if found.memory.latched and found.memory.latched.regressed in (
+        if result.memory.latched and result.memory.latched.regressed in (
             metric.name,
             *(x.name for x in watched.limits if x.metric == metric.name),
         ):
             label = "worse"
-        elif metric.name in found.missing:
+        elif metric.name in result.missing:
             label = "error" if status in ("error", "ok") else "no_data"
-        elif g < len(found.memory.growth) and found.memory.growth[g].exceeds:
+        elif g < len(result.memory.growth) and result.memory.growth[g].exceeds:
             label = "warning"
         told.append(
             MetricVerdict(
@@ -130,22 +102,22 @@ def _gauges(found: GuardrailResult) -> list[MetricVerdict]:
     return told
 
 
-def all_findings(known: Callable[[], tuple[Finding, ...]], found: GuardrailResult) -> tuple[Finding, ...]:
+def all_findings(known: Callable[[], tuple[Finding, ...]], result: GuardrailResult) -> tuple[Finding, ...]:
     """What the judge found, and what the guardrails did."""
-    return (*known(), *findings.models(_reasons(found)))
+    return (*known(), *findings.models(_reasons(result)))
 
 
-def _reasons(found: GuardrailResult) -> list[Fields]:
-    plan, memory, watched = found.plan, found.memory, watched_by(found.plan)
+def _reasons(result: GuardrailResult) -> list[Fields]:
+    plan, memory, watched = result.plan, result.memory, result.watched
     told: list[Fields] = []
-    if found.memory.latched:
-        kind = "threshold" if found.memory.latched.reason == "limit" else "trend"
-        told.append({"kind": kind, "metric": found.memory.latched.regressed, "severity": "critical", "decides": True,
-                     "text": found.memory.latched.text})  # fmt: skip
-    if found.liveness.text:
-        told.append({"kind": "liveness", "severity": "critical", "decides": True, "text": found.liveness.text,
-                     "pods": found.liveness.pods})  # fmt: skip
-    if 0 < found.snapshot.weight < 100 and (why := sample_ratio.untested(plan, found.snapshot)):
+    if result.memory.latched:
+        kind = "threshold" if result.memory.latched.reason == "limit" else "trend"
+        told.append({"kind": kind, "metric": result.memory.latched.regressed, "severity": "critical", "decides": True,
+                     "text": result.memory.latched.text})  # fmt: skip
+    if result.liveness.text:
+        told.append({"kind": "liveness", "severity": "critical", "decides": True, "text": result.liveness.text,
+                     "pods": result.liveness.pods})  # fmt: skip
+    if 0 < result.snapshot.weight < 100 and (why := sample_ratio.untested(plan, result.snapshot)):
         told.append({"kind": "traffic", "severity": "info", "text": f"the split of the traffic is not tested: {why}; "
                      "the source's exclude can leave them out (docs/how-to/sources.md)"})  # fmt: skip
     for i, growth in zip(watched.gauges, memory.growth, strict=False):
@@ -154,10 +126,10 @@ def _reasons(found: GuardrailResult) -> list[Fields]:
                       "level": growth.level}  # fmt: skip
             told.append({"kind": "trend", "metric": plan.metrics[i].name,
                          "severity": "warning" if growth.exceeds else "none", "decides": growth.exceeds,
-                         "text": growing(plan, i, growth), "values": values})  # fmt: skip
+                         "text": gauge_growth.sentence(plan, i, growth), "values": values})  # fmt: skip
     if memory.anomaly is not None:
         told.append(_anomaly(plan, watched, memory.anomaly))
-    young = sorted(found.young)
+    young = sorted(result.young)
     if young and (watched.gauges or watched.durations):
         of = names([plan.metrics[i].name for i in (*watched.durations, *watched.gauges)])
         text = (
@@ -172,7 +144,7 @@ def _anomaly(plan: AnalysisPlan, watched: Watched, anomaly: PodAnomaly) -> Field
     if anomaly.distance == 0:
         text = "no metric is worse on the canary's pods than pods differ and margins allow"
     else:
-        text = differing(plan, watched, anomaly)
+        text = pod_anomaly.sentence(plan, watched, anomaly)
         if anomaly.min_p > anomaly.level:
             pods = f"{anomaly.canary_pods:.0f} of {anomaly.pods:.0f} pods"
             text += f"; {pods} can give no p below {anomaly.min_p:.2g}, so it only describes"
@@ -180,9 +152,9 @@ def _anomaly(plan: AnalysisPlan, watched: Watched, anomaly: PodAnomaly) -> Field
             "text": text, "values": values}  # fmt: skip
 
 
-def descriptions(found: GuardrailResult) -> tuple[Finding, ...]:
+def descriptions(result: GuardrailResult) -> tuple[Finding, ...]:
     """Classical statistics of the stage's counts: nothing is decided by them."""
-    plan, watched, kept = found.plan, watched_by(found.plan), found.memory.samples
+    plan, watched, kept = result.plan, result.watched, result.memory.samples
     told: list[Fields | None] = []
     hours = (kept.times / 3600).tolist()
     for k, (i, total) in enumerate(zip(watched.counted, kept.totals.tolist(), strict=True)):
@@ -193,7 +165,7 @@ def descriptions(found: GuardrailResult) -> tuple[Finding, ...]:
         if metric.better == "higher":
             told.append(findings.of_business(metric.name, canary, stable, seconds))
     for i, buckets in zip(watched.durations, kept.buckets, strict=True):
-        measured = found.snapshot.metrics.get(plan.metrics[i].name)
+        measured = result.snapshot.metrics.get(plan.metrics[i].name)
         edges = getattr(measured, "edges", ())
         told.append(findings.of_durations(plan.metrics[i].name, edges, *buckets.astype(np.int64).tolist()))
     return findings.models([one for one in told if one is not None])
