@@ -19,8 +19,10 @@ from serinus_contracts.base import Millis
 from serinus_contracts.policy import CanaryPolicy
 from serinus_controller.use_cases.act import Actor, ActTiming
 from serinus_controller.use_cases.command_handler import CommandHandler
+from serinus_controller.use_cases.decision_executor import DecisionExecutor
 from serinus_controller.use_cases.plan_resolver import PlanResolver
 from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler
+from serinus_controller.use_cases.run_state import RunStates
 from serinus_controller.use_cases.run_tracker import RunTracker
 from serinus_controller.use_cases.telemetry import Telemetry
 from serinus_rollouts.kubernetes.api import ClusterError
@@ -180,7 +182,10 @@ class Controller:
         tracker = RunTracker(hand.registry, "c", PlanResolver(lambda: [POLICY]))
         tracker.pods.replace([], namespace="")
         actor = Actor(self, hand.journal, hand.now, hand.world.clock.now, PATIENCE, tracker.updates)
-        return RolloutReconciler(tracker, hand.journal, actor, Telemetry(CollectorRegistry()), hand.now)
+        return RolloutReconciler(
+            tracker,
+            DecisionExecutor(RunStates(hand.journal), hand.journal, actor, Telemetry(CollectorRegistry()), hand.now),
+        )
 
     async def get(self, namespace: str, name: str) -> RolloutView | None:
         found: RolloutView = await self._call(self.hand.latest)
@@ -242,7 +247,7 @@ class Controller:
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*self.tasks, return_exceptions=True)
-        await self.reconciler.stop()
+        await self.reconciler.executor.stop()
         self.reconciler = self._made()
         await self.reconciler.tracker.restore()
         await self.reconciler.resume()
@@ -258,7 +263,7 @@ async def play(seed: int, turns: int = 400, **settings: Any) -> Hand:
         await hand.settle()
     for one in hand.controllers:
         await one.die()
-        await one.reconciler.stop()
+        await one.reconciler.executor.stop()
     for _, future in hand.waiting:
         future.cancel()
     return hand

@@ -7,7 +7,8 @@ from serinus_contracts import DecisionTaken, Keys, from_entry
 from serinus_contracts.operator_state import Approval, OperatorState
 from serinus_controller.adapters.journal import NOTHING, RedisJournal
 from serinus_controller.adapters.registry import RedisRegistry
-from serinus_controller.use_cases.ports import ControllerState, DeposedError, LostError
+from serinus_controller.domain.controller_state import ControllerState
+from serinus_controller.use_cases.ports import DeposedError, LostError
 from serinus_rollouts.progress import Intent
 from serinus_rollouts.runs import run_of
 from serinus_runtime.witness import Position

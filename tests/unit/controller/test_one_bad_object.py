@@ -13,10 +13,12 @@ from serinus_controller.adapters.policy_sources import PolicySink
 from serinus_controller.adapters.watching import PodSink, RolloutSink
 from serinus_controller.entrypoints.batches import each
 from serinus_controller.use_cases.act import Actor
+from serinus_controller.use_cases.decision_executor import DecisionExecutor
 from serinus_controller.use_cases.plan_resolver import PlanResolver
 from serinus_controller.use_cases.policy_store import PolicyStore
 from serinus_controller.use_cases.policy_store import Telemetry as PolicyTelemetry
 from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler
+from serinus_controller.use_cases.run_state import RunStates
 from serinus_controller.use_cases.run_tracker import RunTracker
 from serinus_controller.use_cases.silence import SilenceWatch
 from serinus_controller.use_cases.telemetry import Telemetry
@@ -82,7 +84,11 @@ async def judged_and_acted_on(policy: dict[str, Any], rollout: dict[str, Any], f
     store = PolicyStore(PolicyTelemetry(CollectorRegistry()))
     tracker = RunTracker(registry, "test", PlanResolver(store.current), complaints=complaints)
     actor = Actor(server, journal, lambda: 5, time.monotonic, IMPATIENT)
-    reconciler = RolloutReconciler(tracker, journal, actor, Telemetry(CollectorRegistry()), lambda: 5, complaints)
+    reconciler = RolloutReconciler(
+        tracker,
+        DecisionExecutor(RunStates(journal), journal, actor, Telemetry(CollectorRegistry()), lambda: 5),
+        complaints,
+    )
     api: Any = server
     sink = PolicySink(api, store, "", lambda: 5)
     rollout_sink = RolloutSink(tracker, "", complaints)
@@ -111,7 +117,7 @@ async def judged_and_acted_on(policy: dict[str, Any], rollout: dict[str, Any], f
     await until(lambda: good.weights == [25])
     await SilenceWatch(reconciler).step(NOW)
     reconciler.forget_ended()
-    await reconciler.stop()
+    await reconciler.executor.stop()
     await rollout_sink.deleted(rollout)
     await rollout_sink.listed(rollout_sink.read([document()]), 3)
     assert list(tracker.runs) == ["u-1"]

@@ -36,12 +36,14 @@ from serinus_controller.settings import ControllerSettings
 from serinus_controller.use_cases.act import Actor
 from serinus_controller.use_cases.announce import Announcements
 from serinus_controller.use_cases.command_handler import CommandHandler
+from serinus_controller.use_cases.decision_executor import DecisionExecutor
 from serinus_controller.use_cases.leader import Leader
 from serinus_controller.use_cases.notices import Notices
 from serinus_controller.use_cases.plan_resolver import PlanResolver
 from serinus_controller.use_cases.policy_store import PolicyStore
 from serinus_controller.use_cases.policy_store import Telemetry as PolicyTelemetry
 from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler
+from serinus_controller.use_cases.run_state import RunStates
 from serinus_controller.use_cases.run_tracker import RunTracker
 from serinus_controller.use_cases.silence import SilenceWatch
 from serinus_controller.use_cases.telemetry import Telemetry
@@ -143,7 +145,8 @@ def _leader(
         )
         tracker = RunTracker(registry, settings.cluster, resolver, settings.namespaces, complaints, settings.max_runs)
         actor = Actor(KubernetesRollouts(api), journal, service.clock, time.monotonic, updates=tracker.updates)
-        reconciler = RolloutReconciler(tracker, journal, actor, telemetry, service.clock, complaints)
+        executor = DecisionExecutor(RunStates(journal), journal, actor, telemetry, service.clock)
+        reconciler = RolloutReconciler(tracker, executor, complaints)
         watchers = _watchers(service, settings, api, registry, store, tracker, complaints)
         return Term(reconciler, CommandHandler(reconciler), SilenceWatch(reconciler), watchers, registry.now)
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -5,14 +6,7 @@ from serinus_contracts.freeze import DAYS, FreezeRule
 from serinus_contracts.operator_state import Approval, OperatorState
 from serinus_contracts.policy import Mode
 from serinus_contracts.standstill import Standstill
-from serinus_controller.domain.decide import (
-    Decision,
-    Situation,
-    decide,
-    dedupe_key_of,
-    no_verdict,
-    unevaluated,
-)
+from serinus_controller.domain.decide import Decision, Situation, decide, no_verdict, unevaluated
 from serinus_rollouts.rollout import RolloutView
 
 from tests.support import RUN, plan, stage, verdict
@@ -129,13 +123,23 @@ def test_who_holds_a_run_holds_it_against_a_proceed_but_not_against_an_abort() -
     assert decided(operator=held, verdict="abort").action == "abort"  # type: ignore[union-attr]
 
 
-def test_a_hold_that_goes_on_for_its_reason_is_the_same_decision_and_for_another_is_not() -> None:
-    keys = [dedupe_key_of(decided(verdict="hold", reason=reason)) for reason in ("no_data", "no_data", "time_spent")]  # type: ignore[arg-type]
-    assert keys[0] == keys[1] != keys[2]
-
-
 def test_a_hold_from_long_ago_is_silence_and_not_told_again() -> None:
     assert decided(verdict="hold", reason="no_data", end=NOW - 3_000 - 20_001) is None
+
+
+@pytest.mark.parametrize(("said", "left"), [("proceed", ("hold", "why", False)), ("abort", ("abort", "so", True))])
+def test_nothing_is_advanced_of_a_run_in_doubt_and_an_abort_needs_no_more_than_its_verdict(
+    said: str, left: tuple[str, str, bool]
+) -> None:
+    decision = judged(replace(situation(), doubt="why"), verdict=said, sentence="so")
+    assert decision is not None
+    assert (decision.action, decision.detail, decision.acts) == left
+
+
+def test_silence_about_a_run_in_doubt_says_the_doubt() -> None:
+    silent = no_verdict(replace(situation(), doubt="why"), 1_010_000, 1_010_000 + 23_001, None)
+    assert silent is not None
+    assert (silent.action, silent.detail) == ("hold", "why")
 
 
 def test_silence_holds_and_says_so_but_only_after_three_intervals() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import jsonpatch
 from serinus_contracts import DecisionTaken, Run, VerdictReached
 from serinus_contracts.operator_state import OperatorState
+from serinus_controller.domain.controller_state import ControllerState
 from serinus_controller.use_cases.act import ActTiming
-from serinus_controller.use_cases.ports import ControllerState
 from serinus_rollouts.kubernetes.api import ClusterError
 from serinus_rollouts.patches import Patch
 from serinus_rollouts.progress import Intent

@@ -92,7 +92,7 @@ async def test_a_second_advance_a_moment_later_leads_no_further() -> None:
 async def test_where_evaluations_have_stopped_an_advance_need_not_be_forced() -> None:
     world = World(plan(mode="shadow"))
     await CommandHandler(world.reconciler).on_command(command("advance"), NOW + 60_000)
-    await asyncio.gather(*world.reconciler.acts)
+    await asyncio.gather(*world.reconciler.executor.acts)
     assert world.rollout.weights == [25]
 
 
@@ -138,7 +138,7 @@ async def test_a_hold_that_comes_while_a_verdict_is_written_down_holds() -> None
     world.journal.remember = slowly  # type: ignore[method-assign]
     await world.reconciler.on_verdict(world.verdict(), NOW)
     assert world.told()[-1] == ("hold", "confirmed", "held by alice")
-    assert world.reconciler.acts == []
+    assert world.reconciler.executor.acts == []
 
 
 async def test_a_verdict_that_comes_while_a_hold_is_written_down_is_not_forgotten() -> None:
@@ -157,7 +157,7 @@ async def test_a_verdict_that_comes_while_a_hold_is_written_down_is_not_forgotte
     world.journal.keep = slowly  # type: ignore[method-assign, assignment]
     await world.say("hold")
     await reacting[0]
-    control = (await world.reconciler.state(RUN)).control
+    control = (await world.reconciler.states.of(RUN)).control
     assert control.verdict == verdict(verdict="hold", reason="no_data")
     assert control.operator.held_by == "alice"
 
@@ -222,7 +222,7 @@ async def test_a_command_that_finds_another_act_under_way_is_answered() -> None:
     await world.reconciler.on_verdict(world.verdict(), NOW)
     await CommandHandler(world.reconciler).on_command(command("advance"), NOW)
     assert world.told() == [("advance", "waiting", "advance by serinus is under way")]
-    await world.reconciler.stop()
+    await world.reconciler.executor.stop()
 
 
 async def test_who_asks_for_the_abort_that_is_refused_is_told_the_servers_own_message() -> None:
@@ -239,7 +239,7 @@ async def test_who_asks_for_the_abort_that_is_refused_is_told_the_servers_own_me
         ("refused", "confirmed", f"abort by serinus is under way: {refused}"),
     ]
     world.rollout.refusal = None
-    await asyncio.gather(*world.reconciler.acts)
+    await asyncio.gather(*world.reconciler.executor.acts)
     assert (world.told()[-1][:2], world.rollout.weights) == (("abort", "confirmed"), [0])
 
 
@@ -250,7 +250,7 @@ async def test_who_asks_for_an_abort_is_told_at_once_what_argo_waits_for() -> No
     text = "abort accepted; Argo has not carried it out yet: InvalidSpec: no canary Service"
     assert world.told() == [("abort", "waiting", text)]
     world.rollout.mend()
-    await asyncio.gather(*world.reconciler.acts)
+    await asyncio.gather(*world.reconciler.executor.acts)
     assert [state for _, state, _ in world.told()] == ["waiting", "confirmed"]
 
 
@@ -310,7 +310,7 @@ async def test_a_copy_of_a_hold_that_comes_after_the_resume_changes_nothing() ->
     held = command("hold", run=RUN)
     for one in (held, command("resume", run=RUN, id="01J0000000000000000000000B"), held):
         await CommandHandler(world.reconciler).on_command(one, NOW)
-    assert (await world.reconciler.state(RUN)).control.operator.held_by == ""
+    assert (await world.reconciler.states.of(RUN)).control.operator.held_by == ""
 
 
 @pytest.mark.parametrize("verb", ["advance", "abort"])
@@ -318,10 +318,9 @@ async def test_a_copy_of_a_command_that_was_carried_out_is_not_answered_again(ve
     world = World()
     asked = command(verb, id="01J0000000000000000000000C", force=True)
     await CommandHandler(world.reconciler).on_command(asked, NOW)
-    await asyncio.gather(*world.reconciler.acts)
+    await asyncio.gather(*world.reconciler.executor.acts)
     world.look()
-    following = World(state=world.rollout.state)
-    following.journal = following.reconciler.journal = world.journal  # it comes again to the next leader
+    following = World(state=world.rollout.state, journal=world.journal)  # it comes again to the next leader
     await CommandHandler(following.reconciler).on_command(asked, NOW)
     assert [(action, state) for action, state, _ in world.told()] == [(verb, "confirmed")]
 
@@ -340,7 +339,7 @@ async def test_a_hold_that_comes_while_an_advance_is_written_down_is_kept() -> N
     world.journal.begin = slowly  # type: ignore[method-assign, assignment]
     await world.reconciler.on_verdict(world.verdict(), NOW)
     await holding[0]
-    assert (await world.reconciler.state(RUN)).control.operator.held_by == "alice"
+    assert (await world.reconciler.states.of(RUN)).control.operator.held_by == "alice"
     assert (await world.journal.load(RUN)).operator.held_by == "alice"
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from serinus_contracts.policy import Match
+from serinus_controller.domain.live_run import LiveRun
 from serinus_controller.domain.override import overridden
-from serinus_controller.use_cases.live_run import LiveRun
 from serinus_rollouts.reading import view
 
 from tests.support import RUN

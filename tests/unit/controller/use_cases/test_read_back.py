@@ -10,13 +10,15 @@ from prometheus_client import CollectorRegistry
 from serinus_contracts import AnalysisPlan, CanaryPolicy, VerdictReached
 from serinus_contracts.events import Action
 from serinus_controller.domain.announce import Notice
+from serinus_controller.domain.controller_state import ControllerState
+from serinus_controller.domain.live_run import LiveRun
 from serinus_controller.domain.override import overridden
 from serinus_controller.use_cases.act import Actor
-from serinus_controller.use_cases.live_run import LiveRun
+from serinus_controller.use_cases.decision_executor import DecisionExecutor
 from serinus_controller.use_cases.notices import Notices
 from serinus_controller.use_cases.plan_resolver import PlanResolver
-from serinus_controller.use_cases.ports import ControllerState
 from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler
+from serinus_controller.use_cases.run_state import RunStates
 from serinus_controller.use_cases.run_tracker import RunTracker
 from serinus_controller.use_cases.telemetry import Telemetry
 from serinus_rollouts.progress import Intent
@@ -65,7 +67,9 @@ class Leader:
         self.tracker = RunTracker(self.registry, "test", resolver)
         self.tracker.pods.replace([], namespace="")
         actor = Actor(self.rollout, self.journal, lambda: NOW, time.monotonic, IMPATIENT)
-        self.reconciler = RolloutReconciler(self.tracker, self.journal, actor, telemetry, lambda: NOW)
+        self.reconciler = RolloutReconciler(
+            self.tracker, DecisionExecutor(RunStates(self.journal), self.journal, actor, telemetry, lambda: NOW)
+        )
 
     async def leads(self) -> "Leader":
         await self.tracker.restore()
@@ -99,7 +103,7 @@ class Leader:
         }
         heard: VerdictReached = verdict(**(about | {"end": NOW - 1000} | said))
         await self.reconciler.on_verdict(heard, NOW)
-        await until(lambda: not self.reconciler.acts)
+        await until(lambda: not self.reconciler.executor.acts)
         return [(one.action, one.state, one.detail) for one in self.journal.told[before:]]
 
 
@@ -181,7 +185,7 @@ async def test_a_plan_that_is_not_what_was_planned_is_made_anew_and_what_was_beg
     first.journal.controls[first.live.run.id] = ControllerState(intent=intent, dedupe_key=f"{action}:1:")
     first.registry.broken = True
     leader = await first.followed_by(policy(mode="enforce"))
-    await until(lambda: not leader.reconciler.acts)
+    await until(lambda: not leader.reconciler.executor.acts)
     assert (leader.live.run, leader.live.plan, leader.refused) == (first.live.run, first.live.plan, 1)
     assert leader.journal.actions() == [ends]
     assert leader.journal.controls[first.live.run.id].intent is None

@@ -6,11 +6,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 from serinus_contracts import AnalysisPlan, Run
 from serinus_contracts.policy import Mode
+from serinus_controller.domain.controller_state import ControllerState
+from serinus_controller.domain.live_run import LiveRun
 from serinus_controller.use_cases.act import Actor
-from serinus_controller.use_cases.live_run import LiveRun
+from serinus_controller.use_cases.decision_executor import DecisionExecutor
 from serinus_controller.use_cases.plan_resolver import PlanResolver
-from serinus_controller.use_cases.ports import ControllerState, DeposedError
+from serinus_controller.use_cases.ports import DeposedError
 from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler
+from serinus_controller.use_cases.run_state import RunStates
 from serinus_controller.use_cases.run_tracker import RunTracker
 from serinus_controller.use_cases.silence import SilenceWatch
 from serinus_controller.use_cases.telemetry import Telemetry
@@ -36,7 +39,9 @@ class World:
         tracker = RunTracker(None, "test", PlanResolver(lambda: ()))  # type: ignore[arg-type] # the registry is not touched here
         tracker.runs[RUN.uid] = self.live()
         actor = Actor(self.rollout, self.journal, lambda: 5, time.monotonic, IMPATIENT)
-        made = RolloutReconciler(tracker, self.journal, actor, Telemetry(self.metrics), lambda: 5)
+        made = RolloutReconciler(
+            tracker, DecisionExecutor(RunStates(self.journal), self.journal, actor, Telemetry(self.metrics), lambda: 5)
+        )
         self.silence = SilenceWatch(made)
         return made
 
@@ -50,7 +55,7 @@ class World:
 
     async def done(self, reconciler: RolloutReconciler) -> None:
         """Wait for the acts that have begun, then see what became of the Rollout."""
-        await asyncio.gather(*reconciler.acts)
+        await asyncio.gather(*reconciler.executor.acts)
         reconciler.tracker.runs[RUN.uid] = self.live()
 
 
@@ -81,7 +86,7 @@ async def test_a_controller_takes_up_what_one_before_it_had_begun() -> None:
     world = World()
     first = world.reconciler()
     await first.on_verdict(verdict(), NOW)
-    await first.stop()
+    await first.executor.stop()
     assert world.rollout.weights == []
     second = world.reconciler()
     await second.resume()
@@ -111,7 +116,7 @@ async def test_what_was_done_is_not_decided_again_by_who_has_not_seen_it_yet() -
     reconciler = world.reconciler()
     for end in (1_010_000, 1_011_000):
         await reconciler.on_verdict(verdict(end=end), NOW)
-        await asyncio.gather(*reconciler.acts)
+        await asyncio.gather(*reconciler.executor.acts)
         await world.silence.step(NOW + 60_000)
     assert world.journal.actions() == [("advance", "confirmed"), ("hold", "confirmed")]
 
@@ -151,7 +156,7 @@ async def test_an_act_that_broke_off_is_decided_again_by_the_next_verdict() -> N
     world.rollout.failures.append(RuntimeError("a bug"))  # type: ignore[arg-type]
     bad = {"verdict": "abort", "reason": "evidence"}
     await reconciler.on_verdict(verdict(**bad), NOW)
-    await asyncio.wait(reconciler.acts)
+    await asyncio.wait(reconciler.executor.acts)
     await asyncio.sleep(0)
     await reconciler.on_verdict(verdict(end=1_011_000, **bad), NOW)
     await world.done(reconciler)
@@ -228,7 +233,7 @@ async def test_runs_that_are_silent_or_held_show_until_somebody_else_leads() -> 
     assert world.shown("serinus_longest_hold_seconds", namespace="shop") == 10
     await world.silence.step(NOW + 60_000)
     assert world.shown("serinus_runs_silent") == 1
-    reconciler.telemetry.resign()
+    reconciler.executor.telemetry.resign()
     assert (world.shown("serinus_runs_live"), world.shown("serinus_runs_silent")) == (0, 0)
     assert world.shown("serinus_longest_hold_seconds", namespace="shop") is None
 
@@ -237,7 +242,7 @@ async def test_an_act_that_is_not_confirmed_shows_its_age() -> None:
     world = World()
     reconciler = world.reconciler()
     await reconciler.on_verdict(verdict(), NOW)
-    reconciler.clock = lambda: 60_005
+    reconciler.executor.clock = lambda: 60_005
     await world.silence.step(NOW)
     assert world.shown("serinus_oldest_act_seconds") == 60
     await world.done(reconciler)
@@ -248,7 +253,7 @@ async def test_an_act_that_is_not_confirmed_shows_its_age() -> None:
 async def test_a_controller_that_leads_no_longer_begins_nothing_and_leaves_the_verdict_to_the_next() -> None:
     world = World()
     reconciler = world.reconciler()
-    await reconciler.stop()
+    await reconciler.executor.stop()
     with pytest.raises(DeposedError):
         await reconciler.on_verdict(verdict(), NOW)
     await asyncio.sleep(0)
@@ -261,7 +266,7 @@ async def test_an_abort_that_already_stands_and_was_not_carried_out_is_taken_up_
     first = world.reconciler()
     await first.on_verdict(verdict(verdict="abort", reason="evidence"), NOW)
     await until(lambda: bool(world.rollout.patches))
-    await first.stop()
+    await first.executor.stop()
     second = world.reconciler()
     assert second.tracker.runs[RUN.uid].view
     await second.resume()
@@ -278,7 +283,7 @@ async def test_an_abort_that_somebody_else_sent_and_argo_lost_is_seen_through(mo
     world.rollout.state = document(status={"abort": True})
     reconciler = world.reconciler()
     await world.silence.step(NOW)
-    assert reconciler.acts == [], "it may just have been sent"
+    assert reconciler.executor.acts == [], "it may just have been sent"
     await world.silence.step(NOW)
     await world.done(reconciler)
     assert world.rollout.weights == ([0] if reminded else [])
@@ -312,7 +317,7 @@ async def test_what_was_begun_is_taken_up_beside_a_run_whose_memory_cannot_be_re
     world = World()
     first = world.reconciler()
     await first.on_verdict(verdict(), NOW)
-    await first.stop()
+    await first.executor.stop()
     second = beside_an_unreadable(world)
     await second.resume()
     await world.done(second)

@@ -17,8 +17,9 @@ from serinus_runtime.witness import EVERY_SECONDS, Position, position
 
 from serinus_controller.adapters.calls import NamedScript
 from serinus_controller.adapters.registry import SOURCE
+from serinus_controller.domain.controller_state import ControllerState
 from serinus_controller.domain.report import chapter
-from serinus_controller.use_cases.ports import ControllerState, DeposedError, LostError
+from serinus_controller.use_cases.ports import DeposedError, LostError
 
 logger = logging.getLogger(__name__)
 NOTHING = Position()

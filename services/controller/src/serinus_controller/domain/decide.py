@@ -4,18 +4,17 @@ Serinus never advances on an old, foreign or missing verdict, nor in a freeze; i
 verdict is about.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from serinus_contracts import AnalysisPlan, DecisionTaken, Run, VerdictReached
+from serinus_contracts import AnalysisPlan, Run, VerdictReached
 from serinus_contracts.base import Millis
-from serinus_contracts.events import Action, State, Verb
+from serinus_contracts.events import Action, Verb
 from serinus_contracts.freshness import MAX_INTERVALS, stale
 from serinus_contracts.frozen import frozen
 from serinus_contracts.operator_state import OperatorState
 from serinus_contracts.policy import Mode
 from serinus_contracts.standstill import Standstill
 from serinus_contracts.weight import weight_text
-from serinus_rollouts.progress import Intent
 from serinus_rollouts.rollout import RolloutView
 from serinus_rollouts.stages import stage_at, stages
 
@@ -25,13 +24,15 @@ ACTIONS = ("advance", "promote", "abort")
 
 @dataclass(frozen=True)
 class Situation:
-    """A run as the controller sees it. `stage_started` is the registry's."""
+    """A run as the controller sees it. `stage_started` is the registry's; `doubt`: why nothing is advanced of it, empty
+    if nothing speaks against it."""
 
     view: RolloutView
     run: Run
     plan: AnalysisPlan
     stage_started: Millis
     operator: OperatorState = field(default_factory=OperatorState)
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,55 +49,24 @@ class Decision:
     asked: Verb | None = None
     reason: str = ""
 
-
-def dedupe_key_of(decision: Decision | Intent) -> str:
-    """What makes it another decision than the one before; a hold that goes on for its reason is told once.
-
-    To say what would be done is not to do it: a person may still ask for the same.
-    """
-    if decision.action in ("hold", "refused"):
-        about = decision.detail
-    else:
-        about = "" if isinstance(decision, Intent) or decision.acts else "said"
-    return f"{decision.action}:{decision.step}:{about}"
-
-
-def intent_of(decision: Decision, view: RolloutView, now: Millis) -> Intent:
-    """The intent that is written down before a decision to advance, promote or abort is carried out."""
-    return Intent(
-        action=decision.action,
-        step=decision.step,
-        step_hash=view.step_hash,
-        gate=view.pauses[0].started if view.at_gate else "",
-        retried=view.retried,
-        cause=decision.cause,
-        actor=decision.actor,
-        detail=decision.detail,
-        asked=decision.asked,
-        reason=decision.reason,
-        since=now,
-    )
-
-
-def event_of(what: Decision | Intent, run: Run, mode: Mode, state: State, detail: str, now: Millis) -> DecisionTaken:
-    """The event that tells how a decision stands, or the act that was begun on it."""
-    return DecisionTaken(
-        run=run,
-        step=what.step,
-        action=what.action,
-        cause=what.cause,
-        actor=what.actor,
-        asked=what.asked,
-        reason=what.reason,
-        detail=detail,
-        mode=mode,
-        state=state,
-        decided=now,
-    )
+    @property
+    def changes_rollout(self) -> bool:
+        """Whether an act follows from it."""
+        return self.acts and self.action in ACTIONS
 
 
 def decide(situation: Situation, verdict: VerdictReached, now: Millis) -> Decision | None:
-    """The decision that a verdict leads to; None if it is about something else or says nothing new to do."""
+    """The decision that a verdict leads to; None if it is about something else or says nothing new to do.
+
+    Nothing is advanced of a run that is in doubt; an abort needs no more than its verdict.
+    """
+    decision = _decided(situation, verdict, now)
+    if decision and decision.action != "abort" and situation.doubt:
+        return replace(decision, action="hold", detail=situation.doubt, acts=False)
+    return decision
+
+
+def _decided(situation: Situation, verdict: VerdictReached, now: Millis) -> Decision | None:
     view, run, plan = situation.view, situation.run, situation.plan
     cause = verdict.event_id()
     if verdict.run.id != run.id or view.aborted or not view.releasing or view.current_hash != run.canary_hash:
@@ -161,21 +131,23 @@ def unevaluated(situation: Situation, verdict: VerdictReached | None, now: Milli
     return not seen and not stale(max(started, verdict.end), situation.plan, now)
 
 
-def no_verdict(situation: Situation, last_look: Millis, now: Millis, known: Standstill | None) -> Decision | None:
-    """Hold, and say why, when the analysis has stopped or cannot begin: nothing is advanced by silence. `known` is what
-    the Rollout shows of the cause."""
-    step = situation.view.step
+def no_verdict(situation: Situation, last_end: Millis, now: Millis, known: Standstill | None) -> Decision | None:
+    """Hold, and say why, when the analysis has stopped or cannot begin: nothing is advanced by silence.
+
+    `last_end`: of the last verdict, 0 without one; `known`: what the Rollout shows of the cause."""
     if situation.view.aborted:
         return None
+    since = max(last_end, situation.stage_started)
     if known and known.kind == "pause":
-        return Decision("hold", step, f"no-verdict: {known.kind}", known.text)
-    since = max(last_look, situation.stage_started)
-    if not stale(since, situation.plan, now):
+        cause, text = f"no-verdict: {known.kind}", known.text
+    elif not stale(since, situation.plan, now):
         return None
-    if known:
-        return Decision("hold", step, f"no-verdict since {since}: {known.kind}", known.text)
-    text = f"no verdict for {MAX_INTERVALS} intervals: is a collector or analyzer missing, or metrics?"
-    return Decision("hold", step, f"no-verdict since {since}", text)
+    elif known:
+        cause, text = f"no-verdict since {since}: {known.kind}", known.text
+    else:
+        cause = f"no-verdict since {since}"
+        text = f"no verdict for {MAX_INTERVALS} intervals: is a collector or analyzer missing, or metrics?"
+    return Decision("hold", situation.view.step, cause, situation.doubt or text)
 
 
 def may(mode: Mode, action: Action) -> bool:

@@ -21,7 +21,7 @@ from serinus_runtime.clock import Clock
 from serinus_runtime.errors import RETRYABLE
 from serinus_runtime.loops import heed_cancellation
 
-from serinus_controller.domain.decide import dedupe_key_of, event_of
+from serinus_controller.domain.record import dedupe_key_of, event_of
 from serinus_controller.use_cases.ports import DeposedError, Journal, RefusedError, Rollouts
 from serinus_controller.use_cases.rollout_updates import RolloutUpdates
 

@@ -20,8 +20,9 @@ from serinus_rollouts.resolve import UnfitPolicyError
 from serinus_runtime import logs
 
 from serinus_controller.domain.decide import Decision, decide, forced, move, unevaluated
+from serinus_controller.domain.live_run import LiveRun
 from serinus_controller.domain.override import Changed, changed_parts, overridden
-from serinus_controller.use_cases.live_run import LiveRun
+from serinus_controller.use_cases.decision_executor import DecisionExecutor
 from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler
 
 logger = logging.getLogger(__name__)
@@ -35,9 +36,11 @@ class CommandHandler:
     """Follows commands, each by the handler of its verb."""
 
     reconciler: RolloutReconciler
+    executor: DecisionExecutor = field(init=False)
     verbs: Mapping[Verb, Follow] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.executor = self.reconciler.executor
         self.verbs = {
             "abort": self._abort,
             "advance": self._advance,
@@ -57,7 +60,7 @@ class CommandHandler:
             if live is None:
                 logger.info("%s by %s is about a run that is not there", command.verb, command.actor)
                 return
-            state = await self.reconciler.state(live.run)
+            state = await self.reconciler.states.of(live.run)
             if command.id in state.control.operator.handled:
                 # Its answer was told, or is when what it began has ended: it does not fit where the run is by now.
                 logger.info("ignoring duplicate command: %s by %s", command.verb, command.actor)
@@ -79,8 +82,7 @@ class CommandHandler:
         await self._begin(command, live, Decision("abort", command.step, command.id, back, acts=True))
 
     async def _advance(self, command: CommandIssued, live: LiveRun, now: Millis) -> None:
-        state = await self.reconciler.state(live.run)
-        situation = state.situation(live)
+        state, situation = await self.reconciler.states.of(live.run), await self.reconciler.situation(live)
         decision = forced(situation, command.id, command.actor)
         if decision is None:
             await self._answer(command, live, "refused", "the Rollout does not wait at a gate")
@@ -90,17 +92,16 @@ class CommandHandler:
             await self._begin(command, live, decision)
 
     async def _hold(self, command: CommandIssued, live: LiveRun, now: Millis) -> None:
-        await self.reconciler.keep(live.run, partial(_changed, command))
-        await self.reconciler.give_up_advance(live, _why(command))
+        await self.reconciler.states.keep(live.run, partial(_changed, command))
+        await self.executor.give_up_advance(live, _why(command))
         await self._answer(command, live, "hold", f"on hold at {_weight(live)} until it is resumed")
 
     async def _go_on(self, command: CommandIssued, live: LiveRun, now: Millis) -> None:
         """Approve or resume: keep it, and decide again on the verdict that is there."""
-        was_held = (await self.reconciler.state(live.run)).control.operator.held_by
-        state = await self.reconciler.keep(live.run, partial(_changed, command))
+        was_held = (await self.reconciler.states.of(live.run)).control.operator.held_by
+        state = await self.reconciler.states.keep(live.run, partial(_changed, command))
         verdict = state.control.verdict
-        decided = decide(state.situation(live), verdict, now) if verdict else None
-        decision = self.reconciler.safe(live, decided) if decided else None
+        decision = decide(await self.reconciler.situation(live), verdict, now) if verdict else None
         if decision and decision.action in ("advance", "promote") and live.view:
             await self._begin(command, live, replace(decision, detail=f"{move(live.view)}; {decision.detail}"))
             return
@@ -119,9 +120,9 @@ class CommandHandler:
             detail="tried again, from its first step",
             asked=command.verb,
             reason=command.reason,
-            since=self.reconciler.clock(),
+            since=self.executor.clock(),
         )
-        await self.reconciler.act(live, intent)
+        await self.executor.act(live, intent)
 
     async def _override(self, command: CommandIssued, live: LiveRun, now: Millis) -> None:
         tracker = self.reconciler.tracker
@@ -138,16 +139,16 @@ class CommandHandler:
 
     async def _begin(self, command: CommandIssued, live: LiveRun, decision: Decision) -> None:
         decision = replace(decision, cause=command.id, actor=command.actor, asked=command.verb, reason=command.reason)
-        if await self.reconciler.carry_out(live, decision, command=command.id):
+        if await self.executor.execute(live, decision, command=command.id):
             return
-        other = (await self.reconciler.state(live.run)).control.intent
+        other = (await self.reconciler.states.of(live.run)).control.intent
         if other is None:
             await self._answer(command, live, "refused", f"{decision.action} was decided already")
         elif other.cause != command.id:
-            waits = self.reconciler.actor.waits.get(live.run.id, "")
+            waits = self.executor.actor.waits.get(live.run.id, "")
             stands = f"{other.action} by {other.actor} is under way" + (f": {waits}" if waits else "")
             if other.action == decision.action:
-                await self.reconciler.tell_waiting(live, replace(decision, detail=stands))
+                await self.executor.tell_waiting(live, replace(decision, detail=stands))
             else:
                 await self._answer(command, live, "refused", stands)
 
@@ -163,7 +164,7 @@ class CommandHandler:
         decision = Decision(
             action, command.step, command.id, detail, actor=command.actor, asked=command.verb, reason=command.reason
         )
-        await self.reconciler.tell(live, decision, before or {}, after or {})
+        await self.executor.tell(live, decision, before or {}, after or {})
 
 
 def _refusal(command: CommandIssued, live: LiveRun, now: Millis) -> str:

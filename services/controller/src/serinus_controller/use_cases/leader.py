@@ -115,11 +115,11 @@ class Leader:
         except* LostError:
             logger.error("Redis has lost data: nothing is advanced until every run is planned again")
             if self._planned:
-                self._remembered = Remembered(dict(term.reconciler.tracker.runs), dict(term.reconciler.controls))
+                self._remembered = Remembered(dict(term.reconciler.tracker.runs), dict(term.reconciler.states.controls))
         finally:
             self._planned = False
             # First what acts: a reader waits for its handler, longer than the lease may last.
-            await term.reconciler.stop()
+            await term.reconciler.executor.stop()
             await self._streams.stop()
 
     async def _take_over(self, term: Term, tasks: asyncio.TaskGroup) -> None:

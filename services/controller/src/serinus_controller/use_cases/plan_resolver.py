@@ -11,7 +11,7 @@ from serinus_rollouts.resolve import UnfitPolicyError, resolve
 from serinus_rollouts.rollout import RolloutView
 from serinus_rollouts.stages import stages
 
-from serinus_controller.use_cases.live_run import LiveRun
+from serinus_controller.domain.live_run import LiveRun
 from serinus_controller.use_cases.notices import Notices
 
 

@@ -1,7 +1,6 @@
 """What the controller needs from outside."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from serinus_contracts import AnalysisPlan, DecisionTaken, RolloutObserved, Run, VerdictReached
@@ -13,6 +12,8 @@ from serinus_rollouts.progress import Intent
 from serinus_rollouts.rollout import RolloutView
 from serinus_rollouts.runs import Attempt
 from serinus_runtime.errors import TransientError
+
+from serinus_controller.domain.controller_state import ControllerState
 
 
 class RefusedError(ClusterError):
@@ -38,17 +39,6 @@ class Rollouts(Protocol):
         """JSON patch (a list) or merge patch (a dict) of the status; what it has made of the Rollout, None if a test
         in it failed or the Rollout is gone. Raises RefusedError, or ClusterError for what is no answer to it."""
         ...
-
-
-@dataclass(frozen=True)
-class ControllerState:
-    """The controller's own memory of a run. `dedupe_key` is of the decision that was told last, so that
-    none is told twice."""
-
-    intent: Intent | None = None
-    operator: OperatorState = field(default_factory=OperatorState)
-    dedupe_key: str = ""
-    verdict: VerdictReached | None = None
 
 
 class Registry(Protocol):

@@ -5,9 +5,10 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from serinus_controller.domain.controller_state import ControllerState
 from serinus_controller.domain.decide import Decision
-from serinus_controller.use_cases.live_run import LiveRun
-from serinus_controller.use_cases.ports import ControllerState, Journal
+from serinus_controller.domain.live_run import LiveRun
+from serinus_controller.use_cases.ports import Journal
 from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler
 from serinus_controller.use_cases.run_tracker import RunTracker
 
@@ -37,9 +38,9 @@ async def ask_again(reconciler: RolloutReconciler, cause: str) -> None:
     """Hold every run that is under way until a person resumes it, also one that cannot be observed now."""
     for live in list(reconciler.tracker.runs.values()):
         with reconciler.complaints.about("run", live.run.id):
-            state = await reconciler.keep(
+            state = await reconciler.states.keep(
                 live.run, lambda operator: operator.model_copy(update={"held_by": operator.held_by or DOUBT})
             )
             detail = f"held by {state.control.operator.held_by}"
             logger.warning("%s is %s", live.run.rollout, detail)
-            await reconciler.tell(live, Decision("hold", live.last_published.step, cause, detail))
+            await reconciler.executor.tell(live, Decision("hold", live.last_published.step, cause, detail))

@@ -12,8 +12,8 @@ from serinus_runtime import logs
 from serinus_runtime.complaints import Complaints
 from serinus_runtime.errors import concerns_all
 
+from serinus_controller.domain.live_run import LiveRun
 from serinus_controller.domain.observe import in_force, observe
-from serinus_controller.use_cases.live_run import LiveRun
 from serinus_controller.use_cases.ports import Registry
 
 

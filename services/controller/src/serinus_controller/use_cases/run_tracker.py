@@ -17,9 +17,9 @@ from serinus_runtime.complaints import Complaints
 from serinus_runtime.fair_slots import in_turns
 
 from serinus_controller.domain.announce import Notice
+from serinus_controller.domain.live_run import LiveRun
 from serinus_controller.domain.observe import ended, outcome_of
 from serinus_controller.use_cases.admission import Admission
-from serinus_controller.use_cases.live_run import LiveRun
 from serinus_controller.use_cases.plan_resolver import PlanResolver
 from serinus_controller.use_cases.pod_index import PodIndex
 from serinus_controller.use_cases.ports import Registry

@@ -18,7 +18,7 @@ class SilenceWatch:
 
     async def step(self, now: Millis) -> None:
         """Hold, and say so, for every run whose verdicts have stopped; then see to aborts that still stand."""
-        reconciler = self.reconciler
+        reconciler, executor = self.reconciler, self.reconciler.executor
         silent, judged, holds = 0, 0, dict[str, float]()
         for live in [live for live in reconciler.tracker.runs.values() if live.view]:
             begun, known = live.last_published.stage >= 0, standstill(live.last_published)
@@ -26,16 +26,15 @@ class SilenceWatch:
                 continue
             judged += begun
             with reconciler.complaints.about("run", live.run.id):
-                state = await reconciler.state(live.run)
-                said = state.control.verdict
-                decision = no_verdict(state.situation(live), said.end if said else 0, now, known)
+                said = (await reconciler.states.of(live.run)).control.verdict
+                decision = no_verdict(await reconciler.situation(live), said.end if said else 0, now, known)
                 if decision:
                     silent += begun
-                    await reconciler.carry_out(live, reconciler.safe(live, decision))
+                    await executor.execute(live, decision)
                 if said and said.verdict == "hold":
                     held = max(0.0, (now - said.since) / 1000)
                     holds[live.run.namespace] = max(held, holds.get(live.run.namespace, 0.0))
-        reconciler.telemetry.show(judged, silent, holds, reconciler.oldest_act())
+        executor.telemetry.show(judged, silent, holds, executor.oldest_act())
         await self._see_aborts_through()
 
     async def _see_aborts_through(self) -> None:
@@ -43,13 +42,13 @@ class SilenceWatch:
 
         One that still stands at the second look is no longer on its way.
         """
-        reconciler = self.reconciler
+        reconciler, executor = self.reconciler, self.reconciler.executor
         standing = [live for live in reconciler.tracker.runs.values() if live.view and live.view.aborted]
         for live in standing:
-            if live.run.id in self._aborting and not reconciler.acts_on(live.run) and may(live.plan.mode, "abort"):
+            if live.run.id in self._aborting and not executor.acts_on(live.run) and may(live.plan.mode, "abort"):
                 assert live.view is not None
                 text = "aborted by somebody else; Argo was reminded of it"
                 decision = Decision("abort", live.view.step, "abort stands", text, acts=True, actor="somebody else")
                 with reconciler.complaints.about("run", live.run.id):
-                    await reconciler.carry_out(live, decision)
+                    await executor.execute(live, decision)
         self._aborting = {live.run.id for live in standing}
