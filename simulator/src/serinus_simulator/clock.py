@@ -118,11 +118,6 @@ def timestamp(moment: float) -> str:
     return datetime.fromtimestamp(int(moment), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def micro_timestamp(moment: float) -> str:
-    """RFC 3339 with microseconds, as leases carry it."""
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
 def moment(text: str) -> float:
     """The seconds since the epoch of an RFC 3339 time. Raises ValueError."""
     return datetime.fromisoformat(text).timestamp()

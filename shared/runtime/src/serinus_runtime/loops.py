@@ -11,6 +11,7 @@ from serinus_runtime.health import Health, beating
 logger = logging.getLogger(__name__)
 
 MAX_PAUSE_SECONDS = 5.0
+HUNG_SECONDS = 60.0
 
 
 async def sleep_until(event: asyncio.Event, seconds: float) -> None:
@@ -35,16 +36,15 @@ async def forever(
     *,
     health: Health,
     stopping: asyncio.Event,
-    within: float = 60.0,
 ) -> None:
     """Call `step` until `stopping`; it gives the seconds to wait before the next call.
 
     A retryable failure is logged when it begins and when it ends, and the pause doubles meanwhile, up to 5 s with
     jitter, so that a service outlives Redis, Prometheus or Kubernetes and does not storm them on their return.
-    `within` is the longest that one call may take before the process counts as hung.
+    A call that takes longer than HUNG_SECONDS counts as hung.
     """
     failures = 0
-    with beating(health, name, within=within + MAX_PAUSE_SECONDS) as beat:
+    with beating(health, name, within=HUNG_SECONDS + MAX_PAUSE_SECONDS) as beat:
         while not stopping.is_set():
             beat()
             try:

@@ -52,7 +52,6 @@ class Context:
         self.store = env.store
         self.invalid = ""
         self.intent = Intent()
-        self.modified = False
         self.analysis: Object = {}
         """What the status of the canary says of its AnalysisRuns."""
         self.step_run: Object | None = None
@@ -108,7 +107,6 @@ class Context:
         present = self.store.get(ROLLOUTS, rollout.namespace, rollout.name)
         if present["metadata"]["resourceVersion"] != rollout.metadata["resourceVersion"]:
             raise conflict(ROLLOUTS.group, ROLLOUTS.plural, rollout.name)
-        self.modified = True
         written = self.store.modify(ROLLOUTS, rollout.namespace, rollout.name, change, subresource)
         self.rollout = self._resolve(written)
         self._read_replica_sets()

@@ -262,7 +262,6 @@ def _patch(context: Context, status: Status) -> Asking:
         return False
     rollout = context.rollout
     yield
-    context.modified = True
     context.store.modify(
         ROLLOUTS, rollout.namespace, rollout.name, lambda old: apply_merge_patch(old, {"status": patch}), "status"
     )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
@@ -20,26 +18,11 @@ from serinus_simulator.kubernetes.failures import ApiError
 from serinus_simulator.kubernetes.kinds import Kind, Object
 from serinus_simulator.kubernetes.objects import ObjectStore
 from serinus_simulator.kubernetes.selectors import Match, field_selector, label_selector
+from serinus_simulator.kubernetes.targets import Target, call_of, target_of
 from serinus_simulator.kubernetes.watch import Watch, encode
 from serinus_simulator.pauses import sleep
 
-_CORE = re.compile(r"^/api/(?P<version>v1)(?P<rest>/.*)?$")
-_GROUP = re.compile(r"^/apis/(?P<group>[^/]+)/(?P<version>[^/]+)(?P<rest>/.*)?$")
-_REST = re.compile(
-    r"^(?:/namespaces/(?P<namespace>[^/]+))?/(?P<plural>[^/]+)(?:/(?P<name>[^/]+)(?:/(?P<sub>[^/]+))?)?$"
-)
-_NAMESPACE = re.compile(r"^/namespaces(?:/(?P<name>[^/]+))?$")
 Delete = Callable[[str, str], Object]
-
-
-@dataclass(frozen=True)
-class Target:
-    """What a path is about."""
-
-    kind: Kind
-    namespace: str
-    name: str
-    subresource: str
 
 
 class JsonResponse(Response):
@@ -102,10 +85,10 @@ class KubernetesApi:
             return JsonResponse(document)
         if request.method == "POST" and path == access_review.REVIEWS:
             return JsonResponse(access_review.review(object_of(await request.body()), self._faults), status_code=201)
-        target = self._target(path)
+        target = target_of(path, self._store.find_kind)
         if target is None:
             return PlainTextResponse("404 page not found\n", status_code=404)
-        call = _call(request, target)
+        call = call_of(request.method, target, watching=_flag(request.query_params.get("watch")))
         self.calls.add(call)
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
         if (broken := await self._fault("before", call, token)) is not None:
@@ -123,30 +106,8 @@ class KubernetesApi:
             elif fault.effect == "drop":
                 return DroppedConnection()
             else:
-                raise ApiError(fault.code, fault.message) if fault.message else _fault_error(fault.code, call)
+                raise ApiError(fault.code, fault.message) if fault.message else failures.of_code(fault.code, call)
         return None
-
-    def _target(self, path: str) -> Target | None:
-        found = _CORE.match(path) or _GROUP.match(path)
-        if found is None:
-            return None
-        groups = found.groupdict()
-        group, version, rest = groups.get("group") or "", groups["version"], groups["rest"] or ""
-        if not group and (place := _NAMESPACE.match(rest)):
-            parts = {"namespace": None, "plural": "namespaces", "name": place["name"], "sub": None}
-        elif matched := _REST.match(rest):
-            parts = matched.groupdict()
-        else:
-            return None
-        kind = self._store.find_kind(group, version, str(parts["plural"]))
-        if kind is None or (parts["sub"] and not (parts["sub"] == "status" and kind.status)):
-            if kind is not None and parts["sub"] == "status":
-                raise failures.not_found(kind.group, kind.plural, str(parts["name"]))
-            return None
-        namespace, name = parts["namespace"] or "", parts["name"] or ""
-        if name and bool(namespace) is not kind.namespaced:
-            return None
-        return Target(kind, namespace, name, parts["sub"] or "")
 
     async def _carry_out(self, request: Request, target: Target, verb: str) -> Response:
         kind, namespace, name, sub = target.kind, target.namespace, target.name, target.subresource
@@ -232,27 +193,6 @@ class KubernetesApi:
         return JsonResponse(body)
 
 
-def _call(request: Request, target: Target) -> Call:
-    watching = _flag(request.query_params.get("watch"))
-    collection = "watch" if watching else "list"
-    verbs = {
-        "GET": "get" if target.name and not watching else collection,
-        "POST": "create",
-        "PUT": "update",
-        "PATCH": "patch",
-        "DELETE": "delete" if target.name else "deletecollection",
-    }
-    kind = target.kind
-    return Call(
-        verbs.get(request.method, request.method.lower()),
-        kind.group,
-        kind.plural,
-        target.subresource,
-        target.namespace,
-        target.name,
-    )
-
-
 def _match(request: Request, name: str) -> Match:
     labels = label_selector(request.query_params.get("labelSelector", ""))
     fields = field_selector(request.query_params.get("fieldSelector", ""))
@@ -276,28 +216,6 @@ def _number(text: str | None, parameter: str) -> float | None:
 
 def _name(obj: Object) -> tuple[str, str]:
     return obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
-
-
-def _fault_error(code: int, call: Call) -> ApiError:
-    """The answer that belongs to a code, as a real server would word it for this call."""
-    if code == 403:
-        return failures.forbidden(call.verb, call.group, call.resource, call.subresource, call.namespace, call.name)
-    if code == 404:
-        return failures.not_found(call.group, call.resource, call.name)
-    if code == 409:
-        return failures.conflict(call.group, call.resource, call.name)
-    if code == 410:
-        return failures.expired(1, 0)
-    if code == 422:
-        return failures.patch_refused()
-    messages = {
-        401: "Unauthorized",
-        429: "Too many requests, please try again later.",
-        500: "Internal error occurred: the simulator was told to fail",
-        503: "the server is currently unable to handle the request",
-        504: "Timeout: request did not complete within requested timeout",
-    }
-    return ApiError(code, messages.get(code, "the simulator was told to fail"))
 
 
 def _retry_after(code: int) -> dict[str, str] | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from serinus_simulator.kubernetes.calls import Call
+
 REASONS = {
     400: "BadRequest",
     401: "Unauthorized",
@@ -94,8 +96,9 @@ def patch_refused() -> ApiError:
     return ApiError(422, "the server rejected our request due to an error in our request", details={})
 
 
-def unsupported_patch(accepted: tuple[str, ...] = PATCH_TYPES) -> ApiError:
-    message = "the body of the request was in an unknown format - accepted media types include: " + ", ".join(accepted)
+def unsupported_patch() -> ApiError:
+    accepted = ", ".join(PATCH_TYPES)
+    message = f"the body of the request was in an unknown format - accepted media types include: {accepted}"
     return ApiError(415, message)
 
 
@@ -113,3 +116,25 @@ def invalid(group: str, kind: str, name: str, causes: list[dict[str, str]]) -> A
 
 def bad_request(message: str) -> ApiError:
     return ApiError(400, message)
+
+
+def of_code(code: int, call: Call) -> ApiError:
+    """The answer that belongs to a code, as a real server would word it for this call."""
+    if code == 403:
+        return forbidden(call.verb, call.group, call.resource, call.subresource, call.namespace, call.name)
+    if code == 404:
+        return not_found(call.group, call.resource, call.name)
+    if code == 409:
+        return conflict(call.group, call.resource, call.name)
+    if code == 410:
+        return expired(1, 0)
+    if code == 422:
+        return patch_refused()
+    messages = {
+        401: "Unauthorized",
+        429: "Too many requests, please try again later.",
+        500: "Internal error occurred: the simulator was told to fail",
+        503: "the server is currently unable to handle the request",
+        504: "Timeout: request did not complete within requested timeout",
+    }
+    return ApiError(code, messages.get(code, "the simulator was told to fail"))

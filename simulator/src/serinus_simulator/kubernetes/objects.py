@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from serinus_simulator.clock import timestamp
@@ -52,15 +52,8 @@ class ObjectStore:
     another world of the same seed, as a kept Redis does, must not take its objects for these.
     """
 
-    def __init__(
-        self,
-        now: Callable[[], float],
-        *,
-        seed: int = 0,
-        history: int = 1000,
-        kinds: Iterable[Kind] = KINDS,
-    ) -> None:
-        self.kinds = tuple(kinds)
+    def __init__(self, now: Callable[[], float], *, seed: int = 0, history: int = 1000) -> None:
+        self.kinds = KINDS
         self.history = history
         self.revision = FIRST_REVISION
         self._now = now
