@@ -8,5 +8,6 @@ from serinus_console.settings import ConsoleSettings
 
 
 def main() -> None:
+    """Run the console until it is told to stop. A wrong setting ends the process with code 2."""
     settings = load(ConsoleSettings, "console")
     run("console", settings, lambda service: console(service, settings))

@@ -7,6 +7,7 @@ from serinus_console.entrypoints.web.application import described
 
 
 def openapi() -> str:
+    """The document as indented JSON, with a newline at its end."""
     return json.dumps(described().openapi(), indent=2, ensure_ascii=False) + "\n"
 
 

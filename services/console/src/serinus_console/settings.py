@@ -11,6 +11,8 @@ Auth = Literal["none", "token", "kubernetes", "proxy"]
 
 
 class ConsoleSettings(Settings):
+    """Who may sign in and act, and how pages and API are served."""
+
     auth: Auth = Field(
         "none",
         description="who may act: none (read-only), token (holders of SERINUS_TOKEN), kubernetes (bearer token by "

@@ -11,6 +11,8 @@ from serinus_runtime.settings import Settings
 
 
 class ControllerSettings(Settings):
+    """Which cluster and namespaces are its, by which policies, and how it stands for election."""
+
     cluster: str = Field(
         "default",
         pattern=r"^[A-Za-z0-9._-]+$",

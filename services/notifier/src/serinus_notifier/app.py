@@ -8,6 +8,7 @@ from serinus_notifier.settings import NotifierSettings
 
 
 def main() -> None:
+    """Run the notifier until it is told to stop. A wrong setting or file ends the process with code 2."""
     settings = load(NotifierSettings, "notifier")
     run("notifier", settings, lambda service: notify(service, settings))
 

@@ -8,6 +8,8 @@ from serinus_runtime.settings import Settings
 
 
 class NotifierSettings(Settings):
+    """Where channels and rules stand, and how long telling may take."""
+
     notifications: Path = Field(
         Path("notifications.yaml"), description="file with channels, rules and templates (docs/how-to/notifications.md)"
     )

@@ -38,6 +38,8 @@ class UnreadableEntryError(ValueError):
 
 
 class CloudEvent(Contract, Generic[E_co]):
+    """CloudEvents 1.0 in JSON around an event. `subject` is the run's id; `traceparent` as W3C Trace Context has it."""
+
     specversion: Literal["1.0"] = "1.0"
     id: str = Field(min_length=1)
     source: str = Field(min_length=1)

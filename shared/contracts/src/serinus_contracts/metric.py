@@ -188,6 +188,7 @@ class MetricRule(PolicyDocument):
 
     @property
     def kind(self) -> Literal["proportion", "distribution", "gauge", "scalar"]:
+        """How it is counted: presets are proportions but for http-latency and those of containers, which are gauges."""
         if self.query is not None:
             return "scalar"
         if self.gauge is not None or self.preset in ("container-memory", "container-cpu"):

@@ -10,6 +10,8 @@ MAX_HANDLED = 50
 
 
 class Approval(Contract):
+    """A person's leave to go on from one step."""
+
     actor: str = Field(description="who approved")
     command: str = Field(description="id of the command")
 

@@ -52,6 +52,7 @@ class ArmRule(Contract):
     stable: str
 
     def arm(self, labels: Labels) -> Arm | None:
+        """The arm of a series with these labels, None for neither; canary where both match."""
         return _arm(self.canary, self.stable, labels.get(self.label, ""))
 
 
@@ -113,6 +114,8 @@ class Queried(Contract):
 
 
 class PlanMetric(Contract):
+    """A metric with all that a policy leaves to defaults and presets filled in."""
+
     name: str
     source: Annotated[Counted | Bucketed | Gauged | Queried, Field(discriminator="kind")]
     better: Better = "lower"
@@ -212,6 +215,7 @@ class AnalysisPlan(Contract):
 
     @cached_property
     def digest(self) -> str:
+        """SHA-256 of the canonical JSON, in hex."""
         return hashlib.sha256(self.canonical).hexdigest()
 
     @property
@@ -220,6 +224,7 @@ class AnalysisPlan(Contract):
         return f"{self.namespace}/{self.policy}" if self.namespace else self.policy
 
     def arms_of(self, metric: PlanMetric) -> tuple[ArmRule, ...]:
+        """The rules that tell the arms of this metric, in the order in which they are tried."""
         return metric.arms or self.arms
 
     def arm(self, labels: Labels, metric: PlanMetric | None = None) -> Arm | None:

@@ -66,6 +66,8 @@ class StageRule(PolicyDocument):
 
 
 class PolicySpec(PolicyDocument):
+    """What is judged, by which rule, and what may follow from it."""
+
     match: Match = Field(description="which Rollouts")
     mode: Mode = Field("shadow", description="shadow: dry run; guard: may abort; enforce: also promotes")
     interval: Seconds = Field(30.0, ge=MIN_INTERVAL_SECONDS, description="between two snapshots")
@@ -167,6 +169,8 @@ class PolicySpec(PolicyDocument):
 
 
 class Metadata(PolicyDocument):
+    """Name of a policy; one without a namespace is for Rollouts of all."""
+
     name: str
     namespace: str | None = None
     labels: dict[str, str] = {}

@@ -48,6 +48,7 @@ class Judged(Contract):
 
     @classmethod
     def by(cls, verdict: VerdictReached, *, changed: bool) -> Self:
+        """The chapter of a verdict; `changed`: it or its reason is another than before, so its sentence is kept."""
         return cls(
             at=verdict.end,
             evaluation=verdict.evaluation,
@@ -62,6 +63,8 @@ class Judged(Contract):
 
 
 class Decided(Contract):
+    """A decision, whole."""
+
     kind: Literal["decided"] = "decided"
     decision: DecisionTaken
 
@@ -74,6 +77,8 @@ class Concluded(Contract):
 
 
 class Ended(Contract):
+    """The run is over."""
+
     kind: Literal["ended"] = "ended"
     at: Millis
     outcome: Outcome

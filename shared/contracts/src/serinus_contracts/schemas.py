@@ -30,6 +30,7 @@ def schemas() -> Iterator[tuple[str, str]]:
 
 
 def main(arguments: list[str]) -> int:
+    """Write every schema into the folder that is named; gives the exit code, 2 for a wrong command line."""
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m serinus_contracts.schemas FOLDER\n")
         return 2

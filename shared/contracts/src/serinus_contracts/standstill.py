@@ -30,6 +30,7 @@ def standstill(seen: RolloutObserved) -> Standstill | None:
 
 
 def paused_before_the_first_weight(rollout: str) -> str:
+    """What is said of a Rollout, `namespace/name`, that waits there, and how a person opens it."""
     namespace, _, name = rollout.rpartition("/")
     by_argo = f"kubectl argo rollouts promote {name}{f' -n {namespace}' * bool(namespace)}"
     return (

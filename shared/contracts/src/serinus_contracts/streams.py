@@ -22,6 +22,7 @@ class Keys:
     tag: str = "serinus"
 
     def stream(self, name: Stream) -> str:
+        """A stream of events: entries as in `envelope.to_entry`."""
         return f"{{{self.tag}}}:{name}"
 
     @property
@@ -72,6 +73,7 @@ class Keys:
         return f"{{{self.tag}}}:story:{run}"
 
     def plan(self, digest: str) -> str:
+        """String: the JSON of the plan with this digest."""
         return f"{{{self.tag}}}:plan:{digest}"
 
     def run(self, run: str) -> str:
@@ -83,6 +85,8 @@ class Keys:
         return f"{{{self.tag}}}:window:{run}"
 
     def evidence(self, run: str) -> str:
+        """Hash of the analyzer's own of a run: its chain, the last verdict, the packed memory of judge and
+        guardrails."""
         return f"{{{self.tag}}}:evidence:{run}"
 
     def control(self, run: str) -> str:

@@ -21,6 +21,7 @@ class Shown(NamedTuple):
 
     @property
     def ratio(self) -> float | None:
+        """1 is the margin; None where a rate is not known or nothing is allowed."""
         rate, allowed = self.canary.rate, self.allowed
         return None if rate is None or not allowed else rate / allowed
 

@@ -27,6 +27,8 @@ DECADES = 1.0
 
 
 class Arm(NamedTuple):
+    """A rate and its counts, as text."""
+
     rate: str
     counts: str
 
@@ -44,6 +46,8 @@ class Bar(NamedTuple):
 
 
 class Row(NamedTuple):
+    """One metric or limit, as text; `others`: the rest of its channels, where it has several."""
+
     name: str
     about: str
     label: str

@@ -11,12 +11,15 @@ from serinus_readmodel.state import State, state_of
 
 
 class Line(NamedTuple):
+    """One run in the list, at the moment `now`."""
+
     view: RunView
     state: State
     now: Millis
 
     @property
     def next(self) -> str:
+        """What happens next, in one sentence."""
         return next_step(self.view, self.now)
 
 

@@ -24,6 +24,8 @@ class MetricPoint(NamedTuple):
 
 
 class Point(NamedTuple):
+    """One snapshot of the course; weight in percent, evidence as the combined ln M."""
+
     end: Millis
     weight: float
     verdict: str
@@ -55,6 +57,7 @@ class Series:
 
     @property
     def ends(self) -> Sequence[Millis]:
+        """When each point's snapshot ended, oldest first."""
         return self._ends
 
     @property

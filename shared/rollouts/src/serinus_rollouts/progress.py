@@ -38,6 +38,8 @@ Next = Literal["done", "send", "wait", "lost"]
 
 @dataclass(frozen=True)
 class Progress:
+    """What is to be done next, and why it is not done yet, or never will be."""
+
     next: Next
     why: str = ""
 

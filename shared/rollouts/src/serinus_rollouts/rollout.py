@@ -36,6 +36,8 @@ class Step:
 
 @dataclass(frozen=True)
 class Pause:
+    """A pause condition as Argo writes it; `started` in RFC 3339."""
+
     reason: str
     started: str
 

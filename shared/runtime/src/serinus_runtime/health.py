@@ -62,6 +62,7 @@ class Health:
         return any(isinstance(one.error, OutOfMemoryError) for one in self._failures.values())
 
     def works(self, loop: str) -> None:
+        """The loop came round and did its work: its failures are over."""
         self._failures.pop(loop, None)
 
     def failing(self, seconds: float) -> Mapping[str, Failure]:

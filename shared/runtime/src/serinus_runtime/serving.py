@@ -39,6 +39,7 @@ class _Protocol(H11Protocol):
 
 
 def config(app: ASGIApp, *, port: int = 0) -> uvicorn.Config:
+    """How every service serves HTTP; port 0: a free one."""
     return uvicorn.Config(
         app,
         port=port,

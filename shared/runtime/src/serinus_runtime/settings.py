@@ -51,6 +51,7 @@ class Settings(BaseSettings):
 
     @property
     def keys(self) -> Keys:
+        """The keys of this deployment, by its tag."""
         return Keys(self.redis_tag)
 
 

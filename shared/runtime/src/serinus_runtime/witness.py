@@ -40,6 +40,7 @@ class Position(NamedTuple):
 
 
 async def position(client: Client, keys: Keys) -> Position:
+    """Where Redis stands now; of an empty Redis as of one that was never written to."""
     values: Any = await client.hmget(keys.memory, ("generation", "written"))
     generation, written = values
     return Position(generation.decode() if generation else "", int(written or 0))

@@ -47,10 +47,13 @@ class Unread(Generic[T]):
     parse: Callable[[int, bytes], T]
 
     def read(self) -> T:
+        """What the answer says. Raises ProviderError."""
         return self.parse(self.status, self.body)
 
 
 class Provider(Protocol):
+    """Where series come from. Answers come unread."""
+
     async def samples(self, selector: Selector, end: Millis, reach_ms: int) -> Unread[Answer]:
         """Samples in the `reach_ms` up to and with `end`. Raises ProviderError."""
         ...
@@ -84,6 +87,8 @@ class Lease:
 
 
 class Registry(Protocol):
+    """The runs, for all collectors of a deployment."""
+
     async def lease(self, limit: int) -> tuple[Sequence[Lease], float]:
         """Runs that are due, and the seconds until the next one is."""
         ...

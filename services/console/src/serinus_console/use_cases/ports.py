@@ -29,7 +29,9 @@ class Archive(Protocol):
         """The history of a run, live or ended; None if none is kept. Raises ValueError if what is kept is none."""
         ...
 
-    async def send(self, command: CommandIssued) -> None: ...
+    async def send(self, command: CommandIssued) -> None:
+        """Put the command into its stream, where its controller finds it."""
+        ...
 
 
 @dataclass(frozen=True)

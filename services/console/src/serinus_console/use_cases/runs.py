@@ -37,6 +37,7 @@ class Feed:
         self.closed = False
 
     def put(self, news: News) -> None:
+        """Take what concerns its run; a feed that is full is closed instead, so nobody waits for a slow listener."""
         if self.closed or self.run not in (None, news.run):
             return
         try:
@@ -45,12 +46,14 @@ class Feed:
             self.closed = True
 
     def close(self) -> None:
+        """Nothing more comes; who waits in `next` is woken."""
         self.closed = True
         if not self._waiting.full():
             self._waiting.put_nowait(None)
 
     @property
     def empty(self) -> bool:
+        """Whether nothing waits to be read."""
         return self._waiting.empty()
 
     async def next(self, seconds: float) -> Sequence[News]:
@@ -80,6 +83,7 @@ class Runs:
 
     @property
     def loaded(self) -> bool:
+        """Whether the runs of before are known: until then none can be called unknown."""
         return self._loaded.is_set()
 
     def has_loaded(self) -> None:
@@ -89,6 +93,7 @@ class Runs:
         self._loaded.set()
 
     async def wait_until_loaded(self) -> None:
+        """Return when the runs of before are known."""
         await self._loaded.wait()
 
     def apply(self, event: Event) -> RunHistory | None:
@@ -114,6 +119,7 @@ class Runs:
             feed.close()
 
     def views(self) -> Iterable[RunView]:
+        """All runs that are known, live ones and the last that ended, in no order."""
         return (history.view for history in self.histories.values())
 
     def of_rollout(self, namespace: str, name: str) -> Sequence[RunHistory]:

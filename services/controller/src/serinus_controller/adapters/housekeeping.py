@@ -49,6 +49,8 @@ class Room(NamedTuple):
 
 
 class Telemetry:
+    """Memory of Redis in bytes, and what was given up for room."""
+
     def __init__(self, registry: CollectorRegistry) -> None:
         self.used = Gauge("serinus_redis_memory_used_bytes", "memory that Redis uses, by who leads", registry=registry)
         self.most = Gauge(

@@ -35,6 +35,8 @@ class Resource:
 
 @dataclass(frozen=True)
 class Change:
+    """What a watch tells of one object; of a deleted one as it stood last."""
+
     type: Literal["changed", "deleted"]
     object: Json
 

@@ -23,6 +23,8 @@ SOURCE = "/serinus/controller"
 
 
 class RedisRegistry:
+    """The runs of one cluster in Redis. `kept`: seconds that the story of an ended run stays."""
+
     def __init__(
         self,
         client: Client,

@@ -158,6 +158,8 @@ class Unread:
 
 
 class RolloutSink:
+    """Tells the tracker of the Rollouts of a namespace, of all if it is empty."""
+
     def __init__(self, tracker: RunTracker, namespace: str, complaints: Complaints) -> None:
         self._tracker, self._namespace = tracker, namespace
         self._reader = _Reader("rollout", view, complaints, tracker.unreadable)
@@ -191,6 +193,8 @@ def _uid(document: Json) -> str:
 
 
 class PodSink:
+    """Tells the tracker of the pods of a namespace, of all if it is empty."""
+
     def __init__(self, tracker: RunTracker, namespace: str, complaints: Complaints) -> None:
         self._tracker, self._namespace = tracker, namespace
         self._reader = _Reader("pod", pod_view, complaints)

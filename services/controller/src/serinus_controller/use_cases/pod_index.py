@@ -12,6 +12,8 @@ MAX_POD_CHARACTERS = 64_000
 
 
 class PodIndex:
+    """Kept true by lists and changes of the watch, in any order."""
+
     def __init__(self) -> None:
         self._pods: dict[tuple[str, str], PodView] = {}
         self._by_owner: dict[tuple[str, str], set[tuple[str, str]]] = {}

@@ -13,6 +13,8 @@ logger = logging.getLogger(__name__)
 
 
 class Telemetry:
+    """How many sources of policies cannot be read."""
+
     def __init__(self, registry: CollectorRegistry) -> None:
         self.invalid = Gauge("serinus_policies_invalid", "sources of policies that cannot be read", registry=registry)
 

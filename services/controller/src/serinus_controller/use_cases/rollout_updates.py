@@ -7,6 +7,8 @@ from serinus_rollouts.runs import version_of
 
 
 class RolloutUpdates:
+    """From the watch, which publishes, to acts under way, which wait."""
+
     def __init__(self) -> None:
         self._waiting: dict[str, dict[asyncio.Future[RolloutView], int]] = {}
 

@@ -10,6 +10,8 @@ from serinus_contracts.weight import Percent
 
 
 class Pod(Contract):
+    """A pod of either arm, as it was when the event was made."""
+
     name: str
     arm: Arm
     started: Millis | None = Field(None, description="Kubernetes' startTime")

@@ -21,10 +21,12 @@ class Run(Contract):
 
     @property
     def id(self) -> str:
+        """cluster/uid/hash/attempt: the same wherever the run is named, also in keys."""
         return f"{self.cluster}/{self.uid}/{self.canary_hash}/{self.attempt}"
 
     @property
     def rollout(self) -> str:
+        """namespace/name, as people name it."""
         return f"{self.namespace}/{self.name}"
 
 
@@ -36,6 +38,7 @@ class Event(Contract):
     run: Run
 
     def event_id(self) -> str:
+        """The same for a repeat of this event and no other: source and id tell repeats apart from news."""
         raise NotImplementedError
 
     def flat(self) -> dict[str, str]:

@@ -18,6 +18,7 @@ class Window(Contract):
 
     @property
     def seconds(self) -> float:
+        """How long it is."""
         return (self.end - self.begin) / 1000
 
 

@@ -21,11 +21,14 @@ Reason = Literal[
 
 
 class Counts(Contract):
+    """What was counted of one arm."""
+
     events: int = Field(0, description="of what is judged")
     trials: int = Field(0, description="of what they are a share of")
 
     @property
     def rate(self) -> float | None:
+        """Events per trial; None without trials."""
         return self.events / self.trials if self.trials else None
 
 

@@ -39,6 +39,7 @@ router = APIRouter(prefix="/v1", responses=_errors(422, 503))
 
 
 def site_of(request: Request) -> Site:
+    """What the application was made with."""
     site: Site = request.app.state.site
     return site
 
@@ -53,6 +54,7 @@ def story_of(
     hash_: Part,
     attempt: Attempt,
 ) -> RunHistory:
+    """The run of a path. Raises Refused (404) if it is not known."""
     found = site.runs.histories.get(f"{cluster}/{uid}/{hash_}/{attempt}")
     if found is None:
         raise Refused(404, "no such run is known; /v1/runs lists those that are")
@@ -131,6 +133,7 @@ async def get_course(found: Of) -> docs.Course:
 async def told(
     site: Site, found: RunHistory, stream_: Literal["verdicts", "decisions"], before: str, limit: int
 ) -> docs.EventPage:
+    """A page of what a stream still holds of the run, newest first."""
     page = await site.archive.told(stream_, found.view.id, before, limit)
     path = f"{docs.path_of(found.view.observed.run)}/{stream_}"
     more = site.path(path, {"before": page.next, "limit": limit}) if page.next else None
@@ -186,6 +189,8 @@ async def pull(
 
 
 def events_of(site: Site, request: Request, run: str | None, last_event_id: str, data: Detail) -> Response:
+    """The stream of news of one run, or of all. Raises Refused: 422 for an id that is none, 429 and 503 for too many
+    streams of this client and of all."""
     try:
         after = position.read(last_event_id) if last_event_id else None
     except ValueError as error:

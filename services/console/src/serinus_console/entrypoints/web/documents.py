@@ -51,6 +51,8 @@ class RunDocument(RunSummary):
 
 
 class RunPage(BaseModel):
+    """Runs in a list, live ones first."""
+
     items: list[RunSummary]
     next: str | None = Field(None, description="path of the next page; absent on the last")
 
@@ -90,10 +92,12 @@ class CommandAnswer(BaseModel):
 
 
 def path_of(run: Run) -> str:
+    """Where the API has the run."""
     return f"/v1/runs/{run.id}"
 
 
 def summary(history: RunHistory) -> RunSummary:
+    """The run in a list."""
     view = history.view
     seen, said = view.observed, view.verdict
     base = path_of(seen.run)
@@ -120,6 +124,7 @@ def summary(history: RunHistory) -> RunSummary:
 
 
 def document(history: RunHistory, now: Millis) -> RunDocument:
+    """The run by itself, at the moment `now`."""
     view = history.view
     return RunDocument(
         **dict(summary(history)),
@@ -135,6 +140,7 @@ def document(history: RunHistory, now: Millis) -> RunDocument:
 
 
 def course_of(history: RunHistory) -> Course:
+    """The run as the charts show it."""
     points = [course(point) for point in history.series]
     return Course(points=points, changes=history.changes, complete=history.first_evaluation in (None, 1))
 

@@ -19,6 +19,8 @@ SECURITY: Mapping[str, str] = {
 
 
 class SecurityHeaders:
+    """Gives every answer the headers in SECURITY, and keeps it out of shared caches unless it says otherwise."""
+
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 

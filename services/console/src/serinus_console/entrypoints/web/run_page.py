@@ -52,6 +52,7 @@ class Offer(NamedTuple):
 
     @property
     def text(self) -> str:
+        """What stands on its button."""
         return f"{self.label}: {self.move}" if self.move else self.label
 
 
