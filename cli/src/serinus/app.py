@@ -211,6 +211,7 @@ def version() -> None:
 
 
 def main() -> None:
+    """Run the command; the process ends with its exit code (docs/reference/errors.md)."""
     run("serinus")
 
 

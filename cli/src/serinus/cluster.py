@@ -40,6 +40,7 @@ class Cluster:
 
 
 def path(namespace: str, name: str) -> str:
+    """Of the Rollout in the API server."""
     return f"{ROLLOUTS}/namespaces/{namespace}/rollouts/{name}"
 
 

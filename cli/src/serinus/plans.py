@@ -31,6 +31,7 @@ def read_policy(file: Path) -> CanaryPolicy:
 
 
 def plan_for(policy: CanaryPolicy, run: Run, found: Sequence[Stage]) -> AnalysisPlan:
+    """Ends the command with an error if the policy does not fit."""
     try:
         return resolve(policy, run, found)
     except UnfitPolicyError as error:
@@ -50,6 +51,7 @@ def of_policy(policy: CanaryPolicy) -> tuple[Stage, ...]:
 
 
 def of_weights(weights: Sequence[float]) -> tuple[Stage, ...]:
+    """One stage for each weight (percent), with a gate at its end."""
     return tuple(Stage(weight, 2 * i, (2 * i + 1,), False) for i, weight in enumerate(weights))
 
 

@@ -172,6 +172,7 @@ class Follower:
     _reads: bool = False
 
     async def follow(self, source: Source, seconds: float) -> End:
+        """Follow until the run ends, or for so many seconds."""
         last = time.monotonic() + seconds
         end: End | None = None
         # Beside the looks: while Redis is tried again, the first one could miss this revision.

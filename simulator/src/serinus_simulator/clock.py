@@ -17,7 +17,9 @@ from typing import Protocol
 class Clock(Protocol):
     """Where the world's time comes from, in seconds since the epoch."""
 
-    def now(self) -> float: ...
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        ...
 
 
 class SystemClock:
@@ -40,6 +42,7 @@ class ManualClock:
         return self._now
 
     def advance(self, seconds: float) -> None:
+        """Move on by so many seconds."""
         self._now += seconds
 
 
@@ -60,6 +63,7 @@ class Entry:
         return self._callback is None
 
     def fire(self) -> None:
+        """Run it, unless it was cancelled or has run."""
         callback, self._callback = self._callback, None
         if callback is not None:
             callback()
@@ -78,6 +82,7 @@ class Agenda:
         self._order = itertools.count()
 
     def at(self, when: float, callback: Callable[[], object]) -> Entry:
+        """Run `callback` at a moment (seconds since the epoch), at once if that has passed."""
         entry = Entry(max(when, self.now), callback)
         heapq.heappush(self._entries, (entry.when, next(self._order), entry))
         if self._entries[0][2] is entry:
@@ -85,6 +90,7 @@ class Agenda:
         return entry
 
     def after(self, seconds: float, callback: Callable[[], object]) -> Entry:
+        """Run `callback` after so many seconds of the world's time."""
         return self.at(self.now + seconds, callback)
 
     def next_due(self) -> float | None:

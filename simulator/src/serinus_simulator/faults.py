@@ -91,6 +91,7 @@ class ActiveFault:
         self.hits = 0
 
     def over(self, now: float) -> bool:
+        """Whether it has hit as often, or lasted as long, as it was meant to."""
         spent = self.fault.calls is not None and self.hits >= self.fault.calls
         return spent or (self.until is not None and now >= self.until)
 
@@ -116,6 +117,7 @@ class Faults:
         return active
 
     def active(self) -> list[ActiveFault]:
+        """Those that are not over, oldest first."""
         now = self._agenda.now
         self._active = [active for active in self._active if not active.over(now)]
         return self._active
@@ -147,6 +149,7 @@ class Faults:
         return any(one.effect == "status" and _about(one, verb, resource, namespace, name) for one in forbidding)
 
     def prometheus(self, query: str) -> list[PrometheusFault]:
+        """What hits this query, all in order."""
         hits: list[PrometheusFault] = []
         for active in self.active():
             fault = active.fault
@@ -157,6 +160,7 @@ class Faults:
         return hits
 
     def scrape_missed(self, namespace: str, rollout: str, pod: str, arm: str) -> bool:
+        """Whether this scrape does not come; the fault is used up by it."""
         for active in self.active():
             fault = active.fault
             if not isinstance(fault, ScrapeFault):
@@ -168,6 +172,7 @@ class Faults:
         return False
 
     def argo(self, effect: str, namespace: str, name: str) -> bool:
+        """Whether Argo fails so at this Rollout; the fault is used up by it."""
         for active in self.active():
             fault = active.fault
             if not isinstance(fault, ArgoFault) or fault.effect != effect:

@@ -8,6 +8,7 @@ from serinus_simulator.clock import Agenda
 
 
 async def sleep(agenda: Agenda, seconds: float) -> None:
+    """Wait for so many seconds of the world's time."""
     over = asyncio.Event()
     entry = agenda.after(seconds, over.set)
     try:

@@ -25,6 +25,7 @@ class ManagedProcess:
     _process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        """Begin it, in a session of its own; what it says is appended to its log."""
         with self.log.open("ab") as log:
             # Its own session, so that a Ctrl-C reaches only the demo, which ends the others in order.
             self._process = subprocess.Popen(

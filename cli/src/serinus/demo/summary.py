@@ -27,6 +27,7 @@ class Expectation:
     why: str
 
     def met(self, view: RunView | None) -> bool:
+        """Whether it has gone so by now; False of a run that was never seen."""
         if view is None:
             return False
         if self.end != "held":

@@ -33,6 +33,7 @@ class ImportReport:
         self.lost += [problem for problem in dict.fromkeys(problems) if problem not in self.lost]
 
     def note(self, text: str) -> None:
+        """What a person should know or finish by hand; the same is said once."""
         if text not in self.notes:
             self.notes.append(text)
 

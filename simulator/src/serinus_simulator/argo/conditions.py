@@ -12,10 +12,12 @@ Conditions = list[Object]
 
 
 def find(conditions: Conditions, kind: str) -> Object | None:
+    """None if there is none of this kind."""
     return next((condition for condition in conditions if condition["type"] == kind), None)
 
 
 def reason_of(conditions: Conditions, kind: str) -> str:
+    """Empty if there is none of this kind."""
     condition = find(conditions, kind)
     return condition["reason"] if condition else ""
 
@@ -72,6 +74,7 @@ def phase(rollout: RolloutView, status: dict[str, Any]) -> tuple[str, str]:
 
 
 def completed(status: dict[str, Any]) -> bool:
+    """Whether the canary has become stable."""
     return bool(status.get("stableRS")) and status["stableRS"] == status.get("currentPodHash")
 
 
@@ -104,6 +107,7 @@ def progressing(before: dict[str, Any], status: dict[str, Any]) -> bool:
 
 
 def timed_out(rollout: RolloutView, conditions: Conditions, now: float) -> bool:
+    """Whether no progress was made for longer than `progressDeadlineSeconds`."""
     condition = find(conditions, "Progressing")
     if condition is None or condition["reason"] in ("RolloutAborted", "RolloutPaused"):
         return False

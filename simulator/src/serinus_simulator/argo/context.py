@@ -67,6 +67,7 @@ class Context:
 
     @property
     def aborted(self) -> bool:
+        """Whether an abort stands once this pass is written."""
         if self.intent.remove_abort:
             return False
         return self.intent.add_abort or bool(self.rollout.status.get("abort"))
@@ -96,6 +97,7 @@ class Context:
         return self._all
 
     def update_replica_set(self, one: ReplicaSetView, change: Callable[[Object], Object]) -> Writing:
+        """Write one of its ReplicaSets, and read all of them again."""
         yield
         self.store.modify(REPLICA_SETS, self.rollout.namespace, one.name, change)
         self._read_replica_sets()

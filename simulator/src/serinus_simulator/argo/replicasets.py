@@ -31,6 +31,7 @@ def reconcile(context: Context) -> Asking:
 
 
 def waiting_for_scale_down(context: Context) -> bool:
+    """Whether an old ReplicaSet has its deadline before it."""
     return any(one.deadline for one in context.others)
 
 

@@ -94,6 +94,7 @@ def write_pause_conditions(context: Context) -> Asking:
 
 
 def write_invalid(context: Context, complaint: str) -> Writing:
+    """Write what is wrong with the spec, and do nothing else."""
     rollout = context.rollout
     status = normal(rollout.status)
     message = f'The Rollout "{rollout.name}" is invalid: {complaint}'

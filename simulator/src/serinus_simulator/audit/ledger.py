@@ -41,6 +41,7 @@ class Ledger:
 
     @property
     def holds(self) -> bool:
+        """Whether something was compared, and all agreed."""
         return not self.faults and self.windows > 0
 
 
@@ -110,6 +111,7 @@ async def check_all(client: Client, keys: Keys, truth: Path, told: Mapping[str, 
 
 
 async def plans_of(client: Client, keys: Keys, told: Iterable[Told]) -> dict[str, AnalysisPlan]:
+    """By digest, those of the snapshots that are still kept."""
     plans = Plans(client, keys)
     digests = {snapshot.plan for one in told for snapshot in one.snapshots}
     return {digest: plan for digest in digests if (plan := await plans.get(digest))}

@@ -35,6 +35,7 @@ def _decoded(body: bytes) -> Any:
 
 
 def object_of(body: bytes) -> Object:
+    """Raises ApiError 400 for what is no JSON object."""
     try:
         parsed = json.loads(body)
     except ValueError as error:

@@ -63,6 +63,7 @@ class ObjectStore:
         self._by_path = {(kind.group, kind.version, kind.plural): kind for kind in self.kinds}
 
     def find_kind(self, group: str, version: str, plural: str) -> Kind | None:
+        """None for a kind that is not kept here."""
         return self._by_path.get((group, version, plural))
 
     def subscribe(self, kind: Kind, subscriber: Callable[[Change], None]) -> Callable[[], None]:
@@ -72,6 +73,7 @@ class ObjectStore:
         return lambda: subscribers.remove(subscriber) if subscriber in subscribers else None
 
     def peek(self, kind: Kind, namespace: str, name: str) -> Object | None:
+        """As it stands, None if it is not there."""
         return self._shelves[kind].objects.get((namespace, name))
 
     def get(self, kind: Kind, namespace: str, name: str) -> Object:

@@ -14,10 +14,12 @@ Start = tuple[str, str]
 
 
 def token(revision: int, start: Start) -> str:
+    """Where a list goes on, as `continue` holds it."""
     return base64.urlsafe_b64encode(encode({"v": "meta.k8s.io/v1", "rv": revision, "start": start})).decode()
 
 
 def continued(text: str) -> tuple[int, Start]:
+    """Revision and first object of the next part. Raises ApiError 400 for what is no such token."""
     try:
         parsed = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         start = parsed["start"]
@@ -28,6 +30,7 @@ def continued(text: str) -> tuple[int, Start]:
 
 
 def expired(start: Start) -> ApiError:
+    """410, with a token by which the rest can still be had, at another revision."""
     message = (
         "The provided continue parameter is too old to display a consistent list result. You can start a new list "
         "without the continue parameter, or use the continue token in this response to retrieve the remainder of the "

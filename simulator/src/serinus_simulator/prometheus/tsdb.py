@@ -35,6 +35,7 @@ class TargetSamples:
             column.append(ABSENT if row is None else row[position])
 
     def forget_before(self, time: int) -> None:
+        """Drop what was scraped before a time in milliseconds."""
         cut = bisect_left(self.times, time)
         if cut:
             del self.times[:cut]

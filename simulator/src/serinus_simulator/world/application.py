@@ -64,6 +64,7 @@ class Application:
 
     @property
     def rollout(self) -> RolloutView | None:
+        """As it stands now, None before it was made and after it was deleted."""
         obj = self._store.peek(ROLLOUTS, self.spec.namespace, self.spec.name)
         return RolloutView(obj) if obj else None
 
@@ -72,6 +73,7 @@ class Application:
         return self.arm_of(pod.hash)
 
     def arm_of(self, pod_hash: str) -> str:
+        """`stable`, `canary`, or `other`, by the pod template hash; without a Rollout everything is stable."""
         rollout = self.rollout
         if rollout is None or pod_hash == rollout.stable_hash:
             return "stable"

@@ -62,6 +62,7 @@ class Tally:
 
 
 def empty(codes: int, edges: int) -> Tally:
+    """Of so many error codes and latency edges; there is one more bucket than edges."""
     return Tally(0, np.zeros(codes, np.int64), np.zeros(edges + 1, np.int64), 0.0)
 
 
@@ -102,6 +103,7 @@ class Counters:
         return count
 
     def restart(self) -> None:
+        """What is exposed begins at zero; the total goes on."""
         self.exposed = empty(len(self._weights), self._edges)
 
     def _requests(self, first: int, load: Load) -> int:

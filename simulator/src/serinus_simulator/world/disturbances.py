@@ -31,6 +31,7 @@ class Wandering:
         return self._shared.breaks(begin, end) + own
 
     def at(self, moments: Floats) -> Floats:
+        """The factors at these moments (seconds since the epoch), shape (T,)."""
         values = self._shared.at(moments)
         if self._own is not None:
             share = self._spec.pod_share

@@ -35,6 +35,7 @@ class _Target:
 
 
 def milliseconds(moment: float) -> int:
+    """A moment in seconds since the epoch, as samples have it."""
     return round(moment * 1000)
 
 

@@ -119,6 +119,7 @@ def trim(status: Object, retention: dict[str, Object]) -> Object:
 
 
 def metric_phase(metric: Metric, result: Object, *, terminating: bool) -> str:
+    """The phase of one metric after its last measurement: what it had, if that was an end."""
     if result.get("phase") in COMPLETED:
         return str(result["phase"])
     phase, _ = exceeded(metric, result)
