@@ -16,14 +16,14 @@ from serinus.options import Source, WideOutput, fail
 from serinus.runs import find_run
 
 RunName = Annotated[str, typer.Argument(help="namespace/name, the name alone, or the id of a run.")]
-AllLooks = Annotated[bool, typer.Option("--all", help="Show every evaluation, not only what changed.")]
+Every = Annotated[bool, typer.Option("--all", help="Show every evaluation, not only what changed.")]
 
 
 def explain(
     run: RunName,
     source: Source,
     output: WideOutput,
-    all_looks: AllLooks = False,
+    every: Every = False,
 ) -> None:
     """Show the evidence behind a run's verdicts over time.
 
@@ -43,7 +43,7 @@ def explain(
         view = board.views.get(found)
         outcome = view.observed.outcome if view else None
         console.print(_title(verdicts, plan, outcome), soft_wrap=True)
-        console.print(timeline.evidence(verdicts, bar_of(plan), None if all_looks else timeline.MAX_ROWS, output.wide))
+        console.print(timeline.evidence(verdicts, bar_of(plan), None if every else timeline.MAX_ROWS, output.wide))
 
     with_board(source, show)
 

@@ -241,5 +241,5 @@ def _opens(plan: AnalysisPlan, stage: PlanStage, one: Forecast) -> str:
         return f"{duration(stage.minimum)}, its minimum"
     if not one.reachable:
         return f"{duration(one.seconds)}, beyond its {duration(stage.maximum)}"
-    looks = math.ceil(one.seconds / plan.interval)
-    return f"{duration(max(one.seconds, stage.minimum))} ({looks} look{'' if looks == 1 else 's'})"
+    snapshots = math.ceil(one.seconds / plan.interval)
+    return f"{duration(max(one.seconds, stage.minimum))} ({snapshots} snapshot{'' if snapshots == 1 else 's'})"

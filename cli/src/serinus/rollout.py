@@ -175,7 +175,7 @@ class Follower:
         """Follow until the run ends, or for so many seconds."""
         last = time.monotonic() + seconds
         end: End | None = None
-        # Beside the looks: while Redis is tried again, the first one could miss this revision.
+        # Beside the steps of the loop: while Redis is tried again, the first one could miss this revision.
         reading = asyncio.create_task(self._read(source))
         try:
             while end is None:

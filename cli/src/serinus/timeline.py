@@ -156,7 +156,7 @@ def interval(channel: Channel) -> str:
 
 
 def document(verdict: VerdictReached) -> dict[str, Any]:
-    """One look for a program."""
+    """One evaluation for a program."""
     return {
         "end": verdict.end,
         "evaluation": verdict.evaluation,

@@ -116,7 +116,7 @@ def start_world(children: ProcessGroup, scenario: Path, seed: int | None) -> dic
 def start_service(
     children: ProcessGroup, name: str, url: str, tag: str, world: dict[str, str], policies: Path
 ) -> ManagedProcess:
-    """One service, as its container would be started, but with looks of a second and clocks of one machine."""
+    """One service, as its container would be started, but with snapshots every second and clocks of one machine."""
     return children.start(
         name,
         f"serinus_{name}",

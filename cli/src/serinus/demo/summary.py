@@ -14,8 +14,8 @@ from serinus_simulator.audit.ledger import Ledger, check
 
 from serinus.adapters.streams import Streams
 
-# "Held" is shown by so many looks in a row that held for want of data.
-HELD_LOOKS = 15
+# "Held" is shown by so many evaluations in a row that held for want of data.
+HELD_EVALUATIONS = 15
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Expectation:
         verdict = view.verdict
         if view.observed.outcome or verdict is None or verdict.reason != "no_data" or view.plan is None:
             return False
-        return verdict.end - verdict.since >= HELD_LOOKS * view.plan.interval * 1000
+        return verdict.end - verdict.since >= HELD_EVALUATIONS * view.plan.interval * 1000
 
     def decided(self, view: RunView | None) -> bool:
         """Nothing that comes can change whether it is met."""

@@ -150,7 +150,7 @@ def _namespace(manifests: Manifests) -> str:
 
 
 def _interval(metrics: Sequence[dict[str, Any]]) -> float:
-    """Seconds between looks, at which every metric can be measured in time."""
+    """Seconds between snapshots, at which every metric can be measured in time."""
     asked = [metric["conditions"]["interval"] for metric in metrics if metric["conditions"]["interval"]]
     return gcd(*(round(1000 * one) for one in asked)) / 1000 if asked else LOOK
 

@@ -15,7 +15,7 @@ FLOOR = -log(100)
 
 
 def svg(report: Report) -> str:
-    """Evidence against the canary by time, the bar from which it is aborted, and the stages; empty without looks."""
+    """Evidence against the canary by time, the bar from which it is aborted, and the stages; empty without any."""
     if not report.evidence:
         return ""
     begin, end = report.began, max(report.ended or 0, report.evidence[-1].at, report.began + 1)

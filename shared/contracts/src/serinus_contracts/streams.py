@@ -32,12 +32,12 @@ class Keys:
 
     @property
     def due(self) -> str:
-        """Sorted set of live runs by the time (ms) at which their next look is due."""
+        """Sorted set of live runs by the time (ms) at which their next snapshot is due."""
         return f"{{{self.tag}}}:due"
 
     @property
     def pace(self) -> str:
-        """Sorted set of namespaces by when (ms) the looks that their runs have had come to their share of the time."""
+        """Sorted set of namespaces by when (ms) the snapshots taken for them have come to their share of the time."""
         return f"{{{self.tag}}}:pace"
 
     def attempt(self, cluster: str, uid: str) -> str:
@@ -81,7 +81,7 @@ class Keys:
         return f"{{{self.tag}}}:run:{run}"
 
     def window(self, run: str) -> str:
-        """Hash of the collector's own of a run: up to where it has looked, and the ends of its windows."""
+        """Hash of the collector's own of a run: the end of its last snapshot, and the ends of its windows."""
         return f"{{{self.tag}}}:window:{run}"
 
     def evidence(self, run: str) -> str:

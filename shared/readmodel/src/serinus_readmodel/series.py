@@ -1,4 +1,4 @@
-"""The course of a run in few bytes: one point a look, every second one dropped whenever there are too many."""
+"""The course of a run in few bytes: one point an evaluation, every second one dropped whenever there are too many."""
 
 from array import array
 from collections.abc import Iterator, Sequence
@@ -72,7 +72,7 @@ class Series:
         return [canary for canary, _ in pairs], [stable for _, stable in pairs]
 
     def add(self, said: VerdictReached) -> None:
-        """A look; one that is older than the first is put before it, one that is known is ignored."""
+        """An evaluation; one that is older than the first is put before it, one that is known is ignored."""
         if self._ends and self._ends[0] <= said.end <= self._ends[-1]:
             return
         late = bool(self._ends) and said.end < self._ends[0]

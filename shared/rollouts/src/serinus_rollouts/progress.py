@@ -80,7 +80,7 @@ def _abort(intent: Intent, view: RolloutView, taken: bool) -> Progress:
 
 def _tried_again(intent: Intent, view: RolloutView) -> bool:
     """Whether somebody aborted and retried since, seen by no controller: it leaves `abort: false` behind, and the
-    steps begin anew."""
+    steps begin again."""
     gone_back = view.step_hash == intent.step_hash and view.step < intent.step
     return gone_back or (view.retried and not intent.retried)
 
@@ -109,5 +109,5 @@ def _promote(intent: Intent, view: RolloutView) -> Progress:
         return Progress("lost", "the Rollout is paused by hand (spec.paused)")
     if view.at_gate:
         same = intent.gate in ("", view.pauses[0].started)
-        return Progress("send") if same else Progress("lost", "the Rollout has come to this step anew")
+        return Progress("send") if same else Progress("lost", "the Rollout has come to this step again")
     return Progress("wait", view.trouble or ("unpausing" if view.unpausing else view.phase))

@@ -1,7 +1,7 @@
 """Reading a stream as one of a group, so that no entry is lost and a bad one blocks nobody.
 
 FastStream reads and hands over batches; what it leaves to its users is added here: the group exists before the
-first entry counts (from the start of the stream, not from now), a group that vanished is made anew, entries of a
+first entry counts (from the start of the stream, not from now), a group that vanished is made again, entries of a
 dead consumer are taken over, and what can never be read goes to the dead letters with its error.
 """
 
@@ -249,7 +249,7 @@ async def _known(**_: Any) -> None:
 
 
 async def _as_it_is(message: Any) -> RedisStreamMessage:
-    """FastStream's parser would fail a whole batch for one garbled entry; ours looks into none."""
+    """FastStream's parser would fail a whole batch for one garbled entry; ours opens none."""
     return RedisStreamMessage(raw_message=message, body=b"", consumer=None, group=None)  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""One trace from look to patch, by OpenTelemetry where it is installed and asked for; else nothing is recorded.
+"""One trace from snapshot to patch, by OpenTelemetry where it is installed and asked for; else nothing is recorded.
 
 The `traceparent` of W3C Trace Context travels in the stream entries. A service that records no spans passes it on, so
 that a trace does not break there.

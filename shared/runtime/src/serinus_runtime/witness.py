@@ -48,7 +48,7 @@ async def position(client: Client, keys: Keys) -> Position:
 
 class Witness:
     """What one process has seen of Redis, and whether it is still there. `missing` says what is not, until a controller
-    has begun anew."""
+    has begun again."""
 
     def __init__(self, client: Client, keys: Keys, registry: CollectorRegistry) -> None:
         self._client, self._keys = client, keys

@@ -74,7 +74,7 @@ class Context:
 
     @property
     def restarting(self) -> bool:
-        """Whether the template or the steps are not those of the status, so that it begins anew."""
+        """Whether the template or the steps are not those of the status, so that it begins again."""
         rollout = self.rollout
         if rollout.status.get("currentStepHash", "") != rollout.step_hash:
             return True

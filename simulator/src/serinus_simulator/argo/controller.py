@@ -2,7 +2,7 @@
 
 What it believes is normally what is stored. v1.9.1 now and then put an older version over what it had just been told
 and so lost a promote or an abort: the patch stood, nobody acted, and any later change woke it. That happens here as
-often as it was measured of the version, with a set probability, or on command; a pause begun anew from such an old
+often as it was measured of the version, with a set probability, or on command; a pause begun again from such an old
 version only in the last two ways.
 """
 

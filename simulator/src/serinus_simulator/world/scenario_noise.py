@@ -38,7 +38,7 @@ class Wander(Settings):
 
 
 class Gamma(Settings):
-    """A factor of mean 1 on the error rate, drawn anew for each interval and pod.
+    """A factor of mean 1 on the error rate, drawn again for each interval and pod.
 
     `variation` is its standard deviation: 1 makes an exponential distribution, less a narrower one.
     """

@@ -133,7 +133,7 @@ async def test_a_plan_of_another_policy_or_that_does_more_is_planned_anew_and_to
     assert leader.registry.observed[-1].plan == plan.digest != first.live.plan.digest
     ((text, about),) = [(one.text, one.policies) for one in leader.told]
     assert why in text
-    assert text.endswith(f"; planned anew by policy {plan.origin}")
+    assert text.endswith(f"; planned again by policy {plan.origin}")
     assert about == (now.metadata.name,)
     assert await leader.hears(plan=first.live.plan.digest) == [], "what the old plan led to advances nothing"
     again = await leader.followed_by(now)

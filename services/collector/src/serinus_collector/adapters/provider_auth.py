@@ -164,7 +164,7 @@ def _transport(tls: TlsConfig, limits: httpx.Limits) -> httpx.AsyncBaseTransport
 
 
 class ReloadingTransport(httpx.AsyncBaseTransport):
-    """Connections by a `TlsConfig`, made anew when one of its files has changed.
+    """Connections by a `TlsConfig`, made again when one of its files has changed.
 
     Requests under way end on the connections that they began on; these are closed at the change after.
     """

@@ -19,7 +19,7 @@ async def run_loops(service: Service, client: Client, keys: Keys, scheduler: Sna
     """Collect snapshots until the service stops, then finish those under way."""
 
     async def keep_group() -> float:
-        # Nothing is published that no group will read; made anew should the server have lost it.
+        # Nothing is published that no group will read; made again should the server have lost it.
         await ensure_group(client, keys.stream("snapshots"), ANALYZER_GROUP)
         return GROUP_CHECK_SECONDS
 

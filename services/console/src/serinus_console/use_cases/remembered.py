@@ -1,4 +1,4 @@
-"""A directory that remembers its answers briefly, so that a page with a session does not ask for every look."""
+"""A directory that remembers its answers briefly, so that a page with a session does not ask at every request."""
 
 import hashlib
 from collections import OrderedDict

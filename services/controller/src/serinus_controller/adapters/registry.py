@@ -70,7 +70,7 @@ class RedisRegistry:
             documents: list[Any] = await pipe.execute(raise_on_error=False)
         found = []
         for run, document in zip(ours, documents, strict=True):
-            # Its Rollout is seen again, and then it is written anew.
+            # Its Rollout is seen again, and then it is written again.
             with self._complaints.about("run", run):
                 if isinstance(document, Exception):
                     raise document
@@ -83,7 +83,7 @@ class RedisRegistry:
         """Write where a run stands, and publish it if `publish`; an older version than the last changes nothing."""
         run = event.run.id
         entry = to_entry(seal(event, source=SOURCE, now=self._clock())) if publish else {}
-        # Runs that begin at the same moment are spread over the interval, so that their looks are too.
+        # Runs that begin at the same moment are spread over the interval, so that their snapshots are too.
         offset = zlib.crc32(run.encode()) % max(1, round(plan.interval * 1000))
         planned = Planned(at=await self.now(), run=event.run, plan=plan).model_dump_json() if publish else ""
         await self._observe(

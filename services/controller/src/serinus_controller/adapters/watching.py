@@ -104,7 +104,7 @@ class Changes:
         """One more change; of the same object only the newest waits."""
         metadata: Any = change.object.get("metadata") or {}
         waiting = self._waiting.setdefault(str(metadata.get("namespace")), OrderedDict())
-        # One that is made anew under its name is another.
+        # One that is made again under its name is another.
         waiting[f"{metadata.get('name')} {metadata.get('uid')}"] = change
         self._some.set()
 

@@ -26,7 +26,7 @@ class Admission:
 
     def full(self, namespace: str) -> bool:
         """Whether the namespace has as many runs as may be."""
-        # As of the last list: to count them anew for each of thousands that may not begin would hold the leader.
+        # As of the last list: to count them again for each of thousands that may not begin would hold the leader.
         return self._in_progress[namespace] + self._begun[namespace] >= self.max_runs
 
     def begin(self, namespace: str) -> None:

@@ -123,7 +123,7 @@ class Leader:
             await self._streams.stop()
 
     async def _take_over(self, term: Term, tasks: asyncio.TaskGroup) -> None:
-        """Take up runs and acts of the term before, and plan anew what was lost of them."""
+        """Take up runs and acts of the term before, and plan again what was lost of them."""
         noted = Position.parse(self._election.noted)
         whole = await self._journal.take_over(noted)
         tasks.create_task(self._keep_memory())
@@ -131,7 +131,7 @@ class Leader:
         tasks.create_task(self._keep("housekeeping", self._housekeeper.step))
         if not whole:
             self._witness.begins_anew(self._journal.position, noted)
-        # Kept until all is planned anew: the term before may have ended while it wrote this down.
+        # Kept until all is planned again: the term before may have ended while it wrote this down.
         remembered = self._remembered
         if not whole:
             await self._standing.found_loss(doubtful=not remembered)

@@ -89,7 +89,7 @@ class PlanResolver:
             self.refused()
         if new:
             self.forget(view.uid)
-            text = f"its plan is not gone on with: {why}; planned anew by policy {new.origin}"
+            text = f"its plan is not gone on with: {why}; planned again by policy {new.origin}"
         else:
             self._unchecked[view.uid] = f"its plan is not gone on with: {why}"
             text = f"{self._unchecked[view.uid]}; nothing is advanced until one can be applied"

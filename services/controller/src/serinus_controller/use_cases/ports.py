@@ -25,7 +25,7 @@ class DeposedError(TransientError):
 
 
 class LostError(TransientError):
-    """Redis lacks what this controller had written; nothing is written or acted on before it has planned anew."""
+    """Redis lacks what this controller had written; nothing is written or acted on before it has planned again."""
 
 
 class Rollouts(Protocol):

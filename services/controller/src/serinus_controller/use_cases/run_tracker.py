@@ -73,7 +73,7 @@ class RunTracker:
             with self._complaints.about("run", told.run.id):
                 plan = await self._registry.plan(told.plan)
             if plan is None:
-                logger.error("run %s has lost its plan: it is resolved anew", told.run.id)
+                logger.error("run %s has lost its plan: it is resolved again", told.run.id)
                 self.resolver.refused()
                 continue
             self.runs.setdefault(told.run.uid, LiveRun(told.run, plan, told))
@@ -230,7 +230,7 @@ class RunTracker:
         self, view: RolloutView, live: LiveRun | None, seen: Millis, consistent: Millis | None
     ) -> LiveRun | None:
         if not self.pods.knows(view.namespace):
-            # Without its pods a run would be told as one that has lost them, and its stage begin anew.
+            # Without its pods a run would be told as one that has lost them, and its stage begin again.
             if live:
                 self.runs[view.uid] = replace(live, view=view)
             return None

@@ -11,7 +11,7 @@ from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler
 
 @dataclass
 class SilenceWatch:
-    """Looks at all runs again and again."""
+    """Goes through all runs again and again."""
 
     reconciler: RolloutReconciler
     _aborting: set[str] = field(default_factory=set)
@@ -40,7 +40,7 @@ class SilenceWatch:
     async def _see_aborts_through(self) -> None:
         """An abort that nobody here carries out, such as a person's, is seen to its end: Argo up to v1.9.1 loses some.
 
-        One that still stands at the second look is no longer on its way.
+        One that still stands at the second step is no longer on its way.
         """
         reconciler, executor = self.reconciler, self.reconciler.executor
         standing = [live for live in reconciler.tracker.runs.values() if live.view and live.view.aborted]

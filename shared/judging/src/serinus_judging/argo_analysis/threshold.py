@@ -1,6 +1,6 @@
 """Argo Rollouts' analysis as a judge, for teams that bring their AnalysisTemplates (docs/how-to/migrating.md, ADR 17).
 
-A metric over a stage is what an analysis step measures: anew in each stage, from when its minimum has passed, and the
+A metric over a stage is what an analysis step measures: again in each stage, from when its minimum has passed, and the
 stage waits for it. A metric over the run is a background analysis: it is measured from the first snapshot on, may abort
 or hold at any time, and nothing waits for it to end. Failed and Error abort, Inconclusive holds, Successful proceeds.
 
@@ -105,9 +105,9 @@ def _begun(
     if (evidence.stage, evidence.stage_started) == here:
         return evidence
     again = evidence.run_begun == 0 or _phase(conditions, evidence, "run") == "Inconclusive"
-    anew = [one.over == "stage" or again for one in conditions]
+    restarted = [one.over == "stage" or again for one in conditions]
     return Evidence(
-        tallies=tuple(Tally() if new else old for new, old in zip(anew, evidence.tallies, strict=True)),
+        tallies=tuple(Tally() if new else old for new, old in zip(restarted, evidence.tallies, strict=True)),
         stage=snapshot.stage,
         stage_started=snapshot.stage_started,
         stage_begun=snapshot.stage_started + round(1000 * plan.stages[snapshot.stage].minimum),

@@ -205,7 +205,7 @@ class GuardrailMemory:
         own, pods, features, gauges, counted, points, durations, growth, anomaly, troubles, over = lengths[:11]
         widths = struct.unpack_from(f"<{durations}H", packed, _HEADER.size)
         reader = Reader(packed, _HEADER.size + 2 * durations)
-        reason, blame, text = [reader.text(length) for length in lengths[11:14]]
+        reason, regressed, text = [reader.text(length) for length in lengths[11:14]]
         totals = reader.array("<f8", counted, 5)
         shapes = [
             (features, pods), (2, features), (points,), (points, counted), (points, gauges, pods),
@@ -226,7 +226,7 @@ class GuardrailMemory:
             stride=stride,
             troubles=tuple([Trouble(*row) for row in found[0]]),
             over_limit=frozenset(found[1]),
-            latched=LatchedAbort(reason, blame, text) if reason else None,  # type: ignore[arg-type] # written by us
+            latched=LatchedAbort(reason, regressed, text) if reason else None,  # type: ignore[arg-type] # written by us
         )
 
 

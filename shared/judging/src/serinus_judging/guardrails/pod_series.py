@@ -1,6 +1,6 @@
 """Pods and counts over a stage: what anomalies, growth and descriptions are made of.
 
-A stage has one split of the traffic, so only within it are pods compared; everything begins anew with the next. Of
+A stage has one split of the traffic, so only within it are pods compared; everything begins again with the next. Of
 many pods some are followed, chosen by a hash of their name, which knows nothing of how they fare.
 """
 
@@ -82,7 +82,7 @@ def _values(metric: PlanMetric, measured: Measurement | None, arm: str, loads: M
 def with_snapshot(
     memory: GuardrailMemory, plan: AnalysisPlan, watched: Watched, snapshot: MetricsCollected, young: frozenset[str]
 ) -> GuardrailMemory:
-    """The memory after a snapshot within a stage. Pods are looked at where a point is taken: ever more seldom."""
+    """The memory after a snapshot within a stage. Pods are read where a point is taken: ever more seldom."""
     old, stride = memory.samples, memory.stride
     fresh = [_counts(snapshot.metrics.get(plan.metrics[i].name)) for i in watched.counted]
     durations = [snapshot.metrics.get(plan.metrics[i].name) for i in watched.durations]
@@ -175,7 +175,7 @@ def _counts(measured: Measurement | None) -> tuple[float, ...]:
 
 
 def _added(buckets: Floats, measured: Measurement | None) -> Floats:
-    """Requests per bucket after the snapshot; they begin anew where the edges of a histogram have changed."""
+    """Requests per bucket after the snapshot; they begin again where the edges of a histogram have changed."""
     if not isinstance(measured, Distribution) or measured.status != "ok":
         return buckets
     if len(measured.canary) != len(measured.stable):

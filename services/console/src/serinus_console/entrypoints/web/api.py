@@ -126,7 +126,7 @@ async def get_report(site: Here, cluster: Part, uid: Part, hash_: Part, attempt:
 
 @router.get(RUN + "/course", tags=["runs"], responses=_errors(404))
 async def get_course(found: Of) -> docs.Course:
-    """The looks of the run as the charts show them, thinned, and each change of verdict."""
+    """The snapshots of the run as the charts show them, thinned, and each change of verdict."""
     return docs.course_of(found)
 
 
@@ -202,7 +202,7 @@ def events_of(site: Site, request: Request, run: str | None, last_event_id: str,
 sse: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "server-sent events: `rollouts`, `verdicts`, `decisions`, `commands` with a CloudEvent as "
-        "data (with `data=brief` only the run), `gap` where entries were not resent and the runs are to be read anew, "
+        "data (with `data=brief` only the run), `gap` where entries were not resent and the runs are to be read again, "
         "since they were `trimmed` meanwhile or `too many` (`why`; 1,000 of a stream are resent); `open` first and "
         "`heartbeat` every 5 s say whether Redis answers (`redis`), when it last did (`as_of`), `now`, and "
         "the end of the newest verdict (`verdict`); times in ms by Redis' clock",

@@ -26,7 +26,7 @@ RETRY_MS = 1_000
 BATCH = 200
 MAX_FEEDS = 1_000
 MAX_FEEDS_PER_CLIENT = 50
-# Of each stream, for one who comes back: an hour of ten runs. Beyond it reading the page anew costs less.
+# Of each stream, for one who comes back: an hour of ten runs. Beyond it reading the page again costs less.
 MAX_RESENT = 1_000
 BRIEF_PACE = 0.4
 # Redis is asked at least once a second.
