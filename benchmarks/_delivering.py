@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import numpy as np
 import yaml
+from serinus.demo.processes import process_group
 from serinus_contracts import DecisionTaken, Keys, from_entry
 from serinus_runtime.redis import connected
 
@@ -45,7 +46,7 @@ async def delivering(server: RedisServer, folder: Path, *, runs: int) -> Figures
     (policies / "shop.yaml").write_text(yaml.safe_dump(POLICY))
     small = {"replicas": 1, "steps": STEPS, "traffic": {"requests_per_second": 200}}
     world = scenario(*(rollout(name, **small) for name in names), prometheus={"scrape_interval": "15s"})
-    with simulated(folder / "world", world) as made:
+    with simulated(folder / "world", world, group=process_group) as made:
         environment = made.settings(server.url, keys, policies) | {
             "SERINUS_STREAM_MAXLEN": str(MANY),
             "SERINUS_POLL": "5",

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import yaml
+from serinus.demo.processes import process_group
 from serinus_contracts import Keys
 from serinus_runtime.redis import connected
 
@@ -44,7 +45,7 @@ async def measure(server: RedisServer, folder: Path, seconds: float, rollouts: i
     keys = Keys("memory")
     (folder / "policies").mkdir()
     with (
-        simulated(folder / "world", scenario(*hostile.rollouts(rollouts))) as world,
+        simulated(folder / "world", scenario(*hostile.rollouts(rollouts)), group=process_group) as world,
         hostile.provider(world) as url,
     ):
         environment = world.settings(server.url, keys, folder / "policies")

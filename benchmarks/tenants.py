@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 import numpy as np
 import yaml
+from serinus.demo.processes import process_group
 from serinus_contracts import Keys
 from serinus_runtime.loops import heed_cancellation
 from serinus_runtime.redis import connected
@@ -136,7 +137,7 @@ async def measure(server: RedisServer, folder: Path, seconds: float, own: int, o
     keys, names = Keys("tenants"), [f"app-{number}" for number in range(own)]
     ours = [rollout(name, replicas=1, traffic={"requests_per_second": 100}) for name in names]
     with (
-        simulated(folder / "world", scenario(*ours, *hostile.rollouts(others))) as world,
+        simulated(folder / "world", scenario(*ours, *hostile.rollouts(others)), group=process_group) as world,
         hostile.provider(world) as url,
         # The cluster is one process here, and busy with all that is changed in it: no Prometheus of its own is.
         hostile.provider(world, "honest") as honest,

@@ -1,17 +1,18 @@
 """A simulated world as a process, for tests that need a cluster and a Prometheus, and services to run against it."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import yaml
-from serinus.demo.processes import ManagedProcess, ProcessGroup, process_group
+from serinus.demo.processes import ManagedProcess, ProcessGroup
 from serinus_contracts import Keys
 
+from tests.forked import forked_group
 from tests.servers import wait_until
 
 GATED: list[dict[str, Any]] = [
@@ -109,12 +110,20 @@ class World:
 
 
 @contextmanager
-def simulated(folder: Path, wanted: dict[str, Any], *arguments: str) -> Iterator[World]:
-    """A world that ends with the test, and with it every process that the test started in its group."""
+def simulated(
+    folder: Path,
+    wanted: dict[str, Any],
+    *arguments: str,
+    group: Callable[[Path], AbstractContextManager[ProcessGroup]] = forked_group,
+) -> Iterator[World]:
+    """A world that ends with the test, and with it every process that the test started in its group.
+
+    `group`: `process_group` where what a process imports counts, such as its memory, or what it is started under.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "scenario.yaml").write_text(yaml.safe_dump(wanted))
     ready = folder / "ready.json"
-    with process_group(folder) as children:
+    with group(folder) as children:
         options = ["--ready-file", str(ready), "--kubeconfig", str(folder / "kubeconfig")]
         options += ["--truth", str(folder / "truth.jsonl"), *arguments]
         child = children.start("simulator", "serinus_simulator", str(folder / "scenario.yaml"), *options)
@@ -123,7 +132,7 @@ def simulated(folder: Path, wanted: dict[str, Any], *arguments: str) -> Iterator
             assert not child.exited, child.log_tail()
             return ready.exists() and bool(ready.read_text().strip())
 
-        wait_until(started, 20, "the simulator to start")
+        wait_until(started, 60, "the simulator to start")
         yield World(children, json.loads(ready.read_text())["url"])
 
 

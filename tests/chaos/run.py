@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import yaml
+from serinus.demo.processes import process_group
 from serinus_contracts import Keys
 from serinus_contracts.streams import ANALYZER_GROUP, controller_group
 from serinus_runtime.redis import connected
@@ -63,7 +64,9 @@ async def chaos(schedule: Schedule, *, limit: float, say: Callable[[str], None],
     # So many runs are looked at that one machine bears it.
     interval = max(1.0, runs / 20)
     wanted = wanted_rollouts(runs, schedule.bad)
-    world = simulated(folder / "world", scenario(*wanted, prometheus={"scrape_interval": f"{interval / 2}s"}))
+    world = simulated(
+        folder / "world", scenario(*wanted, prometheus={"scrape_interval": f"{interval / 2}s"}), group=process_group
+    )
     (folder / "redis").mkdir(parents=True, exist_ok=True)
     keys = Keys()
     clocks = {name: clock for name in ("redis", *EACH) if (clock := stepped_clock(folder / f"{name}.clock"))}

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from serinus.demo.processes import process_group
 from serinus_contracts import Keys
 from serinus_contracts.streams import STREAMS
 from serinus_runtime.redis import connected
@@ -75,7 +76,10 @@ async def soak(runs: int, minutes: float) -> Readings:
     policy = policies(folder, interval, minimum="5h", maximum="6h")
     wanted = scenario(*wanted_rollouts(runs, frozenset()), prometheus={"scrape_interval": f"{interval / 2}s"})
     readings: Readings = {}
-    with simulated(folder / "world", wanted) as world, started(RedisServer(redis_binary(), folder / "redis")) as server:
+    with (
+        simulated(folder / "world", wanted, group=process_group) as world,
+        started(RedisServer(redis_binary(), folder / "redis")) as server,
+    ):
         environment = world.settings(server.url, keys, policy) | {"SERINUS_STREAM_MAXLEN": str(MAXLEN)}
         services = start_services(world, environment, *EACH)
         await all_ready(services)

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 import yaml
-from serinus.demo.processes import ManagedProcess, process_group
+from serinus.demo.processes import ManagedProcess
 from serinus_contracts import DecisionTaken, Event, Keys, RolloutObserved, from_entry, seal, to_entry
 from serinus_contracts.standstill import standstill
 from serinus_readmodel.next_step import next_step
@@ -20,6 +20,7 @@ from serinus_runtime.redis import Client
 
 from tests.contract.rollouts.cluster import GATED, Cluster
 from tests.contract.rollouts.conftest import NAMESPACE, Access
+from tests.forked import forked_group
 from tests.integration.controller.led import document
 from tests.support import command
 
@@ -35,7 +36,7 @@ def process(
     (folder / "policies" / "policy.yaml").write_text(
         yaml.safe_dump(document(match={"namespace": NAMESPACE}, interval="1s", minimum="2s", maximum="60s"))
     )
-    with process_group(folder) as children:
+    with forked_group(folder) as children:
         yield (
             children.start(
                 "controller",

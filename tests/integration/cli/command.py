@@ -2,8 +2,9 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
+
+from tests.forked import command
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -17,13 +18,7 @@ def assert_golden(name: str, text: str) -> None:
     assert text == file.read_text(encoding="utf-8")
 
 
-def serinus(*arguments: str, before: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+def serinus(*arguments: str, before: str = "", cwd: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     """`before` is Python that its process does first."""
-    return subprocess.run(
-        [sys.executable, "-c", f"{before}\nfrom serinus.app import main; main()", *arguments],
-        env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1", **environment},
-        capture_output=True,
-        text=True,
-        timeout=150,
-        check=False,
-    )
+    everything = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1", **environment}
+    return command(*arguments, environment=everything, folder=cwd, before=before)

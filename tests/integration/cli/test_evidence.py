@@ -6,8 +6,6 @@ With SERINUS_WRITE_GOLDEN=1 what they print now is written down instead, to be l
 import json
 import os
 import subprocess
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +15,13 @@ from serinus_contracts import Event, Keys, seal, to_entry
 from serinus_controller.adapters.registry import RedisRegistry
 from serinus_runtime.redis import Client
 
+from tests.integration.cli.command import serinus
 from tests.recorded import MANIFEST, POLICY, START, looks, recorded_plan
 from tests.support import RUN, observed
 
 pytestmark = pytest.mark.anyio
 GOLDEN = Path(__file__).parent / "golden"
+NARROW = {"COLUMNS": "80"}
 
 
 @pytest.fixture
@@ -46,21 +46,7 @@ async def run(client: Client, keys: Keys, redis_url: str) -> dict[str, str]:
             entry: dict[Any, Any] = dict(to_entry(seal(event, source="/test", now=0)))
             await client.xadd(keys.stream(event.STREAM), entry)
         await client.xadd(keys.stream("verdicts"), {"run": RUN.id, "ce": "garbled"})
-    return {"SERINUS_REDIS_URL": redis_url, "SERINUS_REDIS_TAG": keys.tag}
-
-
-def serinus(
-    *arguments: str, cwd: Path | None = None, environment: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", "from serinus.app import main; main()", *arguments],
-        env={**os.environ, "COLUMNS": "80", "NO_COLOR": "1", **(environment or {})},
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return {"SERINUS_REDIS_URL": redis_url, "SERINUS_REDIS_TAG": keys.tag, **NARROW}
 
 
 def assert_golden(name: str, shown: subprocess.CompletedProcess[str], code: int) -> None:
@@ -74,11 +60,11 @@ def assert_golden(name: str, shown: subprocess.CompletedProcess[str], code: int)
 
 
 async def test_explain_shows_the_evidence_of_the_latest_attempt_over_time(run: dict[str, str]) -> None:
-    assert_golden("explain", serinus("explain", "shop/checkout", environment=run), 0)
+    assert_golden("explain", serinus("explain", "shop/checkout", **run), 0)
 
 
 async def test_explain_for_a_program_has_every_look_and_channel(run: dict[str, str]) -> None:
-    shown = json.loads(serinus("explain", f"test/u-1/{RUN.canary_hash}/1", "-o", "json", environment=run).stdout)
+    shown = json.loads(serinus("explain", f"test/u-1/{RUN.canary_hash}/1", "-o", "json", **run).stdout)
     assert (shown["run"], shown["judge"], round(shown["bar"], 3)) == ("test/u-1/new/1", "sequential", 4.605)
     assert [one["evaluation"] for one in shown["evaluations"]] == list(range(1, 25))
     last = shown["evaluations"][-1]["metrics"]["errors"]
@@ -88,24 +74,22 @@ async def test_explain_for_a_program_has_every_look_and_channel(run: dict[str, s
 
 
 async def test_explain_of_a_run_that_nobody_knows_names_those_that_are_known(run: dict[str, str]) -> None:
-    shown = serinus("explain", "payments", environment=run)
+    shown = serinus("explain", "payments", **run)
     assert (shown.returncode, shown.stderr) == (1, 'error: no run found for "payments"; available: shop/checkout\n')
 
 
 async def test_power_takes_traffic_rates_and_noise_from_a_run(run: dict[str, str]) -> None:
-    assert_golden("power-run", serinus("power", "--run", "checkout", environment=run), 0)
+    assert_golden("power-run", serinus("power", "--run", "checkout", **run), 0)
 
 
 async def test_replay_of_a_run_in_redis_ends_as_the_run_did(run: dict[str, str], files: Path) -> None:
     by = ("--judge", "sequential", "--judge", "scorecard")
-    shown = serinus(
-        "replay", "policy.yaml", "shop/checkout", *by, "--save", "snapshots.jsonl", cwd=files, environment=run
-    )
+    shown = serinus("replay", "policy.yaml", "shop/checkout", *by, "--save", "snapshots.jsonl", cwd=str(files), **run)
     assert_golden("replay", shown, 3)
-    again = serinus("replay", "policy.yaml", "--snapshots", "snapshots.jsonl", *by, cwd=files)
+    again = serinus("replay", "policy.yaml", "--snapshots", "snapshots.jsonl", *by, cwd=str(files), **NARROW)
     assert again.stdout == shown.stdout
-    explained = json.loads(serinus("explain", "checkout", "-o", "json", environment=run).stdout)
-    replayed = json.loads(serinus("replay", "policy.yaml", "checkout", "-o", "json", cwd=files, environment=run).stdout)
+    explained = json.loads(serinus("explain", "checkout", "-o", "json", **run).stdout)
+    replayed = json.loads(serinus("replay", "policy.yaml", "checkout", "-o", "json", cwd=str(files), **run).stdout)
     assert set(replayed["judges"]) == {"sequential", "scorecard", "recommendation", "kayenta"}
     assert replayed["judges"]["sequential"]["ending"] == "abort"
     assert replayed["judges"]["sequential"]["evaluations"] == explained["evaluations"]
@@ -114,6 +98,8 @@ async def test_replay_of_a_run_in_redis_ends_as_the_run_did(run: dict[str, str],
 def test_power_of_a_policy_says_which_gate_is_out_of_reach(files: Path) -> None:
     asked = ("power", "policy.yaml", "-r", "rollout.yaml", "--baseline", "errors=0.002")
     assert_golden(
-        "power", serinus(*asked, "--rate", "180000/m", "--dispersion", "1", "--correlation", "0", cwd=files), 0
+        "power",
+        serinus(*asked, "--rate", "180000/m", "--dispersion", "1", "--correlation", "0", cwd=str(files), **NARROW),
+        0,
     )
-    assert_golden("power-unreachable", serinus(*asked, "--rate", "50/s", cwd=files), 4)
+    assert_golden("power-unreachable", serinus(*asked, "--rate", "50/s", cwd=str(files), **NARROW), 4)

@@ -12,9 +12,9 @@ from signal import SIGINT
 import httpx
 import pytest
 from redis import Redis
-from serinus.demo.processes import process_group
 from serinus_contracts import Keys, seal, to_entry
 
+from tests.forked import forked_group
 from tests.integration.cli.command import serinus
 from tests.servers import free_port, wait_until
 from tests.simulated import World, rollout, scenario, simulated
@@ -90,7 +90,7 @@ def where(request: pytest.FixtureRequest, redis_url: str, keys: Keys, tmp_path: 
         yield redis
         return
     port = free_port()
-    with process_group(tmp_path) as children:
+    with forked_group(tmp_path) as children:
         children.start("console", "serinus_console", SERINUS_HTTP_PORT=str(port), **redis)
         wait_until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), 60, "the console to answer")
         yield {"SERINUS_CONSOLE": f"http://127.0.0.1:{port}"}
