@@ -39,7 +39,7 @@ class Served:
 
     async def until(self, path: str, text: str) -> httpx.Response:
         """The answer, once it has this text in it."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while text not in (answer := await self.get(path)).text:
                 await asyncio.sleep(0.02)
         return answer
@@ -59,7 +59,7 @@ async def served(redis_url: str, keys: Keys, *, port: int = 0, **settings: Any) 
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     serving = asyncio.create_task(server._serve())
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not server.started or service.site is None:
                 assert not working.done(), working.exception()
                 await asyncio.sleep(0.005)

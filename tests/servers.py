@@ -48,7 +48,7 @@ class RedisServer:
             options = [str(self.folder / self._sentinel), *options, "--sentinel"]
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen([self.binary, *options], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        wait_until(self.answers, 10, "the Redis server to answer")
+        wait_until(self.answers, 60, "the Redis server to answer")
 
     @property
     def pid(self) -> int:

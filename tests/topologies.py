@@ -91,7 +91,7 @@ def replicated(folder: Path) -> Iterator[Replicated]:
             )
             sentinels.append(stack.enter_context(started(RedisServer(redis_binary(), place, sentinel="sentinel.conf"))))
         made = Replicated([master, replica], sentinels)
-        wait_until(made.settled, 20, "the Sentinels to know master, replica and each other")
+        wait_until(made.settled, 60, "the Sentinels to know master, replica and each other")
         yield made
 
 
@@ -117,7 +117,7 @@ def cluster_nodes(folder: Path) -> Iterator[list[RedisServer]]:
                 first, after = (16384 * edge // 3 for edge in (number, number + 1))
                 client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, after - 1)
                 client.execute_command("CLUSTER", "MEET", "127.0.0.1", nodes[0].port, buses[0])
-        wait_until(lambda: all(map(_whole, nodes)), 20, "the Cluster to be whole")
+        wait_until(lambda: all(map(_whole, nodes)), 60, "the Cluster to be whole")
         yield nodes
 
 

@@ -66,7 +66,7 @@ async def loaded(board: Board, one: Served, *runs: Run, text: str = "") -> None:
 
 
 async def told(board: Board, kind: type[Event]) -> Event:
-    async with asyncio.timeout(10), aclosing(board.changes(block_ms=50)) as changes:
+    async with asyncio.timeout(60), aclosing(board.changes(block_ms=50)) as changes:
         async for events in changes:
             for event in events:
                 if isinstance(event, kind):
@@ -145,7 +145,7 @@ async def test_without_loading_what_is_told_from_now_on_is_told(board: Board, te
     await teller.live()
     await teller.tell(verdict(evaluation=1))
     await one.until(f"/v1/runs/{RUN.id}", '"evaluation":1')
-    async with asyncio.timeout(10), aclosing(board.changes(block_ms=50)) as changes:
+    async with asyncio.timeout(60), aclosing(board.changes(block_ms=50)) as changes:
         assert not await anext(changes)
         await teller.tell(verdict(evaluation=2))
         found = [event async for events in until_told(changes) for event in events]
@@ -162,7 +162,7 @@ async def until_told(changes: Any) -> AsyncIterator[Sequence[Event]]:
 async def test_that_nothing_is_told_is_told_too(board: Board, teller: Teller, one: Served) -> None:
     await teller.live()
     await loaded(board, one, RUN)
-    async with asyncio.timeout(10), aclosing(board.changes(block_ms=50)) as changes:
+    async with asyncio.timeout(60), aclosing(board.changes(block_ms=50)) as changes:
         assert not [event async for event in first_empty(changes)]
 
 

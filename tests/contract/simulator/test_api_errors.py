@@ -160,7 +160,7 @@ async def watched(api: Api, number: int, meanwhile: int | None = None) -> list[A
         await asyncio.sleep(0)
         if task.done():
             break
-    answer = await asyncio.wait_for(task, 1)
+    answer = await asyncio.wait_for(task, 30)
     assert answer.status_code == 200
     return [json.loads(line) for line in answer.text.splitlines()]
 

@@ -81,8 +81,10 @@ def serving(gate: Gate, **tls: Any) -> Iterator[Gate]:
     wait_until(lambda: server.started, 10, "the server to listen")
     gate.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
     yield gate
-    server.should_exit = True
+    # The client, which is in this thread, cannot take its leave of a connection meanwhile.
+    server.should_exit = server.force_exit = True
     thread.join(10)
+    assert not thread.is_alive()
 
 
 @pytest.fixture

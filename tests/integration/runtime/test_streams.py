@@ -40,7 +40,7 @@ class Inbox:
         return [entry.fields[b"n"] for entry in self.entries]
 
 
-async def until(condition: Callable[[], Any], what: str, seconds: float = 5.0) -> None:
+async def until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> None:
     """Wait for a state, with a limit."""
     try:
         async with asyncio.timeout(seconds):
@@ -104,7 +104,7 @@ async def test_a_group_that_vanished_is_made_anew_and_reading_goes_on(
         await one.reclaim_stale()
         return inbox.values() == [b"1"]
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not await tended():
             await asyncio.sleep(0.02)
     await one.stop()

@@ -57,7 +57,7 @@ def wait_for_phase(client: httpx.Client, phase: str) -> dict[str, Any]:
         rollout.update(client.get("/world/rollouts").json()["rollouts"][0])
         return rollout.get("phase") == phase
 
-    wait_until(reached, 10, f"the phase {phase}")
+    wait_until(reached, 60, f"the phase {phase}")
     return rollout
 
 

@@ -89,7 +89,7 @@ def test_open_watches_can_be_closed_or_expired_on_command(effect: str, ended: li
         watching = asyncio.ensure_future(web.get(ROLLOUTS, watch="true", resourceVersion=version))
         await asyncio.sleep(0.01)
         await web.fault(target="kubernetes", effect=effect, calls=1)
-        answer = await asyncio.wait_for(watching, 1)
+        answer = await asyncio.wait_for(watching, 30)
         assert [json.loads(line)["type"] for line in answer.text.splitlines()] == ended
         if ended:
             again = await web.get(ROLLOUTS, watch="true", resourceVersion=version)

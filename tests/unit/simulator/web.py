@@ -48,7 +48,7 @@ class Web:
             await asyncio.sleep(0)
         early = task.done()
         self.handled.advance(seconds * 0.2)
-        return early, await asyncio.wait_for(task, 1)
+        return early, await asyncio.wait_for(task, 30)
 
 
 def run(use: Callable[[Web], Awaitable[None]], handled: Handled | None = None) -> None:
