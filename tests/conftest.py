@@ -70,6 +70,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         path = item.path.as_posix()
         if any(part in path for part in LONG) and not path.endswith(SHORT):
             item.add_marker(pytest.mark.long)
+    # It waits for over a minute: begun last, the other workers would wait for it.
+    items.sort(key=lambda item: not item.path.as_posix().endswith(SHORT))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

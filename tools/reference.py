@@ -206,10 +206,9 @@ PAGES = {
 }
 
 
-def pages() -> Iterator[tuple[str, str]]:
-    """File name and content of each page."""
-    for name, write in PAGES.items():
-        yield f"{name}.md", "\n".join(write()) + "\n\n" + NOTICE
+def page(name: str) -> str:
+    """The content of the page of this name."""
+    return "\n".join(PAGES[name]()) + "\n\n" + NOTICE
 
 
 def main(arguments: list[str]) -> int:
@@ -218,8 +217,8 @@ def main(arguments: list[str]) -> int:
         return 2
     folder = Path(arguments[0])
     folder.mkdir(parents=True, exist_ok=True)
-    for name, content in pages():
-        (folder / name).write_text(content, encoding="utf-8")
+    for name in PAGES:
+        (folder / f"{name}.md").write_text(page(name), encoding="utf-8")
     return 0
 
 
