@@ -58,7 +58,8 @@ def url(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
 
 def test_whatever_is_asked_is_answered_as_the_openapi_document_says(url: str, tmp_path: Path) -> None:
     """By the command, since pytest's plugin costs each of its processes seconds, wherever that test is not run."""
-    options = [f"--url={url}", "--exclude-path-regex=events$", "--phases=examples,coverage,fuzzing", "-n=15"]
+    options = [f"--url={url}", "--exclude-path-regex=events$", "--phases=examples,coverage,fuzzing"]
+    options += ["--max-examples=15"]
     options += ["--generation-deterministic"] if "CI" in os.environ else []
     command = [sys.executable, "-m", "schemathesis.cli", "run", str(DOCS / "openapi.json"), *options]
     # It writes down in its folder what went wrong.
