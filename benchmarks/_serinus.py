@@ -98,7 +98,9 @@ class Batch:
         used = np.concatenate(
             [i + np.arange(n) for i, n in zip(self.layout.proceed_first, self.layout.proceed_size, strict=True)]
         )
-        return combination.combined(groups, self.layout.log_weight), total[:, channels.abort + used].min(axis=1)
+        proofs = total[:, channels.abort + used]
+        shown = proofs.min(axis=1) if used.size else np.full(len(proofs), -np.inf)
+        return combination.combined(groups, self.layout.log_weight), shown
 
 
 def noise_of(world: World, runs: int, known: Known, seed: int) -> tuple[Floats, Floats]:

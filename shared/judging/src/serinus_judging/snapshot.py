@@ -25,17 +25,15 @@ class Tails:
         self.canary, self.stable = tail_counts(measured.canary), tail_counts(measured.stable)
         self.n, self.m = n, m
 
-    def has(self, edge: float) -> bool:
-        """Whether it has an edge; 0 is where every histogram begins."""
-        return edge == 0 or edge in self.place
-
     def interpolated(self, own: float, below: float, above: float, part: float) -> tuple[float, float, float, float]:
-        """As `quad`, of stable those above `above` and a part of those between `below` and it."""
-        if not (self.has(own) and self.has(below) and self.has(above)):
+        """As `quad`, of stable those above `above` and a part of those between `below` (0: from the start) and it."""
+        place = self.place
+        try:
+            x, bottom = self.canary[place[own]], self.stable[place[above]]
+            top = self.stable[place[below]] if below else self.m
+        except KeyError:
             return NOTHING
-        x, n, bottom, m = self.quad(own, above)
-        top = self.stable[self.place[below]] if below else m
-        return x, n, bottom + part * (top - bottom), m
+        return x, self.n, bottom + part * (top - bottom), self.m
 
     def quad(self, own: float, other: float) -> Quad:
         """The canary above its edge, stable above the other; NOTHING where the histogram lacks an edge."""

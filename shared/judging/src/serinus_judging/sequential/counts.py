@@ -57,11 +57,15 @@ def _readings(plan: AnalysisPlan, pairs: Sequence[Pairs], snapshot: MetricsColle
         reading = read(metric, snapshot.metrics.get(metric.name), length)
         if metric.source.kind == "distribution":
             known, tails = next(slots) or (), reading.tails
-            used = {edge for pair in known for edge in (pair.edge, pair.below, pair.above)}
-            if tails is not None and not all(map(tails.has, used)):
+            if tails is not None and not all(_has(tails, pair) for pair in known):
                 reading = Reading("error", "bucket edges changed during the run", measured=reading.measured)
         readings.append(reading)
     return tuple(readings)
+
+
+def _has(tails: Tails, pair: Pair) -> bool:
+    place = tails.place
+    return pair.edge in place and pair.above in place and (not pair.below or pair.below in place)
 
 
 def pair_of(spec: ChannelSpec, pairs: Sequence[Pairs]) -> Pair | None:

@@ -15,8 +15,8 @@ from serinus_contracts.metric import QUANTILES
 
 from serinus_judging.sequential.survival import Slower, Survival
 
-PROVABLE = 0.25
-"""An edge has a part in proceeding where so much of the slowdown that is allowed can be shown to be allowed."""
+PROVABLE = 0.01
+"""An edge has a part in proceeding where a canary equal to stable gives so much of the evidence of the best edge."""
 
 
 BLIND = "with these buckets no slowdown can be seen: add edges around stable's p50 and p95"
@@ -65,16 +65,23 @@ def chosen(edges: Sequence[float], stable: Sequence[int], ratio: float) -> tuple
     for quantile in QUANTILES if margins else ():
         miss, place = min((abs(log(margin.share / (1 - quantile))), place) for place, margin in margins.items())
         best[place] = min(best.get(place, (miss, quantile)), (miss, quantile))
+    proofs = {place: _evidence(curve.share(place), margins[place].least) for place in best}
+    enough = PROVABLE * max(proofs.values(), default=0.0)
     pairs = [
-        _pair(quantile, curve.edges[place], curve.edges[place] / ratio, curve.share(place), margins[place])
+        _pair(quantile, curve.edges[place], margins[place], proves=proofs[place] > 0 and proofs[place] >= enough)
         for place, (_, quantile) in sorted(best.items())
     ]
     return tuple(sorted(pairs, key=lambda pair: pair.proceed is None))
 
 
-def _pair(quantile: float, edge: float, seconds: float, own: float, margin: Slower) -> Pair:
-    shown = edge / margin.late
-    proves = margin.least > own and shown - 1 >= PROVABLE * (edge / seconds - 1) > 0
+def _evidence(own: float, allowed: float) -> float:
+    """Of one request of a canary equal to stable, on average, that no more than `allowed` are slower."""
+    if not own < allowed < 1:
+        return 0.0
+    return (own * log(own / allowed) if own else 0.0) + (1 - own) * log((1 - own) / (1 - allowed))
+
+
+def _pair(quantile: float, edge: float, margin: Slower, proves: bool) -> Pair:
     return Pair(
         quantile=quantile,
         edge=edge,
@@ -83,5 +90,5 @@ def _pair(quantile: float, edge: float, seconds: float, own: float, margin: Slow
         abort=margin.part(margin.most),
         proceed=margin.part(margin.least) if proves else None,
         seen=edge / margin.early,
-        shown=shown,
+        shown=edge / margin.late,
     )

@@ -4,11 +4,12 @@ The normal score of that share is drawn over the logarithm of the duration: a lo
 line there, and others bend little. The score is read on the line through the bucket's own two edges. Where the lines of
 the two neighbouring buckets, drawn on into this one, lie on one side of it, the distribution bends one way, and the
 truth lies between the own line and the nearer of them; where they lie on both sides, between the two.
+Their far ends are taken one standard error off, to the careful side.
 What nobody knows is left at the bucket's edges: beside an empty bucket, and beyond an edge that no request passed.
 """
 
 from collections.abc import Sequence
-from math import exp, isfinite, log
+from math import exp, isfinite, log, sqrt
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -50,7 +51,15 @@ class Survival:
         self._slower = tuple(count for _, count in usable)
         self._total = sum(counts)
         self._x = tuple(log(edge) for edge in self.edges)
-        self._z = tuple(-_NORMAL.inv_cdf((count + 0.5) / (self._total + 1)) for count in self._slower)
+        self._z = tuple(self._score(count) for count in self._slower)
+
+    def _score(self, slower: float) -> float:
+        return -_NORMAL.inv_cdf((slower + 0.5) / (self._total + 1))
+
+    def _off(self, place: int, sign: int) -> float:
+        """The score at an edge if its count were one standard error off, towards greater scores or lesser."""
+        count = self._slower[place]
+        return self._score(count - sign * sqrt(count * (1 - count / self._total)))
 
     def share(self, place: int) -> float:
         """Slower than an edge."""
@@ -76,10 +85,6 @@ class Survival:
         early, late = (exp(x + (score - middle) / slope) for score in (low, high))
         return Slower(below, edge, top, bottom, most, share, least, early, late)
 
-    def _line(self, left: int, x: float) -> float:
-        """The line through an edge and the next, at ln seconds."""
-        return self._z[left] + self._slope(left) * (x - self._x[left])
-
     def _slope(self, left: int) -> float:
         return (self._z[left + 1] - self._z[left]) / (self._x[left + 1] - self._x[left])
 
@@ -89,21 +94,34 @@ class Survival:
         slope = self._slope(place - 1)
         if slope <= 0:
             return None
-        own = self._line(place - 1, x)
-        left = self._line(place - 2, x) if place > 1 else start
-        right = self._line(place, x) if place + 1 < len(self.edges) else end
-        if (left - own) * (right - own) >= 0:
-            other = min(left, right, key=lambda score: abs(score - own))
-            low, high = min(own, other), max(own, other)
-        else:
-            low, high = min(left, right), max(left, right)
+        own = start + slope * (x - self._x[place - 1])
+        low, high = (self._bent(place, x, own, sign) for sign in (1, -1))
         low, high = max(low, start), min(high, end)
-        unknown = left == start or right == end  # an empty bucket beside, or none
+        # an empty bucket beside tells nothing, and neither does none
+        unknown = place == 1 or self._slower[place - 2] == self._slower[place - 1]
+        unknown = unknown or place + 1 == len(self.edges) or self._slower[place] == self._slower[place + 1]
         if unknown or self._slower[place - 1] == self._total:
             low = start
         if unknown or self._slower[place] == 0:
             high = end
         return low, own, high, slope
+
+    def _bent(self, place: int, x: float, own: float, sign: int) -> float:
+        """The least score (sign 1) or the greatest (-1) that the lines of the neighbouring buckets allow."""
+        beside = [own]
+        if place > 1:
+            far = self._off(place - 2, sign)
+            slope = (self._z[place - 1] - far) / (self._x[place - 1] - self._x[place - 2])
+            beside.append(self._z[place - 1] + slope * (x - self._x[place - 1]))
+        if place + 1 < len(self.edges):
+            far = self._off(place + 1, sign)
+            slope = (far - self._z[place]) / (self._x[place + 1] - self._x[place])
+            beside.append(self._z[place] + slope * (x - self._x[place]))
+        beyond = [sign * (score - own) for score in beside[1:]]
+        if all(one >= 0 for one in beyond):
+            return own
+        nearest = max(beyond) if all(one <= 0 for one in beyond) else min(beyond)
+        return own + sign * nearest
 
     def _before(self, x: float) -> tuple[float, float, float, float] | None:
         """Likewise in the first bucket, whose other end is 0: the lines behind it, as they bend."""
