@@ -10,8 +10,8 @@ from serinus_contracts.plan import AnalysisPlan
 from serinus_judging.assessment import Assessment
 from serinus_judging.guardrails import checks
 from serinus_judging.guardrails.memory import GuardrailMemory
-from serinus_judging.sequential import evalue, inference
-from serinus_judging.sequential.counts import count
+from serinus_judging.sequential import inference
+from serinus_judging.sequential.counts import count, fold
 from serinus_judging.sequential.evidence import Evidence
 from serinus_judging.sequential.judge import SequentialJudge
 from serinus_judging.sequential.layout import key_of, layout, slots_used
@@ -64,13 +64,8 @@ def cost(repeats: int = 300) -> dict[str, float]:
     look = snapshot(_six(rule, random), 13, 2, 0, 10)
     scheme = layout(key_of(rule), tuple(slots_used(pairs) for pairs in evidence.pairs))
     counted = count(rule, key_of(rule).channels, evidence.pairs, look)
-    channels, noise = scheme.channels, evidence.noise
-    here = np.array(2), np.array(False)
-    x, n, y, m = counted.counts
-    valid = evalue.usable(x, n, y, m, channels.rate)
-    folded = SnapshotCounts(
-        np.where(valid, counted.counts, 1.0), valid, counted.seconds, *here, noise.phi[2], noise.kappa
-    )
+    channels = scheme.channels
+    folded = fold(evidence.noise, counted, 2, False)
     cases = [(rule, evidence, look)] * TOGETHER
     many = State.stacked([evidence.state] * TOGETHER)
     looks = SnapshotCounts.stacked([folded] * TOGETHER)
@@ -158,7 +153,7 @@ def picture(seed: int = 3) -> str:
     ):
         random = np.random.default_rng(seed)
         evidence = JUDGE.start(rule)
-        evidence = replace(evidence, noise=Noise.uniform(1.0, 0.0, *evidence.noise.phi.shape))
+        evidence = replace(evidence, noise=Noise.uniform(1.0, 0.0, *evidence.noise.kappa.shape))
         values = []
         for t in range(160):
             stage = t // 32

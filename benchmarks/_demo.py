@@ -34,7 +34,7 @@ def demo(per_second: int, bad: float | None, runs: int = 30, seed: int = 4, base
     metric = proportion("errors", 1.25, 0.001, critical=True)
     rule = plan((metric,), RAMP, ("noRegression",) * 4 + ("nonInferiority",))
     world = World("demo", base)
-    batch = Batch.of(layout(key_of(rule), ()), runs, *noise_of(world, runs, "assumed", seed))
+    batch = Batch.of(layout(key_of(rule), ()), noise_of(world, runs, "assumed", seed))
     stage, began = np.zeros(runs, dtype=int), np.zeros(runs, dtype=int)
     seconds = np.zeros(runs)
     aborted, promoted = np.full(runs, -1), np.zeros(runs, dtype=bool)

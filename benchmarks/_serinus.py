@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from serinus_judging.noise import ASSUMED_KAPPA, ASSUMED_PHI
-from serinus_judging.sequential import calibration, combination, eprocess
+from serinus_judging.sequential import calibration, combination, eprocess, run_noise
 from serinus_judging.sequential.channels import PLAIN, Channels, Tests
 from serinus_judging.sequential.latency import Pair, chosen
 from serinus_judging.sequential.layout import Layout, key_of, layout, slots_used
@@ -18,8 +18,10 @@ from benchmarks._worlds import EDGES, SECONDS, Bools, Drawn, Floats, World, hist
 ALPHA, BETA = 0.01, 0.05
 HISTORIES = 20
 """Days of history drawn per world, shared among its runs."""
-Known = Literal["known", "assumed", "history"]
-"""The noise: phi = 1 and kappa = 0; what is assumed without history; measured on a day before the run."""
+Known = Literal["known", "assumed", "history", "in run"]
+"""The noise: phi = 1 and kappa = 0; assumed, by sources that know neither pods nor history; measured on a day before
+the run, and on the run's own pods; measured on those alone."""
+BY_POD = ("history", "in run")
 
 
 @dataclass(frozen=True)
@@ -43,29 +45,44 @@ class WithoutInterval(Channels):
         return replace(whole, scale=whole.scale[:PLAIN], psi=whole.psi[:PLAIN], start=whole.start[:PLAIN])
 
 
+class Noises(NamedTuple):
+    """What is known of the noise before each run: phi (runs,), kappa and lasting (runs, K); measured or assumed."""
+
+    phi: Floats
+    kappa: Floats
+    lasting: Floats
+    measured: bool
+
+    @classmethod
+    def uniform(cls, phi: float, kappa: float, runs: int, stages: int, measured: bool) -> "Noises":
+        return cls(np.full(runs, phi), np.full((runs, stages), kappa), np.zeros((runs, stages)), measured)
+
+
 @dataclass
 class Batch:
     """Many runs of one plan in step: their evidence, and when each was aborted and last shown."""
 
     layout: Layout
-    phi: Floats
-    kappa: Floats
+    noise: Noises
     state: State
     aborted: np.ndarray
     shown: Bools
     looks: int = 0
 
     @classmethod
-    def of(cls, scheme: Layout, runs: int, phi: Floats, kappa: Floats, interval: bool = False) -> "Batch":
-        """phi (runs, K), kappa (runs,)."""
+    def of(cls, scheme: Layout, noise: Noises, interval: bool = False) -> "Batch":
+        """No looks yet."""
+        runs = len(noise.phi)
         if not interval:
             known = {each.name: getattr(scheme.channels, each.name) for each in fields(Channels)}
             scheme = replace(scheme, channels=WithoutInterval(**known))
         empty = State.empty(scheme.channels, (runs,))
-        return cls(scheme, phi, kappa, empty, np.zeros(runs, dtype=int), np.zeros(runs, dtype=bool))
+        return cls(scheme, noise, empty, np.zeros(runs, dtype=int), np.zeros(runs, dtype=bool))
 
-    def look(self, counts: Floats, stage: np.ndarray, fresh: Bools, valid: Bools | None = None) -> None:
-        """Fold a look: counts (4, runs, C), stage and fresh (runs,), valid (runs,)."""
+    def look(
+        self, counts: Floats, stage: np.ndarray, fresh: Bools, valid: Bools | None = None, pods: Floats | None = None
+    ) -> None:
+        """Fold a look: counts (4, runs, C), stage and fresh (runs,), valid (runs,), pods (2, runs, U, M)."""
         channels = self.layout.channels
         runs = np.arange(len(stage))
         shape = counts.shape[1:]
@@ -80,8 +97,11 @@ class Batch:
             seconds=np.full(shape, SECONDS),
             stage=stage,
             fresh=fresh,
-            phi=np.broadcast_to(self.phi[runs, stage][:, None], shape),
-            kappa=np.broadcast_to(self.kappa[:, None], shape),
+            phi=np.broadcast_to(self.noise.phi[:, None], shape),
+            kappa=np.broadcast_to(self.noise.kappa[runs, stage][:, None], shape),
+            lasting=np.broadcast_to(self.noise.lasting[runs, stage][:, None], shape),
+            measured=np.full(shape, self.noise.measured),
+            pods=pods,
         )
         self.state = updated(channels, self.state, look)
         self.looks += 1
@@ -103,18 +123,23 @@ class Batch:
         return combination.combined(groups, self.layout.log_weight), shown
 
 
-def noise_of(world: World, runs: int, known: Known, seed: int) -> tuple[Floats, Floats]:
-    """phi (runs, K) and kappa (runs,)."""
+def noise_of(world: World, runs: int, known: Known, seed: int) -> Noises:
+    """Of so many runs, which share a few days of history."""
     stages = len(world.weights)
     if known == "known":
-        return np.ones((runs, stages)), np.zeros(runs)
-    if known == "assumed":
-        return np.full((runs, stages), ASSUMED_PHI), np.full(runs, ASSUMED_KAPPA)
+        return Noises.uniform(1.0, 0.0, runs, stages, measured=True)
+    if known in ("assumed", "in run"):
+        return Noises.uniform(ASSUMED_PHI, ASSUMED_KAPPA, runs, stages, measured=False)
     random = np.random.default_rng([seed, 7, *world.name.encode()])
     found = [calibration.measured(*history(world, random), world.weights, 10) for _ in range(HISTORIES)]
     measured = [one for one in found if one is not None]
     pick = np.arange(runs) % len(measured)
-    return np.array([one.phi for one in measured])[pick], np.array([one.kappa for one in measured])[pick]
+    return Noises(
+        phi=np.array([one.phi for one in measured])[pick],
+        kappa=np.array([one.kappa for one in measured])[pick],
+        lasting=np.array([one.lasting for one in measured])[pick],
+        measured=True,
+    )
 
 
 def judge(drawn: Drawn, known: Known = "history", seed: int = 0, warm: bool = True) -> Outcome:
@@ -122,12 +147,13 @@ def judge(drawn: Drawn, known: Known = "history", seed: int = 0, warm: bool = Tr
 
     warm: stable's last ten minutes are known before the first look, as they are wherever history is.
     """
+    warm = warm and known != "in run"
     world = drawn.world
     runs, looks = drawn.x.shape
     key = key_of(plan_of(world))
     pairs = _pairs(world)
     scheme = layout(key, (slots_used(pairs),) if pairs else ())
-    batch = Batch.of(scheme, runs, *noise_of(world, runs, known, seed))
+    batch = Batch.of(scheme, noise_of(world, runs, known, seed))
     if warm:
         batch.state.past[:] = _before(world, runs, scheme.channels.count, pairs, seed)
     promoted = np.zeros(runs, dtype=bool)
@@ -135,10 +161,23 @@ def judge(drawn: Drawn, known: Known = "history", seed: int = 0, warm: bool = Tr
         stage = np.full(runs, world.stages[t])
         fresh = np.full(runs, t == 0 or world.stages[t] != world.stages[t - 1])
         counts = _counts(drawn, t, scheme, pairs)
-        batch.look(counts, stage, fresh, drawn.valid[:, t])
+        batch.look(counts, stage, fresh, drawn.valid[:, t], _units(drawn, t) if known in BY_POD else None)
         if world.stages[t] == len(world.weights) - 1:
             promoted |= batch.shown & (batch.aborted == 0)
     return Outcome(batch.aborted, promoted & (batch.aborted == 0))
+
+
+def _units(drawn: Drawn, t: int) -> Floats | None:
+    """Events and trials of the units of stable's pods (2, runs, U, 1)."""
+    if drawn.stable is None:
+        return None
+    pods = drawn.stable[:, t]
+    units = np.arange(pods.shape[1]) % run_noise.UNITS
+    found = np.zeros((2, len(pods), run_noise.UNITS, 1))
+    for pod, unit in enumerate(units):
+        found[0, :, unit, 0] += pods[:, pod]
+        found[1, :, unit, 0] += drawn.m[:, t] / pods.shape[1]
+    return found
 
 
 def _pairs(world: World) -> tuple[Pair, ...]:

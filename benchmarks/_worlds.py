@@ -21,6 +21,7 @@ RAMP = (0.01, 0.05, 0.10, 0.25, 0.50)
 LOOKS = 160
 PER_LOOK = 30_000
 PODS = 20
+COLD = 4
 SECONDS = 30.0
 CHUNK = 1000
 """Runs drawn at once: bounds the memory."""
@@ -32,13 +33,15 @@ class Noise:
 
     gamma: variance of each pod's rate from look to look, relative to its square; shocks: chance that a look's rate in
     both arms is 30 or 50 times higher; drift: standard deviation of the logarithm of each pod's rate, which wanders
-    (AR(1), 0.9 from look to look); retries: mean number of errors that follow from each error.
+    (AR(1), `memory` from look to look; with a memory of 1 pods differ for good); retries: mean number of errors that
+    follow from each error, so that errors come in clusters of so many and one.
     """
 
     gamma: float = 0.0
     shocks: float = 0.0
     drift: float = 0.0
     retries: float = 0.0
+    memory: float = 0.9
 
 
 QUIET = Noise()
@@ -51,6 +54,10 @@ class World:
     lost: chance that a look never reaches the judge; resets: chance per look that a restart of the canary hides part
     of its counts; lag: looks by which events follow their trials; higher: events are good; durations: base is the
     median (s) of log-normal durations instead of a rate; tail: share of the canary's requests four times slower.
+    pods: of stable, which the canary has more the larger its share; bad_blocks: blocks of the day before in which 30 %
+    of one pod's requests failed; cold: how many times as many errors a pod has in its first COLD looks; warmup: looks
+    for which the counts of a new pod are left out; load: the power of its load that a pod's errors follow, where all of
+    stable's pods are kept and a canary pod has 1 / (1 - weight) times the load of one of stable's.
     """
 
     name: str
@@ -69,6 +76,11 @@ class World:
     looks: int = LOOKS
     durations: bool = False
     tail: float = 0.0
+    pods: int = PODS
+    bad_blocks: int = 0
+    cold: float = 1.0
+    warmup: int = 0
+    load: float = 0.0
 
     @property
     def healthy(self) -> bool:
@@ -78,6 +90,15 @@ class World:
     def stages(self) -> npt.NDArray[np.int64]:
         """The stage of each look (T,)."""
         return np.arange(self.looks) * len(self.weights) // self.looks
+
+    @property
+    def ages(self) -> npt.NDArray[np.int64]:
+        """How many looks of its stage came before each (T,)."""
+        return np.arange(self.looks) - np.searchsorted(self.stages, self.stages)
+
+    def canary_pods(self, weight: float) -> int:
+        """How many pods the canary has."""
+        return max(int(np.ceil(self.pods * weight)), 1)
 
     @property
     def trials(self) -> tuple[Floats, Floats]:
@@ -94,8 +115,9 @@ class World:
 class Drawn:
     """What was counted: x, n, y, m (runs, T); valid (runs, T): looks that reached the judge with usable counts.
 
-    For durations x and y count what is slower than stable's 95 % edge; `buckets` (runs, T, edges + 1) and `p95` (s)
-    are of canary and stable.
+    stable (runs, T, pods): y by pod, each of which has the same trials; None where pods are not drawn. For durations
+    x and y count what is slower than stable's 95 % edge; `buckets` (runs, T, edges + 1) and `p95` (s) are of canary and
+    stable.
     """
 
     world: World
@@ -106,6 +128,7 @@ class Drawn:
     valid: Bools
     p95: tuple[Floats, Floats] | None = None
     buckets: "tuple[Floats, Floats] | None" = None
+    stable: Floats | None = None
 
 
 def draw(world: World, runs: int, random: Random) -> Drawn:
@@ -115,13 +138,31 @@ def draw(world: World, runs: int, random: Random) -> Drawn:
     shape = (runs, world.looks)
     n, m = world.trials
     shock = _shocks(world.noise, shape, random)
-    x, y = np.empty(shape), np.empty(shape)
+    x, y, stable = np.empty(shape), np.empty(shape), np.empty((*shape, world.pods))
+    lasting = world.noise.memory != 0.9
+    levels = [_levels(world.noise, (*shape, world.pods), random) for _ in range(2)] if lasting else None
     for stage, weight in enumerate(world.weights):
         own = world.stages == stage
-        pods = max(int(np.ceil(PODS * weight)), 1)
-        factor = np.where(np.arange(world.looks)[own] >= world.onset, world.factor, 1.0)
-        x[:, own] = _events(world, n[own], world.base * factor, pods, shock[:, own], random)
-        y[:, own] = _events(world, m[own], np.full(own.sum(), world.base), PODS, shock[:, own], random)
+        pods = world.canary_pods(weight)
+        here = np.arange(world.looks)[own]
+        factor = np.where(here >= world.onset, world.factor, 1.0) / (1 - weight) ** world.load
+        trials = n[own]
+        if world.cold != 1:
+            warm = (world.canary_pods(world.weights[stage - 1]) if stage else 0) / pods
+            young = here - here[0]
+            factor = factor * np.where(young < COLD, warm + (1 - warm) * world.cold, 1.0)
+            if warm:  # of those that are warm already the counts are taken
+                factor = np.where(young < world.warmup, 1.0, factor)
+                trials = np.where(young < world.warmup, np.floor(trials * warm), trials)
+            n[own] = trials
+        drawn = [None, None] if levels is None else [levels[0][:, own, :pods], levels[1][:, own]]
+        rates = world.base * factor, np.full(own.sum(), world.base)
+        x[:, own] = _events(world, trials, rates[0], pods, shock[:, own], random, level=drawn[0]).sum(axis=-1)
+        each = _events(world, m[own], rates[1], world.pods, shock[:, own], random, level=drawn[1])
+        y[:, own] = each.sum(axis=-1)
+        if each.shape[-1] != world.pods:
+            each = _dealt(each[..., 0], world)
+        stable[:, own] = each
     n, m = (np.broadcast_to(v, shape).copy() for v in (n, m))
     if world.lag:
         factor = np.where(np.arange(world.looks) >= world.onset, world.factor, 1.0)
@@ -134,8 +175,16 @@ def draw(world: World, runs: int, random: Random) -> Drawn:
     valid = (random.random(shape) >= world.lost) & (n > 0)
     valid &= bool(world.lag) | ((x <= n) & (y <= m))
     if world.lag:  # settling lasts until the events belong to this stage's trials
-        valid &= (np.arange(world.looks) - np.searchsorted(world.stages, world.stages)) >= world.lag
-    return Drawn(world, x, n, y, m, valid)
+        valid &= world.ages >= world.lag
+    if world.cold != 1:  # at first there is no pod that is warm
+        valid &= (world.stages > 0) | (world.ages >= world.warmup)
+    return Drawn(world, x, n, y, m, valid, stable=None if world.lag else stable)
+
+
+def _dealt(events: Floats, world: World) -> Floats:
+    """Events (runs, T) dealt out to stable's pods, by a stream of its own: the others stay as they are without it."""
+    random = np.random.default_rng([len(world.name), int(events.sum())])
+    return random.multinomial(events.astype(int), np.full(world.pods, 1 / world.pods)).astype(float)
 
 
 EDGES = tuple(round(0.02 * 1.1**i, 5) for i in range(50))
@@ -189,13 +238,16 @@ def history(world: World, random: Random, blocks: int = 288, per_block: int = 10
         world,
         np.full(looks, float(world.per_look)),
         np.full(looks, world.base),
-        PODS,
+        world.pods,
         _shocks(world.noise, (1, looks), random),
         random,
         per_pod=True,
     )[0]
-    events = pods.reshape(blocks, per_block, PODS).sum(axis=1)
-    return events, np.full(events.shape, world.per_look * per_block / PODS)
+    events = pods.reshape(blocks, per_block, world.pods).sum(axis=1)
+    trials = np.full(events.shape, world.per_look * per_block / world.pods)
+    bad = slice(100, 100 + world.bad_blocks)
+    events[bad, 0] = random.binomial(trials[bad, 0].astype(int), 0.3)
+    return events, trials
 
 
 def _shocks(noise: Noise, shape: tuple[int, int], random: Random) -> Floats:
@@ -205,23 +257,30 @@ def _shocks(noise: Noise, shape: tuple[int, int], random: Random) -> Floats:
 
 
 def _events(
-    world: World, trials: Floats, rate: Floats, pods: int, shock: Floats, random: Random, per_pod: bool = False
+    world: World,
+    trials: Floats,
+    rate: Floats,
+    pods: int,
+    shock: Floats,
+    random: Random,
+    per_pod: bool = False,
+    level: Floats | None = None,
 ) -> Floats:
-    """Events (runs, T), or with per_pod (runs, T, pods); trials and rate (T,), shock (runs, T)."""
+    """Events (runs, T, pods), of quiet worlds (runs, T, 1) unless per_pod; trials and rate (T,), shock (runs, T);
+    level (runs, T, pods): of the pods' rates, drawn here unless given."""
     noise = world.noise
     if noise == QUIET and not per_pod:
-        return random.binomial(trials.astype(int), np.minimum(rate, 1), shock.shape).astype(float)
+        return random.binomial(trials.astype(int), np.minimum(rate, 1), shock.shape).astype(float)[..., None]
     shape = (*shock.shape, pods)
-    level = np.minimum(rate[:, None] * shock[..., None] * _levels(noise, shape, random), 0.9)
+    level = _levels(noise, shape, random) if level is None else level
+    level = np.minimum(rate[:, None] * shock[..., None] * level, 0.9)
     each = np.broadcast_to(trials[:, None] / pods, shape)
     if noise.retries:
         first = random.poisson(each * level / (1 + noise.retries))
         follow = random.negative_binomial(np.maximum(first, 1), 1 / (1 + noise.retries)) * (first > 0)
-        found = np.minimum(first + follow, each).astype(float)
-    else:
-        found = random.binomial(np.maximum(each, 1).astype(int), level).astype(float)
-    result: Floats = found if per_pod else found.sum(axis=-1)
-    return result
+        events: Floats = np.minimum(first + follow, each).astype(float)
+        return events
+    return random.binomial(np.maximum(each, 1).astype(int), level).astype(float)
 
 
 def _levels(noise: Noise, shape: tuple[int, ...], random: Random) -> Floats:
@@ -231,7 +290,7 @@ def _levels(noise: Noise, shape: tuple[int, ...], random: Random) -> Floats:
     if noise.drift:
         wander = random.normal(size=shape)
         for t in range(1, shape[1]):
-            wander[:, t] = 0.9 * wander[:, t - 1] + np.sqrt(1 - 0.81) * wander[:, t]
+            wander[:, t] = noise.memory * wander[:, t - 1] + np.sqrt(1 - noise.memory**2) * wander[:, t]
         level = level * np.exp(noise.drift * wander - noise.drift**2 / 2)
     return level
 

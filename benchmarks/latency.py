@@ -22,7 +22,7 @@ from serinus_judging.sequential.layout import key_of, layout, slots_used
 
 from benchmarks._figures import Figures, close
 from benchmarks._plans import latency, plan
-from benchmarks._serinus import Batch
+from benchmarks._serinus import Batch, Noises
 from benchmarks._worlds import Floats
 
 Survival = Callable[[float], float]
@@ -151,7 +151,7 @@ def _runs(
     rule = plan((latency(ratio=RATIO),), (way.weight,), ("nonInferiority",))
     scheme = layout(key_of(rule), (slots_used(pairs),))
     phi, kappa = (1.0, 0.0) if way.noise == "known" else (ASSUMED_PHI, ASSUMED_KAPPA)
-    batch = Batch.of(scheme, runs, np.full((runs, 1), phi), np.full(runs, kappa))
+    batch = Batch.of(scheme, Noises.uniform(phi, kappa, runs, 1, measured=way.noise == "known"))
     n, m = round(PER_LOOK * way.weight), round(PER_LOOK * (1 - way.weight))
     abort, channels = scheme.channels.abort, scheme.channels.count
     batch.state.past[:] = _counts(abort, channels, pairs, edges, stable, stable, n, 20 * m)[2:, None]

@@ -98,6 +98,7 @@ def _heading(metric: MetricVerdict) -> Text:
     if metric.dispersion is not None and metric.correlation is not None:
         how = "measured" if metric.calibrated else "assumed"
         about += f", noise {how}: dispersion {metric.dispersion:.3g}, correlation {metric.correlation:.3g}"
+    about += f", {metric.left_out}" if metric.left_out else ""
     kept = f"limit {metric.run[0].margin.absolute:g}" if metric.limit else margin(metric)
     return Text.assemble((metric.name, "bold"), (f"  {kept}{about}", "dim"))
 

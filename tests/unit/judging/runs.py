@@ -22,7 +22,7 @@ JUDGE = SequentialJudge()
 def known_noise(plan: AnalysisPlan, phi: float = 1.0, kappa: float = 0.0) -> Evidence:
     """Evidence before the first snapshot, with the same noise everywhere as if it had been measured."""
     evidence = JUDGE.start(plan)
-    return replace(evidence, noise=Noise.uniform(phi, kappa, *evidence.noise.phi.shape))
+    return replace(evidence, noise=Noise.uniform(phi, kappa, *evidence.noise.kappa.shape))
 
 
 def evaluated(plan: AnalysisPlan, evidence: Evidence, look: MetricsCollected) -> tuple[Evidence, Assessment]:

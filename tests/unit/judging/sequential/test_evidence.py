@@ -45,6 +45,8 @@ def six_metrics() -> AnalysisPlan:
 def test_evidence_of_six_metrics_with_latency_and_limits_fits_8_kib() -> None:
     rule = six_metrics()
     look: dict[str, Measurement] = {one.name: proportion(5, 1000, 5, 1000) for one in rule.metrics}
+    stable = {f"cart-old-{i}": (1, 100) for i in range(40)}
+    look = {name: one.model_copy(update={"stable": stable}) for name, one in look.items()}
     look["latency"] = slow(0.2)
     evidence, _ = judged(rule, [snapshot(look, n) for n in range(1, 4)])
     assert len(evidence.pack()) <= 8192
@@ -75,7 +77,8 @@ def test_given_noise_is_published_and_kept() -> None:
     _, found = judged(rule, steady(GOOD, 2), evidence)
     assert (found.calibrated, found.metrics[0].dispersion, found.metrics[0].correlation) == (True, 2.0, 0.25)
     _, found = judged(rule, steady(GOOD, 2), JUDGE.start(rule))
-    assert (found.calibrated, found.metrics[0].dispersion, found.metrics[0].correlation) == (False, 3.0, 0.5)
+    assert (found.calibrated, found.metrics[0].correlation) == (False, 0.5)
+    assert found.metrics[0].dispersion == pytest.approx(3 * (1 + 0.5**0.5))  # little is known: more than is assumed
 
 
 def test_more_noise_means_less_evidence() -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from serinus_contracts.events import History, MetricsCollected
 from serinus_contracts.plan import PlanLimit
+from serinus_judging.sequential.evidence import Evidence
 
 from tests.unit.judging.builders import START, latency, metric, plan, proportion, snapshot
 from tests.unit.judging.runs import EDGES, JUDGE, evaluated, slow
@@ -71,11 +72,31 @@ def test_noise_is_measured_and_told() -> None:
     assert loud.correlation > quiet.correlation
 
 
+def test_what_noise_was_measured_without_is_told_in_every_verdict() -> None:
+    rule = plan(metric(), latency(), limits=[PlanLimit(name="errors above 0.1", metric="errors", share=0.1)])
+    history = past(blocks=140)
+    rows = list(history.blocks)
+    for i in range(100, 106):
+        rows[i] = (*rows[i][:2], (200, 600), *rows[i][3:])
+    bad = history.model_copy(update={"blocks": tuple(rows)})
+    _, calm = evaluated(rule, JUDGE.start(rule), first_look({"errors": history}))
+    evidence, first = evaluated(rule, JUDGE.start(rule), first_look({"errors": bad}))
+    later = snapshot({"errors": proportion(10, 1000, 10, 1000)}, 2)
+    _, second = evaluated(rule, Evidence.unpack(evidence.pack()), later)
+    told = "noise measured without 30 min of the day before, in which cart-old-2 differed most from stable's other pods"
+    assert [one.left_out for one in first.metrics] == [one.left_out for one in second.metrics] == [told, "", ""]
+    assert [one.left_out for one in calm.metrics] == ["", "", ""]
+    quiet, trimmed = calm.metrics[0].dispersion, first.metrics[0].dispersion
+    assert quiet is not None
+    assert trimmed == pytest.approx(quiet, rel=0.1)
+
+
 def test_too_little_history_gives_a_baseline_but_no_noise() -> None:
     rule = plan(metric())
     evidence, found = evaluated(rule, JUDGE.start(rule), first_look({"errors": past(blocks=59)}))
     assert not found.calibrated
-    assert (found.metrics[0].dispersion, found.metrics[0].correlation) == (3.0, 0.5)
+    assert found.metrics[0].dispersion == pytest.approx(3 * (1 + 0.5**0.5))
+    assert found.metrics[0].correlation == 0.5
     assert found.reason == "before_minimum"
     assert evidence.state.past[1, 0] > 1000
 

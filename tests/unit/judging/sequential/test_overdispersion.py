@@ -100,6 +100,12 @@ def test_a_shock_tempers_by_what_was_seen_a_lull_by_what_was_predicted() -> None
     assert overdispersion.tempered(np.array([-6.0]), 3 * one, 2 * one) == -3.0
 
 
+def test_noise_that_lasts_grows_with_the_events_of_the_run() -> None:
+    spread = np.full(1, 0.25)
+    floors = [overdispersion.lasting(np.ones(1), np.full(1, 0.4), np.full(1, z), spread) for z in (0.0, 100.0, 200.0)]
+    assert [floor.tolist() for floor in floors] == [[1.0], [11.0], [21.0]]
+
+
 def test_events_of_other_windows_trials_vary_by_both() -> None:
     floor, b = np.array([1.0, 1.0, 3.0]), np.array([0.9, 0.9, 0.9])
     assert overdispersion.unpaired(floor, b, np.array([0.0, 1.0, 1.0])).tolist() == [1.0, 1.9, 3.0]
@@ -107,7 +113,7 @@ def test_events_of_other_windows_trials_vary_by_both() -> None:
 
 def test_values_are_rounded_as_they_are_packed() -> None:
     noise = overdispersion.Noise.uniform(1.1, 0.3, 2, 3)
-    assert noise.phi.shape == (2, 3)
-    assert noise.phi[0, 0] == np.float32(1.1)
+    assert noise.kappa.shape == (2, 3)
+    assert noise.phi[0] == np.float32(1.1)
     assert noise.measured.all()
     assert not overdispersion.Noise.assumed(2, 3).measured.any()

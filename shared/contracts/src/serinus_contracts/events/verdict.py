@@ -97,6 +97,7 @@ class MetricVerdict(Contract):
     correlation: float | None = Field(
         None, description="noise: growth of that ratio with the information of a snapshot (kappa)"
     )
+    left_out: Text = Field("", description="what of stable's history the noise was measured without, in words")
     detectable_rate: float | None = Field(
         None, description="rate from which a worse canary is found by the end of the stage, with 80 % probability"
     )

@@ -7,6 +7,7 @@ only, and can be learnt again.
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 from zlib import crc32
 
@@ -25,6 +26,7 @@ _TROUBLE = np.dtype([("pod", "<u4"), ("restarts", "<u2"), ("restarted", "<i8"), 
 _OVER_LIMIT = np.dtype([("limit", "u1"), ("pod", "<u4")])
 
 
+@lru_cache(maxsize=65_536)
 def identity(name: str) -> int:
     """A pod's name in four bytes."""
     return crc32(name.encode())

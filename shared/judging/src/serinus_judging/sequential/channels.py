@@ -22,7 +22,7 @@ class Channels:
 
     ratio, absolute: the margin; falling: events are good (higher is better); rate: events may exceed trials;
     unpaired: 1 where events follow trials of earlier windows, else 0; odds: shares among those, which never exceed 1;
-    stages: how many the plan has.
+    stages: how many the plan has; proportion: which of the metrics that are counted by pod each is of, -1 for none.
     """
 
     ratio: Floats
@@ -34,6 +34,7 @@ class Channels:
     abort: int
     proceed: Index
     stages: int
+    proportion: Index
 
     @property
     def count(self) -> int:
@@ -60,6 +61,31 @@ class Channels:
         """1 for shares, 0 for rates."""
         result: Floats = np.where(self.rate & ~self.odds, 0.0, 1.0)
         return result
+
+    @cached_property
+    def proportions(self) -> int:
+        """How many metrics are counted by pod."""
+        return int(self.proportion.max(initial=-1)) + 1
+
+    @cached_property
+    def by_pod(self) -> Index:
+        """The channels of such metrics."""
+        return np.flatnonzero(self.proportion >= 0)
+
+    @cached_property
+    def proportion_of(self) -> Index:
+        """Their metrics."""
+        return self.proportion[self.by_pod]
+
+    @cached_property
+    def bounded(self) -> Floats:
+        """Per metric that is counted by pod: 1 where events cannot exceed their trials, else 0."""
+        return np.where(self.rate[self.first_by_pod], 0.0, 1.0)
+
+    @cached_property
+    def first_by_pod(self) -> Index:
+        """The first channel of each such metric."""
+        return np.array([np.argmax(self.proportion == i) for i in range(self.proportions)], dtype=np.intp)
 
     @cached_property
     def sign(self) -> Floats:

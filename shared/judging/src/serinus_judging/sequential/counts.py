@@ -4,23 +4,32 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from serinus_contracts.events import MetricsCollected
-from serinus_contracts.plan import AnalysisPlan, PlanLimit
+from serinus_contracts.events import MetricsCollected, Proportion
+from serinus_contracts.plan import AnalysisPlan, PlanLimit, PlanMetric
 
 from serinus_judging.arrays import Floats
 from serinus_judging.histogram import edge_at_least
+from serinus_judging.sequential import run_noise
 from serinus_judging.sequential.latency import Pair, Pairs
 from serinus_judging.sequential.layout import ChannelSpec
+from serinus_judging.sequential.overdispersion import Noise
+from serinus_judging.sequential.state import SnapshotCounts
 from serinus_judging.snapshot import NOTHING, Quad, Reading, Tails, read, window_seconds
 
 
 class Counted(NamedTuple):
-    """A snapshot in numbers: readings in the plan's order, counts (4, C), window lengths (C,), details of limits."""
+    """A snapshot in numbers: readings in the plan's order, counts (4, C), window lengths (C,), details of limits.
+
+    followed: the pods of stable that are followed with these; pods (2, U, M): events and trials of their units, None
+    where there are no two.
+    """
 
     readings: tuple[Reading, ...]
     counts: Floats
     seconds: Floats
     details: Mapping[str, str]
+    followed: tuple[int, ...] = ()
+    pods: Floats | None = None
 
 
 def count(
@@ -28,6 +37,7 @@ def count(
     specs: Sequence[ChannelSpec],
     pairs: Sequence[Pairs],
     snapshot: MetricsCollected,
+    followed: tuple[int, ...] = (),
 ) -> Counted:
     """All channels' counts; pairs: per latency metric, None while its edges are not yet fixed."""
     readings = _readings(plan, pairs, snapshot)
@@ -47,7 +57,51 @@ def count(
             quad = reading.quad if reading.status == "ok" else NOTHING
         quads.append(quad)
     seconds = np.array([readings[spec.metric].seconds for spec in specs], dtype=np.float64)
-    return Counted(readings, np.array(quads, dtype=np.float64).T, seconds, details)
+    pods = _by_pod(plan, readings, followed)
+    return Counted(readings, np.array(quads, dtype=np.float64).T, seconds, details, *pods)
+
+
+def fold(noise: Noise, counted: Counted, stage: int, fresh: bool) -> SnapshotCounts:
+    """The snapshot as a state takes it: what was not counted holds harmless numbers."""
+    counts = counted.counts
+    valid = (counts[1] > 0) & (counts[3] > 0)
+    if not valid.all():
+        counts = np.where(valid, counts, 1.0)
+    of_stage = noise.phi, noise.kappa[stage], noise.lasting[stage], noise.measured
+    return SnapshotCounts(
+        counts, valid, counted.seconds, np.array(stage), np.array(fresh), *of_stage, pods=counted.pods
+    )
+
+
+def _by_pod(
+    plan: AnalysisPlan, readings: Sequence[Reading], followed: tuple[int, ...]
+) -> tuple[tuple[int, ...], Floats | None]:
+    known = [_named(reading) for metric, reading in zip(plan.metrics, readings, strict=True) if _counted(metric)]
+    names = dict.fromkeys([name for pods in known for name in pods])
+    if len(names) < 2:
+        return followed, None
+    followed, units = run_noise.dealt(followed, names)
+    width = len(known)
+    cells = [0.0] * (2 * run_noise.UNITS * width)
+    for column, pods in enumerate(known):
+        for name, (x, n) in pods.items():
+            place = units[name] * width + column
+            cells[place] += x
+            cells[place + run_noise.UNITS * width] += n
+    return followed, np.array(cells).reshape(2, run_noise.UNITS, width)
+
+
+def _counted(metric: PlanMetric) -> bool:
+    return metric.source.kind == "proportion"
+
+
+def _named(reading: Reading) -> dict[str, tuple[int, int]]:
+    """Counts of stable's pods that have a name."""
+    measured = reading.measured
+    if reading.status != "ok" or not isinstance(measured, Proportion):
+        return {}
+    pods = measured.stable
+    return {name: counts for name, counts in pods.items() if name} if "" in pods else pods
 
 
 def _readings(plan: AnalysisPlan, pairs: Sequence[Pairs], snapshot: MetricsCollected) -> tuple[Reading, ...]:

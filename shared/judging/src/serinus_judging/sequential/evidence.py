@@ -5,10 +5,12 @@ cost more time than the space is worth). The first byte is the version; a reader
 """
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isnan, nan
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from serinus_judging.arrays import Floats
 from serinus_judging.guardrails import sample_ratio
@@ -20,10 +22,11 @@ from serinus_judging.sequential.eprocess import PROCEED_ROWS
 from serinus_judging.sequential.latency import Pair, Pairs
 from serinus_judging.sequential.layout import SLOTS
 from serinus_judging.sequential.overdispersion import Noise
+from serinus_judging.sequential.run_noise import UNITS
 from serinus_judging.sequential.state import State
 
-VERSION = 4
-_HEADER = struct.Struct("<BBHHHHHIiqQdI")
+VERSION = 5
+_HEADER = struct.Struct("<BBHHHHHHHIiqQdI")
 _GOOD = np.dtype([("end", "<i8"), ("series", "<i4")])
 _NO_PAIR = (nan,) * 8
 
@@ -33,13 +36,16 @@ class Evidence:
     """The sequential judge's memory of one run.
 
     shape: of the plan it belongs to; pairs: per latency metric the edges tested, None until stable's requests are
-    known; log_eprocess: combined ln M.
+    known; left_out: per metric what its noise was measured without, in words; followed: identities of stable's pods by
+    unit; log_eprocess: combined ln M.
     """
 
     shape: tuple[int, ...]
     state: State
     noise: Noise
     pairs: tuple[Pairs, ...]
+    left_out: tuple[str, ...]
+    followed: tuple[int, ...]
     progress: RunProgress
     log_eprocess: float = 0.0
 
@@ -48,21 +54,26 @@ class Evidence:
         metrics, channels, abort, proceed, stages = self.shape
         s, noise, p = self.state, self.noise, self.progress
         numbers = (p.evaluations, p.stage, p.stage_started, p.evaluated_requests, self.log_eprocess, p.missing)
-        header = _HEADER.pack(VERSION, len(self.pairs), metrics, channels, abort, proceed, stages, *numbers)
+        counted, units, known = s.dispersion.shape[1], len(self.followed), noise.measured
+        shape = (len(self.pairs), metrics, counted, units, channels, abort, proceed, stages)
+        header = _HEADER.pack(VERSION, *shape, *numbers)
         parts = (
             s.past, s.unspent_prior[:abort], s.run, s.stage, s.rows[:PLAIN, :abort], s.rows[:PROCEED_ROWS, abort:],
             np.array(p.sample_ratio.packed), _pairs_array(self.pairs),
-            s.clock.astype("<i4"), s.rows[PLAIN:].astype("<f4"),
-            noise.phi.astype("<f4"), noise.kappa.astype("<f4"), noise.measured, np.array(list(p.good), dtype=_GOOD),
+            s.clock[:2].astype("<i2"), s.clock[2].astype("<i4"), s.rows[PLAIN:].astype("<f4"), known, *_known(noise),
+            s.pods[:, :units].astype("<f4"), s.dispersion.astype("<f4"), s.adjacent[:, ~known].astype("<f4"),
+            np.array(self.followed, dtype="<u4"), np.array(list(p.good), dtype=_GOOD),
         )  # fmt: skip
-        return header + b"".join([part.tobytes() for part in parts])
+        texts = [text.encode() for text in self.left_out]
+        lengths = np.array([len(text) for text in texts], dtype="<u2")
+        return header + b"".join([*[part.tobytes() for part in parts], lengths.tobytes(), *texts])
 
     @classmethod
     def unpack(cls, packed: bytes) -> "Evidence":
         """The value that was packed. Raises EvidenceError for anything else."""
         if len(packed) < _HEADER.size or packed[0] != VERSION:
             raise EvidenceError(f"no evidence of version {VERSION}: {packed[:1].hex() or 'empty'}")
-        _, latencies, metrics, channels, abort, proceed, stages, *numbers = _HEADER.unpack_from(packed)
+        _, latencies, metrics, counted, units, channels, abort, proceed, stages, *numbers = _HEADER.unpack_from(packed)
         tests, rows = abort + proceed, np.zeros((PLAIN + interval.ROWS, abort + proceed))
         reader = Reader(packed, _HEADER.size)
         try:
@@ -70,9 +81,16 @@ class Evidence:
                 (2, channels), (abort,), (4, channels), (4, channels), (PLAIN, abort), (PROCEED_ROWS, proceed),
                 (sample_ratio.SIZE,), (latencies, SLOTS, len(_NO_PAIR)),
             ])  # fmt: skip
-            clock = reader.array("<i4", 3, channels).astype(np.int64)
-            shown, phi, kappa = reader.arrays("<f4", [(interval.ROWS, tests), (max(stages, 1), channels), (channels,)])
-            measured, good = reader.array("|b1", channels), reader.array(_GOOD, metrics)
+            visited, in_stage = reader.array("<i2", 2, channels), reader.array("<i4", 1, channels)
+            clock = np.concatenate((visited, in_stage)).astype(np.int64)
+            (shown,) = reader.arrays("<f4", [(interval.ROWS, tests)])
+            noise = _noise(reader, stages, channels)
+            pods, adjacent = np.zeros((2, UNITS, counted)), np.zeros((4, channels))
+            pods[:, :units], dispersion, adjacent[:, ~noise.measured] = reader.arrays("<f4", [
+                (2, units, counted), (4, counted), (4, int((~noise.measured).sum())),
+            ])  # fmt: skip
+            followed, good = reader.array("<u4", units).tolist(), reader.array(_GOOD, metrics)
+            left_out = tuple([reader.text(length) for length in reader.array("<u2", metrics).tolist()])
         except ValueError as error:
             raise EvidenceError("evidence is cut off") from error
         if reader.offset != len(packed):
@@ -81,9 +99,13 @@ class Evidence:
         snapshots, number, started, exposed, log_eprocess, missing = numbers
         return cls(
             shape=(metrics, channels, abort, proceed, stages),
-            state=State(past, clock, rows, np.concatenate((unspent, np.zeros(proceed))), run, stage),
-            noise=Noise(phi, kappa, measured),
+            state=State(
+                past, clock, rows, np.concatenate((unspent, np.zeros(proceed))), run, stage, pods, dispersion, adjacent
+            ),
+            noise=noise,
             pairs=tuple(_pairs(block) for block in pairs.tolist()),
+            left_out=left_out,
+            followed=tuple(followed),
             progress=RunProgress(
                 evaluations=snapshots,
                 stage=number,
@@ -95,6 +117,23 @@ class Evidence:
             ),
             log_eprocess=log_eprocess,
         )
+
+
+def _known(noise: Noise) -> tuple[npt.NDArray[Any], ...]:
+    """phi, kappa and lasting of the channels that were measured: the others have what is assumed."""
+    known = noise.measured
+    return (
+        noise.phi[known].astype("<f4"), noise.kappa[:, known].astype("<f2"), noise.lasting[:, known].astype("<f2")
+    )  # fmt: skip
+
+
+def _noise(reader: Reader, stages: int, channels: int) -> Noise:
+    """What `_known` and, before it, `measured` tell."""
+    noise, measured = Noise.assumed(stages, channels), reader.array("|b1", channels)
+    some = int(measured.sum())
+    (noise.phi[measured],) = reader.arrays("<f4", [(some,)])
+    noise.kappa[:, measured], noise.lasting[:, measured] = reader.arrays("<f2", [(max(stages, 1), some)] * 2)
+    return replace(noise, measured=measured)
 
 
 def _pairs_array(pairs: tuple[Pairs, ...]) -> Floats:

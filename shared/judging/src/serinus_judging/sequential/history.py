@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from serinus_contracts.events import History
 from serinus_contracts.plan import AnalysisPlan
+from serinus_contracts.wording import duration
 
 from serinus_judging.arrays import Floats
 from serinus_judging.histogram import edge_at_least
@@ -14,10 +15,12 @@ from serinus_judging.sequential import calibration, latency
 from serinus_judging.sequential.counts import pair_of
 from serinus_judging.sequential.latency import Pair, Pairs
 from serinus_judging.sequential.layout import Layout
-from serinus_judging.sequential.overdispersion import Noise
+from serinus_judging.sequential.overdispersion import Noise, rounded
 
 RECENT = 600_000
 """Milliseconds of history that make the first baseline."""
+MAX_NAME = 64
+"""Characters of a pod's name that are told."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +31,8 @@ class Past:
     seconds: float
     counts: Floats
     edges: tuple[float, ...]
+    pods: tuple[str, ...]
+    rate: bool
 
     @classmethod
     def of(cls, history: History, rate: bool = False) -> "Past | None":
@@ -47,7 +52,8 @@ class Past:
             counts[counts[..., 0] > counts[..., 1]] = 0.0
         ends = np.array(history.ends)
         order = calibration.order_of(history.pods)
-        return cls(ends > ends.max() - RECENT, history.seconds, counts[:, order], history.edges)
+        names = tuple([history.pods[i] for i in order])
+        return cls(ends > ends.max() - RECENT, history.seconds, counts[:, order], history.edges, names, rate)
 
     def channel(self, edge: float | None) -> tuple[Floats, Floats]:
         """Events and trials (T, pods): of a proportion, or with `edge` what is slower than it."""
@@ -61,6 +67,15 @@ class Past:
         events, trials = self.channel(pair.above)
         more = trials if not pair.below else self.channel(pair.below)[0]
         return events + part * (more - events), trials
+
+    def left_out(self, measured: calibration.Measured) -> str:
+        """Which outliers the noise was measured without, in words; empty if there are none."""
+        if not measured.outlying:
+            return ""
+        of = duration(measured.outlying * self.seconds)
+        pod = self.pods[measured.pod]
+        name = pod if len(pod) <= MAX_NAME else f"{pod[: MAX_NAME - 1]}…"
+        return f"noise measured without {of} of the day before, in which {name} differed most from stable's other pods"
 
     def pairs(self, ratio: float) -> Pairs:
         """Edges to test by the whole past's distribution."""
@@ -80,11 +95,13 @@ def pasts(plan: AnalysisPlan, history: Mapping[str, History]) -> dict[str, Past]
 
 def learned(
     plan: AnalysisPlan, layout: Layout, pairs: Sequence[Pairs], found: Mapping[str, Past]
-) -> tuple[Floats, Noise]:
-    """The first baseline (C, 2) and the noise of every channel; assumed values where the past says too little."""
+) -> tuple[Floats, Noise, tuple[str, ...]]:
+    """The first baseline (2, C) and the noise of every channel, assumed where the past says too little; per metric
+    what was left out of it, in words."""
     total, stages = layout.channels.count, max(layout.channels.stages, 1)
     past, noise = np.zeros((2, total)), Noise.assumed(stages, total)
     shares = [stage.weight / 100 for stage in plan.stages] or [0.5]
+    left_out = [""] * len(plan.metrics)
     cache: dict[tuple[object, ...], calibration.Measured | None] = {}
     for index, spec in enumerate(layout.specs):
         name = plan.metrics[spec.metric].name
@@ -112,10 +129,12 @@ def learned(
         past[:, index] = events[known.recent].sum(), trials[known.recent].sum()
         if key not in cache:
             snapshots = max(known.seconds / plan.interval, 1.0)
-            cache[key] = calibration.measured(events, trials, shares, snapshots)
+            cache[key] = calibration.measured(events, trials, shares, snapshots, known.rate)
         measured = cache[key]
         if measured is not None:
-            noise.phi[:, index] = np.float32(measured.phi)
-            noise.kappa[index] = np.float32(measured.kappa)
+            noise.phi[index] = np.float32(measured.phi)
+            noise.kappa[:, index] = rounded(measured.kappa)
+            noise.lasting[:, index] = rounded(measured.lasting)
             noise.measured[index] = True
-    return past, noise
+            left_out[spec.metric] = left_out[spec.metric] or known.left_out(measured)
+    return past, noise, tuple(left_out)

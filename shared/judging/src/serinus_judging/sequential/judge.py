@@ -9,7 +9,6 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-import numpy as np
 from serinus_contracts.events import Distribution, MetricsCollected, Reason, Verdict
 from serinus_contracts.plan import AnalysisPlan
 
@@ -18,7 +17,7 @@ from serinus_judging.assessment import Assessment
 from serinus_judging.packing import EvidenceError
 from serinus_judging.plan_metrics import gating_metrics, without_gauges
 from serinus_judging.sequential import combination, history, inference, latency, sentence
-from serinus_judging.sequential.counts import Counted, count
+from serinus_judging.sequential.counts import Counted, count, fold
 from serinus_judging.sequential.evidence import Evidence
 from serinus_judging.sequential.latency import Pairs
 from serinus_judging.sequential.layout import Layout, key_of, layout, slots_used
@@ -45,6 +44,8 @@ class SequentialJudge:
             state=State.empty(empty.channels),
             noise=Noise.assumed(stages, channels),
             pairs=(None,) * latencies,
+            left_out=("",) * len(plan.metrics),
+            followed=(),
             progress=run_progress.start(plan),
         )
 
@@ -92,19 +93,13 @@ def _opened(plan: AnalysisPlan, evidence: Evidence, snapshot: MetricsCollected) 
         raise EvidenceError(f"evidence of shape {evidence.shape} does not fit the plan of {plan.policy}")
     evidence = _prepared(plan, evidence, snapshot)
     scheme = layout(key, tuple([slots_used(pairs) for pairs in evidence.pairs]))
-    counted = count(plan, scheme.specs, evidence.pairs, snapshot)
+    counted = count(plan, scheme.specs, evidence.pairs, snapshot, evidence.followed)
     folded = None
     if 0 <= snapshot.stage < len(plan.stages) and evidence.log_eprocess < combination.log_threshold(
         plan.false_abort_rate
     ):
-        fresh = evidence.progress.enters(snapshot)
-        counts, noise = counted.counts, evidence.noise
-        valid = (counts[1] > 0) & (counts[3] > 0)
-        if not valid.all():
-            counts = np.where(valid, counts, 1.0)
-        stage = np.array(snapshot.stage)
-        phi = noise.phi[snapshot.stage]
-        folded = SnapshotCounts(counts, valid, counted.seconds, stage, np.array(fresh), phi, noise.kappa)
+        folded = fold(evidence.noise, counted, snapshot.stage, evidence.progress.enters(snapshot))
+        evidence = replace(evidence, followed=counted.followed)
     return _Case(plan, snapshot, evidence, scheme, counted, folded, _new_baselines(scheme, evidence, counted))
 
 
@@ -175,8 +170,8 @@ def _prepared(plan: AnalysisPlan, evidence: Evidence, snapshot: MetricsCollected
     if not found:
         return evidence
     scheme = layout(key_of(plan), tuple(slots_used(pairs) for pairs in evidence.pairs))
-    past, noise = history.learned(plan, scheme, evidence.pairs, found)
-    return replace(evidence, state=replace(evidence.state, past=past), noise=noise)
+    past, noise, left_out = history.learned(plan, scheme, evidence.pairs, found)
+    return replace(evidence, state=replace(evidence.state, past=past), noise=noise, left_out=left_out)
 
 
 def _pairs(

@@ -81,6 +81,11 @@ class PlanKey:
         return abort + SLOTS * latencies, abort, proceed
 
     @cached_property
+    def proportions(self) -> tuple[int, ...]:
+        """Indexes of the metrics that are counted by pod."""
+        return tuple([i for i, metric in enumerate(self.metrics) if not metric.latency])
+
+    @cached_property
     def channels(self) -> tuple[ChannelSpec, ...]:
         """Every channel in order: of each metric in turn, of each limit, then those that only proceed."""
         own: list[ChannelSpec] = []
@@ -169,6 +174,7 @@ def layout(key: PlanKey, slots: tuple[SlotsUsed, ...]) -> Layout:
     # a proportion proceeds by the channel that aborts, a latency slot by the half of its own
     proceed = [i for i, spec in enumerate(key.channels[:abort]) if spec.limit is None]
     halves = iter(range(abort, len(key.channels)))
+    counted = {metric: i for i, metric in enumerate(key.proportions)}
     weight = np.array([metric.weight for metric in key.metrics] + [limit.weight for limit in key.limits])
     shares = weight / float(weight.sum())
     return Layout(
@@ -182,6 +188,7 @@ def layout(key: PlanKey, slots: tuple[SlotsUsed, ...]) -> Layout:
             abort=abort,
             proceed=np.array([next(halves) if key.channels[i].pair else i for i in proceed], dtype=np.intp),
             stages=key.stages,
+            proportion=np.array([counted.get(spec.metric, -1) for spec in key.channels], dtype=np.intp),
         ),
         specs=key.channels,
         first=np.array(first, dtype=np.intp),

@@ -1,7 +1,8 @@
 """Real traffic is noisier than independent requests: evidence is divided by how much (docs/explanation/judging.md,
 "Noise").
 
-phi(z) = max(1, phi_k, 1 + kappa z theta (1 - theta)) for z events, theta the canary's share of the trials. Taking the
+phi(z) = max(1, phi_k, 1 + kappa z theta (1 - theta)) for z events, theta the canary's share of the trials; what lasts
+makes phi_k grow with the events of the run so far. Taking the
 lesser of ln e / phi at the events seen and at the events predicted keeps E[e] <= 1: the prediction is fixed before
 the snapshot, and e to a power of at most 1 has expectation at most 1 (Jensen). phi of what was seen alone would not be
 valid, phi of the prediction alone does not know a shock when it comes.
@@ -15,12 +16,23 @@ from serinus_judging.arrays import Bools, Floats
 from serinus_judging.noise import ASSUMED_KAPPA, ASSUMED_PHI
 
 
+def rounded(growth: Floats) -> Floats:
+    """kappa or lasting as it is packed, in half precision: it is known to a few percent at best."""
+    return np.minimum(growth, HALF_MAX).astype(np.float16).astype(np.float64)
+
+
+HALF_MAX = 65_504.0
+"""The largest number of half precision."""
+
+
 @dataclass(frozen=True, eq=False)
 class Noise:
-    """What is known of the noise: phi (K stages, C channels) and kappa (C,), and which channels were measured (C,)."""
+    """What is known of the noise before a run: phi (C,), kappa and lasting (K stages, C channels), and which channels
+    were measured (C,)."""
 
     phi: Floats
     kappa: Floats
+    lasting: Floats
     measured: Bools
 
     @classmethod
@@ -31,9 +43,11 @@ class Noise:
     @classmethod
     def uniform(cls, phi: float, kappa: float, stages: int, channels: int, measured: bool = True) -> "Noise":
         """The same values everywhere."""
+        shape = max(stages, 1), channels
         return cls(
-            np.full((max(stages, 1), channels), float(np.float32(phi))),
-            np.full(channels, float(np.float32(kappa))),
+            np.full(channels, float(np.float32(phi))),
+            rounded(np.full(shape, kappa)),
+            np.zeros(shape),
             np.full(channels, measured),
         )
 
@@ -41,6 +55,15 @@ class Noise:
 def phi(events: Floats, spread: Floats, floor: Floats, kappa: Floats) -> Floats:
     """Variance of a snapshot relative to independent requests; spread: theta (1 - theta). All broadcast."""
     result: Floats = np.maximum(np.maximum(floor, 1.0), 1 + kappa * events * spread)
+    return result
+
+
+def lasting(floor: Floats, growth: Floats, events: Floats, spread: Floats) -> Floats:
+    """phi's floor where pods differ for good: what was taken for noise in one snapshot adds up over a run.
+
+    growth (...): `Measured.lasting`; events (...): of both arms in the run so far; spread: theta (1 - theta).
+    """
+    result: Floats = np.maximum(floor, 1 + growth * events * spread)
     return result
 
 

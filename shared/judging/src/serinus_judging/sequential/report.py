@@ -15,14 +15,15 @@ from serinus_contracts.metric import Margin
 from serinus_contracts.plan import AnalysisPlan, PlanLimit, PlanMetric
 
 from serinus_judging.plan_metrics import is_rate
-from serinus_judging.sequential import power
+from serinus_judging.sequential import baseline, power
 from serinus_judging.sequential.bucket_reach import EXACT
-from serinus_judging.sequential.counts import Counted
+from serinus_judging.sequential.counts import Counted, fold
 from serinus_judging.sequential.evidence import Evidence
 from serinus_judging.sequential.inference import Inference
 from serinus_judging.sequential.latency import BLIND, Pair, Pairs
 from serinus_judging.sequential.layout import Layout
 from serinus_judging.sequential.report_rows import Counts, Edges, Fields, Row, fields
+from serinus_judging.sequential.state import noise_of
 from serinus_judging.snapshot import Reading
 from serinus_judging.verdict_order import LABELS
 
@@ -108,7 +109,7 @@ class Report:
     @property
     def stage(self) -> int:
         """The stage whose noise applies."""
-        return min(max(self.evidence.progress.stage, 0), len(self.evidence.noise.phi) - 1)
+        return min(max(self.evidence.progress.stage, 0), len(self.evidence.noise.kappa) - 1)
 
     def name(self, group: int) -> str:
         """Of a metric or limit."""
@@ -210,12 +211,15 @@ class Report:
 
     @cached_property
     def _known(self) -> _Known:
-        noise = self.evidence.noise
+        noise, state, channels = self.evidence.noise, self.evidence.state, self.layout.channels
+        b = baseline.predicted(state.past)
+        edge = channels.ratio * b + channels.absolute
+        phi, kappa = noise_of(channels, state, fold(noise, self.counted, self.stage, False), b, edge)
         return _Known(
             past=self.evidence.state.past.T.tolist(),
             now=self.counted.counts.T.tolist(),
-            phi=noise.phi[self.stage].tolist(),
-            kappa=noise.kappa.tolist(),
+            phi=phi.tolist(),
+            kappa=kappa.tolist(),
             measured=noise.measured.tolist(),
         )
 
@@ -246,6 +250,7 @@ class Report:
             else None,
             "log_eprocess_non_inferior": self.log_eprocess_non_inferior(group),
             "detail": self.counted.readings[group].detail or (BLIND if self.blind(group) else ""),
+            "left_out": self.evidence.left_out[group],
         }
 
     def _limit(self, group: int, limit: PlanLimit) -> Fields:

@@ -11,7 +11,7 @@ from math import prod
 import numpy as np
 
 from serinus_judging.arrays import Bools, Floats, Ints
-from serinus_judging.sequential import baseline, eprocess, evalue, overdispersion
+from serinus_judging.sequential import baseline, eprocess, evalue, overdispersion, run_noise
 from serinus_judging.sequential.channels import PLAIN, Channels
 
 NO_STAGE = -1
@@ -24,7 +24,11 @@ class State:
     past (2, ..., C): discounted events and trials of stable; clock (3, ..., C): stage of the last counted snapshot, the
     highest stage so far, counted snapshots in it (0 in a stage that was left and entered again); rows (J, ..., S):
     ln e-process, those of the interval rounded to single precision; unspent_prior (..., S): of onsets still to come;
-    run, stage (4, ..., C): counts x, n, y, m over the run and over the stage.
+    run, stage (4, ..., C): counts x, n, y, m over the run and over the stage. Of U units of stable's pods in M metrics
+    that are counted by pod: pods (2, ..., U, M): how far each is from what was due to it in the run, and the variance
+    of that; dispersion (4, ..., M): sum of squares and its degrees of freedom over single snapshots, then over the run.
+    adjacent (4, ..., C): stable's events and trials since the last snapshot that was compared with its neighbour, sum
+    and number of ratios.
     """
 
     past: Floats
@@ -33,6 +37,9 @@ class State:
     unspent_prior: Floats
     run: Floats
     stage: Floats
+    pods: Floats
+    dispersion: Floats
+    adjacent: Floats
 
     @classmethod
     def empty(cls, channels: Channels, shape: tuple[int, ...] = ()) -> "State":
@@ -48,6 +55,9 @@ class State:
             unspent_prior=np.array(np.broadcast_to(tests.worse.astype(np.float64), (*shape, len(tests.worse)))),
             run=np.zeros((4, *shape, c)),
             stage=np.zeros((4, *shape, c)),
+            pods=np.zeros((2, *shape, run_noise.UNITS, channels.proportions)),
+            dispersion=np.zeros((4, *shape, channels.proportions)),
+            adjacent=np.zeros((4, *shape, c)),
         )
 
     @classmethod
@@ -62,7 +72,7 @@ class State:
         return State(unspent_prior=self.unspent_prior[i].copy(), **rows_first)
 
 
-_ROWS_FIRST = ("past", "clock", "rows", "run", "stage")
+_ROWS_FIRST = ("past", "clock", "rows", "run", "stage", "pods", "dispersion", "adjacent")
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +80,9 @@ class SnapshotCounts:
     """Counts (4, ..., C) of one snapshot as x of n canary, y of m stable; windows of so many seconds (..., C).
 
     valid (..., C): which may be judged; what is not must hold harmless numbers. stage (...): index into the plan's
-    stages; fresh (...): the stage just began, so that what belongs to a stage starts anew. phi (K, C) and kappa (C,)
-    of the noise, or for many runs phi of the stage and kappa, both (..., C).
+    stages; fresh (...): the stage just began, so that what belongs to a stage starts anew. phi, kappa and lasting
+    (..., C): the stage's noise, measured (..., C) or assumed. pods (2, ..., U, M): events and trials of stable's pods,
+    None where no source knows them.
     """
 
     counts: Floats
@@ -81,17 +92,23 @@ class SnapshotCounts:
     fresh: Bools
     phi: Floats
     kappa: Floats
+    lasting: Floats
+    measured: Bools
+    pods: Floats | None = None
 
     @classmethod
     def stacked(cls, snapshots: "Sequence[SnapshotCounts]") -> "SnapshotCounts":
         """Of many runs of the same channels."""
-        return cls(
-            np.stack([snapshot.counts for snapshot in snapshots], axis=1),
-            *(np.stack([getattr(snapshot, name) for snapshot in snapshots]) for name in _PER_RUN),
-        )
+        known = next((snapshot.pods for snapshot in snapshots if snapshot.pods is not None), None)
+        pods = None
+        if known is not None:
+            none = np.zeros(known.shape)
+            pods = np.stack([none if snapshot.pods is None else snapshot.pods for snapshot in snapshots], axis=1)
+        per_run = {name: np.stack([getattr(snapshot, name) for snapshot in snapshots]) for name in _PER_RUN}
+        return cls(counts=np.stack([snapshot.counts for snapshot in snapshots], axis=1), pods=pods, **per_run)
 
 
-_PER_RUN = ("valid", "seconds", "stage", "fresh", "phi", "kappa")
+_PER_RUN = ("valid", "seconds", "stage", "fresh", "phi", "kappa", "lasting", "measured")
 
 
 def updated(channels: Channels, state: State, snapshot: SnapshotCounts) -> State:
@@ -102,7 +119,7 @@ def updated(channels: Channels, state: State, snapshot: SnapshotCounts) -> State
     clock, weight = _clock(channels, state.clock, snapshot.stage)
     if not all_counted:
         clock, weight = np.where(counted, clock, state.clock), np.where(counted, weight, 0.0)
-    evidence = _log_evalues(channels, snapshot, baseline.predicted(state.past))
+    evidence = _log_evalues(channels, state, snapshot)
     seen = counts if all_counted or valid.all() else np.where(valid, counts, 0.0)
     rows, stage = state.rows, state.stage
     if snapshot.fresh.any():
@@ -113,7 +130,17 @@ def updated(channels: Channels, state: State, snapshot: SnapshotCounts) -> State
     after[PLAIN:] = after[PLAIN:].astype(np.float32)
     if not all_counted:
         after = np.where(counted.take(tests.channel, axis=-1), after, rows)
+    pods, dispersion, adjacent = state.pods, state.dispersion, state.adjacent
+    if snapshot.pods is not None:
+        pods, dispersion = run_noise.with_pods(
+            channels, pods, dispersion, snapshot.pods, baseline.predicted(state.past)
+        )
+    if not snapshot.measured.all():
+        adjacent = run_noise.with_adjacent(channels, adjacent, counts, valid & ~snapshot.measured)
     return State(
+        pods=pods,
+        dispersion=dispersion,
+        adjacent=adjacent,
         past=baseline.remembered(state.past, counts[2:], snapshot.seconds, valid),
         clock=clock,
         rows=after,
@@ -123,12 +150,31 @@ def updated(channels: Channels, state: State, snapshot: SnapshotCounts) -> State
     )
 
 
-def _log_evalues(channels: Channels, snapshot: SnapshotCounts, b: Floats) -> Floats:
+def noise_of(
+    channels: Channels, state: State, snapshot: SnapshotCounts, b: Floats, edge: Floats
+) -> tuple[Floats, Floats]:
+    """phi and kappa (..., C) by which the snapshot's evidence is divided: fixed before it is counted, but for how many
+    requests there are. b, edge: stable's rate as predicted, and the margin there."""
+    _, n, _, m = snapshot.counts
+    total = n + m
+    spread = n * m / (total * total)
+    phi, kappa = run_noise.effective(
+        channels, state.dispersion, state.adjacent,
+        snapshot.phi, snapshot.kappa, snapshot.measured, (n * edge + m * b) * spread, spread,
+    )  # fmt: skip
+    if snapshot.lasting.any():
+        phi = overdispersion.lasting(phi, snapshot.lasting, state.run[0] + state.run[2], spread)
+    if channels.some_unpaired:
+        phi = overdispersion.unpaired(phi, b, channels.unpaired)
+    return phi, kappa
+
+
+def _log_evalues(channels: Channels, state: State, snapshot: SnapshotCounts) -> Floats:
     """Tempered ln e of all rows, (J, ..., S)."""
     tests, counts, p = channels.tests, snapshot.counts, channels.proceed
+    b = baseline.predicted(state.past)
     edge = channels.ratio * b + channels.absolute
-    floor = overdispersion.unpaired(snapshot.phi, b, channels.unpaired) if channels.some_unpaired else snapshot.phi
-    divisors = overdispersion.divisors(counts, b, edge, floor, snapshot.kappa)
+    divisors = overdispersion.divisors(counts, b, edge, *noise_of(channels, state, snapshot, b, edge))
     rare = evalue.is_rare(b, edge, channels.rate)
     dynamic = eprocess.proceed_psi(b.take(p, axis=-1), edge.take(p, axis=-1), *channels.late)
     columns = np.concatenate((counts, b[None]))

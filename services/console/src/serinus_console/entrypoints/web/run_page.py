@@ -151,6 +151,7 @@ def health(view: RunView, stale: bool) -> tuple[bool, Sequence[str]]:
         notes.append(f"{quality.resets} counter resets, accounted for")
     if not said.calibrated:
         notes.append("default noise model: too little history of stable to measure it")
+    notes += [f"{one.name}: {one.left_out}" for one in said.metrics if one.left_out]
     if quality.newest:
         notes.append(f"latest sample {duration((said.end - quality.newest) / 1000)} old")
     return not faults, (*faults, *notes)
