@@ -13,30 +13,16 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from multiprocessing import get_context
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
-from serinus.app import ENTRIES
 from serinus.demo.processes import ManagedProcess, ProcessGroup
 
-SERVICES = ("simulator", "collector", "analyzer", "controller", "console")
 CONTEXT = get_context("forkserver")
-CONTEXT.set_forkserver_preload(
-    [
-        "pytest",  # else each would run the script `pytest` anew, which it takes for its own program
-        *(f"serinus_{service}.app" for service in SERVICES),
-        *{"serinus." + entry.function.partition(":")[0] for entry in ENTRIES.values()},
-        # What commands and adapters import where they need it.
-        "faststream.redis",
-        "httpx",
-        "kubernetes_asyncio.client",
-        "redis.asyncio.cluster",
-        "redis.asyncio.sentinel",
-        "rich.console",
-    ]
-)
+CONTEXT.set_forkserver_preload(["tests.preloaded"])
 
 
 class Forked:
@@ -93,7 +79,7 @@ def become(
     exec(before, {})
     module, _, function = program.partition(":")
     if function:
-        getattr(sys.modules[module], function)()
+        getattr(import_module(module), function)()
     else:
         runpy.run_module(module, run_name="__main__")
 
