@@ -14,6 +14,7 @@ from serinus_contracts import AnalysisPlan, PlanStage, VerdictReached
 from serinus_contracts.weight import weight_text
 from serinus_contracts.wording import duration, percent
 from serinus_judging.noise import ASSUMED_KAPPA, ASSUMED_PHI
+from serinus_judging.plan_metrics import gating_metrics, without_gauges
 from serinus_judging.sequential.power import Forecast, forecast
 
 from serinus import plans
@@ -27,13 +28,25 @@ _PER = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _RATE = re.compile(r"([0-9]*\.?[0-9]+(?:e[0-9]+)?)(?:/([smhd]))?")
 
 
+@dataclass(frozen=True)
+class Slowdown:
+    """What the buckets of a latency show: the least slowdown that can abort (None: none can), beside the one that is
+    allowed, and whether a proof can come."""
+
+    seen: float | None
+    allowed: float
+    provable: bool
+
+
 @dataclass
 class Traffic:
-    """What is known of the traffic: requests per second of both arms, stable's rates, and the noise of each metric."""
+    """What is known of the traffic: requests per second of both arms, stable's rates, and of each metric the noise or
+    what its buckets show."""
 
     pace: float
     rates: dict[str, float]
     noise: dict[str, tuple[float, float]] = field(default_factory=dict)
+    slowdowns: dict[str, Slowdown] = field(default_factory=dict)
 
 
 def power(
@@ -61,7 +74,7 @@ def power(
     if run is not None:
         plan, known = _of_run(run, source)
         pace = known.pace if given.pace == 0 else given.pace
-        given = Traffic(pace, known.rates | given.rates, known.noise)
+        given = Traffic(pace, known.rates | given.rates, known.noise, known.slowdowns)
     if policy is not None:
         rule = plans.read_policy(policy)
         recorded = plans.of_plan(plan.stages) if plan else plans.of_policy(rule) if rollout is None else ()
@@ -70,7 +83,7 @@ def power(
         fail("give a policy's file, or a run by --run", USAGE)
     _complete(plan, given)
     found = _forecasts(plan, given, dispersion, correlation)
-    unreachable = unreachable_gates(plan, found)
+    unreachable = [*unreachable_gates(plan, found), *shut_by_buckets(plan, given.slowdowns)]
     if output.data:
         output.document(document(plan, given, found, unreachable))
     else:
@@ -138,8 +151,11 @@ def traffic(verdicts: Sequence[VerdictReached], plan: AnalysisPlan) -> Traffic:
         if one.traffic and judged > 0:
             requests += one.traffic.canary + one.traffic.stable
             seconds += judged
-    rates, noise = {}, {}
+    rates, noise, slowdowns = {}, {}, {}
     for metric in verdicts[-1].metrics:
+        if metric.allowed_slowdown is not None and metric.run:
+            provable = any(channel.log_eprocess_non_inferior is not None for channel in metric.run)
+            slowdowns[metric.name] = Slowdown(metric.visible_slowdown, metric.allowed_slowdown, provable)
         plain = metric.run and metric.run[0].stable_edge is None and not metric.limit
         if plain and metric.run[0].stable.rate:
             rates[metric.name] = metric.run[0].stable.rate
@@ -147,7 +163,7 @@ def traffic(verdicts: Sequence[VerdictReached], plan: AnalysisPlan) -> Traffic:
                 metric.dispersion or ASSUMED_PHI,
                 ASSUMED_KAPPA if metric.correlation is None else metric.correlation,
             )
-    return Traffic(requests / seconds if seconds else 0.0, rates, noise)
+    return Traffic(requests / seconds if seconds else 0.0, rates, noise, slowdowns)
 
 
 def _forecasts(
@@ -177,6 +193,18 @@ def unreachable_gates(plan: AnalysisPlan, found: Sequence[Forecast]) -> list[str
     ]
 
 
+def shut_by_buckets(plan: AnalysisPlan, slowdowns: Mapping[str, Slowdown]) -> list[str]:
+    """Proof gates that wait for a latency which its buckets cannot prove."""
+    counted = without_gauges(plan)
+    gating = {counted.metrics[i].name for i in gating_metrics(counted)}
+    weights = ", ".join(weight_text(stage.weight) for stage in plan.stages if stage.gate == "nonInferiority")
+    return [
+        f"{name} can never be shown within its margin at {weights} with the buckets that it has"
+        for name, one in slowdowns.items()
+        if weights and name in gating and not one.provable
+    ]
+
+
 def document(
     plan: AnalysisPlan, given: Traffic, found: Sequence[Forecast], unreachable: Sequence[str]
 ) -> dict[str, Any]:
@@ -195,6 +223,7 @@ def document(
             }
             for one in found
         ],
+        "slowdowns": {name: asdict(one) for name, one in given.slowdowns.items()},
         "unreachable": list(unreachable),
     }
 
@@ -225,9 +254,14 @@ def _print(
         table.add_row(*row, _opens(plan, stage, one))
     console.print(table)
     console.print("\nseen from: a canary this bad is aborted in time, four times in five")
-    left_out = [m.name for m in plan.metrics if m.name not in {one.metric for one in found}]
+    for name, slow in given.slowdowns.items():
+        seen = "nothing is seen" if slow.seen is None else f"a slowdown is seen from {slow.seen:.3g}× on"
+        console.print(f"{name}: with its buckets {seen}, {slow.allowed:g}× is allowed")
+    left_out = [m.name for m in plan.metrics if m.name not in {one.metric for one in found} | given.slowdowns.keys()]
     if left_out:
         console.print(Text(f"not forecast: {', '.join(left_out)} (durations, gauges, or no --baseline)", style="dim"))
+        if any(metric.source.kind == "distribution" and metric.name in left_out for metric in plan.metrics):
+            console.print(Text("serinus doctor tells what the buckets of durations show", style="dim"))
     for text in unreachable:
         console.print(Text.assemble(("unreachable:", "yellow"), f" {text}"), soft_wrap=True)
     if unreachable:
