@@ -92,6 +92,18 @@ def test_a_key_given_twice_is_refused_though_yaml_would_take_the_second() -> Non
     assert complaints(GOOD + "  interval: 1s\n  interval: 30s\n") == ["shop.yaml:9:3: interval: is given twice"]
 
 
+def test_a_key_beside_a_merge_key_overrides_what_that_brings_and_is_found_where_it_stands() -> None:
+    merged = GOOD + "  stages:\n  - &first {weight: 5, minimum: 1m}\n  - {<<: *first, weight: 50}\n"
+    (policy,) = load_text(merged, "shop.yaml")
+    assert [(stage.weight, stage.minimum) for stage in policy.spec.stages] == [(5, 60), (50, 60)]
+    assert complaints(merged.replace("weight: 50", "weight: much"))[0].startswith("shop.yaml:10:26: ")
+
+
+def test_a_mapping_as_a_key_and_a_document_that_refers_to_itself_are_refused() -> None:
+    assert complaints(GOOD + "  ? {a: 1}\n  : 2\n")[0].startswith("shop.yaml:8:5: no YAML: found unhashable key")
+    assert complaints("&whole {spec: *whole}") != []
+
+
 def test_what_is_no_yaml_is_refused_where_it_stops_being_one() -> None:
     assert complaints("a: [1\nb: 2") == ["shop.yaml:2:2: no YAML: expected ',' or ']', but got ':'"]
 

@@ -36,6 +36,8 @@ def import_(files: Files, output: Output, mode: ModeOption = Mode.guard) -> None
         made = convert(read(files), mode.value)
     except DocumentError as error:
         fail(str(error))
+    except RecursionError:
+        fail("the manifests are nested too deeply, or refer to themselves")
     if output.output == "json":
         lost = [str(problem) for problem in made.report.lost]
         document = {"policy": made.policy, "steps": made.steps, "diff": made.diff}

@@ -1,24 +1,29 @@
 """From manifests to a policy, with what is left out and the steps that it needs."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import gcd
+from math import ceil, gcd
 from typing import Any, Literal
 
 from pydantic import ValidationError
 from serinus_contracts import CanaryPolicy
+from serinus_contracts.policy import MIN_INTERVAL_SECONDS
 from serinus_contracts.weight import weight_text
 from serinus_runtime.documents import DocumentError
 
+from serinus.import_.foreign import way
 from serinus.import_.manifests import Manifests
-from serinus.import_.metrics import ImportReport, Rule, rules
+from serinus.import_.metrics import Rule
 from serinus.import_.parts import Canary
-from serinus.import_.steps import CANARY, STEPS, Stage, diff, gated, read_canary, stages_of
+from serinus.import_.report import ImportReport
+from serinus.import_.steps import STEPS, Stage, diff, gated, read_canary, stages_of
+from serinus.import_.uses import Use, uses
+from serinus.import_.wording import duration, metric_name
 
 SPARE = 1800.0
 """Seconds that a stage has at least beyond its pause and analyses before its time is called spent."""
-LOOK = 30.0
+INTERVAL = 30.0
+"""Seconds between snapshots at most: a first measurement comes with the first snapshot after it is due."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +43,17 @@ def convert(manifests: Manifests, mode: Literal["shadow", "guard", "enforce"]) -
     stages = stages_of(steps, canary.max_weight)
     if not stages:
         raise DocumentError([rollout.problem(STEPS, "no setWeight among the steps: there is no stage to judge")])
-    used = list(_used(manifests, canary, stages, report))
+    used = list(uses(manifests, canary, stages, report))
     _aside(manifests, canary, stages, report)
     metrics = _metrics(used, stages, report)
+    interval = _interval(rollout.file, metrics, report)
     if not metrics:
         lines = [*report.lost] or [rollout.problem(STEPS, "no analysis: there is nothing to import")]
         raise DocumentError(lines)
     spec: dict[str, Any] = {
-        "match": {"namespace": _namespace(manifests), "name": rollout.name},
+        "match": {"namespace": rollout.namespace, "name": rollout.name},
         "mode": mode,
-        "interval": _duration(_interval(metrics)),
+        "interval": duration(interval),
         "stages": list(_stages(stages, metrics)),
         "judge": {"name": "threshold"},
         "metrics": [metric | {"conditions": _plain(metric["conditions"])} for metric in metrics],
@@ -59,53 +65,41 @@ def convert(manifests: Manifests, mode: Literal["shadow", "guard", "enforce"]) -
     try:
         CanaryPolicy.model_validate(policy)
     except ValidationError as error:
-        told_by = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
-        raise DocumentError.about(rollout.file, f"no policy comes of it: {'; '.join(told_by)}") from error
+        raise DocumentError(
+            [
+                rollout.problem(
+                    ("metadata", "name"), f"no policy comes of it: {'.'.join(map(str, one['loc']))}: {one['msg']}"
+                )
+                for one in error.errors()
+            ]
+        ) from error
     wanted = gated(canary.steps, steps, stages)
     return Imported(policy, wanted, diff(rollout, wanted), report)
 
 
-def _used(
-    manifests: Manifests, canary: Canary, stages: Sequence[Stage], report: ImportReport
-) -> Iterator[tuple[Rule, tuple[float, ...]]]:
-    """Every metric of every analysis, with the weights at which it is measured."""
-    for stage in stages:
-        for index, analysis in stage.analyses:
-            for rule in rules(manifests, analysis, (*STEPS, index, "analysis"), "stage", report):
-                yield rule, (stage.weight,)
-    background = canary.analysis
-    if background is not None:
-        ends = [*(stage.first for stage in stages[1:]), float("inf")]
-        weights = [stage.weight for stage, end in zip(stages, ends, strict=True) if end > background.startingStep]
-        for rule in rules(manifests, background, (*CANARY, "analysis"), "run", report):
-            yield rule, tuple(weights)
-
-
-def _metrics(
-    used: Sequence[tuple[Rule, tuple[float, ...]]], stages: Sequence[Stage], report: ImportReport
-) -> list[dict[str, Any]]:
+def _metrics(used: Sequence[Use], stages: Sequence[Stage], report: ImportReport) -> list[dict[str, Any]]:
     """One metric for what is asked alike, wherever it is asked."""
-    alike: dict[tuple[Any, ...], tuple[Rule, list[float]]] = {}
-    address = next((rule.address for rule, _ in used), "")
-    for rule, weights in used:
+    alike: dict[tuple[Any, ...], tuple[Rule, dict[str, Any], list[float]]] = {}
+    address = next((one.rule.address for one in used), "")
+    for rule, weights, start_after in ((one.rule, one.weights, one.start_after) for one in used):
         if rule.address != address:
             text = f"metric {rule.name} of {rule.template} asks {rule.address}: a policy asks one provider, {address}"
             report.lose(rule.origin.problem(rule.place, text))
             continue
-        key = (rule.template, rule.name, rule.query, *rule.conditions.items())
-        alike.setdefault(key, (rule, []))[1].extend(weights)
+        conditions = dict(rule.conditions) | {"startAfter": start_after}
+        key = (rule.template, rule.name, rule.query, *conditions.items())
+        alike.setdefault(key, (rule, conditions, []))[2].extend(weights)
     if address:
         report.note(f"the collector's provider main is to be {address}: SERINUS_PROVIDERS=main={address}")
-    names = [_name(rule.name) for rule, _ in alike.values()]
+    names = [metric_name(rule.name) for rule, _, _ in alike.values()]
     every = {stage.weight for stage in stages}
     metrics: list[dict[str, Any]] = []
-    for rule, measured in alike.values():
-        name = _name(rule.name)
+    for rule, conditions, measured in alike.values():
+        name = metric_name(rule.name)
         if names.count(name) > 1:
-            name = _name(f"{rule.template}-{rule.name}")
+            name = metric_name(f"{rule.template}-{rule.name}")
         known = [metric["name"] for metric in metrics]
         number = next((n for n in range(2, 99) if f"{name[:60]}-{n}" not in known), 99)
-        conditions = dict(rule.conditions)
         if set(measured) != every:
             conditions["weights"] = sorted(set(measured))
         name = f"{name[:60]}-{number}" if name in known else name
@@ -117,10 +111,16 @@ def _stages(stages: Sequence[Stage], metrics: Sequence[dict[str, Any]]) -> Itera
     for stage in {stage.weight: stage for stage in stages}.values():
         asked = [metric["conditions"] for metric in metrics]
         here = [one for one in asked if one["over"] == "stage" and stage.weight in one.get("weights", [stage.weight])]
-        longest = max((one["initialDelay"] + (one["count"] or 1) * (one["interval"] or 0) for one in here), default=0)
-        made = {"weight": stage.weight, "minimum": _duration(stage.pause)}
-        made["maximum"] = _duration(stage.pause + max(2 * longest, SPARE))
+        longest = max((_lasts(one) for one in here), default=0)
+        made = {"weight": stage.weight, "minimum": duration(stage.pause)}
+        made["maximum"] = duration(stage.pause + max(2 * longest, SPARE))
         yield made | ({"approval": "required"} if stage.gates else {})
+
+
+def _lasts(conditions: dict[str, Any]) -> float:
+    """Seconds that a metric may take, counted from the stage's minimum or, where it starts by itself, its begin."""
+    measuring = conditions["initialDelay"] + (conditions["count"] or 1) * (conditions["interval"] or 0)
+    return float((conditions["startAfter"] or 0) + measuring)
 
 
 def _aside(manifests: Manifests, canary: Canary, stages: Sequence[Stage], report: ImportReport) -> None:
@@ -143,38 +143,44 @@ def _aside(manifests: Manifests, canary: Canary, stages: Sequence[Stage], report
     for (kind, name), manifest in manifests.templates.items():
         if name not in report.used:
             report.note(f"{manifest.file}: {kind} {name} is not referred to by the Rollout and was left out")
+    _tell_passed_over(manifests, report)
 
 
-def _namespace(manifests: Manifests) -> str:
-    return str(manifests.rollout.part("metadata").get("namespace") or "")
+def _tell_passed_over(manifests: Manifests, report: ImportReport) -> None:
+    others: dict[str, list[str]] = {}
+    for one in manifests.passed_over:
+        if told := way(one.body):
+            report.note(f"{one.file}: passed over: {told}")
+        else:
+            where = f" of namespace {one.namespace}" if one.argos else ""
+            others.setdefault(one.file, []).append(f"{one.kind} {one.name}{where}".rstrip())
+    for file, names in others.items():
+        report.note(f"{file}: passed over: {', '.join(names)}")
 
 
-def _interval(metrics: Sequence[dict[str, Any]]) -> float:
-    """Seconds between snapshots, at which every metric can be measured in time."""
+def _interval(file: str, metrics: Sequence[dict[str, Any]], report: ImportReport) -> float:
+    """Seconds between snapshots: a part of every metric's interval, so that it is kept, and INTERVAL at most."""
     asked = [metric["conditions"]["interval"] for metric in metrics if metric["conditions"]["interval"]]
-    return gcd(*(round(1000 * one) for one in asked)) / 1000 if asked else LOOK
-
-
-def _name(text: str) -> str:
-    """As a policy's metric may be called."""
-    plain = re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-_")
-    return (plain if plain[:1].isalpha() else f"m-{plain}")[:63]
+    if not asked:
+        return INTERVAL
+    common_ms = gcd(*(round(1000 * one) for one in asked))
+    if common_ms < 1000 * MIN_INTERVAL_SECONDS:
+        report.note(
+            f"{file}: snapshots {duration(common_ms / 1000)} apart would be needed to keep every metric's interval; a "
+            f"policy takes one every {duration(MIN_INTERVAL_SECONDS)} at most, so measurements come up to that later"
+        )
+        return MIN_INTERVAL_SECONDS
+    fewest = ceil(common_ms / 1000 / INTERVAL)
+    parts = next((n for n in range(fewest, 2 * fewest) if common_ms % n == 0), fewest)
+    return common_ms / 1000 / parts
 
 
 def _plain(conditions: dict[str, Any]) -> dict[str, Any]:
     """What is said, with durations as a person writes them, and every number that the template gives or leaves open."""
     said = {key: value for key, value in conditions.items() if value is not None and value is not False}
-    for key in ("interval", "initialDelay"):
-        if said.get(key):
-            said[key] = _duration(said[key])
+    for key in ("startAfter", "interval", "initialDelay"):
+        if said.get(key) or (key == "startAfter" and key in said):
+            said[key] = duration(said[key])
         else:
             said.pop(key, None)
     return said
-
-
-def _duration(seconds: float) -> str:
-    """30s, 5m, 1h30m, 1.5s"""
-    if seconds != round(seconds):
-        return f"{seconds:g}s"
-    parts = zip((seconds // 3600, seconds // 60 % 60, seconds % 60), "hms", strict=True)
-    return "".join(f"{int(number)}{unit}" for number, unit in parts if number) or "0s"

@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from serinus_contracts.base import Seconds
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
+
+from serinus.import_.go_values import Duration, PauseDuration, Whole
 
 
 def _text(value: object) -> object:
@@ -26,10 +27,12 @@ class Argument(Part):
 
 class Ref(Part):
     templateName: str  # noqa: N815
-    clusterScope: bool = False  # noqa: N815
+    clusterScope: StrictBool = False  # noqa: N815
 
 
-class DryRun(Part):
+class NameRule(Part):
+    """Which metrics: a regular expression of Go, that matches anywhere in a name."""
+
     metricName: str  # noqa: N815
 
 
@@ -38,10 +41,10 @@ class Analysis(Part):
 
     templates: tuple[Ref, ...] = ()
     args: tuple[Argument, ...] = ()
-    dryRun: tuple[DryRun, ...] = ()  # noqa: N815
-    measurementRetention: Any = None  # noqa: N815
+    dryRun: tuple[NameRule, ...] = ()  # noqa: N815
+    measurementRetention: tuple[NameRule, ...] | None = None  # noqa: N815
     analysisRunMetadata: Any = None  # noqa: N815
-    startingStep: int = 0  # noqa: N815
+    startingStep: StrictInt = 0  # noqa: N815
 
 
 class Template(Analysis):
@@ -50,15 +53,15 @@ class Template(Analysis):
 
 class Metric(Part):
     name: str
-    interval: Seconds | None = None
-    initialDelay: Seconds = 0.0  # noqa: N815
-    count: int = 0
-    successCondition: Text | None = None  # noqa: N815
-    failureCondition: Text | None = None  # noqa: N815
-    failureLimit: int = 0  # noqa: N815
-    inconclusiveLimit: int = 0  # noqa: N815
-    consecutiveErrorLimit: int = 4  # noqa: N815
-    consecutiveSuccessLimit: int = 0  # noqa: N815
+    interval: Duration = None
+    initialDelay: Duration = None  # noqa: N815
+    count: Whole = 0
+    successCondition: str | None = None  # noqa: N815
+    failureCondition: str | None = None  # noqa: N815
+    failureLimit: Whole = 0  # noqa: N815
+    inconclusiveLimit: Whole = 0  # noqa: N815
+    consecutiveErrorLimit: Whole = 4  # noqa: N815
+    consecutiveSuccessLimit: Whole = 0  # noqa: N815
     provider: dict[str, Any]
 
 
@@ -68,11 +71,11 @@ class Prometheus(Part):
 
 
 class Pause(Part):
-    duration: Seconds | None = None
+    duration: PauseDuration = None
 
 
 class TrafficRouting(Part):
-    maxTrafficWeight: int | None = Field(None, ge=1)  # noqa: N815
+    maxTrafficWeight: Annotated[StrictInt, Field(ge=1)] | None = None  # noqa: N815
 
 
 class Canary(Part):
@@ -89,6 +92,6 @@ class Canary(Part):
 class Step(Part):
     """One step of a canary; the other kinds stay with Argo."""
 
-    setWeight: Annotated[int, Field(ge=0)] | None = None  # noqa: N815
+    setWeight: Annotated[StrictInt, Field(ge=0)] | None = None  # noqa: N815
     pause: Pause | None = None
     analysis: Analysis | None = None

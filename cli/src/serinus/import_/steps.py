@@ -1,31 +1,42 @@
 """A Rollout's steps as stages, and the same steps with gates in place of timed pauses and analyses."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 from serinus_contracts.weight import percent_of
-from serinus_runtime.documents import DocumentError, Location
+from serinus_runtime.documents import DocumentError, Location, Problem
 
 from serinus.import_.manifests import Manifest
 from serinus.import_.parts import Analysis, Canary, Step
 
 CANARY = ("spec", "strategy", "canary")
 STEPS: Location = (*CANARY, "steps")
+_ALONE = ("setWeight", "pause", "experiment", "analysis")
+_ACTIONS = (*_ALONE, "setCanaryScale", "setHeaderRoute", "setMirrorRoute", "plugin")
 
 
 @dataclass
 class Stage:
-    """From one setWeight to the next: seconds of timed pauses, analyses with the index of their step, gates."""
+    """From one setWeight to the next: seconds of timed pauses and analyses, by the index of their step, and gates."""
 
     weight: float
     first: int
-    pause: float = 0.0
+    pauses: dict[int, float] = field(default_factory=dict)
     analyses: list[tuple[int, Analysis]] = field(default_factory=list)
     gates: int = 0
     after_gate: bool = False
+
+    @property
+    def pause(self) -> float:
+        """Seconds of all timed pauses."""
+        return sum(self.pauses.values())
+
+    def paused_before(self, index: int) -> float:
+        """Seconds of the timed pauses before a step."""
+        return sum(seconds for at, seconds in self.pauses.items() if at < index)
 
     @property
     def judged(self) -> bool:
@@ -38,18 +49,47 @@ def read_canary(rollout: Manifest) -> tuple[Canary, list[Step]]:
     if not rollout.part("spec", "strategy", "canary"):
         raise DocumentError([rollout.problem(CANARY[:-1], "no canary strategy: only canaries can be imported")])
     canary = rollout.checked(Canary, rollout.part(*CANARY), CANARY)
+    problems = list(_routing(rollout, canary))
     steps: list[Step] = []
     for index, step in enumerate(canary.steps):
         # A `pause` without anything in it is null in YAML, and a pause without end for Argo.
         if isinstance(step, dict) and "pause" in step and step["pause"] is None:
             step = step | {"pause": {}}
-        found = rollout.checked(Step, step, (*STEPS, index))
-        if (found.setWeight or 0) > canary.max_weight:
-            place: Location = (*STEPS, index, "setWeight")
-            text = f"{'.'.join(map(str, place))}: {found.setWeight} is more than all traffic, {canary.max_weight}"
-            raise DocumentError([rollout.problem(place, text)])
+        try:
+            found = rollout.checked(Step, step, (*STEPS, index))
+        except DocumentError as error:
+            problems += error.problems
+            continue
         steps.append(found)
+        problems += _misfits(rollout, canary, index, step, found)
+    if problems:
+        raise DocumentError(problems)
     return canary, steps
+
+
+def _routing(rollout: Manifest, canary: Canary) -> Iterator[Problem]:
+    routing = canary.trafficRouting
+    if routing and routing.maxTrafficWeight and not {"nginx", "plugins"} & set(routing.model_extra or {}):
+        place: Location = (*CANARY, "trafficRouting", "maxTrafficWeight")
+        yield rollout.problem(place, "Argo refuses maxTrafficWeight but for nginx and plugins")
+
+
+def _misfits(rollout: Manifest, canary: Canary, index: int, step: dict[str, Any], found: Step) -> Iterator[Problem]:
+    """What Argo refuses as InvalidSpec."""
+    place: Location = (*STEPS, index)
+    actions = [name for name in _ALONE if step.get(name) is not None]
+    if len(actions) > 1:
+        text = (
+            f"a step has one action, this one {len(actions)}, {' and '.join(actions)}, which Argo refuses: write each"
+        )
+        yield rollout.problem(place, f"{'.'.join(map(str, place))}: {text} as a step of its own")
+    if not any(step.get(name) is not None for name in _ACTIONS):
+        text = f"a step without an action, which Argo refuses; there are {', '.join(_ACTIONS)}"
+        yield rollout.problem(place, f"{'.'.join(map(str, place))}: {text}")
+    if (found.setWeight or 0) > canary.max_weight:
+        place = (*place, "setWeight")
+        text = f"{'.'.join(map(str, place))}: {found.setWeight} is more than all traffic, {canary.max_weight}"
+        yield rollout.problem(place, text)
 
 
 def stages_of(steps: Sequence[Step], max_weight: int) -> list[Stage]:
@@ -61,7 +101,7 @@ def stages_of(steps: Sequence[Step], max_weight: int) -> list[Stage]:
         elif found and step.pause is not None and step.pause.duration is None:
             found[-1].gates += 1
         elif found and step.pause is not None:
-            found[-1].pause += step.pause.duration or 0.0
+            found[-1].pauses[index] = step.pause.duration or 0.0
             found[-1].after_gate |= found[-1].gates > 0
         elif found and step.analysis is not None:
             found[-1].analyses.append((index, step.analysis))

@@ -98,8 +98,13 @@ class Conditions(PolicyDocument):
         description="stage: measured again in each, which waits for it; run: through all, none waits for it",
     )
     weights: tuple[Weight, ...] | None = Field(None, description="measured at these weights only")
+    start_after: Seconds | None = Field(
+        None,
+        description="when its analysis begins: so long after the stage's weight was set, over: run after the first of "
+        "its weights was; absent: when the stage's minimum has passed, over: run at once",
+    )
     interval: Seconds | None = Field(None, description="between two measurements; absent: one only")
-    initial_delay: Seconds = Field(0.0, description="before the first measurement")
+    initial_delay: Seconds = Field(0.0, description="from the analysis' begin to the first measurement")
     count: int | None = Field(None, ge=1, description="measurements in all")
     failure_limit: int = Field(0, ge=-1, description="-1: any number, where consecutiveSuccessLimit decides")
     inconclusive_limit: int = Field(0, ge=0, description="one more is Inconclusive")

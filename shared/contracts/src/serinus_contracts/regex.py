@@ -41,6 +41,12 @@ def full_match(pattern: str, text: str) -> bool:
     return _compiled(pattern).fullmatch(text) is not None
 
 
+def found(pattern: str, text: str) -> bool:
+    """Whether the pattern matches somewhere in the text, as Go's MatchString says. Raises ValueError as `check`."""
+    check(pattern)
+    return _compiled(pattern).search(text) is not None
+
+
 @lru_cache(maxsize=1024)
 def _checked(pattern: str) -> None:
     re2.compile(pattern, _CHECKING)

@@ -59,6 +59,8 @@ def read(text: str, file: str, model: type[M], context: Mapping[str, Any] | None
 def _read(text: str, file: str, model: type[M], context: Mapping[str, Any] | None) -> list[M]:
     try:
         nodes = [node for node in yaml.compose_all(text, Loader=yaml.SafeLoader) if node is not None]
+        # Before merge keys are put in: a key beside one overrides what it brings.
+        problems = [problem for node in nodes for problem in given_twice(node, file)]
         loader = yaml.SafeLoader("")
         documents = [loader.construct_document(node) for node in nodes]
     except (yaml.YAMLError, ValueError) as error:  # a date such as 2024-99-99 is a ValueError
@@ -67,11 +69,9 @@ def _read(text: str, file: str, model: type[M], context: Mapping[str, Any] | Non
         problem = re.sub(r"(alias|tag) '.*'", r"\1", str(getattr(error, "problem", error)))
         raise DocumentError([Problem(file, line, column, "", f"no YAML: {problem}")]) from None
     found: list[M] = []
-    problems: list[Problem] = []
     for node, document in zip(nodes, documents, strict=True):
         if document is None:
             continue
-        problems += given_twice(node, file)
         try:
             found.append(model.model_validate(document, context=context))
         except ValidationError as error:
@@ -81,20 +81,25 @@ def _read(text: str, file: str, model: type[M], context: Mapping[str, Any] | Non
     return found
 
 
-def given_twice(node: yaml.Node, file: str) -> Iterator[Problem]:
-    """YAML would let the second of two equal keys win without a word."""
+def given_twice(node: yaml.Node, file: str, seen: set[int] | None = None) -> Iterator[Problem]:
+    """YAML would let the second of two equal keys win without a word. `seen`: nodes that need no second look."""
+    seen = set() if seen is None else seen
+    if id(node) in seen:
+        return
+    seen.add(id(node))
     children = []
     if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
+        keys: set[str] = set()
         for key, value in node.value:
-            if key.value in seen:
-                yield Problem(file, key.start_mark.line + 1, key.start_mark.column + 1, key.value, "is given twice")
-            seen.add(key.value)
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in keys:
+                    yield Problem(file, key.start_mark.line + 1, key.start_mark.column + 1, key.value, "is given twice")
+                keys.add(key.value)
             children.append(value)
     elif isinstance(node, yaml.SequenceNode):
         children = node.value
     for child in children:
-        yield from given_twice(child, file)
+        yield from given_twice(child, file, seen)
 
 
 def _problems(error: ValidationError, node: yaml.Node, file: str, model: type[BaseModel]) -> Iterator[Problem]:
@@ -121,7 +126,8 @@ def mark_of(node: yaml.Node, location: Location, *, key: bool) -> yaml.Mark:
     mark = node.start_mark
     for depth, part in enumerate(location):
         if isinstance(node, yaml.MappingNode):
-            pair = next((pair for pair in node.value if pair[0].value == part), None)
+            # What a merge key brings stands before the keys that override it.
+            pair = next((pair for pair in reversed(node.value) if pair[0].value == part), None)
             if pair is None:
                 return mark
             mark = pair[0].start_mark if key and depth == len(location) - 1 else pair[1].start_mark

@@ -101,7 +101,7 @@ def test_arguments_come_from_the_rollout_else_the_template_and_what_a_run_knows_
         {"name": "c", "valueFrom": {"podTemplateHashValue": "Stable"}},
         {"name": "d", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
         {"name": "e", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['team']"}}},
-        {"name": "f", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations.none"}}},
+        {"name": "f", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['none']"}}},
     ]
     declared = [{"name": "a", "value": "own"}, *({"name": name} for name in "bcdef"), {"name": "limit", "value": 0.9}]
     asked = METRIC | {"provider": {"prometheus": {"query": wanted}}, "successCondition": "result[0] > {{args.limit}}"}
@@ -190,7 +190,7 @@ def test_timed_pauses_and_analyses_become_one_gate_and_gates_of_people_stay(tmp_
     [
         ([], "exactly one Rollout is wanted (none given)"),
         ([rollout(), rollout()], "exactly one Rollout is wanted (manifests.yaml: checkout, manifests.yaml: checkout)"),
-        ([rollout(), {"kind": "Service"}], "kind Service: wanted are Rollout, AnalysisTemplate"),
+        ([{"kind": "Service", "metadata": {"name": "web"}}], "(none given); passed over: Service web"),
         ([rollout(), template(), template()], "success is in manifests.yaml too"),
         ([{"kind": "Rollout", "spec": {"strategy": {"blueGreen": {}}}}], "no canary strategy"),
         ([rollout({"pause": {}})], "there is no stage to judge"),

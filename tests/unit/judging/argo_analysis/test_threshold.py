@@ -162,6 +162,30 @@ def test_a_metric_over_the_run_that_was_inconclusive_begins_anew_when_somebody_w
     assert told(made, looks)[2] == "hold: analysing, 10 s of at least 20 s at 25 %, then its metrics are measured"
 
 
+def test_a_metric_over_the_run_begins_when_the_first_of_its_weights_is_set_and_counts_its_delay_from_there() -> None:
+    made = plan(metric(over="run", count=None, initial_delay=30, weights=(25,), failure_limit=0))
+    bad = [at(900, success=(0.0,)), at(20, stage=1, success=(0.0,)), at(30, stage=1, success=(0.0,))]
+    assert [one.verdict for one in judged(made, bad)] == ["proceed", "proceed", "abort"]
+    midway = plan(metric(over="run", count=None, start_after=40, failure_limit=0))
+    assert [one.verdict for one in judged(midway, [at(30, success=(0.0,)), at(40, success=(0.0,))])] == [
+        "proceed", "abort",
+    ]  # fmt: skip
+
+
+def test_a_metric_with_a_start_of_its_own_is_measured_before_the_minimum_and_the_gate_waits_for_both() -> None:
+    made = plan(metric(start_after=0, interval=5, count=2, failure_limit=0), interval=5.0)
+    looks = [at(0), at(5, success=(1.0,)), at(10, success=(0.99,)), at(20)]
+    assert told(made, looks) == [
+        "hold: analysing, 0 s of at least 20 s at 5 %; success not measured yet",
+        "hold: analysing, 5 s of at least 20 s at 5 %; success 1, 1 of 2 measurements",
+        "hold: analysing, 10 s of at least 20 s at 5 %; successful: success 0.99",
+        "proceed: successful at 5 %: success 0.99 after 2 times",
+    ]
+    (away,) = told(made, [at(5, success="away")])
+    assert away.endswith("; success could not be measured once, consecutiveErrorLimit 4: away")
+    assert [one.verdict for one in judged(made, [at(5, success=(0.2,))])] == ["abort"]
+
+
 def test_a_dry_run_is_waited_for_and_never_decides() -> None:
     made = plan(metric(count=1), metric("tried", count=2, failure_limit=0, dry_run=True))
     found = list(judged(made, [at(20, success=(1.0,), tried=(1.0,)), at(30, success=(1.0,), tried=(0.1,))]))
@@ -192,7 +216,9 @@ def test_infinite_values_and_bare_numbers_are_what_prometheus_said() -> None:
     assert told(made, [unknown]) == ["proceed: successful at 5 %: success nan after once"]
 
 
-@pytest.mark.parametrize("packed", [b"", b"\x02{}", b"\x01{}", b"\x01[", b'\x01{"tallies":[[1,2,3,4,5,6,7,8,9,0,1]]}'])
+@pytest.mark.parametrize(
+    "packed", [b"", b"\x01{}", b"\x02{}", b"\x02[", b'\x02{"tallies":[[1,2,3,4,5,6,7,8,9,0,1]],"begun":[0]}']
+)
 def test_bytes_that_are_no_evidence_are_refused(packed: bytes) -> None:
     with pytest.raises(EvidenceError):
         Evidence.unpack(packed)
@@ -200,7 +226,7 @@ def test_bytes_that_are_no_evidence_are_refused(packed: bytes) -> None:
 
 def test_evidence_of_another_plan_is_refused() -> None:
     with pytest.raises(EvidenceError, match="does not fit the plan"):
-        ThresholdJudge().judge([(plan(), Evidence(()), at(20))])
+        ThresholdJudge().judge([(plan(), Evidence((), ()), at(20))])
 
 
 @given(

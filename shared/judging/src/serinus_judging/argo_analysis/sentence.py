@@ -49,7 +49,7 @@ def say(context: Context, reason: Reason) -> str:
     if context.worst in ("Failed", "Error", "Inconclusive"):
         return _ended(context, context.first(context.worst))
     if reason == "before_minimum":
-        return ", then its metrics are measured"
+        return _before_minimum(context)
     at = weight_text(context.snapshot.weight)
     if reason == "rule":
         return _succeeded(context, at)
@@ -111,6 +111,15 @@ def _succeeded(context: Context, at: str) -> str:
         return f"nothing is to be measured at {at}, its minimum has passed"
     told = [f"{context.told(i)} after {_times(context.tallies[i].count)}" for i in context.here]
     return f"successful at {at}: {names(told)}"
+
+
+def _before_minimum(context: Context) -> str:
+    """What is measured meanwhile, where something is."""
+    if all(context.conditions[i].start_after is None for i in context.here):
+        return ", then its metrics are measured"
+    if all(context.tallies[i].completed for i in context.here):
+        return f"; successful: {names([context.told(i) for i in context.here])}"
+    return f"; {_under_way(context, _behind(context)).rstrip(',')}"
 
 
 def _behind(context: Context) -> int:

@@ -1,8 +1,9 @@
 """Argo Rollouts' analysis as a judge, for teams that bring their AnalysisTemplates (docs/how-to/migrating.md, ADR 17).
 
-A metric over a stage is what an analysis step measures: again in each stage, from when its minimum has passed, and the
-stage waits for it. A metric over the run is a background analysis: it is measured from the first snapshot on, may abort
-or hold at any time, and nothing waits for it to end. Failed and Error abort, Inconclusive holds, Successful proceeds.
+A metric over a stage is what an analysis step measures: again in each stage, from when its minimum has passed or its
+startAfter says, and the stage waits for it. A metric over the run is a background analysis: it is measured from the
+first of its weights on, may abort or hold at any time, and nothing waits for it to end. Failed and Error abort,
+Inconclusive holds, Successful proceeds.
 
 Unlike Argo's, no gate opens while a metric that counts is missing: its last measurement was an error, or it has none.
 """
@@ -25,19 +26,18 @@ from serinus_judging.assessment import Assessment
 from serinus_judging.packing import EvidenceError
 from serinus_judging.verdict_order import Facts, Opinion, assess
 
-VERSION = 1
+VERSION = 2
 _FAULTS = ("Error", "Failed")
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """A tally for each metric of the plan. `stage_begun`, `run_begun`: when the analyses began (ms)."""
+    """A tally for each metric of the plan. `begun`: when the analysis of each began (ms), None before."""
 
     tallies: tuple[Tally, ...]
+    begun: tuple[Millis | None, ...]
     stage: int = -1
     stage_started: Millis = -1
-    stage_begun: Millis = 0
-    run_begun: Millis = 0
 
     def pack(self) -> bytes:
         """A byte for the version, then JSON."""
@@ -51,7 +51,8 @@ class Evidence:
             if packed[0] != VERSION:
                 raise EvidenceError(f"no evidence of version {VERSION}: {packed[:1].hex()}")
             fields = json.loads(packed[1:])
-            return cls(**fields | {"tallies": tuple(Tally(*values) for values in fields["tallies"])})
+            tallies = tuple(Tally(*values) for values in fields["tallies"])
+            return cls(**fields | {"tallies": tallies, "begun": tuple(fields["begun"])})
         except (IndexError, ValueError, TypeError, KeyError) as error:
             raise EvidenceError(f"no evidence of this judge: {error}") from error
 
@@ -61,7 +62,7 @@ class ThresholdJudge:
 
     def start(self, plan: AnalysisPlan) -> Evidence:
         """Nothing measured yet."""
-        return Evidence((Tally(),) * len(plan.metrics))
+        return Evidence((Tally(),) * len(plan.metrics), (None,) * len(plan.metrics))
 
     def judge(
         self, cases: Sequence[tuple[AnalysisPlan, Evidence, MetricsCollected]]
@@ -104,15 +105,24 @@ def _begun(
     here = (snapshot.stage, snapshot.stage_started)
     if (evidence.stage, evidence.stage_started) == here:
         return evidence
-    again = evidence.run_begun == 0 or _phase(conditions, evidence, "run") == "Inconclusive"
+    again = _phase(conditions, evidence, "run") == "Inconclusive"
     restarted = [one.over == "stage" or again for one in conditions]
+    begun = (None if new else old for new, old in zip(restarted, evidence.begun, strict=True))
     return Evidence(
         tallies=tuple(Tally() if new else old for new, old in zip(restarted, evidence.tallies, strict=True)),
+        begun=tuple(
+            _begins(plan, one, snapshot) if old is None and _active(one, plan, snapshot.stage) else old
+            for one, old in zip(conditions, begun, strict=True)
+        ),
         stage=snapshot.stage,
         stage_started=snapshot.stage_started,
-        stage_begun=snapshot.stage_started + round(1000 * plan.stages[snapshot.stage].minimum),
-        run_begun=snapshot.stage_started if again else evidence.run_begun,
     )
+
+
+def _begins(plan: AnalysisPlan, conditions: Conditions, snapshot: MetricsCollected) -> Millis:
+    by_itself = plan.stages[snapshot.stage].minimum if conditions.over == "stage" else 0.0
+    after = by_itself if conditions.start_after is None else conditions.start_after
+    return snapshot.stage_started + round(1000 * after)
 
 
 def _measured(
@@ -123,13 +133,13 @@ def _measured(
     tallies, operations = list(evidence.tallies), [0]
     for i, (metric, asked) in enumerate(zip(plan.metrics, conditions, strict=True)):
         measured = snapshot.metrics.get(metric.name)
-        begun = evidence.stage_begun if asked.over == "stage" else evidence.run_begun
+        begun = evidence.begun[i]
         slack = plan.interval / 2
         if (
             isinstance(measured, Scalar)
             and running[asked.over]
             and _active(asked, plan, snapshot.stage)
-            and snapshot.end >= begun
+            and begun is not None
             and analysis_run.due(asked, tallies[i], begun, snapshot.end, slack)
         ):
             ended, message = _outcome(asked, measured, operations)
@@ -169,16 +179,15 @@ def _lacking(
 ) -> list[int]:
     """The metrics that count and go on here, and whose last measurement is an error or did not come when due."""
 
-    def late(one: Conditions) -> bool:
-        begun = evidence.stage_begun if one.over == "stage" else evidence.run_begun
-        return snapshot.end >= begun + 1000 * one.initial_delay
+    def late(one: Conditions, begun: Millis | None) -> bool:
+        return begun is not None and snapshot.end >= begun + 1000 * one.initial_delay
 
     return [
         i
-        for i, (one, tally) in enumerate(zip(conditions, evidence.tallies, strict=True))
+        for i, (one, tally, begun) in enumerate(zip(conditions, evidence.tallies, evidence.begun, strict=True))
         if not (one.dry_run or tally.completed)
         and _active(one, plan, snapshot.stage)
-        and (tally.last == "Error" or (tally.last is None and late(one)))
+        and (tally.last == "Error" or (tally.last is None and late(one, begun)))
     ]
 
 
