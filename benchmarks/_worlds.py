@@ -22,6 +22,7 @@ LOOKS = 160
 PER_LOOK = 30_000
 PODS = 20
 COLD = 4
+"""Looks for which a new pod is cold, where pods are."""
 SECONDS = 30.0
 CHUNK = 1000
 """Runs drawn at once: bounds the memory."""

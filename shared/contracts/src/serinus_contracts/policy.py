@@ -72,7 +72,7 @@ class PolicySpec(PolicyDocument):
     mode: Mode = Field("shadow", description="shadow: dry run; guard: may abort; enforce: also promotes")
     interval: Seconds = Field(30.0, ge=MIN_INTERVAL_SECONDS, description="between two snapshots")
     settle: Seconds = Field(30.0, description="left out after a change of weight, at least two scrapes")
-    warmup: Seconds = Field(60.0, description="a younger pod is left out of gauges and latency")
+    warmup: Seconds = Field(60.0, description="a younger pod is left out of gauges, latency and counts")
     false_abort_rate: float = Field(
         0.01, gt=0, le=0.5, description="probability that a release within its margins is aborted, over its whole run"
     )

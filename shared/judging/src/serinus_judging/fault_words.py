@@ -64,7 +64,10 @@ def _missing(data: Data, i: int) -> str:
 
 
 def _settling(data: Data) -> str:
-    which, _ = _affected(data, ("settling", "waiting"))
+    which, first = _affected(data, ("settling", "waiting"))
+    reading = data.readings[first] if data.readings else None
+    if reading is not None and reading.measured is not None and reading.measured.status == "ok" and reading.detail:
+        return f"{data.plan.metrics[first].name}: {reading.detail}"
     of, started = f" of {which}" if which else "", minute(data.snapshot.stage_started)
     return f"waiting for counts{of} to settle after the change to {weight_text(data.snapshot.weight)} at {started}"
 

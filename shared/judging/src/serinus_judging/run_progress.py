@@ -59,7 +59,8 @@ def after(
             _, evaluated, _, stable = requests.quad
             split = sample_ratio.tested(plan, snapshot)
             if split is not None:
-                ratio = sample_ratio.after(ratio, evaluated, stable, split, requests.seconds)
+                cold = requests.cold
+                ratio = sample_ratio.after(ratio, evaluated + cold[0], stable + cold[1], split, requests.seconds)
     gating = [readings[i] for i in gating_metrics(plan)]
     missing = any(reading.status == "no_data" and not reading.without_requests for reading in gating)
     return RunProgress(

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
+from serinus_contracts.base import Millis
 from serinus_contracts.events import Distribution, Measurement, MetricsCollected, MetricStatus, Proportion
 from serinus_contracts.plan import AnalysisPlan, PlanMetric
+from serinus_contracts.wording import duration
 
 from serinus_judging.histogram import tail_counts
 from serinus_judging.plan_metrics import is_rate
@@ -49,7 +51,8 @@ def _places(edges: tuple[float, ...]) -> Mapping[float, int]:
 class Reading(NamedTuple):
     """One metric in one snapshot: its status after checking the counts, and what can be counted of it.
 
-    quad: counts of a proportion; of a distribution (0, n, 0, m), with `tails` for the edges.
+    quad: counts of a proportion; of a distribution (0, n, 0, m), with `tails` for the edges; cold: trials of canary and
+    stable that are not in it, of pods that are warming up.
     """
 
     status: MetricStatus
@@ -58,6 +61,7 @@ class Reading(NamedTuple):
     quad: Quad = NOTHING
     tails: Tails | None = None
     measured: Measurement | None = None
+    cold: tuple[int, int] = (0, 0)
 
     @property
     def without_requests(self) -> bool:
@@ -75,10 +79,54 @@ def stage_seconds(snapshot: MetricsCollected) -> float:
     return (snapshot.end - snapshot.stage_started) / 1000
 
 
-def young_pods(plan: AnalysisPlan, snapshot: MetricsCollected) -> frozenset[str]:
-    """Names of the pods that are still warming up."""
-    old = snapshot.end - 1000 * plan.warmup
+def young_pods(plan: AnalysisPlan, snapshot: MetricsCollected, at: Millis | None = None) -> frozenset[str]:
+    """Names of the pods that are still warming up at the end of the snapshot, or `at` another time."""
+    old = (snapshot.end if at is None else at) - 1000 * plan.warmup
     return frozenset([pod.name for pod in snapshot.pods if pod.started is not None and pod.started > old])
+
+
+def all_warm(plan: AnalysisPlan, snapshot: MetricsCollected) -> float:
+    """From when on no pod of the snapshot is warming up any more, in ms."""
+    return max([pod.started for pod in snapshot.pods if pod.started is not None], default=0) + 1000 * plan.warmup
+
+
+def warm(plan: AnalysisPlan, snapshot: MetricsCollected, reading: Reading, all_warm_at: float) -> Reading:
+    """A reading of a proportion without the counts of pods that were warming up when its window began.
+
+    Where the source knows no pods nothing can be left out of a window: while the canary has such a pod, none is counted
+    in the first seconds of a stage. all_warm_at: as `all_warm` tells.
+    """
+    measured = reading.measured
+    if reading.status != "ok" or not isinstance(measured, Proportion):
+        return reading
+    begin = measured.window.begin if measured.window else round(snapshot.end - 1000 * reading.seconds)
+    if begin >= all_warm_at:
+        return reading
+    young = young_pods(plan, snapshot, begin)
+    if measured.canary.keys() <= _NO_NAME:
+        ours = any(pod.arm == "canary" for pod in snapshot.pods if pod.name in young)
+        settled = begin >= snapshot.stage_started + 1000 * plan.warmup or not ours
+        return reading if settled else reading._replace(status="settling", detail=_younger(plan, "the canary has pods"))
+    (x, n), (y, m) = (
+        summed({name: counts for name, counts in pods.items() if name not in young})
+        for pods in (measured.canary, measured.stable)
+    )
+    _, all_n, _, all_m = reading.quad
+    if (n, m) == (all_n, all_m):
+        return reading
+    if not n or not m:
+        arm = "stable's pods are" if n else "the canary's pods are"
+        return reading._replace(status="settling", detail=_younger(plan, arm))
+    count = len(young & (measured.canary.keys() | measured.stable.keys()))
+    detail = f"{_younger(plan, 'pods')} left out: {count}"
+    return reading._replace(quad=(x, n, y, m), detail=detail, cold=(all_n - n, all_m - m))
+
+
+def _younger(plan: AnalysisPlan, what: str) -> str:
+    return f"{what} younger than {duration(plan.warmup)}"
+
+
+_NO_NAME = frozenset({""})
 
 
 def read(metric: PlanMetric, measured: Measurement | None, seconds: float) -> Reading:

@@ -218,7 +218,7 @@ def test_young_pods_are_left_out_and_the_verdict_says_so() -> None:
     assert found.verdict == "proceed"
     (finding,) = of_kind(found.findings, "liveness")
     assert (finding.text, finding.pods, finding.decides) == (
-        "1 pod younger than 1 min left out of memory",
+        "1 pod younger than 1 min left out of errors and memory",
         ("cart-new-1",),
         False,
     )
@@ -231,7 +231,7 @@ def test_a_canary_of_young_pods_alone_is_settling() -> None:
     _, found = settled(QUIET, looks)
     assert (found.reason, found.sentence) == (
         "settling",
-        "hold: memory: the canary's pods are younger than 1 min",
+        "hold: errors: the canary's pods are younger than 1 min",
     )
 
 

@@ -130,8 +130,8 @@ def _reasons(result: GuardrailResult) -> list[Fields]:
     if memory.anomaly is not None:
         told.append(_anomaly(plan, watched, memory.anomaly))
     young = sorted(result.young)
-    if young and (watched.gauges or watched.durations):
-        of = names([plan.metrics[i].name for i in (*watched.durations, *watched.gauges)])
+    counted = watched.counted if plan.judge.name == "sequential" else ()
+    if young and (of := names([plan.metrics[i].name for i in sorted((*counted, *watched.durations, *watched.gauges))])):
         text = (
             f"{len(young)} {'pod' if len(young) == 1 else 'pods'} younger than {duration(plan.warmup)} left out of {of}"
         )

@@ -14,7 +14,7 @@ from serinus_judging.sequential.latency import Pair, Pairs
 from serinus_judging.sequential.layout import ChannelSpec
 from serinus_judging.sequential.overdispersion import Noise
 from serinus_judging.sequential.state import SnapshotCounts
-from serinus_judging.snapshot import NOTHING, Quad, Reading, Tails, read, window_seconds
+from serinus_judging.snapshot import NOTHING, Quad, Reading, Tails, all_warm, read, warm, window_seconds
 
 
 class Counted(NamedTuple):
@@ -105,10 +105,10 @@ def _named(reading: Reading) -> dict[str, tuple[int, int]]:
 
 
 def _readings(plan: AnalysisPlan, pairs: Sequence[Pairs], snapshot: MetricsCollected) -> tuple[Reading, ...]:
-    length = window_seconds(plan, snapshot)
+    length, all_warm_at = window_seconds(plan, snapshot), all_warm(plan, snapshot)
     readings, slots = [], iter(pairs)
     for metric in plan.metrics:
-        reading = read(metric, snapshot.metrics.get(metric.name), length)
+        reading = warm(plan, snapshot, read(metric, snapshot.metrics.get(metric.name), length), all_warm_at)
         if metric.source.kind == "distribution":
             known, tails = next(slots) or (), reading.tails
             if tails is not None and not all(_has(tails, pair) for pair in known):
