@@ -7,6 +7,7 @@ starts with nothing imported is held by `python -m` in tests/integration and tes
 
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
@@ -53,6 +54,11 @@ class Forked:
     def kill(self) -> None:
         self._process.kill()
 
+    def interrupt(self) -> None:
+        """As Ctrl-C does."""
+        if self.returncode is None:
+            os.kill(self.pid, signal.SIGINT)
+
 
 def become(
     program: str,
@@ -84,20 +90,34 @@ def become(
         runpy.run_module(module, run_name="__main__")
 
 
-def command(
-    *arguments: str, environment: Mapping[str, str], folder: str = "", before: str = "", seconds: float = 150
-) -> subprocess.CompletedProcess[str]:
-    """The command `serinus`, until it ends."""
+@contextmanager
+def running(
+    program: str,
+    *arguments: str,
+    out: Path,
+    err: Path,
+    environment: Mapping[str, str],
+    folder: str = "",
+    before: str = "",
+) -> Iterator[Forked]:
+    """The program until it ends, or is left."""
     here = str(Path(folder).absolute())
+    process = Forked(become, program, arguments, dict(environment), here, out, err, before)
+    try:
+        yield process
+    finally:
+        process.kill()
+
+
+def ended(program: str, *arguments: str, seconds: float = 150, **options: Any) -> subprocess.CompletedProcess[str]:
+    """What the program said when it had ended; options are those of `running`."""
     with tempfile.TemporaryDirectory() as written:
-        files = Path(written) / "out", Path(written) / "err"
-        process = Forked(become, "serinus.app:main", arguments, environment, here, *files, before)
-        try:
+        out, err = Path(written) / "out", Path(written) / "err"
+        with running(program, *arguments, out=out, err=err, **options) as process:
             code = process.wait(seconds)
-        finally:
-            process.kill()
-        out, err = (file.read_text(encoding="utf-8") for file in files)
-    return subprocess.CompletedProcess(["serinus", *arguments], code, out, err)
+        return subprocess.CompletedProcess(
+            [program, *arguments], code, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8")
+        )
 
 
 @dataclass

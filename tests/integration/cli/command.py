@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from tests.forked import command
+from tests.forked import ended
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -21,4 +21,4 @@ def assert_golden(name: str, text: str) -> None:
 def serinus(*arguments: str, before: str = "", cwd: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     """`before` is Python that its process does first."""
     everything = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1", **environment}
-    return command(*arguments, environment=everything, folder=cwd, before=before)
+    return ended("serinus.app:main", *arguments, environment=everything, folder=cwd, before=before)

@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from signal import SIGINT
 
 import httpx
 import pytest
 from redis import Redis
 from serinus_contracts import Keys, seal, to_entry
 
-from tests.forked import forked_group
+from tests.forked import forked_group, running
 from tests.integration.cli.command import serinus
 from tests.servers import free_port, wait_until
 from tests.simulated import World, rollout, scenario, simulated
@@ -129,15 +128,14 @@ def test_verdicts_are_told_as_they_come_by_redis_and_by_a_console(
     assert "without verdicts" not in out.read_text()
 
 
-def test_ctrl_c_leaves_the_release_running_and_says_so(world: World) -> None:
-    code = "from serinus.app import main; main()"
+def test_ctrl_c_leaves_the_release_running_and_says_so(world: World, tmp_path: Path) -> None:
     arguments = ["rollout", "shop/checkout", IMAGE, "--wait", "--kubeconfig", str(world.kubeconfig)]
-    with subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True) as process:
+    out, err = tmp_path / "out", tmp_path / "err"
+    with running("serinus.app:main", *arguments, out=out, err=err, environment=os.environ) as process:
         world.wait_for_pause(1, seconds=90)
-        process.send_signal(SIGINT)
-        out, _ = process.communicate(timeout=90)
-    assert process.returncode == 130
-    assert "the release of shop/checkout goes on. To end it: serinus abort shop/checkout" in out
+        process.interrupt()
+        assert process.wait(90) == 130
+    assert "the release of shop/checkout goes on. To end it: serinus abort shop/checkout" in out.read_text()
     assert not world.status().get("abort")
 
 

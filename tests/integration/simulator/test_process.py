@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from serinus_simulator.server import Server, listen
 from serinus_simulator.world.scenario import Scenario
 from serinus_simulator.world.world import World
 
+from tests.forked import ended
 from tests.servers import wait_until
 
 SCENARIO = """
@@ -111,28 +113,30 @@ def test_a_signal_ends_it_at_once_and_cleanly_with_watches_open(tmp_path: Path, 
         assert running.stderr.read() == ""
 
 
+def simulator(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return ended("serinus_simulator", *arguments, environment=os.environ)
+
+
 def test_a_wrong_scenario_is_refused_with_its_place_and_exit_code_2(tmp_path: Path) -> None:
     scenario = tmp_path / "wrong.yaml"
     scenario.write_text("rollouts:\n- nam: checkout\n", "utf-8")
-    command = [sys.executable, "-m", "serinus_simulator", str(scenario)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-    assert ended.returncode == 2
-    assert f"{scenario}:2:3: rollouts.0.nam: unknown field; did you mean name?" in ended.stderr.splitlines()
+    said = simulator(str(scenario))
+    assert said.returncode == 2
+    assert f"{scenario}:2:3: rollouts.0.nam: unknown field; did you mean name?" in said.stderr.splitlines()
 
 
 def test_a_port_that_is_taken_is_said_with_exit_code_1(tmp_path: Path) -> None:
     with process(tmp_path) as (_, address):
         port = address["url"].rsplit(":", 1)[1]
-        command = [sys.executable, "-m", "serinus_simulator", str(tmp_path / "world.yaml"), "--port", port]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-    assert ended.returncode == 1
-    assert "Address already in use" in ended.stderr
+        said = simulator(str(tmp_path / "world.yaml"), "--port", port)
+    assert said.returncode == 1
+    assert "Address already in use" in said.stderr
 
 
 def test_help_shows_an_example() -> None:
-    command = [sys.executable, "-m", "serinus_simulator", "--help"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
-    assert "serinus-simulator examples/demo.yaml --port 9099" in ended.stdout
+    said = simulator("--help")
+    assert said.returncode == 0
+    assert "serinus-simulator examples/demo.yaml --port 9099" in said.stdout
 
 
 def test_a_world_whose_time_stops_ends_its_server_with_the_cause() -> None:
