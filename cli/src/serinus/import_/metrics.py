@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 from serinus_contracts import regex
 from serinus_contracts.metric import MetricRule
+from serinus_contracts.policy import MIN_INTERVAL_SECONDS
 from serinus_runtime.documents import Location
 
 from serinus.import_.analyses import Resolved, resolved
@@ -14,6 +15,7 @@ from serinus.import_.arguments import NotExpressibleError, left_open, put_in
 from serinus.import_.manifests import Manifest, Manifests
 from serinus.import_.parts import Analysis, Metric, Prometheus
 from serinus.import_.report import ImportReport
+from serinus.import_.wording import duration
 
 _LIMITS = ("failureLimit", "inconclusiveLimit", "consecutiveErrorLimit")
 _WRITTEN: dict[str, tuple[str, ...]] = {
@@ -93,6 +95,9 @@ def _rule(manifest: Manifest, place: Location, raw: Any, over: str, dry: Any, re
     conditions |= {name: getattr(metric, name) for name in _LIMITS}
     conditions |= {"consecutiveSuccessLimit": metric.consecutiveSuccessLimit or None}
     conditions["dryRun"] = any(regex.found(rule, metric.name) for rule in dry)
+    if metric.interval and metric.interval < MIN_INTERVAL_SECONDS:
+        least = duration(MIN_INTERVAL_SECONDS)
+        raise NotExpressibleError(f"interval: {raw['interval']} is less than a policy can, {least}")
     query = _lines(asked.query)
     MetricRule.model_validate({"name": "m", "query": query, "conditions": conditions})
     if metric.failureCondition and not metric.successCondition:
