@@ -108,7 +108,9 @@ SENTENCES: list[tuple[Reason, AnalysisPlan, Sequence[MetricsCollected], str]] = 
         plan(metric("errors", critical=True, **NARROW), metric("timeouts")),  # type: ignore[arg-type]
         many(40, errors=proportion(2, 1000, 2, 1000), timeouts=proportion(3, 1000, 3, 1000)),
         "proceed: errors 0.2 % against 0.2 % on stable (80 of 40,000; 80 of 40,000); "
-        "at most 0.7× the allowed rate, at 95 % confidence",
+        "at most 0.7× the allowed rate, at 95 % confidence; "
+        "inconclusive, and not critical: timeouts 0.3 % against 0.3 % on stable (120 of 40,000; 120 of 40,000), "
+        "between 0.5 and 2× the allowed rate",
     ),
     (
         "no_regression",

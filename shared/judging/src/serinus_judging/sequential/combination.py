@@ -20,6 +20,12 @@ def group_evidence(log_m: Floats, log_share: Floats, starts: np.ndarray) -> Floa
     return result
 
 
+def strongest(log_m: Floats, starts: np.ndarray) -> Floats:
+    """ln M of the channel of each group that has most: log_m (..., A), starts as for `group_evidence`."""
+    result: Floats = np.maximum.reduceat(log_m, starts, axis=-1)
+    return result
+
+
 def combined(groups: Floats, log_weight: Floats) -> Floats:
     """ln sum v_i M_i over the last axis: groups (..., G), log_weight (G,) of weights that sum to 1."""
     result: Floats = np.logaddexp.reduce(groups + log_weight, axis=-1)

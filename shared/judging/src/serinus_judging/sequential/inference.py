@@ -20,7 +20,9 @@ class Inference(NamedTuple):
     log_total (S,): ln M of the abort tests, then ln N of the proceed tests; bound (S,): of the ratio to the margin,
     from below for an abort test where lower is better, NaN where there is none; groups: ln M of metrics, then
     limits; combined: of all together; threshold: from where on it aborts; non_inferior: per metric, kept within the
-    margin in this stage; regressed: indexes of groups, strongest first, empty unless `combined` reaches the threshold.
+    margin in this stage; regressed: indexes of groups, strongest first, empty unless `combined` reaches the threshold;
+    worse: groups of which a channel reaches it by itself, whatever the weight of its group, so that its interval lies
+    beyond the margin.
     """
 
     log_total: Floats
@@ -30,11 +32,17 @@ class Inference(NamedTuple):
     threshold: float
     non_inferior: tuple[bool, ...]
     regressed: tuple[int, ...]
+    worse: tuple[int, ...]
 
     @property
     def aborts(self) -> bool:
         """Whether the evidence of all together is enough."""
         return self.combined >= self.threshold
+
+    @property
+    def may_proceed(self) -> bool:
+        """Whether no evidence speaks against it: not halfway to an abort, and nothing worse by itself."""
+        return not self.halfway and not self.worse
 
     @property
     def halfway(self) -> bool:
@@ -93,6 +101,7 @@ def _concluded(
     non_inferior_at: float,
 ) -> Inference:
     """What is known of one run from its numbers."""
+    strongest = combination.strongest(total[: layout.channels.abort], layout.first)
     log_n: list[float] = total[layout.channels.abort :].tolist()
     return Inference(
         log_total=total,
@@ -107,6 +116,7 @@ def _concluded(
             ]
         ),
         regressed=combination.regressed(groups, layout.log_weight, threshold) if combined >= threshold else (),
+        worse=tuple(np.flatnonzero(strongest >= threshold).tolist()),
     )
 
 

@@ -140,7 +140,7 @@ def _opinion(report: Report, context: sentence.Context, snapshot: MetricsCollect
         report.models,
         stands=found.aborts,
         fault="awaiting_baseline" if context.started else None,
-        may_proceed=not found.halfway,
+        may_proceed=found.may_proceed,
         regressed=tuple([report.name(i) for i in found.regressed]),
         log_eprocess=found.combined,
         calibrated=report.calibrated,
@@ -152,7 +152,7 @@ def _verdict(report: Report, gating: Sequence[int], snapshot: MetricsCollected) 
     found, plan = report.found, report.plan
     if found.aborts:
         return "abort", "limit" if found.regressed[0] >= len(plan.metrics) else "evidence"
-    if not found.halfway:
+    if found.may_proceed:
         if all(found.non_inferior[i] for i in gating):
             return "proceed", "non_inferior"
         if 0 <= snapshot.stage < len(plan.stages) and plan.stages[snapshot.stage].gate == "noRegression":

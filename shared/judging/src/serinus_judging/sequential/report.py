@@ -96,9 +96,10 @@ class Report:
             return "worse"
         if label is not None:
             return label
-        log_m, threshold = self.found.groups[group], self.found.threshold
-        fine = log_m < threshold / 2 and (group >= metrics or bool(self.found.non_inferior[group]))
-        return "warning" if log_m >= threshold else "ok" if fine else "unclear"
+        if group in self.found.worse:
+            return "warning"
+        quiet = self.found.groups[group] < self.found.threshold / 2
+        return "ok" if quiet and (group >= metrics or self.found.non_inferior[group]) else "unclear"
 
     def reading(self, group: int) -> Reading:
         """How the metric was read, or the metric that a limit is for."""

@@ -187,8 +187,15 @@ def _looks_worst(context: Context) -> str:
 
 
 def _worst(context: Context, among: Sequence[int]) -> int:
-    """The metric or limit that looks worst."""
-    return max(among, key=lambda i: context.report.found.groups[i])
+    """The metric that looks worst: by the evidence that it is worse than allowed less that it is not."""
+    report = context.report
+    return max(among, key=lambda i: report.found.groups[i] - report.log_eprocess_non_inferior(i))
+
+
+def _harmful(context: Context) -> int:
+    """The metric or limit with the most evidence of harm: of those that are worse by themselves, if any is."""
+    found = context.report.found
+    return max(found.worse or range(len(found.groups)), key=lambda i: found.groups[i])
 
 
 def _interval(row: Row | None) -> str:
@@ -210,7 +217,17 @@ def _non_inferior(context: Context) -> str:
     every = "both" if count == 2 else f"all {count}"
     also = f" on {every} {which}metrics" if count > 1 else ""
     sure = confidence(context.plan.false_promote_rate)
-    return f"{_in_stage(context, tightest, row)}; {how}{also}, {sure}"
+    return f"{_in_stage(context, tightest, row)}; {how}{also}, {sure}{_beside(context)}"
+
+
+def _beside(context: Context) -> str:
+    """The worst of the metrics that the gate does not wait for, unless they are within what is allowed too."""
+    others = [i for i in range(len(context.metrics)) if i not in context.gating and context.report.label(i) != "ok"]
+    if not others:
+        return ""
+    i = _worst(context, others)
+    row = _weakest(context, i)
+    return f"; inconclusive, and not critical: {_in_stage(context, i, row)}{_interval(row)}"
 
 
 def _no_regression(context: Context) -> str:
@@ -230,24 +247,34 @@ def _unsure(context: Context) -> str:
     return _in_stage(context, i, row) + _interval(row)
 
 
+def _spent(context: Context) -> str:
+    return _unsure(context) if context.report.found.may_proceed else _leaning(context)
+
+
 def _insufficient(context: Context) -> str:
-    halfway = context.report.found.halfway
-    state = "possible regression, inconclusive" if halfway else "inconclusive"
-    return f"{state} after {_stayed(context)}; {_leaning(context) if halfway else _unsure(context)}"
+    found = context.report.found
+    if found.worse and not found.halfway:
+        listed = names([context.report.name(i) for i in found.worse])
+        state = f"a regression of {listed}, too little over all metrics to abort"
+        return f"{state} after {_stayed(context)}; {_leaning(context)}"
+    state = "possible regression, inconclusive" if found.halfway else "inconclusive"
+    return f"{state} after {_stayed(context)}; {_leaning(context) if found.halfway else _unsure(context)}"
 
 
 def _leaning(context: Context) -> str:
     """What speaks for an abort, which may be a limit."""
-    i = _worst(context, range(len(context.report.found.groups)))
+    i = _harmful(context)
     if i >= len(context.metrics):
         return _over_limit(context, i)
+    if i in context.report.found.worse:
+        return _worse(context, i)
     row = _strongest(context, i)
     assert row is not None
     return _compared(context, i, row, *_carrying(row, context.falling(i)))
 
 
 def _minimum(context: Context) -> str:
-    if context.report.found.halfway:
+    if not context.report.found.may_proceed:
         return f", possible regression; {_leaning(context)}"
     if context.report.found.quarter:
         return f", weak signs of a regression; {_leaning(context)}"
@@ -272,5 +299,5 @@ _SAYS: Mapping[Reason, Callable[[Context], str]] = {
     "insufficient_evidence": _insufficient,
     "awaiting_baseline": _baseline,
     "before_minimum": _minimum,
-    "time_spent": _unsure,
+    "time_spent": _spent,
 }
