@@ -38,11 +38,11 @@ REASONS: dict[Reason, tuple[str, str]] = {
     ),
     "no_regression": (
         "proceed",
-        "the minimum time is over, the data are good, nothing leans towards an abort; proves nothing",
+        "the minimum time is over, the data are good, nothing is worse or leans towards an abort; proves nothing",
     ),
     "evidence": ("abort", "a metric is worse than its margin, at the error rate `falseAbortRate`"),
     "limit": ("abort", "a limit is exceeded"),
-    "insufficient_evidence": ("hold", "the counts show neither yet"),
+    "insufficient_evidence": ("hold", "the counts show neither yet, or a regression too small in weight to abort"),
     "awaiting_baseline": ("hold", "stable has no counts to compare with"),
     "settling": ("hold", "the weight has just changed"),
     "before_minimum": ("hold", "the stage is younger than its `minimum`"),

@@ -11,7 +11,7 @@ from serinus_contracts import CanaryPolicy, Run
 from serinus_contracts.provider_namespaces import OPEN, ProviderAccess, may_use, refusal
 from serinus_rollouts.policies import matches
 from serinus_rollouts.policy_documents import load_file
-from serinus_rollouts.policy_warnings import warnings
+from serinus_rollouts.policy_warnings import not_waited_for, warnings
 from serinus_rollouts.reading import view
 from serinus_rollouts.resolve import UnfitPolicyError, resolve
 from serinus_rollouts.rollout import RolloutView
@@ -106,8 +106,10 @@ def advice(policy: CanaryPolicy) -> list[str]:
             told.append(
                 f"policy {name}, metric {metric.name}: a margin of ratio 1 leaves no room for noise; without a day of "
                 "history to measure it by, up to one healthy release in ten was aborted under autocorrelated noise. "
-                "Write at least 1.25"
+                "Nor can a nonInferiority gate show that a canary equal to stable keeps it. "
+                f"Write {'at most 0.95' if metric.better == 'higher' else 'at least 1.25'}"
             )
+    told += not_waited_for(policy)
     if policy.spec.mode == "shadow":
         told.append(f"policy {name} is in shadow mode: it reports what it would do, and does nothing")
     return told

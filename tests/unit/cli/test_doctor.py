@@ -2,12 +2,13 @@ from typing import Any
 
 import pytest
 from serinus.doctor.checks import about
-from serinus.doctor.metrics import Seen, buckets, count
-from serinus.doctor.policy import from_cluster
-from serinus_contracts import AnalysisPlan, Bucketed, Selector
+from serinus.doctor.metrics import Seen, buckets, count, power
+from serinus.doctor.policy import chosen, from_cluster
+from serinus_contracts import AnalysisPlan, Bucketed, CanaryPolicy, Selector
 from serinus_contracts.metric import Margin
 from serinus_counting.series import Series
 from serinus_rollouts.kubernetes.api import ClusterError
+from serinus_rollouts.reading import view
 
 from tests.support import ERRORS, plan
 
@@ -122,3 +123,36 @@ def test_a_gate_that_such_buckets_keep_shut_is_named() -> None:
     rule, seen = slow(critical=True)
     (check,) = buckets(rule, [seen])
     assert check.said.endswith("; the gate at 50 % can never open")
+
+
+def test_a_margin_that_no_share_exceeds_is_told_before_the_run() -> None:
+    rule = plan(metrics=(ERRORS.model_copy(update={"margin": Margin(ratio=1.25)}),))
+    series = [counter("checkout-old-1", "200", 0, 100), counter("checkout-old-1", "500", 0, 900)]
+    checks = list(power(rule, [count(rule, ERRORS, series, 2000)]))
+    assert {check.state for check in checks} == {"warning"}
+    assert checks[0].fix == "a narrower margin: this one allows 112 %, which no share exceeds"
+
+
+def test_a_metric_that_no_gate_waits_for_is_told_of_the_policy() -> None:
+    errors, latency = (
+        {"name": "errors", "preset": "http-errors", "critical": True},
+        {"name": "latency", "preset": "http-latency"},
+    )
+    spec = resource("good", metrics=[errors, latency], match={"namespace": "shop", "name": "checkout"})
+    policy = CanaryPolicy.model_validate(
+        {
+            "apiVersion": "serinus.dev/v1alpha1",
+            "kind": "CanaryPolicy",
+            "metadata": {"name": "good"},
+            "spec": spec["spec"],
+        }
+    )
+    steps = [{"setWeight": 5}, {"pause": {}}]
+    seen = view(
+        {
+            "metadata": {"name": "checkout", "namespace": "shop", "uid": "u", "resourceVersion": "1"},
+            "spec": {"strategy": {"canary": {"steps": steps}}},
+        }
+    )
+    told = [check.said for check in chosen([policy], seen)[1] if check.state == "warning"]
+    assert any("metric latency: no gate waits for it" in said for said in told)

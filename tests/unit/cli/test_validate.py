@@ -151,3 +151,11 @@ def test_a_metric_or_label_that_is_no_plain_name_is_refused_at_its_place_with_th
     assert "such as k8s_pod_name" in lines[0]
     assert all("write events and trials, histogram or gauge" in line for line in lines[1:])
     assert code == 1
+
+
+def test_a_metric_that_no_gate_waits_for_is_told(tmp_path: Path) -> None:
+    metrics = "[{name: errors, preset: http-errors, critical: true}, {name: latency, preset: http-latency}]"
+    policy = AT_WEIGHT.replace("STAGE", "5").replace("[{name: errors, preset: http-errors}]", metrics)
+    told = validated(tmp_path, policy, MAX_WEIGHT.replace("SET", "50"))
+    assert told.exit_code == 0
+    assert "warning: policy loom, metric latency: no gate waits for it" in told.output

@@ -109,7 +109,7 @@ async def write(provider: Provider, seen: RolloutView, services: tuple[str, str]
         example = "events: 'errors_total', trials: 'requests_total'"
         metrics.append(f"{{name: errors, {example}, critical: true}}  # adapt")
     if latency:
-        metrics.append("{name: latency, preset: http-latency}")
+        metrics.append("{name: latency, preset: http-latency, critical: true}")
         notes += _coarse(latency)
     else:
         notes.append(f"there is no {HISTOGRAM}: latency is not judged; name yours by histogram")

@@ -159,6 +159,7 @@ def power(plan: AnalysisPlan, seen: Sequence[Seen]) -> Iterator[Check]:
     if not usable:
         yield Check("power", "warning", "no counts yet from which to tell what can be shown", "try again with traffic")
         return
+    shares = {metric.name for metric in plan.metrics if metric.count == "share"}
     pace = max((one.canary.trials + one.stable.trials) / one.seconds for one in usable)
     rates = {one.metric: one.stable.events / one.stable.trials for one in usable}
     for found in forecast(plan, pace, rates):
@@ -173,4 +174,6 @@ def power(plan: AnalysisPlan, seen: Sequence[Seen]) -> Iterator[Check]:
         enough = found.detectable_rate is not None and (found.reachable or stage.gate == "noRegression")
         said = f"{found.metric}: {small} within {duration(stage.maximum)} ({base}); {shown}"
         fix = "" if enough else "more traffic at this weight, a wider margin, or a longer maximum"
+        if found.margin >= 1 and found.metric in shares:
+            fix = f"a narrower margin: this one allows {percent(found.margin)}, which no share exceeds"
         yield Check(f"power at {weight_text(found.weight)}", "ok" if enough else "warning", said, fix)

@@ -11,7 +11,7 @@ from serinus_contracts.weight import weight_text
 from serinus_rollouts.kubernetes.api import Api, ClusterError
 from serinus_rollouts.policies import choose
 from serinus_rollouts.policy_documents import load_file, read_resource
-from serinus_rollouts.policy_warnings import warnings
+from serinus_rollouts.policy_warnings import not_waited_for, warnings
 from serinus_rollouts.resolve import UnfitPolicyError, resolve
 from serinus_rollouts.rollout import RolloutView
 from serinus_rollouts.stages import ADD_STEPS, NOTHING_TO_JUDGE, stages
@@ -119,6 +119,6 @@ def chosen(
         return None, [Check("policy", "failed", str(error), f"change policy {policy.metadata.name}")]
     told = [
         Check("policy", "warning", text, f"change policy {policy.metadata.name}")
-        for text in warnings(policy, found, seen)
+        for text in (*not_waited_for(policy), *warnings(policy, found, seen))
     ]
     return plan, [Check("policy", "ok", f"{policy.metadata.name} ({policy.spec.mode}) is for {seen.key}"), *told]

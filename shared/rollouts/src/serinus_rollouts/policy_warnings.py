@@ -40,6 +40,21 @@ def warnings(policy: CanaryPolicy, found: Sequence[Stage], view: RolloutView | N
     return texts if view is None else [*texts, *_of_rollout(policy, view)]
 
 
+def not_waited_for(policy: CanaryPolicy) -> list[str]:
+    """A sentence for each metric of counts that no nonInferiority gate waits for, unless the policy says so itself."""
+    spec, name = policy.spec, policy.metadata.name
+    counted = [metric for metric in spec.metrics if metric.kind in ("proportion", "distribution")]
+    if spec.judge.name != "sequential" or not any(metric.critical for metric in counted):
+        return []
+    return [
+        f"policy {name}, metric {metric.name}: no gate waits for it to be shown no worse than allowed, since others "
+        "are critical and it is not; it only holds one while it is shown to be worse. Write critical: true, or false "
+        "if it is meant"
+        for metric in counted
+        if not metric.critical and "critical" not in metric.model_fields_set
+    ]
+
+
 def _of_rollout(policy: CanaryPolicy, view: RolloutView) -> Iterator[str]:
     """What the Rollout does that a team may not expect."""
     if paused := pause_before_the_first_weight(view):
