@@ -13,7 +13,7 @@ from serinus_contracts.plan import AnalysisPlan
 from serinus_contracts.wording import requests
 
 from serinus_judging.assessment import Assessment
-from serinus_judging.guardrails import gauge_faults, gauge_limits, liveness, pod_series, stage_checks
+from serinus_judging.guardrails import gauge_faults, gauge_limits, liveness, load, pod_series, stage_checks
 from serinus_judging.guardrails.memory import GuardrailMemory
 from serinus_judging.guardrails.report import GuardrailResult, all_findings, descriptions, reported
 from serinus_judging.guardrails.watched import watched_by
@@ -55,6 +55,8 @@ def apply_guardrails(assessment: Assessment, result: GuardrailResult) -> Assessm
             why = result.doubt
         if why is not None:
             verdict, reason, sentence = "hold", why[0], f"hold: {why[1]}"
+    elif reason == "evidence" and (more := load.heavier(result.plan, result.snapshot, result.young)) is not None:
+        sentence += f"; {more.text}: what follows load is worse for that reason alone"
     return replace(
         assessment,
         verdict=verdict,

@@ -10,7 +10,7 @@ from serinus_contracts.plan import AnalysisPlan
 from serinus_contracts.wording import duration, names
 
 from serinus_judging.arrays import Floats
-from serinus_judging.guardrails import findings, gauge_growth, pod_anomaly, sample_ratio
+from serinus_judging.guardrails import findings, gauge_growth, load, pod_anomaly, sample_ratio
 from serinus_judging.guardrails.findings import Fields
 from serinus_judging.guardrails.liveness import Liveness
 from serinus_judging.guardrails.memory import GuardrailMemory, PodAnomaly
@@ -120,6 +120,9 @@ def _reasons(result: GuardrailResult) -> list[Fields]:
     if 0 < result.snapshot.weight < 100 and (why := sample_ratio.untested(plan, result.snapshot)):
         told.append({"kind": "traffic", "severity": "info", "text": f"the split of the traffic is not tested: {why}; "
                      "the source's exclude can leave them out (docs/how-to/sources.md)"})  # fmt: skip
+    if (more := load.heavier(plan, result.snapshot, result.young)) is not None:
+        told.append({"kind": "traffic", "severity": "info", "values": {"ratio": more.ratio},
+                     "text": f"{more.text}; what follows load is worse for that reason alone"})  # fmt: skip
     for i, growth in zip(watched.gauges, memory.growth, strict=False):
         if not isnan(growth.p):
             values = {"canary_per_hour": growth.canary, "stable_per_hour": growth.stable, "p": growth.p,
