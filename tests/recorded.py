@@ -35,7 +35,7 @@ def recorded_plan() -> AnalysisPlan:
     return plan(metrics=(ERRORS, LATENCY))
 
 
-def looks(worse_at: int = 50, history: bool = True) -> list[MetricsCollected]:
+def snapshots(worse_at: int = 50, history: bool = True) -> list[MetricsCollected]:
     """Eight looks a second apart at 5, 25 and 50 %, the first while the stage settles.
 
     4,000 requests a second, of which 0.2 % fail; of the canary's 1.5 % from the stage of weight `worse_at` on.

@@ -125,7 +125,7 @@ async def test_a_redis_that_is_killed_and_comes_back_is_waited_for(team: Team) -
     assert all(not child.exited for child in team.services.values())
 
 
-async def test_a_kubernetes_api_that_is_away_stops_the_looks_instead_of_falsifying_them(team: Team) -> None:
+async def test_a_kubernetes_api_that_is_away_stops_the_snapshots_instead_of_falsifying_them(team: Team) -> None:
     team.world.fault(target="kubernetes", effect="status", code=503)
 
     async def told() -> bool:

@@ -46,7 +46,7 @@ def line_of(spans: Sequence[ReadableSpan], last: ReadableSpan) -> list[str]:
     return names[::-1]
 
 
-async def test_a_patch_is_the_end_of_the_trace_that_its_look_began(
+async def test_a_patch_is_the_end_of_the_trace_that_its_snapshot_began(
     exporter: InMemorySpanExporter,
     server: RedisServer,
     keys: Keys,

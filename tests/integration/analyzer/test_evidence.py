@@ -94,7 +94,7 @@ async def test_a_run_not_seen_before_has_an_empty_state(evidence: RedisEvidence)
     assert await evidence.load(["nobody"]) == {"nobody": RunRecord()}
 
 
-async def test_a_look_that_is_not_in_the_stream_any_more_changes_nothing(
+async def test_a_snapshot_that_is_not_in_the_stream_any_more_changes_nothing(
     evidence: RedisEvidence, client: Any, keys: Keys
 ) -> None:
     (entry,) = await delivered(client, keys, 1)

@@ -16,7 +16,7 @@ from serinus_controller.adapters.registry import RedisRegistry
 from serinus_runtime.redis import Client
 
 from tests.integration.cli.command import serinus
-from tests.recorded import MANIFEST, POLICY, START, looks, recorded_plan
+from tests.recorded import MANIFEST, POLICY, START, recorded_plan, snapshots
 from tests.support import RUN, observed
 
 pytestmark = pytest.mark.anyio
@@ -40,7 +40,7 @@ async def run(client: Client, keys: Keys, redis_url: str) -> dict[str, str]:
         attempted = RUN.model_copy(update={"attempt": attempt})
         here = observed(run=attempted, plan=plan.digest, stage=2, stage_started=START + attempt)
         await registry.observe(here, plan, None, publish=True)
-        taken = [look.model_copy(update={"run": attempted}) for look in looks(worse_at)]
+        taken = [snapshot.model_copy(update={"run": attempted}) for snapshot in snapshots(worse_at)]
         told: list[Event] = [*taken, *rejudged(plan, taken)]
         for event in told:
             entry: dict[Any, Any] = dict(to_entry(seal(event, source="/test", now=0)))
@@ -63,7 +63,7 @@ async def test_explain_shows_the_evidence_of_the_latest_attempt_over_time(run: d
     assert_golden("explain", serinus("explain", "shop/checkout", **run), 0)
 
 
-async def test_explain_for_a_program_has_every_look_and_channel(run: dict[str, str]) -> None:
+async def test_explain_for_a_program_has_every_evaluation_and_channel(run: dict[str, str]) -> None:
     shown = json.loads(serinus("explain", f"test/u-1/{RUN.canary_hash}/1", "-o", "json", **run).stdout)
     assert (shown["run"], shown["judge"], round(shown["bar"], 3)) == ("test/u-1/new/1", "sequential", 4.605)
     assert [one["evaluation"] for one in shown["evaluations"]] == list(range(1, 25))

@@ -77,7 +77,7 @@ async def test_what_a_controller_makes_known_a_collector_loads(
     assert (state.observed, state.weight_constant_until, state.follows) == (observed(), 1_234_567, 0)
 
 
-async def test_a_look_is_committed_whole_and_the_next_follows_it(
+async def test_a_snapshot_is_committed_whole_and_the_next_follows_it(
     registry: RedisRegistry, controller: ControllersRegistry, client: Any, keys: Keys
 ) -> None:
     lease = await make_known(controller, client, keys)
@@ -90,7 +90,7 @@ async def test_a_look_is_committed_whole_and_the_next_follows_it(
     assert (fields[b"run"], fields[b"end"], fields[b"follows"]) == (RUN.id.encode(), b"1010000", b"0")
 
 
-async def test_of_two_workers_with_the_same_look_one_commits_it(
+async def test_of_two_workers_with_the_same_snapshot_one_commits_it(
     registry: RedisRegistry, controller: ControllersRegistry, client: Any, keys: Keys
 ) -> None:
     lease = await make_known(controller, client, keys)
@@ -111,7 +111,7 @@ async def test_a_window_over_a_weight_that_changed_meanwhile_is_not_committed(
     assert await client.xlen(keys.stream("snapshots")) == 0
 
 
-async def test_no_look_beyond_what_is_known_of_the_weight_is_committed(
+async def test_no_snapshot_beyond_what_is_known_of_the_weight_is_committed(
     registry: RedisRegistry, controller: ControllersRegistry, client: Any, keys: Keys
 ) -> None:
     lease = await make_known(controller, client, keys, constant=1_011_999)
@@ -267,7 +267,7 @@ async def test_a_member_of_the_due_queue_that_is_no_text_is_dropped_and_the_othe
     assert await client.zscore(keys.due, b"\xff\xfe") is None
 
 
-async def test_looks_of_a_namespace_are_as_far_apart_as_its_share_allows_while_others_have_runs(
+async def test_snapshots_of_a_namespace_are_as_far_apart_as_its_share_allows_while_others_have_runs(
     controller: ControllersRegistry, client: Any, keys: Keys
 ) -> None:
     registry = collectors(client, keys, share=0.5)

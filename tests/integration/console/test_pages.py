@@ -92,7 +92,7 @@ async def test_a_run_says_what_it_saw_how_sure_it_is_and_what_happens_next(start
         assert words in page.text
 
 
-async def test_a_look_without_data_says_that_it_cannot_judge_and_why(start: Start, teller: Teller) -> None:
+async def test_an_evaluation_without_data_says_that_it_cannot_judge_and_why(start: Start, teller: Teller) -> None:
     now = await teller.now()
     await teller.live(stage_started=now)
     console = await start()
@@ -125,7 +125,7 @@ async def test_the_verdict_that_ended_a_run_is_not_repeated_below_the_outcome(st
     assert verdict_section.count("errors 1.2") == 1
 
 
-async def test_looks_that_have_stopped_are_told_on_both_pages(start: Start, teller: Teller) -> None:
+async def test_evaluations_that_have_stopped_are_told_on_both_pages(start: Start, teller: Teller) -> None:
     now = await teller.now()
     await teller.live(stage_started=now - 300_000)
     console = await start()

@@ -118,7 +118,7 @@ async def test_a_run_is_followed_and_led_again_after(led: Led, kind: str) -> Non
     assert not led.controller.exited
 
 
-async def test_while_the_api_is_away_no_look_may_reach_beyond_the_last_read(led: Led) -> None:
+async def test_while_the_api_is_away_no_snapshot_may_reach_beyond_the_last_read(led: Led) -> None:
     name = named("the api is away")
     led.world.release(name)
     before = await led.at_gate(name, 1)

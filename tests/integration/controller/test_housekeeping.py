@@ -69,7 +69,7 @@ async def test_the_oldest_goes_first_until_there_is_room_and_what_was_just_told_
     assert caplog.records == []
 
 
-async def test_what_a_group_has_not_finished_stays_while_it_is_of_use_and_a_look_until_it_is_judged(
+async def test_what_a_group_has_not_finished_stays_while_it_is_of_use_and_a_snapshot_until_it_is_judged(
     housekeeper: Housekeeper, admin: Any
 ) -> None:
     ages = [PAST_USE_MS + 60_000, RECENT_MS + 60_000, RECENT_MS + 50_000, JUST_TOLD_MS + 20_000, 0]

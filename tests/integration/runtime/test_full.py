@@ -42,7 +42,9 @@ CAUSE = Cause(
 ADD = "return redis.call('XADD', KEYS[1], '*', 'n', ARGV[1])"
 
 
-async def test_a_full_redis_takes_what_judges_acts_and_is_asked_for_and_no_new_look(clients: Mapping[str, Any]) -> None:
+async def test_a_full_redis_takes_what_judges_acts_and_is_asked_for_and_no_new_snapshot(
+    clients: Mapping[str, Any],
+) -> None:
     controller, analyzer, admin = clients["controller"], clients["analyzer"], clients["admin"]
     registry = RedisRegistry(controller, KEYS, clock=lambda: 5, max_entries=1000)
     journal = RedisJournal(controller, KEYS, clock=lambda: 5, max_entries=1000)

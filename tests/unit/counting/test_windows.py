@@ -20,7 +20,7 @@ def test_no_snapshot_reaches_beyond_the_weight_that_is_known_less_the_clocks_all
     assert snapshot_end(STATE, STARTED + 900_000, PLAN, 2_000) == STARTED + 58_000
 
 
-def test_an_absent_controller_stops_the_looks() -> None:
+def test_an_absent_controller_stops_the_snapshots() -> None:
     state = replace(STATE, follows=STARTED + 58_000)
     assert snapshot_end(state, STARTED + 900_000, PLAN, 2_000) is None
 

@@ -74,13 +74,13 @@ def seen(
 
 
 def settled(
-    plan: AnalysisPlan, looks: Iterable[MetricsCollected], known: GuardrailMemory | None = None
+    plan: AnalysisPlan, snapshots: Iterable[MetricsCollected], known: GuardrailMemory | None = None
 ) -> tuple[GuardrailMemory, Assessment]:
     """The last memory and assessment with what is found beside the default judge, packed and unpacked on the way."""
     evidence = known_noise(plan)
     kept = known or GuardrailMemory.start(plan)
     assessment = None
-    for look in looks:
+    for look in snapshots:
         evidence, judged = evaluated(plan, evidence, look)
         kept, found = checks.evaluate(plan, kept, look)
         packed = kept.pack()
@@ -94,10 +94,10 @@ def settled(
 
 
 def run(
-    metrics: Callable[[int], Mapping[str, Measurement]], looks: int, of: tuple[Pod, ...] | None = None
+    metrics: Callable[[int], Mapping[str, Measurement]], snapshots: int, of: tuple[Pod, ...] | None = None
 ) -> list[MetricsCollected]:
     """So many looks of one stage; metrics by number from 1."""
-    return [seen(number, metrics(number), of) for number in range(1, looks + 1)]
+    return [seen(number, metrics(number), of) for number in range(1, snapshots + 1)]
 
 
 def of_kind(found: tuple[Finding, ...], kind: str) -> list[Finding]:

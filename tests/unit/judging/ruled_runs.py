@@ -15,13 +15,13 @@ EDGES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 2.0, 3.0, 5.0, 10.0)
 
 
 def ruled(
-    plan: AnalysisPlan, looks: Iterable[MetricsCollected], evidence: RuleState | None = None
+    plan: AnalysisPlan, snapshots: Iterable[MetricsCollected], evidence: RuleState | None = None
 ) -> tuple[RuleState, Assessment]:
     """The last evidence and assessment of the plan's own judge."""
     judge = JUDGES[plan.judge.name]
     found: RuleState = evidence or judge.start(plan)
     assessment = None
-    for look in looks:
+    for look in snapshots:
         found, assessment = judge.judge([(plan, found, look)])[0]
         assert judge.load(found.pack()) == found
     assert assessment is not None
@@ -29,7 +29,7 @@ def ruled(
 
 
 def alike(
-    looks: int,
+    snapshots: int,
     first: int = 1,
     weight: int = 50,
     metrics: Mapping[str, Measurement] | None = None,
@@ -37,7 +37,7 @@ def alike(
 ) -> list[MetricsCollected]:
     """So many looks with the same counts."""
     counts = {**(metrics or {}), **named}
-    return [snapshot(counts, number, weight=weight) for number in range(first, first + looks)]
+    return [snapshot(counts, number, weight=weight) for number in range(first, first + snapshots)]
 
 
 def within(canary: Mapping[float, int], stable: Mapping[float, int]) -> Measurement:

@@ -14,10 +14,10 @@ PROOF = plan(metric(ratio=1.25, absolute=0.01), gate="nonInferiority", maximum=3
 QUIET = plan(metric(ratio=1.25, absolute=0.01), gate="noRegression")
 
 
-def verdicts(rule: AnalysisPlan, looks: Sequence[MetricsCollected]) -> list[VerdictReached]:
+def verdicts(rule: AnalysisPlan, snapshots: Sequence[MetricsCollected]) -> list[VerdictReached]:
     state, told = RunRecord(), []
-    for look in looks:
-        ((state, verdict),) = evaluate([Evaluation(state, rule, look)])
+    for snapshot in snapshots:
+        ((state, verdict),) = evaluate([Evaluation(state, rule, snapshot)])
         told.append(verdict)
     return told
 
@@ -26,12 +26,12 @@ def describes(verdict: VerdictReached) -> bool:
     return any(finding.kind == "statistics" for finding in verdict.findings)
 
 
-def few(looks: int) -> list[MetricsCollected]:
+def few(snapshots: int) -> list[MetricsCollected]:
     """Too few requests to show anything."""
-    return run(lambda _: {"errors": proportion(1, 10, 1, 10)}, looks)
+    return run(lambda _: {"errors": proportion(1, 10, 1, 10)}, snapshots)
 
 
-def test_a_hold_that_goes_on_is_described_at_every_tenth_look() -> None:
+def test_a_hold_that_goes_on_is_described_at_every_tenth_evaluation() -> None:
     told = verdicts(PROOF, few(45))
     assert {verdict.verdict for verdict in told} == {"hold"}
     steady = [verdict.evaluation for verdict in told if not verdict.changed and verdict.described]
@@ -49,7 +49,7 @@ def test_a_change_is_described() -> None:
 
 
 @pytest.mark.parametrize(("verdict", "counts"), [("proceed", (1, 500, 1, 500)), ("abort", (400, 500, 1, 500))])
-def test_a_verdict_that_acts_is_described_at_first_and_at_every_tenth_look(
+def test_a_verdict_that_acts_is_described_at_first_and_at_every_tenth_evaluation(
     verdict: str, counts: tuple[int, int, int, int]
 ) -> None:
     told = verdicts(QUIET, run(lambda _: {"errors": proportion(*counts)}, 25))
@@ -57,10 +57,10 @@ def test_a_verdict_that_acts_is_described_at_first_and_at_every_tenth_look(
     assert acts[0].changed
     assert all(describes(one) for one in acts if one.changed)
     steady = [one.evaluation for one in acts if not one.changed and describes(one)]
-    assert steady == [look for look in (10, 20) if look > acts[0].evaluation]
+    assert steady == [snapshot for snapshot in (10, 20) if snapshot > acts[0].evaluation]
 
 
-def test_a_reason_to_hold_is_found_at_every_look() -> None:
+def test_a_reason_to_hold_is_found_at_every_evaluation() -> None:
     told = verdicts(PROOF, [seen(number, of=pods(ready=False)) for number in range(1, 30)])
     held = [one for one in told if one.reason == "liveness"]
     assert not all(one.described for one in held)

@@ -46,7 +46,7 @@ def test_what_cannot_be_judged_says_why(
     assert (reading.status, reading.detail) == (status, detail)
 
 
-def test_windows_have_their_own_length_or_else_the_looks() -> None:
+def test_windows_have_their_own_length_or_else_the_snapshots() -> None:
     look = snapshot({"errors": proportion(1, 10, 1, 10)}, 2, interval=20_000)
     assert read(metric(), look.metrics["errors"], 99).seconds == 20
     assert read(metric(), proportion(1, 10, 1, 10), 99).seconds == 99

@@ -103,7 +103,7 @@ def test_the_last_verdict_of_an_ended_run_is_the_one_it_was_closed_with() -> Non
     assert (found.evaluations, found.evaluated_requests) == (12, 9_000)
 
 
-def test_changes_are_the_looks_with_a_sentence() -> None:
+def test_changes_are_the_evaluations_with_a_sentence() -> None:
     looks = [Judged.by(verdict(end=at), changed=at == 1_002_000) for at in (1_001_000, 1_002_000, 1_003_000)]
     assert [one.at for one in story(*looks).changes] == [1_002_000]
     assert len(story(*looks).evidence) == 3

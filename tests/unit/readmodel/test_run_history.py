@@ -51,7 +51,7 @@ def test_a_metric_that_appears_later_is_not_a_number_before() -> None:
 
 
 @given(st.lists(st.integers(1, 5000), unique=True, min_size=1, max_size=900))
-def test_a_course_is_short_and_in_order_and_keeps_its_last_look(ends: list[int]) -> None:
+def test_a_course_is_short_and_in_order_and_keeps_its_last_evaluation(ends: list[int]) -> None:
     series = Series()
     for end in ends:
         series.add(look(end))

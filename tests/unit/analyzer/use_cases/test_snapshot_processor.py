@@ -80,7 +80,7 @@ class World:
         return SnapshotStream(SnapshotProcessor(self, self, Telemetry(CollectorRegistry())), asyncio.Event())
 
 
-def looks(count: int) -> list[MetricsCollected]:
+def snapshots(count: int) -> list[MetricsCollected]:
     ends = [0, *(1_010_000 + 1000 * i for i in range(count))]
     return [snapshot(follows, end) for follows, end in itertools.pairwise(ends)]
 
@@ -89,17 +89,17 @@ def told(world: World) -> list[int]:
     return [verdict.end for verdict in world.verdicts]
 
 
-async def test_looks_become_verdicts_one_each_in_order_and_are_acknowledged() -> None:
+async def test_snapshots_become_verdicts_one_each_in_order_and_are_acknowledged() -> None:
     world = World()
-    await world.analyzer().on_entries([world.publish(look) for look in looks(3)])
+    await world.analyzer().on_entries([world.publish(look) for look in snapshots(3)])
     assert told(world) == [1_010_000, 1_011_000, 1_012_000]
     assert [verdict.evaluation for verdict in world.verdicts] == [1, 2, 3]
     assert world.pending == set()
 
 
-async def test_a_look_waits_for_the_one_before_it() -> None:
+async def test_a_snapshot_waits_for_the_one_before_it() -> None:
     world = World()
-    first, second = [world.publish(look) for look in looks(2)]
+    first, second = [world.publish(look) for look in snapshots(2)]
     mine, other = world.analyzer(), world.analyzer()
     await mine.on_entries([second])
     await mine.retry()
@@ -113,7 +113,7 @@ async def test_a_look_waits_for_the_one_before_it() -> None:
 async def test_a_repeat_is_acknowledged_and_told_only_once() -> None:
     world = World()
     analyzer = world.analyzer()
-    (look,) = looks(1)
+    (look,) = snapshots(1)
     await analyzer.on_entries([world.publish(look)])
     await analyzer.on_entries([world.publish(look)])
     assert told(world) == [1_010_000]
@@ -122,7 +122,7 @@ async def test_a_repeat_is_acknowledged_and_told_only_once() -> None:
 
 async def test_a_slower_analyzer_changes_nothing_and_lets_go() -> None:
     world = World()
-    entries = [world.publish(look) for look in looks(2)]
+    entries = [world.publish(look) for look in snapshots(2)]
 
     class Slow(World):
         async def commit(self, commits: Sequence[Commit]) -> Sequence[bool]:
@@ -139,10 +139,10 @@ async def test_a_slower_analyzer_changes_nothing_and_lets_go() -> None:
     assert list(processor.queue) == []
 
 
-async def test_a_look_behind_one_that_is_gone_for_good_is_judged_with_a_recorded_gap() -> None:
+async def test_a_snapshot_behind_one_that_is_gone_for_good_is_judged_with_a_recorded_gap() -> None:
     world = World()
     analyzer = world.analyzer()
-    first, _, third = looks(3)
+    first, _, third = snapshots(3)
     await analyzer.on_entries([world.publish(first), world.publish(third)])
     assert told(world) == [1_010_000]
     await analyzer.retry()
@@ -153,7 +153,7 @@ async def test_a_look_behind_one_that_is_gone_for_good_is_judged_with_a_recorded
 async def test_no_gap_is_taken_while_an_older_entry_is_still_pending_somewhere() -> None:
     world = World()
     analyzer = world.analyzer()
-    first, second, third = [world.publish(look) for look in looks(3)]
+    first, second, third = [world.publish(look) for look in snapshots(3)]
     await analyzer.on_entries([first, third])
     for _ in range(50):
         await analyzer.retry()
@@ -162,16 +162,18 @@ async def test_no_gap_is_taken_while_an_older_entry_is_still_pending_somewhere()
     assert told(world) == [1_010_000, 1_011_000, 1_012_000]
 
 
-async def test_a_garbled_entry_is_buried_and_the_rest_goes_on() -> None:
+async def test_a_garbled_entry_becomes_a_dead_letter_and_the_rest_goes_on() -> None:
     world = World()
-    good = [world.publish(look) for look in looks(2)]
+    good = [world.publish(look) for look in snapshots(2)]
     bad = [world.publish_raw({b"ce": b"{"}), world.publish_raw({b"x": b"y"})]
     await world.analyzer().on_entries([bad[0], good[0], bad[1], good[1]])
     assert told(world) == [1_010_000, 1_011_000]
     assert [entry for entry, _ in world.buried] == [entry.id for entry in bad]
 
 
-async def test_a_look_that_the_judge_cannot_bear_is_buried_and_the_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_snapshot_that_the_judge_cannot_bear_becomes_a_dead_letter_and_the_run_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     world = World()
     analyzer = world.analyzer()
     judge = evaluate
@@ -182,7 +184,7 @@ async def test_a_look_that_the_judge_cannot_bear_is_buried_and_the_run_goes_on(m
         return judge(steps)
 
     monkeypatch.setattr("serinus_analyzer.use_cases.snapshot_processor.evaluate", brittle)
-    await analyzer.on_entries([world.publish(look) for look in looks(3)])
+    await analyzer.on_entries([world.publish(look) for look in snapshots(3)])
     await analyzer.retry()
     await analyzer.retry()
     assert told(world) == [1_010_000, 1_012_000]
@@ -190,7 +192,7 @@ async def test_a_look_that_the_judge_cannot_bear_is_buried_and_the_run_goes_on(m
     assert "ZeroDivisionError: by nothing" in error
 
 
-async def test_runs_of_one_batch_are_judged_together_and_a_bad_look_spares_the_others(
+async def test_runs_of_one_batch_are_judged_together_and_a_bad_snapshot_spares_the_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = World()
@@ -203,7 +205,7 @@ async def test_runs_of_one_batch_are_judged_together_and_a_bad_look_spares_the_o
         return judge(steps)
 
     monkeypatch.setattr("serinus_analyzer.use_cases.snapshot_processor.evaluate", brittle)
-    mine = looks(2)
+    mine = snapshots(2)
     await world.analyzer().on_entries([world.publish(look) for look in (mine[0], snapshot(run=other), mine[1])])
     assert told(world) == [1_010_000, 1_011_000]
     assert len(world.buried) == 1
@@ -214,7 +216,7 @@ async def test_a_missing_plan_is_waited_for_and_in_the_end_given_up() -> None:
     plans = dict(world.plans)
     world.plans.clear()
     analyzer = world.analyzer()
-    first, second = looks(2)
+    first, second = snapshots(2)
     await analyzer.on_entries([world.publish(first)])
     await analyzer.retry()
     assert (told(world), world.buried) == ([], [])
@@ -231,7 +233,7 @@ async def test_a_missing_plan_is_waited_for_and_in_the_end_given_up() -> None:
 
 async def test_a_changed_verdict_says_since_when_it_stands() -> None:
     world = World()
-    await world.analyzer().on_entries([world.publish(look) for look in looks(6)])
+    await world.analyzer().on_entries([world.publish(look) for look in snapshots(6)])
     for before, after in itertools.pairwise(world.verdicts):
         same = (before.verdict, before.reason) == (after.verdict, after.reason)
         assert after.changed is not same
@@ -240,11 +242,11 @@ async def test_a_changed_verdict_says_since_when_it_stands() -> None:
 
 @given(st.permutations(range(6)), st.lists(st.integers(0, 1), min_size=6, max_size=6), st.integers(0, 5))
 @settings(deadline=None, max_examples=60)
-async def test_whoever_reads_what_in_whatever_order_each_look_is_judged_once_and_in_order(
+async def test_whoever_reads_what_in_whatever_order_each_snapshot_is_judged_once_and_in_order(
     order: list[int], reader_of: list[int], repeated: int
 ) -> None:
     world = World()
-    chain_of = looks(6)
+    chain_of = snapshots(6)
     entries = [world.publish(look) for look in chain_of]
     entries.append(world.publish(chain_of[repeated]))
     folders = [world.analyzer(), world.analyzer()]
@@ -260,10 +262,10 @@ async def test_whoever_reads_what_in_whatever_order_each_look_is_judged_once_and
     assert world.states[RUN.id].evaluations == 6
 
 
-async def test_a_look_that_a_failover_lost_is_not_judged_and_the_one_taken_in_its_place_is() -> None:
+async def test_a_snapshot_that_a_failover_lost_is_not_judged_and_the_one_taken_in_its_place_is() -> None:
     world = World()
     analyzer = world.analyzer()
-    first, lost = looks(2)
+    first, lost = snapshots(2)
     await analyzer.on_entries([world.publish(first)])
     phantom, again = world.publish(lost), world.publish(snapshot(lost.follows, lost.end + 700))
     del world.entries[phantom.id]
@@ -275,10 +277,10 @@ async def test_a_look_that_a_failover_lost_is_not_judged_and_the_one_taken_in_it
     assert told(world) == [first.end, lost.end + 700]
 
 
-async def test_a_look_that_overlaps_what_was_judged_is_buried_and_does_not_count_twice() -> None:
+async def test_a_snapshot_that_overlaps_what_was_judged_becomes_a_dead_letter_and_does_not_count_twice() -> None:
     world = World()
     analyzer = world.analyzer()
-    first, second = looks(2)
+    first, second = snapshots(2)
     await analyzer.on_entries([world.publish(first), world.publish(second)])
     await analyzer.on_entries([world.publish(snapshot(first.end, second.end + 700))])
     assert told(world) == [first.end, second.end]
@@ -319,7 +321,7 @@ async def test_a_run_of_which_something_cannot_be_read_is_not_judged_and_given_u
 ) -> None:
     world = Faulty(part=part, fault=fault)
     analyzer = world.analyzer()
-    (look,) = looks(1)
+    (look,) = snapshots(1)
     spoilt = world.publish(look.model_copy(update={"run": SPOILT, "plan": "spoilt" if part == "plan" else look.plan}))
     await analyzer.on_entries([spoilt, world.publish(look)])
     assert [one.run for one in world.verdicts] == [RUN]
@@ -331,12 +333,12 @@ async def test_a_run_of_which_something_cannot_be_read_is_not_judged_and_given_u
 
 async def test_a_redis_that_is_away_is_raised_for_all() -> None:
     world = Faulty(part="load", fault=RedisAwayError("away"))
-    (look,) = looks(1)
+    (look,) = snapshots(1)
     with pytest.raises(RedisAwayError):
         await world.analyzer().on_entries([world.publish(look.model_copy(update={"run": SPOILT}))])
 
 
-async def test_between_large_looks_the_loop_turns_so_that_health_is_answered() -> None:
+async def test_between_large_snapshots_the_loop_turns_so_that_health_is_answered() -> None:
     world, turns = World(), 0
     large = Proportion(status="ok", canary={f"checkout-new-{number}": (1, 500) for number in range(40_000)}, stable={})
     entries = [

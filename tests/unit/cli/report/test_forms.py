@@ -148,7 +148,7 @@ def test_the_curve_crosses_the_bar_where_the_run_was_aborted() -> None:
     assert sum(line.attrib["class"] == "stage" for line in root.iter("line")) == 2
 
 
-def test_without_a_look_there_is_no_curve() -> None:
+def test_without_an_evaluation_there_is_no_curve() -> None:
     assert svg(make_report(CHAPTERS[:1])) == ""
 
 

@@ -48,23 +48,23 @@ def at(seconds: float, stage: int = 0, **values: Values) -> MetricsCollected:
     return snapshot(end=end, stage=stage, stage_started=began, weight=(5, 25)[stage], metrics=measured)
 
 
-def judged(made: AnalysisPlan, looks: Sequence[MetricsCollected]) -> Iterator[Assessment]:
+def judged(made: AnalysisPlan, snapshots: Sequence[MetricsCollected]) -> Iterator[Assessment]:
     """Through bytes at every look, as the service does it."""
     judge = JUDGES["threshold"]
     packed = judge.start(made).pack()
-    for one in looks:
+    for one in snapshots:
         evidence, assessment = judge.judge([(made, judge.load(packed), one)])[0]
         packed = evidence.pack()
         yield assessment
 
 
-def told(made: AnalysisPlan, looks: Sequence[MetricsCollected]) -> list[str]:
-    return [assessment.sentence for assessment in judged(made, looks)]
+def told(made: AnalysisPlan, snapshots: Sequence[MetricsCollected]) -> list[str]:
+    return [assessment.sentence for assessment in judged(made, snapshots)]
 
 
 def test_a_stage_is_measured_after_its_minimum_and_proceeds_when_its_analysis_has_succeeded() -> None:
-    looks = [at(second, success=(value,)) for second, value in ((10, 0.2), (20, 0.99), (30, 0.93), (40, 0.971234))]
-    found = list(judged(plan(), looks))
+    snapshots = [at(second, success=(value,)) for second, value in ((10, 0.2), (20, 0.99), (30, 0.93), (40, 0.971234))]
+    found = list(judged(plan(), snapshots))
     assert [one.sentence for one in found] == [
         "hold: analysing, 10 s of at least 20 s at 5 %, then its metrics are measured",
         "hold: success 0.99, 1 of 3 measurements at 5 %",
@@ -76,9 +76,9 @@ def test_a_stage_is_measured_after_its_minimum_and_proceeds_when_its_analysis_ha
 
 
 def test_one_failure_more_than_its_limit_aborts_for_good_and_names_value_condition_and_limit() -> None:
-    looks = [at(second, success=(value,)) for second, value in ((20, 0.9), (30, 0.91), (40, 1.0))]
-    looks.append(at(50, stage=1, success=(1.0,)))
-    found = list(judged(plan(), looks))
+    snapshots = [at(second, success=(value,)) for second, value in ((20, 0.9), (30, 0.91), (40, 1.0))]
+    snapshots.append(at(50, stage=1, success=(1.0,)))
+    found = list(judged(plan(), snapshots))
     sentence = "abort: success 0.91, wanted result[0] >= 0.95; failed 2 times, failureLimit 1"
     assert [one.sentence for one in found[1:]] == [sentence] * 3
     assert {(one.verdict, one.reason, one.regressed) for one in found[1:]} == {("abort", "rule", ("success",))}
@@ -157,9 +157,9 @@ def test_a_metric_over_the_run_that_is_not_due_yet_or_decides_nothing_holds_no_g
 
 def test_a_metric_over_the_run_that_was_inconclusive_begins_anew_when_somebody_went_on() -> None:
     made = plan(metric(over="run", count=None, failure="result[0] < 0.5"))
-    looks = [at(10, success=(0.7,)), at(20, success=(1.0,)), at(10, stage=1, success=(1.0,))]
-    assert [one.verdict for one in judged(made, looks)] == ["hold", "hold", "hold"]
-    assert told(made, looks)[2] == "hold: analysing, 10 s of at least 20 s at 25 %, then its metrics are measured"
+    snapshots = [at(10, success=(0.7,)), at(20, success=(1.0,)), at(10, stage=1, success=(1.0,))]
+    assert [one.verdict for one in judged(made, snapshots)] == ["hold", "hold", "hold"]
+    assert told(made, snapshots)[2] == "hold: analysing, 10 s of at least 20 s at 25 %, then its metrics are measured"
 
 
 def test_a_metric_over_the_run_begins_when_the_first_of_its_weights_is_set_and_counts_its_delay_from_there() -> None:
@@ -202,10 +202,10 @@ def test_a_stage_whose_time_is_spent_does_what_the_policy_says(rule: Any) -> Non
     assert found.sentence.endswith("; success 1, 1 of 3 measurements at 5 %")
 
 
-def test_looks_that_come_a_little_early_are_taken_and_looks_between_two_measurements_are_not() -> None:
+def test_snapshots_that_come_a_little_early_are_taken_and_snapshots_between_two_measurements_are_not() -> None:
     made = plan(metric(interval=20, failure_limit=0), interval=10.0)
-    looks = [at(20, success=(1.0,)), at(30, success=(0.0,)), at(39.9, success=(1.0,)), at(49.9, success=(0.0,))]
-    assert [one.verdict for one in judged(made, [*looks, at(60, success=(1.0,))])] == ["hold"] * 4 + ["proceed"]
+    snapshots = [at(20, success=(1.0,)), at(30, success=(0.0,)), at(39.9, success=(1.0,)), at(49.9, success=(0.0,))]
+    assert [one.verdict for one in judged(made, [*snapshots, at(60, success=(1.0,))])] == ["hold"] * 4 + ["proceed"]
 
 
 def test_infinite_values_and_bare_numbers_are_what_prometheus_said() -> None:

@@ -33,10 +33,10 @@ def growing(per_look: float, stable: float = 0.0) -> list[MetricsCollected]:
     return run(metrics, 20, pods(3, 9))
 
 
-def test_a_pod_beyond_a_limit_at_two_looks_in_a_row_aborts() -> None:
-    looks = run(lambda number: {"memory": gauge([0.5, 0.97 if number >= 3 else 0.5])}, 4)
-    assert settled(QUIET, looks[:3])[1].verdict == "proceed"
-    _, found = settled(QUIET, looks)
+def test_a_pod_beyond_a_limit_at_two_snapshots_in_a_row_aborts() -> None:
+    snapshots = run(lambda number: {"memory": gauge([0.5, 0.97 if number >= 3 else 0.5])}, 4)
+    assert settled(QUIET, snapshots[:3])[1].verdict == "proceed"
+    _, found = settled(QUIET, snapshots)
     assert (found.verdict, found.reason, found.regressed) == ("abort", "limit", ("memory above 0.95",))
     assert found.sentence == (
         "abort: memory 0.97 on cart-new-1, over the limit of 0.95 in two snapshots in a row, the last at 12:02; "
@@ -48,22 +48,22 @@ def test_a_pod_beyond_a_limit_at_two_looks_in_a_row_aborts() -> None:
 
 
 def test_two_pods_in_turn_do_not_abort() -> None:
-    looks = run(lambda number: {"memory": gauge([0.97, 0.5] if number % 2 else [0.5, 0.97])}, 6)
-    assert settled(QUIET, looks)[1].verdict == "proceed"
+    snapshots = run(lambda number: {"memory": gauge([0.97, 0.5] if number % 2 else [0.5, 0.97])}, 6)
+    assert settled(QUIET, snapshots)[1].verdict == "proceed"
 
 
 def test_pods_of_stable_do_not_abort() -> None:
-    looks = run(lambda _: {"memory": gauge([0.5, 0.5], [0.97] * 4)}, 6)
-    assert settled(QUIET, looks)[1].verdict == "proceed"
+    snapshots = run(lambda _: {"memory": gauge([0.5, 0.5], [0.97] * 4)}, 6)
+    assert settled(QUIET, snapshots)[1].verdict == "proceed"
 
 
-def test_a_look_without_the_gauge_is_none_of_the_two() -> None:
+def test_a_snapshot_without_the_gauge_is_none_of_the_two() -> None:
     def metrics(number: int) -> dict[str, Measurement]:
         return {"memory": missing("error", "timeout") if number == 3 else gauge([0.97 if number > 1 else 0.5, 0.5])}
 
-    looks = run(metrics, 4)
-    assert settled(QUIET, looks[:3])[1].reason == "provider_error"
-    assert settled(QUIET, looks)[1].reason == "limit"
+    snapshots = run(metrics, 4)
+    assert settled(QUIET, snapshots[:3])[1].reason == "provider_error"
+    assert settled(QUIET, snapshots)[1].reason == "limit"
 
 
 def test_a_limit_from_below_is_a_limit() -> None:
@@ -77,13 +77,16 @@ def test_a_limit_from_below_is_a_limit() -> None:
 def test_what_is_not_finite_is_beyond_no_limit(value: float) -> None:
     measured = Gauge.model_construct(kind="gauge", status="ok", canary={"cart-new-0": value}, stable={}, detail="",
                                      resets=0, newest=None, series=1, window=None)  # fmt: skip
-    looks = [look.model_copy(update={"metrics": {**look.metrics, "memory": measured}}) for look in run(lambda _: {}, 4)]
-    assert settled(QUIET, looks)[1].verdict == "proceed"
+    snapshots = [
+        snapshot.model_copy(update={"metrics": {**snapshot.metrics, "memory": measured}})
+        for snapshot in run(lambda _: {}, 4)
+    ]
+    assert settled(QUIET, snapshots)[1].verdict == "proceed"
 
 
 def test_an_abort_by_a_limit_comes_first_and_stays() -> None:
-    looks = run(lambda number: {"memory": gauge([0.97 if number < 6 else 0.5]), "errors": BAD}, 8)
-    _, found = settled(QUIET, looks)
+    snapshots = run(lambda number: {"memory": gauge([0.97 if number < 6 else 0.5]), "errors": BAD}, 8)
+    _, found = settled(QUIET, snapshots)
     assert (found.verdict, found.reason) == ("abort", "limit")
     assert "the last at 12:01" in found.sentence
 
@@ -93,8 +96,8 @@ def test_an_abort_by_a_limit_comes_first_and_stays() -> None:
 
 def test_a_crash_loop_holds_until_ten_minutes_have_passed() -> None:
     rule = COUNTS
-    looks = [seen(n, of=pods(restarts=min(n, 3))) for n in range(1, 26)]
-    _, found = settled(rule, looks[:4])
+    snapshots = [seen(n, of=pods(restarts=min(n, 3))) for n in range(1, 26)]
+    _, found = settled(rule, snapshots[:4])
     assert (found.verdict, found.reason) == ("hold", "liveness")
     assert found.sentence == (
         "hold: cart-new-0 (1 of 2 canary pods) restarted 3 times, last seen at 12:01; "
@@ -102,8 +105,8 @@ def test_a_crash_loop_holds_until_ten_minutes_have_passed() -> None:
     )
     (finding,) = of_kind(found.findings, "liveness")
     assert (finding.pods, finding.decides) == (("cart-new-0",), True)
-    assert settled(rule, looks[:22])[1].reason == "liveness"
-    assert settled(rule, looks[:23])[1].verdict == "proceed"
+    assert settled(rule, snapshots[:22])[1].reason == "liveness"
+    assert settled(rule, snapshots[:23])[1].verdict == "proceed"
 
 
 def test_one_restart_is_no_loop() -> None:
@@ -111,13 +114,13 @@ def test_one_restart_is_no_loop() -> None:
 
 
 def test_a_pod_that_is_not_ready_for_long_holds() -> None:
-    looks = [seen(n, of=pods(ready=False)) for n in range(1, 8)]
-    assert settled(COUNTS, looks[:2])[1].reason != "liveness"
-    _, found = settled(COUNTS, looks)
+    snapshots = [seen(n, of=pods(ready=False)) for n in range(1, 8)]
+    assert settled(COUNTS, snapshots[:2])[1].reason != "liveness"
+    _, found = settled(COUNTS, snapshots)
     assert found.sentence == (
         "hold: cart-new-0 (1 of 2 canary pods) not ready for 3 min; a canary that does not serve hides its errors"
     )
-    assert settled(COUNTS, [*looks, seen(8)])[1].verdict == "proceed"
+    assert settled(COUNTS, [*snapshots, seen(8)])[1].verdict == "proceed"
 
 
 def test_a_canary_without_pods_holds() -> None:
@@ -170,10 +173,10 @@ def test_growth_aborts_where_the_policy_lets_it_and_stays() -> None:
 
 
 def test_where_gauges_may_abort_counts_keep_nine_tenths_of_the_false_abort_rate() -> None:
-    looks = run(lambda _: {"memory": gauge([0.5, 0.5]), "errors": BAD}, 6)
-    assert ", at a false-abort rate of 0.9 %; " in settled(MAY, looks)[1].sentence
-    assert ", at a false-abort rate of 1 %; " in settled(QUIET, looks)[1].sentence
-    _, found = settled(MAY, looks)
+    snapshots = run(lambda _: {"memory": gauge([0.5, 0.5]), "errors": BAD}, 6)
+    assert ", at a false-abort rate of 0.9 %; " in settled(MAY, snapshots)[1].sentence
+    assert ", at a false-abort rate of 1 %; " in settled(QUIET, snapshots)[1].sentence
+    _, found = settled(MAY, snapshots)
     assert [round(one.share, 3) for one in found.metrics] == [1.0, 0.1]
 
 
@@ -192,29 +195,29 @@ def test_where_gauges_may_abort_counts_keep_nine_tenths_of_the_false_abort_rate(
     ids=lambda case: "",
 )
 def test_a_gauge_without_values_holds(measured: Measurement | None, reason: str, words: str) -> None:
-    looks = run(lambda _: {} if measured is None else {"memory": measured}, 6)
-    _, found = settled(QUIET, looks)
+    snapshots = run(lambda _: {} if measured is None else {"memory": measured}, 6)
+    _, found = settled(QUIET, snapshots)
     assert (found.verdict, found.reason, found.missing) == ("hold", reason, ("memory",))
     assert found.sentence.startswith(words)
 
 
 def test_faults_of_counts_are_told_before_those_of_gauges() -> None:
-    looks = run(lambda n: {"errors": missing("no_data", "gone")} if n == 6 else {"memory": gauge([0.5])}, 6)
-    _, found = settled(QUIET, looks)
+    snapshots = run(lambda n: {"errors": missing("no_data", "gone")} if n == 6 else {"memory": gauge([0.5])}, 6)
+    _, found = settled(QUIET, snapshots)
     assert (found.sentence, found.missing) == ("hold: gone", ("errors", "memory"))
 
 
 def test_a_gauge_that_waits_for_its_scrape_is_no_fault() -> None:
-    looks = run(lambda n: {"memory": Gauge(status="waiting") if n == 6 else gauge([0.5, 0.5])}, 6)
-    assert settled(QUIET, looks)[1].verdict == "proceed"
+    snapshots = run(lambda n: {"memory": Gauge(status="waiting") if n == 6 else gauge([0.5, 0.5])}, 6)
+    assert settled(QUIET, snapshots)[1].verdict == "proceed"
 
 
 def test_young_pods_are_left_out_and_the_verdict_says_so() -> None:
     late = tuple(
         pod.model_copy(update={"started": START + 150_000}) if pod.name == "cart-new-1" else pod for pod in pods()
     )
-    looks = run(lambda _: {"memory": gauge([0.5, 0.97])}, 6, late)
-    _, found = settled(QUIET, looks)
+    snapshots = run(lambda _: {"memory": gauge([0.5, 0.97])}, 6, late)
+    _, found = settled(QUIET, snapshots)
     assert found.verdict == "proceed"
     (finding,) = of_kind(found.findings, "liveness")
     assert (finding.text, finding.pods, finding.decides) == (
@@ -222,13 +225,13 @@ def test_young_pods_are_left_out_and_the_verdict_says_so() -> None:
         ("cart-new-1",),
         False,
     )
-    warm = [look.model_copy(update={"end": look.end + 120_000}) for look in looks]
+    warm = [snapshot.model_copy(update={"end": snapshot.end + 120_000}) for snapshot in snapshots]
     assert settled(QUIET, warm)[1].reason == "limit"
 
 
 def test_a_canary_of_young_pods_alone_is_settling() -> None:
-    looks = run(lambda _: {"memory": gauge([0.97, 0.97])}, 6, pods(started=START + 170_000))
-    _, found = settled(QUIET, looks)
+    snapshots = run(lambda _: {"memory": gauge([0.97, 0.97])}, 6, pods(started=START + 170_000))
+    _, found = settled(QUIET, snapshots)
     assert (found.reason, found.sentence) == (
         "settling",
         "hold: errors: the canary's pods are younger than 1 min",
@@ -243,14 +246,14 @@ def test_every_metric_is_described_and_no_description_decides() -> None:
         metric(ratio=1.25, absolute=0.01), metric("conversion", 0.9, better="higher"), latency(), gate="noRegression"
     )
     buckets = [10] * (len(EDGES) + 1)
-    looks = run(
+    snapshots = run(
         lambda _: {
             "conversion": shares([(150, 500)] * 2, [(160, 500)] * 4),
             "latency": distribution(EDGES, buckets, buckets),
         },
         6,
     )
-    _, found = settled(rule, looks)
+    _, found = settled(rule, snapshots)
     assert not any(one.decides for one in found.findings)
     assert [(one.kind, one.metric) for one in found.findings] == [
         ("anomaly", ""),
@@ -266,8 +269,12 @@ def test_every_metric_is_described_and_no_description_decides() -> None:
 def test_a_latency_is_told_in_seconds_of_this_stage() -> None:
     counts = {"latency": distribution((0.1, 0.2, 0.4), (0, 50, 50, 0), (50, 50, 0, 0))}
     early = {"latency": distribution((0.1, 0.2, 0.4), (100, 0, 0, 0), (100, 0, 0, 0))}
-    looks = [seen(1, early), seen(2, early), *[seen(n, counts, stage=1, started=START + 60_000) for n in range(3, 5)]]
-    _, found = settled(plan(latency(), weights=(50, 60)), looks)
+    snapshots = [
+        seen(1, early),
+        seen(2, early),
+        *[seen(n, counts, stage=1, started=START + 60_000) for n in range(3, 5)],
+    ]
+    _, found = settled(plan(latency(), weights=(50, 60)), snapshots)
     told = found.metrics[0]
     assert told.allowed_slowdown == 1.2
     assert [one.quantile for one in told.durations] == [0.5, 0.95, 0.99]
@@ -298,9 +305,9 @@ ODD = [0.0, -1.0, 0.5, 0.5001, 1e-300, 1e-9, 1e12, 1e150, 1e300, -1e300, 1.79769
 
 @settings(lawful, max_examples=40)
 @given(st.integers(0, 10**6), st.integers(5, 9))
-def test_whatever_values_a_gauge_has_there_is_a_verdict(seed: int, looks: int) -> None:
-    values = np.random.default_rng(seed).choice(ODD, size=(looks, 7)).tolist()
-    _, found = settled(MAY, run(lambda n: {"memory": gauge(values[n - 1][:2], values[n - 1][2:])}, looks))
+def test_whatever_values_a_gauge_has_there_is_a_verdict(seed: int, snapshots: int) -> None:
+    values = np.random.default_rng(seed).choice(ODD, size=(snapshots, 7)).tolist()
+    _, found = settled(MAY, run(lambda n: {"memory": gauge(values[n - 1][:2], values[n - 1][2:])}, snapshots))
     assert found.sentence
     assert all(one.text for one in found.findings)
     assert len(found.metrics) == 2
@@ -324,7 +331,7 @@ def test_names_of_the_builders_are_those_of_the_pods() -> None:
 
 
 def test_why_the_split_of_the_traffic_is_not_tested_is_said_with_each_verdict() -> None:
-    mirrored = [look.model_copy(update={"routes": ("mirror",)}) for look in run(lambda _: {}, 2)]
+    mirrored = [snapshot.model_copy(update={"routes": ("mirror",)}) for snapshot in run(lambda _: {}, 2)]
     (finding,) = of_kind(settled(COUNTS, mirrored)[1].findings, "traffic")
     assert (finding.severity, finding.decides) == ("info", False)
     assert finding.text == (

@@ -55,8 +55,8 @@ def test_cpu_is_compared_per_request() -> None:
     random = np.random.default_rng(0)
     canary, stable = 0.6 * random.lognormal(0, 0.02, 5), 0.2 * random.lognormal(0, 0.02, 10)
     cpu, errors = gauge([*canary], [*stable]), shares([(3, 1500)] * 5, [(1, 500)] * 10)
-    looks = run(lambda _: {"cpu": cpu, "errors": errors}, 8, pods(5, 10))
-    assert settled(rule, looks)[1].verdict == "proceed"
+    snapshots = run(lambda _: {"cpu": cpu, "errors": errors}, 8, pods(5, 10))
+    assert settled(rule, snapshots)[1].verdict == "proceed"
     fewer: dict[str, Measurement] = {"cpu": cpu, "errors": shares([(1, 500)] * 5, [(1, 500)] * 10)}
     assert settled(rule, run(lambda _: fewer, 8, pods(5, 10)))[1].reason == "anomaly"
 
@@ -78,16 +78,16 @@ def test_a_stage_that_is_entered_again_gets_no_more_checks() -> None:
 def test_of_five_hundred_pods_some_are_followed() -> None:
     random = np.random.default_rng(0)
     canary, stable = 0.8 * random.lognormal(0, 0.05, 250), 0.4 * random.lognormal(0, 0.05, 250)
-    looks = run(lambda _: {"memory": gauge([*canary], [*stable])}, 8, pods(250, 250))
-    kept, found = settled(QUIET, looks)
+    snapshots = run(lambda _: {"memory": gauge([*canary], [*stable])}, 8, pods(250, 250))
+    kept, found = settled(QUIET, snapshots)
     assert (kept.samples.own, len(kept.samples.pods)) == (6, 16)
     assert found.reason == "anomaly"
 
 
 def test_a_pod_that_is_gone_makes_room_for_another() -> None:
-    looks = [seen(n, {"memory": gauge([0.5] * (8 if n < 4 else 2), [0.5] * 12)}, pods(8, 12)) for n in range(1, 6)]
-    before, _ = settled(QUIET, looks[:3])
-    after, _ = settled(QUIET, looks)
+    snapshots = [seen(n, {"memory": gauge([0.5] * (8 if n < 4 else 2), [0.5] * 12)}, pods(8, 12)) for n in range(1, 6)]
+    before, _ = settled(QUIET, snapshots[:3])
+    after, _ = settled(QUIET, snapshots)
     assert before.samples.own == 6
     assert after.samples.own == 2
     assert len(after.samples.pods) == 14

@@ -19,11 +19,11 @@ def six_metrics_and_pods() -> tuple[Evidence, GuardrailMemory]:
     buckets = [10] * 61
     each = shares([(1, 500)] * 10, [(2, 500)] * 20)
     everything = dict.fromkeys((*names, "conversion"), each)
-    looks = run(lambda _: {**everything, "latency": distribution(edges, buckets, buckets)}, 40, pods(10, 20))
+    snapshots = run(lambda _: {**everything, "latency": distribution(edges, buckets, buckets)}, 40, pods(10, 20))
     evidence, kept = JUDGE.start(rule), GuardrailMemory.start(rule)
-    for look in looks:
-        evidence, _ = evaluated(rule, evidence, look)
-        kept, _ = checks.evaluate(rule, kept, look)
+    for snapshot in snapshots:
+        evidence, _ = evaluated(rule, evidence, snapshot)
+        kept, _ = checks.evaluate(rule, kept, snapshot)
     return evidence, kept
 
 
@@ -40,9 +40,9 @@ def test_with_a_gauge_among_six_metrics_they_fit_too() -> None:
     everything: dict[str, Measurement] = dict.fromkeys((*names, "conversion"), each)
     everything |= {"latency": distribution(EDGES, buckets, buckets), "memory": gauge([0.5] * 10, [0.5] * 20)}
     evidence, kept = JUDGE.start(rule), GuardrailMemory.start(rule)
-    for look in run(lambda _: everything, 40, pods(10, 20)):
-        evidence, _ = evaluated(rule, evidence, look)
-        kept, _ = checks.evaluate(rule, kept, look)
+    for snapshot in run(lambda _: everything, 40, pods(10, 20)):
+        evidence, _ = evaluated(rule, evidence, snapshot)
+        kept, _ = checks.evaluate(rule, kept, snapshot)
     assert len(evidence.pack()) + len(kept.pack()) <= 8192
 
 

@@ -31,7 +31,7 @@ def test_a_fifth_more_than_the_weight_is_tolerated() -> None:
     assert after(200, 0.115).log_mismatch < 0
 
 
-def test_the_first_look_only_sets_the_pace() -> None:
+def test_the_first_snapshot_only_sets_the_pace() -> None:
     share = sample_ratio.after(SampleRatio(), 5000, 5000, 10, 20.0)
     assert share.log_mismatch == 0.0
     assert share.pace == 500.0

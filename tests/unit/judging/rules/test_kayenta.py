@@ -65,15 +65,17 @@ def test_the_score_of_groups_by_weight() -> None:
     assert group_score(["Nodata", "Pass"]) == 50
 
 
-def varied(rate: float, looks: int = 10, stable: float = 0.02, name: str = "errors") -> list[dict[str, Measurement]]:
+def varied(
+    rate: float, snapshots: int = 10, stable: float = 0.02, name: str = "errors"
+) -> list[dict[str, Measurement]]:
     """Rates of 1,000 that wander by a few."""
     return [
         {name: proportion(round(1000 * rate) + i % 3, 1000, round(1000 * stable) + (i + 1) % 3, 1000)}
-        for i in range(looks)
+        for i in range(snapshots)
     ]
 
 
-def test_the_points_of_a_run_are_rates_of_looks() -> None:
+def test_the_points_of_a_run_are_rates_of_snapshots() -> None:
     rules = plan(metric(), metric("conversion", better="higher"), latency(), gauge(), judge=RULE)
     evidence, _ = ruled(
         rules,
@@ -107,8 +109,8 @@ def test_what_passes_proceeds_and_what_is_high_aborts() -> None:
 
 def test_conversions_that_fall_are_low() -> None:
     rules = plan(metric("conversion", better="higher"), minimum=300, judge=RULE)
-    looks = [snapshot(each, i + 1) for i, each in enumerate(varied(0.1, stable=0.2, name="conversion"))]
-    _, found = ruled(rules, looks)
+    snapshots = [snapshot(each, i + 1) for i, each in enumerate(varied(0.1, stable=0.2, name="conversion"))]
+    _, found = ruled(rules, snapshots)
     assert (found.verdict, "conversion Low: shifted by -10 %" in found.sentence) == ("abort", True)
 
 
@@ -133,8 +135,8 @@ def test_a_critical_metric_that_fails_leaves_no_points() -> None:
 
 def test_old_points_are_forgotten() -> None:
     rules = plan(metric(), minimum=300, maximum=10**6, judge=RULE)
-    looks = varied(0.04, 30) + varied(0.02, 120)
-    evidence, found = ruled(rules, [snapshot(each, i + 1) for i, each in enumerate(looks) if i >= 30], None)
+    snapshots = varied(0.04, 30) + varied(0.02, 120)
+    evidence, found = ruled(rules, [snapshot(each, i + 1) for i, each in enumerate(snapshots) if i >= 30], None)
     assert isinstance(evidence, Points)
     assert len(evidence.table) == 120
     assert found.verdict == "proceed"

@@ -40,9 +40,9 @@ def simple(rule: JudgeRule, **changes: object) -> AnalysisPlan:
 
 def test_the_table_of_judges_has_them_all(rule: JudgeRule) -> None:
     judge, rules = JUDGES[rule.name], simple(rule)
-    looks = [(rules, judge.start(rules), look) for look in alike(2, errors=GOOD)]
-    found = judge.judge(looks)
-    assert [one.sentence for _, one in found] == [judge.judge([look])[0][1].sentence for look in looks]
+    snapshots = [(rules, judge.start(rules), look) for look in alike(2, errors=GOOD)]
+    found = judge.judge(snapshots)
+    assert [one.sentence for _, one in found] == [judge.judge([look])[0][1].sentence for look in snapshots]
 
 
 def test_it_waits_for_the_minimum_then_proceeds_or_aborts(rule: JudgeRule) -> None:
@@ -82,8 +82,8 @@ def test_an_abort_stays_with_its_counts_and_words(rule: JudgeRule) -> None:
 def test_missing_data_hold_and_are_no_zero_and_no_pass(
     rule: JudgeRule, status: MetricStatus, reason: str, said: str
 ) -> None:
-    looks = [*alike(10, errors=GOOD), *alike(1, first=11, errors=missing(status, "no series"))]
-    evidence, found = ruled(simple(rule), looks)
+    snapshots = [*alike(10, errors=GOOD), *alike(1, first=11, errors=missing(status, "no series"))]
+    evidence, found = ruled(simple(rule), snapshots)
     assert (found.verdict, found.reason) == ("hold", reason)
     assert found.sentence == f"hold: {said}"
     assert evidence.totals[0].stage == (20, 10_000, 20, 10_000)
@@ -101,7 +101,7 @@ def test_a_window_between_two_scrapes_is_no_fault_once_something_was_counted(rul
     assert ruled(simple(rule), [*alike(10, errors=GOOD), *alike(1, 11, errors=waiting)])[1].verdict == "proceed"
 
 
-def test_three_looks_without_data_abort_where_the_policy_says_so(rule: JudgeRule) -> None:
+def test_three_snapshots_without_data_abort_where_the_policy_says_so(rule: JudgeRule) -> None:
     rules = simple(rule, on_no_data="abort")
     assert ruled(rules, [*alike(10, errors=GOOD), *alike(2, 11, errors=missing())])[1].verdict == "hold"
     _, found = ruled(rules, [*alike(10, errors=GOOD), *alike(3, 11, errors=missing())])
@@ -150,11 +150,11 @@ def test_a_metric_without_a_rule_is_said_and_alone_holds() -> None:
 
 
 def test_changed_buckets_are_an_error(rule: JudgeRule) -> None:
-    looks = [
+    snapshots = [
         *alike(9, latency=distribution((0.1, 0.2), (90, 5, 5), (90, 5, 5))),
         *alike(1, first=10, latency=distribution((0.15, 0.3), (90, 5, 5), (90, 5, 5))),
     ]
-    _, found = ruled(plan(latency(), minimum=60, judge=rule), looks)
+    _, found = ruled(plan(latency(), minimum=60, judge=rule), snapshots)
     assert (found.reason, found.sentence) == (
         "provider_error",
         "hold: latency cannot be judged since 12:04: bucket edges changed during the run",

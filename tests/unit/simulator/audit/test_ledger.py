@@ -165,7 +165,7 @@ def test_counts_that_equal_the_scrapes_in_the_window_and_under_the_verdict_hold(
     assert (ledger.windows, list(ledger.faults), ledger.holds) == (1, [], True)
 
 
-def test_a_verdict_that_stands_on_other_counts_than_its_looks_is_a_fault() -> None:
+def test_a_verdict_that_stands_on_other_counts_than_its_snapshots_is_a_fault() -> None:
     twice = verdict(metrics=(counted((2, 1_000), (19, 9_500)),), follows=0)
     (fault,) = compare(Told(snapshots=[snapshot()], verdicts=[twice]), {plan().digest: plan()}, PAGES).faults
     assert fault == "errors of canary under the verdict to 1010000: 2 of 1000, its snapshots make 1 of 500"
