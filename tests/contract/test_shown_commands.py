@@ -31,6 +31,7 @@ OPTIONS = {
     "docker run": {"--entrypoint"},
     "docker compose": {"--profile", "-d", "-v", "--wait"},
     "helm install": {"-n", "--create-namespace", "--set", "-f", "--version"},
+    "helm template": set(),
     "helm upgrade": {"-n", "--set", "-f", "--version", "--reset-then-reuse-values"},
 }
 SERVICE = {f"serinus-{service}" for service in SERVICES}

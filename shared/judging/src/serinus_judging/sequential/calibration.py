@@ -18,7 +18,7 @@ ENOUGH_BLOCKS = 60
 ORDINARY = 3.0
 """phi is of blocks with at most this many times the median number of events. What a shock does to the noise is told
 by kappa; left in, a few shocks would set phi for all the snapshots without one (found twice to three times later)."""
-OUTLYING, MOST_OUTLYING = 20.0, 0.15
+OUTLYING, MAX_OUTLYING = 20.0, 0.15
 """Blocks with so many times the median block's noise are left out, at most this share of them, the worst: one pod's
 bad half hour says nothing of the day to come (docs/adr/0084)."""
 SURE = 2.0
@@ -90,7 +90,7 @@ def measured(
 def _kept(ratio: Floats) -> Bools:
     """Which blocks are no outliers (T,)."""
     bad = ratio > OUTLYING * max(float(np.median(ratio)), 1.0)
-    most = int(MOST_OUTLYING * len(ratio))
+    most = int(MAX_OUTLYING * len(ratio))
     if bad.sum() > most:
         bad[np.argsort(ratio)[: len(ratio) - most]] = False
     return ~bad
