@@ -111,7 +111,7 @@ def _no_rollout(found: Sequence[Manifest], rollouts: Sequence[Manifest]) -> Docu
         return DocumentError(known)
     where = ", ".join(f"{one.file}: {one.name}" for one in rollouts) or "none given"
     others = ", ".join(dict.fromkeys(f"{one.kind} {one.name}".rstrip() for one in found if one not in rollouts))
-    hint = f"; passed over: {others}" if others and not rollouts else ""
+    hint = "; import each from a file of its own" if rollouts else f"; passed over: {others}" if others else ""
     whole = found[0].file if found else "files"
     return DocumentError.about(whole, f"exactly one Rollout is wanted ({where}){hint}")
 

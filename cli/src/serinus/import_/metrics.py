@@ -38,8 +38,8 @@ class Rule:
 
     @property
     def lasts(self) -> float:
-        """Seconds from the analysis' begin to the last measurement, if none is an error or more is needed."""
-        measurements = self.conditions["count"] or self.conditions["consecutiveSuccessLimit"] or 1
+        """Seconds from the analysis' begin to the last measurement, if all are good."""
+        measurements = self.conditions["consecutiveSuccessLimit"] or self.conditions["count"] or 1
         return float(self.conditions["initialDelay"] + (measurements - 1) * (self.conditions["interval"] or 0.0))
 
 

@@ -79,6 +79,12 @@ CASES = [
          "said steps[4].analysis begins 11m after 20 % was set",
          "[{setWeight: 20}, {pause: {duration: 5m}}, {analysis: {templates: [{templateName: warp}]}}, "
          "{pause: {duration: 5m}}, {analysis: {templates: [{templateName: warp}]}}]"),
+    Case("an analysis that successes in a row end early",
+         "20 % 0 s\nwarp-woven stage every 30 x9 row 2\nweft-woven stage start 30 once",
+         "[{setWeight: 20}, {analysis: {templates: [{templateName: warp}]}}, "
+         "{analysis: {templates: [{templateName: weft}]}}]",
+         warp(f"metrics: [{{interval: 30s, count: 9, consecutiveSuccessLimit: 2, {ONCE}}}]") + "---\n"
+         + warp(f"metrics: [{{{ONCE}}}]", "weft")),
     Case("two analyses in a row", "20 % 0 s\nwarp-woven stage every 30 x3\nweft-woven stage start 60 once",
          "[{setWeight: 20}, {analysis: {templates: [{templateName: warp}]}}, "
          "{analysis: {templates: [{templateName: weft}]}}]",

@@ -189,7 +189,7 @@ def test_timed_pauses_and_analyses_become_one_gate_and_gates_of_people_stay(tmp_
     ("documents", "complaint"),
     [
         ([], "exactly one Rollout is wanted (none given)"),
-        ([rollout(), rollout()], "exactly one Rollout is wanted (manifests.yaml: checkout, manifests.yaml: checkout)"),
+        ([rollout(), rollout()], "is wanted (manifests.yaml: checkout, manifests.yaml: checkout); import each from"),
         ([{"kind": "Service", "metadata": {"name": "web"}}], "(none given); passed over: Service web"),
         ([rollout(), template(), template()], "success is in manifests.yaml too"),
         ([{"kind": "Rollout", "spec": {"strategy": {"blueGreen": {}}}}], "no canary strategy"),
