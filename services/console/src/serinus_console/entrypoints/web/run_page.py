@@ -150,7 +150,7 @@ def health(view: RunView, stale: bool) -> tuple[bool, Sequence[str]]:
     if quality.resets:
         notes.append(f"{quality.resets} counter resets, accounted for")
     if not said.calibrated:
-        notes.append("default noise model: too little history of stable to measure it")
+        notes.append("too little history of stable: its noise is what this run has shown, else the default model")
     notes += [f"{one.name}: {one.left_out}" for one in said.metrics if one.left_out]
     if quality.newest:
         notes.append(f"latest sample {duration((said.end - quality.newest) / 1000)} old")
