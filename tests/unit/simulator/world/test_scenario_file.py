@@ -122,13 +122,14 @@ def test_a_file_that_is_not_there_is_a_scenario_error(tmp_path: Path) -> None:
         read_scenario(tmp_path / "none.yaml")
 
 
-def test_the_demo_is_three_rollouts_of_which_one_is_bad_and_one_falls_silent() -> None:
+def test_the_demo_is_four_rollouts_of_which_one_fails_one_falls_silent_and_one_is_slower() -> None:
     demo = read_scenario(Path(__file__).parents[4] / "examples" / "demo.yaml")
-    assert [rollout.name for rollout in demo.rollouts] == ["checkout", "payments", "search"]
-    checkout, payments, search = demo.rollouts
+    assert [rollout.name for rollout in demo.rollouts] == ["checkout", "payments", "search", "cart"]
+    checkout, payments, search, cart = demo.rollouts
     assert not checkout.canary
     assert (payments.canary[0].when.weight, payments.canary[0].error_rate) == (10, 0.01)
     assert search.vanish[0].when.weight == 5
+    assert cart.canary[0].latency_factor == 1.4
     for rollout in demo.rollouts:
         assert [step["setWeight"] for step in rollout.steps if "setWeight" in step] == [1, 5, 10, 25, 50]
         assert 4 <= rollout.replicas <= 6
