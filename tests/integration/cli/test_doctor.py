@@ -35,7 +35,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         made.release()
         made.wait_for_pause(1)
         canary = f'http_requests_total{{pod=~"checkout-{made.status()["currentPodHash"]}.*"}}[10s]'
-        wait_until(lambda: sampled(f"{made.url}/prometheus", canary), 30, "the canary to be scraped")
+
+        def scraped() -> bool:
+            return any(len(row["values"]) > 4 for row in sampled(f"{made.url}/prometheus", canary))
+
+        wait_until(scraped, 30, "the canary to be scraped often enough to tell how often")
         yield made
 
 
