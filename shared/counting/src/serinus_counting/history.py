@@ -190,9 +190,11 @@ def _tested(edges: Layout, totals: Sequence[int], ratio: float) -> set[int]:
     shares = [count / sum(totals) for count in slower]
     before = min((shares[i] for i in testable if shares[i] >= 1 - QUANTILES[0]), default=shares[testable[0]])
     behind = max((shares[i] for i in testable if shares[i] <= 1 - QUANTILES[-1]), default=shares[testable[-1]])
-    # Nothing can be read between edges with nothing between them: what is tested may lie behind the last of these.
+    # Between edges with nothing between them nothing can be read: what is tested may lie at the first of these, or
+    # behind the last.
     first, last = shares.index(before), max(i for i in testable if shares[i] == behind)
     nearer = max((i for i, edge in enumerate(edges) if edge <= edges[first] / ratio), default=0)
+    nearer = shares.index(shares[nearer])
     beyond = _reached(edges, [ratio * edges[last]])
     return set(range(max(nearer - BESIDE, 0), min(max(beyond, default=len(edges)) + BESIDE + 1, len(edges))))
 
