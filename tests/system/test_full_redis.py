@@ -98,14 +98,14 @@ async def test_a_full_redis_lets_aborts_and_people_through_loses_nothing_and_rec
 ) -> None:
     admin, onlooker = team.client, Onlooker(team.client, team.keys)
 
-    async def ask(verb: str, name: str) -> str:
+    async def ask(verb: str, name: str) -> DecisionTaken:
         run, id_ = onlooker.told(RolloutObserved, name)[-1].run, str(ULID())
         step, expires = team.world.status(name)["currentStepIndex"], round(time.time() * 1000) + 60_000
         async with connected(guarded[1]["operator"]) as operator:
             asked = command(verb, run=run, id=id_, step=step, expires=expires)
             await Commands(operator, team.keys, "/test").send(asked, round(time.time() * 1000))
         await team.until(lambda: any(one.state != "waiting" for one in onlooker.answered(id_)), f"{verb} of {name}", 20)
-        return onlooker.answered(id_)[-1].state
+        return onlooker.answered(id_)[-1]
 
     async def take_all_room() -> None:
         while True:
@@ -113,23 +113,27 @@ async def test_a_full_redis_lets_aborts_and_people_through_loses_nothing_and_rec
             heed_cancellation()
             await asyncio.sleep(0.05)
 
+    def evaluated(name: str) -> bool:
+        return any(one.evaluated_requests for one in onlooker.told(VerdictReached, name))
+
     def log(service: str) -> str:
         return team.services[service].log.read_text()
 
     async with beside(onlooker.look()):
         for name in ("held", "bad"):
-            await team.until(lambda: len(onlooker.told(VerdictReached, name)) >= 2, f"{name} to be judged", 60)  # noqa: B023
+            # Before anything was evaluated at this weight nobody may advance it.
+            await team.until(lambda: evaluated(name), f"{name} to be evaluated", 60)  # noqa: B023
         await limit(admin, 100_000)
         async with beside(take_all_room()):
             await team.until(lambda: "collect fails" in log("collector"), "the collector to have no room", 20)
             looks = len(onlooker.told(MetricsCollected, "held"))
-            assert await ask("hold", "bad") == "confirmed"
-            assert await ask("abort", "held") == "confirmed"
+            assert (await ask("hold", "bad")).state == "confirmed"
+            assert (await ask("abort", "held")).state == "confirmed"
             await team.until(lambda: onlooker.ended("held") == "aborted", "the abort to be seen", 20)
             team.services["controller"].kill()
             team.services["controller"].restart()
             await team.until(lambda: log("controller").count("became leader") == 2, "a leader in a full Redis", 30)
-            assert await ask("resume", "bad") == "confirmed"
+            assert (await ask("resume", "bad")).state == "confirmed"
             assert len(onlooker.told(MetricsCollected, "held")) - looks < 5, "it has been full all the time"
         await admin.delete(FOREIGN)
         # Full of what trimming gives back: it is told long ago, and nobody waits for it.
@@ -139,7 +143,8 @@ async def test_a_full_redis_lets_aborts_and_people_through_loses_nothing_and_rec
             for number in range(10_000):
                 await admin.xadd(team.keys.dead_letters, {"error": "x" * 5_000}, id=f"{old + number}-0")
         await team.until(lambda: "gave up the oldest" in log("controller"), "room to be made", 20)
-        assert await ask("advance", "bad") == "confirmed"
+        advance = await ask("advance", "bad")
+        assert (advance.action, advance.state) == ("advance", "confirmed"), advance.detail
         await team.until(lambda: onlooker.ended("bad") == "aborted", "the bad canary to be aborted", 60)
     assert onlooker.missed("held") == onlooker.missed("bad") == []
     (abort,) = [

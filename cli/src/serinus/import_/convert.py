@@ -119,7 +119,8 @@ def _stages(stages: Sequence[Stage], metrics: Sequence[dict[str, Any]]) -> Itera
 
 def _lasts(conditions: dict[str, Any]) -> float:
     """Seconds that a metric may take, counted from the stage's minimum or, where it starts by itself, its begin."""
-    measuring = conditions["initialDelay"] + (conditions["count"] or 1) * (conditions["interval"] or 0)
+    measurements = max(conditions["count"] or 1, conditions["consecutiveSuccessLimit"] or 0)
+    measuring = conditions["initialDelay"] + measurements * (conditions["interval"] or 0)
     return float((conditions["startAfter"] or 0) + measuring)
 
 

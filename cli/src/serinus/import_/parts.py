@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, model_validator
 
 from serinus.import_.go_values import Duration, PauseDuration, Whole
 
@@ -17,6 +17,12 @@ Text = Annotated[str, BeforeValidator(_text)]
 
 class Part(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _given(cls, values: object) -> object:
+        # The API server takes a field of null, as templates render it from nothing, for one that is not there.
+        return {k: v for k, v in values.items() if v is not None} if isinstance(values, dict) else values
 
 
 class Argument(Part):

@@ -194,7 +194,8 @@ def _tested(edges: Layout, totals: Sequence[int], ratio: float) -> set[int]:
     # behind the last.
     first, last = shares.index(before), max(i for i in testable if shares[i] == behind)
     nearer = max((i for i, edge in enumerate(edges) if edge <= edges[first] / ratio), default=0)
-    nearer = shares.index(shares[nearer])
+    if shares[nearer] < 1:
+        nearer = shares.index(shares[nearer])
     beyond = _reached(edges, [ratio * edges[last]])
     return set(range(max(nearer - BESIDE, 0), min(max(beyond, default=len(edges)) + BESIDE + 1, len(edges))))
 

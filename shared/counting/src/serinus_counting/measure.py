@@ -27,7 +27,7 @@ from serinus_counting.series import Series, Target, with_one_spelling
 
 _SEVERAL = (
     "several processes answer behind one address (have the client library add them up, as by a multiprocess mode, or "
-    "give each an address of its own), or it restarts again and again"
+    "give each an address of its own), or what counts there is started anew again and again"
 )
 ARMS: tuple[Arm, Arm] = ("canary", "stable")
 OVERDUE_SCRAPES = 2.5
@@ -45,10 +45,12 @@ def measure(
     span: Span,
     pods: Mapping[str, tuple[Arm, Millis | None]],
     scrape_ms: int | None,
+    restarted: Mapping[str, int] | None = None,
 ) -> Measurement:
     """The counts of one metric in one window.
 
-    `pods` are the run's pods by name: arm, and when they started. Series of neither arm are left out.
+    `pods` are the run's pods by name: arm, and when they started; `restarted`: how often their containers did. Series
+    of neither arm are left out.
     """
     by_arm = _by_arm(plan, metric, series)
     most_characters = MAX_POD_CHARACTERS // (2 * len(plan.metrics))
@@ -76,7 +78,7 @@ def measure(
     by_target = processes(ours, {name: started for name, (_, started) in pods.items()})
     quality = replace(quality, resets=restarts(by_target.values(), span))
     increases = {arm: [increase(one, by_target[one.target], span) for one in by_arm[arm]] for arm in ARMS}
-    if unreal := _unreal(ours, by_target, increases):
+    if unreal := _unreal(ours, by_target, increases, restarted or {}):
         return blank(metric, "error", unreal, quality)
     counts = {arm: [(one, round(n)) for one, n in zip(by_arm[arm], increases[arm], strict=True)] for arm in ARMS}
     window = Window(begin=span.begin, end=span.end)
@@ -96,10 +98,15 @@ def _by_arm(plan: AnalysisPlan, metric: PlanMetric, series: Sequence[Series]) ->
     return {arm: with_one_spelling(members) if bucketed else members for arm, members in by_arm.items()}
 
 
-def _unreal(series: Sequence[Series], found: Mapping[Target, Process], increases: Mapping[Arm, Sequence[float]]) -> str:
+def _unreal(
+    series: Sequence[Series],
+    found: Mapping[Target, Process],
+    increases: Mapping[Arm, Sequence[float]],
+    restarted: Mapping[str, int],
+) -> str:
     """Why what was counted cannot be what happened, empty if it can."""
-    if fallen := falling(found, series):
-        return f"counters of {fallen} are lower than before: {_SEVERAL}"
+    if fallen := falling(found, series, restarted):
+        return f"counters of {fallen}: {_SEVERAL}"
     for arm in ARMS:
         if not (total := sum(increases[arm])) <= MAX_COUNT:
             return f"{arm} {total:.3g} counts in one window, more than {MAX_COUNT:.0e}: no counter of requests"

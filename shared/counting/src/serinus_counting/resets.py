@@ -44,6 +44,10 @@ class Process:
     started: int | None
 
 
+SAME_SCRAPE = 0.05
+"""Of an interval: clocks of one process differ by less, those of replicas by more, and a restart may lie between."""
+
+
 def processes(series: Iterable[Series], pods: Mapping[str, int | None]) -> dict[Target, Process]:
     """The processes behind the series. `pods` maps the run's pods to when they started (ms), if known."""
     by_target: dict[Target, list[Series]] = {}
@@ -66,23 +70,26 @@ def _scrapes(members: Sequence[Series]) -> tuple[Sequence[int], bool]:
     interval = median_distance(one.times for one in members)
     if interval is None:
         return times, True
-    born = _created(members)
-    scrapes: list[int] = []
+    born, scrapes, shared = _created(members), list[int](), True
     for time in times:
-        if time not in born and (not scrapes or time - scrapes[-1] >= interval / 2):
+        if time in born:
+            continue
+        if not scrapes or time - scrapes[-1] >= interval / 2:
             scrapes.append(time)
-    return scrapes, (median_distance([scrapes]) or interval) > 0.75 * interval
+        elif time - scrapes[-1] > interval * SAME_SCRAPE:
+            shared = False
+    return scrapes, shared and (median_distance([scrapes]) or interval) > 0.75 * interval
 
 
 def _created(members: Sequence[Series]) -> set[int]:
     """Times that are no scrape: of a series that others were there before, Prometheus may store a zero at the time at
     which it was created."""
     oldest = min(one.times[0] for one in members)
-    born = [one for one in members if one.values[0] == 0 and one.times[0] > oldest]
+    born = {i for i, one in enumerate(members) if one.values[0] == 0 and one.times[0] > oldest}
     if not born:
         return set()
-    counted = {time for one in members for time in (one.times[1:] if one in born else one.times)}
-    return {one.times[0] for one in born} - counted
+    counted = {time for i, one in enumerate(members) for time in (one.times[1:] if i in born else one.times)}
+    return {members[i].times[0] for i in born} - counted
 
 
 def _number(scrapes: Sequence[int], time: int) -> int:
@@ -149,16 +156,17 @@ def _restarted(process: Process, last: int | None, time: int, fell: bool) -> boo
     return last is not None and number - _number(process.scrapes, last) > 1
 
 
-def falling(found: Mapping[Target, Process], series: Iterable[Series]) -> str:
-    """The pod whose counters fall at more than a third of its scrapes, three at least, and how often; '' if none does.
+def falling(found: Mapping[Target, Process], series: Iterable[Series], restarted: Mapping[str, int]) -> str:
+    """The pod whose counters fell twice or more, and more often than its containers restarted; '' if there is none.
 
     Whatever answers for it then, several processes in turn or one that does not stay, what they count cannot be told.
     """
     for one in series:
-        process = found[one.target]
-        if process.own and len(process.restarts) > max(2, len(process.scrapes) / 3):
-            pod = one.labels.get("pod", "")
-            return f"pod {pod} at {len(process.restarts)} of {len(process.scrapes)} scrapes"
+        process, pod = found[one.target], one.labels.get("pod", "")
+        if process.own and len(process.restarts) > max(1, restarted.get(pod, 0)):
+            return (
+                f"pod {pod} fell at {len(process.restarts)} of {len(process.scrapes)} scrapes without a restart of it"
+            )
     return ""
 
 

@@ -23,13 +23,14 @@ from serinus_contracts import (
     VerdictReached,
     from_entry,
 )
+from serinus_contracts.base import Arm
 from serinus_runtime.plans import Plans
 from serinus_runtime.redis import Client
 
 from serinus_simulator.audit import order
 from serinus_simulator.audit.truth import Pages, Times, expected, read_truth, stamped
 
-ARMS = ("canary", "stable")
+ARMS: tuple[Arm, Arm] = ("canary", "stable")
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,10 @@ def _folded_faults(
         for metric in (one for one in verdict.metrics if not one.limit):
             shown = {arm: true.get((verdict.end, metric.name, arm)) for arm in ARMS}
             for number, channel in enumerate(metric.run):
-                added = {arm: _of_channel(snapshot, metric.name, shown[arm], channel, arm) for arm in ARMS}
+                added = {
+                    arm: _of_channel(snapshot, plans[snapshot.plan], metric.name, shown[arm], channel, arm)
+                    for arm in ARMS
+                }
                 judged = not aborted and all(trials > 0 for _, trials in added.values())
                 for arm in ARMS:
                     counts = getattr(channel, arm)
@@ -183,15 +187,15 @@ def _folded_faults(
 
 
 def _of_channel(
-    snapshot: MetricsCollected, name: str, shown: list[int] | None, channel: Channel, arm: str
+    snapshot: MetricsCollected, plan: AnalysisPlan, name: str, shown: list[int] | None, channel: Channel, arm: Arm
 ) -> tuple[float, int]:
     """Events and trials of one channel in a snapshot: of a distribution, those above its edge, of stable with a part of
     the bucket that its edge lies in."""
     measured = snapshot.metrics.get(name)
     if shown is None or measured is None:
         return 0, 0
-    if measured.kind == "proportion":
-        return shown[0], shown[1]
+    if isinstance(measured, Proportion):
+        return _warm(snapshot, plan, measured, arm)
     if measured.kind != "distribution":
         return 0, 0
     if arm == "stable" and channel.stable_bucket and channel.stable_part is not None:
@@ -199,6 +203,18 @@ def _of_channel(
         return above + channel.stable_part * (below - above), sum(shown)
     edge = channel.canary_edge if arm == "canary" else channel.stable_edge
     return (_above(shown, measured.edges, edge), sum(shown)) if edge in measured.edges else (0, 0)
+
+
+def _warm(snapshot: MetricsCollected, plan: AnalysisPlan, measured: Proportion, arm: Arm) -> tuple[int, int]:
+    """Without the pods that were warming up when the window began; where no pod is known, nothing of a canary that has
+    such pods in the first seconds of a stage."""
+    begin = measured.window.begin if measured.window else snapshot.follows
+    cold = {pod.name for pod in snapshot.pods if pod.started is not None and pod.started > begin - 1000 * plan.warmup}
+    ours = any(pod.arm == "canary" and pod.name in cold for pod in snapshot.pods)
+    if set(measured.canary) <= {""} and ours and begin < snapshot.stage_started + 1000 * plan.warmup:
+        return 0, 0
+    events, trials = _totals([counts for name, counts in getattr(measured, arm).items() if name not in cold])
+    return events, trials
 
 
 def _above(shown: list[int], edges: Sequence[float], edge: float | None) -> int:

@@ -125,7 +125,7 @@ def test_arguments_come_from_the_rollout_else_the_template_and_what_a_run_knows_
         ({"successCondition": "sum(result) > 1"}, "successCondition: column 1: unknown name 'sum'"),
         ({"interval": "soon"}, "interval: 'soon' is no duration"),
         ({"count": "many"}, "count: Input should be a valid integer"),
-        ({"count": None, "interval": "10s"}, "count: Input should be a valid integer"),
+        ({"count": None, "interval": "10s"}, "it would never end: give count"),
         ({"count": 0}, "it would never end"),
         ({"failureLimit": 20}, "too small for its limits"),
     ],

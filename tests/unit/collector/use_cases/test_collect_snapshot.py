@@ -177,7 +177,7 @@ async def test_a_partial_answer_is_not_counted() -> None:
     assert after.ends == {}
 
 
-async def test_a_query_whose_values_are_too_many_together_with_those_before_is_an_error_and_stops_no_other() -> None:
+async def test_a_query_whose_values_are_too_many_together_with_the_smaller_is_an_error_and_stops_no_other() -> None:
     registry, collector = world(FakeProvider(value_count=900))
     asked = [Queried(query=f"checks{number}", conditions=Conditions(success="true")) for number in range(3)]
     queries = [PlanMetric(name=source.query, source=source, margin=Margin()) for source in asked]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from serinus_contracts import DecisionTaken, VerdictReached
-from serinus_contracts.events import Channel, Counts, DataQuality, MetricVerdict
+from serinus_contracts.events import Channel, Counts, DataQuality, MetricVerdict, Pod, Proportion, Window
 from serinus_simulator.audit.ledger import Told, compare
 from serinus_simulator.audit.order import of_decisions, of_snapshots, of_verdicts
 from serinus_simulator.audit.truth import Page, _shown, expected, parse_series, read_truth
@@ -163,6 +163,27 @@ EVENTS: dict[str, Any] = {
 def test_counts_that_equal_the_scrapes_in_the_window_and_under_the_verdict_hold() -> None:
     ledger = compare(Told(**EVENTS), {plan().digest: plan()}, PAGES)
     assert (ledger.windows, list(ledger.faults), ledger.holds) == (1, [], True)
+
+
+def test_counts_of_pods_that_were_warming_up_are_not_under_the_verdict() -> None:
+    warming = plan(warmup=30.0)
+    pods = tuple(
+        Pod(name=name, arm=arm, started=started, ready=True)
+        for name, arm, started in (
+            ("checkout-new-1", "canary", 900_000),
+            ("checkout-old-1", "stable", 900_000),
+            ("checkout-old-2", "stable", 1_008_000),
+        )
+    )
+    window = Window(begin=1_009_000, end=1_010_000)
+    stable = {"checkout-old-1": (19, 9_500), "checkout-old-2": (40, 400)}
+    errors = Proportion(status="ok", window=window, canary={"checkout-new-1": (1, 500)}, stable=stable)
+    one = snapshot(pods=pods, metrics={"errors": errors}, plan=warming.digest)
+    pages = PAGES | {"checkout-old-2": [page(1_008_900, 0), page(1_009_000, 0), page(1_010_000, 360, 40)]}
+    for told, faults in (((19, 9_500), 0), ((59, 9_900), 1)):
+        judged = verdict(metrics=(counted((1, 500), told),), follows=0, plan=warming.digest)
+        found = compare(Told(snapshots=[one], verdicts=[judged]), {warming.digest: warming}, pages)
+        assert len(found.faults) == faults, found.faults
 
 
 def test_a_verdict_that_stands_on_other_counts_than_its_snapshots_is_a_fault() -> None:

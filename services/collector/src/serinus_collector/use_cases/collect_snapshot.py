@@ -238,7 +238,8 @@ def _read_and_count(
     settled = span(replace(state, scrape_ms=scrape_ms), plan, metric, window.end)
     if settled is None:
         return blank(metric, "settling"), scrape
-    return measure(plan, metric, series, settled, pods, scrape_ms), scrape
+    restarted = {pod.name: pod.restarts for pod in state.observed.pods}
+    return measure(plan, metric, series, settled, pods, scrape_ms, restarted), scrape
 
 
 def counted(plan: AnalysisPlan, metric: PlanMetric, answer: Answer) -> Sequence[Series]:
@@ -265,16 +266,15 @@ def _read_history(answer: Unread[Answer], plan: AnalysisPlan, metric: PlanMetric
 
 
 def _bounded(metrics: Sequence[PlanMetric], measured: Sequence[Measurement]) -> dict[str, Measurement]:
-    """The measurements by metric; a query's that comes to too many values, with those before it, becomes an error."""
-    total, found = 0, dict[str, Measurement]()
-    for metric, one in zip(metrics, measured, strict=True):
-        found[metric.name] = one
-        if isinstance(one, Scalar) and one.values:
-            if total + len(one.values) > MAX_VALUES:
-                detail = f"the queries of a snapshot give more than {MAX_VALUES:,} values: aggregate them"
-                found[metric.name] = Scalar(status="error", detail=detail, query_digest=one.query_digest)
-            else:
-                total += len(one.values)
+    """The measurements by metric; a query's that comes to too many values, with those that are smaller, becomes an
+    error."""
+    total, found = 0, dict(zip([metric.name for metric in metrics], measured, strict=True))
+    queried = [(name, one) for name, one in found.items() if isinstance(one, Scalar)]
+    for name, one in sorted(queried, key=lambda item: len(item[1].values)):
+        total += len(one.values)
+        if total > MAX_VALUES:
+            detail = f"the queries of a snapshot give more than {MAX_VALUES:,} values: aggregate them"
+            found[name] = Scalar(status="error", detail=detail, query_digest=one.query_digest)
     return found
 
 
