@@ -108,13 +108,14 @@ def _metrics(used: Sequence[Use], stages: Sequence[Stage], report: ImportReport)
 
 
 def _stages(stages: Sequence[Stage], metrics: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for stage in {stage.weight: stage for stage in stages}.values():
+    for weight in dict.fromkeys(stage.weight for stage in stages):
+        alike = [stage for stage in stages if stage.weight == weight]
         asked = [metric["conditions"] for metric in metrics]
-        here = [one for one in asked if one["over"] == "stage" and stage.weight in one.get("weights", [stage.weight])]
+        here = [one for one in asked if one["over"] == "stage" and weight in one.get("weights", [weight])]
         longest = max((_lasts(one) for one in here), default=0)
-        made = {"weight": stage.weight, "minimum": duration(stage.pause)}
-        made["maximum"] = duration(stage.pause + max(2 * longest, SPARE))
-        yield made | ({"approval": "required"} if stage.gates else {})
+        pause = max(stage.pause for stage in alike)
+        made = {"weight": weight, "minimum": duration(pause), "maximum": duration(pause + max(2 * longest, SPARE))}
+        yield made | ({"approval": "required"} if any(stage.gates for stage in alike) else {})
 
 
 def _lasts(conditions: dict[str, Any]) -> float:
@@ -135,10 +136,13 @@ def _aside(manifests: Manifests, canary: Canary, stages: Sequence[Stage], report
             if kind not in ("setWeight", "pause", "analysis"):
                 report.note(f"{rollout.file}: steps[{index}].{kind} stays in the Rollout as it is")
     weights = [stage.weight for stage in stages]
+    for twice in sorted({weight for weight in weights if weights.count(weight) > 1}):
+        report.note(
+            f"{rollout.file}: weight {weight_text(twice)} is set twice: a policy has one stage rule for a weight, "
+            "with the longest of the pauses, and asks a person if one of them does"
+        )
     for stage in stages:
         weight = weight_text(stage.weight)
-        if weights.count(stage.weight) > 1:
-            report.note(f"{rollout.file}: weight {weight} is set twice: a policy has one stage rule for a weight")
         if stage.after_gate:
             report.note(f"{rollout.file}: at {weight} a person is asked last, after the verdict, not before it")
     for (kind, name), manifest in manifests.templates.items():

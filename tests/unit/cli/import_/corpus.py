@@ -79,6 +79,12 @@ CASES = [
          "said steps[4].analysis begins 11m after 20 % was set",
          "[{setWeight: 20}, {pause: {duration: 5m}}, {analysis: {templates: [{templateName: warp}]}}, "
          "{pause: {duration: 5m}}, {analysis: {templates: [{templateName: warp}]}}]"),
+    Case("a weight that is set twice",
+         "20 % 600 s\nwoven stage every 30 x3\nsaid weight 20 % is set twice",
+         "[{setWeight: 20}, {pause: {duration: 10m}}, {setWeight: 20}, "
+         "{analysis: {templates: [{templateName: warp}]}}]"),
+    Case("fields of null, as templates render nothing", USUAL, AFTER,
+         warp(f"args:, dryRun:, metrics: [{{failureLimit:, {OFTEN}}}]")),
     Case("an analysis that successes in a row end early",
          "20 % 0 s\nwarp-woven stage every 30 x9 row 2\nweft-woven stage start 30 once",
          "[{setWeight: 20}, {analysis: {templates: [{templateName: warp}]}}, "
