@@ -137,6 +137,27 @@ def test_a_change_that_both_arms_share_is_not_taken_for_noise() -> None:
     assert after(jumps)[0] == after(calm)[0] == 3.0
 
 
+@pytest.mark.parametrize("measured", [False, True])
+def test_a_pod_that_fails_for_minutes_does_not_blind_the_rest_of_the_run(measured: bool) -> None:
+    """One of twelve with ten times the errors: too few for a shock of all."""
+    calm = quiet(40, measured=measured)
+    for length in (1, 3, 6):
+        blip = []
+        for one in calm[10 : 10 + length]:
+            assert one.pods is not None
+            failing = one.pods[0, :, 0].copy()
+            failing[5] += 90
+            blip.append(look(failing, measured=measured))
+        told = after([*calm[:10], *blip, *calm[10 + length :]])
+        assert told[0] < after(calm)[0] + 1
+        assert told[1] < after(calm)[1] + 0.1
+
+
+def test_clusters_that_come_later_are_learned_within_a_few_snapshots() -> None:
+    told = after([*quiet(10, rate=0.01), *clustered(20, 20.0)])[0]
+    assert told > 20  # phi is 39, and of a third of the run it was 1
+
+
 @lawful
 @given(st.integers(0, 2**32 - 1), st.booleans(), st.booleans())
 def test_noise_is_fixed_before_the_events_of_a_snapshot_are_counted(seed: int, measured: bool, named: bool) -> None:

@@ -28,9 +28,13 @@ ASSUMED_WHOLE = 1.0
 ENOUGH = 2.0
 """Variance of a difference between two snapshots from which on its square tells something."""
 CAP = 9.0
-"""Times what is known so far that one pair of snapshots may tell: a change that both arms share is no noise."""
+"""Times what is known so far that one snapshot or pair of them may tell: what one pod suffers for a few minutes, or
+both arms share, is no noise of the rest of the run."""
 EARLY = 10.0
 """Pairs after which this limit is about in force: the first may tell more, since little is known yet."""
+CALM, REST = 3.0, 3.0
+"""Times what is known that the other pods may tell where one is taken for the only one that has trouble, and the
+degrees of freedom that they must have."""
 
 
 def dealt(known: tuple[int, ...], names: Iterable[str]) -> tuple[tuple[int, ...], dict[str, int]]:
@@ -45,25 +49,45 @@ def dealt(known: tuple[int, ...], names: Iterable[str]) -> tuple[tuple[int, ...]
     return tuple(own), units
 
 
-def with_pods(channels: Channels, pods: Floats, dispersion: Floats, counts: Floats, b: Floats) -> tuple[Floats, Floats]:
+def with_pods(
+    channels: Channels, pods: Floats, dispersion: Floats, counts: Floats, b: Floats, phi: Floats, measured: Bools
+) -> tuple[Floats, Floats]:
     """`State.pods` and `State.dispersion` after a snapshot; counts (2, ..., U, M): events and trials of stable's
-    units; b (..., C): stable's rates as predicted. A shock teaches nothing: kappa tells what it does to the noise."""
+    units; b (..., C): stable's rates as predicted; phi (..., C): as known before the run, measured or not.
+
+    A shock teaches nothing: kappa tells what it does to the noise. Nor does a pod that fails for minutes while the
+    others are as they were: it is as if it was not there. Where others are noisier too, noise has changed.
+    """
     z, trials = counts.sum(axis=-2)
     shock = z > ORDINARY * trials * b[..., channels.first_by_pod] + SOME
     if shock.any():
         counts = np.where(shock[..., None, :], 0.0, counts)
-        z, trials = counts.sum(axis=-2)
-    rate = z / np.maximum(trials, 1.0)
-    both = np.empty((2, 2, *pods.shape[1:]))
-    now = both[:, 0]
-    np.multiply(rate[..., None, :], counts[1], out=now[1])
-    np.subtract(counts[0], now[1], out=now[0])
-    now[1] *= (1 - channels.bounded * np.minimum(rate, 1.0))[..., None, :]
+    now = _off(channels, counts)
+    told = _squares(now)
+    worth = np.where(measured, MEASURED_FREE, ASSUMED_FREE)[..., channels.first_by_pod]
+    known = (worth * phi[..., channels.first_by_pod] + dispersion[0]) / (worth + dispersion[1])
+    far = told[0] > CAP * known * np.maximum(told[1], 1.0)
+    if far.any():
+        share = np.divide(now[0] * now[0], now[1], out=np.zeros(now[0].shape), where=now[1] > 0)
+        worst = share == share.max(axis=-2, keepdims=True)
+        others = _off(channels, np.where(worst, 0.0, counts))
+        rest = _squares(others)
+        alone = far & (rest[1] >= REST) & (rest[0] <= CALM * known * rest[1])
+        told = np.where(alone, rest, told)
+        now = np.where(alone[..., None, :], others, now)
     after = _single(pods + now)
-    both[:, 1] = after
-    squares = _squares(both)
-    squares[:, 0] += dispersion[:2]
-    return after, _single(squares.swapaxes(0, 1).reshape(dispersion.shape))
+    return after, _single(np.concatenate((dispersion[:2] + told, _squares(after))))
+
+
+def _off(channels: Channels, counts: Floats) -> Floats:
+    """How far each unit is from what is due to it of the events of all, and the variance of that: (2, ..., U, M)."""
+    z, trials = counts.sum(axis=-2)
+    rate = z / np.maximum(trials, 1.0)
+    off = np.empty(counts.shape)
+    np.multiply(rate[..., None, :], counts[1], out=off[1])
+    np.subtract(counts[0], off[1], out=off[0])
+    off[1] *= (1 - channels.bounded * np.minimum(rate, 1.0))[..., None, :]
+    return off
 
 
 def _single(values: Floats) -> Floats:

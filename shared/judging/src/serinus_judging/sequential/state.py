@@ -133,7 +133,7 @@ def updated(channels: Channels, state: State, snapshot: SnapshotCounts) -> State
     pods, dispersion, adjacent = state.pods, state.dispersion, state.adjacent
     if snapshot.pods is not None:
         pods, dispersion = run_noise.with_pods(
-            channels, pods, dispersion, snapshot.pods, baseline.predicted(state.past)
+            channels, pods, dispersion, snapshot.pods, baseline.predicted(state.past), snapshot.phi, snapshot.measured
         )
     if not snapshot.measured.all():
         adjacent = run_noise.with_adjacent(channels, adjacent, counts, valid & ~snapshot.measured)
