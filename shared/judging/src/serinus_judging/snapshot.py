@@ -52,7 +52,7 @@ class Reading(NamedTuple):
     """One metric in one snapshot: its status after checking the counts, and what can be counted of it.
 
     quad: counts of a proportion; of a distribution (0, n, 0, m), with `tails` for the edges; cold: trials of canary and
-    stable that are not in it, of pods that are warming up.
+    stable that are not in it, of pods that are warming up; left_out: their names.
     """
 
     status: MetricStatus
@@ -62,6 +62,7 @@ class Reading(NamedTuple):
     tails: Tails | None = None
     measured: Measurement | None = None
     cold: tuple[int, int] = (0, 0)
+    left_out: frozenset[str] = frozenset()
 
     @property
     def without_requests(self) -> bool:
@@ -117,9 +118,9 @@ def warm(plan: AnalysisPlan, snapshot: MetricsCollected, reading: Reading, all_w
     if not n or not m:
         arm = "stable's pods are" if n else "the canary's pods are"
         return reading._replace(status="settling", detail=_younger(plan, arm))
-    count = len(young & (measured.canary.keys() | measured.stable.keys()))
-    detail = f"{_younger(plan, 'pods')} left out: {count}"
-    return reading._replace(quad=(x, n, y, m), detail=detail, cold=(all_n - n, all_m - m))
+    left_out = young & (measured.canary.keys() | measured.stable.keys())
+    detail = f"{_younger(plan, 'pods')} left out: {len(left_out)}"
+    return reading._replace(quad=(x, n, y, m), detail=detail, cold=(all_n - n, all_m - m), left_out=left_out)
 
 
 def _younger(plan: AnalysisPlan, what: str) -> str:

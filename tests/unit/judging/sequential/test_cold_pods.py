@@ -96,6 +96,19 @@ def test_without_warmup_nothing_is_left_out() -> None:
     assert found.metrics[0].detail == ""
 
 
+def test_cold_pods_of_stable_teach_no_noise() -> None:
+    """Two that an autoscaler adds, with ten times the errors, are as if they were not there yet."""
+    old = {f"old-{i}": (10 + i, 1000) for i in range(4)}
+    cold = {"old-8": (100, 1000), "old-9": (80, 1000)}
+    started = dict.fromkeys(cold, 0)
+    with_cold, found = judged(RULE, *(look(n, {"new-0": (10, 1000)}, old | cold, started) for n in (1, 2, 3)))
+    without, _ = judged(RULE, *(look(n, {"new-0": (10, 1000)}, old, {}) for n in (1, 2, 3)))
+    assert found.metrics[0].detail == "pods younger than 2 min left out: 2"
+    assert with_cold.followed == without.followed
+    assert (with_cold.state.dispersion == without.state.dispersion).all()
+    assert (with_cold.state.pods == without.state.pods).all()
+
+
 def test_cold_errors_abort_nobody() -> None:
     """Ten times the errors for two minutes, of new pods at each of three stages."""
     rule = plan(metric(), weights=(10, 25, 50)).model_copy(update={"warmup": 120.0})

@@ -96,12 +96,14 @@ def _counted(metric: PlanMetric) -> bool:
 
 
 def _named(reading: Reading) -> dict[str, tuple[int, int]]:
-    """Counts of stable's pods that have a name."""
+    """Counts of stable's pods that have a name and are not left out."""
     measured = reading.measured
     if reading.status != "ok" or not isinstance(measured, Proportion):
         return {}
-    pods = measured.stable
-    return {name: counts for name, counts in pods.items() if name} if "" in pods else pods
+    pods, left_out = measured.stable, reading.left_out
+    if not left_out and "" not in pods:
+        return pods
+    return {name: counts for name, counts in pods.items() if name and name not in left_out}
 
 
 def _readings(plan: AnalysisPlan, pairs: Sequence[Pairs], snapshot: MetricsCollected) -> tuple[Reading, ...]:
