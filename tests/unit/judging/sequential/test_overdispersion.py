@@ -1,5 +1,7 @@
 """Dividing evidence by the noise must not make it invalid."""
 
+from unittest.mock import patch
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +23,7 @@ def expectation(
     edge = np.full(x.shape, ratio * b + absolute)
     counts = np.stack([x, trials[0], y, trials[1]])
     seen, predicted = overdispersion.divisors(
-        counts, np.full(x.shape, b), edge, np.full(x.shape, floor), np.full(x.shape, kappa)
+        counts, np.full(x.shape, b), edge, np.full(x.shape, floor), np.full(x.shape, kappa), np.full(x.shape, True)
     )
     chance = np.outer(stats.binom.pmf(np.arange(n + 1), n, p), stats.binom.pmf(np.arange(m + 1), m, s))
     return float((chance * np.exp(overdispersion.tempered(gain, seen, predicted))).sum())
@@ -54,6 +56,17 @@ def test_tempered_evidence_against_a_canary_within_its_margin_is_expected_to_be_
 ) -> None:
     p = min(ratio * s + absolute, 1.0) * part
     assert expectation(p, s, n, m, b, ratio, absolute, psi, floor, kappa) <= 1 + 1e-9
+    with patch.object(overdispersion, "SOME", 0.0):  # shocks of a few events
+        assert expectation(p, s, n, m, b, ratio, absolute, psi, floor, kappa) <= 1 + 1e-9
+
+
+def test_in_a_shock_noise_is_at_least_what_is_assumed_unless_a_history_told() -> None:
+    """400 events where 50 were predicted, of which quiet pods have shown that they are not noisy."""
+    counts = np.array([[200.0] * 3, [1000.0] * 3, [200.0, 200.0, 25.0], [1000.0] * 3])
+    rate, quiet, assumed = np.full(3, 0.025), np.full(3, 0.01), np.array([True, False, True])
+    seen, predicted = overdispersion.divisors(counts, rate, rate, np.ones(3), quiet, assumed)
+    assert seen.tolist() == [1 + 0.5 * 400 / 4, 1 + 0.01 * 400 / 4, 1 + 0.01 * 225 / 4]
+    assert predicted.tolist() == [1 + 0.01 * 50 / 4] * 3
 
 
 @lawful

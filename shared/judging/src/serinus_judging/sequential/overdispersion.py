@@ -23,6 +23,8 @@ def rounded(growth: Floats) -> Floats:
 
 HALF_MAX = 65_504.0
 """The largest number of half precision."""
+ORDINARY, SOME = 3.0, 100.0
+"""A snapshot with more than so many times the events predicted, and so many more, is a shock."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,12 +79,27 @@ def unpaired(floor: Floats, b: Floats, late: Floats) -> Floats:
     return result
 
 
-def divisors(counts: Floats, b: Floats, edge: Floats, floor: Floats, kappa: Floats) -> Floats:
-    """phi (2, ...) at the events seen and at the events predicted: counts (4, ...) as x, n, y, m; the rest (...)."""
+def is_shock(events: Floats, predicted: Floats) -> Bools:
+    """Whether a snapshot has far more events than were predicted of it."""
+    result: Bools = events > ORDINARY * predicted + SOME
+    return result
+
+
+def divisors(counts: Floats, b: Floats, edge: Floats, floor: Floats, kappa: Floats, assumed: Bools) -> Floats:
+    """phi (2, ...) at the events seen and at the events predicted: counts (4, ...) as x, n, y, m; the rest (...).
+
+    assumed: channels without history. What quiet snapshots of the run show says nothing of a shock, which hits pods
+    unevenly: there at least the assumed kappa holds, at the events seen alone, so that the law does too.
+    """
     x, n, y, m = counts
     total = n + m
     spread = n * m / (total * total)
-    return phi(np.array((x + y, n * edge + m * b)), spread, floor, kappa)
+    events = np.array((x + y, n * edge + m * b))
+    result = phi(events, spread, floor, kappa)
+    unknown = assumed & is_shock(*events)
+    if unknown.any():
+        result[0] = np.where(unknown, phi(events[0], spread, result[0], np.maximum(kappa, ASSUMED_KAPPA)), result[0])
+    return result
 
 
 def tempered(value: Floats, seen: Floats, predicted: Floats) -> Floats:

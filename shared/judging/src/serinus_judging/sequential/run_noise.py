@@ -16,13 +16,12 @@ from serinus_judging.arrays import Bools, Floats
 from serinus_judging.guardrails.memory import identity
 from serinus_judging.noise import ASSUMED_PHI
 from serinus_judging.sequential.channels import Channels
+from serinus_judging.sequential.overdispersion import is_shock
 
 UNITS = 12
 """Pods of stable that are followed; of more, each belongs to one of these (docs/adr/0085)."""
 ASSUMED_FREE, MEASURED_FREE = 4.0, 20.0
 """Degrees of freedom that the noise assumed without history is worth, and that measured on one."""
-ORDINARY, SOME = 3.0, 100.0
-"""A snapshot with more than so many times the events predicted, and so many more, is a shock."""
 ASSUMED_WHOLE = 1.0
 """Without history, what the noise of single snapshots is worth against that of the run as a whole, which has few."""
 ENOUGH = 2.0
@@ -59,7 +58,7 @@ def with_pods(
     others are as they were: it is as if it was not there. Where others are noisier too, noise has changed.
     """
     z, trials = counts.sum(axis=-2)
-    shock = z > ORDINARY * trials * b[..., channels.first_by_pod] + SOME
+    shock = is_shock(z, trials * b[..., channels.first_by_pod])
     if shock.any():
         counts = np.where(shock[..., None, :], 0.0, counts)
     now = _off(channels, counts)

@@ -174,7 +174,8 @@ def _log_evalues(channels: Channels, state: State, snapshot: SnapshotCounts) -> 
     tests, counts, p = channels.tests, snapshot.counts, channels.proceed
     b = baseline.predicted(state.past)
     edge = channels.ratio * b + channels.absolute
-    divisors = overdispersion.divisors(counts, b, edge, *noise_of(channels, state, snapshot, b, edge))
+    noise = noise_of(channels, state, snapshot, b, edge)
+    divisors = overdispersion.divisors(counts, b, edge, *noise, ~snapshot.measured)
     rare = evalue.is_rare(b, edge, channels.rate)
     dynamic = eprocess.proceed_psi(b.take(p, axis=-1), edge.take(p, axis=-1), *channels.late)
     columns = np.concatenate((counts, b[None]))
