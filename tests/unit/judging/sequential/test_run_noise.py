@@ -131,6 +131,12 @@ def test_without_pods_stables_own_clusters_are_seen_and_quiet_is_not_taken_for_n
     assert after(clustered(60, 5.0, named=False))[0] > 6
 
 
+def test_one_snapshot_of_two_pods_does_not_undo_what_those_without_showed() -> None:
+    noisy = clustered(60, 10.0, named=False)
+    assert after([*noisy, *few(2, 1)])[0] > 10
+    assert after([*noisy, *few(PODS, 4)])[0] < 4  # many pods that are quiet do
+
+
 def test_a_change_that_both_arms_share_is_not_taken_for_noise() -> None:
     calm = quiet(60, named=False)
     jumps = [*calm[:30], *quiet(30, rate=0.004, seed=3, named=False)]

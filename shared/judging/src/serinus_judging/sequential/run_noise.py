@@ -161,10 +161,10 @@ def effective(
     one = free_run / ((free_run + 1) * (free_run + 1))
     growth = excess / np.maximum(variance * np.maximum(one / spread, 1.0), 1e-9)
     # two pods do not tell how pods differ, however long one looks: what is assumed of that gives way to many only
-    seen = free > 0
-    floor = np.where(measured, phi, np.where(seen, 1.0, np.maximum(alone, phi)))
+    # nor does a snapshot of few pods what those without showed
+    floor = np.where(measured, phi, np.where(free >= ASSUMED_FREE, 1.0, np.maximum(alone, phi)))
     return (
-        np.where(seen, np.maximum(shown, floor), floor),
+        np.where(free > 0, np.maximum(shown, floor), floor),
         np.where(
             measured, np.maximum(kappa, growth), kappa * worth / (worth + np.minimum(free, 2 * free_run)) + growth
         ),
