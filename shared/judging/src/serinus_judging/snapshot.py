@@ -15,6 +15,8 @@ from serinus_judging.plan_metrics import is_rate
 Quad = tuple[int, int, int, int]
 """Counts of one channel: x of n on the canary, y of m on stable."""
 NOTHING: Quad = (0, 0, 0, 0)
+PATIENCE = 3.0
+"""Times the warm-up for which an arm whose pods are all warming up is not counted."""
 
 
 class Tails:
@@ -91,11 +93,15 @@ def all_warm(plan: AnalysisPlan, snapshot: MetricsCollected) -> float:
     return max([pod.started for pod in snapshot.pods if pod.started is not None], default=0) + 1000 * plan.warmup
 
 
-def warm(plan: AnalysisPlan, snapshot: MetricsCollected, reading: Reading, all_warm_at: float) -> Reading:
+def warm(
+    plan: AnalysisPlan, snapshot: MetricsCollected, reading: Reading, all_warm_at: float, counted: Millis
+) -> Reading:
     """A reading of a proportion without the counts of pods that were warming up when its window began.
 
-    Where the source knows no pods nothing can be left out of a window: while the canary has such a pod, none is counted
-    in the first seconds of a stage. all_warm_at: as `all_warm` tells.
+    An arm of such pods alone settles, but for `PATIENCE` times the warm-up at most since the stage began or the metric
+    was last counted: pods that are replaced all the time would never be judged. Where the source knows no pods nothing
+    can be left out of a window: while the canary has such a pod, none is counted in the first seconds of a stage.
+    all_warm_at: as `all_warm` tells; counted: end of the last window that was counted, 0 for none.
     """
     measured = reading.measured
     if reading.status != "ok" or not isinstance(measured, Proportion):
@@ -108,19 +114,26 @@ def warm(plan: AnalysisPlan, snapshot: MetricsCollected, reading: Reading, all_w
         ours = any(pod.arm == "canary" for pod in snapshot.pods if pod.name in young)
         settled = begin >= snapshot.stage_started + 1000 * plan.warmup or not ours
         return reading if settled else reading._replace(status="settling", detail=_younger(plan, "the canary has pods"))
-    (x, n), (y, m) = (
-        summed({name: counts for name, counts in pods.items() if name not in young})
-        for pods in (measured.canary, measured.stable)
-    )
-    _, all_n, _, all_m = reading.quad
+    arms = measured.canary, measured.stable
+    (x, n), (y, m) = (summed({name: each for name, each in pods.items() if name not in young}) for pods in arms)
+    all_x, all_n, all_y, all_m = reading.quad
     if (n, m) == (all_n, all_m):
         return reading
+    details, left_out = [], young
     if not n or not m:
-        arm = "stable's pods are" if n else "the canary's pods are"
-        return reading._replace(status="settling", detail=_younger(plan, arm))
-    left_out = young & (measured.canary.keys() | measured.stable.keys())
-    detail = f"{_younger(plan, 'pods')} left out: {len(left_out)}"
-    return reading._replace(quad=(x, n, y, m), detail=detail, cold=(all_n - n, all_m - m), left_out=left_out)
+        arm = _younger(plan, "stable's pods are" if n else "the canary's pods are")
+        if begin < max(snapshot.stage_started, counted) + 1000 * PATIENCE * plan.warmup:
+            return reading._replace(status="settling", detail=arm)
+        details.append(f"{arm}, and counted since none was older for {duration(PATIENCE * plan.warmup)}")
+        if not n:
+            x, n, left_out = all_x, all_n, left_out - measured.canary.keys()
+        if not m:
+            y, m, left_out = all_y, all_m, left_out - measured.stable.keys()
+    left_out &= measured.canary.keys() | measured.stable.keys()
+    if left_out:
+        details.append(f"{_younger(plan, 'pods')} left out: {len(left_out)}")
+    cold = all_n - n, all_m - m
+    return reading._replace(quad=(x, n, y, m), detail="; ".join(details), cold=cold, left_out=left_out)
 
 
 def _younger(plan: AnalysisPlan, what: str) -> str:

@@ -96,6 +96,40 @@ def test_without_warmup_nothing_is_left_out() -> None:
     assert found.metrics[0].detail == ""
 
 
+def replaced(number: int, stable: Counts) -> MetricsCollected:
+    """A canary whose only pod is replaced before it is warm, each time; half of its requests fail."""
+    return look(number, {f"new-{number // 2}": (500, 1000)}, stable, {f"new-{number // 2}": 30 * number - 45})
+
+
+def test_a_canary_whose_pods_are_never_warm_is_counted_whole_in_the_end() -> None:
+    evidence, found = JUDGE.start(RULE), []
+    for number in range(1, 41):
+        evidence, one = evaluated(RULE, evidence, replaced(number, {"old-0": (10, 9000)}))
+        found.append(one)
+        if one.verdict == "abort":
+            break
+    assert [one.reason == "settling" for one in found[:13]] == [True] * 12 + [False]  # the 13th begins after 6 min
+    told = "the canary's pods are younger than 2 min, and counted since none was older for 6 min"
+    assert found[12].metrics[0].detail == told
+    assert found[-1].verdict == "abort"
+
+
+def test_a_canary_whose_only_pod_is_replaced_once_late_in_a_stage_settles() -> None:
+    evidence = known_noise(RULE)
+    for number in range(1, 30):
+        evidence, found = evaluated(RULE, evidence, look(number, {"new-0": (2, 1000)}, OLD, {}))
+    _, found = evaluated(RULE, evidence, look(30, {"new-1": (300, 1000)}, OLD, {"new-1": 860}))
+    assert (found.verdict, found.reason) == ("hold", "settling")
+
+
+def test_of_two_arms_one_of_which_is_all_cold_the_others_cold_pods_are_left_out_still() -> None:
+    one = look(20, {"new-0": (500, 1000)}, {**OLD, "old-2": (90, 1000)}, {"new-0": 560, "old-2": 560})
+    _, found = judged(RULE, one)
+    assert found.metrics[0].run[0].canary.trials == 1000
+    assert found.metrics[0].run[0].stable.trials == 2000
+    assert found.metrics[0].detail.endswith("for 6 min; pods younger than 2 min left out: 1")
+
+
 def test_cold_pods_of_stable_teach_no_noise() -> None:
     """Two that an autoscaler adds, with ten times the errors, are as if they were not there yet."""
     old = {f"old-{i}": (10 + i, 1000) for i in range(4)}

@@ -7,8 +7,10 @@ import numpy as np
 from serinus_contracts.events import MetricsCollected, Proportion
 from serinus_contracts.plan import AnalysisPlan, PlanLimit, PlanMetric
 
+from serinus_judging import run_progress
 from serinus_judging.arrays import Floats
 from serinus_judging.histogram import edge_at_least
+from serinus_judging.run_progress import LastGood
 from serinus_judging.sequential import run_noise
 from serinus_judging.sequential.latency import Pair, Pairs
 from serinus_judging.sequential.layout import ChannelSpec
@@ -38,9 +40,10 @@ def count(
     pairs: Sequence[Pairs],
     snapshot: MetricsCollected,
     followed: tuple[int, ...] = (),
+    good: Sequence[LastGood] = (),
 ) -> Counted:
-    """All channels' counts; pairs: per latency metric, None while its edges are not yet fixed."""
-    readings = _readings(plan, pairs, snapshot)
+    """All channels' counts; pairs: per latency metric, None while its edges are not yet fixed; good: per metric."""
+    readings = _readings(plan, pairs, snapshot, good or run_progress.start(plan).good)
     quads: list[tuple[float, float, float, float]] = []
     details: dict[str, str] = {}
     for spec in specs:
@@ -106,11 +109,14 @@ def _named(reading: Reading) -> dict[str, tuple[int, int]]:
     return {name: counts for name, counts in pods.items() if name and name not in left_out}
 
 
-def _readings(plan: AnalysisPlan, pairs: Sequence[Pairs], snapshot: MetricsCollected) -> tuple[Reading, ...]:
+def _readings(
+    plan: AnalysisPlan, pairs: Sequence[Pairs], snapshot: MetricsCollected, good: Sequence[LastGood]
+) -> tuple[Reading, ...]:
     length, all_warm_at = window_seconds(plan, snapshot), all_warm(plan, snapshot)
     readings, slots = [], iter(pairs)
-    for metric in plan.metrics:
-        reading = warm(plan, snapshot, read(metric, snapshot.metrics.get(metric.name), length), all_warm_at)
+    for metric, last in zip(plan.metrics, good, strict=True):
+        reading = read(metric, snapshot.metrics.get(metric.name), length)
+        reading = warm(plan, snapshot, reading, all_warm_at, last.end)
         if metric.source.kind == "distribution":
             known, tails = next(slots) or (), reading.tails
             if tails is not None and not all(_has(tails, pair) for pair in known):

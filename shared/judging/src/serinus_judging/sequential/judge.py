@@ -93,7 +93,7 @@ def _opened(plan: AnalysisPlan, evidence: Evidence, snapshot: MetricsCollected) 
         raise EvidenceError(f"evidence of shape {evidence.shape} does not fit the plan of {plan.policy}")
     evidence = _prepared(plan, evidence, snapshot)
     scheme = layout(key, tuple([slots_used(pairs) for pairs in evidence.pairs]))
-    counted = count(plan, scheme.specs, evidence.pairs, snapshot, evidence.followed)
+    counted = count(plan, scheme.specs, evidence.pairs, snapshot, evidence.followed, evidence.progress.good)
     folded = None
     if 0 <= snapshot.stage < len(plan.stages) and evidence.log_eprocess < combination.log_threshold(
         plan.false_abort_rate
