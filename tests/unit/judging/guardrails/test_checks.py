@@ -221,7 +221,7 @@ def test_young_pods_are_left_out_and_the_verdict_says_so() -> None:
     assert found.verdict == "proceed"
     (finding,) = of_kind(found.findings, "liveness")
     assert (finding.text, finding.pods, finding.decides) == (
-        "1 pod younger than 1 min left out of errors and memory",
+        "1 pod younger than 1 min left out of memory",
         ("cart-new-1",),
         False,
     )

@@ -25,16 +25,21 @@ NONE: frozenset[str] = frozenset()
     ],
 )
 def test_a_load_is_told_from_a_quarter_more_on(counts: Proportion, ratio: float | None) -> None:
-    (snapshot,) = run(lambda _: {"errors": counts}, 1)
+    (snapshot,) = run(lambda _: {"errors": counts}, 1, pods())
     found = load.heavier(RULE, snapshot, NONE)
     assert (None if found is None else found.ratio) == ratio
 
 
 def test_pods_that_are_warming_up_do_not_count() -> None:
-    (snapshot,) = run(lambda _: {"errors": shares([(1, 500), (1, 10)], [(1, 250)] * 2)}, 1)
+    (snapshot,) = run(lambda _: {"errors": shares([(1, 500), (1, 10)], [(1, 250)] * 2)}, 1, pods())
     found = load.heavier(RULE, snapshot, frozenset({"cart-new-1"}))
     assert found is not None
     assert found.ratio == 2.0
+
+
+def test_pods_that_are_gone_do_not_count() -> None:
+    (snapshot,) = run(lambda _: {"errors": shares([(1, 500)], [(1, 450)] * 2 + [(1, 9)] * 2)}, 1, pods(1, 2))
+    assert load.heavier(RULE, snapshot, NONE) is None
 
 
 def test_a_finding_says_so_and_the_canary_proceeds() -> None:

@@ -39,13 +39,17 @@ class Load(NamedTuple):
 
 
 def heavier(plan: AnalysisPlan, snapshot: MetricsCollected, young: frozenset[str]) -> Load | None:
-    """The load of warm pods, None where the canary's is about as much as stable's or less, or not known by pod."""
+    """The load of warm pods, None where the canary's is about as much as stable's or less, or not known by pod.
+
+    A pod that is gone served for a part of the window only.
+    """
     measured = snapshot.metrics.get(plan.metrics[requests_metric(plan)].name)
     if measured is None or measured.status != "ok" or not isinstance(measured, Proportion):
         return None
+    there = {pod.name for pod in snapshot.pods} - young
     means = []
     for pods in (measured.canary, measured.stable):
-        trials = [n for name, (_, n) in pods.items() if n > 0 and name not in young]
+        trials = [n for name, (_, n) in pods.items() if n > 0 and name in there]
         if "" in pods or sum(trials) < ENOUGH:
             return None
         means.append(sum(trials) / len(trials))

@@ -132,9 +132,8 @@ def _reasons(result: GuardrailResult) -> list[Fields]:
                          "text": gauge_growth.sentence(plan, i, growth), "values": values})  # fmt: skip
     if memory.anomaly is not None:
         told.append(_anomaly(plan, watched, memory.anomaly))
-    young = sorted(result.young)
-    counted = watched.counted if plan.judge.name == "sequential" else ()
-    if young and (of := names([plan.metrics[i].name for i in sorted((*counted, *watched.durations, *watched.gauges))])):
+    young = sorted(result.young)  # of counts each metric's detail says what was left out
+    if young and (of := names([plan.metrics[i].name for i in sorted((*watched.durations, *watched.gauges))])):
         text = (
             f"{len(young)} {'pod' if len(young) == 1 else 'pods'} younger than {duration(plan.warmup)} left out of {of}"
         )
