@@ -229,6 +229,15 @@ def test_young_pods_are_left_out_and_the_verdict_says_so() -> None:
     assert settled(QUIET, warm)[1].reason == "limit"
 
 
+def test_of_counts_each_metric_says_itself_what_was_left_out() -> None:
+    late = tuple(
+        pod.model_copy(update={"started": START + 150_000}) if pod.name == "cart-new-1" else pod for pod in pods()
+    )
+    _, found = settled(COUNTS, run(lambda _: {}, 6, late))
+    assert not of_kind(found.findings, "liveness")
+    assert found.metrics[0].detail == "pods younger than 1 min left out: 1"
+
+
 def test_a_canary_of_young_pods_alone_is_settling() -> None:
     snapshots = run(lambda _: {"memory": gauge([0.97, 0.97])}, 6, pods(started=START + 170_000))
     _, found = settled(QUIET, snapshots)

@@ -133,10 +133,10 @@ def _reasons(result: GuardrailResult) -> list[Fields]:
     if memory.anomaly is not None:
         told.append(_anomaly(plan, watched, memory.anomaly))
     young = sorted(result.young)  # of counts each metric's detail says what was left out
-    if young and (of := names([plan.metrics[i].name for i in sorted((*watched.durations, *watched.gauges))])):
-        text = (
-            f"{len(young)} {'pod' if len(young) == 1 else 'pods'} younger than {duration(plan.warmup)} left out of {of}"
-        )
+    without = [plan.metrics[i].name for i in sorted((*watched.durations, *watched.gauges))]
+    if young and without:
+        pods = "pod" if len(young) == 1 else "pods"
+        text = f"{len(young)} {pods} younger than {duration(plan.warmup)} left out of {names(without)}"
         told.append({"kind": "liveness", "severity": "none", "text": text, "pods": tuple(young[:16])})
     return told
 
