@@ -99,6 +99,15 @@ async def test_what_a_group_has_not_finished_stays_while_it_is_of_use_and_a_snap
     assert await left(admin, DECISIONS) == entries[DECISIONS][1:]
 
 
+async def test_commands_that_were_sent_before_any_controller_has_led_stay(housekeeper: Housekeeper, admin: Any) -> None:
+    sent = await write(admin, KEYS.stream("commands"), [RECENT_MS + 60_000, JUST_TOLD_MS + 20_000])
+    await write(admin, DECISIONS, [RECENT_MS + 60_000])
+    await limit(admin, 10_000)
+    await housekeeper.step()
+    assert await left(admin, KEYS.stream("commands")) == sent
+    assert await left(admin, DECISIONS) == []
+
+
 async def test_ended_runs_are_forgotten_at_last_those_that_ended_first_and_no_plan_that_is_needed(
     housekeeper: Housekeeper, clients: Mapping[str, Any], admin: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

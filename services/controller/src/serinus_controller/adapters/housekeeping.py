@@ -27,6 +27,8 @@ PARTS = 8
 RECENT_MS, JUST_TOLD_MS = 600_000, 10_000
 # A verdict, a command and a notification are past their use by then; a snapshot stays until it is judged.
 PAST_USE_MS = 3_600_000
+# Of the streams and of dead letters, as `trim.lua` is told.
+READ_BY_CONTROLLERS = "".join(str(int(name in ("verdicts", "commands"))) for name in STREAMS) + "0"
 RUNS_AT_ONCE = 10
 
 
@@ -102,7 +104,8 @@ class Housekeeper:
     async def _measure(self, cut: Millis = 0, past_use: Millis = 0) -> Room:
         read: Any = await self.client.hmget(self.keys.notify("places"), STREAMS)
         places = [*(place or b"" for place in read), b""]
-        return Room(*await self._trim(keys=self._streams, args=[cut, past_use, ANALYZER_GROUP, *places]))
+        args = [cut, past_use, ANALYZER_GROUP, *places, READ_BY_CONTROLLERS]
+        return Room(*await self._trim(keys=self._streams, args=args))
 
     async def _trimmed(self, room: Room) -> tuple[Room, int]:
         """Cut part after part of the time that the streams reach back to."""

@@ -1,7 +1,8 @@
 -- Cuts what is older than ARGV[1] (ms; 0: nothing) from the streams, but nothing that a group has yet to finish, or that
 -- the notifier, which has no group, has yet to read: of what is older than ARGV[2] (ms), nothing that the group ARGV[3]
--- has yet to finish.
--- KEYS: streams. ARGV: from the 4th on, for each stream the entry up to which the notifier has read it, or ''.
+-- has yet to finish. What a controller reads is to be finished also before the first one has made its group.
+-- KEYS: streams. ARGV: from the 4th on, for each stream the entry up to which the notifier has read it, or ''; then for
+-- all in one text, for each '1' if controllers read it, else '0'.
 -- Gives the memory used and its limit (bytes, -1: may not be asked), the time and that of the oldest entry (ms), and how
 -- many entries were cut.
 local function parts(id)
@@ -24,7 +25,9 @@ for i, key in ipairs(KEYS) do
       local at, nth = parts(ARGV[3 + i])
       wait('', at, nth + 1)
     end
-    for _, group in ipairs(redis.call('XINFO', 'GROUPS', key)) do
+    local groups = redis.call('XINFO', 'GROUPS', key)
+    if #groups == 0 and string.sub(ARGV[#KEYS + 4], i, i) == '1' then wait('', 0, 0) end
+    for _, group in ipairs(groups) do
       local info = {}
       for j = 1, #group, 2 do info[group[j]] = group[j + 1] end
       local at, nth = parts(info['last-delivered-id'])
