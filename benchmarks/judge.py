@@ -107,7 +107,7 @@ class Line:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.judge", description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="fewer runs, under a minute on one core")
-    parser.add_argument("--runs", type=int, help="runs per world, 5,000 unless told (300 with --quick)")
+    parser.add_argument("--runs", type=int, help="runs per world, by default 5,000 (300 with --quick)")
     parser.add_argument("--plot", type=Path, help="write evidence over time as an SVG")
     parser.add_argument("--table", type=Path, help="write looks to detection and false aborts as Markdown")
     parser.add_argument("--seed", type=int, default=1)

@@ -81,7 +81,7 @@ WAYS = (
 def main() -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.latency", description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="fewer runs and shapes, under a minute on one core")
-    parser.add_argument("--runs", type=int, help="runs a row, 300 unless told (50 with --quick)")
+    parser.add_argument("--runs", type=int, help="runs a row, by default 300 (50 with --quick)")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     runs = options.runs or (50 if options.quick else 300)

@@ -31,7 +31,7 @@ class Resolved:
 
 
 def resolved(manifests: Manifests, analysis: Analysis, where: Location, report: ImportReport) -> Resolved | None:
-    """What the analysis at `where` of the Rollout measures; None, told as lost, where Argo would not measure at all."""
+    """What the analysis at `where` of the Rollout measures; None, reported as lost, if Argo would measure nothing."""
     rollout = manifests.rollout
     _extras(rollout, where, analysis, report)
     found = _templates(manifests, analysis.templates, (*where, "templates"), rollout, report, ())

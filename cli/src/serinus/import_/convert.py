@@ -154,8 +154,8 @@ def _aside(manifests: Manifests, canary: Canary, stages: Sequence[Stage], report
 def _tell_passed_over(manifests: Manifests, report: ImportReport) -> None:
     others: dict[str, list[str]] = {}
     for one in manifests.passed_over:
-        if told := way(one.body):
-            report.note(f"{one.file}: passed over: {told}")
+        if other := way(one.body):
+            report.note(f"{one.file}: passed over: {other}")
         else:
             where = f" of namespace {one.namespace}" if one.argos else ""
             others.setdefault(one.file, []).append(f"{one.kind} {one.name}{where}".rstrip())

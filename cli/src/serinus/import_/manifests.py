@@ -106,7 +106,7 @@ def _elsewhere(manifest: Manifest, rollout: Manifest) -> bool:
 
 def _no_rollout(found: Sequence[Manifest], rollouts: Sequence[Manifest]) -> DocumentError:
     """What stands there instead, with the way for what is known."""
-    known = [one.problem((), f"this is {told}") for one in found if not one.argos and (told := way(one.body))]
+    known = [one.problem((), f"this is {other}") for one in found if not one.argos and (other := way(one.body))]
     if known and not rollouts:
         return DocumentError(known)
     where = ", ".join(f"{one.file}: {one.name}" for one in rollouts) or "none given"

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from serinus_controller.domain.controller_state import ControllerState
 from serinus_controller.domain.decide import Decision
-from serinus_controller.domain.record import dedupe_key_of, intent_of, is_new, told
+from serinus_controller.domain.record import dedupe_key_of, event_without_act, intent_of, is_new
 from serinus_rollouts.runs import version_of
 
 from tests.support import RUN
@@ -65,5 +65,5 @@ def test_what_was_done_since_the_rollout_was_seen_is_not_done_again_but_told() -
     [(HOLD, "confirmed", "no_data"), (replace(ABORT, acts=False), "intended", "shadow mode, would abort: bad")],
 )
 def test_what_changes_nothing_is_told_as_it_stands(decision: Decision, state: str, detail: str) -> None:
-    event = told(decision, RUN, "shadow", 7)
+    event = event_without_act(decision, RUN, "shadow", 7)
     assert (event.state, event.detail, event.decided) == (state, detail, 7)

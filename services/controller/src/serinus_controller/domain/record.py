@@ -1,4 +1,4 @@
-"""What a decision comes to beside what was decided before, and what is written down and told of it. Pure."""
+"""What a decision comes to beside what was decided before, its intent and its event. Pure."""
 
 from serinus_contracts import DecisionTaken, Run
 from serinus_contracts.base import Millis
@@ -57,9 +57,8 @@ def intent_of(decision: Decision, view: RolloutView, now: Millis) -> Intent:
     )
 
 
-def told(decision: Decision, run: Run, mode: Mode, now: Millis) -> DecisionTaken:
-    """The event of a decision that changes nothing in the cluster: what the mode keeps from being done, or all that is
-    no act."""
+def event_without_act(decision: Decision, run: Run, mode: Mode, now: Millis) -> DecisionTaken:
+    """The event of a decision that changes nothing in the cluster: the mode does not allow the act, or it is none."""
     if decision.action not in ACTIONS:
         return event_of(decision, run, mode, "confirmed", decision.detail, now)
     return event_of(decision, run, mode, "intended", f"{mode} mode, would {decision.action}: {decision.detail}", now)

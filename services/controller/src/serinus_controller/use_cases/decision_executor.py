@@ -14,7 +14,7 @@ from serinus_rollouts.runs import version_of
 
 from serinus_controller.domain.decide import Decision
 from serinus_controller.domain.live_run import LiveRun
-from serinus_controller.domain.record import dedupe_key_of, event_of, intent_of, is_new, told
+from serinus_controller.domain.record import dedupe_key_of, event_of, event_without_act, intent_of, is_new
 from serinus_controller.use_cases.act import Actor
 from serinus_controller.use_cases.ports import DeposedError, Journal
 from serinus_controller.use_cases.run_state import RunState, RunStates
@@ -66,7 +66,7 @@ class DecisionExecutor:
             if decision.changes_rollout:
                 await self._begin(state, live, decision, command)
             else:
-                event = told(decision, live.run, live.plan.mode, self.clock())
+                event = event_without_act(decision, live.run, live.plan.mode, self.clock())
                 await self._tell(state, event, dedupe_key_of(decision))
             return True
 
@@ -168,7 +168,7 @@ class DecisionExecutor:
     ) -> None:
         """Tell a decision that changes nothing in the cluster; `before` and `after` of what it changed elsewhere."""
         state = await self.states.of(live.run)
-        event = told(decision, live.run, live.plan.mode, self.clock())
+        event = event_without_act(decision, live.run, live.plan.mode, self.clock())
         event = event.model_copy(update={"before": dict(before), "after": dict(after)})
         await self._tell(state, event, dedupe_key_of(decision))
 
