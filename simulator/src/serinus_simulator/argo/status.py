@@ -234,7 +234,9 @@ def _abort_at_deadline(context: Context, status: Status) -> None:
 
 def _set_pauses(context: Context, status: Status) -> None:
     before, intent = context.rollout.status, context.intent
-    for key in ("abort", "abortedAt", "pauseConditions", "controllerPause"):
+    # A pass that only scales starts from the status that it read: a promotion that nobody has carried out yet, no
+    # pause but controllerPause, stays in it.
+    for key in ("abort", "abortedAt"):
         status.pop(key, None)
     if context.aborted:
         status |= {"abort": True, "abortedAt": before.get("abortedAt") or timestamp(context.now)}

@@ -54,6 +54,20 @@ def test_the_ingress_has_its_weight_before_the_status_says_so() -> None:
     assert order.index(("ingress", 5)) < order.index(("status", 5))
 
 
+def test_a_promotion_while_argo_only_scales_makes_one_step_and_no_second_pause() -> None:
+    """Argo's passes are as long as their `delay`: each tenth of one is tried, so that one falls into the scaling."""
+    for tenths in range(30):
+        handled = Handled({"argo": {"delay": 0.1}})
+        handled.advance(4)
+        handled.release(seconds=4)
+        started = handled.status["pauseConditions"][0]["startTime"]
+        handled.set_spec(replicas=6)
+        handled.advance(tenths / 100)
+        assert handled.status["pauseConditions"][0]["startTime"] == started
+        handled.promote(seconds=8)
+        assert (handled.status["phase"], handled.status["currentStepIndex"]) == ("Paused", 3), tenths
+
+
 def test_a_retry_brings_the_old_hash_back() -> None:
     handled = Handled()
     handled.advance(2)
