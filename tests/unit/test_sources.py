@@ -147,6 +147,38 @@ def test_a_service_whose_name_begins_like_another_is_not_taken_for_it(canary: st
     assert (plan.arm({"service": series}, plan.metrics[0]) == "canary") is told
 
 
+def proxied(name: str, **counts: float) -> list[Series]:
+    """Series of a proxy: `name{...}` and what each counted from zero on, by labels as `code_protocol_arm`."""
+    found = []
+    for key, value in counts.items():
+        _, code, protocol, arm = key.split("_")
+        labels = {"__name__": name, "instance": "proxy", "code": code, "protocol": protocol,
+                  "service": f"checkout-{arm}@file", "proxy": f"checkout-{arm}"}  # fmt: skip
+        found.append(Series(labels, [1_005_000, 1_035_000], [0.0, value]))
+    return found
+
+
+def test_a_grpc_canary_behind_traefik_that_fails_is_not_taken_for_a_healthy_one() -> None:
+    """Traefik 3.7.15: good calls have code 2, calls that failed before a message 14."""
+    text = EXAMPLES["traefik"].replace("checkout-canary", "checkout-canary@file").replace("-stable", "-stable@file")
+    plan = planned(text)
+    series = proxied(
+        "traefik_service_requests_total",
+        _14_grpc_canary=5, _2_grpc_canary=24, _2_grpc_stable=270, _502_grpc_canary=1, _14_http_stable=1,
+    )  # fmt: skip
+    errors = measured(plan, plan.metrics[0], series)
+    assert isinstance(errors, Proportion)
+    assert (errors.status, errors.canary, errors.stable) == ("ok", {"": (6, 30)}, {"": (0, 271)})
+
+
+def test_backends_of_haproxy_are_told_by_the_names_that_people_give_them() -> None:
+    plan = planned(EXAMPLES["haproxy"])
+    series = proxied("haproxy_backend_http_responses_total", _5xx__canary=29, _2xx__canary=184, _2xx__stable=1819)
+    errors = measured(plan, plan.metrics[0], series)
+    assert isinstance(errors, Proportion)
+    assert (errors.canary, errors.stable) == ({"": (29, 213)}, {"": (0, 1819)})
+
+
 @pytest.mark.parametrize(
     ("name", "before", "after", "complaint"),
     [

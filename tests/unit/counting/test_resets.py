@@ -71,6 +71,36 @@ def test_a_process_that_counts_for_others_may_drop_one_series_and_keep_the_rest(
     assert count([ok, other], Span(0, 10, 20), own=False) == [50, 1]
 
 
+def test_what_a_proxy_dropped_counts_from_zero_when_it_returns_also_where_it_grew_past_its_old_value() -> None:
+    """As Traefik does where it forgets a service, and Envoy where its cluster is updated."""
+    ok = one([10, 30], [100, 51], code="200")
+    failed = one([10, 30], [3, 6], code="503")
+    other = one([10, 20, 30], [900, 950, 1007], code="200", service="other")
+    found = [Series({"__name__": "traefik_service_requests_total", **each.labels}, each.times, each.values)
+             for each in (ok, failed, other)]  # fmt: skip
+    assert count(found, Span(0, 10, 30), own=False) == [51, 6, 107]
+
+
+def test_one_fall_of_a_haproxy_says_that_all_its_counters_fell_since_it_drops_none() -> None:
+    rows: dict[str, list[float]] = {"canary-2": [500, 520, 60], "canary-5": [2, 2, 5], "stable-2": [9000, 9200, 600]}
+    found = [one([10, 20, 30], values, __name__="haproxy_backend_http_responses_total", proxy=name)
+             for name, values in rows.items()]  # fmt: skip
+    assert count(found, Span(0, 10, 30), own=False) == [80, 5, 800]
+
+
+@pytest.mark.parametrize("name", ["traefik_service_requests_total", "nginx_ingress_controller_requests"])
+def test_a_canary_whose_first_series_are_a_proxys_own_labels_apart_is_a_birth_in_a_process_that_was_there(
+    name: str,
+) -> None:
+    """Where a scrape honours labels, `service` and `namespace` say for whom a proxy counts."""
+    stable = one([10, 20, 30], [900, 950, 1007], __name__=name, service="checkout-stable", namespace="shop")
+    canary = [
+        one([20, 30], [5, 51], __name__=name, service="checkout-canary", namespace="shop", code="200"),
+        one([20, 30], [1, 6], __name__=name, service="checkout-canary", namespace="shop", code="503"),
+    ]
+    assert count([stable, *canary], Span(0, 10, 30), own=False) == [107, 51, 6]
+
+
 def test_no_sample_from_before_the_stage_serves_as_base() -> None:
     """A gap in the scrapes over the change of weight would else put the other weight's counts into the window."""
     series = one([10, 60, 70], [100, 500, 530])
@@ -81,7 +111,7 @@ def test_a_series_that_a_restart_hid_since_the_stage_began_counts_from_zero_when
     ok = one([10, 30, 60, 70], [100, 3, 9, 20], code="200")
     failed = one([10, 70], [5, 2], code="500")
     assert count([ok, failed], Span(floor=20, begin=50, end=70)) == [17, 2]
-    assert count([ok, failed], Span(floor=20, begin=50, end=70), own=False) == [17, 0], "it may have been dropped alone"
+    assert count([ok, failed], Span(floor=20, begin=50, end=70), own=False) == [17, 2], "a proxy too dropped it"
 
 
 def test_a_series_without_a_sample_in_the_stage_counts_nothing() -> None:

@@ -21,6 +21,7 @@ from serinus_contracts.plan import any_of, query_digest
 from serinus_contracts.selector import Labels
 
 from serinus_counting.gauges import gauge
+from serinus_counting.misread import counted_twice, status_in_words
 from serinus_counting.quality import Quality, blank
 from serinus_counting.resets import Process, Span, falling, increase, processes, restarts
 from serinus_counting.series import Series, Target, with_one_spelling
@@ -66,6 +67,9 @@ def measure(
         return blank(metric, "no_data", overdue, quality)
     if isinstance(metric.source, Gauged):
         return gauge(metric.source, by_arm, span, scrape_ms, quality, most_characters)
+    words = status_in_words(metric.source, by_arm) if isinstance(metric.source, Counted) else ""
+    if misread := words or counted_twice(ours):
+        return blank(metric, "error", misread, quality)
     # What is scraped after the last sample seen belongs to the next window, whatever the clocks say (docs/adr/0062).
     span = replace(span, end=min(span.end, _newest(ours)))
     if isinstance(metric.source, Bucketed):

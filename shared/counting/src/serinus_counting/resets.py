@@ -6,9 +6,10 @@ PromQL's increase() extrapolates and misses births, so it is not used.
 
 A process that restarts counts from zero again: its new value is added. In a process that is one of the run's own
 pods, one counter that fell says that all restarted, and a series that is missing from a scrape of its process has
-restarted too when it returns. A process that counts for others (an ingress controller) is not trusted like that:
-it may drop one series and keep the rest. Nor is one whose series have times of their own, as replicas of a Prometheus
-or clocks per instrument give them: there nothing can be missing.
+restarted too when it returns. A process that counts for others (an ingress controller) may drop one series and keep
+the rest: there too a series that returns counts from zero, but it says nothing about the others. HAProxy drops none,
+so of it one that fell says that all did. Where series of one process have times of their own, as replicas of a
+Prometheus or clocks per instrument give them, nothing can be missing and nothing is inferred.
 """
 
 from bisect import bisect_left, bisect_right
@@ -35,11 +36,14 @@ class Process:
     """What all series of one target say together.
 
     `scrapes`: when each began, whose samples may be some ms apart. `restarts`: scrapes before which it restarted.
-    `own`: it is a pod of the run, and what one series shows holds for all. `started`: when that pod started, ms.
+    `shared`: each scrape is of all its series. `whole`: what falls in one series fell in all. `own`: it is a pod of
+    the run. `started`: when that pod started, ms.
     """
 
     scrapes: Sequence[int]
     restarts: frozenset[int]
+    shared: bool
+    whole: bool
     own: bool
     started: int | None
 
@@ -58,7 +62,9 @@ def processes(series: Iterable[Series], pods: Mapping[str, int | None]) -> dict[
         pod = members[0].labels.get("pod", "")
         scrapes, shared = _scrapes(members)
         restarts = frozenset(time for one in members for time in _falls(one, scrapes))
-        found[target] = Process(scrapes, restarts, shared and pod in pods, pods.get(pod))
+        own = shared and pod in pods
+        whole = own or (shared and members[0].labels.get("__name__", "").startswith("haproxy_"))
+        found[target] = Process(scrapes, restarts, shared, whole, own, pods.get(pod))
     return found
 
 
@@ -118,8 +124,8 @@ def _counts_from_zero(series: Series, process: Process, span: Span, first: int) 
     time = series.times[first]
     seen_without = _number(process.scrapes, time) > bisect_left(process.scrapes, span.floor)
     if first:
-        # It was there before the floor: a restart hid it, or a process that counts for others dropped it alone.
-        return seen_without and process.own
+        # It was there before the floor: a restart hid it, or the process dropped it.
+        return seen_without and process.shared
     return seen_without or (process.started is not None and process.started >= span.begin)
 
 
@@ -148,10 +154,10 @@ def increase(series: Series, process: Process, span: Span) -> float:
 
 
 def _restarted(process: Process, last: int | None, time: int, fell: bool) -> bool:
-    if fell or not process.own:
+    if fell or not process.shared:
         return fell
     number = _number(process.scrapes, time)
-    if process.scrapes[number] in process.restarts:
+    if process.whole and process.scrapes[number] in process.restarts:
         return True
     return last is not None and number - _number(process.scrapes, last) > 1
 

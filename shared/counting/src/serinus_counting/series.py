@@ -9,6 +9,9 @@ from serinus_contracts.selector import Labels
 
 # Labels that a scrape configuration commonly puts on every series of one target.
 TARGET_LABELS = ("job", "instance", "namespace", "service", "endpoint", "node", "pod", "container")
+# Where a scrape honours their labels, these proxies say by them for whom they count.
+_COUNTED_FOR = ("namespace", "service")
+_PROXIES = ("traefik_", "nginx_ingress_controller_")
 
 Target = tuple[str, ...]
 
@@ -25,6 +28,8 @@ class Series:
     def target(self) -> Target:
         """What names the scraped process, as far as labels tell."""
         get = self.labels.get
+        if get("__name__", "").startswith(_PROXIES):
+            return tuple([get(label, "") for label in TARGET_LABELS if label not in _COUNTED_FOR])
         return tuple([get(label, "") for label in TARGET_LABELS])
 
 

@@ -87,7 +87,11 @@ _NGINX = MetricNames(
 _TRAEFIK = MetricNames(
     "traefik_service_requests_total",
     "traefik_service_request_duration_seconds_bucket",
-    _server_errors("code"),
+    # Of gRPC the label code holds its own codes, but 2 for calls that went well.
+    (
+        *_server_errors("code"),
+        (Matcher(label="protocol", value="grpc"), Matcher(label="code", op="=~", value="4|12|13|14|15")),
+    ),
     ("code",),
 )
 _ENVOY = MetricNames(
@@ -260,7 +264,7 @@ _SERVICES = {
     "traefik": ("service", "", "{namespace}-{service}-[^-@]+@kubernetes(crd)?", "@"),
     "envoy": ("envoy_cluster_name", "", "", ""),
     "contour": ("envoy_cluster_name", "", "{namespace}_{service}_[0-9]+", "_/"),
-    "haproxy": ("proxy", "", "{namespace}_(svc_)?{service}_[^_]+", "_"),
+    "haproxy": ("proxy", "", "({namespace}_(svc_)?{service}_[^_]+|{service})", "_"),
 }
 
 
