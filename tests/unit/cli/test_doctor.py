@@ -1,16 +1,18 @@
 from typing import Any
 
 import pytest
-from serinus.doctor.checks import about
-from serinus.doctor.metrics import Seen, buckets, count, power
+from serinus.doctor.checks import Check, about
+from serinus.doctor.measured import Pods, Seen, count
+from serinus.doctor.metrics import buckets, metrics, power
 from serinus.doctor.policy import chosen, from_cluster
-from serinus_contracts import AnalysisPlan, Bucketed, CanaryPolicy, Selector
-from serinus_contracts.metric import Margin
+from serinus_collector.use_cases.ports import Answer, Unread, Values
+from serinus_contracts import AnalysisPlan, Bucketed, CanaryPolicy, PlanMetric, Queried, Selector
+from serinus_contracts.metric import Conditions, Margin
 from serinus_counting.series import Series
 from serinus_rollouts.kubernetes.api import ClusterError
 from serinus_rollouts.reading import view
 
-from tests.support import ERRORS, plan
+from tests.support import ERRORS, LATENCY, plan
 
 GOOD = {
     "redis_version": "7.4.1", "aof_enabled": 1, "maxmemory_policy": "noeviction",
@@ -88,10 +90,92 @@ def test_live_counts_are_split_into_arms_events_and_trials() -> None:
         counter("checkout-old-1", "200", 500, 1_500),
         counter("another-old-1", "200", 0, 7),
     ]
-    seen = count(plan(), ERRORS, series, 2000)
+    seen = count(plan(), ERRORS, series, 3000)
     assert (seen.canary.events, seen.canary.trials, seen.canary.series) == (10, 100, 2)
     assert (seen.stable.events, seen.stable.trials, seen.stable.series) == (0, 1_000, 1)
     assert seen.scrape_ms == 1000
+
+
+class Having:
+    """A Prometheus with these series of every name."""
+
+    def __init__(self, *series: Series) -> None:
+        self.series = series
+
+    async def samples(self, selector: Selector, end: int, reach_ms: int) -> Unread[Answer]:
+        matchers = selector.all_matchers()
+        found = [one for one in self.series if all(matcher.matches(one.labels) for matcher in matchers)]
+        return Unread(200, b"", lambda *_: Answer(found))
+
+
+async def examined(*series: Series, metric: PlanMetric = ERRORS, **known: Any) -> Check:
+    provider: Any = Having(*series)
+    (check,), _ = await metrics(plan(metrics=(metric,)), provider, 4000, known.pop("releasing", True), **known)
+    return check
+
+
+LATENCY_HERE = LATENCY.model_copy(update={"source": Bucketed(query=Selector(name="seconds_bucket"))})
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("releasing", [True, False])
+@pytest.mark.parametrize(
+    ("labels", "metric", "said"),
+    [
+        ({"verb": "get"}, ERRORS, "has none of the labels code"),
+        ({"code": "success"}, ERRORS, "there is code='success'"),
+        (
+            {"__name__": "seconds_bucket", "vmrange": "0.1...0.11"},
+            LATENCY_HERE,
+            "no bucket edge in its label le",
+        ),
+        ({"__name__": "seconds_bucket", "le": "0.1"}, LATENCY_HERE, "canary and stable share no bucket edges"),
+    ],
+)
+async def test_what_every_snapshot_would_refuse_is_never_green(
+    labels: dict[str, str], metric: PlanMetric, said: str, releasing: bool
+) -> None:
+    pods = ("checkout-new-1", "checkout-old-1")
+    base = {"__name__": "http_requests_total", "namespace": "shop"}
+    series = [Series({**base, "pod": pod, **labels}, [1000, 2000, 3000], [1, 2, 3]) for pod in pods]
+    check = await examined(*series, metric=metric, releasing=releasing)
+    assert (check.state, said in check.said) == ("failed", True), check.said
+
+
+@pytest.mark.anyio
+async def test_several_processes_behind_one_address_are_found_unless_the_pod_restarted_as_often() -> None:
+    stable = counter("checkout-old-1", "200", 500, 20, 510, 30)
+    new = counter("checkout-new-1", "200", 0, 1, 2, 3)
+    arms: Any = {"checkout-old-1": ("stable", 0), "checkout-new-1": ("canary", 0)}
+    check = await examined(new, stable, pods=Pods(arms, {}))
+    assert check.state == "failed"
+    assert "pod checkout-old-1 fell at 2 of 4 scrapes without a restart of it: several processes" in check.said
+    assert (await examined(new, stable, pods=Pods(arms, {"checkout-old-1": 2}))).state == "ok"
+
+
+@pytest.mark.anyio
+async def test_between_releases_stable_is_measured_alone() -> None:
+    check = await examined(counter("checkout-old-1", "200", 500, 600, 700), releasing=False)
+    assert (check.state, check.said) == ("ok", "stable 0 of 200 in 2 s, scraped every 1 s")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("answer", "state", "said"),
+    [
+        (Values([0.5, None, "+Inf", 3.0]), "ok", "4 values now: 0.5, NaN, inf, ..."),
+        (Values([]), "warning", "no value now by sum(up)"),
+        (Values([1.0], warnings=["a store is away"]), "failed", "a store is away"),
+    ],
+)
+async def test_a_query_is_asked_as_a_snapshot_asks_it(answer: Values, state: str, said: str) -> None:
+    async def values(query: str, at: int) -> Unread[Values]:
+        return Unread(200, b"", lambda *_: answer)
+
+    provider: Any = type("Asked", (), {"values": staticmethod(values)})
+    source = Queried(query="sum(up)", conditions=Conditions(success="result > 0"))
+    (check,), _ = await metrics(plan(metrics=(ERRORS.model_copy(update={"source": source}),)), provider, 4000, True)
+    assert (check.state, check.said) == (state, said)
 
 
 def bucket(le: str, *values: float) -> Series:
@@ -107,7 +191,7 @@ def slow(critical: bool = False) -> tuple[AnalysisPlan, Seen]:
     )
     rule = plan(metrics=(ERRORS.model_copy(update={"critical": True}), metric))
     series = [bucket("0.1", 0, 500), bucket("1", 0, 995), bucket("+Inf", 0, 1000)]
-    return rule, count(rule, metric, series, 2000)
+    return rule, count(rule, metric, series, 3000, releasing=False)
 
 
 def test_what_coarse_buckets_show_is_told_with_the_edges_that_help() -> None:
@@ -128,7 +212,7 @@ def test_a_gate_that_such_buckets_keep_shut_is_named() -> None:
 def test_a_margin_that_no_share_exceeds_is_told_before_the_run() -> None:
     rule = plan(metrics=(ERRORS.model_copy(update={"margin": Margin(ratio=1.25)}),))
     series = [counter("checkout-old-1", "200", 0, 100), counter("checkout-old-1", "500", 0, 900)]
-    checks = list(power(rule, [count(rule, ERRORS, series, 2000)]))
+    checks = list(power(rule, [count(rule, ERRORS, series, 3000, releasing=False)]))
     assert {check.state for check in checks} == {"warning"}
     assert checks[0].fix == "a narrower margin: this one allows 112 %, which no share exceeds"
 

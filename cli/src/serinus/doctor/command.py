@@ -100,7 +100,8 @@ async def _examined(
     plan, told = policy.chosen(known, seen, access)
     found += told
     if plan:
-        told, counts = await metrics.metrics(plan, provider, now_ms(), seen.releasing)
+        pods = await policy.pods(cluster.api, seen)
+        told, counts = await metrics.metrics(plan, provider, now_ms(), seen.releasing, pods)
         found += [*told, *metrics.buckets(plan, counts), *metrics.power(plan, counts)]
     return found
 

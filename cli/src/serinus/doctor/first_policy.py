@@ -2,7 +2,11 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from itertools import accumulate, pairwise
+from math import inf
 
 import yaml
 from serinus_collector.use_cases.ports import Provider
@@ -16,8 +20,6 @@ from serinus_rollouts.resolve import LATENCY_MARGIN
 from serinus_rollouts.rollout import RolloutView
 from serinus_rollouts.sources import STATUS_LABELS
 from serinus_rollouts.stages import ADD_STEPS, NOTHING_TO_JUDGE, pause_before_the_first_weight, stages
-
-from serinus.doctor.metrics import histogram
 
 REACH_MS = 300_000
 COUNTERS = "http_requests_total"
@@ -76,6 +78,20 @@ def _unusable(series: Sequence[Series], seen: RolloutView) -> list[str]:
         f"the label {name} does, but quoted UTF-8 names are not supported yet: rename it as it is scraped or received"
         for name in sorted(found)
     ]
+
+
+def histogram(cumulative: Iterable[tuple[str, int]]) -> tuple[tuple[float, ...], tuple[int, ...]]:
+    """Edges and counts per bucket, one more, of what series with the label `le` counted."""
+    total: dict[float, int] = defaultdict(int)
+    for le, number in cumulative:
+        with suppress(ValueError):
+            total[float(le)] += number
+    bounds = sorted(total)
+    if not bounds or bounds[-1] != inf:
+        return (), ()
+    # series of which one was born or reset in between may not grow with their bounds
+    rising = list(accumulate((total[bound] for bound in bounds), max))
+    return tuple(bounds[:-1]), tuple(after - before for before, after in pairwise((0, *rising)))
 
 
 def _coarse(series: Sequence[Series]) -> list[str]:

@@ -1,111 +1,73 @@
 """What Prometheus has for a plan: live counts of both arms, the scrape interval, and what this traffic can show."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from collections.abc import Iterator, Mapping, Sequence
 from math import inf
 from typing import Any
 
 from serinus_collector.use_cases.collect_snapshot import counted
 from serinus_collector.use_cases.ports import Provider, ProviderError
-from serinus_contracts import AnalysisPlan, Bucketed, Counted, PlanMetric, Queried, Selector
+from serinus_contracts import AnalysisPlan, PlanMetric, Queried, Selector
 from serinus_contracts.base import Millis
-from serinus_contracts.plan import any_of
 from serinus_contracts.weight import weight_text
 from serinus_contracts.wording import duration, percent
-from serinus_counting.resets import Span, increase, processes
-from serinus_counting.series import Series, scrape_interval
 from serinus_judging.plan_metrics import gating_metrics, without_gauges
 from serinus_judging.sequential.bucket_reach import bucket_reach
 from serinus_judging.sequential.power import forecast
 
 from serinus.doctor.checks import Check
+from serinus.doctor.measured import Pods, Seen, count
 
 REACH_MS = 300_000
 
 
-@dataclass(frozen=True)
-class Live:
-    """Counts of one arm in the last minutes; of a histogram its edges in seconds and counts per bucket, one more."""
-
-    series: int = 0
-    events: int = 0
-    trials: int = 0
-    edges: tuple[float, ...] = ()
-    buckets: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Seen:
-    """One metric as it is now. `seconds` is the time in which its counts came."""
-
-    metric: str
-    canary: Live
-    stable: Live
-    scrape_ms: int | None
-    seconds: float
-
-
-def count(plan: AnalysisPlan, metric: PlanMetric, series: Sequence[Series], now: Millis) -> Seen:
-    """The counts of both arms; of a histogram its events are those above its middle edge."""
-    arms: dict[str, Live] = {}
-    first = min((one.times[0] for one in series), default=now)
-    for arm in ("canary", "stable"):
-        ours = [one for one in series if plan.arm(one.labels, metric) == arm]
-        arms[arm] = _live(metric, ours, Span(0, first, now))
-    return Seen(metric.name, arms["canary"], arms["stable"], scrape_interval(series), max(1.0, (now - first) / 1000))
-
-
-def _live(metric: PlanMetric, ours: Sequence[Series], window: Span) -> Live:
-    found = processes(ours, {})
-    counts = [(one, round(increase(one, found[one.target], window))) for one in ours]
-    source = metric.source
-    if isinstance(source, Counted):
-        events = sum(number for one, number in counts if any_of(source.events, one.labels))
-        return Live(len(ours), events, sum(number for one, number in counts if any_of(source.trials, one.labels)))
-    if not isinstance(source, Bucketed):
-        return Live(len(ours))
-    edges, buckets = histogram([(one.labels.get("le", ""), number) for one, number in counts])
-    return Live(len(ours), 0, sum(buckets), tuple(edge * source.scale for edge in edges), buckets)
-
-
-def histogram(cumulative: Iterable[tuple[str, int]]) -> tuple[tuple[float, ...], tuple[int, ...]]:
-    """Edges and counts per bucket, one more, of what series with the label `le` counted."""
-    total: dict[float, int] = defaultdict(int)
-    for le, number in cumulative:
-        with suppress(ValueError):
-            total[float(le)] += number
-    bounds = sorted(total)
-    if not bounds or bounds[-1] != inf:
-        return (), ()
-    # series of which one was born or reset in between may not grow with their bounds
-    rising = list(accumulate((total[bound] for bound in bounds), max))
-    return tuple(bounds[:-1]), tuple(after - before for before, after in pairwise((0, *rising)))
-
-
 async def metrics(
-    plan: AnalysisPlan, provider: Provider, now: Millis, releasing: bool
+    plan: AnalysisPlan, provider: Provider, now: Millis, releasing: bool, pods: Pods | None = None
 ) -> tuple[list[Check], list[Seen]]:
-    """A check for each metric of the plan, and the counts of those that were found."""
+    """A check for each metric of the plan, by one measurement as snapshots take it, and the counts that it gave."""
     checks, found = [], []
     for metric in plan.metrics:
-        if isinstance(metric.source, Queried):
-            continue
         name = f"metric {metric.name}"
         try:
+            if isinstance(metric.source, Queried):
+                checks.append(await _asked(name, metric.source, provider, now))
+                continue
             answer = (await provider.samples(metric.source.query, now, REACH_MS)).read()
-            one = count(plan, metric, counted(plan, metric, answer), now)
-            arms = [one.canary, one.stable] if releasing else [one.stable]
-            if all(arm.series for arm in arms):
+            series = counted(plan, metric, answer)
+            one = count(plan, metric, series, now, releasing=releasing, pods=pods, warnings=answer.warnings)
+            if not all(arm.series for arm in ([one.canary, one.stable] if releasing else [one.stable])):
+                checks.append(await _missing(plan, metric, provider, now, one))
+            elif one.measurement.status == "ok":
                 checks.append(Check(name, "ok", _said(metric, one, releasing)))
                 found.append(one)
             else:
-                checks.append(await _missing(plan, metric, provider, now, one))
+                checks.append(_uncounted(name, one))
         except ProviderError as error:
             checks.append(Check(name, "failed", str(error), "fix the provider's address by --prometheus"))
     return checks, found
+
+
+async def _asked(name: str, source: Queried, provider: Provider, now: Millis) -> Check:
+    """A query whose values are compared: does it give any now?"""
+    answer = (await provider.values(source.query, now)).read()
+    if answer.warnings:
+        return Check(name, "failed", "; ".join(answer.warnings), "a partial answer is not judged")
+    if not answer.values:
+        return Check(name, "warning", f"no value now by {source.query}", "see by your Prometheus what it gives")
+    shown = ", ".join("NaN" if value is None else f"{value:g}" for value in map(_number, answer.values[:3]))
+    return Check(name, "ok", f"{len(answer.values)} values now: {shown}{', ...' if len(answer.values) > 3 else ''}")
+
+
+def _number(value: float | str | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def _uncounted(name: str, one: Seen) -> Check:
+    """What each snapshot would say instead of counts."""
+    status, detail = one.measurement.status, one.measurement.detail
+    said = f"a snapshot says {status}" + (f": {detail}" if detail else "")
+    if status in ("settling", "waiting"):
+        return Check(name, "warning", said, "try again after the next scrapes")
+    return Check(name, "failed", said, "as long as it says so, nothing of this metric is judged")
 
 
 def _said(metric: PlanMetric, one: Seen, releasing: bool) -> str:

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from serinus_contracts import AnalysisPlan, CanaryPolicy, Run
+from serinus_contracts.base import Arm
 from serinus_contracts.crd import GROUP, PLURAL, VERSION
 from serinus_contracts.provider_namespaces import OPEN, ProviderAccess
 from serinus_contracts.weight import weight_text
 from serinus_rollouts.kubernetes.api import Api, ClusterError
+from serinus_rollouts.pods import HASH_LABEL, pod_view
 from serinus_rollouts.policies import choose
 from serinus_rollouts.policy_documents import load_file, read_resource
 from serinus_rollouts.policy_warnings import not_waited_for, warnings
@@ -18,6 +20,7 @@ from serinus_rollouts.stages import ADD_STEPS, NOTHING_TO_JUDGE, stages
 from serinus_runtime.documents import DocumentError
 
 from serinus.doctor.checks import Check
+from serinus.doctor.measured import Pods
 
 
 def from_files(place: Path) -> tuple[list[CanaryPolicy], list[Check]]:
@@ -67,6 +70,21 @@ def run_of(seen: RolloutView) -> Run:
         canary_hash=canary,
         stable_hash=seen.stable_hash or seen.current_hash,
         attempt=1,
+    )
+
+
+async def pods(api: Api, seen: RolloutView) -> Pods:
+    """The pods of both arms; none where they may not be read, which the check of rights tells."""
+    run = run_of(seen)
+    owners: dict[str, Arm] = {f"{run.name}-{run.canary_hash}": "canary", f"{run.name}-{run.stable_hash}": "stable"}
+    query = {"labelSelector": f"{HASH_LABEL} in ({run.canary_hash},{run.stable_hash})"}
+    try:
+        answer: Any = await api.request("GET", f"/api/v1/namespaces/{run.namespace}/pods", query=query)
+        found = [view for view in map(pod_view, answer["items"]) if view.owner in owners]
+    except (ClusterError, KeyError, ValueError):
+        return Pods()
+    return Pods(
+        {view.name: (owners[view.owner], view.started) for view in found}, {view.name: view.restarts for view in found}
     )
 
 
