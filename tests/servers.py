@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import uvicorn
 from redis import Redis
 from redis.exceptions import AuthenticationError, RedisError
 
@@ -152,3 +154,18 @@ def sampled(url: str, query: str) -> list[dict[str, Any]]:
         return []
     found: list[dict[str, Any]] = answer.get("data", {}).get("result", [])
     return found
+
+
+@contextmanager
+def served(app: Any, **tls: Any) -> Iterator[str]:
+    """The address of an ASGI application, in a thread of its own; `tls` as uvicorn takes it."""
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, **tls))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    wait_until(lambda: server.started, 10, "the server to listen")
+    yield f"{'https' if tls else 'http'}://127.0.0.1:{port}"
+    # The client, which is in this thread, cannot take its leave of a connection meanwhile.
+    server.should_exit = server.force_exit = True
+    thread.join(10)
+    assert not thread.is_alive()

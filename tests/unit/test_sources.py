@@ -65,7 +65,7 @@ def test_each_example_counts_both_arms_and_nothing_else(name: str) -> None:
     errors, latency = (measured(plan, metric, series) for metric in plan.metrics[:2])
     assert isinstance(errors, Proportion)
     assert errors.status == "ok", errors.detail
-    by_pod = name in ("pod-name", "pod-hash", "opentelemetry", "istio", "istio-mirrored", "linkerd")
+    by_pod = name in ("pod-name", "pod-hash", "opentelemetry", "dotted", "istio", "istio-mirrored", "linkerd")
     assert errors.canary == {"checkout-new-x2z4k" if by_pod else "": (3, 100)}
     assert errors.stable == {"checkout-old-b5dkf" if by_pod else "": (9, 900)}
     assert isinstance(latency, Distribution)

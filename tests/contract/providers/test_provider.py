@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,6 +124,19 @@ async def test_nothing_found_is_an_empty_answer_not_an_error(provider: Prometheu
 async def test_a_value_with_quotes_stays_a_value(provider: Prometheus) -> None:
     odd = REQUESTS.where(Matcher(label="pod", value='x"} or up{job="\\'))
     assert (await provider.samples(odd, now_ms(), 5_000)).read().series == []
+
+
+async def test_a_name_in_quotes_stays_a_name_or_is_refused_in_one_sentence_by_what_is_too_old(
+    place: Place, provider: Prometheus
+) -> None:
+    odd = Selector(name='x"} or {"up', matchers=(Matcher(label='a"="", "b', value="c"),))
+    async with httpx.AsyncClient() as http:
+        version = (await http.get(f"{place.url}/api/v1/status/buildinfo")).json()["data"]["version"]
+    if version.startswith("2."):
+        with pytest.raises(ProviderError, match=f"need Prometheus 3 .* this is Prometheus {re.escape(version)}"):
+            await provider.samples(odd, now_ms(), 5_000)
+    else:
+        assert (await provider.samples(odd, now_ms(), 5_000)).read().series == []
 
 
 async def test_an_address_where_nobody_listens_is_a_provider_error() -> None:

@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import ssl
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
-import uvicorn
 import yaml
 from serinus_collector.adapters.prometheus import Prometheus
 from serinus_collector.adapters.provider_auth import EARLY_SECONDS, Tokens, make_client
@@ -27,7 +25,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from tests.certificates import write_certificates
-from tests.servers import free_port, wait_until
+from tests.servers import served
 
 pytestmark = pytest.mark.anyio
 SECRET = "s3cr3t-Planted"
@@ -70,21 +68,11 @@ class Gate:
 @contextlib.contextmanager
 def serving(gate: Gate, **tls: Any) -> Iterator[Gate]:
     routes = [Route("/api/v1/query", gate.query, methods=["POST"]), Route("/token", gate.token, methods=["POST"])]
-    port = free_port()
     app = Starlette(routes=routes)
     # A proxy is asked for a whole address, for which there are no routes.
     app.add_exception_handler(404, gate.proxied)
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, **tls)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    wait_until(lambda: server.started, 10, "the server to listen")
-    gate.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
-    yield gate
-    # The client, which is in this thread, cannot take its leave of a connection meanwhile.
-    server.should_exit = server.force_exit = True
-    thread.join(10)
-    assert not thread.is_alive()
+    with served(app, **tls) as gate.url:
+        yield gate
 
 
 @pytest.fixture

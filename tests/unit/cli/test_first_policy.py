@@ -7,22 +7,24 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from serinus.doctor.first_policy import plain, write
 from serinus_collector.use_cases.ports import Answer, Unread
+from serinus_contracts.selector import is_name
 from serinus_counting.series import Series
 from serinus_rollouts.policy_documents import load_text
 
 from tests.unit.rollouts.objects import at
 
+LABELS = ("__name__", "code", "pod")
 NAMES = st.from_regex(r"[a-z0-9]([-a-z0-9.]{0,8}[a-z0-9])?", fullmatch=True)
 
 
 class Provider:
     """Has the requests of the pods of a Rollout, and nothing else."""
 
-    def __init__(self, rollout: str) -> None:
-        self.rollout = rollout
+    def __init__(self, rollout: str, label: str = "on") -> None:
+        self.rollout, self.label = rollout, label
 
     async def samples(self, selector: Any, end: int, reach_ms: int) -> Unread[Answer]:
-        labels = {"__name__": "http_requests_total", "on": f"{self.rollout}-old-1", "code": "200"}
+        labels = {"__name__": "http_requests_total", self.label: f"{self.rollout}-old-1", "code": "200"}
         series = [Series(labels, [1], [1.0])] if selector.name == "http_requests_total" else []
         return Unread(200, b"", lambda *_: Answer(series))
 
@@ -40,7 +42,18 @@ def test_the_first_policy_is_for_the_rollout_whatever_its_name_means_in_yaml(nam
     assert policy.spec.source.label == "on"
 
 
-@given(st.text(st.characters(max_codepoint=0x7F)))
+@given(st.text(st.characters(codec="utf-8"), min_size=1).filter(is_name).filter(lambda name: name not in LABELS))
+@example("k8s.pod.name")
+@example('pod "name"')
+def test_the_first_policy_names_the_label_that_holds_the_pods_whatever_its_characters(label: str) -> None:
+    provider: Any = Provider("checkout", label)
+    seen = at(metadata={"namespace": "shop", "name": "checkout"})
+    text, _ = asyncio.run(write(provider, seen, ("", ""), 0))
+    (policy,) = load_text(text, "policy.yaml")
+    assert policy.spec.source.label == label
+
+
+@given(st.text(st.characters(codec="utf-8")))
 def test_a_text_is_read_as_it_was(text: str) -> None:
     assert yaml.safe_load(plain(text)) == text
 

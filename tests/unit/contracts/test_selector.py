@@ -3,9 +3,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from serinus_contracts import Matcher, Selector
+from serinus_contracts.selector import is_name
 
-LABEL = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,10}", fullmatch=True)
-NAME = st.from_regex(r"[a-zA-Z_:][a-zA-Z0-9_:]{0,20}", fullmatch=True)
+ANY = st.text(st.characters(codec="utf-8"), min_size=1, max_size=10).filter(is_name)
+LABEL = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,10}", fullmatch=True).filter(lambda label: label != "__name__") | ANY
+NAME = st.from_regex(r"[a-zA-Z_:][a-zA-Z0-9_:]{0,20}", fullmatch=True).filter(lambda name: name != "inf") | ANY
 MATCHERS = st.builds(Matcher, label=LABEL, op=st.sampled_from(["=", "!="]), value=st.text(max_size=20))
 
 
@@ -30,6 +32,14 @@ def test_a_value_cannot_break_out_of_its_quotes(value: str) -> None:
         ("up{job=x}", "job=x"),
         ("", "needs a metric name"),
         ("{}", "needs a metric name"),
+        ("http.requests", '{"http.requests"}'),
+        ('http.requests{code="5"}', '{"http.requests",code="5"}'),
+        ('up{k8s.pod.name="x"}', "expected label"),
+        ('{"a.b"}{c="d"}', "expected"),
+        ('{"a.b","c.d"}', "more than one metric name: a.b and c.d"),
+        ('up{"a.b"}', "more than one metric name: up and a.b"),
+        ('up{__name__="down"}', "more than one metric name: up and down"),
+        ('{""="x"}', "expected label"),
         ("up{", "no selector"),
     ],
 )
@@ -79,3 +89,67 @@ def test_an_expression_that_prometheus_would_refuse_or_that_is_too_long_is_refus
 )
 def test_an_expression_matches_what_it_matches_in_prometheus(value: str, text: str, matches: bool) -> None:
     assert Matcher(label="path", op="=~", value=value).matches({"path": text}) is matches
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "labels", "rendered"),
+    [
+        ('{"http.requests"}', "http.requests", [], '{"http.requests"}'),
+        (
+            '{ "http.requests" , "k8s.pod.name" =~ "a.*", code="5" }',
+            "http.requests",
+            ["k8s.pod.name", "code"],
+            '{"http.requests","k8s.pod.name"=~"a.*",code="5"}',
+        ),
+        ('up{"k8s.pod"="x"}', "up", ["k8s.pod"], 'up{"k8s.pod"="x"}'),
+        ('{code="5","up"}', "up", ["code"], 'up{code="5"}'),
+        ('{"up","code"="5"}', "up", ["code"], 'up{code="5"}'),
+        (r'{"a \"b\" \\c"}', r'a "b" \c', [], r'{"a \"b\" \\c"}'),
+        ('{"größe"}', "größe", [], '{"größe"}'),
+        ('{"2xx"}', "2xx", [], '{"2xx"}'),
+    ],
+)
+def test_names_of_prometheus_3_stand_in_quotes_and_others_as_every_version_reads_them(
+    text: str, name: str, labels: list[str], rendered: str
+) -> None:
+    selector = Selector.parse(text)
+    assert (selector.name, [one.label for one in selector.matchers], str(selector)) == (name, labels, rendered)
+
+
+@pytest.mark.parametrize("name", ["inf", "NaN", "bool", "on", "ignoring", "group_left", "atan2"])
+def test_a_metric_whose_name_promql_would_read_as_a_number_or_keyword_is_named_by_its_label(name: str) -> None:
+    assert str(Selector.parse(f'{name}{{a="b"}}')) == f'{{__name__="{name}",a="b"}}'
+    assert not Selector(name=name).quotes_names
+
+
+def test_the_replacement_character_of_a_value_is_escaped_since_prometheus_takes_it_for_broken_utf_8() -> None:
+    selector = Selector(name="up", matchers=(Matcher(label="a", value="x\ufffdy\\ufffd"),))
+    assert str(selector) == r'up{a="x\ufffdy\\ufffd"}'
+    assert Selector.parse(str(selector)) == selector
+
+
+@pytest.mark.parametrize(
+    ("text", "quotes"),
+    [
+        ("up", False),
+        ('up{code=~"5\\\\.."}', False),
+        ('{__name__=~"http_.*"}', False),
+        ('{__name__=~"a|b:c"}', False),
+        ('{"a.b"}', True),
+        ('up{"a.b"="x"}', True),
+        ('{__name__="a.b"}', True),
+        ('{__name__=~"a\\\\.b|a_b"}', True),
+        ('{__name__!="a.b",c="d"}', False),
+    ],
+)
+def test_a_selector_says_whether_only_prometheus_3_holds_what_it_names(text: str, quotes: bool) -> None:
+    assert Selector.parse(text).quotes_names is quotes
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "a\x7f", "a\ufffd", "x" * 256])
+def test_what_no_query_could_name_is_no_name(name: str) -> None:
+    assert not is_name(name)
+    with pytest.raises(ValidationError):
+        Matcher(label=name, value="x")
+    with pytest.raises(ValidationError):
+        Selector(name=name)

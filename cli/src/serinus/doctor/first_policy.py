@@ -1,6 +1,5 @@
 """A first policy of what a Prometheus has: which labels split the arms, and which of the presets' metrics are there."""
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -12,7 +11,7 @@ import yaml
 from serinus_collector.use_cases.ports import Provider
 from serinus_contracts import Selector
 from serinus_contracts.base import Millis
-from serinus_contracts.selector import is_label_name
+from serinus_contracts.selector import is_name, name_text
 from serinus_contracts.weight import weight_text
 from serinus_counting.series import Series
 from serinus_judging.sequential.bucket_reach import bucket_reach
@@ -30,7 +29,7 @@ MEMORY = "container_memory_usage_bytes"
 def plain(text: str) -> str:
     """The text as a YAML value: quoted where it could be read as something else, such as 123, on or 1e3."""
     is_word = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]+", text) is not None and yaml.safe_load(text) == text
-    return text if is_word else json.dumps(text)
+    return text if is_word else yaml.safe_dump(text, default_style='"', width=inf, allow_unicode=True).rstrip("\n")
 
 
 async def series_of(provider: Provider, name: str, now: Millis) -> Sequence[Series]:
@@ -46,38 +45,26 @@ def source(series: Sequence[Series], seen: RolloutView, services: tuple[str, str
     def label_where(wanted: str, whole: bool) -> str | None:
         for labels in ours:
             for label, value in labels.items():
-                if is_label_name(label) and (value == wanted if whole else value.startswith(wanted)):
+                if is_name(label) and (value == wanted if whole else value.startswith(wanted)):
                     return label
         return None
 
     if pod := label_where(prefix, whole=False):
-        kind, options = "pod-name", [] if pod == "pod" else [f"label: {plain(pod)}"]
+        kind, options = "pod-name", [] if pod == "pod" else [f"label: {plain(name_text(pod))}"]
     elif hashed := label_where(seen.stable_hash or seen.current_hash, whole=True):
-        kind, options = "pod-hash", [] if hashed == "rollouts_pod_template_hash" else [f"label: {plain(hashed)}"]
+        kind, options = (
+            "pod-hash",
+            [] if hashed == "rollouts_pod_template_hash" else [f"label: {plain(name_text(hashed))}"],
+        )
     elif all(services) and (service := label_where(services[1], whole=True)):
         kind = "service-label"
         options = [f"canary: {plain(services[0])}", f"stable: {plain(services[1])}"]
-        options += [] if service == "service" else [f"label: {plain(service)}"]
+        options += [] if service == "service" else [f"label: {plain(name_text(service))}"]
     else:
         return None
     if not any(labels.get("namespace") == seen.namespace for labels in ours):
         options.append('namespaceLabel: ""')
     return [f"preset: {kind}", *options]
-
-
-def _unusable(series: Sequence[Series], seen: RolloutView) -> list[str]:
-    """Labels that name the pods or their hash, and that a policy cannot name."""
-    hash_ = seen.stable_hash or seen.current_hash
-    pairs = {pair for one in series for pair in one.labels.items()}
-    found = {
-        name
-        for name, value in pairs
-        if not is_label_name(name) and (value == hash_ or value.startswith(f"{seen.name}-{hash_}-"))
-    }
-    return [
-        f"the label {name} does, but quoted UTF-8 names are not supported yet: rename it as it is scraped or received"
-        for name in sorted(found)
-    ]
 
 
 def histogram(cumulative: Iterable[tuple[str, int]]) -> tuple[tuple[float, ...], tuple[int, ...]]:
@@ -113,7 +100,6 @@ async def write(provider: Provider, seen: RolloutView, services: tuple[str, str]
     if split is None:
         adapt = "  # adapt: which label tells canary from stable?"
         notes.append(f"no series of {COUNTERS} or {HISTOGRAM} names the pods, hashes or services of {seen.key}")
-        notes += _unusable([*requests, *latency], seen)
         split = ["preset: pod-name"]
     metrics = []
     labels = {label for one in requests for label in one.labels}

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import inf
 from typing import Any
 
+from serinus_collector.adapters.prometheus import UnknownNamesError
 from serinus_collector.use_cases.collect_snapshot import counted
 from serinus_collector.use_cases.ports import Provider, ProviderError
 from serinus_contracts import AnalysisPlan, PlanMetric, Queried, Selector
@@ -42,7 +43,8 @@ async def metrics(
             else:
                 checks.append(_uncounted(name, one))
         except ProviderError as error:
-            checks.append(Check(name, "failed", str(error), "fix the provider's address by --prometheus"))
+            fix = "" if isinstance(error, UnknownNamesError) else "fix the provider's address by --prometheus"
+            checks.append(Check(name, "failed", str(error), fix))
     return checks, found
 
 

@@ -154,7 +154,7 @@ def _metric(rule: MetricRule, spec: PolicySpec, run: Run, arms: tuple[ArmRule, .
         way = counts(source, run)
     return PlanMetric(
         name=rule.name,
-        source=_read(rule, run, way, naming(source)),
+        source=_read(rule, run, way, naming(source, rule.metric)),
         better=rule.better,
         margin=rule.margin or _default_margin(rule),
         arms=() if way.arms == arms else way.arms,

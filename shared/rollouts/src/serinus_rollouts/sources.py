@@ -54,6 +54,16 @@ _OPENTELEMETRY = MetricNames(
     ),
     ("http_response_status_code", "error_type"),
 )
+# The same in the names of OpenTelemetry itself, as servers hold them that escape nothing.
+_OPENTELEMETRY_DOTTED = MetricNames(
+    "http.server.request.duration_count",
+    "http.server.request.duration_bucket",
+    (
+        *_server_errors("http.response.status_code"),
+        (Matcher(label="http.response.status_code", value=""), Matcher(label="error.type", op="!=", value="")),
+    ),
+    ("http.response.status_code", "error.type"),
+)
 # gRPC answers with HTTP 200; of its codes these are a server's errors (OpenTelemetry's conventions for gRPC).
 _GRPC_ERRORS = Matcher(label="grpc_response_status", op="=~", value="2|4|12|13|14|15")
 _ISTIO = MetricNames(
@@ -128,8 +138,10 @@ class SeriesScope:
     past: Matchers | None
 
 
-def naming(source: SourceRule) -> MetricNames:
-    """What the metrics of a source are called."""
+def naming(source: SourceRule, metric: str | None = None) -> MetricNames:
+    """What the metrics of a source are called; `metric` is the name that a policy gives one of them."""
+    if source.preset == "opentelemetry" and metric is not None and "." in metric:
+        return _OPENTELEMETRY_DOTTED
     if source.preset == "istio" and source.canary is not None:
         # The client's side saw what no pod answered, and it is the only one to be asked: else requests count twice.
         return replace(_ISTIO, extra_matchers=(Matcher(label="reporter", value="source"),))

@@ -1,7 +1,6 @@
 """What the scrapes really showed, by the simulator's log, and from that log alone what a window must count."""
 
 import json
-import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,6 @@ Times = Mapping[str, Sequence[int]]
 Pages = Mapping[str, Sequence["Page"]]
 # Prometheus moves a stamp by so much to keep its samples at even distances.
 ALIGNED_MS = 2
-_PAGE_SERIES = re.compile(r"^(?P<name>[^{]+)(\{(?P<labels>.*)\})?$")
 
 
 @dataclass(frozen=True)
@@ -141,7 +139,5 @@ def _shown(pages: Sequence[Page], floor: int, begin: int, end: int, young: bool)
 @lru_cache(maxsize=100_000)
 def parse_series(text: str) -> dict[str, str]:
     """Labels of a series as a metrics page writes it, with its name as `__name__`."""
-    found = _PAGE_SERIES.match(text)
-    assert found is not None
     selector = Selector.parse(text)
-    return {"__name__": found["name"], **{matcher.label: matcher.value for matcher in selector.matchers}}
+    return {"__name__": selector.name or "", **{matcher.label: matcher.value for matcher in selector.matchers}}

@@ -21,7 +21,6 @@ from serinus_simulator.prometheus.series import number
 from serinus_simulator.prometheus.tsdb import Result, SampleStore
 from serinus_simulator.units import to_seconds
 
-VERSION = "3.7.0"
 DEFAULT_TIMEOUT = 120.0
 CODES = {"bad_data": 400, "execution": 422, "internal": 500, "timeout": 503, "unavailable": 503, "not_found": 404}
 _HTML = "<!DOCTYPE html><html><head><title>Sign in</title></head><body><h1>Sign in</h1></body></html>\n"
@@ -39,11 +38,12 @@ class PrometheusError(Exception):
 class PrometheusApi:
     """Answers queries from a sample store."""
 
-    def __init__(self, samples: SampleStore, agenda: Agenda, faults: Faults, *, seed: int) -> None:
+    def __init__(self, samples: SampleStore, agenda: Agenda, faults: Faults, *, seed: int, version: str) -> None:
         self._samples = samples
         self._agenda = agenda
         self._faults = faults
         self._random = random.Random(seed)
+        self._version = version
 
     async def query(self, request: Request) -> Response:
         try:
@@ -72,7 +72,8 @@ class PrometheusApi:
             return Answered(error.code, error.body)
 
     async def build_info(self, _: Request) -> Response:
-        data = {"version": VERSION, "revision": "", "branch": "", "buildUser": "", "buildDate": "", "goVersion": ""}
+        told = {"version": self._version, "revision": "0" * 40, "branch": "HEAD", "buildUser": "", "buildDate": ""}
+        data = {**told, "goVersion": "go1.26.8"}
         return Response(encode({"status": "success", "data": data}), media_type="application/json")
 
     async def ready(self, _: Request) -> Response:
@@ -85,7 +86,7 @@ class PrometheusApi:
         query = parameters.get("query", "")
         at = _time(parameters.get("time"), self._agenda)
         timeout = _timeout(parameters.get("timeout"))
-        _parsed(query)
+        self._parsed(query)
         hits = self._faults.prometheus(query)
         for fault in hits:
             if fault.effect == "slow":
@@ -98,9 +99,15 @@ class PrometheusApi:
         return Response(self._evaluated(query, at, hits), media_type="application/json")
 
     def _evaluated(self, query: str, at: int, hits: list[PrometheusFault]) -> bytes:
-        selector = _parsed(query)
+        selector = self._parsed(query)
         results, warnings = self._thin_out(self._results(selector, at), hits)
         return _render(selector, results, warnings)
+
+    def _parsed(self, query: str) -> Selector:
+        try:
+            return parse(query, quoted_names=int(self._version.partition(".")[0]) >= 3)
+        except ParseError as error:
+            raise PrometheusError("bad_data", f'invalid parameter "query": {error}') from None
 
     def _results(self, selector: Selector, at: int) -> list[Result]:
         if selector.milliseconds is None:
@@ -131,13 +138,6 @@ class PrometheusApi:
                 results = [one for one in results if self._random.random() >= fault.share]
                 warnings.append("remote read of one store failed: the answer may be incomplete")
         return results, warnings
-
-
-def _parsed(query: str) -> Selector:
-    try:
-        return parse(query)
-    except ParseError as error:
-        raise PrometheusError("bad_data", f'invalid parameter "query": {error}') from None
 
 
 async def _parameters(request: Request) -> dict[str, str]:

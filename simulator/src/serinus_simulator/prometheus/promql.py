@@ -1,7 +1,7 @@
 """The part of PromQL that a collector needs: a selector, alone or over a range, and sums at regular moments.
 
 `name{label="value",other=~"a|b"}[5m]`, with the name also as a matcher of `__name__`, and `sum by (label)
-(name{label="value"})[24h:5m]`.
+(name{label="value"})[24h:5m]`. Names may be quoted, `{"metric.name","label.name"="value"}`, as since Prometheus 3.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+
+from serinus_simulator.prometheus.series import quote
 
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000, "y": 31_536_000_000}
 _DURATION = re.compile(r"(\d+)(ms|[smhdwy])")
@@ -58,14 +60,15 @@ class _Token:
 
 
 @lru_cache(maxsize=1024)
-def parse(query: str) -> Selector:
-    """Raises ParseError."""
-    return _Parser(query).parse()
+def parse(query: str, *, quoted_names: bool = True) -> Selector:
+    """Raises ParseError; without `quoted_names` also for those, as a Prometheus before 3."""
+    return _Parser(query, quoted_names).parse()
 
 
 class _Parser:
-    def __init__(self, query: str) -> None:
+    def __init__(self, query: str, quoted_names: bool) -> None:
         self._query = query
+        self._quoted_names = quoted_names
         self._tokens: list[_Token] = []
         position = 0
         while (found := _TOKEN.match(query, position)) is not None:
@@ -93,10 +96,10 @@ class _Parser:
         self._next = 3
         labels = []
         while not self._mark(")"):
-            label = self._take("name")
+            label = self._label()
             if label is None:
                 raise self._unexpected("in grouping opts, expected label", self._peek())
-            labels.append(label.text)
+            labels.append(label)
             if not self._mark(","):
                 self._expect(")", "in grouping opts")
                 break
@@ -117,6 +120,9 @@ class _Parser:
                     break
         elif name is None:
             raise self._unexpected("", self._peek())
+        names = [one.value for one in matchers if one.label == "__name__" and one.operator == "="]
+        if len(names) > 1:
+            raise self.error(f'metric name must not be set twice: "{names[0]}" or "{names[1]}"', first)
         if all(matcher.test("") for matcher in matchers):
             raise self.error("vector selector must contain at least one non-empty matcher", first)
         return matchers
@@ -128,16 +134,31 @@ class _Parser:
         return ParseError(f"{line}:{column}: parse error: {message}")
 
     def _matcher(self) -> Matcher:
-        label = self._take("name")
+        quoted = (first := self._peek()) is not None and first.kind == "string"
+        label = self._label()
         if label is None:
             raise self._unexpected('in label matching, expected identifier or "}"', self._peek())
         operator = self._take("operator")
+        if operator is None and quoted:
+            return _matcher("__name__", "=", label, self)
         if operator is None:
             raise self._unexpected("in label matching, expected label matching operator", self._peek())
         value = self._take("string")
         if value is None:
             raise self._unexpected("in label matching, expected string", self._peek())
-        return _matcher(label.text, operator.text, _unquoted(value.text), self)
+        return _matcher(label, operator.text, _unquoted(value.text), self)
+
+    def _label(self) -> str | None:
+        """A label's name, or a metric's in quotes."""
+        token = self._take("name") or (self._take("string") if self._quoted_names else None)
+        if token is None:
+            return None
+        if token.kind == "name":
+            return token.text
+        name = _unquoted(token.text)
+        if not name:
+            raise self.error('invalid label name for grouping or matching: ""', token)
+        return name
 
     def _range(self) -> tuple[int, int | None]:
         token = self._take("duration")
@@ -183,6 +204,8 @@ class _Parser:
 
     def _unexpected(self, where: str, token: _Token | None) -> ParseError:
         what = "end of input" if token is None else f'"{token.text}"'
+        if token is not None and token.kind == "string":
+            what = f"string {quote(token.text)}"
         hint = "" if where else " (the simulator evaluates selectors only)"
         return self.error(f"unexpected {what} {where}".rstrip() + hint, token)
 
@@ -207,4 +230,8 @@ def _matcher(label: str, operator: str, value: str, parser: _Parser) -> Matcher:
 def _unquoted(text: str) -> str:
     if text[0] == "`":
         return text[1:-1]
-    return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), text[1:-1])
+    return re.sub(r"\\(?:u([0-9a-fA-F]{4})|(.))", _unescaped, text[1:-1])
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    return chr(int(found[1], 16)) if found[1] else _ESCAPES.get(found[2], found[2])

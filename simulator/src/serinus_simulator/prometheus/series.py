@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 import numpy as np
 
+_CLASSIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 ABSENT = math.nan
 """No value shown here is ever NaN, so it can stand for a series that is not there."""
 
@@ -21,9 +23,15 @@ class Series:
     kind: str = "counter"
 
     def __str__(self) -> str:
-        if not self.labels:
-            return self.name
-        return f"{self.name}{{{','.join(f'{key}={quote(value)}' for key, value in self.labels)}}}"
+        parts = [f"{named(key)}={quote(value)}" for key, value in self.labels]
+        if named(self.name) != self.name:
+            return f"{{{','.join([quote(self.name), *parts])}}}"
+        return f"{self.name}{{{','.join(parts)}}}" if parts else self.name
+
+
+def named(name: str) -> str:
+    """A name as pages show it: in quotes where it is none of the classic names."""
+    return name if _CLASSIC.fullmatch(name) else quote(name)
 
 
 def quote(value: str) -> str:

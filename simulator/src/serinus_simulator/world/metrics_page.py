@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from serinus_simulator.prometheus.series import ABSENT, Series, edge, number
+from serinus_simulator.prometheus.series import ABSENT, Series, edge, named, number
 from serinus_simulator.world import containers
 from serinus_simulator.world.application import Application
 from serinus_simulator.world.counters import Tally
@@ -125,6 +125,6 @@ def text(shown: Sequence[Series], row: array[float]) -> str:
             continue
         if one.family != family:
             family = one.family
-            lines.append(f"# TYPE {family} {one.kind}")
+            lines.append(f"# TYPE {named(family)} {one.kind}")
         lines.append(f"{one} {number(value)}")
     return "".join(f"{line}\n" for line in lines)

@@ -63,12 +63,14 @@ class Prometheus(Settings):
 
     With `history` the pods of the first revision have served for so long before the world's start, and what they
     counted is found there, a sample a minute; samples older than `retention` are then thinned out, not forgotten.
+    Before `version` 3 it refuses quoted names.
     """
 
     scrape_interval: Seconds = Field(default=15.0, gt=0)
     jitter: Seconds = 0.0
     retention: Seconds = 900.0
     history: Seconds = 0.0
+    version: str = Field(default="3.7.0", pattern=r"^[0-9]+(\.[0-9]+)*$")
 
     @model_validator(mode="after")
     def _sensible(self) -> Prometheus:

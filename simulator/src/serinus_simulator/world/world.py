@@ -106,7 +106,9 @@ class World:
             scenario.prometheus,
             seed=self._seed("scrapes"),
         )
-        self.prometheus = PrometheusApi(self.samples, self.agenda, self.faults, seed=self._seed("prometheus"))
+        self.prometheus = PrometheusApi(
+            self.samples, self.agenda, self.faults, seed=self._seed("prometheus"), version=scenario.prometheus.version
+        )
         self.analysis = AnalysisController(
             self.store,
             self.agenda,

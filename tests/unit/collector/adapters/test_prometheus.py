@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from serinus_collector.adapters.prometheus import _answer, _values, read
+from serinus_collector.adapters.prometheus import _answer, _old_prometheus, _values, read
 from serinus_collector.use_cases.ports import Answer, ProviderError, Values
 from serinus_contracts import MetricsCollected
 from serinus_counting.measure import measure
@@ -106,3 +106,19 @@ def test_any_samples_make_a_measurement_that_can_be_published(rows: list[dict[st
     found = measure(plan(), ERRORS, answer.series, Span(0, 1_010_000, 1_012_000), {}, 1000)
     look = snapshot(metrics={"errors": found})
     assert MetricsCollected.model_validate_json(look.model_dump_json()) == look
+
+
+@pytest.mark.parametrize(
+    ("about", "version"),
+    [
+        ({"version": "2.42.0+ds", "revision": "2.42.0", "goVersion": "go1.19.8"}, "2.42.0+ds"),
+        ({"version": "3.16.0", "revision": "4c8b2c8", "goVersion": "go1.26.8"}, None),
+        ({"version": "2.24.0"}, None),  # VictoriaMetrics, whatever its own version
+        ({"version": "0.42.4", "revision": "4c8b2c8", "goVersion": "go1.26.8"}, None),  # Thanos
+        ({"application": "Grafana Mimir", "version": "2.17.0", "goVersion": "go1.26.8"}, None),
+        ({}, None),
+        ("2.42.0", None),
+    ],
+)
+def test_only_what_is_surely_a_prometheus_before_3_is_too_old_for_quoted_names(about: Any, version: str | None) -> None:
+    assert _old_prometheus(about) == version

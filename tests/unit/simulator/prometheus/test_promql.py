@@ -22,6 +22,9 @@ def shown(query: str) -> list[tuple[str, str, str]]:
         ('up{a="b",}', [("__name__", "=", "up"), ("a", "=", "b")], None),
         ('{__name__=~"a|b", c!="d"}[1h]', [("__name__", "=~", "a|b"), ("c", "!=", "d")], 3_600_000),
         ("up{a!~'b.*',c=`d\\e`}", [("__name__", "=", "up"), ("a", "!~", "b.*"), ("c", "=", "d\\e")], None),
+        ('{"a.b"}[5m]', [("__name__", "=", "a.b")], 300_000),
+        ('{c="d","a.b",\'e.f\'!="g"}', [("c", "=", "d"), ("__name__", "=", "a.b"), ("e.f", "!=", "g")], None),
+        ('up{"a\\ufffd"="\\ufffd"}', [("__name__", "=", "up"), ("a\ufffd", "=", "\ufffd")], None),
         ('job:rate:5m{a="x\\"\\n\\\\y"}', [("__name__", "=", "job:rate:5m"), ("a", "=", 'x"\n\\y')], None),
     ],
 )
@@ -36,6 +39,7 @@ def test_sums_at_regular_moments_are_read() -> None:
     assert [one.label for one in found.matchers] == ["__name__", "a"]
     assert (parse("up[5m:30s]").by, parse("up[5m:30s]").step) == (None, 30_000)
     assert parse("sum by () (up)[5m:30s]").by == ()
+    assert parse('sum by ("k8s.pod.name", code) ({"a.b"})[5m:30s]').by == ("k8s.pod.name", "code")
 
 
 @given(st.text(max_size=20))
@@ -68,6 +72,8 @@ def test_a_quoted_value_is_read_back_as_it_was(value: str) -> None:
         ('up{a=~"("}', "1:11"),
         ("up{a}", "1:5"),
         ("[5m]", "1:1"),
+        ('up{"a.b"}', "1:1"),
+        ('{""="a"}', "1:2"),
     ],
 )
 def test_what_is_no_selector_is_refused_with_its_place(query: str, place: str) -> None:
@@ -97,3 +103,23 @@ def test_matchers_match_whole_values_and_absent_labels_as_empty(matcher: str, va
 def test_matchers_that_name_all_their_values_say_so() -> None:
     values = [one.values for one in parse('up{a="x",b=~"y|z",c=~"d.*",e!="f"}').matchers]
     assert values == [{"up"}, {"x"}, {"y", "z"}, None, None]
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ('{"a.b"}', '1:2: parse error: unexpected string "\\"a.b\\"" in label matching, expected identifier or "}"'),
+        (
+            'up{"a.b"="c"}',
+            '1:4: parse error: unexpected string "\\"a.b\\"" in label matching, expected identifier or "}"',
+        ),
+        (
+            'sum by ("a.b") (up)[5m:1m]',
+            '1:9: parse error: unexpected string "\\"a.b\\"" in grouping opts, expected label',
+        ),
+    ],
+)
+def test_a_prometheus_before_3_refuses_quoted_names_in_its_words(query: str, message: str) -> None:
+    with pytest.raises(ParseError) as refused:
+        parse(query, quoted_names=False)
+    assert str(refused.value) == message

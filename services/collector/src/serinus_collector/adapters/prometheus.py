@@ -2,13 +2,15 @@
 
 import asyncio
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import httpx
 import orjson
 from serinus_contracts import Selector
 from serinus_contracts.base import Millis
+from serinus_contracts.selector import in_query
 from serinus_counting.native_histograms import Bucket, Histogram
 from serinus_counting.series import Series
 
@@ -20,6 +22,12 @@ MAX_VALUES = 1000
 MAX_SERIES = 20_000
 # For a Prometheus that gives up when we would, to say so.
 GRACE_SECONDS = 1.0
+NAMES_NEED = "names with other characters than letters, digits and _ need Prometheus 3 or VictoriaMetrics 1.117"
+RENAME = "update it, or name the metric and labels as they are stored there, such as http_server_requests"
+
+
+class UnknownNamesError(ProviderError):
+    """The provider is too old for the names that a policy gives."""
 
 
 class Prometheus:
@@ -28,19 +36,23 @@ class Prometheus:
     def __init__(self, client: httpx.AsyncClient, url: str, *, timeout: float) -> None:
         self._client = client
         self._url = url.rstrip("/") + "/api/v1/query"
+        self._build_url = url.rstrip("/") + "/api/v1/status/buildinfo"
         self._timeout = timeout
+        self._may_quote = False
 
     async def samples(self, selector: Selector, end: Millis, reach_ms: int) -> Unread[Answer]:
-        return Unread(*await self._query(f"{selector}[{reach_ms}ms]", end), _read_answer)
+        await self._check_names(selector.quotes_names)
+        return Unread(*await self._query(f"{selector}[{reach_ms}ms]", end), _reader(selector.quotes_names))
 
     async def sums(
         self, selector: Selector, by: Sequence[str], end: Millis, reach_ms: int, step_ms: int
     ) -> Unread[Answer]:
         # Since Prometheus 3 a range does not hold its own beginning: one millisecond more, and all versions do.
-        query = f"sum by ({','.join(by)}) ({selector})[{reach_ms + 1}ms:{step_ms}ms]"
+        query = f"sum by ({','.join(map(in_query, by))}) ({selector})[{reach_ms + 1}ms:{step_ms}ms]"
         try:
             async with asyncio.timeout(self._timeout):
-                return Unread(*await self._query(query, end), _read_answer)
+                await self._check_names(selector.quotes_names)
+                return Unread(*await self._query(query, end), _reader(selector.quotes_names))
         except TimeoutError:
             raise ProviderError(f"Prometheus did not answer within {self._timeout:g} s") from None
 
@@ -51,6 +63,24 @@ class Prometheus:
         # A duration with a decimal, "2.5s", is refused.
         form = {"query": query, "time": f"{at / 1000:.3f}", "timeout": f"{round(1000 * self._timeout)}ms"}
         return await self._post(form)
+
+    async def _check_names(self, quoted: bool) -> None:
+        """Raises ProviderError where names are quoted and this is a Prometheus that would not hold them.
+
+        It is asked for its version before the first such query alone, and again only while it is too old.
+        """
+        if not quoted or self._may_quote:
+            return
+        try:
+            async with asyncio.timeout(self._timeout):
+                answer = await self._client.get(self._build_url, timeout=self._timeout)
+                about: Any = orjson.loads(answer.content)["data"]
+        except (httpx.HTTPError, ProviderError, TimeoutError, ValueError, TypeError, KeyError):
+            # Managed ones do not tell. The query itself will show it.
+            return
+        if (version := _old_prometheus(about)) is not None:
+            raise UnknownNamesError(f"{NAMES_NEED}, and this is Prometheus {version}: {RENAME}")
+        self._may_quote = True
 
     async def _post(self, form: dict[str, str]) -> tuple[int, bytes]:
         try:
@@ -67,6 +97,18 @@ class Prometheus:
             raise ProviderError(f"Prometheus did not answer within {self._timeout:g} s") from None
         except httpx.HTTPError as error:
             raise ProviderError(f"Prometheus is not reachable: {error or type(error).__name__}") from error
+
+
+def _old_prometheus(about: Any) -> str | None:
+    """The version of a Prometheus before 3. Others have versions of their own; VictoriaMetrics says 2.24 of itself."""
+    if not isinstance(about, dict) or not about.get("goVersion") or "application" in about:
+        return None
+    version = str(about.get("version", ""))[:40]
+    return version if re.match(r"v?[12]\.", version) else None
+
+
+def _reader(quoted: bool) -> Callable[[int, bytes], Answer]:
+    return _read_answer_of_quoted_names if quoted else _read_answer
 
 
 def read(status: int, body: bytes) -> tuple[Any, Sequence[str]]:
@@ -87,6 +129,15 @@ def read(status: int, body: bytes) -> tuple[Any, Sequence[str]]:
 
 def _read_answer(status: int, body: bytes) -> Answer:
     return _answer(*read(status, body))
+
+
+def _read_answer_of_quoted_names(status: int, body: bytes) -> Answer:
+    try:
+        return _read_answer(status, body)
+    except ProviderError as error:
+        if status in (httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY):
+            raise UnknownNamesError(f"{error}; {NAMES_NEED}: {RENAME}") from None
+        raise
 
 
 def _read_values(status: int, body: bytes) -> Values:
