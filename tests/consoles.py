@@ -64,7 +64,7 @@ async def served(redis_url: str, keys: Keys, *, port: int = 0, **settings: Any) 
                 assert not working.done(), working.exception()
                 await asyncio.sleep(0.005)
         url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-        async with httpx.AsyncClient(base_url=url, timeout=10) as http:
+        async with httpx.AsyncClient(base_url=url, timeout=60) as http:
             found = Served(url, http, service)
             await found.until("/readyz", '"ok":true')
             yield found

@@ -103,7 +103,7 @@ async def misbehave(world: World, count: int, wanted: Sequence[dict[str, Any]] =
 def lease_transitions(world: World) -> int:
     """How often another controller has taken over from the first."""
     path = "/apis/coordination.k8s.io/v1/namespaces/serinus/leases/serinus-controller"
-    return int(httpx.get(world.url + path).raise_for_status().json()["spec"]["leaseTransitions"])
+    return int(httpx.get(world.url + path, timeout=60).raise_for_status().json()["spec"]["leaseTransitions"])
 
 
 async def watch_health(ports: Mapping[str, int], slowest: dict[str, float]) -> None:
@@ -135,7 +135,7 @@ def provider(world: World, name: str = "hostile") -> Iterator[str]:
         except httpx.HTTPError:
             return False
 
-    wait_until(up, 30, "the hostile provider to answer")
+    wait_until(up, 60, "the hostile provider to answer")
     try:
         yield url
     finally:

@@ -1,6 +1,7 @@
 """Real servers for tests, each on a free port, ended with the test session."""
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -19,11 +20,27 @@ from redis.exceptions import AuthenticationError, RedisError
 
 from tests.lacking import lacking
 
+RESERVED: list[socket.socket] = []
+"""What holds the ports that this process was given."""
+
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """A port that nobody else is given as long as this process lives, whether or not anything listens on it.
+
+    The kernel gives ports from 32768 on to whoever opens a connection: one that was only looked at may be taken before
+    its server starts. The UDP port of the same number stays bound here, so that other tests look further.
+    """
+    while True:
+        port = random.randrange(15_000, 32_768)
+        held = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            held.bind(("127.0.0.1", port))
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            held.close()
+            continue
+        RESERVED.append(held)
         return port
 
 
@@ -78,7 +95,7 @@ class RedisServer:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGCONT)
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(60)
 
 
 def redis_binary() -> str:
@@ -143,13 +160,13 @@ def prometheus_server(folder: Path, config: Path) -> Iterator[str]:
         yield url
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def sampled(url: str, query: str) -> list[dict[str, Any]]:
     """Series that a Prometheus answers for a range selector; none while it does not answer."""
     try:
-        answer = httpx.get(f"{url}/api/v1/query", params={"query": query}).json()
+        answer = httpx.get(f"{url}/api/v1/query", params={"query": query}, timeout=60).json()
     except (httpx.HTTPError, ValueError):
         return []
     found: list[dict[str, Any]] = answer.get("data", {}).get("result", [])

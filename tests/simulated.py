@@ -56,22 +56,22 @@ class World:
 
     def fault(self, **fault: Any) -> int:
         """Make something go wrong; gives the number to take it back by."""
-        answer = httpx.post(f"{self.url}/world/faults", json=[fault])
+        answer = self._send("POST", "/world/faults", json=[fault])
         assert answer.status_code == 201, answer.text
         number: int = answer.json()["faults"][0]["id"]
         return number
 
     def heal(self) -> None:
-        httpx.delete(f"{self.url}/world/faults").raise_for_status()
+        self._send("DELETE", "/world/faults").raise_for_status()
 
     def release(self, name: str = "checkout", tag: str = "v2") -> None:
         body = {"namespace": self.namespace, "name": name, "image": f"registry.example.com/shop/{name}:{tag}"}
-        httpx.post(f"{self.url}/world/release", json=body).raise_for_status()
+        self._send("POST", "/world/release", json=body).raise_for_status()
 
     def rollout(self, name: str = "checkout") -> dict[str, Any]:
         """The Rollout's object."""
         path = f"/apis/argoproj.io/v1alpha1/namespaces/{self.namespace}/rollouts/{name}"
-        found: dict[str, Any] = httpx.get(self.url + path).raise_for_status().json()
+        found: dict[str, Any] = self._send("GET", path).raise_for_status().json()
         return found
 
     def status(self, name: str = "checkout") -> dict[str, Any]:
@@ -83,7 +83,10 @@ class World:
         kind = "json-patch" if isinstance(patch, list) else "merge-patch"
         path = f"/apis/argoproj.io/v1alpha1/namespaces/{self.namespace}/rollouts/{name}{part}"
         headers = {"content-type": f"application/{kind}+json"}
-        return httpx.patch(self.url + path, content=json.dumps(patch), headers=headers).status_code
+        return self._send("PATCH", path, content=json.dumps(patch), headers=headers).status_code
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        return httpx.request(method, self.url + path, timeout=60, **options)
 
     def wait_for_pause(self, step: int, name: str = "checkout", seconds: float = 60) -> None:
         def paused() -> bool:

@@ -44,7 +44,7 @@ async def page(team: Team, service: str, path: str) -> httpx.Response:
         line.split('"port": ')[1].rstrip("}\n") for line in team.services[service].log.open() if '"port"' in line
     )
     async with httpx.AsyncClient() as http:
-        return await http.get(f"http://127.0.0.1:{port}{path}", timeout=5)
+        return await http.get(f"http://127.0.0.1:{port}{path}", timeout=60)
 
 
 def log_of(team: Team, service: str) -> str:

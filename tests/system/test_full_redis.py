@@ -23,7 +23,7 @@ from tests.simulated import rollout, scenario, simulated
 from tests.support import command
 from tests.system.conftest import Team
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
 __all__ = ["guarded"]
 BAD = {"canary": [{"from": {"weight": 25}, "error_rate": 0.05}]}
 KINDS: tuple[type[Event], ...] = (RolloutObserved, MetricsCollected, VerdictReached, DecisionTaken)
@@ -104,7 +104,7 @@ async def test_a_full_redis_lets_aborts_and_people_through_loses_nothing_and_rec
         async with connected(guarded[1]["operator"]) as operator:
             asked = command(verb, run=run, id=id_, step=step, expires=expires)
             await Commands(operator, team.keys, "/test").send(asked, round(time.time() * 1000))
-        await team.until(lambda: any(one.state != "waiting" for one in onlooker.answered(id_)), f"{verb} of {name}", 20)
+        await team.until(lambda: any(one.state != "waiting" for one in onlooker.answered(id_)), f"{verb} of {name}")
         return onlooker.answered(id_)[-1]
 
     async def take_all_room() -> None:
@@ -125,14 +125,15 @@ async def test_a_full_redis_lets_aborts_and_people_through_loses_nothing_and_rec
             await team.until(lambda: evaluated(name), f"{name} to be evaluated", 60)  # noqa: B023
         await limit(admin, 100_000)
         async with beside(take_all_room()):
-            await team.until(lambda: "collect fails" in log("collector"), "the collector to have no room", 20)
+            await team.until(lambda: "collect fails" in log("collector"), "the collector to have no room")
             looks = len(onlooker.told(MetricsCollected, "held"))
             assert (await ask("hold", "bad")).state == "confirmed"
             assert (await ask("abort", "held")).state == "confirmed"
-            await team.until(lambda: onlooker.ended("held") == "aborted", "the abort to be seen", 20)
+            await team.until(lambda: onlooker.ended("held") == "aborted", "the abort to be seen")
             team.services["controller"].kill()
+            led = log("controller").count("became leader")
             team.services["controller"].restart()
-            await team.until(lambda: log("controller").count("became leader") == 2, "a leader in a full Redis", 30)
+            await team.until(lambda: log("controller").count("became leader") > led, "a leader in a full Redis")
             assert (await ask("resume", "bad")).state == "confirmed"
             assert len(onlooker.told(MetricsCollected, "held")) - looks < 5, "it has been full all the time"
         await admin.delete(FOREIGN)
@@ -142,7 +143,7 @@ async def test_a_full_redis_lets_aborts_and_people_through_loses_nothing_and_rec
         with suppress(OutOfMemoryError):
             for number in range(10_000):
                 await admin.xadd(team.keys.dead_letters, {"error": "x" * 5_000}, id=f"{old + number}-0")
-        await team.until(lambda: "gave up the oldest" in log("controller"), "room to be made", 20)
+        await team.until(lambda: "gave up the oldest" in log("controller"), "room to be made")
         advance = await ask("advance", "bad")
         assert (advance.action, advance.state) == ("advance", "confirmed"), advance.detail
         await team.until(lambda: onlooker.ended("bad") == "aborted", "the bad canary to be aborted", 60)

@@ -29,7 +29,7 @@ async def test_while_the_canary_service_is_missing_an_abort_stands_and_outlives_
 
         await team.until(judged, "the first judged look", 60)
         services = f"{world.url}/api/v1/namespaces/shop/services"
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(timeout=60) as http:
             missing: Any = (await http.get(f"{services}/checkout-canary")).json()
             (await http.delete(f"{services}/checkout-canary")).raise_for_status()
         # Argo does not notice by itself that it is gone.
@@ -40,7 +40,7 @@ async def test_while_the_canary_service_is_missing_an_abort_stands_and_outlives_
 
         await team.until(seen, "Argo's complaint")
         place = ("--redis-url", team.server.url, "--redis-tag", team.keys.tag)
-        asked = await asyncio.to_thread(serinus, "abort", "checkout", "--timeout", "6", *place)
+        asked = await asyncio.to_thread(serinus, "abort", "checkout", "--timeout", "20", *place)
         assert asked.returncode == 4, asked.stderr
         assert "Argo has not carried it out yet: InvalidSpec: " in asked.stdout
         team.services["controller"].kill()
@@ -56,7 +56,7 @@ async def test_while_the_canary_service_is_missing_an_abort_stands_and_outlives_
         assert world.status()["canary"]["weights"]["canary"]["weight"] == 5
         assert await team.outcome() is None
         body = {"metadata": {"name": "checkout-canary"}, "spec": missing["spec"]}
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(timeout=60) as http:
             (await http.post(services, json=body)).raise_for_status()
 
         async def ended() -> bool:

@@ -64,13 +64,13 @@ class Lossy:
         wanted = int(await self.team.client.hget(self.team.keys.memory, "written"))
 
         def there() -> bool:
-            lease = httpx.get(self.team.world.url + LEASE).raise_for_status().json()
+            lease = httpx.get(self.team.world.url + LEASE, timeout=60).raise_for_status().json()
             return Position.parse(lease["metadata"].get("annotations", {}).get(NOTE, "")).written >= wanted
 
         await self.team.until(there, "the Lease to note it")
 
     def forget_lease(self) -> None:
-        httpx.delete(self.team.world.url + LEASE).raise_for_status()
+        httpx.delete(self.team.world.url + LEASE, timeout=60).raise_for_status()
 
     async def warned(self, what: str) -> None:
         """Wait until people are told of the loss, and of what became of holds."""

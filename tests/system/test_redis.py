@@ -35,7 +35,7 @@ async def test_a_failover_in_the_midst_of_two_releases_changes_no_outcome_and_no
             before = redis.master()
             assert before is not None
             before.kill()
-            wait_until(lambda: redis.master() not in (None, before), 20, "the Sentinels to name another master")
+            wait_until(lambda: redis.master() not in (None, before), 60, "the Sentinels to name another master")
 
             async def ended() -> bool:
                 return None not in (await team.outcome("checkout"), await team.outcome("payments"))

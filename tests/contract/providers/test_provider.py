@@ -36,7 +36,7 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         url = f"{world.url}/prometheus"
         if request.param == "prometheus":
             url = stack.enter_context(prometheus_server(folder, config))
-        wait_until(lambda: len(rows(url)) >= 3, 40, "the pods to be scraped three times")
+        wait_until(lambda: len(rows(url)) >= 3, 60, "the pods to be scraped three times")
         yield Place(world, url)
 
 
@@ -47,7 +47,7 @@ def rows(url: str, scrapes: int = 3) -> list[dict[str, Any]]:
 @pytest.fixture
 async def provider(place: Place) -> AsyncIterator[Prometheus]:
     async with httpx.AsyncClient() as http:
-        yield Prometheus(http, place.url, timeout=5)
+        yield Prometheus(http, place.url, timeout=30)
 
 
 REQUESTS = Selector.parse('http_requests_total{namespace="shop"}')
@@ -88,7 +88,7 @@ async def test_one_query_fetches_two_names_and_matchers_narrow_it(provider: Prom
 async def test_sums_by_labels_come_at_each_multiple_of_the_step_with_both_ends(
     place: Place, provider: Prometheus
 ) -> None:
-    wait_until(lambda: len(rows(place.url, 12)) >= 3, 30, "the pods to be scraped for five seconds and more")
+    wait_until(lambda: len(rows(place.url, 12)) >= 3, 60, "the pods to be scraped for five seconds and more")
     end = now_ms() // 1000 * 1000 - 1000
     answer = (await provider.sums(REQUESTS, ("pod", "code", "absent"), end, 2_000, 1_000)).read()
     raw = (await provider.samples(REQUESTS, end, 10_000)).read()
@@ -141,6 +141,6 @@ async def test_a_name_in_quotes_stays_a_name_or_is_refused_in_one_sentence_by_wh
 
 async def test_an_address_where_nobody_listens_is_a_provider_error() -> None:
     async with httpx.AsyncClient() as http:
-        provider = Prometheus(http, f"http://127.0.0.1:{free_port()}", timeout=2)
+        provider = Prometheus(http, f"http://127.0.0.1:{free_port()}", timeout=30)
         with pytest.raises(ProviderError, match="Prometheus is not reachable"):
             (await provider.samples(REQUESTS, now_ms(), 5_000)).read()

@@ -230,7 +230,7 @@ class Cluster:
         if self.faults:
             fault = {"target": "kubernetes", "effect": "status", "code": code, "message": message, "verbs": ["patch"],
                      "resources": ["rollouts/status"], "namespace": self.namespace, "name": name}  # fmt: skip
-            async with httpx.AsyncClient(base_url=self.faults) as client:
+            async with httpx.AsyncClient(base_url=self.faults, timeout=60) as client:
                 added = (await client.post("/world/faults", json=[fault])).raise_for_status().json()["faults"]
                 try:
                     yield

@@ -97,7 +97,7 @@ def where(request: pytest.FixtureRequest, redis_url: str, keys: Keys, tmp_path: 
 
 def answers(url: str) -> bool:
     with suppress(httpx.TransportError):
-        return httpx.get(url).is_success
+        return httpx.get(url, timeout=60).is_success
     return False
 
 

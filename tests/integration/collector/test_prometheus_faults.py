@@ -10,6 +10,7 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from serinus_collector.adapters import prometheus
 from serinus_collector.adapters.prometheus import Prometheus, _answer, read
 from serinus_collector.use_cases.ports import ProviderError
 from serinus_contracts import Selector
@@ -31,7 +32,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.fixture
 async def provider(world: World) -> AsyncIterator[Prometheus]:
     async with httpx.AsyncClient() as http:
-        yield Prometheus(http, f"{world.url}/prometheus", timeout=0.5)
+        yield Prometheus(http, f"{world.url}/prometheus", timeout=30)
     world.heal()
 
 
@@ -41,7 +42,6 @@ async def provider(world: World) -> AsyncIterator[Prometheus]:
         ({"effect": "status", "code": 503}, "Prometheus answered HTTP 503"),
         ({"effect": "status", "code": 429}, "Prometheus answered HTTP 429"),
         ({"effect": "html"}, "without its JSON: is a proxy in between?"),
-        ({"effect": "slow", "seconds": 2}, "Prometheus answered HTTP 503, timeout: "),
     ],
 )
 async def test_a_failure_is_one_sentence(
@@ -51,6 +51,18 @@ async def test_a_failure_is_one_sentence(
     with pytest.raises(ProviderError) as failed:
         (await provider.samples(REQUESTS, now_ms(), 2_000)).read()
     assert sentence in str(failed.value)
+
+
+async def test_a_prometheus_that_gives_up_at_its_time_is_told_in_its_words(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prometheus, "GRACE_SECONDS", 60)
+    world.fault(target="prometheus", effect="slow", seconds=600)
+    async with httpx.AsyncClient() as http:
+        provider = Prometheus(http, f"{world.url}/prometheus", timeout=0.1)
+        with pytest.raises(ProviderError, match="Prometheus answered HTTP 503, timeout: "):
+            (await provider.samples(REQUESTS, now_ms(), 2_000)).read()
+    world.heal()
 
 
 async def test_a_provider_that_never_answers_is_not_waited_for_longer_than_its_timeout() -> None:

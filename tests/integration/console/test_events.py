@@ -211,7 +211,7 @@ async def test_a_beat_every_few_seconds_says_how_fresh_what_is_known_is(
                 if beat.get("verdict") == now:
                     break
     assert beat["redis"] is True
-    assert beat["now"] - 5_000 < beat["as_of"] <= beat["now"]
+    assert beat["now"] - 60_000 < beat["as_of"] <= beat["now"]
 
 
 async def test_the_end_of_the_console_ends_the_streams(start: Start) -> None:
@@ -219,7 +219,7 @@ async def test_the_end_of_the_console_ends_the_streams(start: Start) -> None:
     async with listening(console) as events:
         await take(events, 1)
         console.service.stop()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             assert [event async for event in events] == []
 
 

@@ -64,6 +64,22 @@ class Led:
             f"the gate of {name} at step {step}",
         )
 
+    async def at_rest(self, name: str) -> None:
+        """Wait until all pods at a gate are ready, those of the old version that must have gone, and nothing more was
+        reported for two seconds."""
+        told, since = 0, time.monotonic()
+
+        async def still() -> bool:
+            nonlocal told, since
+            events = await self.told(RolloutObserved, name)
+            last = events[-1] if events else None
+            arms = [pod.arm for pod in last.pods if pod.ready] if last and last.gate_started and last.steady else []
+            if len(events) != told or not arms or len(arms) != len(last.pods if last else ()) or "canary" not in arms:
+                told, since = len(events), time.monotonic()
+            return time.monotonic() - since > 2
+
+        await self.until(still, f"{name} to be at rest at a gate")
+
     async def say(self, about: RolloutObserved, judged: str, **other: Any) -> str:
         """A verdict about a run where it stands; gives the id by which decisions name it as their cause."""
         place = {"step": about.step, "stage": about.stage, "stage_started": about.stage_started}

@@ -25,7 +25,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.fixture
 async def api(world: World) -> AsyncIterator[Api]:
     async with await connect(str(world.kubeconfig), "") as client:
-        yield Api(client, timeout=2)
+        yield Api(client, timeout=30)
 
 
 def decision(**other: Any) -> DecisionTaken:

@@ -42,7 +42,7 @@ def led(led_world: World, redis_url: str, client: Any, keys: Keys, tmp_path: Pat
 
 async def put(led: Led, policy: dict[str, Any]) -> None:
     """As kubectl apply would."""
-    async with httpx.AsyncClient(base_url=led.world.url) as http:
+    async with httpx.AsyncClient(base_url=led.world.url, timeout=60) as http:
         name = policy["metadata"]["name"]
         found = await http.get(f"{RESOURCES}/{name}")
         if found.status_code == 404:
@@ -56,7 +56,7 @@ async def condition(led: Led, name: str, status: str) -> dict[str, Any]:
     """The condition Accepted, once it has this status for the newest spec."""
 
     async def found() -> dict[str, Any] | None:
-        async with httpx.AsyncClient(base_url=led.world.url) as http:
+        async with httpx.AsyncClient(base_url=led.world.url, timeout=60) as http:
             policy = (await http.get(f"{RESOURCES}/{name}")).json()
         said: list[dict[str, Any]] = policy.get("status", {}).get("conditions", [])
         current = [one for one in said if one["observedGeneration"] == policy["metadata"]["generation"]]

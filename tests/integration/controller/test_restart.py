@@ -41,11 +41,8 @@ async def test_what_is_told_after_a_restart_with_late_pods_is_what_was_told_befo
     before = {}
     for name in ("plain", "routed"):
         led.world.release(name)
-        await led.seen(
-            name,
-            lambda seen: seen.gate_started is not None and all(pod.ready for pod in seen.pods) and bool(seen.pods),
-            f"the gate of {name}",
-        )
+    for name in ("plain", "routed"):
+        await led.at_rest(name)
     led.controller.kill()
     for name in ("plain", "routed"):
         before[name] = await led.told(RolloutObserved, name)

@@ -65,7 +65,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 def used(world: World) -> dict[Right, set[str]]:
     """The namespaces in which each right was used."""
     found: dict[Right, set[str]] = {}
-    for call in httpx.get(f"{world.url}/world/calls").raise_for_status().json()["calls"]:
+    for call in httpx.get(f"{world.url}/world/calls", timeout=60).raise_for_status().json()["calls"]:
         resource = "/".join(part for part in (call["resource"], call["subresource"]) if part)
         found.setdefault((call["group"], resource, call["verb"]), set()).add(call["namespace"])
     return found

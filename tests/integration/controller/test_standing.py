@@ -26,7 +26,7 @@ async def faults(led: Led) -> dict[str, str]:
     """What readiness says is missing."""
     port = next(line.split('"port": ')[1].rstrip("}\n") for line in led.controller.log.open() if '"port"' in line)
     async with httpx.AsyncClient() as http:
-        answer = await http.get(f"http://127.0.0.1:{port}/readyz", timeout=5)
+        answer = await http.get(f"http://127.0.0.1:{port}/readyz", timeout=60)
     missing: dict[str, str] = answer.json()["faults"]
     assert (answer.status_code == 503) is bool(missing)
     return missing

@@ -132,7 +132,7 @@ async def work(clients: Mapping[str, Client]) -> None:
 
 async def serves(url: str) -> None:
     """Wait for a Cluster whose nodes have found each other again."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with connected(addresses(url)["reader"]) as reader:
             while True:
                 with suppress(ClusterDownError):
@@ -205,9 +205,9 @@ async def test_a_replica_that_has_to_go_on_alone_has_all_that_was_written(tmp_pa
         replica = RedisServer(redis_binary(), folders[1], replicaof=f"127.0.0.1 {master.port}", **options)
         stack.enter_context(started(replica))
         log = replica.folder / "server.log"
-        wait_until(lambda: "sync: Finished with success" in log.read_text(), 10, "the replica to follow")
+        wait_until(lambda: "sync: Finished with success" in log.read_text(), 60, "the replica to follow")
         before = await all_written(master.url)
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             while await contents(replica.url) != before:
                 await anyio.sleep(0.05)
         for server in (master, replica):

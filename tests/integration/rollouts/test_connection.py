@@ -76,7 +76,7 @@ async def test_a_token_that_has_been_exchanged_is_read_again_as_soon_as_the_old_
 ) -> None:
     access = Access(world, tmp_path, way)
     async with await connect(str(access.kubeconfig), "") as connection:
-        api = Api(connection, timeout=5)
+        api = Api(connection, timeout=30)
         mirror = Mirror(api, Resource(ROLLOUTS, "rollouts"), "shop")
         await mirror.list()
         for old, new in (("old", "newer"), ("newer", "newest")):
@@ -88,7 +88,7 @@ async def test_a_token_that_has_been_exchanged_is_read_again_as_soon_as_the_old_
 
 
 async def until_it_passes(api: Api) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             try:
                 await api.request("GET", PATH)
@@ -101,7 +101,7 @@ async def until_it_passes(api: Api) -> None:
 async def test_the_first_exchange_costs_no_request(world: World, tmp_path: Path) -> None:
     access = Access(world, tmp_path, "token")
     async with await connect(str(access.kubeconfig), "") as connection:
-        api = Api(connection, timeout=5)
+        api = Api(connection, timeout=30)
         access.give("new")
         world.fault(target="kubernetes", effect="status", code=401, token="old")
         await api.request("GET", PATH)
@@ -113,7 +113,7 @@ async def test_a_token_that_stays_refused_is_told_with_its_file_and_a_plugin_is_
     access = Access(world, tmp_path, "exec")
     world.fault(target="kubernetes", effect="status", code=401, token="old")
     async with await connect(str(access.kubeconfig), "") as connection:
-        api = Api(connection, timeout=5)
+        api = Api(connection, timeout=30)
         for _ in range(20):
             with pytest.raises(ClusterError, match=f"401 .*the credentials of {access.kubeconfig} are refused") as told:
                 await api.request("GET", PATH)
@@ -130,7 +130,7 @@ async def test_a_file_that_cannot_be_read_again_is_named_until_it_can(world: Wor
     access = Access(world, tmp_path, "tokenFile")
     world.fault(target="kubernetes", effect="status", code=401, token="old")
     async with await connect(str(access.kubeconfig), "") as connection:
-        api = Api(connection, timeout=5)
+        api = Api(connection, timeout=30)
         access.kubeconfig.write_text("users: [")
         with pytest.raises(ClusterError, match=r"401 .*no access to a cluster: kubeconfig .*: while parsing a flow"):
             await api.request("GET", PATH)
@@ -199,7 +199,7 @@ async def test_a_pod_shows_the_token_that_it_has_now_to_the_server_of_its_certif
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(server.server_port))
     try:
         async with await connect("") as connection:
-            api = Api(connection, timeout=5)
+            api = Api(connection, timeout=30)
             assert await api.request("GET", "/version") == {}
             (tmp_path / "token").write_text("second")
             await api.request("GET", "/version")

@@ -53,7 +53,7 @@ def test_no_secret_is_told_by_a_service_whose_redis_is_away_or_refuses_it(
     def failed() -> bool:
         assert not child.exited, child.log_tail()
         with suppress(httpx.TransportError):
-            told.append(httpx.get(f"http://127.0.0.1:{port}/readyz").text)
+            told.append(httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=60).text)
         return f"fails: {why}" in child.log.read_text() and bool(told) and why in told[-1]
 
     with started(server) if redis == "refuses" else nullcontext(), group(tmp_path) as children:

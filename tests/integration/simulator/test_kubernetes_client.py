@@ -215,7 +215,7 @@ def test_a_lease_has_one_holder_and_an_event_is_counted(tmp_path: Path) -> None:
 def test_a_dropped_answer_is_a_broken_connection_though_the_patch_took_effect(tmp_path: Path) -> None:
     async def use(cluster: Cluster) -> None:
         paused = await cluster.release("v2")
-        async with httpx.AsyncClient(base_url=cluster.url) as plain:
+        async with httpx.AsyncClient(base_url=cluster.url, timeout=60) as plain:
             fault = {"target": "kubernetes", "effect": "drop", "when": "after", "verbs": ["patch"], "calls": 1}
             assert (await plain.post("/world/faults", json=fault)).status_code == 201
             with pytest.raises(Exception, match=r".") as broken:
@@ -234,7 +234,7 @@ def test_a_closed_watch_simply_ends(tmp_path: Path) -> None:
                 return [event["type"] async for event in stream]
 
         task = asyncio.create_task(watched())
-        async with httpx.AsyncClient(base_url=cluster.url) as plain, asyncio.timeout(60):
+        async with httpx.AsyncClient(base_url=cluster.url, timeout=60) as plain, asyncio.timeout(60):
             while '"watch"' not in (await plain.get("/world/calls")).text:
                 await asyncio.sleep(0.02)
             closed = await plain.post(

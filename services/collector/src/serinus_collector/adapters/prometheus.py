@@ -85,10 +85,11 @@ class Prometheus:
     async def _post(self, form: dict[str, str]) -> tuple[int, bytes]:
         try:
             # httpx counts each read for itself, and its timeout knows nothing of fetching a token.
+            patience = self._timeout + GRACE_SECONDS
             async with (
-                asyncio.timeout(self._timeout + GRACE_SECONDS),
+                asyncio.timeout(patience),
                 self._client.stream(
-                    "POST", self._url, data=form, timeout=self._timeout, headers={"Accept-Encoding": "gzip"}
+                    "POST", self._url, data=form, timeout=patience, headers={"Accept-Encoding": "gzip"}
                 ) as response,
             ):
                 body = await read_body(response.aiter_raw(), response.headers.get("Content-Encoding", ""))
