@@ -22,6 +22,8 @@ from serinus_runtime.redis import connected
 from serinus_runtime.service import Service
 from serinus_runtime.settings import Settings
 
+from benchmarks._procfs import cpu_seconds
+
 MANY = 10_000_000
 """No stream is trimmed here."""
 
@@ -97,21 +99,16 @@ class Process:
     @property
     def cpu(self) -> float:
         """Seconds of CPU so far."""
-        return cpu_of(self._process.pid)
+        return cpu_seconds(self._process.pid)
 
     def stop(self) -> None:
         self._process.terminate()
         self._process.wait(20)
 
 
-def cpu_of(pid: int) -> float:
-    """User and system time of a process in seconds, as Linux counts it."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 @contextmanager
 def processes(module: str, count: int, folder: Path, **environment: str) -> Iterator[Sequence[Process]]:
+    """So many of a service, ended on leaving."""
     made = [Process(module, folder / f"{module}-{number}.log", environment) for number in range(count)]
     try:
         yield made

@@ -20,23 +20,17 @@ from serinus_runtime.redis import connected
 from benchmarks._analyzing import MANY
 from tests.servers import RedisServer
 from tests.simulated import World, rollout, scenario, simulated, start_services
+from tests.support import policy_document
 
 Figures = dict[str, float]
 INTERVAL = 30.0
 STEPS = [{"setWeight": 20}, {"pause": {}}, {"setWeight": 50}, {"pause": {}}]
-POLICY = {
-    "apiVersion": "serinus.dev/v1alpha1",
-    "kind": "CanaryPolicy",
-    "metadata": {"name": "shop"},
-    "spec": {
-        "match": {"namespace": "shop"},
-        "mode": "enforce",
-        "interval": INTERVAL,
-        "minimum": "2m",
-        "falseAbortRate": 0.00001,
-        "metrics": [{"name": "errors", "preset": "http-errors", "critical": True}],
-    },
-}
+POLICY = policy_document(
+    interval=INTERVAL,
+    minimum="2m",
+    falseAbortRate=0.00001,
+    metrics=[{"name": "errors", "preset": "http-errors", "critical": True}],
+)
 
 
 async def delivering(server: RedisServer, folder: Path, *, runs: int) -> Figures:

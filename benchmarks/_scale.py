@@ -7,10 +7,11 @@ from pathlib import Path
 from serinus_contracts import Keys
 from serinus_runtime.redis import Client, connected
 
-from benchmarks._analyzing import MANY, by_service, cpu_of, processes
+from benchmarks._analyzing import MANY, by_service, processes
 from benchmarks._figures import Figures
 from benchmarks._looks import Looks, publish
 from benchmarks._plans import six_metrics
+from benchmarks._procfs import cpu_seconds
 from tests.servers import RedisServer
 
 RATE = 3333
@@ -68,7 +69,7 @@ async def sustained(server: RedisServer, folder: Path, *, seconds: int, runs: in
         with processes("serinus_analyzer", 2, folder, **_settings(server, keys)) as made:
             opened = await publish(client, keys, looks, runs, OPENING)
             await _verdicts(client, keys, opened)
-            before, redis = sum(one.cpu for one in made), cpu_of(server.pid)
+            before, redis = sum(one.cpu for one in made), cpu_seconds(server.pid)
             began, sent, backlog = time.perf_counter(), 0, 0
             entries = looks.all(runs, RATE * seconds // runs + 1, first=OPENING + 1)
             while (passed := time.perf_counter() - began) < seconds:
@@ -80,7 +81,7 @@ async def sustained(server: RedisServer, folder: Path, *, seconds: int, runs: in
                 await asyncio.sleep(0.02)
             done = await client.xlen(keys.stream("verdicts")) - opened
             backlog, wall = sent - done, time.perf_counter() - began
-            cpu, redis = sum(one.cpu for one in made) - before, cpu_of(server.pid) - redis
+            cpu, redis = sum(one.cpu for one in made) - before, cpu_seconds(server.pid) - redis
             memory = (await client.info("memory"))["used_memory"]
         await client.flushall()
     return {

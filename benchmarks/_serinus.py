@@ -33,6 +33,7 @@ class Outcome:
 
     @classmethod
     def joined(cls, parts: "list[Outcome]") -> "Outcome":
+        """Of several batches of runs."""
         return cls(np.concatenate([p.aborted for p in parts]), np.concatenate([p.promoted for p in parts]))
 
 
@@ -55,6 +56,7 @@ class Noises(NamedTuple):
 
     @classmethod
     def uniform(cls, phi: float, kappa: float, runs: int, stages: int, measured: bool) -> "Noises":
+        """The same noise for all runs."""
         return cls(np.full(runs, phi), np.full((runs, stages), kappa), np.zeros((runs, stages)), measured)
 
 

@@ -85,6 +85,7 @@ class World:
 
     @property
     def healthy(self) -> bool:
+        """Whether the canary is no worse than stable."""
         return self.factor == 1 and not self.tail
 
     @property

@@ -25,6 +25,7 @@ from serinus_runtime.clock import now_ms
 from serinus_runtime.redis import Client, connected
 
 from benchmarks._figures import Figures, Goals, close, missed, table
+from benchmarks._procfs import cpu_seconds, memory_mib
 from tests.servers import RedisServer, free_port, redis_binary
 from tests.topologies import started
 
@@ -37,7 +38,7 @@ GOALS: Goals = {
 }
 
 
-def example(kind: type[E]) -> E:
+def _example(kind: type[E]) -> E:
     name = kind.TYPE.removeprefix("dev.serinus.").removesuffix(".v1")
     return from_entry(kind, {"ce": (EXAMPLES / f"{name}.json").read_text()}).data
 
@@ -52,7 +53,7 @@ class Fleet:
     looks: int = 0
 
     def __post_init__(self) -> None:
-        self._observed, self._said = example(RolloutObserved), example(VerdictReached)
+        self._observed, self._said = _example(RolloutObserved), _example(VerdictReached)
         self._plan = AnalysisPlan.model_validate_json((EXAMPLES / "plan.json").read_text())
         self.runs = [
             self._said.run.model_copy(update={"name": f"service-{i}", "uid": f"00000000-0000-4000-8000-{i:012}"})
@@ -122,6 +123,7 @@ class Reader:
 
 @asynccontextmanager
 async def console(folder: Path, url: str, keys: Keys) -> AsyncIterator[tuple[ManagedProcess, str]]:
+    """A console as a process, with its address."""
     port = free_port()
     with process_group(folder) as children:
         child = children.start(
@@ -135,19 +137,8 @@ async def console(folder: Path, url: str, keys: Keys) -> AsyncIterator[tuple[Man
         yield child, f"http://127.0.0.1:{port}"
 
 
-def status(pid: int, name: str) -> float:
-    """Megabytes, as the kernel says."""
-    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith(name))
-    return int(line.split()[1]) / 1024
-
-
-def cpu(pid: int) -> float:
-    """Seconds."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
-
-
 async def measure(server: RedisServer, folder: Path, *, runs: int, pages: int, past: int, seconds: float) -> Figures:
+    """Pages and event streams of `runs` runs, read by `pages` readers for so many seconds."""
     keys = Keys()
     async with connected(server.url) as client:
         fleet = Fleet(client, keys, runs)
@@ -164,9 +155,9 @@ async def measure(server: RedisServer, folder: Path, *, runs: int, pages: int, p
             going = asyncio.create_task(fleet.go_on())
             readers = [_reader(http, fleet.runs[i * runs // pages], i) for i in range(pages)]
             reading = [asyncio.create_task(reader.read()) for reader in readers]
-            before, since = cpu(child.pid), time.monotonic()
+            before, since = cpu_seconds(child.pid), time.monotonic()
             await asyncio.sleep(seconds)
-            used = (cpu(child.pid) - before) / (time.monotonic() - since)
+            used = (cpu_seconds(child.pid) - before) / (time.monotonic() - since)
             for task in [going, *reading]:
                 task.cancel()
             await asyncio.gather(going, *reading, return_exceptions=True)
@@ -182,7 +173,7 @@ async def measure(server: RedisServer, folder: Path, *, runs: int, pages: int, p
                 "page answers, p50 ms": cuts[49],
                 "page answers, p99 ms": cuts[98],
                 "page answers, worst ms": max(answers),
-                "memory of the console, MB": status(child.pid, "VmHWM"),
+                "memory of the console, MB": memory_mib(child.pid),
                 "cores of the console": used,
                 "load average of the machine": os.getloadavg()[0],
             }

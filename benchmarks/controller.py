@@ -12,7 +12,6 @@ Prints a table and, as the last line, JSON.
 import argparse
 import asyncio
 import json
-import os
 import sys
 import tempfile
 import time
@@ -28,21 +27,13 @@ from serinus.demo.run import server
 from serinus_contracts import DecisionTaken, Keys, RolloutObserved, VerdictReached, from_entry, seal, to_entry
 
 from benchmarks._figures import Goals, close, missed, table
+from benchmarks._procfs import cpu_seconds, memory_mib
+from tests.support import policy_document, verdict
 
 KEYS = Keys("benchmark")
 GOALS: Goals = {"rss_mib": ("at most", 200.0), "p99_ms": ("at most", 100.0)}
 LOOK_SECONDS = 30
 STEPS = [{"setWeight": 5}, {"pause": {}}, {"setWeight": 50}, {"pause": {}}]
-POLICY = {
-    "apiVersion": "serinus.dev/v1alpha1",
-    "kind": "CanaryPolicy",
-    "metadata": {"name": "shop"},
-    "spec": {
-        "match": {"namespace": "shop"},
-        "mode": "enforce",
-        "metrics": [{"name": "errors", "preset": "http-errors"}],
-    },
-}
 
 
 def main() -> int:
@@ -58,6 +49,7 @@ def main() -> int:
 
 
 async def measure(children: ProcessGroup, redis: str, rollouts: int, verdicts: int) -> dict[str, float]:
+    """All Rollouts released to their first gate, then verdicts for some of them."""
     url, controller = await start(children, redis, rollouts)
     async with Redis.from_url(redis) as client, httpx.AsyncClient(base_url=url, timeout=60) as http:
         began = time.monotonic()
@@ -74,7 +66,7 @@ async def measure(children: ProcessGroup, redis: str, rollouts: int, verdicts: i
         "rollouts": rollouts,
         "seconds_until_all_at_gate": round(seconds, 1),
         "idle_cores": round(idle, 3),
-        "rss_mib": round(peak_rss(controller.pid), 1),
+        "rss_mib": round(memory_mib(controller.pid), 1),
         "verdicts": len(times),
         "p50_ms": round(float(np.percentile(times, 50)) * 1000, 1),
         "p99_ms": round(float(np.percentile(times, 99)) * 1000, 1),
@@ -96,7 +88,7 @@ async def start(children: ProcessGroup, redis: str, rollouts: int) -> tuple[str,
     }
     (folder / "scenario.yaml").write_text(yaml.safe_dump(scenario))
     (folder / "policies").mkdir()
-    (folder / "policies" / "shop.yaml").write_text(yaml.safe_dump(POLICY))
+    (folder / "policies" / "shop.yaml").write_text(yaml.safe_dump(policy_document()))
     ready = folder / "ready.json"
     options = ["--ready-file", str(ready), "--kubeconfig", str(folder / "kubeconfig")]
     simulator = children.start("simulator", "serinus_simulator", str(folder / "scenario.yaml"), *options)
@@ -139,7 +131,7 @@ async def judge(client: Any, waiting: list[RolloutObserved], rate: float) -> lis
     async def send() -> None:
         began = time.perf_counter()
         for number, about in enumerate(waiting):
-            entry = to_entry(seal(verdict(about), source="/benchmark", now=1))
+            entry = to_entry(seal(_proceed(about), source="/benchmark", now=1))
             await asyncio.sleep(began + number / rate - time.perf_counter())
             # When it was due: a benchmark that is late must not make what it measures look quick.
             sent[about.run.id] = began + number / rate
@@ -159,39 +151,9 @@ async def judge(client: Any, waiting: list[RolloutObserved], rate: float) -> lis
     return taken
 
 
-def verdict(about: RolloutObserved) -> VerdictReached:
-    return VerdictReached(
-        run=about.run,
-        follows=0,
-        end=round(time.time() * 1000),
-        verdict="proceed",
-        reason="no_regression",
-        sentence="proceed",
-        since=0,
-        changed=True,
-        evaluation=1,
-        step=about.step,
-        stage=about.stage,
-        stage_started=about.stage_started,
-        weight=about.set_weight,
-        evaluated_requests=1,
-        log_eprocess=-1,
-        metrics=(),
-        plan=about.plan,
-        judge="sequential",
-    )
-
-
-def peak_rss(pid: int) -> float:
-    """MiB."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
-
-
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def _proceed(about: RolloutObserved) -> VerdictReached:
+    place = {"step": about.step, "stage": about.stage, "stage_started": about.stage_started, "weight": about.set_weight}
+    return verdict(run=about.run, follows=0, end=round(time.time() * 1000), plan=about.plan, **place)
 
 
 if __name__ == "__main__":

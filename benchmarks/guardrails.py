@@ -44,6 +44,7 @@ class World:
 
     @property
     def healthy(self) -> bool:
+        """Whether the canary is like stable."""
         return not self.growth and not self.more
 
 
@@ -59,6 +60,7 @@ WORLDS = (
 
 
 def rule(world: World) -> AnalysisPlan:
+    """The plan that judges it."""
     query = Gauged(query=Selector.parse("memory"), value=())
     memory = PlanMetric(name="memory", source=query, margin=Margin(), may_abort=world.may_abort)
     return plan((proportion("errors", 1.25), memory), (0.25,), ("noRegression",))

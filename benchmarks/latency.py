@@ -42,10 +42,12 @@ GRIDS: dict[str, tuple[float, ...]] = {
 
 
 def lognormal(median: float, sigma: float) -> Survival:
+    """With a median in seconds."""
     return lambda seconds: erfc(log(seconds / median) / sigma / sqrt(2)) / 2
 
 
 def mixed(*parts: tuple[float, Survival]) -> Survival:
+    """Shares of several, which add up to 1."""
     return lambda seconds: sum(share * slower(seconds) for share, slower in parts)
 
 

@@ -20,6 +20,7 @@ from serinus_contracts import Keys
 from serinus_runtime.redis import connected
 
 from benchmarks._figures import Figures, Goals, close, missed, table
+from benchmarks._procfs import memory_mib
 from tests import hostile
 from tests.servers import RedisServer, free_port, redis_server
 from tests.simulated import World, scenario, simulated, start_services
@@ -42,6 +43,7 @@ GOALS: Goals = {f"{name}, peak memory, MiB": ("at most", limit) for name, limit 
 
 
 async def measure(server: RedisServer, folder: Path, seconds: float, rollouts: int) -> Figures:
+    """Each service beside `rollouts` hostile Rollouts, for so many seconds a phase."""
     keys = Keys("memory")
     (folder / "policies").mkdir()
     with (
@@ -87,6 +89,7 @@ class Peaks:
     mib: dict[str, float] = field(default_factory=dict)
 
     async def follow(self) -> None:
+        """Until cancelled."""
         children: Any = self.world.children.children
         while True:
             for name in SERVICES:
@@ -98,9 +101,9 @@ class Peaks:
 def resident_mib(pid: int) -> float:
     """Of a process and its children; 0 for one that has just ended."""
     try:
-        status = Path(f"/proc/{pid}/status").read_text()
-        own = next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS")), 0.0)
-        return own + sum(resident_mib(int(one)) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+        return memory_mib(pid, "VmRSS") + sum(
+            resident_mib(int(one)) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        )
     except OSError:
         return 0.0
 

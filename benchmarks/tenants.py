@@ -25,29 +25,24 @@ from serinus_runtime.loops import heed_cancellation
 from serinus_runtime.redis import connected
 
 from benchmarks._figures import Figures, Goals, close, missed, table
-from benchmarks.controller import peak_rss
+from benchmarks._procfs import memory_mib
 from tests import hostile
 from tests.servers import RedisServer, free_port, redis_server
 from tests.simulated import World, rollout, scenario, simulated, start_services
+from tests.support import policy_document
 
 SERVICES = ("collector", "analyzer", "controller")
 # Longer than a consistent read of the Rollouts takes, which is begun each second: no snapshot reaches further.
 INTERVAL_MS = 3_000
-POLICY = {
-    "apiVersion": "serinus.dev/v1alpha1",
-    "kind": "CanaryPolicy",
-    "metadata": {"name": "shop"},
-    "spec": {
-        "match": {"namespace": "shop"},
-        "mode": "shadow",
-        "interval": "3s",
-        "settle": "1s",
-        "warmup": "1s",
-        "minimum": "1h",
-        "maximum": "2h",
-        "metrics": [{"name": "errors", "preset": "http-errors", "critical": True}],
-    },
-}
+POLICY = policy_document(
+    mode="shadow",
+    interval="3s",
+    settle="1s",
+    warmup="1s",
+    minimum="1h",
+    maximum="2h",
+    metrics=[{"name": "errors", "preset": "http-errors", "critical": True}],
+)
 
 
 def limits_mib() -> dict[str, float]:
@@ -72,6 +67,7 @@ class Dues:
         self._seen: dict[bytes, list[tuple[float, float]]] = {}
 
     async def follow(self) -> None:
+        """Until cancelled."""
         while True:
             for run, due in await self._client.zrange(self._keys.due, 0, -1, withscores=True):
                 known = self._seen.setdefault(run, [])
@@ -99,12 +95,14 @@ class Machine:
     answers: list[tuple[float, float]] = field(default_factory=list)
 
     async def sleep(self) -> None:
+        """Until cancelled."""
         while True:
             began = time.perf_counter()
             await asyncio.sleep(0.01)
             self.late.append((time.time() * 1000, 1000 * (time.perf_counter() - began) - 10))
 
     async def ask(self, url: str) -> None:
+        """Until cancelled."""
         async with httpx.AsyncClient(timeout=30) as http:
             while True:
                 began = time.perf_counter()
@@ -132,6 +130,7 @@ async def due_to_verdict(client: Any, keys: Keys, dues: Dues, begin: float, end:
 
 
 async def measure(server: RedisServer, folder: Path, seconds: float, own: int, others: int) -> Figures:
+    """`own` quiet Rollouts beside `others` hostile ones, for so many seconds."""
     (folder / "policies").mkdir()
     (folder / "policies" / "shop.yaml").write_text(yaml.safe_dump(POLICY))
     keys, names = Keys("tenants"), [f"app-{number}" for number in range(own)]
@@ -209,7 +208,7 @@ async def _figures(client: Any, keys: Keys, dues: Dues, machine: Machine, times:
 
 def _memory(world: World) -> Figures:
     children: Mapping[str, Any] = world.children.children
-    return {f"{name}, peak memory, MiB": peak_rss(children[name].pid) for name in SERVICES}
+    return {f"{name}, peak memory, MiB": memory_mib(children[name].pid) for name in SERVICES}
 
 
 def _ms(entry: bytes) -> float:

@@ -15,11 +15,11 @@ from tests.servers import configured_redis
 from tests.topologies import TOPOLOGIES
 
 # Nothing is timed in a test: how long an example takes tells of the machine. What a test says does not depend on a draw
-# either, unless SERINUS_EXPLORE asks for new examples: a fault that they find is then a case of its own.
+# either, unless SERINUS_TEST_EXPLORE asks for new examples: a fault that they find is then a case of its own.
 settings.register_profile(
     "serinus",
     deadline=None,
-    derandomize="SERINUS_EXPLORE" not in os.environ,
+    derandomize="SERINUS_TEST_EXPLORE" not in os.environ,
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("serinus")

@@ -180,9 +180,9 @@ def served(app: Any, **tls: Any) -> Iterator[str]:
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, **tls))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    wait_until(lambda: server.started, 10, "the server to listen")
+    wait_until(lambda: server.started, 60, "the server to listen")
     yield f"{'https' if tls else 'http'}://127.0.0.1:{port}"
     # The client, which is in this thread, cannot take its leave of a connection meanwhile.
     server.should_exit = server.force_exit = True
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()

@@ -41,6 +41,17 @@ LATENCY = PlanMetric(
 )
 
 
+def policy_document(name: str = "shop", **spec: Any) -> dict[str, Any]:
+    """A policy as its document; a value of None leaves its field out."""
+    fields = {
+        "match": {"namespace": "shop"},
+        "mode": "enforce",
+        "metrics": [{"name": "errors", "preset": "http-errors"}],
+    }
+    kept = {field: value for field, value in (fields | spec).items() if value is not None}
+    return {"apiVersion": "serinus.dev/v1alpha1", "kind": "CanaryPolicy", "metadata": {"name": name}, "spec": kept}
+
+
 def stage(weight: int, first_step: int, **other: Any) -> PlanStage:
     fields = {"gates": (first_step + 1,), "minimum": 5.0, "maximum": 60.0, "gate": "noRegression"}
     return PlanStage(weight=weight, first_step=first_step, **(fields | other))

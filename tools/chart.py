@@ -77,6 +77,7 @@ def referred(model: type[BaseModel], definitions: Schema) -> Schema:
 
 
 def environment(settings: type[Settings]) -> Schema:
+    """The schema of variables: those of ours have to be known ones."""
     ours = [variable(name, field) for name, field in settings.model_fields.items()]
     return {
         "type": "object",
@@ -96,6 +97,7 @@ def meaning(lines: list[str], key: yaml.Node) -> str:
 
 
 def plain(value: yaml.Node) -> Schema:
+    """The schema that a value gives by its type."""
     found = yaml.SafeLoader("").construct_object(value, deep=True)
     if isinstance(found, bool):
         return {"type": "boolean"}
@@ -105,6 +107,7 @@ def plain(value: yaml.Node) -> Schema:
 
 
 def described(node: yaml.MappingNode, special: dict[str, Schema], lines: list[str], path: str = "") -> Schema:
+    """The schema of a mapping, each key with the comment above it. Raises ValueError where one has none."""
     properties = {}
     for key, value in node.value:
         name = f"{path}{key.value}"
@@ -118,6 +121,7 @@ def described(node: yaml.MappingNode, special: dict[str, Schema], lines: list[st
 
 
 def schema() -> str:
+    """The text of values.schema.json."""
     text = (CHART / "values.yaml").read_text(encoding="utf-8")
     definitions: Schema = {}
     notifications = referred(Notifications, definitions)

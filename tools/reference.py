@@ -77,6 +77,7 @@ STATUSES = {
 
 
 def settings() -> Iterator[str]:
+    """The page of settings."""
     yield "# Settings\n\nRead from the environment; a wrong one stops the start. Services list theirs with `--help`."
     known = Settings.model_fields
     for title, kind in SETTINGS.items():
@@ -98,6 +99,7 @@ def settings() -> Iterator[str]:
 
 
 def policy() -> Iterator[str]:
+    """The page of policies."""
     yield (
         "# Fields of a policy\n\nExamples: [Policies](../how-to/policies.md). A duration is `30s`, `5m`, `1h30m` or a "
         "number of seconds. Unknown fields are refused."
@@ -106,6 +108,7 @@ def policy() -> Iterator[str]:
 
 
 def events() -> Iterator[str]:
+    """The page of events."""
     yield (
         "# Fields of the events\n\nThe `data` of each [CloudEvent](../how-to/subscribing.md), and the report of an "
         "ended run. Times are milliseconds since 1970. Readers ignore fields that they do not know."
@@ -114,6 +117,7 @@ def events() -> Iterator[str]:
 
 
 def reasons() -> Iterator[str]:
+    """The page of reasons."""
     yield "# Reason codes\n\n`reason` of a verdict. New codes may come: judge an unknown one by its `verdict`.\n"
     yield from table("reason", "verdict", "means")
     for reason in get_args(Reason):
@@ -122,6 +126,7 @@ def reasons() -> Iterator[str]:
 
 
 def errors() -> Iterator[str]:
+    """The page of errors."""
     yield (
         "# Errors\n\nWhy a run is held or aborted: [reason codes](reasons.md). Entries that nobody can read go to the "
         "stream `dead-letters` with their error.\n\n## Exit codes\n\nOf `serinus` and of the services.\n"
@@ -141,6 +146,7 @@ def errors() -> Iterator[str]:
 
 
 def values() -> Iterator[str]:
+    """The page of the chart's values."""
     yield (
         "# Values of the chart\n\nOf [values.yaml](../../deploy/helm/serinus/values.yaml); what is not here is "
         "refused. How they go together: [Operating](../how-to/operating.md#the-chart).\n"
@@ -163,6 +169,7 @@ def _values(properties: Mapping[str, Any], defaults: Mapping[str, Any], path: st
 
 
 def alerts() -> Iterator[str]:
+    """The page of alerts."""
     yield (
         "# Alerts\n\nOf [deploy/monitoring/alerts.yaml](../../deploy/monitoring/alerts.yaml), in the chart by "
         "`prometheusRule.enabled`. Each has a runbook: what it means, where to look, what to do.\n"
@@ -175,6 +182,7 @@ def alerts() -> Iterator[str]:
 
 
 def commands() -> Iterator[str]:
+    """The page of commands."""
     yield (
         "# Commands\n\nExit codes: 0 pass, 1 error, 2 usage, 3 aborted, 4 inconclusive or timeout "
         "([all](errors.md#exit-codes)). `-o json` and `-o yaml` are for programs. Installed as `kubectl-serinus` too, "

@@ -10,14 +10,17 @@ UNITS = ("a duration: seconds, or text such as 30s, 5m, 1h30m", "Unix time in mi
 
 
 def cell(text: str) -> str:
+    """Text that breaks no table."""
     return " ".join(text.split()).replace("|", "\\|")
 
 
 def row(*cells: str) -> str:
+    """A line of a table."""
     return f"| {' | '.join(cell(one) for one in cells)} |"
 
 
 def table(*heads: str) -> Iterator[str]:
+    """With its head."""
     yield row(*heads)
     yield "|" + "---|" * len(heads)
 
@@ -53,6 +56,7 @@ def shown(schema: Mapping[str, Any], definitions: Definitions) -> str:
 
 
 def default(name: str, schema: Mapping[str, Any], owner: Mapping[str, Any]) -> str:
+    """As people write it; empty without."""
     if name in owner.get("required", ()):
         return "required"
     value = schema.get("default")
@@ -61,6 +65,7 @@ def default(name: str, schema: Mapping[str, Any], owner: Mapping[str, Any]) -> s
 
 
 def fields(schema: Mapping[str, Any], definitions: Definitions) -> Iterator[str]:
+    """A row for each field of a JSON Schema."""
     yield from table("field", "type", "default", "meaning")
     for name, one in schema["properties"].items():
         meaning = one.get("description", "")

@@ -22,6 +22,7 @@ async def shown(
     height: int = 880,
     scheme: Literal["light", "dark"] = "light",
 ) -> Page:
+    """A page of the console, once it follows the stream of events."""
     page = await browser.new_page(
         viewport={"width": width, "height": height}, device_scale_factor=1.5, color_scheme=scheme
     )
@@ -32,6 +33,7 @@ async def shown(
 
 
 async def sign_in(page: Page, address: str, token: str) -> None:
+    """As a person does."""
     await page.goto(f"{address}/login")
     await page.get_by_label("Token").fill(token)
     await page.get_by_role("button", name="Sign in").click()
@@ -45,6 +47,7 @@ async def run_of(page: Page, address: str, name: str) -> str:
 
 
 async def take(browser: Browser, address: str, token: str, folder: Path) -> None:
+    """Every picture, once the demo has come so far."""
     wide = await shown(browser, address)
     for name, state in (("payments", "aborted"), ("search", "no metrics")):
         await wide.locator(".runs li[id]", has_text=name).locator(".chip", has_text=state).wait_for()
@@ -67,6 +70,7 @@ async def take(browser: Browser, address: str, token: str, folder: Path) -> None
 
 
 async def pictures(address: str, token: str, folder: Path) -> None:
+    """Take them with a browser of their own."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         await take(browser, address, token, folder)

@@ -24,6 +24,7 @@ from tests.chaos.troubles import Troubles
 from tests.clocks import stepped_clock
 from tests.servers import RedisServer, redis_binary, valkey_binary
 from tests.simulated import World, rollout, scenario, simulated, start_services
+from tests.support import policy_document
 from tests.topologies import started
 
 STEPS: list[dict[str, Any]] = [{"setWeight": 10}, {"pause": {}}, {"setWeight": 50}, {"pause": {}}]
@@ -103,9 +104,7 @@ def policies(folder: Path, interval: float, **other: Any) -> Path:
     """A folder with one policy for all."""
     made = folder / "policies"
     made.mkdir(exist_ok=True)
-    spec = {
-        "match": {"namespace": "shop"},
-        "mode": "enforce",
+    spec: dict[str, Any] = {
         "interval": interval,
         "settle": interval,
         "minimum": 4 * interval,
@@ -118,9 +117,7 @@ def policies(folder: Path, interval: float, **other: Any) -> Path:
             {"name": "latency", "preset": "http-latency"},
         ],
     }
-    head = {"apiVersion": "serinus.dev/v1alpha1", "kind": "CanaryPolicy", "metadata": {"name": "shop"}}
-    document = {**head, "spec": spec | other}
-    (made / "shop.yaml").write_text(yaml.safe_dump(document))
+    (made / "shop.yaml").write_text(yaml.safe_dump(policy_document(**(spec | other))))
     return made
 
 

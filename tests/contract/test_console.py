@@ -61,7 +61,7 @@ def test_whatever_is_asked_is_answered_as_the_openapi_document_says(url: str, tm
     """By the command, since pytest's plugin costs each of its processes seconds, wherever that test is not run."""
     options = [f"--url={url}", "--exclude-path-regex=events$", "--phases=examples,coverage,fuzzing"]
     options += ["--max-examples=15"]
-    options += [] if "SERINUS_EXPLORE" in os.environ else ["--generation-deterministic"]
+    options += [] if "SERINUS_TEST_EXPLORE" in os.environ else ["--generation-deterministic"]
     command = [sys.executable, "-m", "schemathesis.cli", "run", str(DOCS / "openapi.json"), *options]
     # It writes down in its folder what went wrong.
     shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False)

@@ -28,11 +28,10 @@ from serinus_simulator.audit.ledger import Ledger, check
 
 from tests.servers import RedisServer, redis_server
 from tests.simulated import World, start_services
+from tests.support import policy_document
 
 E = TypeVar("E", bound=Event)
 POLICY: dict[str, Any] = {
-    "match": {"namespace": "shop"},
-    "mode": "enforce",
     "interval": "1s",
     "settle": "1s",
     "warmup": "1s",
@@ -131,8 +130,7 @@ async def make_team(server: RedisServer, keys: Keys, tmp_path: Path) -> AsyncIte
         ) -> Team:
             policies = tmp_path / "policies"
             policies.mkdir(exist_ok=True)
-            document = {"apiVersion": "serinus.dev/v1alpha1", "kind": "CanaryPolicy", "metadata": {"name": "shop"}}
-            (policies / "shop.yaml").write_text(yaml.safe_dump({**document, "spec": {**POLICY, **(policy or {})}}))
+            (policies / "shop.yaml").write_text(yaml.safe_dump(policy_document(**{**POLICY, **(policy or {})})))
             environment = world.settings(server.url, keys, policies) | settings
             return Team(world, server, client, keys, environment, start_services(world, environment, *names))
 

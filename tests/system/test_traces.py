@@ -21,6 +21,7 @@ from serinus_runtime.settings import Settings
 
 from tests.servers import RedisServer
 from tests.simulated import rollout, scenario, simulated
+from tests.support import policy_document
 from tests.system.conftest import POLICY
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
@@ -54,13 +55,7 @@ async def test_a_patch_is_the_end_of_the_trace_that_its_snapshot_began(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "policies").mkdir()
-    document = {
-        "apiVersion": "serinus.dev/v1alpha1",
-        "kind": "CanaryPolicy",
-        "metadata": {"name": "shop"},
-        "spec": POLICY,
-    }
-    (tmp_path / "policies" / "shop.yaml").write_text(yaml.safe_dump(document))
+    (tmp_path / "policies" / "shop.yaml").write_text(yaml.safe_dump(policy_document(**POLICY)))
     with simulated(tmp_path / "world", scenario(rollout("checkout"))) as world:
         for name, value in world.settings(server.url, keys, tmp_path / "policies").items():
             monkeypatch.setenv(name, value)

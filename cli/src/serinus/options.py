@@ -86,6 +86,7 @@ class Providers:
 
     @property
     def access(self) -> "ProviderAccess":
+        """The namespaces that may use each provider; ends the command where they cannot be read."""
         from pydantic import TypeAdapter
 
         try:
@@ -95,12 +96,16 @@ class Providers:
 
 
 class Format(StrEnum):
+    """Of what is printed."""
+
     text = "text"
     json = "json"
     yaml = "yaml"
 
 
 class Wider(StrEnum):
+    """Of tables, which may show more columns."""
+
     text = "text"
     wide = "wide"
     json = "json"
@@ -128,6 +133,7 @@ class Output:
 
     @property
     def wide(self) -> bool:
+        """Whether tables show all columns."""
         return self.output == "wide"
 
     @property

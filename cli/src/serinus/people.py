@@ -60,6 +60,7 @@ def advance(
         bool, typer.Option("--force", help="Advance even before the first evaluation at this weight.")
     ] = False,
 ) -> None:
+    """Open the gate that a run waits at, whatever the verdict."""
     with_board(source, lambda board: ask(board, "advance", rollout, reason, {}, cluster, timeout, output, force=force))
 
 

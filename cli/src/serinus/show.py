@@ -107,6 +107,7 @@ class Changes:
     told: dict[str, tuple[object, ...]] = field(default_factory=dict)
 
     def lines(self, views: Iterable[RunView], now: Millis) -> list[str]:
+        """A line for each run whose state is another than when it was last shown."""
         found = []
         for view in views:
             said, seen = view.verdict, view.observed

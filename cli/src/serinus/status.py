@@ -59,7 +59,7 @@ def watch(source: Source, output: WideOutput) -> None:
         with Live(console=console, refresh_per_second=4) if live else nullcontext() as screen:
             async for events, now_warned in watched(board):
                 if screen:
-                    screen.update(Group(*red(now_warned), show.board(ordered(board), now_ms(), wide=output.wide)))
+                    screen.update(Group(*_red(now_warned), show.board(ordered(board), now_ms(), wide=output.wide)))
                     continue
                 warn(line for line in now_warned if line not in warned)
                 warned = now_warned
@@ -68,7 +68,7 @@ def watch(source: Source, output: WideOutput) -> None:
                         output.document(event.model_dump(mode="json", exclude_none=True), stream=True)
                     sys.stdout.flush()
                 else:
-                    print_lines(changes.lines(ordered(board), now_ms()))
+                    _print_lines(changes.lines(ordered(board), now_ms()))
 
     with_board(source, follow)
 
@@ -83,17 +83,17 @@ async def watched(board: Board) -> AsyncIterator[tuple[Sequence[Event], list[str
         yield events, said
 
 
-def red(lines: Iterable[str]) -> list[Text]:
+def _red(lines: Iterable[str]) -> list[Text]:
     return [Text(line, style="bold red") for line in lines]
 
 
 def warn(lines: Iterable[str]) -> None:
     """Beside the output, so that a program reads nothing else there."""
-    for line in red(lines):
+    for line in _red(lines):
         Terminal(stderr=True).print(line, soft_wrap=True)
 
 
-def print_lines(lines: Iterable[str]) -> None:
+def _print_lines(lines: Iterable[str]) -> None:
     for line in lines:
         say(line)
 

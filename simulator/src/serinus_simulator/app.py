@@ -26,7 +26,7 @@ EXAMPLE = """example:
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def _parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="serinus-simulator",
         description="A small world over HTTP: Argo Rollouts on a Kubernetes API, pods that count requests, "
@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit codes: 0 stopped, 1 cannot listen or write, 2 wrong scenario or usage."""
-    options = parser().parse_args(arguments)
+    options = _parser().parse_args(arguments)
     try:
         scenario = read_scenario(options.scenario)
     except ScenarioError as error:

@@ -56,10 +56,12 @@ class Entry:
         self._callback: Callable[[], object] | None = callback
 
     def cancel(self) -> None:
+        """It is not called any more."""
         self._callback = None
 
     @property
     def cancelled(self) -> bool:
+        """Whether it was cancelled or has been called."""
         return self._callback is None
 
     def fire(self) -> None:

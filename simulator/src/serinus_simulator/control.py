@@ -49,6 +49,7 @@ class Control:
         self._world = world
 
     async def world(self, _: Request) -> Response:
+        """GET /world"""
         world = self._world
         world.catch_up()
         now, start = world.agenda.now, world.agenda.start
@@ -66,10 +67,12 @@ class Control:
         )
 
     async def rollouts(self, _: Request) -> Response:
+        """GET /world/rollouts"""
         self._world.catch_up()
         return _json({"rollouts": [self._rollout(app) for app in self._world.apps.values()]})
 
     async def truth(self, request: Request) -> Response:
+        """GET /world/truth: scrapes since a time in milliseconds"""
         self._world.catch_up()
         query = request.query_params
         try:
@@ -81,6 +84,7 @@ class Control:
         return StreamingResponse(_in_parts(lines), media_type="application/jsonl")
 
     async def faults(self, request: Request) -> Response:
+        """GET, POST and DELETE /world/faults"""
         world = self._world
         world.catch_up()
         if request.method == "DELETE":
@@ -97,6 +101,7 @@ class Control:
         return _json({"faults": [active.describe(world.agenda.now) for active in world.faults.active()]})
 
     async def calls(self, request: Request) -> Response:
+        """GET and DELETE /world/calls"""
         log = self._world.kubernetes.calls
         if request.method == "DELETE":
             log.clear()
@@ -114,6 +119,7 @@ class Control:
         return _json({"generation": made["metadata"]["generation"]})
 
     async def restart_pod(self, request: Request) -> Response:
+        """POST /world/restart"""
         world = self._world
         world.catch_up()
         try:
@@ -129,6 +135,7 @@ class Control:
         return _json({"pod": pod})
 
     async def metrics(self, request: Request) -> Response:
+        """GET /pods/NAMESPACE/POD/PAGE"""
         world = self._world
         world.catch_up()
         found = world.find_pod(request.path_params["namespace"], request.path_params["pod"])
@@ -142,6 +149,7 @@ class Control:
         return Response(text(page.series(app.spec), row), headers={"content-type": CONTENT_TYPE})
 
     async def discovery(self, request: Request) -> Response:
+        """GET /sd: targets for Prometheus' HTTP service discovery"""
         self._world.catch_up()
         address = f"{request.url.hostname}:{request.url.port or 80}"
         groups = [

@@ -96,6 +96,7 @@ class ActiveFault:
         return spent or (self.until is not None and now >= self.until)
 
     def describe(self, now: float) -> dict[str, Any]:
+        """Its fields, hits and seconds left, as JSON."""
         shown = self.fault.model_dump(exclude_none=True)
         left = {} if self.until is None else {"seconds_left": round(self.until - now, 3)}
         return {"id": self.id, "hits": self.hits, **left, **shown}
@@ -111,6 +112,7 @@ class Faults:
         self._numbers = itertools.count(1)
 
     def add(self, fault: Fault) -> ActiveFault:
+        """Begin a fault; it has a number, by which it is taken back."""
         until = None if fault.lasts is None else self._agenda.now + fault.lasts
         active = ActiveFault(next(self._numbers), fault, until)
         self._active.append(active)

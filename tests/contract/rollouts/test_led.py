@@ -21,8 +21,7 @@ from serinus_runtime.redis import Client
 from tests.contract.rollouts.cluster import GATED, Cluster
 from tests.contract.rollouts.conftest import NAMESPACE, Access
 from tests.forked import forked_group
-from tests.integration.controller.led import document
-from tests.support import command
+from tests.support import command, policy_document
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
 
@@ -34,7 +33,7 @@ def process(
     folder, keys = tmp_path_factory.mktemp("controller"), Keys(f"test-{uuid4().hex[:12]}")
     (folder / "policies").mkdir()
     (folder / "policies" / "policy.yaml").write_text(
-        yaml.safe_dump(document(match={"namespace": NAMESPACE}, interval="1s", minimum="2s", maximum="60s"))
+        yaml.safe_dump(policy_document(match={"namespace": NAMESPACE}, interval="1s", minimum="2s", maximum="60s"))
     )
     with forked_group(folder) as children:
         yield (

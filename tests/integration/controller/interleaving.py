@@ -34,24 +34,12 @@ from serinus_simulator.kubernetes.failures import ApiError
 from serinus_simulator.kubernetes.kinds import ROLLOUTS, Object
 from serinus_simulator.kubernetes.patch import apply_json_patch, apply_merge_patch
 
-from tests.support import command, verdict
+from tests.support import command, policy_document, verdict
 from tests.unit.controller.use_cases.fakes import FakeJournal
 from tests.unit.simulator.worlds import Handled
 
 PATIENCE = ActTiming(first=0.0, longest=0.0, nudge=1.0, rarest_nudge=2.0, give_up=20.0)
-POLICY = CanaryPolicy.model_validate(
-    {
-        "apiVersion": "serinus.dev/v1alpha1",
-        "kind": "CanaryPolicy",
-        "metadata": {"name": "shop"},
-        "spec": {
-            "match": {"namespace": "shop"},
-            "mode": "enforce",
-            "interval": "1s",
-            "metrics": [{"name": "errors", "preset": "http-errors"}],
-        },
-    }
-)
+POLICY = CanaryPolicy.model_validate(policy_document(interval="1s"))
 
 
 @dataclass

@@ -15,21 +15,10 @@ from serinus_contracts import CommandIssued, DecisionTaken, Event, Keys, Rollout
 from serinus_runtime.loops import heed_cancellation
 
 from tests.simulated import World
-from tests.support import command, verdict
+from tests.support import command, policy_document, verdict
 
 E = TypeVar("E", bound=Event)
 T = TypeVar("T")
-POLICY: dict[str, Any] = {
-    "match": {"namespace": "shop"},
-    "mode": "enforce",
-    "metrics": [{"name": "errors", "preset": "http-errors"}],
-}
-
-
-def document(name: str = "shop", **spec: Any) -> dict[str, Any]:
-    """A policy; a value of None leaves its field out."""
-    kept = {field: value for field, value in {**POLICY, **spec}.items() if value is not None}
-    return {"apiVersion": "serinus.dev/v1alpha1", "kind": "CanaryPolicy", "metadata": {"name": name}, "spec": kept}
 
 
 @dataclass
@@ -129,7 +118,7 @@ def controller(world: World, redis_url: str, keys: Keys, folder: Path, **setting
     """Policies are read from `folder`; without `SERINUS_POLICIES` there, one for all of the namespace is written."""
     folder.mkdir(exist_ok=True)
     if not any(folder.iterdir()):
-        (folder / "shop.yaml").write_text(yaml.safe_dump(document()))
+        (folder / "shop.yaml").write_text(yaml.safe_dump(policy_document()))
     environment = world.settings(redis_url, keys, folder) | settings
     child = world.children.start(f"controller-{keys.tag}", "serinus_controller", **environment)
     try:

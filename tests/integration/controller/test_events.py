@@ -9,9 +9,8 @@ from serinus_controller.adapters.events import KubernetesEvents
 from serinus_controller.domain.announce import Notice
 from serinus_rollouts.kubernetes.api import Api, connect
 
-from tests.integration.controller.led import document
 from tests.simulated import World, rollout, scenario, simulated
-from tests.support import RUN
+from tests.support import RUN, policy_document
 
 pytestmark = pytest.mark.anyio
 
@@ -72,7 +71,7 @@ async def test_each_kind_of_decision_has_its_reason(api: Api, fields: dict[str, 
 async def test_why_a_release_is_not_judged_is_an_event_on_its_rollout_and_on_the_policies_that_are_resources(
     api: Api,
 ) -> None:
-    policy = document("own", match={"name": "checkout"})
+    policy = policy_document("own", match={"name": "checkout"})
     made = await api.request("POST", "/apis/serinus.dev/v1alpha1/namespaces/shop/canarypolicies", body=policy)
     notice = Notice("shop", "checkout", RUN.uid, "matched by several policies: none is applied", ("own", "of a file"))
     for _ in range(2):

@@ -9,8 +9,9 @@ import pytest
 import yaml
 from serinus_contracts import Keys, RolloutObserved
 
-from tests.integration.controller.led import Led, controller, document
+from tests.integration.controller.led import Led, controller
 from tests.simulated import World, rollout, scenario, simulated
+from tests.support import policy_document
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 NAMES = ("valid", "twice", "nobody", "fixed", "reloaded")
@@ -18,7 +19,7 @@ RESOURCES = "/apis/serinus.dev/v1alpha1/namespaces/shop/canarypolicies"
 
 
 def about(name: str, rollout: str, **spec: Any) -> dict[str, Any]:
-    return document(name, match={"namespace": "shop", "name": rollout}, **spec)
+    return policy_document(name, match={"namespace": "shop", "name": rollout}, **spec)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +93,7 @@ async def test_a_valid_resource_says_so_and_judges_the_next_run(led: Led) -> Non
 async def test_a_resource_that_says_nothing_sensible_is_refused_where_its_author_looks(
     led: Led, wrong: dict[str, Any], words: str
 ) -> None:
-    await put(led, {**about("fixed", "fixed"), **document("fixed", **{"match": {"name": "fixed"}, **wrong})})
+    await put(led, {**about("fixed", "fixed"), **policy_document("fixed", **{"match": {"name": "fixed"}, **wrong})})
     refused = await condition(led, "fixed", "False")
     assert (refused["reason"], words in refused["message"]) == ("Invalid", True), refused["message"]
     await put(led, about("fixed", "fixed"))

@@ -15,8 +15,9 @@ import yaml
 from serinus_contracts import DecisionTaken, Keys
 
 from tests.helm import rendered
-from tests.integration.controller.led import Led, controller, document
+from tests.integration.controller.led import Led, controller
 from tests.simulated import World, rollout, scenario, simulated
+from tests.support import policy_document
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 RBAC = Path("deploy/rbac")
@@ -55,7 +56,7 @@ def manifests(file: str) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    policies = [document("good"), document("bad", mode="bold")]
+    policies = [policy_document("good"), policy_document("bad", mode="bold")]
     placed = [{**one, "metadata": {**one["metadata"], "namespace": "shop"}} for one in policies]
     light = rollout(traffic={"requests_per_second": 10}, replicas=1)
     with simulated(tmp_path / "world", scenario(light, objects=placed)) as made:

@@ -39,6 +39,7 @@ class ManagedProcess:
 
     @property
     def pid(self) -> int:
+        """Of the process that runs, or ran last."""
         assert self._process is not None
         return self._process.pid
 

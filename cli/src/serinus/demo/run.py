@@ -38,6 +38,8 @@ READY_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Options:
+    """What `serinus demo` was asked for; `limit` is seconds."""
+
     redis_url: str | None
     keep: bool
     limit: float

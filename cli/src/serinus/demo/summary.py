@@ -53,10 +53,12 @@ class Ending:
 
     @property
     def met(self) -> bool:
+        """Whether it ended as expected and its counts agree with what was served."""
         return self.expectation.met(self.view) and self.ledger.holds
 
     @property
     def end(self) -> str:
+        """In one word or two."""
         if self.view is None:
             return "never seen"
         return self.view.observed.outcome or ("held" if self.expectation.met(self.view) else "not ended")
@@ -70,6 +72,7 @@ class Result:
 
     @property
     def passed(self) -> bool:
+        """Whether every release ended as expected."""
         return all(ending.met for ending in self.endings)
 
     def document(self) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from serinus.terminal import Terminal
 
 
 class Mode(StrEnum):
+    """The mode of the policy that is written."""
+
     shadow = "shadow"
     guard = "guard"
     enforce = "enforce"

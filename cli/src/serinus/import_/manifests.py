@@ -26,14 +26,17 @@ class Manifest:
 
     @property
     def kind(self) -> str:
+        """Empty where there is none."""
         return str(self.body.get("kind", ""))
 
     @property
     def name(self) -> str:
+        """Empty where there is none."""
         return str(self.part("metadata").get("name", ""))
 
     @property
     def namespace(self) -> str:
+        """Empty where there is none."""
         return str(self.part("metadata").get("namespace") or "")
 
     @property

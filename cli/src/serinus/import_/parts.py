@@ -16,6 +16,8 @@ Text = Annotated[str, BeforeValidator(_text)]
 
 
 class Part(BaseModel):
+    """A part of a manifest, of which other fields are allowed and kept."""
+
     model_config = ConfigDict(extra="allow", frozen=True)
 
     @model_validator(mode="before")
@@ -26,12 +28,16 @@ class Part(BaseModel):
 
 
 class Argument(Part):
+    """One of `args`."""
+
     name: str
     value: Text | None = None
     valueFrom: dict[str, Any] | None = None  # noqa: N815 - Argo's spelling, here and below
 
 
 class Ref(Part):
+    """One of `templates`."""
+
     templateName: str  # noqa: N815
     clusterScope: StrictBool = False  # noqa: N815
 
@@ -54,10 +60,14 @@ class Analysis(Part):
 
 
 class Template(Analysis):
+    """An AnalysisTemplate's spec."""
+
     metrics: tuple[dict[str, Any], ...] = ()
 
 
 class Metric(Part):
+    """One of `metrics`."""
+
     name: str
     interval: Duration = None
     initialDelay: Duration = None  # noqa: N815
@@ -72,19 +82,27 @@ class Metric(Part):
 
 
 class Prometheus(Part):
+    """`provider.prometheus` of a metric."""
+
     query: str
     address: str = ""
 
 
 class Pause(Part):
+    """A `pause` step."""
+
     duration: PauseDuration = None
 
 
 class TrafficRouting(Part):
+    """`trafficRouting` of the strategy."""
+
     maxTrafficWeight: Annotated[StrictInt, Field(ge=1)] | None = None  # noqa: N815
 
 
 class Canary(Part):
+    """`spec.strategy.canary`."""
+
     trafficRouting: TrafficRouting | None = None  # noqa: N815
     steps: tuple[Any, ...] = ()
     analysis: Analysis | None = None

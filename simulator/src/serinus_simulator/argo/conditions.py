@@ -47,6 +47,7 @@ def put(
 
 
 def without(conditions: Conditions, kind: str) -> Conditions:
+    """All but those of this type."""
     return [condition for condition in conditions if condition["type"] != kind]
 
 

@@ -94,6 +94,7 @@ class Context:
         self.env.record(self.rollout.object, severity, reason, message)
 
     def all_replica_sets(self) -> list[ReplicaSetView]:
+        """Every ReplicaSet of the Rollout, of any revision."""
         return self._all
 
     def update_replica_set(self, one: ReplicaSetView, change: Callable[[Object], Object]) -> Writing:

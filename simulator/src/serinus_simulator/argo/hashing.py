@@ -21,6 +21,7 @@ def pod_hash(template: dict[str, Any]) -> str:
 
 
 def step_hash(steps: list[dict[str, Any]]) -> str:
+    """The hash of the steps, by which Argo notices that they were edited."""
     return _short(steps)
 
 

@@ -50,6 +50,7 @@ def set_weight(context: Context) -> Writing:
 
 
 def canary_ingress_name(rollout: RolloutView) -> str:
+    """Of the Ingress that Argo makes for the canary, for nginx."""
     return f"{rollout.name}-{_stable_ingress(rollout)}-canary"
 
 
@@ -153,6 +154,7 @@ def _write_ingress(context: Context, weight: int) -> Writing:
 
 
 def virtual_service(rollout: RolloutView) -> str:
+    """The name of Istio's VirtualService; empty where none is named."""
     return str(((rollout.routing or {}).get("istio") or {}).get("virtualService", {}).get("name", ""))
 
 

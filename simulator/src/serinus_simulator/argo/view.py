@@ -35,38 +35,47 @@ class RolloutView:
 
     @property
     def namespace(self) -> str:
+        """Of the object."""
         return str(self.metadata["namespace"])
 
     @property
     def name(self) -> str:
+        """Of the object."""
         return str(self.metadata["name"])
 
     @property
     def uid(self) -> str:
+        """Of the object."""
         return str(self.metadata["uid"])
 
     @property
     def generation(self) -> int:
+        """Of the spec."""
         return int(self.metadata["generation"])
 
     @property
     def observed(self) -> bool:
+        """Whether Argo has seen this generation."""
         return bool(self.status.get("observedGeneration") == str(self.generation))
 
     @property
     def revision(self) -> int:
+        """0 before the first."""
         return int(self.annotations.get(REVISION, "0"))
 
     @property
     def annotations(self) -> dict[str, str]:
+        """Empty where there are none."""
         return self.metadata.get("annotations") or {}
 
     @property
     def replicas(self) -> int:
+        """Pods that are wanted, 1 by default."""
         return int(self.spec.get("replicas", 1))
 
     @property
     def paused(self) -> bool:
+        """Whether a person has paused it by its spec."""
         return bool(self.spec.get("paused"))
 
     @property
@@ -76,6 +85,7 @@ class RolloutView:
 
     @property
     def routing(self) -> Object | None:
+        """`trafficRouting`, None without."""
         return self.canary.get("trafficRouting") or None
 
     @property
@@ -85,30 +95,36 @@ class RolloutView:
 
     @property
     def stable_ping_pong(self) -> str:
+        """Which of the two Services is stable, `ping` or `pong`; empty without them."""
         return str((self.status.get("canary") or {}).get("stablePingPong", ""))
 
     @property
     def ping_pong(self) -> Object:
+        """The two Services that change their roles; empty without."""
         return self.canary.get("pingPong") or {}
 
     @property
     def stable_service(self) -> str:
+        """The name; empty where none is named."""
         if self.ping_pong:
             return str(self.ping_pong["pingService" if self.stable_ping_pong == "ping" else "pongService"])
         return str(self.canary.get("stableService", ""))
 
     @property
     def canary_service(self) -> str:
+        """The name; empty where none is named."""
         if self.ping_pong:
             return str(self.ping_pong["pongService" if self.stable_ping_pong == "ping" else "pingService"])
         return str(self.canary.get("canaryService", ""))
 
     @property
     def steps(self) -> list[Object]:
+        """Of the canary strategy, as they are written."""
         return self.canary.get("steps") or []
 
     @property
     def index(self) -> int:
+        """Of the current step, from 0."""
         return int(self.status.get("currentStepIndex") or 0)
 
     @property
@@ -118,33 +134,41 @@ class RolloutView:
 
     @cached_property
     def pod_hash(self) -> str:
+        """Of the template in the spec."""
         return pod_hash(self.template)
 
     @cached_property
     def step_hash(self) -> str:
+        """Of the steps in the spec."""
         return step_hash(self.steps)
 
     @property
     def stable_hash(self) -> str:
+        """Of the stable version; empty before there is one."""
         return str(self.status.get("stableRS", ""))
 
     @property
     def current_hash(self) -> str:
+        """Of the version that the status speaks of."""
         return str(self.status.get("currentPodHash", ""))
 
     @property
     def fully_promoted(self) -> bool:
+        """Whether the stable version is the current one."""
         return self.stable_hash == self.current_hash
 
     @property
     def weights(self) -> Object | None:
+        """Of both arms, as the status has them; None before any was set."""
         return (self.status.get("canary") or {}).get("weights")
 
     @property
     def pause_conditions(self) -> list[Object]:
+        """Why it is paused; empty where it is not."""
         return self.status.get("pauseConditions") or []
 
     def pause_condition(self, reason: str) -> Object | None:
+        """The one with this reason, None without."""
         return next((found for found in self.pause_conditions if found.get("reason") == reason), None)
 
     def weight_at(self, index: int) -> int:
@@ -176,26 +200,32 @@ class ReplicaSetView:
 
     @property
     def name(self) -> str:
+        """Of the object."""
         return str(self.metadata["name"])
 
     @property
     def hash(self) -> str:
+        """Of its pod template."""
         return str(self.metadata["labels"][HASH_LABEL])
 
     @property
     def annotations(self) -> dict[str, str]:
+        """Empty where there are none."""
         return self.metadata.get("annotations") or {}
 
     @property
     def revision(self) -> int:
+        """0 where none is noted."""
         return int(self.annotations.get(REVISION, "0"))
 
     @property
     def deadline(self) -> str:
+        """When it is to be scaled down (RFC 3339); empty without."""
         return self.annotations.get(SCALE_DOWN_DEADLINE, "")
 
     @property
     def desired(self) -> str:
+        """The number of pods that is noted as wanted; empty without."""
         return self.annotations.get(DESIRED_REPLICAS, "")
 
 
@@ -221,6 +251,7 @@ def pause_end(rollout: RolloutView) -> float | None:
 
 
 def owner_reference(obj: Object) -> Object:
+    """What an object that is owned by this one carries."""
     return {
         "apiVersion": obj["apiVersion"],
         "kind": obj["kind"],

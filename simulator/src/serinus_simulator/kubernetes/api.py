@@ -26,6 +26,8 @@ Delete = Callable[[str, str], Object]
 
 
 class JsonResponse(Response):
+    """JSON without spaces, as an API server writes it."""
+
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
@@ -63,6 +65,7 @@ class KubernetesApi:
         self._watches: set[Watch] = set()
 
     async def handle(self, request: Request) -> Response:
+        """Answer any request; an error becomes a Status."""
         self._agenda.catch_up()
         try:
             return await self._answer(request)

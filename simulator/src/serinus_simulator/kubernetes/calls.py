@@ -20,6 +20,7 @@ class Call:
 
     @property
     def rbac_resource(self) -> str:
+        """As a rule of a Role names it."""
         return f"{self.resource}/{self.subresource}" if self.subresource else self.resource
 
 
@@ -30,11 +31,14 @@ class CallLog:
         self._counts: Counter[tuple[str, str, str, str, str]] = Counter()
 
     def add(self, call: Call) -> None:
+        """Count it."""
         self._counts[call.verb, call.group, call.resource, call.subresource, call.namespace] += 1
 
     def clear(self) -> None:
+        """Begin at nothing."""
         self._counts.clear()
 
     def describe(self) -> list[dict[str, Any]]:
+        """The counts in order, as JSON."""
         names = ("verb", "group", "resource", "subresource", "namespace")
         return [dict(zip(names, key, strict=True)) | {"count": count} for key, count in sorted(self._counts.items())]

@@ -54,7 +54,7 @@ class ApiError(Exception):
             self.body["details"] = details
 
 
-def qualified(group: str, plural: str) -> str:
+def _qualified(group: str, plural: str) -> str:
     return f"{plural}.{group}" if group else plural
 
 
@@ -63,27 +63,31 @@ def _details(group: str, plural: str, name: str) -> dict[str, Any]:
 
 
 def not_found(group: str, plural: str, name: str) -> ApiError:
-    message = f'{qualified(group, plural)} "{name}" not found'
+    """404."""
+    message = f'{_qualified(group, plural)} "{name}" not found'
     return ApiError(404, message, details=_details(group, plural, name))
 
 
 def already_exists(group: str, plural: str, name: str) -> ApiError:
-    message = f'{qualified(group, plural)} "{name}" already exists'
+    """409 for a name that is taken."""
+    message = f'{_qualified(group, plural)} "{name}" already exists'
     return ApiError(409, message, reason="AlreadyExists", details=_details(group, plural, name))
 
 
 def conflict(group: str, plural: str, name: str) -> ApiError:
+    """409 for an object that was changed since it was read."""
     message = (
-        f'Operation cannot be fulfilled on {qualified(group, plural)} "{name}": the object has been modified; '
+        f'Operation cannot be fulfilled on {_qualified(group, plural)} "{name}": the object has been modified; '
         "please apply your changes to the latest version and try again"
     )
     return ApiError(409, message, details=_details(group, plural, name))
 
 
 def forbidden(verb: str, group: str, plural: str, subresource: str, namespace: str, name: str) -> ApiError:
+    """403."""
     resource = f"{plural}/{subresource}" if subresource else plural
     place = f'in the namespace "{namespace}"' if namespace else "at the cluster scope"
-    about = f'{qualified(group, plural)} "{name}"' if name else qualified(group, plural)
+    about = f'{_qualified(group, plural)} "{name}"' if name else _qualified(group, plural)
     message = (
         f'{about} is forbidden: User "system:serviceaccount:default:anyone" cannot {verb} '
         f'resource "{resource}" in API group "{group}" {place}'
@@ -97,16 +101,19 @@ def patch_refused() -> ApiError:
 
 
 def unsupported_patch() -> ApiError:
+    """415."""
     accepted = ", ".join(PATCH_TYPES)
     message = f"the body of the request was in an unknown format - accepted media types include: {accepted}"
     return ApiError(415, message)
 
 
 def expired(oldest: int, asked: int) -> ApiError:
+    """410 for a resourceVersion that is older than the oldest kept."""
     return ApiError(410, f"too old resource version: {asked} ({oldest})")
 
 
 def invalid(group: str, kind: str, name: str, causes: list[dict[str, str]]) -> ApiError:
+    """422; each cause has `field` and `message`."""
     about = f"{kind}.{group}" if group else kind
     sentences = [f"{cause['field']}: {cause['message']}" for cause in causes]
     text = sentences[0] if len(sentences) == 1 else f"[{', '.join(sentences)}]"
@@ -115,6 +122,7 @@ def invalid(group: str, kind: str, name: str, causes: list[dict[str, str]]) -> A
 
 
 def bad_request(message: str) -> ApiError:
+    """400."""
     return ApiError(400, message)
 
 

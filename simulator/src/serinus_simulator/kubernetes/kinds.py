@@ -33,6 +33,7 @@ class Kind:
 
     @property
     def api_version(self) -> str:
+        """GROUP/VERSION, of the core group VERSION alone."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
 

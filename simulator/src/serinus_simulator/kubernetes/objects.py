@@ -33,6 +33,7 @@ class Change:
 
     @property
     def type(self) -> str:
+        """As a watch names it."""
         return "ADDED" if self.old is None else "DELETED" if self.new is None else "MODIFIED"
 
 

@@ -34,6 +34,8 @@ class Person(Settings):
 
 
 class Reviews:
+    """Who somebody is by their token, and what they may do."""
+
     def __init__(self, people: tuple[Person, ...], agenda: Agenda) -> None:
         self._people, self._agenda = people, agenda
 

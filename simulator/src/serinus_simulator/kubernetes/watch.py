@@ -20,6 +20,7 @@ SHORTEST_WITH_BOOKMARK = 2.0
 
 
 def encode(value: Any) -> bytes:
+    """JSON without spaces."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 
@@ -57,6 +58,7 @@ class Watch:
         self._on_close: Callable[[], None] = lambda: None
 
     def on_close(self, callback: Callable[[], None]) -> None:
+        """Set what is called once when it has ended."""
         self._on_close = callback
 
     def start(self, revision: str | None, *, initial_events: bool, end_bookmark: bool) -> None:
@@ -78,6 +80,7 @@ class Watch:
         self._unsubscribe = self._store.subscribe(self.kind, self._take)
 
     async def stream(self) -> AsyncIterator[bytes]:
+        """Lines of JSON, until it is closed."""
         try:
             while True:
                 while self._lines:

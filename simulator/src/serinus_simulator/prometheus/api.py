@@ -46,6 +46,7 @@ class PrometheusApi:
         self._version = version
 
     async def query(self, request: Request) -> Response:
+        """GET and POST /api/v1/query"""
         try:
             return await self._query(await _parameters(request))
         except PrometheusError as error:
@@ -72,14 +73,17 @@ class PrometheusApi:
             return Answered(error.code, error.body)
 
     async def build_info(self, _: Request) -> Response:
+        """GET /api/v1/status/buildinfo"""
         told = {"version": self._version, "revision": "0" * 40, "branch": "HEAD", "buildUser": "", "buildDate": ""}
         data = {**told, "goVersion": "go1.26.8"}
         return Response(encode({"status": "success", "data": data}), media_type="application/json")
 
     async def ready(self, _: Request) -> Response:
+        """GET /-/ready"""
         return PlainTextResponse("Prometheus Server is Ready.\n")
 
     async def healthy(self, _: Request) -> Response:
+        """GET /-/healthy"""
         return PlainTextResponse("Prometheus Server is Healthy.\n")
 
     async def _query(self, parameters: Mapping[str, str]) -> Response:

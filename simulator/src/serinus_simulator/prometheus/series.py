@@ -35,6 +35,7 @@ def named(name: str) -> str:
 
 
 def quote(value: str) -> str:
+    """A label's value as PromQL and the text format write it."""
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
 

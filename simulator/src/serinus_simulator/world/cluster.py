@@ -207,10 +207,12 @@ class Cluster:
 
 
 def terminating(pod: Object) -> bool:
+    """Whether the pod is being deleted."""
     return "deletionTimestamp" in pod["metadata"]
 
 
 def is_ready(pod: Object) -> bool:
+    """By its condition Ready."""
     return any(
         condition["type"] == "Ready" and condition["status"] == "True"
         for condition in pod["status"].get("conditions", [])
@@ -224,14 +226,17 @@ def is_running(pod: Object) -> bool:
 
 
 def restart_count(pod: Object) -> int:
+    """Of all its containers."""
     return sum(container["restartCount"] for container in pod["status"].get("containerStatuses", []))
 
 
 def pod_template_hash(pod: Object) -> str:
+    """Of its Rollout's revision; empty for another's pod."""
     return str((pod["metadata"].get("labels") or {}).get(HASH_LABEL, ""))
 
 
 def image(pod: Object) -> str:
+    """Of the first container; empty without."""
     containers = pod["spec"].get("containers") or [{}]
     return str(containers[0].get("image", ""))
 

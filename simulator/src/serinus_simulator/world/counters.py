@@ -54,10 +54,12 @@ class Tally:
 
     @property
     def error_count(self) -> int:
+        """Of all codes."""
         return int(self.errors.sum())
 
     @property
     def requests(self) -> int:
+        """Good and failed."""
         return self.ok + self.error_count
 
 

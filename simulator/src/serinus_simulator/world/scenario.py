@@ -50,6 +50,7 @@ class Rollout(Settings):
 
     @property
     def first_image(self) -> str:
+        """Of the version that is stable at the beginning."""
         return self.image or f"registry.example.com/{self.namespace}/{self.name}:v1"
 
     @property

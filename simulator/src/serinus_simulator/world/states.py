@@ -26,6 +26,7 @@ class Served:
 
 
 def served(tally: Tally) -> Served:
+    """A tally in totals."""
     return Served(tally.requests, tally.error_count, tally.retries, tally.sessions, tally.conversions)
 
 
@@ -50,6 +51,7 @@ class PodState:
 
     @property
     def answers(self) -> bool:
+        """Whether requests and scrapes reach it."""
         return self.ready_since is not None and not self.gone
 
 

@@ -31,6 +31,7 @@ class Scrape:
     total: array[float]
 
     def describe(self) -> dict[str, Any]:
+        """As a line of the file."""
         return {
             "time": self.time,
             "by": self.by,
@@ -61,11 +62,13 @@ class Truth:
         self._file: IO[str] | None = path.open("a", buffering=1, encoding="utf-8") if path else None
 
     def add(self, scrape: Scrape) -> None:
+        """Keep it, and write it to the file."""
         self._scrapes.append(scrape)
         if self._file is not None:
             self._file.write(json.dumps(scrape.describe(), separators=(",", ":")) + "\n")
 
     def close(self) -> None:
+        """End the file; what comes after is only kept."""
         if self._file is not None:
             self._file.close()
             self._file = None

@@ -38,6 +38,7 @@ class Measured:
     message: str = ""
 
     def written(self) -> Object:
+        """As it stands in an AnalysisRun's status."""
         made: Object = {"finishedAt": timestamp(self.finished), "phase": self.phase}
         made["startedAt"] = timestamp(self.started)
         if self.message:

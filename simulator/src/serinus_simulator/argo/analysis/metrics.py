@@ -36,6 +36,7 @@ class Metric:
 
     @property
     def provider_name(self) -> str:
+        """Empty where no provider is named."""
         return next(iter(self.provider), "")
 
 
