@@ -14,21 +14,37 @@ from tests.unit.judging.laws import lawful
 
 @pytest.mark.parametrize("stages", [0, 1, 2, 5, 20])
 def test_the_stages_share_a_prior_weight_of_1(stages: int) -> None:
-    assert eprocess.stage_shares(stages).sum() == pytest.approx(1)
+    shares = eprocess.stage_shares(stages)
+    assert shares.shape == (2, max(stages, 1))
+    assert shares.sum() == pytest.approx(1)
 
 
-def test_the_weight_of_a_stage_is_never_overspent() -> None:
-    numbers = np.arange(1, 200_001)
-    weights = eprocess.onset_weight(np.ones(1), numbers)
-    assert weights[0] == pytest.approx(0.8 + 0.2 / (2.10974 * 2 * np.log(2) ** 2))
-    # what is left beyond N looks is about 0.2 / (2.10974 ln N)
-    assert weights.sum() == pytest.approx(1 - 0.2 / (2.10974 * np.log(200_001)), abs=1e-5)
-    assert (np.diff(weights) < 0).all()
+@lawful
+@given(st.lists(st.integers(0, 400), min_size=1, max_size=20), st.floats(0, 1))
+def test_no_more_weight_is_given_than_the_prior_has(snapshots: list[int], left: float) -> None:
+    """Stages with so many counted snapshots, 0: entered again; something else may have spent a part of the prior."""
+    shares = eprocess.stage_shares(len(snapshots))
+    unspent, whole = np.array([left]), np.ones(1)
+    for stage, counted in enumerate(snapshots):
+        for number in range(1, counted + 1) if counted else [0]:
+            weight = eprocess.onset_weight(shares[:, stage, None], np.array([number]), unspent)
+            assert 0 <= weight[0] <= unspent[0]
+            unspent = unspent - weight
+            whole -= eprocess.onset_weight(shares[:, stage, None], np.array([number]), np.ones(1))
+    assert whole >= 0
+
+
+def test_a_stage_spends_its_part_however_long_it_takes() -> None:
+    numbers = np.arange(1, 100_001)
+    weight = eprocess.onset_weight(np.array([[0.2], [0.1]]), numbers, np.ones(numbers.shape))
+    assert weight[0] > 0.2
+    assert weight[:12].sum() == pytest.approx(0.2 + 0.1 / 2)
+    assert weight.sum() == pytest.approx(0.3, rel=1e-3)
+    assert (np.diff(weight) < 0).all()
 
 
 def test_a_stage_entered_again_gets_no_weight() -> None:
-    assert eprocess.onset_weight(np.ones(3), np.array([0, 1, 5000])).tolist()[0] == 0.0
-    assert eprocess.onset_weight(np.ones(2), np.array([0, 1])).tolist()[0] == 0.0
+    assert eprocess.onset_weight(np.full((2, 3), 0.5), np.array([0, 1, 5000]), np.ones(3))[0] == 0
 
 
 @lawful
@@ -60,11 +76,16 @@ def test_the_prior_sums_to_1() -> None:
 
 
 @pytest.mark.parametrize(("p", "s"), [(0.2, 0.2), (0.1, 0.3), (0.02, 0.02), (0.6, 0.6)])
-def test_abort_wealth_over_two_looks_is_expected_to_be_1_at_most(p: float, s: float) -> None:
-    """All outcomes of two looks, the second look's prediction depending on the first."""
+@pytest.mark.parametrize("stages", [(0, 0), (0, 1)])
+def test_abort_wealth_over_two_looks_is_expected_to_be_1_at_most(p: float, s: float, stages: tuple[int, int]) -> None:
+    """All outcomes of two looks, of one stage or of two; the second look's prediction depends on the first."""
     n, m = 4, 6
     total = 0.0
-    weights = eprocess.onset_weight(np.ones(1), np.array([1, 2]))
+    shares = eprocess.stage_shares(2)
+    unspent, weights = np.ones(1), []
+    for stage, number in zip(stages, (1, 2 - stages[1]), strict=True):
+        weights.append(eprocess.onset_weight(shares[:, stage, None], np.array([number]), unspent))
+        unspent = unspent - weights[-1]
     counts = list(itertools.product(range(n + 1), range(m + 1)))
     chance = {(x, y): stats.binom.pmf(x, n, p) * stats.binom.pmf(y, m, s) for x, y in counts}
     psi = eprocess.ABORT_PSI[:, None]
@@ -73,12 +94,11 @@ def test_abort_wealth_over_two_looks_is_expected_to_be_1_at_most(p: float, s: fl
         return evalue.log_evalue(x, n, y, m, b, 1, 0, psi, False)
 
     for first in counts:
-        start = eprocess.updated(np.full((8, 1), eprocess.NEVER), np.log(weights[:1]), gain(*first, 0.15))
+        start = eprocess.updated(np.full((8, 1), eprocess.NEVER), np.log(weights[0]), gain(*first, 0.15))
         b = (0.15 + first[1]) / (1 + m)
         for second in counts:
-            rows = eprocess.updated(start, np.log(weights[1:]), gain(*second, b))
-            cash = np.array([1 - weights.sum()])
-            log_m = eprocess.log_total(rows, eprocess.ABORT_PRIOR[:, None], np.log(cash))[0]
+            rows = eprocess.updated(start, np.log(weights[1]), gain(*second, b))
+            log_m = eprocess.log_total(rows, eprocess.ABORT_PRIOR[:, None], np.log(unspent))[0]
             total += chance[first] * chance[second] * np.exp(log_m)
     assert total <= 1 + 1e-9
 

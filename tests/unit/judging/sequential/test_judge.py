@@ -257,7 +257,7 @@ def test_one_false_abort_rate_covers_all_metrics() -> None:
     many = plan(*(metric(name) for name in "abcdef"))
     alone = plan(metric("a"))
     quiet = {name: proportion(2, 1000, 2, 1000) for name in "bcdef"}
-    looks = [snapshot({"a": proportion(7, 1000, 2, 1000), **quiet}, n) for n in range(1, 6)]
+    looks = [snapshot({"a": proportion(8, 1000, 2, 1000), **quiet}, n) for n in range(1, 6)]
     _, shared = judged(many, looks)
     _, own = judged(alone, [look.model_copy(update={"metrics": {"a": look.metrics["a"]}}) for look in looks])
     assert own.verdict == "abort"

@@ -176,11 +176,6 @@ class Tests:
         )
 
     @cached_property
-    def onsets(self) -> Floats:
-        """1 for abort tests, which have onsets, else 0."""
-        return self.worse.astype(np.float64)
-
-    @cached_property
     def psi_by_test(self) -> Floats:
         """`psi` as (S, J)."""
         return np.ascontiguousarray(self.psi.T)

@@ -5,7 +5,6 @@ Both are bounded by Ville's inequality: under the null the chance that M ever re
 one looks. Everything is kept in logarithms, rows (alternatives) first, columns (tests) last."""
 
 import numpy as np
-import numpy.typing as npt
 
 from serinus_judging.arrays import Floats, Ints
 
@@ -19,35 +18,30 @@ CLOSE = 0.95
 NEVER = -1e30
 """ln 0, as a number that can be calculated with: no evidence ever weighs against it."""
 
-FIRST_STAGE = 0.6
-AT_START = 0.8
-ONSET_SUM = 2.10974
-"""Sum over u >= 1 of 1 / ((u + 1) ln^2 (u + 1))."""
+LATE = 0.4
+"""Prior weight of a regression that begins inside a stage, the same for each; the rest is on the starts of stages."""
+FIRST_STAGE = 0.65
+"""Of the rest, that on the start of the first."""
+SCALE = 12.0
+"""Snapshots of a stage after which half of its weight inside is spent."""
 
 
 def stage_shares(stages: int) -> Floats:
-    """Prior weight of each stage as the place where a regression begins; sums to 1."""
-    if stages <= 1:
-        return np.ones(1)
-    return np.array([FIRST_STAGE] + [(1 - FIRST_STAGE) / (stages - 1)] * (stages - 1))
+    """Prior weight of an onset at the start of each stage and inside it: (2, stages), sums to 1."""
+    stages = max(stages, 1)
+    starts = np.full(stages, (1 - FIRST_STAGE) / max(stages - 1, 1))
+    starts[0] = FIRST_STAGE if stages > 1 else 1.0
+    return np.stack((starts * (1 - LATE), np.full(stages, LATE / stages)))
 
 
-def _onset(u: npt.NDArray[np.float64]) -> Floats:
-    log_u = np.log(u + 1)
-    result: Floats = np.where(u == 1, AT_START, 0.0) + (1 - AT_START) / (ONSET_SUM * (u + 1) * log_u * log_u)
-    return result
+def onset_weight(shares: Floats, number: Ints, unspent: Floats) -> Floats:
+    """Weight (...) of an onset at the counted snapshot `number` (from 1) of a stage, whose part is shares (2, ...).
 
-
-_ONSET = np.concatenate([[0.0], _onset(np.arange(1.0, 4096.0))])
-
-
-def onset_weight(share: Floats, number: Ints) -> Floats:
-    """Weight of an onset at the counted snapshot `number` (from 1) of a stage; 0 for number 0: a stage entered
-    again."""
-    late: Floats = _ONSET.take(number, mode="clip")
-    if number.max() >= len(_ONSET):
-        late = np.where(number > 0, _onset(np.maximum(number, 1).astype(np.float64)), 0.0)
-    return share * late
+    0 for number 0: a stage entered again. Never more than is left of the prior, `unspent` (...), whatever spent it.
+    """
+    weight: Floats = shares[0] * (number == 1)
+    weight += (shares[1] * SCALE) * (number > 0) / ((number + (SCALE - 1)) * (number + SCALE))
+    return np.minimum(weight, unspent, out=weight)
 
 
 def updated(rows: Floats, log_weight: Floats, value: Floats) -> Floats:

@@ -116,16 +116,18 @@ def updated(channels: Channels, state: State, snapshot: SnapshotCounts) -> State
     counts, valid, tests = snapshot.counts, snapshot.valid, channels.tests
     counted = valid & (state.past[1] > 0)
     all_counted = bool(counted.all())
-    clock, weight = _clock(channels, state.clock, snapshot.stage)
+    clock = _clock(state.clock, snapshot.stage)
     if not all_counted:
-        clock, weight = np.where(counted, clock, state.clock), np.where(counted, weight, 0.0)
+        clock = np.where(counted, clock, state.clock)
     evidence = _log_evalues(channels, state, snapshot)
     seen = counts if all_counted or valid.all() else np.where(valid, counts, 0.0)
     rows, stage = state.rows, state.stage
     if snapshot.fresh.any():
         rows = np.where(snapshot.fresh[..., None] & ~tests.worse, tests.start_of(state.unspent_prior.ndim), rows)
         stage = np.where(snapshot.fresh[..., None], 0.0, stage)
-    spent = weight.take(tests.channel, axis=-1) * tests.onsets
+    shares = channels.stage_shares.take(snapshot.stage, axis=1, mode="clip")[..., None] * tests.worse
+    number = (clock[2] * counted).take(tests.channel, axis=-1)
+    spent = eprocess.onset_weight(shares, number, state.unspent_prior)
     after = eprocess.updated(rows, eprocess.log(spent), evidence)
     after[PLAIN:] = after[PLAIN:].astype(np.float32)
     if not all_counted:
@@ -144,7 +146,7 @@ def updated(channels: Channels, state: State, snapshot: SnapshotCounts) -> State
         past=baseline.remembered(state.past, counts[2:], snapshot.seconds, valid),
         clock=clock,
         rows=after,
-        unspent_prior=np.maximum(state.unspent_prior - spent, 0.0),
+        unspent_prior=state.unspent_prior - spent,
         run=state.run + seen,
         stage=stage + seen,
     )
@@ -232,13 +234,12 @@ def _many(channels: Channels, columns: Floats, rare: Bools, dynamic: Floats) -> 
     return out.reshape(len(out), *rare.shape[:-1], size)
 
 
-def _clock(channels: Channels, clock: Ints, stage: Ints) -> tuple[Ints, Floats]:
-    """The clocks after a snapshot that counts and the weight of an onset now, (..., C)."""
+def _clock(clock: Ints, stage: Ints) -> Ints:
+    """The clocks after a snapshot that counts."""
     here = stage[..., None]
     last, top, number = clock
-    number = np.where(last == here, number + (number > 0), here > top)
-    weight = eprocess.onset_weight(channels.stage_shares.take(here, mode="clip"), number)
     after = np.empty_like(clock)
-    after[0], after[2] = here, number
+    after[0] = here
     np.maximum(top, here, out=after[1])
-    return after, weight
+    after[2] = np.where(last == here, number + (number > 0), here > top)
+    return after
