@@ -140,3 +140,28 @@ def test_the_custom_resource_refuses_what_would_cost_more_than_a_policys_share()
         "metrics": 50, "limits": 50, "stages": 100, "freeze": 50,
     }  # fmt: skip
     assert spec["metrics"]["items"]["properties"]["query"]["maxLength"] == 4096
+
+
+COUNTED = {"name": "errors", "events": 'errors{a="1"}', "trials": "requests"}
+
+
+def test_a_metric_of_counts_may_name_a_segment() -> None:
+    assert policy(metrics=[COUNTED | {"segment": "route"}]).spec.metrics[0].segment == "route"
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"metrics": [{"name": "latency", "preset": "http-latency", "segment": "route"}]}, "a distribution cannot"),
+        ({"metrics": [COUNTED | {"segment": "route", "lag": "5m"}]}, "events that follow their trials by a lag"),
+        ({"metrics": [COUNTED | {"segment": "a b"}]}, "segment"),
+        ({"metrics": [COUNTED | {"segment": "route"}], "judge": {"name": "scorecard"}}, "scorecard knows no segments"),
+        (
+            {"metrics": [COUNTED | {"name": f"e{i}", "segment": "route"} for i in range(5)]},
+            "at most 4 metrics have a segment",
+        ),
+    ],
+)
+def test_what_cannot_be_judged_by_segments_is_refused(changed: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        policy(**changed)

@@ -157,6 +157,9 @@ class MetricRule(PolicyDocument):
     weight: PositiveFloat = Field(1.0, description="share of the false-abort rate, relative to the others")
     count: Literal["share", "rate"] = Field("share", description="rate: more events than trials are possible")
     lag: Seconds = Field(0.0, description="how long an event may follow its trial")
+    segment: LabelName | None = Field(
+        None, description="label such as route: its values are judged apart, so that a small one cannot hide"
+    )
     may_abort: bool = Field(False, description="a gauge whose growth may abort; by default it holds")
 
     @model_validator(mode="after")
@@ -175,6 +178,9 @@ class MetricRule(PolicyDocument):
             raise ValueError("of is what a gauge is divided by: give gauge too")
         if (self.conditions is not None) != (self.query is not None):
             raise ValueError("conditions belong to a query: give both")
+        if self.segment is not None and (self.kind != "proportion" or self.lag):
+            what = "events that follow their trials by a lag" if self.lag else f"a {self.kind}"
+            raise ValueError(f"segment is for counts of events and trials, {what} cannot be judged by it: leave it out")
         if self.margin is not None:
             self._check(self.margin)
         return self

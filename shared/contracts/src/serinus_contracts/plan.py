@@ -129,6 +129,9 @@ class PlanMetric(Contract):
         False, description="requests that come beside the weight are not counted", exclude_if=lambda value: not value
     )
     may_abort: bool = False
+    segment: str | None = Field(
+        None, description="label whose values are judged apart", exclude_if=lambda value: value is None
+    )
 
 
 class PlanLimit(Contract):

@@ -22,6 +22,8 @@ MIN_INTERVAL_SECONDS = 0.5
 # Reading a policy takes milliseconds so, and no plan made of it fills Redis, which holds one for each run.
 MAX_POLICY_BYTES = 64 * 1024
 MAX_EXPRESSIONS = 100
+# Each keeps some 8 KiB of evidence in Redis, and its names in every snapshot.
+MAX_SEGMENTED = 4
 
 Mode = Literal["shadow", "guard", "enforce"]
 Gate = Literal["noRegression", "nonInferiority"]
@@ -157,6 +159,11 @@ class PolicySpec(PolicyDocument):
             raise ValueError("judge threshold compares queries with conditions: give every metric query and conditions")
         if self.judge.name != "threshold" and "scalar" in kinds:
             raise ValueError(f"judge {self.judge.name} counts: a query with conditions needs judge threshold")
+        segmented = [metric.name for metric in self.metrics if metric.segment is not None]
+        if segmented and self.judge.name != "sequential":
+            raise ValueError(f"judge {self.judge.name} knows no segments: leave segment out of {', '.join(segmented)}")
+        if len(segmented) > MAX_SEGMENTED:
+            raise ValueError(f"at most {MAX_SEGMENTED} metrics have a segment, here {', '.join(segmented)}")
         for metric in self.metrics:
             asked = metric.conditions.interval if metric.conditions else None
             if asked is not None and asked < self.interval:

@@ -24,6 +24,7 @@ from serinus_counting.gauges import gauge
 from serinus_counting.misread import counted_twice, status_in_words
 from serinus_counting.quality import Quality, blank
 from serinus_counting.resets import Process, Span, falling, increase, processes, restarts
+from serinus_counting.segments import segmented
 from serinus_counting.series import Series, Target, with_one_spelling
 
 _SEVERAL = (
@@ -87,7 +88,8 @@ def measure(
     counts = {arm: [(one, round(n)) for one, n in zip(by_arm[arm], increases[arm], strict=True)] for arm in ARMS}
     window = Window(begin=span.begin, end=span.end)
     if isinstance(metric.source, Counted):
-        return _proportion(metric, metric.source, counts, pods, window, quality, most_characters)
+        measured = _proportion(metric, metric.source, counts, pods, window, quality, most_characters)
+        return _by_segment(plan, metric, metric.source, measured, counts, pods)
     assert isinstance(metric.source, Bucketed), "a query of its own has no series to be counted"
     return _distribution(metric, metric.source, counts, window, quality)
 
@@ -200,6 +202,25 @@ def _proportion(
     return Proportion.model_validate(
         {"status": "ok", "query_digest": query_digest(source.query), "window": window, **arms, **quality.fields()}
     )
+
+
+def _by_segment(
+    plan: AnalysisPlan,
+    metric: PlanMetric,
+    source: Counted,
+    measured: Measurement,
+    counts: Counts,
+    pods: Mapping[str, tuple[Arm, Millis | None]],
+) -> Measurement:
+    """A measurement with its counts by the metric's segment, if it has one."""
+    if metric.segment is None or not isinstance(measured, Proportion) or measured.window is None:
+        return measured
+    young_from = measured.window.begin - 1000 * plan.warmup
+    # Only a pod with counts of its own can be left out of the whole.
+    known = measured.canary.keys() | measured.stable.keys()
+    young = {name for name, (_, started) in pods.items() if started is not None and started > young_from}
+    found = segmented(source, metric.segment, counts, frozenset(young & known))
+    return Proportion.model_validate({**measured.model_dump(), **found._asdict()})
 
 
 def _has_one(labels: Labels, names: Sequence[str]) -> bool:

@@ -164,6 +164,7 @@ def _metric(rule: MetricRule, spec: PolicySpec, run: Run, arms: tuple[ArmRule, .
         lag=rule.lag,
         excluding=source.exclude is not None,
         may_abort=rule.may_abort,
+        segment=rule.segment,
     )
 
 

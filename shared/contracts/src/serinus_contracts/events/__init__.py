@@ -5,6 +5,8 @@ from serinus_contracts.events.observed import Outcome, Phase, Pod, RolloutObserv
 from serinus_contracts.events.run import Event, Run
 from serinus_contracts.events.snapshot import (
     MAX_COUNT,
+    MAX_SEGMENT_BYTES,
+    MAX_SEGMENTS,
     Count,
     Distribution,
     Gauge,
@@ -15,6 +17,7 @@ from serinus_contracts.events.snapshot import (
     MetricStatus,
     Proportion,
     Scalar,
+    Segment,
     Window,
 )
 from serinus_contracts.events.verdict import (
@@ -26,6 +29,7 @@ from serinus_contracts.events.verdict import (
     Label,
     MetricVerdict,
     Reason,
+    SegmentVerdict,
     Traffic,
     Verdict,
     VerdictReached,
@@ -33,6 +37,8 @@ from serinus_contracts.events.verdict import (
 
 __all__ = [
     "MAX_COUNT",
+    "MAX_SEGMENTS",
+    "MAX_SEGMENT_BYTES",
     "Action",
     "Channel",
     "CommandIssued",
@@ -61,6 +67,8 @@ __all__ = [
     "Route",
     "Run",
     "Scalar",
+    "Segment",
+    "SegmentVerdict",
     "State",
     "Traffic",
     "Verb",

@@ -45,12 +45,42 @@ class Measured(Contract):
     newest: Millis | None = Field(None, description="time of the newest sample read")
 
 
+MAX_SEGMENTS = 64
+"""Values of a segment's label that a measurement names."""
+MAX_SEGMENT_BYTES = 128
+"""Of such a value in UTF-8; what is longer is not named."""
+
+
+class Segment(Contract):
+    """What was counted of one value of a label, as (events, trials), of all pods.
+
+    `canary_young`, `stable_young`: the part of it of pods that were warming up when the window began.
+    """
+
+    canary: tuple[Count, Count] = (0, 0)
+    stable: tuple[Count, Count] = (0, 0)
+    canary_young: tuple[Count, Count] = Field((0, 0), exclude_if=lambda value: value == (0, 0))
+    stable_young: tuple[Count, Count] = Field((0, 0), exclude_if=lambda value: value == (0, 0))
+
+
 class Proportion(Measured):
-    """Counts per pod as (events, trials); the pod is empty where the source knows none."""
+    """Counts per pod as (events, trials); the pod is empty where the source knows none.
+
+    `segments` and `other_segments` are the same counts by the values of the metric's segment: their sum is the sum over
+    the pods.
+    """
 
     kind: Literal["proportion"] = "proportion"
     canary: dict[str, tuple[Count, Count]] = {}
     stable: dict[str, tuple[Count, Count]] = {}
+    segments: dict[str, Segment] = Field(
+        {},
+        description="by value of the label, those with most requests; empty: series without it",
+        exclude_if=lambda value: not value,
+    )
+    other_segments: Segment | None = Field(
+        None, description="all other values together", exclude_if=lambda value: value is None
+    )
 
 
 class Distribution(Measured):

@@ -70,6 +70,19 @@ class Durations(Contract):
     stable: float
 
 
+class SegmentVerdict(Contract):
+    """What is known of one value of a metric's segment: a part of its counts, judged apart."""
+
+    name: str = Field(description="value of the label; empty: series without it")
+    others: bool = Field(False, description="all values together that have no place of their own")
+    canary: Counts = Field(description="over the whole run")
+    stable: Counts
+    stage: tuple[Counts, Counts] = Field(description="canary and stable in this stage")
+    worse: bool = Field(False, description="shown to be worse than allowed by its own evidence")
+    log_eprocess: float = Field(description="evidence that its margin is exceeded, natural logarithm")
+    low: float | None = Field(None, description="least the ratio of canary to margin can be (1 is the margin)")
+
+
 class MetricVerdict(Contract):
     """What is known of one metric or limit, over the whole run and in this stage."""
 
@@ -102,6 +115,12 @@ class MetricVerdict(Contract):
         None, description="rate from which a worse canary is found by the end of the stage, with 80 % probability"
     )
     detail: Text = ""
+    segment: str | None = Field(
+        None, description="label whose values are judged apart", exclude_if=lambda value: value is None
+    )
+    segments: tuple[SegmentVerdict, ...] = Field(
+        (), description="the worst of them by evidence", exclude_if=lambda value: not value
+    )
 
 
 class Finding(Contract):

@@ -22,7 +22,9 @@ class Channels:
 
     ratio, absolute: the margin; falling: events are good (higher is better); rate: events may exceed trials;
     unpaired: 1 where events follow trials of earlier windows, else 0; odds: shares among those, which never exceed 1;
-    stages: how many the plan has; proportion: which of the metrics that are counted by pod each is of, -1 for none.
+    stages: how many the plan has; proportion: which of the metrics that are counted by pod each is of, -1 for none;
+    strata: of each metric with a segment its channel, and the first and the end of those of its strata; alone (A,): ln
+    of the share of the error probability that each channel has when it is judged by itself.
     """
 
     ratio: Floats
@@ -35,6 +37,8 @@ class Channels:
     proceed: Index
     stages: int
     proportion: Index
+    strata: tuple[tuple[int, int, int], ...]
+    alone: Floats
 
     @property
     def count(self) -> int:

@@ -10,11 +10,13 @@ from serinus_contracts.plan import AnalysisPlan, PlanLimit, PlanMetric
 from serinus_judging import run_progress
 from serinus_judging.arrays import Floats
 from serinus_judging.histogram import edge_at_least
+from serinus_judging.plan_metrics import is_rate
 from serinus_judging.run_progress import LastGood
-from serinus_judging.sequential import run_noise
+from serinus_judging.sequential import run_noise, segments
 from serinus_judging.sequential.latency import Pair, Pairs
 from serinus_judging.sequential.layout import ChannelSpec
 from serinus_judging.sequential.overdispersion import Noise
+from serinus_judging.sequential.segments import Segments
 from serinus_judging.sequential.state import SnapshotCounts
 from serinus_judging.snapshot import NOTHING, Quad, Reading, Tails, all_warm, read, warm, window_seconds
 
@@ -23,7 +25,7 @@ class Counted(NamedTuple):
     """A snapshot in numbers: readings in the plan's order, counts (4, C), window lengths (C,), details of limits.
 
     followed: the pods of stable that are followed with these; pods (2, U, M): events and trials of their units, None
-    where there are no two.
+    where there are no two; segments: those of the metrics that have one, with this snapshot.
     """
 
     readings: tuple[Reading, ...]
@@ -32,6 +34,7 @@ class Counted(NamedTuple):
     details: Mapping[str, str]
     followed: tuple[int, ...] = ()
     pods: Floats | None = None
+    segments: tuple[Segments, ...] = ()
 
 
 def count(
@@ -41,9 +44,13 @@ def count(
     snapshot: MetricsCollected,
     followed: tuple[int, ...] = (),
     good: Sequence[LastGood] = (),
+    before: tuple[Segments, ...] = (),
+    fresh: bool = False,
 ) -> Counted:
-    """All channels' counts; pairs: per latency metric, None while its edges are not yet fixed; good: per metric."""
+    """All channels' counts; pairs: per latency metric, None while its edges are not yet fixed; good: per metric;
+    before: its segments; fresh: its stage has just begun."""
     readings = _readings(plan, pairs, snapshot, good or run_progress.start(plan).good)
+    after, places = _by_place(plan, readings, before, fresh) if before else (before, {})
     quads: list[tuple[float, float, float, float]] = []
     details: dict[str, str] = {}
     for spec in specs:
@@ -54,6 +61,8 @@ def count(
             quad, detail = _limit(limit, spec.complement, reading)
             if detail:
                 details[limit.name] = detail
+        elif spec.place is not None:
+            quad = places[spec.metric][spec.place]
         elif spec.pair is not None:
             quad = _slower(reading.tails, pair_of(spec, pairs), spec.proceeds)
         else:
@@ -61,7 +70,7 @@ def count(
         quads.append(quad)
     seconds = np.array([readings[spec.metric].seconds for spec in specs], dtype=np.float64)
     pods = _by_pod(plan, readings, followed)
-    return Counted(readings, np.array(quads, dtype=np.float64).T, seconds, details, *pods)
+    return Counted(readings, np.array(quads, dtype=np.float64).T, seconds, details, *pods, after)
 
 
 def fold(noise: Noise, counted: Counted, stage: int, fresh: bool) -> SnapshotCounts:
@@ -94,6 +103,20 @@ def _by_pod(
     return followed, np.array(cells).reshape(2, run_noise.UNITS, width)
 
 
+def _by_place(
+    plan: AnalysisPlan, readings: Sequence[Reading], known: Sequence[Segments], fresh: bool
+) -> tuple[tuple[Segments, ...], dict[int, list[Quad]]]:
+    """The segments after a snapshot, and by metric the counts of their places."""
+    after, places = [], {}
+    indexes = [i for i, metric in enumerate(plan.metrics) if metric.segment is not None]
+    for index, each in zip(indexes, known, strict=True):
+        named, others = segments.by_segment(readings[index])
+        names = segments.placed(each.names, named)
+        places[index] = segments.by_place(names, named, others, is_rate(plan.metrics[index]))
+        after.append(segments.split(each._replace(names=names), places[index], readings[index].seconds, fresh))
+    return tuple(after), places
+
+
 def _counted(metric: PlanMetric) -> bool:
     return metric.source.kind == "proportion"
 
@@ -117,6 +140,8 @@ def _readings(
     for metric, last in zip(plan.metrics, good, strict=True):
         reading = read(metric, snapshot.metrics.get(metric.name), length)
         reading = warm(plan, snapshot, reading, all_warm_at, last.end)
+        if metric.segment is not None:
+            reading = segments.checked(metric.segment, is_rate(metric), reading)
         if metric.source.kind == "distribution":
             known, tails = next(slots) or (), reading.tails
             if tails is not None and not all(_has(tails, pair) for pair in known):

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from serinus_judging.arrays import Floats
 from serinus_judging.guardrails import sample_ratio
+from serinus_judging.guardrails.sample_ratio import SampleRatio
 from serinus_judging.packing import EvidenceError, Reader
 from serinus_judging.run_progress import LastGood, RunProgress
 from serinus_judging.sequential import interval
@@ -23,12 +24,15 @@ from serinus_judging.sequential.latency import Pair, Pairs
 from serinus_judging.sequential.layout import SLOTS
 from serinus_judging.sequential.overdispersion import Noise
 from serinus_judging.sequential.run_noise import UNITS
+from serinus_judging.sequential.segments import NAMED, PLACES, Segments
 from serinus_judging.sequential.state import State
 
 VERSION = 5
 _HEADER = struct.Struct("<BBHHHHHHHIiqQdI")
 _GOOD = np.dtype([("end", "<i8"), ("series", "<i4")])
 _NO_PAIR = (nan,) * 8
+NO_NAME = 0xFFFF
+"""In place of a name's length: a segment may have an empty name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +41,7 @@ class Evidence:
 
     shape: of the plan it belongs to; pairs: per latency metric the edges tested, None until stable's requests are
     known; left_out: per metric what its noise was measured without, in words; followed: identities of stable's pods by
-    unit; log_eprocess: combined ln M.
+    unit; log_eprocess: combined ln M; segments: of each metric that has a segment.
     """
 
     shape: tuple[int, ...]
@@ -48,6 +52,7 @@ class Evidence:
     followed: tuple[int, ...]
     progress: RunProgress
     log_eprocess: float = 0.0
+    segments: tuple[Segments, ...] = ()
 
     def pack(self) -> bytes:
         """As bytes, which `unpack` turns into an equal value."""
@@ -66,7 +71,8 @@ class Evidence:
         )  # fmt: skip
         texts = [text.encode() for text in self.left_out]
         lengths = np.array([len(text) for text in texts], dtype="<u2")
-        return header + b"".join([*[part.tobytes() for part in parts], lengths.tobytes(), *texts])
+        segments = [_packed(each) for each in self.segments]
+        return header + b"".join([*[part.tobytes() for part in parts], lengths.tobytes(), *texts, *segments])
 
     @classmethod
     def unpack(cls, packed: bytes) -> "Evidence":
@@ -91,10 +97,11 @@ class Evidence:
             ])  # fmt: skip
             followed, good = reader.array("<u4", units).tolist(), reader.array(_GOOD, metrics)
             left_out = tuple([reader.text(length) for length in reader.array("<u2", metrics).tolist()])
+            segments = []
+            while reader.offset < len(packed):
+                segments.append(_segments(reader))
         except ValueError as error:
             raise EvidenceError("evidence is cut off") from error
-        if reader.offset != len(packed):
-            raise EvidenceError(f"evidence has {len(packed) - reader.offset} bytes too many")
         rows[:PLAIN, :abort], rows[:PROCEED_ROWS, abort:], rows[PLAIN:] = to_abort, to_proceed, shown
         snapshots, number, started, exposed, log_eprocess, missing = numbers
         return cls(
@@ -116,7 +123,23 @@ class Evidence:
                 good=tuple([LastGood(*each) for each in good.tolist()]),
             ),
             log_eprocess=log_eprocess,
+            segments=tuple(segments),
         )
+
+
+def _packed(segments: Segments) -> bytes:
+    """Their mix, and the names behind their lengths."""
+    texts = [name.encode() for name in segments.names]
+    lengths = [len(text) for text in texts] + [NO_NAME] * (NAMED - len(texts))
+    mix = np.array([each.packed for each in segments.mix])
+    return b"".join([mix.tobytes(), np.array(lengths, dtype="<u2").tobytes(), *texts])
+
+
+def _segments(reader: Reader) -> Segments:
+    mix = reader.array("<f8", PLACES, sample_ratio.SIZE).tolist()
+    lengths = [length for length in reader.array("<u2", NAMED).tolist() if length != NO_NAME]
+    names = tuple([reader.text(length) for length in lengths])
+    return Segments(names, tuple([SampleRatio.unpacked(numbers) for numbers in mix]))
 
 
 def _known(noise: Noise) -> tuple[npt.NDArray[Any], ...]:

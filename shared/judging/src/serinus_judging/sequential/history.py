@@ -126,7 +126,8 @@ def learned(
             if spec.complement:
                 events = trials - events
             key = (name, edge, spec.complement)
-        past[:, index] = events[known.recent].sum(), trials[known.recent].sum()
+        if spec.place is None:  # of a segment nothing is known before the run but its metric's noise
+            past[:, index] = events[known.recent].sum(), trials[known.recent].sum()
         if key not in cache:
             snapshots = max(known.seconds / plan.interval, 1.0)
             cache[key] = calibration.measured(events, trials, shares, snapshots, known.rate)

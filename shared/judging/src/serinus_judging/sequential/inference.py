@@ -9,7 +9,7 @@ from serinus_contracts import AnalysisPlan
 
 from serinus_judging.arrays import Floats
 from serinus_judging.sequential import baseline, combination, eprocess, interval
-from serinus_judging.sequential.channels import PLAIN, Tests
+from serinus_judging.sequential.channels import PLAIN, Channels
 from serinus_judging.sequential.layout import Layout
 from serinus_judging.sequential.state import State
 
@@ -59,16 +59,15 @@ def infer(layout: Layout, state: State, plan: AnalysisPlan) -> Inference:
     """What one run's state says."""
     threshold, non_inferior_at = _levels(plan)
     total, bound, groups, combined = evidence_of(
-        layout, state, _thresholds(layout.channels.tests, threshold, non_inferior_at)
+        layout, state, _thresholds(layout.channels, threshold, non_inferior_at)
     )
     return _concluded(layout, total, bound, groups, float(combined), threshold, non_inferior_at)
 
 
 def infer_all(layout: Layout, state: State, plans: Sequence[AnalysisPlan]) -> list[Inference]:
     """What each run of a stacked state says."""
-    tests = layout.channels.tests
     thresholds = [_levels(plan) for plan in plans]
-    bar = np.stack([_thresholds(tests, *each) for each in thresholds])
+    bar = np.stack([_thresholds(layout.channels, *each) for each in thresholds])
     total, bound, groups, combined = evidence_of(layout, state, bar)
     return [
         _concluded(layout, total[i], bound[i], groups[i], both, *thresholds[i])
@@ -101,8 +100,9 @@ def _concluded(
     non_inferior_at: float,
 ) -> Inference:
     """What is known of one run from its numbers."""
-    strongest = combination.strongest(total[: layout.channels.abort], layout.first)
-    log_n: list[float] = total[layout.channels.abort :].tolist()
+    channels = layout.channels
+    strongest = combination.strongest(total[: channels.abort] + channels.alone, layout.first)
+    log_n: list[float] = total[channels.abort :].tolist()
     return Inference(
         log_total=total,
         bound=bound,
@@ -126,5 +126,7 @@ def _levels(plan: AnalysisPlan) -> tuple[float, float]:
 
 
 @lru_cache(maxsize=256)
-def _thresholds(tests: Tests, threshold: float, non_inferior_at: float) -> Floats:
-    return np.where(tests.worse, threshold, non_inferior_at)
+def _thresholds(channels: Channels, threshold: float, non_inferior_at: float) -> Floats:
+    bar = np.where(channels.tests.worse, threshold, non_inferior_at)
+    bar[: channels.abort] -= channels.alone
+    return bar

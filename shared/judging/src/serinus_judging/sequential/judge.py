@@ -23,6 +23,7 @@ from serinus_judging.sequential.latency import Pairs
 from serinus_judging.sequential.layout import Layout, key_of, layout, slots_used
 from serinus_judging.sequential.overdispersion import Noise
 from serinus_judging.sequential.report import Report
+from serinus_judging.sequential.segments import Segments
 from serinus_judging.sequential.state import SnapshotCounts, State, updated
 from serinus_judging.snapshot import stage_seconds
 from serinus_judging.verdict_order import Facts, Opinion, assess
@@ -47,6 +48,7 @@ class SequentialJudge:
             left_out=("",) * len(plan.metrics),
             followed=(),
             progress=run_progress.start(plan),
+            segments=(Segments(),) * sum(metric.segmented for metric in key.metrics),
         )
 
     def judge(
@@ -89,17 +91,22 @@ class _Case(NamedTuple):
 def _opened(plan: AnalysisPlan, evidence: Evidence, snapshot: MetricsCollected) -> _Case:
     plan = without_gauges(plan)
     key = key_of(plan)
-    if evidence.shape != (len(plan.metrics), *key.shape, len(plan.stages)):
+    segmented = sum(metric.segmented for metric in key.metrics)
+    if evidence.shape != (len(plan.metrics), *key.shape, len(plan.stages)) or len(evidence.segments) != segmented:
         raise EvidenceError(f"evidence of shape {evidence.shape} does not fit the plan of {plan.policy}")
     evidence = _prepared(plan, evidence, snapshot)
     scheme = layout(key, tuple([slots_used(pairs) for pairs in evidence.pairs]))
-    counted = count(plan, scheme.specs, evidence.pairs, snapshot, evidence.followed, evidence.progress.good)
+    progress = evidence.progress
+    fresh = progress.enters(snapshot)
+    counted = count(
+        plan, scheme.specs, evidence.pairs, snapshot, evidence.followed, progress.good, evidence.segments, fresh
+    )
     folded = None
     if 0 <= snapshot.stage < len(plan.stages) and evidence.log_eprocess < combination.log_threshold(
         plan.false_abort_rate
     ):
-        folded = fold(evidence.noise, counted, snapshot.stage, evidence.progress.enters(snapshot))
-        evidence = replace(evidence, followed=counted.followed)
+        folded = fold(evidence.noise, counted, snapshot.stage, fresh)
+        evidence = replace(evidence, followed=counted.followed, segments=counted.segments)
     return _Case(plan, snapshot, evidence, scheme, counted, folded, _new_baselines(scheme, evidence, counted))
 
 
@@ -144,6 +151,7 @@ def _opinion(report: Report, context: sentence.Context, snapshot: MetricsCollect
         regressed=tuple([report.name(i) for i in found.regressed]),
         log_eprocess=found.combined,
         calibrated=report.calibrated,
+        findings=report.mixed(),
     )
 
 

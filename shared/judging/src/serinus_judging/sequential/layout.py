@@ -13,6 +13,7 @@ from serinus_judging.arrays import Floats, Index
 from serinus_judging.plan_metrics import is_rate
 from serinus_judging.sequential.channels import Channels
 from serinus_judging.sequential.latency import Pairs
+from serinus_judging.sequential.segments import LOG_SHARES, PLACES, WHOLE
 
 SLOTS = len(QUANTILES)
 """Channels kept per latency metric and side, used or not: the shape of evidence follows from the plan alone."""
@@ -38,6 +39,7 @@ class MetricKey(NamedTuple):
     latency: bool
     tested: Count
     weight: float
+    segmented: bool = False
 
 
 class LimitKey(NamedTuple):
@@ -54,7 +56,8 @@ class ChannelSpec(NamedTuple):
 
     metric, limit: indexes into the plan's (limit: None for a channel of the metric itself); pair: index of the
     latency metric and of its slot (None for counts without edges); proceeds: the half of a slot that is for
-    proceeding, which has an edge of its own; complement: trials without an event are counted.
+    proceeding, which has an edge of its own; complement: trials without an event are counted; place: of one of the
+    metric's segments.
     """
 
     metric: int
@@ -62,6 +65,7 @@ class ChannelSpec(NamedTuple):
     pair: tuple[int, int] | None = None
     proceeds: bool = False
     complement: bool = False
+    place: int | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ class PlanKey:
         """Channels in all, those that can abort, those with a part in proceeding."""
         latencies = sum(metric.latency for metric in self.metrics)
         proceed = len(self.metrics) + (SLOTS - 1) * latencies
-        abort = proceed + len(self.limits)
+        abort = proceed + len(self.limits) + PLACES * sum(metric.segmented for metric in self.metrics)
         return abort + SLOTS * latencies, abort, proceed
 
     @cached_property
@@ -93,6 +97,7 @@ class PlanKey:
         for i, metric in enumerate(self.metrics):
             number = next(numbers) if metric.latency else None
             own += [ChannelSpec(i)] if number is None else [ChannelSpec(i, pair=(number, k)) for k in range(SLOTS)]
+            own += [ChannelSpec(i, place=place) for place in range(PLACES)] if metric.segmented else []
         limits = [
             # "at least 85 % convert" is "at most 15 % do not": the complement
             ChannelSpec(limit.metric, j, complement=limit.falling and not self.metrics[limit.metric].tested.rate)
@@ -151,7 +156,7 @@ def _metric(metric: PlanMetric) -> MetricKey:
     odds = late and metric.count == "share"
     falling = metric.better == "higher"
     counted = Count(margin.ratio, margin.absolute, falling, is_rate(metric), unpaired=late, odds=odds)
-    return MetricKey(metric.source.kind == "distribution", counted, metric.weight)
+    return MetricKey(metric.source.kind == "distribution", counted, metric.weight, metric.segment is not None)
 
 
 def slots_used(pairs: Pairs) -> SlotsUsed:
@@ -170,9 +175,10 @@ def layout(key: PlanKey, slots: tuple[SlotsUsed, ...]) -> Layout:
     first = [groups.index(group) for group in range(len(key.metrics) + len(key.limits))]
     pairs = [key.channels[start].pair for start in first]
     size = [1 if pair is None else slots[pair[0]][0] for pair in pairs]
+    segmented = [first[i] for i, metric in enumerate(key.metrics) if metric.segmented]
     proceed_size = [1 if pair is None else slots[pair[0]][1] for pair in pairs[: len(key.metrics)]]
     # a proportion proceeds by the channel that aborts, a latency slot by the half of its own
-    proceed = [i for i, spec in enumerate(key.channels[:abort]) if spec.limit is None]
+    proceed = [i for i, spec in enumerate(key.channels[:abort]) if spec.limit is None and spec.place is None]
     halves = iter(range(abort, len(key.channels)))
     counted = {metric: i for i, metric in enumerate(key.proportions)}
     weight = np.array([metric.weight for metric in key.metrics] + [limit.weight for limit in key.limits])
@@ -189,13 +195,15 @@ def layout(key: PlanKey, slots: tuple[SlotsUsed, ...]) -> Layout:
             proceed=np.array([next(halves) if key.channels[i].pair else i for i in proceed], dtype=np.intp),
             stages=key.stages,
             proportion=np.array([counted.get(spec.metric, -1) for spec in key.channels], dtype=np.intp),
+            strata=tuple((start, start + 1, start + 1 + PLACES) for start in segmented),
+            alone=np.array([0.0 if spec.place is None else LOG_SHARES[spec.place] for spec in key.channels[:abort]]),
         ),
         specs=key.channels,
         first=np.array(first, dtype=np.intp),
         size=tuple(size),
         proceed_first=tuple(proceed.index(start) for start in first[: len(key.metrics)]),
         proceed_size=tuple(proceed_size),
-        log_share=_log_shares(first, size, abort),
+        log_share=_log_shares(first, size, segmented, abort),
         weight=shares,
         log_weight=np.log(shares),
     )
@@ -215,8 +223,11 @@ def _count(key: PlanKey, spec: ChannelSpec) -> Count:
     return counted if spec.pair is None else Count(1.0, 0.0)
 
 
-def _log_shares(first: list[int], size: list[int], total: int) -> Floats:
+def _log_shares(first: list[int], size: list[int], segmented: list[int], total: int) -> Floats:
     shares = np.full(total, -np.inf)
     for start, used in zip(first, size, strict=True):
         shares[start : start + used] = -np.log(max(used, 1))
+    for start in segmented:
+        shares[start] = np.log(WHOLE)
+        shares[start + 1 : start + 1 + PLACES] = np.log(1 - WHOLE) + LOG_SHARES
     return shares

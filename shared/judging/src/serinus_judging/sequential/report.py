@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from pydantic import TypeAdapter
-from serinus_contracts.events import Label, MetricVerdict
+from serinus_contracts.events import Finding, Label, MetricVerdict
 from serinus_contracts.metric import Margin
 from serinus_contracts.plan import AnalysisPlan, PlanLimit, PlanMetric
 
@@ -23,6 +23,7 @@ from serinus_judging.sequential.inference import Inference
 from serinus_judging.sequential.latency import BLIND, Pair, Pairs
 from serinus_judging.sequential.layout import Layout
 from serinus_judging.sequential.report_rows import Counts, Edges, Fields, Row, fields
+from serinus_judging.sequential.segments import LOG_SHARES, OTHERS, TOLD, Segments, mixed, named
 from serinus_judging.sequential.state import noise_of
 from serinus_judging.snapshot import Reading
 from serinus_judging.verdict_order import LABELS
@@ -66,6 +67,12 @@ def _reach(pair: Pair, ratio: float) -> str:
     elif pair.shown < ratio / EXACT:
         parts.append(f"shown up to {pair.shown:.3g}×")
     return f"with these buckets a slowdown is {' and '.join(parts)}" if parts else ""
+
+
+def _harmless(item: tuple[int, Row]) -> float:
+    """By how much evidence there is against a segment, the worst first."""
+    row = item[1]
+    return -(row.log_eprocess or 0.0) - row.log_share
 
 
 class Report:
@@ -150,7 +157,8 @@ class Report:
         metric = plan.metrics[group]
         test = layout.channels.abort + layout.proceed_first[group]
         if metric.source.kind == "proportion":
-            return [self._row(group, first, first, test, metric.margin, _NO_EDGES, metric.better == "higher")]
+            whole = self._row(group, first, first, test, metric.margin, _NO_EDGES, metric.better == "higher")
+            return [whole, *self.segment_rows(group).values()]
         known = self._pairs(group) or ()
         late = layout.channels.tests.channel[test : test + len(known)].tolist()
         rows = []
@@ -162,6 +170,36 @@ class Report:
                 edges = _edges(pair, ratio, pair.proceed)
                 rows.append(self._row(group, late[slot], None, test + slot, _SAME, edges, False, detail))
         return rows
+
+    def segments(self, group: int) -> Segments | None:
+        """Of a metric, None where it has none."""
+        metrics = self.plan.metrics
+        if group >= len(metrics) or metrics[group].segment is None:
+            return None
+        return self.evidence.segments[sum(one.segment is not None for one in metrics[:group])]
+
+    def segment_rows(self, group: int) -> dict[int, Row]:
+        """The channels of a metric's segments that were counted, by place."""
+        known = self.segments(group)
+        if known is None:
+            return {}
+        metric, first, rows = self.plan.metrics[group], self.layout.starts[group] + 1, {}
+        for place in (*range(len(known.names)), OTHERS):
+            index = first + place
+            row = self._row(group, index, index, None, metric.margin, _NO_EDGES, metric.better == "higher")
+            if row.canary.trials and row.stable.trials:
+                share = float(LOG_SHARES[place])
+                rows[place] = row._replace(log_share=share, segment=named(metric.segment or "", known.names, place))
+        return rows
+
+    def mixed(self) -> tuple[Finding, ...]:
+        """Which metrics' segments the arms get in another mix."""
+        found = []
+        for group, metric in enumerate(self.plan.metrics):
+            known = self.segments(group)
+            if known is not None and metric.segment is not None:
+                found.append(mixed(metric.name, metric.segment, known, self.plan.false_abort_rate))
+        return tuple([each for each in found if each is not None])
 
     def _row(
         self,
@@ -252,15 +290,40 @@ class Report:
             "log_eprocess_non_inferior": self.log_eprocess_non_inferior(group),
             "detail": self.counted.readings[group].detail or (BLIND if self.blind(group) else ""),
             "left_out": self.evidence.left_out[group],
+            **self._segments(group),
         }
 
     def _limit(self, group: int, limit: PlanLimit) -> Fields:
         detail = self.counted.details.get(limit.name, "")
         return self._group(group) | {"name": limit.name, "better": limit.better, "limit": True, "detail": detail}
 
+    def _segments(self, group: int) -> Fields:
+        """The worst segments of a metric, none where it has no segment."""
+        known = self.segments(group)
+        if known is None:
+            return {}
+        rows = sorted(
+            self.segment_rows(group).items(), key=lambda item: -(item[1].log_eprocess or 0) - item[1].log_share
+        )
+        told = [
+            {
+                "name": known.names[place] if place < len(known.names) else "",
+                "others": place == OTHERS,
+                "canary": {"events": row.canary.events, "trials": row.canary.trials},
+                "stable": {"events": row.stable.events, "trials": row.stable.trials},
+                "stage": [{"events": x, "trials": n} for x, n in (row.canary_now, row.stable_now)],
+                "worse": (row.log_eprocess or 0.0) + row.log_share >= self.found.threshold,
+                "log_eprocess": row.log_eprocess or 0.0,
+                "low": row.low,
+            }
+            for place, row in rows[:TOLD]
+        ]
+        return {"segment": self.plan.metrics[group].segment, "segments": told}
+
     def _group(self, group: int) -> Fields:
         """What metrics and limits have in common."""
         rows, known, first = self.rows(group), self._known, self.layout.starts[group]
+        rows = [row for row in rows if row.segment is None]
         return {
             "label": self.label(group),
             "status": self.reading(group).status,

@@ -26,7 +26,10 @@ class Counts(NamedTuple):
 
 
 class Row(NamedTuple):
-    """What is known of one channel: counts of canary and stable over the run and in this stage, evidence, interval."""
+    """What is known of one channel: counts of canary and stable over the run and in this stage, evidence, interval.
+
+    log_share: ln of its part of the metric's evidence, where channels differ in that; segment: in words.
+    """
 
     canary: Counts
     stable: Counts
@@ -39,6 +42,8 @@ class Row(NamedTuple):
     low: float | None
     high: float | None
     detail: str
+    log_share: float = 0.0
+    segment: str | None = None
 
 
 def fields(row: Row) -> Fields:

@@ -145,6 +145,8 @@ def _excess(margin: Margin, canary: Counts, stable: Counts, falling: bool) -> fl
 def _compared(context: Context, i: int, row: Row, canary: Counts, stable: Counts, span: str = "") -> str:
     """errors 0.61 % against 0.20 % on stable (66 of 10,810; 41 of 20,400)."""
     name, phrase = context.metrics[i].name, context.phrase(i)
+    if row.segment is not None:
+        name = f"{name} of {row.segment}:"
     if not canary.trials or not stable.trials:
         return f"{name} not counted in this stage yet"
     own = other = ""
@@ -167,7 +169,9 @@ def _in_stage(context: Context, i: int, row: Row | None) -> str:
 def _strongest(context: Context, i: int) -> Row | None:
     """The channel with the most evidence of harm; None before latency's edges are known."""
     rows = context.report.rows(i)
-    return max(rows, key=lambda row: -inf if row.log_eprocess is None else row.log_eprocess, default=None)
+    return max(
+        rows, key=lambda row: -inf if row.log_eprocess is None else row.log_eprocess + row.log_share, default=None
+    )
 
 
 def _weakest(context: Context, i: int) -> Row | None:

@@ -11,7 +11,7 @@ from math import prod
 import numpy as np
 
 from serinus_judging.arrays import Bools, Floats, Ints
-from serinus_judging.sequential import baseline, eprocess, evalue, overdispersion, run_noise
+from serinus_judging.sequential import baseline, eprocess, evalue, overdispersion, run_noise, strata
 from serinus_judging.sequential.channels import PLAIN, Channels
 
 NO_STAGE = -1
@@ -183,6 +183,8 @@ def _log_evalues(channels: Channels, state: State, snapshot: SnapshotCounts) -> 
     columns = np.concatenate((counts, b[None]))
     evaluate = _one if b.ndim == 1 else _many
     gain = evaluate(channels, columns, rare, dynamic)
+    if channels.strata:
+        gain = strata.with_strata(channels, gain, counts, state.past, snapshot.valid, dynamic)
     return overdispersion.tempered(gain, *divisors.take(tests.channel, axis=-1))
 
 
