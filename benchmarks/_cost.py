@@ -18,8 +18,9 @@ from serinus_judging.sequential.layout import key_of, layout, slots_used
 from serinus_judging.sequential.overdispersion import Noise
 from serinus_judging.sequential.state import SnapshotCounts, State, updated
 
+from benchmarks._durations import EDGES, shares
 from benchmarks._plans import plan, proportion, six_metrics
-from benchmarks._worlds import EDGES, PER_LOOK, RAMP, shares
+from benchmarks._worlds import PER_LOOK, RAMP
 
 RUN = Run(cluster="b", namespace="b", name="b", uid="b", canary_hash="new", stable_hash="old", attempt=1)
 TOGETHER = 16

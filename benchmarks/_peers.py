@@ -14,8 +14,9 @@ from serinus_judging import classical
 from serinus_judging.rules.kayenta import MAX_SNAPSHOTS, Direction, classify
 from serinus_judging.rules.scorecard import RISING
 
+from benchmarks._durations import quantile
 from benchmarks._serinus import ALPHA, Outcome
-from benchmarks._worlds import SECONDS, Bools, Drawn, Floats, quantile
+from benchmarks._worlds import SECONDS, Bools, Drawn, Floats
 
 Rule = Callable[[Drawn, Drawn, float], Outcome]
 

@@ -12,8 +12,10 @@ from serinus_judging.sequential.latency import Pair, chosen
 from serinus_judging.sequential.layout import Layout, key_of, layout, slots_used
 from serinus_judging.sequential.state import SnapshotCounts, State, updated
 
+from benchmarks._drawing import history
+from benchmarks._durations import EDGES, shares
 from benchmarks._plans import plan_of
-from benchmarks._worlds import EDGES, SECONDS, Bools, Drawn, Floats, World, history, shares
+from benchmarks._worlds import SECONDS, Bools, Drawn, Floats, World
 
 ALPHA, BETA = 0.01, 0.05
 HISTORIES = 20

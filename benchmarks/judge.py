@@ -17,10 +17,11 @@ import numpy as np
 
 from benchmarks import _cost, _serinus
 from benchmarks._demo import demo
+from benchmarks._drawing import chunks
 from benchmarks._figures import close
 from benchmarks._peers import PEERS, Rule
 from benchmarks._serinus import ALPHA, BETA, Known, Outcome
-from benchmarks._worlds import COLD, Drawn, Noise, World, chunks
+from benchmarks._worlds import COLD, Drawn, Noise, World
 
 SERINUS = "Serinus"
 GAMMA, SHOCKS = Noise(gamma=0.2), Noise(gamma=0.1, shocks=0.02)

@@ -18,10 +18,11 @@ from serinus_judging.sequential import run_noise
 from serinus_judging.sequential.layout import key_of, layout
 from serinus_judging.sequential.segments import NAMED, PLACES
 
+from benchmarks._drawing import Random
 from benchmarks._figures import Figures, close
 from benchmarks._plans import plan, proportion
 from benchmarks._serinus import ALPHA, Batch, Noises
-from benchmarks._worlds import LOOKS, PER_LOOK, PODS, RAMP, Floats, Random
+from benchmarks._worlds import LOOKS, PER_LOOK, PODS, RAMP, Floats
 
 ZIPF = tuple(1 / rank for rank in range(1, 21))
 """Twenty routes: the fifth has 5.6 % of the traffic, the tenth 2.8 %, the fifteenth 1.9 %."""

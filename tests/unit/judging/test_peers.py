@@ -9,9 +9,11 @@ from serinus_contracts.judge import JudgeRule, KayentaRule, RecommendationRule, 
 from serinus_judging.judges import JUDGES
 
 from benchmarks._cost import snapshot
+from benchmarks._drawing import draw
+from benchmarks._durations import EDGES
 from benchmarks._peers import decided_at, kayenta, recommendation, scorecard
 from benchmarks._plans import plan_of
-from benchmarks._worlds import EDGES, Drawn, Noise, World, draw
+from benchmarks._worlds import Drawn, Noise, World
 
 RULES: dict[str, JudgeRule] = {
     "scorecard": ScorecardRule(name="scorecard"),

@@ -7,7 +7,8 @@ from serinus_contracts.events import Proportion, Window
 from benchmarks import _plans, _serinus
 from benchmarks._cost import snapshot
 from benchmarks._demo import demo
-from benchmarks._worlds import LOOKS, Drawn, Noise, World, chunks, draw
+from benchmarks._drawing import chunks, draw
+from benchmarks._worlds import LOOKS, Drawn, Noise, World
 from tests.unit.judging.runs import evaluated, known_noise
 
 RUNS = 200

@@ -1,34 +1,26 @@
 """Argo's controller: a queue of Rollouts to look at, and what it believes each of them to be.
 
-What it believes is normally what is stored. v1.9.1 now and then put an older version over what it had just been told
-and so lost a promote or an abort: the patch stood, nobody acted, and any later change woke it. That happens here as
-often as it was measured of the version, with a set probability, or on command; a pause begun again from such an old
-version only in the last two ways.
+What it believes is normally what is stored; `losses.py` says when it is not, `wakers.py` what else wakes it.
 """
 
 from __future__ import annotations
 
-import math
-import random
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
-from serinus_simulator.argo import losses
 from serinus_simulator.argo.analysis.arguments import AnalysisError
-from serinus_simulator.argo.analysis.templates import refers_to
 from serinus_simulator.argo.context import Context, Environment, Writing
 from serinus_simulator.argo.events import EventRecorder
+from serinus_simulator.argo.losses import Losses
 from serinus_simulator.argo.reconcile import reconcile
-from serinus_simulator.argo.traffic import canary_ingress_name, ingress_names, unmanaged
-from serinus_simulator.argo.view import HASH_LABEL, MANAGED_BY, WORKLOAD_GENERATION, RolloutView
+from serinus_simulator.argo.settings import ArgoSettings
+from serinus_simulator.argo.traffic import canary_ingress_name, unmanaged
+from serinus_simulator.argo.view import MANAGED_BY, WORKLOAD_GENERATION, Key, RolloutView
+from serinus_simulator.argo.wakers import Wakers
 from serinus_simulator.clock import Agenda, Entry
 from serinus_simulator.faults import Faults
 from serinus_simulator.kubernetes.failures import ApiError
 from serinus_simulator.kubernetes.kinds import (
     ANALYSIS_RUNS,
-    ANALYSIS_TEMPLATES,
-    CLUSTER_ANALYSIS_TEMPLATES,
     DEPLOYMENTS,
     INGRESSES,
     REPLICA_SETS,
@@ -37,24 +29,6 @@ from serinus_simulator.kubernetes.kinds import (
     Object,
 )
 from serinus_simulator.kubernetes.objects import Change, ObjectStore
-
-Key = tuple[str, str]
-DEAF_SECONDS = 1.0
-"""How long a lost change stays unseen among Argo's own writes; another's change is seen at once."""
-
-
-@dataclass(frozen=True)
-class ArgoSettings:
-    """`delay` is the time in seconds that one pass takes: half of it in the queue, half of it at each write.
-
-    The others are probabilities; None is what was measured of the version.
-    """
-
-    delay: float = 0.01
-    version: str = "master"
-    lose_promotes: float | None = None
-    lose_aborts: float | None = None
-    repauses: float = 0.0
 
 
 class ArgoController:
@@ -72,25 +46,16 @@ class ArgoController:
     ) -> None:
         self._store = store
         self._agenda = agenda
-        self._faults = faults
         self._events = events
         self._settings = settings
-        self._random = random.Random(seed)
+        self._losses = Losses(agenda, faults, settings, seed)
         self._believed: dict[Key, Object] = {}
-        self._before_pause: dict[Key, Object] = {}
-        self._deaf_until: dict[Key, float] = {}
-        self._paused_at: dict[Key, float] = {}
         self._queued: set[Key] = set()
         self._running: set[Key] = set()
         self._again: set[Key] = set()
         self._later: dict[Key, Entry] = {}
         self._writing = False
-        store.subscribe(REPLICA_SETS, self._owned_changed)
-        store.subscribe(INGRESSES, self._ingress_changed)
-        store.subscribe(SERVICES, self._service_changed)
-        store.subscribe(ANALYSIS_RUNS, self._run_changed)
-        for kind in (ANALYSIS_TEMPLATES, CLUSTER_ANALYSIS_TEMPLATES):
-            store.subscribe(kind, self._template_changed)
+        Wakers(store, self._believed, self.enqueue)
         store.subscribe(ROLLOUTS, self._rollout_changed)
         store.subscribe(DEPLOYMENTS, self._workload_changed)
 
@@ -122,7 +87,7 @@ class ArgoController:
             self._store,
             lambda: self._agenda.now,
             partial(self.enqueue, key),
-            partial(self._before_pause.__setitem__, key),
+            partial(self._losses.pausing, key),
             self._events.record,
             self._settings.version,
         )
@@ -160,58 +125,28 @@ class ArgoController:
             self._forget(key, change.last)
             return
         if self._writing:
-            self._notice_pause(key, change)
-            if self._agenda.now < self._deaf_until.get(key, 0.0):
+            if not self._losses.wrote(key, change):
                 return
-        elif change.old is not None and self._misses(key, change.old, change.new):
-            return
+        elif change.old is not None:
+            seen = self._losses.seen(key, change.old, change.new)
+            if seen is not change.new:
+                if seen is not None:
+                    self._believed[key] = seen
+                    self.enqueue(key)
+                return
         if change.old is None and (change.new.get("spec") or {}).get("workloadRef"):
             # Argo finds the workload while it is at its first pass, whose write then comes too late
             self._agenda.after(self._settings.delay * 0.75, partial(self._note_workload, key))
         if change.old is None:
             message = f"Rollout resource added to informer: {'/'.join(key)}"
             self._events.record(change.new, "Normal", "RolloutAddedToInformer", message)
-        self._deaf_until.pop(key, None)
+        self._losses.hears(key)
         self._believed[key] = change.new
         self.enqueue(key)
 
-    def _misses(self, key: Key, old: Object, new: Object) -> bool:
-        """Whether this change by somebody else goes unseen, or is answered from an older version."""
-        before, after = old.get("status") or {}, new.get("status") or {}
-        promoted = bool(before.get("pauseConditions")) and not after.get("pauseConditions")
-        aborted = bool(after.get("abort")) and not before.get("abort")
-        settings = self._settings
-        lost = promoted and self._loses("lose_promotes", settings.lose_promotes, losses.PROMOTES, key)
-        if lost or (aborted and self._loses("lose_aborts", settings.lose_aborts, losses.ABORTS, key)):
-            self._deaf_until[key] = self._agenda.now + DEAF_SECONDS
-            return True
-        older = self._before_pause.get(key)
-        if promoted and older is not None and self._happens("repause", settings.repauses, key):
-            self._believed[key] = older
-            self.enqueue(key)
-            return True
-        return False
-
-    def _notice_pause(self, key: Key, change: Change) -> None:
-        before, after = ((obj or {}).get("status") or {} for obj in (change.old, change.new))
-        if after.get("pauseConditions") and not before.get("pauseConditions"):
-            self._paused_at[key] = self._agenda.now
-
-    def _loses(
-        self, effect: str, probability: float | None, measured: tuple[tuple[float, float], ...], key: Key
-    ) -> bool:
-        if probability is None:
-            since = self._agenda.now - self._paused_at.get(key, -math.inf)
-            probability = losses.chance(measured, since) if self._settings.version == "1.9.1" else 0.0
-        return self._happens(effect, probability, key)
-
-    def _happens(self, effect: str, probability: float, key: Key) -> bool:
-        return self._faults.argo(effect, *key) or (probability > 0 and self._random.random() < probability)
-
     def _forget(self, key: Key, last: Object) -> None:
         self._believed.pop(key, None)
-        self._before_pause.pop(key, None)
-        self._paused_at.pop(key, None)
+        self._losses.forget(key)
         self._events.forget(last)
         self._agenda.after(self._settings.delay / 2, partial(self._clean_up, RolloutView(last)))
 
@@ -228,51 +163,6 @@ class ArgoController:
         for kind in (REPLICA_SETS, ANALYSIS_RUNS):
             for obj in self._store.owned(kind, rollout.uid):
                 self._store.delete(kind, namespace, obj["metadata"]["name"])
-
-    def _owned_changed(self, change: Change) -> None:
-        metadata = change.last["metadata"]
-        owners = [owner["name"] for owner in metadata.get("ownerReferences", []) if owner["kind"] == "Rollout"]
-        if managed_by := (metadata.get("annotations") or {}).get(MANAGED_BY):
-            owners.append(managed_by)
-        for name in owners:
-            self.enqueue((metadata["namespace"], name))
-
-    def _service_changed(self, change: Change) -> None:
-        """Only a Service that carries a hash wakes anybody: that it is gone, or is back as its owner writes it, is seen
-        when Argo next looks by itself."""
-        service = change.new
-        if service is None or HASH_LABEL not in ((service.get("spec") or {}).get("selector") or {}):
-            return
-        if MANAGED_BY in (service["metadata"].get("annotations") or {}):
-            self._owned_changed(change)
-        else:
-            self._wake(service, lambda rollout: (rollout.stable_service, rollout.canary_service))
-
-    def _ingress_changed(self, change: Change) -> None:
-        """Those that name it, and the one that it was made for, look again, but not when it is gone."""
-        if change.new is not None:
-            self._wake(change.new, ingress_names)
-
-    def _wake(self, named: Object, names: Callable[[RolloutView], tuple[str, ...]]) -> None:
-        metadata = named["metadata"]
-        for key, obj in self._believed.items():
-            if key[0] == metadata["namespace"] and metadata["name"] in names(RolloutView(obj)):
-                self.enqueue(key)
-
-    def _run_changed(self, change: Change) -> None:
-        """A measurement alone wakes no Rollout, another phase does."""
-        phases = [((obj or {}).get("status") or {}).get("phase") for obj in (change.old, change.new)]
-        if None in (change.old, change.new) or phases[0] != phases[1]:
-            self._owned_changed(change)
-
-    def _template_changed(self, change: Change) -> None:
-        metadata = change.last["metadata"]
-        for key, obj in self._believed.items():
-            canary = RolloutView(obj).canary
-            analyses = [canary.get("analysis"), *(step.get("analysis") for step in canary.get("steps") or [])]
-            here = metadata.get("namespace", key[0]) == key[0]
-            if here and any(refers_to(analysis, metadata["name"]) for analysis in analyses):
-                self.enqueue(key)
 
     def _workload_changed(self, change: Change) -> None:
         metadata = change.last["metadata"]

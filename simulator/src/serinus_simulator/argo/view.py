@@ -16,6 +16,8 @@ DESIRED_REPLICAS = "rollout.argoproj.io/desired-replicas"
 WORKLOAD_GENERATION = "rollout.argoproj.io/workload-generation"
 SCALE_DOWN_DEADLINE = "scale-down-deadline"
 MANAGED_BY = "argo-rollouts.argoproj.io/managed-by-rollouts"
+Key = tuple[str, str]
+"""Namespace and name of a Rollout."""
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from serinus_simulator.argo.analysis.controller import AnalysisController
 from serinus_simulator.argo.analysis.providers import Providers
-from serinus_simulator.argo.controller import ArgoController, ArgoSettings
+from serinus_simulator.argo.controller import ArgoController
 from serinus_simulator.argo.events import EventRecorder
+from serinus_simulator.argo.settings import ArgoSettings
 from serinus_simulator.argo.view import HASH_LABEL
 from serinus_simulator.clock import Agenda, Clock, SystemClock
 from serinus_simulator.faults import ActiveFault, Fault, Faults, KubernetesFault

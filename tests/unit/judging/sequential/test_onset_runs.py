@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from benchmarks import _serinus
-from benchmarks._worlds import World, draw
+from benchmarks._drawing import draw
+from benchmarks._worlds import World
 
 STEEP = (0.05, 0.2, 0.5)
 

@@ -52,7 +52,8 @@ def test_the_closed_form_is_near_the_law(weight: int, base: float) -> None:
 def test_what_is_said_to_be_visible_is_found_four_times_in_five(weight: float, base: float) -> None:
     """Whole runs of one stage, simulated at the rate that the forecast names."""
     from benchmarks import _serinus
-    from benchmarks._worlds import World, draw
+    from benchmarks._drawing import draw
+    from benchmarks._worlds import World
 
     looks, per_look = 40, 6000
     rule = plan(metric(ratio=1.0), weights=(round(100 * weight),), maximum=30 * looks)

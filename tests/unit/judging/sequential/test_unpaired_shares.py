@@ -8,7 +8,8 @@ from serinus_judging.sequential import evalue
 from serinus_judging.sequential.layout import key_of, layout
 
 from benchmarks import _serinus
-from benchmarks._worlds import World, chunks
+from benchmarks._drawing import chunks
+from benchmarks._worlds import World
 from tests.unit.judging.builders import metric, plan
 from tests.unit.judging.laws import lawful
 
