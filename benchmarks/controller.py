@@ -144,9 +144,9 @@ async def judge(client: Any, waiting: list[RolloutObserved], rate: float) -> lis
         while len(taken) < len(waiting):
             for _, entries in await client.xread({decisions: last}, block=1000):
                 now, last = time.perf_counter(), entries[-1][0]
-                told = [from_entry(DecisionTaken, fields).data for _, fields in entries]
+                taken_now = [from_entry(DecisionTaken, fields).data for _, fields in entries]
                 taken += [
-                    now - sent[one.run.id] for one in told if one.state == "confirmed" and one.action == "advance"
+                    now - sent[one.run.id] for one in taken_now if one.state == "confirmed" and one.action == "advance"
                 ]
     return taken
 

@@ -164,8 +164,8 @@ def _values(properties: Mapping[str, Any], defaults: Mapping[str, Any], path: st
             yield row(f"**{path}{name}**", "", schema["description"])
             yield from _values(schema["properties"], defaults[name], f"{path}{name}.")
         else:
-            told = json.dumps(defaults[name]) if defaults[name] not in ("", {}, []) else ""
-            yield row(f"`{path}{name}`", f"`{told}`" if told else "", schema["description"])
+            default = json.dumps(defaults[name]) if defaults[name] not in ("", {}, []) else ""
+            yield row(f"`{path}{name}`", f"`{default}`" if default else "", schema["description"])
 
 
 def alerts() -> Iterator[str]:

@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 from serinus_contracts import Keys
 from serinus_contracts.streams import STREAMS
 from serinus_runtime.loops import heed_cancellation
-from serinus_simulator.audit.ledger import Told, sorted_out
+from serinus_simulator.audit.ledger import RunEvents, sorted_out
 
 Entry = tuple[bytes, Mapping[bytes, bytes]]
 
@@ -41,7 +41,7 @@ class Recorder:
         """What the services wrote."""
         return [entry for entry in self.entries[stream] if (stream, entry[0]) not in self.foreign]
 
-    def told(self) -> dict[str, Told]:
+    def told(self) -> dict[str, RunEvents]:
         return sorted_out({name: self.ours(name) for name in STREAMS})
 
     def outcomes(self) -> dict[str, str]:

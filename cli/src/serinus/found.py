@@ -11,12 +11,12 @@ def found(metrics: Sequence[MetricVerdict], findings: Sequence[Finding]) -> list
     """A line for each: of a gauge or a rule that it has a value at all, of all else what stands out."""
     uncounted = [metric for metric in metrics if not metric.run]
     lines = [f"{MARKS[_severity(metric)]} {metric.name}: {metric.detail}" for metric in uncounted if metric.detail]
-    told = {metric.name for metric in uncounted if metric.detail}
-    gauges = {metric.name for metric in uncounted} - told
+    detailed = {metric.name for metric in uncounted if metric.detail}
+    gauges = {metric.name for metric in uncounted} - detailed
     lines += [
         f"{MARKS[one.severity]} {one.text}"
         for one in findings
-        if (one.severity != "none" or one.metric in gauges) and one.metric not in told
+        if (one.severity != "none" or one.metric in gauges) and one.metric not in detailed
     ]
     return list(dict.fromkeys(lines))
 

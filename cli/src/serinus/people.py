@@ -26,7 +26,7 @@ Rollout = Annotated[str, typer.Argument(help="namespace/name of the Rollout; the
 Reason = Annotated[str, typer.Option("--reason", "-m", help="Reason: kept in the audit log.")]
 Cluster = Annotated[str | None, typer.Option("--cluster", help="Which cluster, where there are runs of several.")]
 Timeout = Annotated[float, typer.Option("--timeout", help="Seconds to wait for the controller's answer.")]
-Change = Annotated[
+PolicyChange = Annotated[
     str, typer.Option("--set", help="Change of the policy's spec: YAML or JSON, merged as RFC 7386 says.")
 ]
 
@@ -66,7 +66,7 @@ def advance(
 
 def override(
     rollout: Rollout,
-    change: Change,
+    change: PolicyChange,
     reason: Annotated[str, typer.Option("--reason", "-m", help="Reason: kept in the audit log. Required.")],
     source: Source,
     output: Output,

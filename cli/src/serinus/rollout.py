@@ -74,7 +74,7 @@ def rollout(
 
 
 @dataclass(frozen=True)
-class Change:
+class ImageChange:
     """The image that a container was given.
 
     `before`: the pod hash that was there, empty if the image was set already; `generation`: the Rollout's, after.
@@ -91,7 +91,9 @@ class Change:
         return any((one["name"], one.get("image")) == (self.container, self.image) for one in containers)
 
 
-async def set_image(cluster: Cluster, place: tuple[str, str], image: str, container: str, console: Terminal) -> Change:
+async def set_image(
+    cluster: Cluster, place: tuple[str, str], image: str, container: str, console: Terminal
+) -> ImageChange:
     """Patch the image. Raises ClusterError."""
     for _ in range(5):
         found = await cluster.rollout(*place)
@@ -108,7 +110,7 @@ async def set_image(cluster: Cluster, place: tuple[str, str], image: str, contai
             if before.aborted:
                 fail(f"{image} was tried and aborted: serinus retry {'/'.join(place)} tries it again", ABORTED)
             console.print(f"{'/'.join(place)} has the image {image} already")
-            return Change(name, image, "", before.generation)
+            return ImageChange(name, image, "", before.generation)
         where = f"/spec/template/spec/containers/{index}"
         patch = [
             {"op": "test", "path": f"{where}/name", "value": name},
@@ -124,7 +126,7 @@ async def set_image(cluster: Cluster, place: tuple[str, str], image: str, contai
                 raise
             continue  # somebody changed the containers in between
         console.print(f"{'/'.join(place)}: image of {name} set to {image}, was {current}")
-        return Change(name, image, before.current_hash, view(changed).generation)
+        return ImageChange(name, image, before.current_hash, view(changed).generation)
     return fail(f"{'/'.join(place)} is being changed by somebody else again and again")
 
 
@@ -164,7 +166,7 @@ class Follower:
 
     cluster: Cluster
     place: tuple[str, str]
-    change: Change
+    change: ImageChange
     console: Terminal
     _hash: str = ""
     _uid: str = ""
@@ -251,9 +253,9 @@ class Follower:
         if end.outcome in ("promoted", "aborted"):
             with suppress(BoardError):
                 async with opened(source) as board:
-                    for told in await board.kept():
-                        if told.ended is not None and f"/{self._uid}/{self._hash}/" in told.run:
-                            report = await board.report(told.run)
+                    for kept in await board.kept():
+                        if kept.ended is not None and f"/{self._uid}/{self._hash}/" in kept.run:
+                            report = await board.report(kept.run)
                             return End(end.outcome, end.code, report.why) if report else end
         return end
 

@@ -21,8 +21,8 @@ def picked(verdicts: Sequence[VerdictReached], most: int | None = MAX_ROWS) -> l
     """Those worth a row: the first, each that changes weight, verdict or reason, the last, and some between them."""
     if most is None or len(verdicts) <= most:
         return list(verdicts)
-    told = [(one.weight, one.verdict, one.reason) for one in verdicts]
-    chosen = {0, len(verdicts) - 1} | {i for i in range(1, len(told)) if told[i] != told[i - 1]}
+    states = [(one.weight, one.verdict, one.reason) for one in verdicts]
+    chosen = {0, len(verdicts) - 1} | {i for i in range(1, len(states)) if states[i] != states[i - 1]}
     between = max(most - len(chosen), 0)
     chosen |= {(number + 1) * len(verdicts) // (between + 1) for number in range(between)} - {len(verdicts)}
     return [verdicts[i] for i in sorted(chosen)]
@@ -46,10 +46,10 @@ def evidence(
     rows = picked(verdicts, most)
     parts.append(_verdicts(rows))
     for metric in verdicts[-1].metrics:
-        told = [(one, found) for one in rows if (found := named(one, metric.name))]
-        of_metric = [(one, found) for one, found in told if counted(found)]
-        if not metric.run and any(found.detail for _, found in told):
-            parts += [Text(), Text(metric.name, style="bold"), _states(told)]
+        its_rows = [(one, found) for one in rows if (found := named(one, metric.name))]
+        of_metric = [(one, found) for one, found in its_rows if counted(found)]
+        if not metric.run and any(found.detail for _, found in its_rows):
+            parts += [Text(), Text(metric.name, style="bold"), _states(its_rows)]
         elif of_metric:
             parts += [Text(), _heading(metric), *_sparks(verdicts, metric.name, bar), _numbers(of_metric, bar, wide)]
     if len(rows) < len(verdicts):

@@ -52,8 +52,8 @@ def validate(files: Files, providers: Providers, output: Output, rollout: Rollou
             if manifests and not meant:
                 hints.append(f"policy {policy.metadata.name} matches no Rollout of {rollout}")
             for seen in meant:
-                told, fits = against(policy, seen, providers.access)
-                hints += told
+                advised, fits = against(policy, seen, providers.access)
+                hints += advised
                 problems += fits
     if output.data:
         output.document({"policies": good, "errors": problems, "warnings": hints})
@@ -99,20 +99,20 @@ def _viewed(manifest: Manifest, namespace: str) -> RolloutView:
 def advice(policy: CanaryPolicy) -> list[str]:
     """What is allowed, and seldom wise."""
     name = policy.metadata.name
-    told = []
+    hints = []
     for metric in policy.spec.metrics:
         margin = metric.margin
         if margin is not None and margin.ratio == 1 and not margin.absolute:
-            told.append(
+            hints.append(
                 f"policy {name}, metric {metric.name}: a margin of ratio 1 leaves no room for noise; without a day of "
                 "history to measure it by, up to one healthy release in ten was aborted under autocorrelated noise. "
                 "Nor can a nonInferiority gate show that a canary equal to stable keeps it. "
                 f"Write {'at most 0.95' if metric.better == 'higher' else 'at least 1.25'}"
             )
-    told += not_waited_for(policy)
+    hints += not_waited_for(policy)
     if policy.spec.mode == "shadow":
-        told.append(f"policy {name} is in shadow mode: it reports what it would do, and does nothing")
-    return told
+        hints.append(f"policy {name} is in shadow mode: it reports what it would do, and does nothing")
+    return hints
 
 
 def _provider(policy: CanaryPolicy, access: ProviderAccess) -> list[str]:

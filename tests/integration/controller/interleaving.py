@@ -22,7 +22,7 @@ from serinus_controller.use_cases.command_handler import CommandHandler
 from serinus_controller.use_cases.decision_executor import DecisionExecutor
 from serinus_controller.use_cases.plan_resolver import PlanResolver
 from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler
-from serinus_controller.use_cases.run_state import RunStates
+from serinus_controller.use_cases.run_control import RunControls
 from serinus_controller.use_cases.run_tracker import RunTracker
 from serinus_controller.use_cases.telemetry import Telemetry
 from serinus_rollouts.kubernetes.api import ClusterError
@@ -172,7 +172,7 @@ class Controller:
         actor = Actor(self, hand.journal, hand.now, hand.world.clock.now, PATIENCE, tracker.updates)
         return RolloutReconciler(
             tracker,
-            DecisionExecutor(RunStates(hand.journal), hand.journal, actor, Telemetry(CollectorRegistry()), hand.now),
+            DecisionExecutor(RunControls(hand.journal), hand.journal, actor, Telemetry(CollectorRegistry()), hand.now),
         )
 
     async def get(self, namespace: str, name: str) -> RolloutView | None:

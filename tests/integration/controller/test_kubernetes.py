@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from serinus_controller.adapters.election import Election
-from serinus_controller.adapters.mirror import Change, Mirror, Resource
+from serinus_controller.adapters.mirror import Mirror, Resource, WatchEvent
 from serinus_controller.adapters.rollouts import KubernetesRollouts
 from serinus_rollouts import patches
 from serinus_rollouts.kubernetes.api import PODS, ROLLOUTS, Api, ClusterError, connect
@@ -92,7 +92,7 @@ async def test_a_mirror_lists_everything_page_by_page(api: Api) -> None:
     assert all(pod.ready and pod.started for pod in pods)
 
 
-async def first_change(mirror: Mirror, name: str) -> Change:
+async def first_change(mirror: Mirror, name: str) -> WatchEvent:
     async for change in mirror.watch(60):
         if change.object["metadata"]["name"] == name:
             return change
@@ -123,7 +123,7 @@ async def test_a_watch_that_is_expired_or_cut_only_brings_the_next_list_forward(
     mirror = Mirror(api, RESOURCE, "shop")
     await mirror.list()
 
-    async def follow() -> list[Change]:
+    async def follow() -> list[WatchEvent]:
         return [change async for change in mirror.watch(600)]
 
     following = asyncio.create_task(follow())

@@ -18,7 +18,7 @@ from serinus_controller.use_cases.plan_resolver import PlanResolver
 from serinus_controller.use_cases.policy_store import PolicyStore
 from serinus_controller.use_cases.policy_store import Telemetry as PolicyTelemetry
 from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler
-from serinus_controller.use_cases.run_state import RunStates
+from serinus_controller.use_cases.run_control import RunControls
 from serinus_controller.use_cases.run_tracker import RunTracker
 from serinus_controller.use_cases.silence import SilenceWatch
 from serinus_controller.use_cases.telemetry import Telemetry
@@ -86,7 +86,7 @@ async def judged_and_acted_on(policy: dict[str, Any], rollout: dict[str, Any], f
     actor = Actor(server, journal, lambda: 5, time.monotonic, IMPATIENT)
     reconciler = RolloutReconciler(
         tracker,
-        DecisionExecutor(RunStates(journal), journal, actor, Telemetry(CollectorRegistry()), lambda: 5),
+        DecisionExecutor(RunControls(journal), journal, actor, Telemetry(CollectorRegistry()), lambda: 5),
         complaints,
     )
     api: Any = server

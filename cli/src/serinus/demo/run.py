@@ -72,8 +72,8 @@ async def demo(options: Options, console: Terminal, output: Output) -> Result:
             console.print(
                 Text.assemble("Four releases of a simulated shop begin. ", ("Logs in ", "dim"), str(children.folder))
             )
-            told = Text.assemble(("See them at ", "bold"), page, ("; to act, sign in with ", "dim"), token)
-            console.print(told, soft_wrap=True)
+            where = Text.assemble(("See them at ", "bold"), page, ("; to act, sign in with ", "dim"), token)
+            console.print(where, soft_wrap=True)
             stage = _Stage(board, children, console, output.data, time.monotonic() + options.limit)
             await stage.play()
             result = await judge_demo(EXPECTED, board, children.folder / "truth.jsonl", world["url"])

@@ -31,8 +31,8 @@ def facts(report: Report, now: Millis) -> Iterator[tuple[str, str]]:
         "Began",
         f"{moment(report.began)}, {'took' if report.ended else 'for'} {_between(report.began, report.ended or now)}",
     )
-    told = report.verdict.requests_until(report.ended or now) if report.verdict else "none evaluated"
-    yield "Requests", f"{told}, in {report.evaluations:,} evaluations"
+    requests = report.verdict.requests_until(report.ended or now) if report.verdict else "none evaluated"
+    yield "Requests", f"{requests}, in {report.evaluations:,} evaluations"
 
 
 def rules(report: Report) -> Iterator[tuple[str, str]]:

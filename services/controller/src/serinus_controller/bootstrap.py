@@ -43,7 +43,7 @@ from serinus_controller.use_cases.plan_resolver import PlanResolver
 from serinus_controller.use_cases.policy_store import PolicyStore
 from serinus_controller.use_cases.policy_store import Telemetry as PolicyTelemetry
 from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler
-from serinus_controller.use_cases.run_state import RunStates
+from serinus_controller.use_cases.run_control import RunControls
 from serinus_controller.use_cases.run_tracker import RunTracker
 from serinus_controller.use_cases.silence import SilenceWatch
 from serinus_controller.use_cases.telemetry import Telemetry
@@ -145,7 +145,7 @@ def _leader(
         )
         tracker = RunTracker(registry, settings.cluster, resolver, settings.namespaces, complaints, settings.max_runs)
         actor = Actor(KubernetesRollouts(api), journal, service.clock, time.monotonic, updates=tracker.updates)
-        executor = DecisionExecutor(RunStates(journal), journal, actor, telemetry, service.clock)
+        executor = DecisionExecutor(RunControls(journal), journal, actor, telemetry, service.clock)
         reconciler = RolloutReconciler(tracker, executor, complaints)
         watchers = _watchers(service, settings, api, registry, store, tracker, complaints)
         return Term(reconciler, CommandHandler(reconciler), SilenceWatch(reconciler), watchers, registry.now)

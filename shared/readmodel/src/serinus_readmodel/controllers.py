@@ -11,12 +11,12 @@ CONSEQUENCE = "nothing can be advanced or aborted"
 LOSS_SHOWN_MS = 3_600_000
 
 
-def warnings(told: Mapping[str, ControllerStatus], now: Millis) -> list[str]:
+def warnings(statuses: Mapping[str, ControllerStatus], now: Millis) -> list[str]:
     """A line for whatever people must know of a cluster; none where nothing was ever told."""
-    many = len(told) > 1
+    many = len(statuses) > 1
     return [
         f"{f'cluster {cluster}: ' * many}{text}"
-        for cluster, one in sorted(told.items())
+        for cluster, one in sorted(statuses.items())
         for text in _warnings(one, now)
     ]
 

@@ -112,14 +112,14 @@ def _shown(metric: MetricVerdict, shown: Shown | None, rate: bool) -> Row:
 
 def _slower(metric: MetricVerdict, shown: Shown, row: Row) -> Row:
     """A latency in milliseconds, as everybody speaks of it; the shares that are tested are its details."""
-    told = metric.durations
+    durations = metric.durations
     allowed, visible = metric.allowed_slowdown, metric.visible_slowdown
     coarse = allowed is not None and visible is not None and visible > COARSE * allowed
     return row._replace(
-        about="/".join(f"p{100 * one.quantile:g}" for one in told),
-        canary=Arm(milliseconds([one.canary for one in told]), f"of {shown.canary.trials:,}"),
-        stable=Arm(milliseconds([one.stable for one in told]), f"of {shown.stable.trials:,}"),
-        difference="/".join(f"{one.canary / one.stable:.2f}" if one.stable else "–" for one in told) + "×",
+        about="/".join(f"p{100 * one.quantile:g}" for one in durations),
+        canary=Arm(milliseconds([one.canary for one in durations]), f"of {shown.canary.trials:,}"),
+        stable=Arm(milliseconds([one.stable for one in durations]), f"of {shown.stable.trials:,}"),
+        difference="/".join(f"{one.canary / one.stable:.2f}" if one.stable else "–" for one in durations) + "×",
         margin="" if allowed is None else f"allowed {allowed:g}× stable",
         bar=None,
         detail=f"these buckets show a slowdown from {visible:.3g}× on" if coarse else metric.detail,

@@ -71,9 +71,9 @@ def answer(found: Sequence[RunView], rollout: str, now: Millis) -> PullVerdict:
         return about
     if stale(said.end, view.plan, now):
         return hold("stale", f"the last verdict is {about.age:.0f} s old: is a collector or an analyzer missing?")
-    told = about.model_copy(update={"verdict": said.verdict, "reason": said.reason, "sentence": said.sentence})
+    judged = about.model_copy(update={"verdict": said.verdict, "reason": said.reason, "sentence": said.sentence})
     if said.verdict == "abort":
-        return told  # about the release, not about a step
+        return judged  # about the release, not about a step
     if view.current is None or said.stage_started != view.observed.stage_started:
         return hold("other_step", "the last verdict is about another step; waiting for the next one")
     if said.verdict == "proceed" and view.operator.held_by:
@@ -83,4 +83,4 @@ def answer(found: Sequence[RunView], rollout: str, now: Millis) -> PullVerdict:
         return hold("frozen", freeze)
     if said.verdict == "proceed" and view.stage and view.stage.approval and said.step not in view.operator.approvals:
         return hold("await_approval", f"waiting for approval: serinus approve {run.rollout}")
-    return told
+    return judged

@@ -23,15 +23,15 @@ def make_report(chapters: Iterable[Chapter], verdict: VerdictReached | None = No
 
     Raises ValueError if the story does not say of which run it is.
     """
-    told = list(chapters)
-    plans = [one for one in told if isinstance(one, Planned)]
+    known = list(chapters)
+    plans = [one for one in known if isinstance(one, Planned)]
     if not plans:
         raise ValueError("a story without its beginning")
-    stages = tuple(one for one in told if isinstance(one, Staged))
-    judged = [one for one in told if isinstance(one, Judged)]
-    decisions = tuple(one.decision for one in told if isinstance(one, Decided))
-    last = next((one.verdict for one in told if isinstance(one, Concluded)), verdict)
-    end = next((one for one in told if isinstance(one, Ended)), None)
+    stages = tuple(one for one in known if isinstance(one, Staged))
+    judged = [one for one in known if isinstance(one, Judged)]
+    decisions = tuple(one.decision for one in known if isinstance(one, Decided))
+    last = next((one.verdict for one in known if isinstance(one, Concluded)), verdict)
+    end = next((one for one in known if isinstance(one, Ended)), None)
     if last and (not judged or judged[-1].at < last.end):
         judged.append(Judged.by(last, changed=last.changed))
     return Report(

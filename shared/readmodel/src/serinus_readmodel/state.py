@@ -78,8 +78,8 @@ def unevaluated(view: RunView, now: Millis) -> bool:
     seen, said = view.observed, view.verdict
     if view.plan is None or seen.outcome or seen.stage < 0:
         return False
-    told = said is not None and (said.stage, said.stage_started) == (seen.stage, seen.stage_started)
-    return not (told and said and said.reason != "settling") and not is_stale(view, now)
+    current = said is not None and (said.stage, said.stage_started) == (seen.stage, seen.stage_started)
+    return not (current and said and said.reason != "settling") and not is_stale(view, now)
 
 
 def is_stale(view: RunView, now: Millis) -> bool:

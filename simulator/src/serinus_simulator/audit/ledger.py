@@ -47,8 +47,8 @@ class Ledger:
 
 
 @dataclass
-class Told:
-    """All that was told of one run, in the order of the streams."""
+class RunEvents:
+    """All events of one run, in the order of the streams."""
 
     observed: list[RolloutObserved] = field(default_factory=list)
     snapshots: list[MetricsCollected] = field(default_factory=list)
@@ -64,22 +64,22 @@ _LISTS: Mapping[type[Event], str] = {
 }
 
 
-async def read_told(client: Client, keys: Keys) -> dict[str, Told]:
+async def _read_events(client: Client, keys: Keys) -> dict[str, RunEvents]:
     """By run."""
     entries: Any = {kind.STREAM: await client.xrange(keys.stream(kind.STREAM)) for kind in _LISTS}
     return sorted_out(entries)
 
 
-def sorted_out(entries: Mapping[str, Iterable[tuple[bytes, Mapping[bytes, bytes]]]]) -> dict[str, Told]:
+def sorted_out(entries: Mapping[str, Iterable[tuple[bytes, Mapping[bytes, bytes]]]]) -> dict[str, RunEvents]:
     """The events of streams by run; what cannot be read is for the dead letters."""
-    found: dict[str, Told] = {}
+    found: dict[str, RunEvents] = {}
     for kind, name in _LISTS.items():
         for _, fields in entries[kind.STREAM]:
             try:
                 event = from_entry(kind, fields).data
             except UnreadableEntryError:
                 continue
-            getattr(found.setdefault(event.run.id, Told()), name).append(event)
+            getattr(found.setdefault(event.run.id, RunEvents()), name).append(event)
     return found
 
 
@@ -91,39 +91,39 @@ async def check(
     A Prometheus stamps a sample with the time at which its scrape began, not with that of the answer which is in
     the log: `times` gives the stamps (ms) of each pod, in order.
     """
-    told = (await read_told(client, keys)).get(run)
-    if told is None or not told.snapshots:
+    events = (await _read_events(client, keys)).get(run)
+    if events is None or not events.snapshots:
         return Ledger(0, ("no snapshot was taken",))
-    pages: Pages = read_truth(truth, scraper).get((told.snapshots[0].run.namespace, told.snapshots[0].run.name), {})
+    pages: Pages = read_truth(truth, scraper).get((events.snapshots[0].run.namespace, events.snapshots[0].run.name), {})
     if times is not None:
         pages = {pod: stamped(known, times.get(pod, ())) for pod, known in pages.items()}
-    return compare(told, await plans_of(client, keys, [told]), pages)
+    return compare(events, await plans_of(client, keys, [events]), pages)
 
 
-async def check_all(client: Client, keys: Keys, truth: Path, told: Mapping[str, Told]) -> dict[str, Ledger]:
+async def check_all(client: Client, keys: Keys, truth: Path, by_run: Mapping[str, RunEvents]) -> dict[str, Ledger]:
     """The ledger of every run of which a snapshot was taken."""
-    plans = await plans_of(client, keys, told.values())
+    plans = await plans_of(client, keys, by_run.values())
     pages = read_truth(truth, "simulator")
     return {
         run: compare(one, plans, pages.get((one.snapshots[0].run.namespace, one.snapshots[0].run.name), {}))
-        for run, one in told.items()
+        for run, one in by_run.items()
         if one.snapshots
     }
 
 
-async def plans_of(client: Client, keys: Keys, told: Iterable[Told]) -> dict[str, AnalysisPlan]:
+async def plans_of(client: Client, keys: Keys, runs: Iterable[RunEvents]) -> dict[str, AnalysisPlan]:
     """By digest, those of the snapshots that are still kept."""
     plans = Plans(client, keys)
-    digests = {snapshot.plan for one in told for snapshot in one.snapshots}
+    digests = {snapshot.plan for one in runs for snapshot in one.snapshots}
     return {digest: plan for digest in digests if (plan := await plans.get(digest))}
 
 
-def compare(told: Told, plans: Mapping[str, AnalysisPlan], pages: Pages) -> Ledger:
+def compare(events: RunEvents, plans: Mapping[str, AnalysisPlan], pages: Pages) -> Ledger:
     """What was told of a run against the pages of its pods."""
-    faults = [*order.of_snapshots(told.snapshots, told.verdicts), *order.of_verdicts(told.verdicts)]
-    faults += order.of_decisions(told.decisions, told.verdicts, told.observed, plans)
+    faults = [*order.of_snapshots(events.snapshots, events.verdicts), *order.of_verdicts(events.verdicts)]
+    faults += order.of_decisions(events.decisions, events.verdicts, events.observed, plans)
     true: dict[tuple[int, str, str], list[int]] = {}
-    for snapshot in told.snapshots:
+    for snapshot in events.snapshots:
         for name, measured in snapshot.metrics.items():
             # Gauges are no counts, and a query of its own knows its arms itself.
             if measured.status != "ok" or measured.window is None or measured.kind in ("gauge", "scalar"):
@@ -139,7 +139,7 @@ def compare(told: Told, plans: Mapping[str, AnalysisPlan], pages: Pages) -> Ledg
                     faults.append(
                         f"{name} of {arm} in the snapshot to {snapshot.end}: counted {counted}, scrapes show {shown}"
                     )
-    faults += _folded_faults(told, plans, true)
+    faults += _folded_faults(events, plans, true)
     return Ledger(len(true) // len(ARMS), faults)
 
 
@@ -149,17 +149,17 @@ def _totals(pods: Iterable[tuple[int, int]]) -> list[int]:
 
 
 def _folded_faults(
-    told: Told, plans: Mapping[str, AnalysisPlan], true: Mapping[tuple[int, str, str], list[int]]
+    events: RunEvents, plans: Mapping[str, AnalysisPlan], true: Mapping[tuple[int, str, str], list[int]]
 ) -> Iterable[str]:
     """Where the counts under a verdict have not grown by just what its snapshot showed.
 
     Only the default judge says them per channel. Snapshots without requests on an arm are not judged, and after an
     abort the numbers stay as they were when it was decided.
     """
-    snapshots = {snapshot.end: snapshot for snapshot in told.snapshots}
+    snapshots = {snapshot.end: snapshot for snapshot in events.snapshots}
     before: dict[tuple[str, int, str], tuple[float, int]] = {}
     aborted = False
-    for verdict in told.verdicts:
+    for verdict in events.verdicts:
         snapshot = snapshots.get(verdict.end)
         if snapshot is None or verdict.judge != "sequential":
             continue

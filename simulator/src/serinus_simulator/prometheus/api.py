@@ -74,8 +74,8 @@ class PrometheusApi:
 
     async def build_info(self, _: Request) -> Response:
         """GET /api/v1/status/buildinfo"""
-        told = {"version": self._version, "revision": "0" * 40, "branch": "HEAD", "buildUser": "", "buildDate": ""}
-        data = {**told, "goVersion": "go1.26.8"}
+        build = {"version": self._version, "revision": "0" * 40, "branch": "HEAD", "buildUser": "", "buildDate": ""}
+        data = {**build, "goVersion": "go1.26.8"}
         return Response(encode({"status": "success", "data": data}), media_type="application/json")
 
     async def ready(self, _: Request) -> Response:

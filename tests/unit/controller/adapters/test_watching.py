@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
-from serinus_controller.adapters.mirror import Change
+from serinus_controller.adapters.mirror import WatchEvent
 from serinus_controller.adapters.watching import Changes, Watcher
 from serinus_rollouts.kubernetes.api import ClusterError
 from serinus_runtime.errors import RETRYABLE
@@ -12,9 +12,9 @@ from serinus_runtime.errors import RETRYABLE
 pytestmark = pytest.mark.anyio
 
 
-def change(namespace: str, name: str, version: int) -> Change:
+def change(namespace: str, name: str, version: int) -> WatchEvent:
     metadata: Any = {"namespace": namespace, "name": name, "uid": name, "resourceVersion": str(version)}
-    return Change("changed", {"metadata": metadata})
+    return WatchEvent("changed", {"metadata": metadata})
 
 
 async def test_of_an_object_that_changes_a_thousand_times_the_newest_is_handled_and_another_namespace_comes_next() -> (
@@ -52,7 +52,7 @@ class Faulty:
     async def list(self, read: Any) -> Any:
         return []
 
-    async def watch(self, seconds: float) -> AsyncIterator[Change]:
+    async def watch(self, seconds: float) -> AsyncIterator[WatchEvent]:
         try:
             yield change("shop", "release", 1)
             await asyncio.sleep(0 if self._watch else 60)

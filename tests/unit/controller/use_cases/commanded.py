@@ -13,7 +13,7 @@ from serinus_controller.use_cases.command_handler import CommandHandler
 from serinus_controller.use_cases.decision_executor import DecisionExecutor
 from serinus_controller.use_cases.plan_resolver import PlanResolver
 from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler
-from serinus_controller.use_cases.run_state import RunStates
+from serinus_controller.use_cases.run_control import RunControls
 from serinus_controller.use_cases.run_tracker import RunTracker
 from serinus_controller.use_cases.telemetry import Telemetry
 from serinus_rollouts.reading import view
@@ -42,7 +42,7 @@ class World:
         actor = Actor(self.rollout, self.journal, lambda: 5, time.monotonic, IMPATIENT)
         telemetry = Telemetry(CollectorRegistry())
         self.reconciler = RolloutReconciler(
-            self.tracker, DecisionExecutor(RunStates(self.journal), self.journal, actor, telemetry, lambda: 5)
+            self.tracker, DecisionExecutor(RunControls(self.journal), self.journal, actor, telemetry, lambda: 5)
         )
         self.look()
 

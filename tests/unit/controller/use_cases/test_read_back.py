@@ -18,7 +18,7 @@ from serinus_controller.use_cases.decision_executor import DecisionExecutor
 from serinus_controller.use_cases.notices import Notices
 from serinus_controller.use_cases.plan_resolver import PlanResolver
 from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler
-from serinus_controller.use_cases.run_state import RunStates
+from serinus_controller.use_cases.run_control import RunControls
 from serinus_controller.use_cases.run_tracker import RunTracker
 from serinus_controller.use_cases.telemetry import Telemetry
 from serinus_rollouts.progress import Intent
@@ -68,7 +68,7 @@ class Leader:
         self.tracker.pods.replace([], namespace="")
         actor = Actor(self.rollout, self.journal, lambda: NOW, time.monotonic, IMPATIENT)
         self.reconciler = RolloutReconciler(
-            self.tracker, DecisionExecutor(RunStates(self.journal), self.journal, actor, telemetry, lambda: NOW)
+            self.tracker, DecisionExecutor(RunControls(self.journal), self.journal, actor, telemetry, lambda: NOW)
         )
 
     async def leads(self) -> "Leader":

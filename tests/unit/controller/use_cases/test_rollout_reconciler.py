@@ -13,7 +13,7 @@ from serinus_controller.use_cases.decision_executor import DecisionExecutor
 from serinus_controller.use_cases.plan_resolver import PlanResolver
 from serinus_controller.use_cases.ports import DeposedError
 from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler
-from serinus_controller.use_cases.run_state import RunStates
+from serinus_controller.use_cases.run_control import RunControls
 from serinus_controller.use_cases.run_tracker import RunTracker
 from serinus_controller.use_cases.silence import SilenceWatch
 from serinus_controller.use_cases.telemetry import Telemetry
@@ -40,7 +40,8 @@ class World:
         tracker.runs[RUN.uid] = self.live()
         actor = Actor(self.rollout, self.journal, lambda: 5, time.monotonic, IMPATIENT)
         made = RolloutReconciler(
-            tracker, DecisionExecutor(RunStates(self.journal), self.journal, actor, Telemetry(self.metrics), lambda: 5)
+            tracker,
+            DecisionExecutor(RunControls(self.journal), self.journal, actor, Telemetry(self.metrics), lambda: 5),
         )
         self.silence = SilenceWatch(made)
         return made

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from serinus_contracts import DecisionTaken, VerdictReached
 from serinus_contracts.events import Channel, Counts, DataQuality, MetricVerdict, Pod, Proportion, Window
-from serinus_simulator.audit.ledger import Told, compare
+from serinus_simulator.audit.ledger import RunEvents, compare
 from serinus_simulator.audit.order import of_decisions, of_snapshots, of_verdicts
 from serinus_simulator.audit.truth import Page, _shown, expected, parse_series, read_truth
 
@@ -161,7 +161,7 @@ EVENTS: dict[str, Any] = {
 
 
 def test_counts_that_equal_the_scrapes_in_the_window_and_under_the_verdict_hold() -> None:
-    ledger = compare(Told(**EVENTS), {plan().digest: plan()}, PAGES)
+    ledger = compare(RunEvents(**EVENTS), {plan().digest: plan()}, PAGES)
     assert (ledger.windows, list(ledger.faults), ledger.holds) == (1, [], True)
 
 
@@ -182,11 +182,11 @@ def test_counts_of_pods_that_were_warming_up_are_not_under_the_verdict() -> None
     pages = PAGES | {"checkout-old-2": [page(1_008_900, 0), page(1_009_000, 0), page(1_010_000, 360, 40)]}
     for told, faults in (((19, 9_500), 0), ((59, 9_900), 1)):
         judged = verdict(metrics=(counted((1, 500), told),), follows=0, plan=warming.digest)
-        found = compare(Told(snapshots=[one], verdicts=[judged]), {warming.digest: warming}, pages)
+        found = compare(RunEvents(snapshots=[one], verdicts=[judged]), {warming.digest: warming}, pages)
         assert len(found.faults) == faults, found.faults
 
 
 def test_a_verdict_that_stands_on_other_counts_than_its_snapshots_is_a_fault() -> None:
     twice = verdict(metrics=(counted((2, 1_000), (19, 9_500)),), follows=0)
-    (fault,) = compare(Told(snapshots=[snapshot()], verdicts=[twice]), {plan().digest: plan()}, PAGES).faults
+    (fault,) = compare(RunEvents(snapshots=[snapshot()], verdicts=[twice]), {plan().digest: plan()}, PAGES).faults
     assert fault == "errors of canary under the verdict to 1010000: 2 of 1000, its snapshots make 1 of 500"

@@ -98,8 +98,8 @@ class RedisJournal:
 
     async def remember(self, run: Run, *, verdict: VerdictReached) -> None:
         """Keep the verdict, and its chapter of the report. Raises DeposedError and LostError, as all that writes."""
-        told = chapter(verdict)
-        await self._set(run, told.model_dump_json() if told else "", verdict=verdict.model_dump_json())
+        judged = chapter(verdict)
+        await self._set(run, judged.model_dump_json() if judged else "", verdict=verdict.model_dump_json())
 
     async def keep(self, run: Run, operator: OperatorState) -> None:
         """Keep what people decided."""

@@ -34,7 +34,7 @@ class Resource:
 
 
 @dataclass(frozen=True)
-class Change:
+class WatchEvent:
     """What a watch tells of one object; of a deleted one as it stood last."""
 
     type: Literal["changed", "deleted"]
@@ -78,7 +78,7 @@ class Mirror:
                 return items
             query["continue"] = str(following)
 
-    async def watch(self, seconds: int) -> AsyncIterator[Change]:
+    async def watch(self, seconds: int) -> AsyncIterator[WatchEvent]:
         """Changes since the list, until the server ends the watch or says that it is too old. Raises ClusterError."""
         query = {**self._resource.query(), "resourceVersion": self._version}
         try:
@@ -89,9 +89,9 @@ class Mirror:
                 if not isinstance(document, dict):
                     raise ClusterError(f"watch of {self._resource.plural}: an event without object")
                 if kind in ("ADDED", "MODIFIED"):
-                    yield Change("changed", document)
+                    yield WatchEvent("changed", document)
                 elif kind == "DELETED":
-                    yield Change("deleted", document)
+                    yield WatchEvent("deleted", document)
         except ClusterError as error:
             if error.status != 410:
                 raise

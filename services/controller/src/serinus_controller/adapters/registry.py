@@ -111,7 +111,7 @@ class RedisRegistry:
             namespace=event.run.namespace,
         )
 
-    async def constant(self, told: Sequence[RolloutObserved], until: Millis) -> Collection[str]:
+    async def constant(self, published: Sequence[RolloutObserved], until: Millis) -> Collection[str]:
         """Runs stand as was published last, `until` then (ms); gives the uids of those that have to be observed."""
         calls = [
             self._constant.call(
@@ -126,10 +126,10 @@ class RedisRegistry:
                 plan_seconds=KEPT_SECONDS,
                 attempt_seconds=self._counted,
             )
-            for event in told
+            for event in published
         ]
         known = await self._constant.run(calls) if calls else []
-        return {event.run.uid for event, is_known in zip(told, known, strict=True) if not is_known}
+        return {event.run.uid for event, is_known in zip(published, known, strict=True) if not is_known}
 
     async def retire(self, event: RolloutObserved) -> None:
         """Publish that a run has ended, close its report, and let its keys expire."""

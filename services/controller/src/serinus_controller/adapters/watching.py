@@ -13,7 +13,7 @@ from serinus_rollouts.reading import view
 from serinus_rollouts.rollout import RolloutView
 from serinus_runtime.complaints import Complaints
 
-from serinus_controller.adapters.mirror import Change, Json, Mirror
+from serinus_controller.adapters.mirror import Json, Mirror, WatchEvent
 from serinus_controller.use_cases.ports import Registry
 from serinus_controller.use_cases.run_tracker import RunTracker
 
@@ -97,10 +97,10 @@ class Changes:
     many times a second holds up nothing of another."""
 
     def __init__(self) -> None:
-        self._waiting: OrderedDict[str, OrderedDict[str, Change]] = OrderedDict()
+        self._waiting: OrderedDict[str, OrderedDict[str, WatchEvent]] = OrderedDict()
         self._some, self._ended = asyncio.Event(), False
 
-    def put(self, change: Change) -> None:
+    def put(self, change: WatchEvent) -> None:
         """One more change; of the same object only the newest waits."""
         metadata: Any = change.object.get("metadata") or {}
         waiting = self._waiting.setdefault(str(metadata.get("namespace")), OrderedDict())
@@ -113,7 +113,7 @@ class Changes:
         self._ended = True
         self._some.set()
 
-    async def next(self) -> Change | None:
+    async def next(self) -> WatchEvent | None:
         """The next one; None when there will be no more."""
         await self._some.wait()
         if self._ended or not self._waiting:

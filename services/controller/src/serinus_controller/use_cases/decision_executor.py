@@ -17,7 +17,7 @@ from serinus_controller.domain.live_run import LiveRun
 from serinus_controller.domain.record import dedupe_key_of, event_of, event_without_act, intent_of, is_new
 from serinus_controller.use_cases.act import Actor
 from serinus_controller.use_cases.ports import DeposedError, Journal
-from serinus_controller.use_cases.run_state import RunState, RunStates
+from serinus_controller.use_cases.run_control import RunControl, RunControls
 from serinus_controller.use_cases.telemetry import Telemetry
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 class DecisionExecutor:
     """Carries decisions out, one act at a time per run. `clock` stamps what is told."""
 
-    states: RunStates
+    states: RunControls
     journal: Journal
     actor: Actor
     telemetry: Telemetry
@@ -70,7 +70,7 @@ class DecisionExecutor:
                 await self._tell(state, event, dedupe_key_of(decision))
             return True
 
-    async def _begin(self, state: RunState, live: LiveRun, decision: Decision, command: str) -> None:
+    async def _begin(self, state: RunControl, live: LiveRun, decision: Decision, command: str) -> None:
         assert live.view is not None
         if state.act:
             await self._overtake(state, live, "an abort")
@@ -84,7 +84,7 @@ class DecisionExecutor:
         if self._stopped:
             raise DeposedError("this controller leads no longer")
 
-    async def _overtake(self, state: RunState, live: LiveRun, cause: str) -> None:
+    async def _overtake(self, state: RunControl, live: LiveRun, cause: str) -> None:
         """End the act under way and tell that it was given up."""
         act, state.act = state.act, None
         if act:
@@ -98,7 +98,7 @@ class DecisionExecutor:
         event = event_of(intent, live.run, live.plan.mode, "failed", why, self.clock())
         await self.journal.tell(event, dedupe_key="", ends_intent=True)
 
-    def _start(self, state: RunState, live: LiveRun, intent: Intent) -> None:
+    def _start(self, state: RunControl, live: LiveRun, intent: Intent) -> None:
         self._still_leads()
 
         async def act() -> None:
@@ -113,7 +113,7 @@ class DecisionExecutor:
         state.act = task
         task.add_done_callback(lambda ended: self._ended(state, live.run, ended))
 
-    def _ended(self, state: RunState, run: Run, task: asyncio.Task[None]) -> None:
+    def _ended(self, state: RunControl, run: Run, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if state.act is task:
             state.act = None
@@ -172,7 +172,7 @@ class DecisionExecutor:
         event = event.model_copy(update={"before": dict(before), "after": dict(after)})
         await self._tell(state, event, dedupe_key_of(decision))
 
-    async def _tell(self, state: RunState, event: DecisionTaken, dedupe_key: str) -> None:
+    async def _tell(self, state: RunControl, event: DecisionTaken, dedupe_key: str) -> None:
         await self.journal.tell(event, dedupe_key=dedupe_key)
         state.change(dedupe_key=dedupe_key)
         self.telemetry.decisions.labels(event.action, event.state).inc()

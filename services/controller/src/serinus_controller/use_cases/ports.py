@@ -62,7 +62,7 @@ class Registry(Protocol):
         """Make the run known, or what changed of it; an older observation than the last changes nothing."""
         ...
 
-    async def constant(self, told: Sequence[RolloutObserved], until: Millis) -> Collection[str]:
+    async def constant(self, published: Sequence[RolloutObserved], until: Millis) -> Collection[str]:
         """Runs stand as was told last of each, `until` then at least; gives the uids of those that are known
         otherwise, or not at all, and have to be observed."""
         ...

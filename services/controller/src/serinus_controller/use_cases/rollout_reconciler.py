@@ -10,7 +10,7 @@ from serinus_runtime.complaints import Complaints
 from serinus_controller.domain.decide import Situation, decide
 from serinus_controller.domain.live_run import LiveRun
 from serinus_controller.use_cases.decision_executor import DecisionExecutor
-from serinus_controller.use_cases.run_state import RunStates
+from serinus_controller.use_cases.run_control import RunControls
 from serinus_controller.use_cases.run_tracker import RunTracker
 
 
@@ -23,7 +23,7 @@ class RolloutReconciler:
     complaints: Complaints = field(default_factory=Complaints)
 
     @property
-    def states(self) -> RunStates:
+    def states(self) -> RunControls:
         """What is remembered of the runs."""
         return self.executor.states
 

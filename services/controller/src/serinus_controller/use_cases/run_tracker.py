@@ -58,25 +58,25 @@ class RunTracker:
     async def restore(self) -> None:
         """Take up the runs that a leader before us knew; those of namespaces that are watched no longer end."""
         remembered = dict(self.runs)
-        for told in await self._registry.live(self._cluster):
-            if self._namespaces and told.run.namespace not in self._namespaces:
-                logger.warning("run %s ends: its namespace is not watched any more", told.run.id)
-                with self._complaints.about("run", told.run.id):
-                    await self._registry.retire(ended(told, "deleted", told.resource_version, None))
+        for published in await self._registry.live(self._cluster):
+            if self._namespaces and published.run.namespace not in self._namespaces:
+                logger.warning("run %s ends: its namespace is not watched any more", published.run.id)
+                with self._complaints.about("run", published.run.id):
+                    await self._registry.retire(ended(published, "deleted", published.resource_version, None))
                 continue
-            known = remembered.get(told.run.uid)
-            if known and known.run.id != told.run.id:
+            known = remembered.get(published.run.uid)
+            if known and known.run.id != published.run.id:
                 # What Redis has is older than what is remembered.
-                await self._registry.retire(ended(told, "superseded", told.resource_version, None))
+                await self._registry.retire(ended(published, "superseded", published.resource_version, None))
                 continue
             plan = None
-            with self._complaints.about("run", told.run.id):
-                plan = await self._registry.plan(told.plan)
+            with self._complaints.about("run", published.run.id):
+                plan = await self._registry.plan(published.plan)
             if plan is None:
-                logger.error("run %s has lost its plan: it is resolved again", told.run.id)
+                logger.error("run %s has lost its plan: it is resolved again", published.run.id)
                 self.resolver.refused()
                 continue
-            self.runs.setdefault(told.run.uid, LiveRun(told.run, plan, told))
+            self.runs.setdefault(published.run.uid, LiveRun(published.run, plan, published))
 
     async def know_again(self, live: LiveRun) -> None:
         """Take up a run that the registry has lost, and make it known as it was told last."""

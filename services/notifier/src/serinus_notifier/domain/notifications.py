@@ -110,16 +110,16 @@ class Due:
         return f"{self.cause.id}|{self.channel}"
 
 
-def causes(event: Event, told: Millis) -> Iterator[Cause]:
+def causes(event: Event, told_ms: Millis) -> Iterator[Cause]:
     """What an event that was told at a time gives people to know."""
     if isinstance(event, DecisionTaken):
         yield from _of_decision(event)
     elif isinstance(event, RolloutObserved):
         if event.outcome == "promoted":
-            yield _cause(event, "promoted", "", event.step, told, "the new version serves all traffic")
+            yield _cause(event, "promoted", "", event.step, told_ms, "the new version serves all traffic")
         elif event.outcome == "aborted":
             text = "all traffic goes back to the previous version"
-            yield _cause(event, "aborted", "", event.step, told, text, wait=FOR_THE_DECISION_MS)
+            yield _cause(event, "aborted", "", event.step, told_ms, text, wait=FOR_THE_DECISION_MS)
     elif isinstance(event, VerdictReached) and event.verdict == "hold":
         yield _cause(event, "held", _HELD(event.step), event.step, event.since, event.sentence, by="verdict")
         if event.reason in CANNOT_JUDGE:

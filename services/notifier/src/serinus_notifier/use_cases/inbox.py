@@ -83,8 +83,8 @@ class Inbox:
                 envelope = from_entry(KINDS[stream], entry.fields)
             except UnreadableEntryError as error:
                 return Given(fault=str(error))
-            told = round(envelope.time.timestamp() * 1000)
-            found = [due for cause in causes(envelope.data, told) for due in dues(self.config.rules, cause)]
+            told_ms = round(envelope.time.timestamp() * 1000)
+            found = [due for cause in causes(envelope.data, told_ms) for due in dues(self.config.rules, cause)]
             over = [f"{id_}|{channel}" for id_ in ended(envelope.data) for channel in self.config.channels]
             return Given(found, over)
         return Given(fault=outcome.problem)

@@ -90,8 +90,8 @@ class AnalysisController:
             self._finish(plan, [])
         taken: list[Measured] = []
         for metric, secrets in tasks:
-            told = partial(self._told, plan, len(tasks), taken, (metric.name, self._agenda.now), secrets)
-            self._providers.measure(metric, told)
+            tell = partial(self._told, plan, len(tasks), taken, (metric.name, self._agenda.now), secrets)
+            self._providers.measure(metric, tell)
 
     def _plan(self, run: Object) -> _Plan:
         spec = run.get("spec") or {}

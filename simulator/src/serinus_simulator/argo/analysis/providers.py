@@ -116,10 +116,10 @@ class Providers:
         if answered.error:
             return _error(answered.error)
         try:
-            told = json.loads(answered.body)
-            if told["status"] != "success":
-                return _error(f"{told['errorType']}: {told['error']}")
-            kind, result = told["data"]["resultType"], told["data"]["result"]
+            answer = json.loads(answered.body)
+            if answer["status"] != "success":
+                return _error(f"{answer['errorType']}: {answer['error']}")
+            kind, result = answer["data"]["resultType"], answer["data"]["result"]
         except (ValueError, TypeError, KeyError):
             return _error(f"bad_response: no answer of Prometheus, with the code {answered.code}")
         if kind == "scalar":

@@ -34,8 +34,8 @@ class MaxBody:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        told = _header(scope, "content-length")
-        if told.isdigit() and int(told) > MAX_BODY_BYTES:
+        length = _header(scope, "content-length")
+        if length.isdigit() and int(length) > MAX_BODY_BYTES:
             await PlainTextResponse(f"{_TOO_LARGE}\n", 413, {"Connection": "close"})(scope, receive, send)
             return
         size, more = 0, True

@@ -81,9 +81,9 @@ async def stream(
         seconds = asyncio.get_running_loop().time
         due = seconds() + HEARTBEAT
         while not feed.closed or not feed.empty:
-            told = await feed.next(max(0.0, due - seconds()))
-            if told:
-                yield b"".join(_written(news, detail) for news in told)
+            fresh = await feed.next(max(0.0, due - seconds()))
+            if fresh:
+                yield b"".join(_written(news, detail) for news in fresh)
             if seconds() >= due:
                 yield f"event: heartbeat\ndata: {_beat(runs, clock(), run)}\n\n".encode()
                 due = seconds() + HEARTBEAT

@@ -172,8 +172,8 @@ def versions(view: RunView) -> tuple[Version, Version]:
     alike = set(canary) & set(stable)
 
     def version(arm: Arm, hash_: str, found: Sequence[str]) -> Version:
-        told = [image for image in found if image not in alike] or found[:1]
-        return Version(arm, hash_, [(short(image), image) for image in told])
+        shown = [image for image in found if image not in alike] or found[:1]
+        return Version(arm, hash_, [(short(image), image) for image in shown])
 
     return version("canary", run.canary_hash, canary), version("stable", run.stable_hash, stable)
 
@@ -260,8 +260,8 @@ def _what(one: DecisionTaken) -> str:
     if one.asked:
         return one.asked
     verb = words(one.action)
-    told = {"intended": f"would {verb}", "waiting": f"{verb} waits", "failed": f"{verb} failed"}
-    return told.get(one.state, verb)
+    by_state = {"intended": f"would {verb}", "waiting": f"{verb} waits", "failed": f"{verb} failed"}
+    return by_state.get(one.state, verb)
 
 
 def _effect(one: DecisionTaken) -> str:

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass
-class RunState:
+class RunControl:
     """One run while this controller leads; under `lock` one thing after another is decided about it.
 
     `done`: the last action that was seen to be done, and the version of the Rollout in which it was.
@@ -42,14 +42,14 @@ class RunState:
         return Situation(live.view, live.run, live.plan, started, self.control.operator, doubt)
 
 
-class RunStates:
+class RunControls:
     """Of all runs that this controller has met."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._states: dict[str, RunState] = {}
+        self._states: dict[str, RunControl] = {}
 
-    def __iter__(self) -> Iterator[RunState]:
+    def __iter__(self) -> Iterator[RunControl]:
         return iter(self._states.values())
 
     @property
@@ -57,18 +57,18 @@ class RunStates:
         """What is remembered of each run, by its id."""
         return {run: state.control for run, state in self._states.items()}
 
-    def met(self, run: Run) -> RunState | None:
+    def met(self, run: Run) -> RunControl | None:
         """What is remembered of a run, None where this controller has not met it yet."""
         return self._states.get(run.id)
 
-    async def of(self, run: Run) -> RunState:
+    async def of(self, run: Run) -> RunControl:
         """What is remembered of a run, read back where this controller has not met it yet."""
         if run.id not in self._states:
             control = await self._journal.load(run)
-            self._states.setdefault(run.id, RunState(control))
+            self._states.setdefault(run.id, RunControl(control))
         return self._states[run.id]
 
-    async def remember_verdict(self, live: LiveRun, verdict: VerdictReached, now: Millis) -> RunState | None:
+    async def remember_verdict(self, live: LiveRun, verdict: VerdictReached, now: Millis) -> RunControl | None:
         """Remember the newest verdict; None for one that is not to be decided on. An abort always is: it does no harm
         twice, and what it said is not overtaken."""
         state, abort = await self.of(live.run), verdict.verdict == "abort"
@@ -83,7 +83,7 @@ class RunStates:
             return state
         return state if abort or verdict.end == last.end else None
 
-    async def keep(self, run: Run, change: Callable[[OperatorState], OperatorState]) -> RunState:
+    async def keep(self, run: Run, change: Callable[[OperatorState], OperatorState]) -> RunControl:
         """Remember what people asked for; gives the state as it stands then."""
         state = await self.of(run)
         async with state.lock:
