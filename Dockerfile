@@ -28,7 +28,8 @@ RUN printf '%s\n' '#!/bin/sh -e' \
     && chmod +x /usr/local/bin/install-wheels
 
 FROM build AS collector-build
-RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_counting-*.whl /wheels/serinus_collector-*.whl
+RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_counting-*.whl \
+      "$(echo /wheels/serinus_collector-*.whl)[aws,azure,google]"
 FROM build AS analyzer-build
 RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_judging-*.whl /wheels/serinus_analyzer-*.whl
 FROM build AS controller-build

@@ -35,16 +35,29 @@ SERVICES: dict[str, type[Settings]] = {
 MEANINGS = {
     "enabled": "On or off.",
     "replicas": "Pods of it.",
-    "env": "Settings by their environment variables (docs/reference/settings.md), and other variables.",
+    "env": "Settings by their environment variables (docs/reference/settings.md), and other variables; a value may be "
+    "{valueFrom: ...} as in a container.",
     "envSecret": "A Secret whose keys become environment variables.",
     "resources": "As in a container.",
     "nodeSelector": "As in a pod.",
     "tolerations": "As in a pod.",
     "affinity": "As in a pod.",
     "podAnnotations": "Annotations of its pods.",
+    "podLabels": "More labels of its pods.",
+    "serviceAccount": "Its service account, by which a cloud may know it.",
+    "annotations": "Its annotations.",
+    "labels": "More labels of it.",
+    "volumes": "More volumes, as in a pod.",
+    "volumeMounts": "Where they are, as in a container.",
 }
 NAMES: Schema = {"type": "array", "items": {"type": "string", "minLength": 1}}
 OBJECTS: Schema = {"type": "array", "items": {"type": "object"}}
+VALUE_FROM: Schema = {
+    "type": "object",
+    "properties": {"valueFrom": {"type": "object", "minProperties": 1, "maxProperties": 1}},
+    "required": ["valueFrom"],
+    "additionalProperties": False,
+}
 TEXTS: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
 SPECIAL: dict[str, Schema] = {
     "image.pullPolicy": {"enum": ["Always", "IfNotPresent", "Never"]},
@@ -66,7 +79,11 @@ SPECIAL: dict[str, Schema] = {
     "networkPolicy.consoleClients": OBJECTS,
     **{f"networkPolicy.egress.{to}": OBJECTS for to in ("prometheus", "apiServer", "redis", "notifications", "others")},
 }
-OF_SERVICES = {"tolerations": OBJECTS, "nodeSelector": TEXTS, "podAnnotations": TEXTS}
+OF_SERVICES = {
+    **dict.fromkeys(("tolerations", "volumes", "volumeMounts"), OBJECTS),
+    **dict.fromkeys(("nodeSelector", "podAnnotations", "podLabels"), TEXTS),
+    **dict.fromkeys(("serviceAccount.annotations", "serviceAccount.labels"), TEXTS),
+}
 
 
 def referred(model: type[BaseModel], definitions: Schema) -> Schema:
@@ -82,7 +99,7 @@ def environment(settings: type[Settings]) -> Schema:
     return {
         "type": "object",
         "propertyNames": {"anyOf": [{"enum": ours}, {"not": {"pattern": f"^{PREFIX}"}}]},
-        "additionalProperties": {"type": ["string", "number", "boolean"]},
+        "additionalProperties": {"anyOf": [{"type": ["string", "number", "boolean"]}, VALUE_FROM]},
     }
 
 

@@ -221,4 +221,4 @@ def test_the_example_of_providers_is_read(tmp_path: Path) -> None:
     for text in texts:
         (tmp_path / "providers.yaml").write_text(text)
         read.append(list(read_providers(tmp_path / "providers.yaml")))
-    assert read == [["main", "managed", "token"], ["bank"]]
+    assert read == [["main", "managed", "token"], ["aws", "google", "azure"], ["bank"]]

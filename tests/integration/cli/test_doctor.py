@@ -53,6 +53,32 @@ def examine(world: World, redis_url: str, *more: str) -> tuple[int, dict[str, tu
     return shown.returncode, found
 
 
+def test_a_provider_of_the_collectors_file_is_reached_as_by_the_collector_which_identity_it_has_is_told(
+    world: World, redis_url: str, tmp_path: Path
+) -> None:
+    aws = {"sigv4": {"region": "eu-west-1"}}
+    main = {"url": f"{world.url}/prometheus"}
+    file = tmp_path / "providers.yaml"
+    file.write_text(yaml.safe_dump({"providers": {"main": main, "managed": main | aws}}))
+    keys = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "planted", "AWS_EC2_METADATA_DISABLED": "true"}
+    where = {"KUBECONFIG": str(world.kubeconfig), "SERINUS_REDIS_URL": redis_url, "SERINUS_PROVIDERS_FILE": str(file)}
+
+    def checks(*options: str, **more: str) -> dict[str, tuple[str, str]]:
+        shown = serinus("doctor", "-o", "json", "-n", "shop", *options, **where, **more)
+        assert "planted" not in shown.stdout + shown.stderr
+        return {one["name"]: (one["state"], one["said"]) for one in json.loads(shown.stdout)}
+
+    found = checks()
+    assert found["prometheus"] == ("ok", f"main at {world.url}/prometheus answers queries")
+    assert "sign-in" not in found
+    signed = checks("--prometheus", "managed", **keys)
+    assert signed["sign-in"] == ("ok", "AWS access key AKIAEXAMPLE, by the environment, in eu-west-1")
+    assert signed["prometheus"][0] == "ok"
+    alone = checks("--prometheus", "managed", AWS_EC2_METADATA_DISABLED="true", HOME=str(tmp_path))
+    assert alone["sign-in"][0] == "failed"
+    assert alone["sign-in"][1].startswith("no AWS credentials were found (tried the environment")
+
+
 def test_where_all_is_well_each_metric_is_shown_with_the_counts_of_both_arms(world: World, redis_url: str) -> None:
     code, found = examine(world, redis_url, "checkout")
     assert (code, [name for name, one in found.items() if one[0] == "failed"]) == (0, [])

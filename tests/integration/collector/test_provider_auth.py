@@ -12,7 +12,8 @@ from urllib.parse import parse_qsl
 import pytest
 import yaml
 from serinus_collector.adapters.prometheus import Prometheus
-from serinus_collector.adapters.provider_auth import EARLY_SECONDS, Tokens, make_client
+from serinus_collector.adapters.provider_auth import ClientCredentials, make_client
+from serinus_collector.adapters.tokens import EARLY_SECONDS, Tokens
 from serinus_collector.config.providers import OAuth2, read_providers
 from serinus_collector.config.settings import CollectorSettings
 from serinus_collector.use_cases.ports import ProviderError
@@ -170,7 +171,7 @@ async def test_a_token_that_is_refused_is_fetched_anew(gate: Gate, reached: Made
 async def test_a_token_is_renewed_shortly_before_it_ends(gate: Gate) -> None:
     now = [0.0]
     config = OAuth2.model_validate({"client_id": "x", "client_secret": SECRET, "token_url": f"{gate.url}/token"})
-    tokens = Tokens(config, timeout=5, clock=lambda: now[0])
+    tokens = Tokens(ClientCredentials(config, timeout=5), clock=lambda: now[0])
     gate.lifetime = 60
     assert [await tokens.token(), await tokens.token()] == ["token-1", "token-1"]
     now[0] = 60 - EARLY_SECONDS

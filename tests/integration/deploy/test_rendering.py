@@ -161,6 +161,37 @@ def test_the_collector_reads_its_providers_with_secrets_beside_them(objects: Obj
     assert json.loads(given) == {name: list(one.namespaces) for name, one in found.items() if one.namespaces}
 
 
+IDENTITY: dict[str, Any] = {
+    "collector": {
+        "serviceAccount": {
+            "annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/serinus"},
+            "labels": {"team": "shop"},
+        },
+        "podLabels": {"azure.workload.identity/use": "true"},
+        "env": {"AWS_REGION": "eu-west-1", "ZONE": {"valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}},
+        "volumes": [{"name": "federation", "configMap": {"name": "google"}}],
+        "volumeMounts": [{"name": "federation", "mountPath": "/etc/google", "readOnly": True}],
+    }
+}
+
+
+def test_the_collector_carries_the_identity_that_a_cloud_knows_it_by_and_no_other_service_does(tmp_path: Path) -> None:
+    (tmp_path / "values.yaml").write_text(yaml.safe_dump(IDENTITY))
+    given = IDENTITY["collector"]
+    made = by_name(rendered("-f", str(tmp_path / "values.yaml")))
+    account = made["ServiceAccount", "serinus-collector"]["metadata"]
+    assert account["annotations"] == given["serviceAccount"]["annotations"]
+    assert account["labels"].items() >= {"team": "shop", "app.kubernetes.io/component": "collector"}.items()
+    pod = pods(made)["collector"]
+    assert pod["metadata"]["labels"]["azure.workload.identity/use"] == "true"
+    (container,) = pod["spec"]["containers"]
+    assert {"name": "AWS_REGION", "value": "eu-west-1"} in container["env"]
+    assert {"name": "ZONE", **given["env"]["ZONE"]} in container["env"]
+    assert (pod["spec"]["volumes"], container["volumeMounts"]) == (given["volumes"], given["volumeMounts"])
+    assert "annotations" not in made["ServiceAccount", "serinus-analyzer"]["metadata"]
+    assert "azure.workload.identity/use" not in pods(made)["analyzer"]["metadata"]["labels"]
+
+
 def test_the_notifier_reads_its_notifications(objects: Objects, tmp_path: Path) -> None:
     file = tmp_path / "notifications.yaml"
     file.write_text(objects["ConfigMap", "serinus-notifications"]["data"]["notifications.yaml"])

@@ -1,11 +1,13 @@
 """The chart says what other files say: the same rights, the same services."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from jsonschema import Draft7Validator
 
 from tools import chart
 
@@ -44,6 +46,25 @@ def test_the_chart_and_the_compose_stack_run_the_services_that_the_dockerfile_bu
 
 def test_the_schema_of_the_values_is_the_one_that_values_and_models_have_now() -> None:
     assert chart.SCHEMA.read_text() == chart.schema(), "run `make schemas`"
+
+
+@pytest.mark.parametrize(
+    ("collector", "taken"),
+    [
+        ({"serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/x"}}}, True),
+        ({"serviceAccount": {"annotation": {}}}, False),
+        ({"env": {"AWS_REGION": "eu-west-1", "A": {"valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}}}, True),
+        ({"env": {"A": {"valuefrom": {}}}}, False),
+        ({"env": {"A": {"valueFrom": {}}}}, False),
+        ({"podLabels": {"azure.workload.identity/use": "true"}}, True),
+        ({"podLabels": {"azure.workload.identity/use": True}}, False),
+        ({"volumes": [{"name": "a", "emptyDir": {}}], "volumeMounts": [{"name": "a", "mountPath": "/a"}]}, True),
+        ({"volumes": {"a": {}}}, False),
+    ],
+)
+def test_the_schema_takes_an_identity_as_kubernetes_does(collector: dict[str, Any], taken: bool) -> None:
+    schema = json.loads(chart.SCHEMA.read_text())
+    assert Draft7Validator(schema).is_valid({"collector": collector}) is taken
 
 
 def test_every_redis_user_has_its_password_and_its_address_in_the_chart() -> None:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 from serinus_collector.adapters.prometheus import Prometheus
 from serinus_collector.use_cases.ports import ProviderError
-from serinus_contracts import Keys, Selector
+from serinus_contracts import Keys
 from serinus_contracts.provider_namespaces import ProviderAccess
 from serinus_rollouts.kubernetes.api import ClusterError
 from serinus_rollouts.reading import view
@@ -23,6 +23,7 @@ from serinus.cluster import Cluster, run, with_cluster
 from serinus.doctor import checks, metrics, policy
 from serinus.doctor.checks import Check
 from serinus.doctor.first_policy import write
+from serinus.doctor.provider import ADDRESS, PrometheusOption, ProvidersFile, reached
 from serinus.options import Access, Output, Providers, Streams, fail, without_password
 from serinus.terminal import Terminal, say
 
@@ -30,12 +31,8 @@ _MARKS = {"ok": "✔", "warning": "!", "failed": "✖"}
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "red"}
 
 Target = Annotated[str | None, typer.Argument(help="A Rollout, name or namespace/name, to check its metrics too.")]
-Provider = Annotated[
-    str, typer.Option("--prometheus", envvar="SERINUS_PROVIDERS", help="Address, or name=address as of the collector.")
-]
 Policies = Annotated[Path | None, typer.Option("--policies", envvar="SERINUS_POLICIES", help="File or folder.")]
 VerdictUrl = Annotated[str, typer.Option("--verdict-url", help="The verdict endpoint that Argo asks.")]
-ADDRESS = "http://127.0.0.1:9090"
 
 
 def doctor(
@@ -44,7 +41,8 @@ def doctor(
     providers: Providers,
     output: Output,
     rollout: Target = None,
-    prometheus: Provider = ADDRESS,
+    prometheus: PrometheusOption = ADDRESS,
+    providers_file: ProvidersFile = None,
     policies: Policies = None,
     verdict_url: VerdictUrl = "",
 ) -> None:
@@ -58,9 +56,8 @@ def doctor(
         keys, where = Keys(source.redis_tag), without_password(source.redis_url)
         async with connected(source.redis) as client:
             found.extend([check async for check in checks.redis(client, keys, where)])
-        async with httpx.AsyncClient() as http:
-            provider = provider_of(http, prometheus)
-            found.append(await _reachable(provider, prometheus))
+        async with reached(prometheus, providers_file) as provider, httpx.AsyncClient() as http:
+            found.extend([check async for check in provider.checks()])
             if verdict_url:
                 found.append(await checks.endpoint(http, verdict_url))
             given, wrong = policy.from_files(policies) if policies else ([], [])
@@ -72,7 +69,9 @@ def doctor(
                 if rollout and found[-1].name != "cluster":
                     resources, unfit = await policy.from_cluster(cluster.api, place[0], providers.access)
                     found.extend(unfit)
-                    found.extend(await _examined(cluster, place, given + resources, provider, providers.access))
+                    found.extend(
+                        await _examined(cluster, place, given + resources, provider.prometheus, providers.access)
+                    )
 
             try:
                 await with_cluster(access, look)
@@ -106,21 +105,6 @@ async def _examined(
     return found
 
 
-async def _reachable(provider: Prometheus, shown: str) -> Check:
-    try:
-        (await provider.samples(Selector(name="up"), now_ms(), 60_000)).read()
-    except ProviderError as error:
-        return Check("prometheus", "failed", f"{shown}: {error}", "give its address by --prometheus")
-    return Check("prometheus", "ok", f"{shown} answers queries")
-
-
-def provider_of(http: httpx.AsyncClient, text: str) -> Prometheus:
-    """By an address, or the first of name=address,..."""
-    first = text.split(",")[0]
-    name, equals, url = first.partition("=")
-    return Prometheus(http, url if equals and "://" not in name else first, timeout=10.0)
-
-
 def _table(found: Sequence[Check]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
     table.add_column(no_wrap=True)
@@ -137,7 +121,8 @@ def _table(found: Sequence[Check]) -> Table:
 def init(
     rollout: Annotated[str, typer.Argument(help="The Rollout, name or namespace/name.")],
     access: Access,
-    prometheus: Provider = ADDRESS,
+    prometheus: PrometheusOption = ADDRESS,
+    providers_file: ProvidersFile = None,
 ) -> None:
     """Write a first policy for a Rollout, in shadow mode.
 
@@ -152,11 +137,11 @@ def init(
         canary = document["spec"].get("strategy", {}).get("canary", {})
         services = (str(canary.get("canaryService", "")), str(canary.get("stableService", "")))
         seen: RolloutView = view(document)
-        async with httpx.AsyncClient() as http:
+        async with reached(prometheus, providers_file) as provider:
             try:
-                text, notes = await write(provider_of(http, prometheus), seen, services, now_ms())
+                text, notes = await write(provider.prometheus, seen, services, now_ms())
             except ProviderError as error:
-                fail(f"{prometheus}: {error}\nGive the address of Prometheus by --prometheus.")
+                fail(f"{provider.shown}: {error}\nGive the address of Prometheus by --prometheus.")
         say(text, end="")
         for note in notes:
             Terminal(stderr=True).print(Text.assemble(("note:", "yellow"), f" {note}"), soft_wrap=True)

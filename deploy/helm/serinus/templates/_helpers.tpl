@@ -56,7 +56,11 @@ spec:
     matchLabels: {{- include "serinus.selector" (list $root $component) | nindent 6 }}
   template:
     metadata:
-      labels: {{- include "serinus.labels" (list $root $component) | nindent 8 }}
+      labels:
+        {{- include "serinus.labels" (list $root $component) | nindent 8 }}
+        {{- with $own.podLabels }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
       {{- $annotations := $own.podAnnotations }}
       {{- with index . 5 }}
       {{- $annotations = merge (dict "checksum/config" (sha256sum .)) $annotations }}
@@ -90,7 +94,11 @@ spec:
         {{- . | nindent 8 }}
         {{- end }}
         {{- range $key, $value := $own.env }}
+        {{- if kindIs "map" $value }}
+        - {name: {{ $key }}, valueFrom: {{ toJson $value.valueFrom }}}
+        {{- else }}
         - {name: {{ $key }}, value: {{ $value | quote }}}
+        {{- end }}
         {{- end }}
         {{- with $own.envSecret }}
         envFrom:
@@ -110,7 +118,7 @@ spec:
           allowPrivilegeEscalation: false
           readOnlyRootFilesystem: true
           capabilities: {drop: [ALL]}
-        {{- if or (index . 3) $root.Values.redis.tlsSecret }}
+        {{- if or (index . 3) $root.Values.redis.tlsSecret $own.volumeMounts }}
         volumeMounts:
         {{- with index . 3 }}
         {{- . | nindent 8 }}
@@ -118,14 +126,20 @@ spec:
         {{- if $root.Values.redis.tlsSecret }}
         - {name: redis-tls, mountPath: /etc/serinus/redis, readOnly: true}
         {{- end }}
+        {{- with $own.volumeMounts }}
+        {{- toYaml . | nindent 8 }}
         {{- end }}
-      {{- if or (index . 4) $root.Values.redis.tlsSecret }}
+        {{- end }}
+      {{- if or (index . 4) $root.Values.redis.tlsSecret $own.volumes }}
       volumes:
       {{- with index . 4 }}
       {{- . | nindent 6 }}
       {{- end }}
       {{- with $root.Values.redis.tlsSecret }}
       - {name: redis-tls, secret: {secretName: {{ . }}}}
+      {{- end }}
+      {{- with $own.volumes }}
+      {{- toYaml . | nindent 6 }}
       {{- end }}
       {{- end }}
       # Rather not all on one node.

@@ -1,6 +1,6 @@
 """HTTP clients that reach a provider as its configuration says. No message of here holds a secret."""
 
-import asyncio
+import json
 import ssl
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -10,12 +10,17 @@ from urllib.parse import quote_plus
 import httpx
 from pydantic import SecretStr
 
+from serinus_collector.adapters.cloud_identity import CloudIdentity, identity_of
+from serinus_collector.adapters.tokens import Tokens
 from serinus_collector.adapters.transport import AiohttpTransport
 from serinus_collector.config.providers import Header, OAuth2, Provider, TlsConfig
 from serinus_collector.use_cases.ports import ProviderError
 
-# A token is renewed this long before it ends, so that it does not end on the way.
-EARLY_SECONDS = 10.0
+# Of what a provider says as it refuses; more is a page for a browser.
+_MAX_REFUSAL_BYTES = 2000
+_REFUSALS = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
+# Between two looks for another identity of a cloud where one is refused.
+LOOK_ANEW_SECONDS = 60.0
 
 
 def make_client(provider: Provider, *, connections: int, timeout: float) -> httpx.AsyncClient:
@@ -52,25 +57,52 @@ class ProviderAuth(httpx.Auth):
 
     def __init__(self, provider: Provider, *, timeout: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._provider = provider
-        self._tokens = Tokens(provider.oauth2, timeout=timeout, clock=clock) if provider.oauth2 else None
+        self._clock, self._look_anew_at = clock, float("-inf")
+        self._identity = identity_of(provider)
+        asked = ClientCredentials(provider.oauth2, timeout=timeout) if provider.oauth2 else None
+        self._tokens = Tokens(asked, clock=clock) if asked else None
+
+    async def identity(self) -> str | None:
+        """Which identity of a cloud the provider sees, None where it is none. Raises ProviderError."""
+        return None if self._identity is None else await self._identity.describe()
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         _named(request, self._provider.tls_config)
         for name, header in self._provider.http_headers.items():
             values = [_sendable(value, f"http_headers {name}") for value in _values(header)]
             request.headers[name] = ", ".join(values)
-        if self._tokens is None:
+        if self._identity is not None:
+            await request.aread()
+            await self._identity.authorize(request)
+            response = yield request
+            if response.status_code in _REFUSALS and self._clock() >= self._look_anew_at:
+                # Rotated or revoked before its time; what it may not do it may not do again either.
+                self._look_anew_at = self._clock() + LOOK_ANEW_SECONDS
+                self._identity.refused()
+                await self._identity.authorize(request)
+                response = yield request
+            await self._check_entry(response, self._identity)
+        elif self._tokens is None:
             self._authorize(request)
             yield request
-            return
-        token = await self._tokens.token()
-        request.headers["Authorization"] = f"Bearer {token}"
-        response = yield request
-        if response.status_code == httpx.codes.UNAUTHORIZED:
-            # Revoked before its time.
-            self._tokens.forget(token)
-            request.headers["Authorization"] = f"Bearer {await self._tokens.token()}"
-            yield request
+        else:
+            token = await self._tokens.token()
+            request.headers["Authorization"] = f"Bearer {token}"
+            response = yield request
+            if response.status_code == httpx.codes.UNAUTHORIZED:
+                # Revoked before its time.
+                self._tokens.forget(token)
+                request.headers["Authorization"] = f"Bearer {await self._tokens.token()}"
+                yield request
+
+    async def _check_entry(self, response: httpx.Response, identity: CloudIdentity) -> None:
+        """Raises ProviderError where an identity is refused, with what the provider says and what is wanted."""
+        if response.status_code in _REFUSALS:
+            reason = await _refusal(response)
+            raise ProviderError(
+                f"the provider answered HTTP {response.status_code} to {await identity.describe()}{reason}: it needs "
+                f"{identity.needs}"
+            )
 
     def _authorize(self, request: httpx.Request) -> None:
         basic, given = self._provider.basic_auth, self._provider.authorization
@@ -81,28 +113,13 @@ class ProviderAuth(httpx.Auth):
             request.headers["Authorization"] = f"{given.type} {credentials}"
 
 
-class Tokens:
-    """OAuth2 access tokens by client credentials, kept until shortly before they end."""
+class ClientCredentials:
+    """OAuth2 access tokens by client credentials."""
 
-    def __init__(self, config: OAuth2, *, timeout: float, clock: Callable[[], float]) -> None:
-        self._config, self._timeout, self._clock = config, timeout, clock
-        self._lock = asyncio.Lock()
-        self._token, self._ends = "", 0.0
+    def __init__(self, config: OAuth2, *, timeout: float) -> None:
+        self._config, self._timeout = config, timeout
 
-    async def token(self) -> str:
-        """A token that is good now; many that ask at once cause one request. Raises ProviderError."""
-        async with self._lock:
-            if not self._token or self._clock() >= self._ends:
-                self._token, seconds = await self._ask()
-                self._ends = self._clock() + seconds - EARLY_SECONDS
-            return self._token
-
-    def forget(self, token: str) -> None:
-        """Ask for another one next time, unless that has happened already."""
-        if token == self._token:
-            self._token = ""
-
-    async def _ask(self) -> tuple[str, float]:
+    async def __call__(self) -> tuple[str, float]:
         url = str(self._config.token_url)
         try:
             async with httpx.AsyncClient(transport=_transport(self._config.tls_config, httpx.Limits())) as http:
@@ -140,6 +157,22 @@ def _seconds(document: dict[str, object]) -> float:
     """How long a token lives; one that does not say is used until it is refused."""
     given = document.get("expires_in")
     return float(str(given)) if given is not None else float("inf")
+
+
+async def _refusal(response: httpx.Response) -> str:
+    """What a cloud's API says as it refuses, empty where it says nothing that can be read."""
+    body = b""
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > _MAX_REFUSAL_BYTES:
+            return ""
+    try:
+        said = json.loads(body)
+        said = said.get("error", said)
+        message = said if isinstance(said, str) else said.get("message") or said.get("Message")
+    except (ValueError, AttributeError):
+        return ""
+    return f", {' '.join(str(message).split())[:300]}" if message else ""
 
 
 def _basic(request: httpx.Request, username: str, password: str) -> None:

@@ -1,12 +1,14 @@
-"""How metrics providers are reached: the fields of Prometheus' own `http_config`, by the name that policies use.
+"""How metrics providers are reached, by the name that policies use: the fields of Prometheus' own `http_config`, and
+those of its `remote_write` for clouds.
 
 Paths are relative to the file that names them. Secrets in files are read at each request, so that they can rotate;
 the file of providers itself is read at start.
 """
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, HttpUrl, SecretStr, ValidationInfo, model_validator
 from serinus_contracts.base import Document
@@ -97,6 +99,78 @@ class OAuth2(Document):
         return self
 
 
+def _installed(module: str, field: str, extra: str) -> None:
+    if not _is_there(module):
+        raise ValueError(
+            f"{field} needs the extra {extra} of the collector, which its image has: "
+            f"pip install 'serinus-collector[{extra}]'"
+        )
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # of the package that it is in
+        return False
+
+
+class SigV4(Document):
+    """Signs for AWS (Amazon Managed Prometheus) with the credentials that its libraries find: the environment, a
+    profile, a role of the service account (IRSA, Pod Identity) or of the instance."""
+
+    region: str | None = Field(None, description="absent: the one in the address, else of the environment or profile")
+    profile: str | None = Field(None, description="of AWS' own files")
+    role_arn: str | None = Field(None, description="a role to assume with what was found")
+    service: str = Field("aps", description="whose name is signed for; aps is Managed Prometheus")
+
+    @model_validator(mode="after")
+    def _has_its_library(self) -> Self:
+        _installed("botocore", "sigv4", "aws")
+        return self
+
+
+class GoogleIam(Document):
+    """A token of Google's: of a file, else application default credentials, which workload identity is one of."""
+
+    credentials_file: SecretFile | None = Field(
+        None, description="a service account's key, or the configuration of a workload identity federation"
+    )
+
+    @model_validator(mode="after")
+    def _has_its_library(self) -> Self:
+        _installed("google.auth", "google_iam", "google")
+        return self
+
+
+class ManagedIdentity(Document):
+    """Of the node or pod; `client_id` of one that was made by a user."""
+
+    client_id: str | None = None
+
+
+class WorkloadIdentity(Document):
+    """Of the service account; what is absent is what Azure's webhook has put into the pod's environment."""
+
+    client_id: str | None = None
+    tenant_id: str | None = None
+    token_file_path: Path | None = None
+
+
+class AzureAd(Document):
+    """A token of Microsoft Entra: exactly one of managed_identity and workload_identity."""
+
+    cloud: Literal["AzurePublic", "AzureGovernment", "AzureChina"] = "AzurePublic"
+    managed_identity: ManagedIdentity | None = None
+    workload_identity: WorkloadIdentity | None = None
+    scope: str | None = Field(None, description="of the token, where it is not the cloud's Managed Prometheus")
+
+    @model_validator(mode="after")
+    def _has_one_identity(self) -> Self:
+        _exactly_one(self, "managed_identity", "workload_identity")
+        _installed("azure.identity", "azuread", "azure")
+        return self
+
+
 class Header(Document):
     """One header: its values, secret ones, and files that hold one, joined by commas."""
 
@@ -116,6 +190,9 @@ class Provider(Document):
     basic_auth: BasicAuth | None = None
     authorization: Authorization | None = None
     oauth2: OAuth2 | None = None
+    sigv4: SigV4 | None = None
+    google_iam: GoogleIam | None = None
+    azuread: AzureAd | None = None
     tls_config: TlsConfig = TlsConfig()
     http_headers: dict[HeaderName, Header] = {}
     namespaces: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
@@ -124,8 +201,9 @@ class Provider(Document):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if [self.basic_auth, self.authorization, self.oauth2].count(None) < 2:
-            raise ValueError("give at most one of: basic_auth, authorization, oauth2")
+        ways = ("basic_auth", "authorization", "oauth2", "sigv4", "google_iam", "azuread")
+        if len([way for way in ways if getattr(self, way) is not None]) > 1:
+            raise ValueError(f"give at most one of: {', '.join(ways)}")
         if self.url.scheme == "http" and self.tls_config != TlsConfig():
             raise ValueError("tls_config needs an address that begins with https://")
         taken = sorted(name for name in self.http_headers if name.lower() in _OURS)
