@@ -31,12 +31,7 @@ class Cluster:
 
     async def rollout(self, namespace: str, name: str) -> Any:
         """The Rollout's object, None if there is none. Raises ClusterError."""
-        try:
-            return await self.api.request("GET", path(namespace, name))
-        except ClusterError as error:
-            if error.status == 404:
-                return None
-            raise
+        return await self.api.find(path(namespace, name))
 
 
 def path(namespace: str, name: str) -> str:

@@ -21,12 +21,34 @@ Key = tuple[str, str]
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-class RolloutView:
+class _View:
+    """What a Rollout and its ReplicaSets have alike."""
+
+    def __init__(self, obj: Object) -> None:
+        self.object = obj
+        self.metadata: Object = obj["metadata"]
+
+    @property
+    def name(self) -> str:
+        """Of the object."""
+        return str(self.metadata["name"])
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """Empty where there are none."""
+        return self.metadata.get("annotations") or {}
+
+    @property
+    def revision(self) -> int:
+        """0 where none is noted yet."""
+        return int(self.annotations.get(REVISION, "0"))
+
+
+class RolloutView(_View):
     """One Rollout as it was read. `template` and `selector` may come from the Deployment it refers to."""
 
     def __init__(self, obj: Object, workload: Object | None = None) -> None:
-        self.object = obj
-        self.metadata: Object = obj["metadata"]
+        super().__init__(obj)
         self.spec: Object = obj.get("spec") or {}
         self.status: Object = obj.get("status") or {}
         self.canary: Object = (self.spec.get("strategy") or {}).get("canary") or {}
@@ -39,11 +61,6 @@ class RolloutView:
     def namespace(self) -> str:
         """Of the object."""
         return str(self.metadata["namespace"])
-
-    @property
-    def name(self) -> str:
-        """Of the object."""
-        return str(self.metadata["name"])
 
     @property
     def uid(self) -> str:
@@ -59,16 +76,6 @@ class RolloutView:
     def observed(self) -> bool:
         """Whether Argo has seen this generation."""
         return bool(self.status.get("observedGeneration") == str(self.generation))
-
-    @property
-    def revision(self) -> int:
-        """0 before the first."""
-        return int(self.annotations.get(REVISION, "0"))
-
-    @property
-    def annotations(self) -> dict[str, str]:
-        """Empty where there are none."""
-        return self.metadata.get("annotations") or {}
 
     @property
     def replicas(self) -> int:
@@ -188,12 +195,11 @@ class RolloutView:
         return self.max_weight if self.step is None else self.weight_at(self.index)
 
 
-class ReplicaSetView:
+class ReplicaSetView(_View):
     """One ReplicaSet as it was read."""
 
     def __init__(self, obj: Object) -> None:
-        self.object = obj
-        self.metadata: Object = obj["metadata"]
+        super().__init__(obj)
         status = obj.get("status") or {}
         self.wanted = int(obj["spec"]["replicas"])
         self.replicas = int(status.get("replicas", 0))
@@ -201,24 +207,9 @@ class ReplicaSetView:
         self.available = int(status.get("availableReplicas", 0))
 
     @property
-    def name(self) -> str:
-        """Of the object."""
-        return str(self.metadata["name"])
-
-    @property
     def hash(self) -> str:
         """Of its pod template."""
         return str(self.metadata["labels"][HASH_LABEL])
-
-    @property
-    def annotations(self) -> dict[str, str]:
-        """Empty where there are none."""
-        return self.metadata.get("annotations") or {}
-
-    @property
-    def revision(self) -> int:
-        """0 where none is noted."""
-        return int(self.annotations.get(REVISION, "0"))
 
     @property
     def deadline(self) -> str:

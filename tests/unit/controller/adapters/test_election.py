@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import pytest
 from serinus_controller.adapters.election import Election
-from serinus_rollouts.kubernetes.api import Api, ClusterError
+from serinus_rollouts.kubernetes.api import Api
 
 pytestmark = pytest.mark.anyio
 
@@ -15,11 +15,11 @@ class HangingApi:
     def __init__(self) -> None:
         self.taken = False
 
-    async def request(self, method: str, path: str, **_: Any) -> Any:
+    async def find(self, path: str) -> None:
         if self.taken:
             await asyncio.Event().wait()
-        if method == "GET":
-            raise ClusterError("not found", 404)
+
+    async def request(self, method: str, path: str, **_: Any) -> None:
         self.taken = True
 
 

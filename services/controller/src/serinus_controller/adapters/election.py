@@ -86,13 +86,9 @@ class Election:
         self._renewed = None
 
     async def _read(self) -> dict[str, Any] | None:
-        try:
-            found: dict[str, Any] = await self.api.request("GET", f"{self._path()}/{self.name}")
-        except ClusterError as error:
-            if error.status == 404:
-                return None
-            raise
-        self.noted = str(((found.get("metadata") or {}).get("annotations") or {}).get(NOTE) or "")
+        found: dict[str, Any] | None = await self.api.find(f"{self._path()}/{self.name}")
+        if found is not None:
+            self.noted = str(((found.get("metadata") or {}).get("annotations") or {}).get(NOTE) or "")
         return found
 
     def _with_note(self, lease: dict[str, Any]) -> dict[str, Any]:

@@ -28,11 +28,8 @@ class KubernetesRollouts:
         """The newest state, None if there is no such Rollout. Raises ClusterError."""
         try:
             async with self._slots.held(namespace):
-                return view(await self._api.request("GET", f"{ROLLOUTS}/namespaces/{namespace}/rollouts/{name}"))
-        except ClusterError as error:
-            if error.status == 404:
-                return None
-            raise
+                found = await self._api.find(f"{ROLLOUTS}/namespaces/{namespace}/rollouts/{name}")
+                return None if found is None else view(found)
         except ValueError as error:
             raise ClusterError(f"Rollout {namespace}/{name}: {error}") from error
 

@@ -83,6 +83,15 @@ class Api:
                 raise ClusterError(message, response.status, _asked(response), said)
             return document
 
+    async def find(self, path: str) -> Any | None:
+        """An object, None if there is none. Raises ClusterError."""
+        try:
+            return await self.request("GET", path)
+        except ClusterError as error:
+            if error.status == 404:
+                return None
+            raise
+
     async def lines(self, path: str, query: Mapping[str, str], seconds: int) -> AsyncIterator[Mapping[str, Any]]:
         """The events of a watch that the server ends after so many seconds."""
         timeout = aiohttp.ClientTimeout(total=seconds + self._timeout, sock_connect=self._timeout)
