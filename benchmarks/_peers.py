@@ -36,14 +36,21 @@ def outcome(over: Bools) -> Outcome:
     return Outcome(aborted, aborted == 0)
 
 
-def z_scores(drawn: Drawn) -> Floats:
-    """Stratified z of all looks so far (Cochran, Mantel, Haenszel), positive where the canary is worse: (runs, T)."""
+def scores(drawn: Drawn) -> tuple[Floats, Floats]:
+    """Events in excess, positive where the canary is worse, and their variance, of all looks so far: (runs, T) each."""
     theta = drawn.n / (drawn.n + drawn.m)
     events, trials = drawn.x + drawn.y, drawn.n + drawn.m
     rate = np.clip(events / trials, 0, 1)
     excess = (drawn.x - events * theta) * drawn.valid * (-1 if drawn.world.higher else 1)
     variance = events * theta * (1 - theta) * (1 - rate) * drawn.valid
-    return np.cumsum(excess, axis=1) / np.sqrt(np.maximum(np.cumsum(variance, axis=1), 1e-9))
+    return np.cumsum(excess, axis=1), np.cumsum(variance, axis=1)
+
+
+def z_scores(drawn: Drawn) -> Floats:
+    """Stratified z of all looks so far (Cochran, Mantel, Haenszel): (runs, T)."""
+    excess, variance = scores(drawn)
+    z: Floats = excess / np.sqrt(np.maximum(variance, 1e-9))
+    return z
 
 
 def naive_z(drawn: Drawn, _: Drawn, __: float) -> Outcome:
