@@ -141,7 +141,7 @@ async def test_argo_is_told_proceed_only_for_a_fresh_verdict_on_the_hash_it_asks
     console = await start()
     path = "/v1/rollouts/shop/checkout/verdict"
     assert (await console.until(path, "no_verdict")).json()["verdict"] == "hold"
-    await teller.tell(verdict(end=now, stage_started=now - 60_000))
+    await teller.tell(verdict(end=await teller.now(), stage_started=now - 60_000))
     told = await console.until(path + "?hash=new", "no_regression")
     assert told.status_code == 200
     assert (told.headers["content-type"], told.headers["cache-control"]) == ("application/json", "no-store")
@@ -163,7 +163,7 @@ async def test_a_hold_by_a_person_and_its_end_are_seen_by_argo(start: Start, tel
     now = await teller.now()
     await teller.live(stage_started=now)
     console = await start()
-    await teller.tell(verdict(end=now, stage_started=now))
+    await teller.tell(verdict(end=await teller.now(), stage_started=now))
     memory = teller.keys.control(RUN.id)
     await teller.client.hset(memory, "operator", '{"approvals": {}, "held_by": "alice (lunch)"}')
     await teller.tell(decision(detail="hold by alice (lunch)"))

@@ -71,7 +71,12 @@ async def test_a_run_says_what_it_saw_how_sure_it_is_and_what_happens_next(start
     console = await start()
     sentence = "abort: errors 0.61 % against 0.20 % on stable"
     said = verdict(
-        end=now, stage_started=now - 60_000, verdict="abort", reason="evidence", sentence=sentence, metrics=(errors(),)
+        end=await teller.now(),
+        stage_started=now - 60_000,
+        verdict="abort",
+        reason="evidence",
+        sentence=sentence,
+        metrics=(errors(),),
     )
     await teller.tell(said)
     page = Reader((await console.until(PAGE, "errors 0.61 %")).text)
@@ -99,7 +104,7 @@ async def test_an_evaluation_without_data_says_that_it_cannot_judge_and_why(star
     blind = errors("no_data", "no_data", "no canary data since 12:03").model_copy(update={"run": (), "stage": ()})
     await teller.tell(
         verdict(
-            end=now,
+            end=await teller.now(),
             stage_started=now,
             verdict="hold",
             reason="no_data",
@@ -117,7 +122,7 @@ async def test_the_verdict_that_ended_a_run_is_not_repeated_below_the_outcome(st
     now = await teller.now()
     await teller.live(stage_started=now)
     console = await start()
-    await teller.tell(verdict(end=now, verdict="abort", sentence="abort: errors 1.2 %"))
+    await teller.tell(verdict(end=await teller.now(), verdict="abort", sentence="abort: errors 1.2 %"))
     act = {"run": RUN, "step": 1, "action": "abort", "cause": "v", "mode": "enforce", "detail": "abort: errors 1.2 %"}
     await teller.tell(DecisionTaken.model_validate({**act, "state": "confirmed", "decided": now}))
     await teller.registry.retire(observed(outcome="aborted"))
@@ -144,7 +149,7 @@ async def test_runs_that_want_a_person_come_first(start: Start, teller: Teller) 
     console = await start()
     await console.until("/", "aborted")  # what had ended is read after what goes on
     asked = another("waiting")
-    await teller.tell(verdict(run=asked, end=now, stage_started=now))
+    await teller.tell(verdict(run=asked, end=await teller.now(), stage_started=now))
     await teller.tell(
         DecisionTaken(
             run=asked,
@@ -203,7 +208,7 @@ async def test_a_name_cannot_become_a_part_of_the_page(start: Start, teller: Tel
     now = await teller.now()
     await teller.live(stage_started=now)
     console = await start()
-    await teller.tell(verdict(end=now, stage_started=now, sentence=f"proceed: {bad}"))
+    await teller.tell(verdict(end=await teller.now(), stage_started=now, sentence=f"proceed: {bad}"))
     for path in (PAGE, "/", "/?q=%22%3E" + bad):
         page = Reader((await console.until(path, "&lt;img" if path != "/?q=%22%3E" + bad else "Nothing matches")).text)
         assert page.inline == []
@@ -216,7 +221,7 @@ async def test_every_page_is_whole_without_anything_inline_and_links_only_to_wha
     now = await teller.now()
     await teller.live(stage_started=now)
     console = await start(auth="token")
-    await teller.tell(verdict(end=now, stage_started=now, metrics=(errors(),)))
+    await teller.tell(verdict(end=await teller.now(), stage_started=now, metrics=(errors(),)))
     await console.until(PAGE, "no regression seen")
     for path in ("/", PAGE, f"{PAGE}/course", "/login"):
         page = Reader((await console.get(path)).text)

@@ -1,7 +1,6 @@
 """Beside whatever a tenant writes, as far as the API server takes it, the others' releases are judged and acted on."""
 
 import asyncio
-import time
 from typing import Any
 
 from hypothesis import event as note
@@ -28,7 +27,7 @@ from serinus_runtime.complaints import Complaints
 
 from tests.support import verdict
 from tests.unit.controller.drawn import policies, rollouts
-from tests.unit.controller.use_cases.fakes import IMPATIENT, FakeJournal, FakeRollout, until
+from tests.unit.controller.use_cases.fakes import IMPATIENT, FakeJournal, FakeRollout, ticking, until
 from tests.unit.controller.use_cases.registry import NOW, FakeRegistry
 from tests.unit.rollouts.objects import document
 
@@ -83,7 +82,7 @@ async def judged_and_acted_on(policy: dict[str, Any], rollout: dict[str, Any], f
     server = Server(good)
     store = PolicyStore(PolicyTelemetry(CollectorRegistry()))
     tracker = RunTracker(registry, "test", PlanResolver(store.current), complaints=complaints)
-    actor = Actor(server, journal, lambda: 5, time.monotonic, IMPATIENT)
+    actor = Actor(server, journal, lambda: 5, ticking(), IMPATIENT)
     reconciler = RolloutReconciler(
         tracker,
         DecisionExecutor(RunControls(journal), journal, actor, Telemetry(CollectorRegistry()), lambda: 5),

@@ -1,7 +1,6 @@
 """A controller that people talk to."""
 
 import asyncio
-import time
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -19,7 +18,7 @@ from serinus_controller.use_cases.telemetry import Telemetry
 from serinus_rollouts.reading import view
 
 from tests.support import RUN, command, observed, plan, verdict
-from tests.unit.controller.use_cases.fakes import IMPATIENT, FakeJournal, FakeRollout
+from tests.unit.controller.use_cases.fakes import IMPATIENT, FakeJournal, FakeRollout, ticking
 from tests.unit.controller.use_cases.registry import NOW, POLICY, FakeRegistry
 from tests.unit.rollouts.objects import document
 
@@ -39,7 +38,7 @@ class World:
         self.tracker = RunTracker(self.registry, "test", PlanResolver(lambda: self.policies))
         self.tracker.pods.replace([], namespace="")
         self.plan, self.said = one or plan(), -1
-        actor = Actor(self.rollout, self.journal, lambda: 5, time.monotonic, IMPATIENT)
+        actor = Actor(self.rollout, self.journal, lambda: 5, ticking(), IMPATIENT)
         telemetry = Telemetry(CollectorRegistry())
         self.reconciler = RolloutReconciler(
             self.tracker, DecisionExecutor(RunControls(self.journal), self.journal, actor, telemetry, lambda: 5)

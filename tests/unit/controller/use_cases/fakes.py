@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -22,6 +23,13 @@ from tests.unit.rollouts.objects import STEPS, document
 IMPATIENT = ActTiming(
     first=0.0, longest=0.0, nudge=0.0, rarest_nudge=0.0, give_up=0.5, after_refusal=0.0, rarest_try=0.0
 )
+
+
+def ticking() -> Callable[[], float]:
+    """Monotonic seconds that pass with each look at the clock, a thousandth of one: nobody is given up because the
+    machine was busy for a moment."""
+    looks = itertools.count()
+    return lambda: next(looks) / 1000
 
 
 async def until(condition: Callable[[], bool]) -> None:

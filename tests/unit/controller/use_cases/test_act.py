@@ -1,5 +1,4 @@
 import asyncio
-import time
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from serinus_rollouts.reading import view
 from serinus_rollouts.rollout import RolloutView
 
 from tests.support import RUN
-from tests.unit.controller.use_cases.fakes import IMPATIENT, FakeJournal, FakeRollout, until
+from tests.unit.controller.use_cases.fakes import IMPATIENT, FakeJournal, FakeRollout, ticking, until
 from tests.unit.rollouts.objects import ABORTED, INVALID, document
 
 pytestmark = pytest.mark.anyio
@@ -23,7 +22,7 @@ def intent(action: str = "advance", step: int = 1) -> Intent:
 
 
 def actor(rollout: FakeRollout, journal: FakeJournal | None = None, timing: ActTiming = IMPATIENT) -> Actor:
-    return Actor(rollout, journal or FakeJournal(), lambda: 5, time.monotonic, timing)
+    return Actor(rollout, journal or FakeJournal(), lambda: 5, ticking(), timing)
 
 
 async def test_an_advance_is_told_when_it_has_been_read_back_with_its_patch_before_and_after() -> None:
@@ -182,7 +181,7 @@ async def test_an_advance_is_given_up_when_its_verdict_has_become_old_and_an_abo
 
 async def test_a_promotion_that_is_taken_up_long_after_its_decision_is_not_sent_and_an_abort_is() -> None:
     rollout, journal = FakeRollout(), FakeJournal()
-    late = Actor(rollout, journal, lambda: 61_000, time.monotonic, ActTiming(first=0.0, longest=0.0, nudge=0.0))
+    late = Actor(rollout, journal, lambda: 61_000, ticking(), ActTiming(first=0.0, longest=0.0, nudge=0.0))
     assert not await late.carry_out(RUN, intent(), "enforce")
     assert (journal.told[0].detail, rollout.patches) == (
         "advance not done: it was decided more than 60 s ago",

@@ -1,6 +1,5 @@
 """A leader that takes over goes on with the plans of its runs where they are what was planned, and otherwise safely."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,7 +24,7 @@ from serinus_rollouts.progress import Intent
 from serinus_rollouts.reading import view
 
 from tests.support import verdict
-from tests.unit.controller.use_cases.fakes import IMPATIENT, FakeJournal, FakeRollout, until
+from tests.unit.controller.use_cases.fakes import IMPATIENT, FakeJournal, FakeRollout, ticking, until
 from tests.unit.controller.use_cases.registry import NOW, POLICY, FakeRegistry
 from tests.unit.rollouts.objects import document
 
@@ -66,7 +65,7 @@ class Leader:
         )  # fmt: skip
         self.tracker = RunTracker(self.registry, "test", resolver)
         self.tracker.pods.replace([], namespace="")
-        actor = Actor(self.rollout, self.journal, lambda: NOW, time.monotonic, IMPATIENT)
+        actor = Actor(self.rollout, self.journal, lambda: NOW, ticking(), IMPATIENT)
         self.reconciler = RolloutReconciler(
             self.tracker, DecisionExecutor(RunControls(self.journal), self.journal, actor, telemetry, lambda: NOW)
         )

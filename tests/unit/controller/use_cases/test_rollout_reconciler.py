@@ -1,5 +1,4 @@
 import asyncio
-import time
 from dataclasses import replace
 
 import pytest
@@ -21,7 +20,7 @@ from serinus_rollouts.progress import Intent
 from serinus_rollouts.reading import view
 
 from tests.support import RUN, observed, plan, verdict
-from tests.unit.controller.use_cases.fakes import IMPATIENT, FakeJournal, FakeRollout, until
+from tests.unit.controller.use_cases.fakes import IMPATIENT, FakeJournal, FakeRollout, ticking, until
 from tests.unit.rollouts.objects import INVALID, document
 
 pytestmark = pytest.mark.anyio
@@ -38,7 +37,7 @@ class World:
         self.metrics = CollectorRegistry()
         tracker = RunTracker(None, "test", PlanResolver(lambda: ()))  # type: ignore[arg-type] # the registry is not touched here
         tracker.runs[RUN.uid] = self.live()
-        actor = Actor(self.rollout, self.journal, lambda: 5, time.monotonic, IMPATIENT)
+        actor = Actor(self.rollout, self.journal, lambda: 5, ticking(), IMPATIENT)
         made = RolloutReconciler(
             tracker,
             DecisionExecutor(RunControls(self.journal), self.journal, actor, Telemetry(self.metrics), lambda: 5),
