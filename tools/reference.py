@@ -17,6 +17,7 @@ from serinus_contracts.events import Reason
 from serinus_contracts.report import Report
 from serinus_controller.settings import ControllerSettings
 from serinus_notifier.settings import NotifierSettings
+from serinus_rollouts.instrumentations import TABLE, WITHOUT_ARMS
 from serinus_runtime.settings import Settings, default_text, variable
 
 from tools import chart
@@ -125,6 +126,33 @@ def reasons() -> Iterator[str]:
         yield row(f"`{reason}`", verdict, meaning)
 
 
+def instrumentations() -> Iterator[str]:
+    """The table of instrumentations."""
+    yield (
+        "# Instrumentations\n\nWhat `serinus init` looks for and `serinus doctor` tells of, in this order. "
+        "[Metric sources](../how-to/sources.md) says how presets tell the arms apart. A row with ● is held by a test: "
+        "the page of this version in, the true counts out, by the policy that `init` writes. The others are of their "
+        "projects' documentation, or were run and not recorded.\n"
+    )
+    yield from table("instrumentation", "requests", "status", "latency: edges", "preset", "traps")
+    for one in TABLE:
+        unit = " ms" if one.names.milliseconds else " s"
+        edges = f": {', '.join(f'{edge:g}' for edge in one.edges)}{unit}" if one.edges else ""
+        latency = f"`{one.names.latency}`{edges}" if one.names.latency else "none"
+        held = " ●" if one.recorded else ""
+        traps = "; ".join(text for text in (one.traps, one.blind) if text)
+        name = f"{one.name} {one.version}".rstrip() + held
+        yield row(name, f"`{one.names.requests}`", f"`{one.status}`", latency, one.preset, traps)
+    yield (
+        "\nProbes of the kubelet and scrapes are requests too where an application counts them: of little traffic they "
+        "thin the errors of both arms. Leave their paths out in the library, or by `exclude`.\n\n## Without counts of "
+        "each arm\n"
+    )
+    yield from table("what", "why, and what to do")
+    for name, version, why in WITHOUT_ARMS:
+        yield row(f"{name} {version}".rstrip(), why)
+
+
 def errors() -> Iterator[str]:
     """The page of errors."""
     yield (
@@ -206,6 +234,7 @@ PAGES = {
     "settings": settings,
     "policy": policy,
     "events": events,
+    "instrumentations": instrumentations,
     "reasons": reasons,
     "commands": commands,
     "errors": errors,

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 from serinus_collector.config.providers import read_providers
-from serinus_contracts import AnalysisPlan, Distribution, Measurement, PlanMetric, Proportion, Selector
+from serinus_contracts import AnalysisPlan, Bucketed, Distribution, Measurement, PlanMetric, Proportion, Selector
 from serinus_contracts.metric import SourcePreset
 from serinus_contracts.plan import Queried
 from serinus_counting.measure import measure
@@ -195,6 +195,19 @@ def test_backends_of_haproxy_are_told_by_the_names_that_people_give_them() -> No
             "latency, source: {provider: eu}}",
             "policy.yaml:9:62: spec.metrics.1.source.provider: all metrics of a policy come from one provider",
         ),
+        (
+            "pod-name",
+            "preset: http-latency}",
+            "preset: http-latency, metric: http_server_duration_milliseconds_bucket}",
+            "policy.yaml:8:51: spec.metrics.1.metric: http_server_duration_milliseconds_bucket says milliseconds, and "
+            "edges are read as seconds: write unit: ms (or unit: s, where they are seconds whatever the name says)",
+        ),
+        (
+            "selectors",
+            "http_request_duration_seconds_bucket{",
+            "request_ms_bucket{",
+            "request_ms_bucket says milliseconds",
+        ),
         ("traefik", ", stable: checkout-stable", "", "preset traefik tells the arms apart by their services: give"),
         ("istio-by-service", ", stable: checkout-stable", "", "canary and stable belong together: give both"),
         ("linkerd", "linkerd}\n  m", "linkerd, canary: x}\n  m", "preset linkerd tells the arms apart without canary"),
@@ -211,6 +224,22 @@ def test_what_does_not_fit_is_refused_at_its_place_with_the_way_out(
         load_text(EXAMPLES[name].replace(before, after), "policy.yaml")
     assert complaint in str(refused.value)
     assert str(refused.value).startswith("policy.yaml:")
+
+
+@pytest.mark.parametrize(
+    ("name", "renamed"),
+    [
+        ("pod-name", "metric: http_server_duration_milliseconds_bucket, unit: ms"),
+        ("pod-name", "metric: http_server_duration_milliseconds_bucket, unit: s"),
+        ("pod-name", "metric: items_bucket"),
+        ("linkerd", "metric: response_latency_ms_bucket"),
+    ],
+)
+def test_a_name_in_milliseconds_is_taken_where_the_unit_is_said_or_the_preset_knows_it(name: str, renamed: str) -> None:
+    text = EXAMPLES[name].replace("preset: http-latency", f"preset: http-latency, {renamed}")
+    (_, latency) = planned(text).metrics
+    assert isinstance(latency.source, Bucketed)
+    assert (latency.source.scale == 0.001) is ("unit: ms" in renamed or name == "linkerd")
 
 
 def test_the_example_of_providers_is_read(tmp_path: Path) -> None:

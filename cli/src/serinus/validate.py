@@ -9,6 +9,7 @@ import yaml
 from rich.text import Text
 from serinus_contracts import CanaryPolicy, Run
 from serinus_contracts.provider_namespaces import OPEN, ProviderAccess, may_use, refusal
+from serinus_rollouts.instrumentations import TABLE
 from serinus_rollouts.policies import matches
 from serinus_rollouts.policy_documents import load_file
 from serinus_rollouts.policy_warnings import not_waited_for, warnings
@@ -70,7 +71,13 @@ def validate(files: Files, providers: Providers, output: Output, rollout: Rollou
 
 def read_rollout(file: Path) -> RolloutView:
     """The first Rollout of a manifest."""
-    return _viewed(_rollouts(file)[0], "default")
+    return read_manifest(file, "default")[1]
+
+
+def read_manifest(file: Path, namespace: str) -> tuple[Manifest, RolloutView]:
+    """The first Rollout of a manifest as it stands there and as it is seen, of `namespace` where it names none."""
+    manifest = _rollouts(file)[0]
+    return manifest, _viewed(manifest, namespace)
 
 
 def meant_by(policy: CanaryPolicy, manifests: Sequence[Manifest]) -> list[RolloutView]:
@@ -109,6 +116,10 @@ def advice(policy: CanaryPolicy) -> list[str]:
                 "Nor can a nonInferiority gate show that a canary equal to stable keeps it. "
                 f"Write {'at most 0.95' if metric.better == 'higher' else 'at least 1.25'}"
             )
+        preset = (metric.source or policy.spec.source).preset
+        blind = next((row.blind for row in TABLE if row.preset == preset and row.blind), "")
+        if blind and metric.preset == "http-errors":
+            hints.append(f"policy {name}, metric {metric.name}: {blind}")
     hints += not_waited_for(policy)
     if policy.spec.mode == "shadow":
         hints.append(f"policy {name} is in shadow mode: it reports what it would do, and does nothing")

@@ -205,3 +205,21 @@ def test_init_writes_a_policy_that_is_right_and_judges_what_is_there(
     (tmp_path / "checkout.yaml").write_text(shown.stdout)
     code, _ = examine(world, redis_url, "checkout", "--policies", str(tmp_path))
     assert code == 0
+
+
+def test_init_takes_a_manifest_instead_of_the_cluster(world: World, tmp_path: Path) -> None:
+    manifest = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Rollout",
+        "metadata": {"name": "checkout", "namespace": "shop"},
+        "spec": {"strategy": {"canary": {"steps": [{"setWeight": 5}, {"pause": {}}]}}},
+    }
+    (tmp_path / "rollout.yaml").write_text(yaml.safe_dump(manifest))
+    prometheus = ("--prometheus", f"{world.url}/prometheus")
+    shown = serinus("init", str(tmp_path / "rollout.yaml"), *prometheus, KUBECONFIG=str(tmp_path / "none"))
+    assert shown.returncode == 0, shown.stderr
+    (policy,) = load_text(shown.stdout, "policy")
+    assert (policy.spec.source.preset, [metric.preset for metric in policy.spec.metrics][:2]) == (
+        "pod-name",
+        ["http-errors", "http-latency"],
+    )

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -6,7 +7,7 @@ from serinus.doctor.measured import Pods, Seen, count
 from serinus.doctor.metrics import buckets, metrics, power
 from serinus.doctor.policy import chosen, from_cluster
 from serinus_collector.use_cases.ports import Answer, Unread, Values
-from serinus_contracts import AnalysisPlan, Bucketed, CanaryPolicy, PlanMetric, Queried, Selector
+from serinus_contracts import AnalysisPlan, Bucketed, CanaryPolicy, Counted, PlanMetric, Queried, Selector
 from serinus_contracts.metric import Conditions, Margin
 from serinus_counting.series import Series
 from serinus_rollouts.kubernetes.api import ClusterError
@@ -110,8 +111,8 @@ class Having:
 
 async def examined(*series: Series, metric: PlanMetric = ERRORS, **known: Any) -> Check:
     provider: Any = Having(*series)
-    (check,), _ = await metrics(plan(metrics=(metric,)), provider, 4000, known.pop("releasing", True), **known)
-    return check
+    checks, _ = await metrics(plan(metrics=(metric,)), provider, 4000, known.pop("releasing", True), **known)
+    return checks[0]
 
 
 LATENCY_HERE = LATENCY.model_copy(update={"source": Bucketed(query=Selector(name="seconds_bucket"))})
@@ -157,6 +158,26 @@ async def test_several_processes_behind_one_address_are_found_unless_the_pod_res
 async def test_between_releases_stable_is_measured_alone() -> None:
     check = await examined(counter("checkout-old-1", "200", 500, 600, 700), releasing=False)
     assert (check.state, check.said) == ("ok", "stable 0 of 200 in 2 s, scraped every 1 s")
+
+
+@pytest.mark.anyio
+async def test_what_counts_here_is_named_with_what_it_leaves_out() -> None:
+    series = [counter(f"checkout-{arm}-1", "200", 1, 2, 3) for arm in ("new", "old")]
+    provider: Any = Having(*series)
+    _, traps = (await metrics(plan(), provider, 4000, True))[0]
+    assert (traps.name, traps.state) == ("traps of errors", "ok")
+    assert traps.said.startswith("client_golang promhttp: a handler that panics is in no counter")
+
+
+@pytest.mark.anyio
+async def test_a_proxy_whose_page_cannot_tell_a_failed_grpc_call_is_a_warning() -> None:
+    source = Counted(query=Selector(name="haproxy_backend_http_responses_total"), events=(), trials=((),))
+    series = [counter(f"checkout-{arm}-1", "2xx", 1, 2, 3) for arm in ("new", "old")]
+    series = [replace(one, labels=one.labels | {"__name__": "haproxy_backend_http_responses_total"}) for one in series]
+    provider: Any = Having(*series)
+    checks, _ = await metrics(plan(metrics=(ERRORS.model_copy(update={"source": source}),)), provider, 4000, True)
+    assert [check.state for check in checks] == ["ok", "ok", "warning"]
+    assert checks[2].said.startswith("a gRPC call that fails has HTTP status 200 here")
 
 
 @pytest.mark.anyio

@@ -26,6 +26,7 @@ from serinus.doctor.first_policy import write
 from serinus.doctor.provider import ADDRESS, PrometheusOption, ProvidersFile, reached
 from serinus.options import Access, Output, Providers, Streams, fail, without_password
 from serinus.terminal import Terminal, say
+from serinus.validate import read_manifest
 
 _MARKS = {"ok": "✔", "warning": "!", "failed": "✖"}
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "red"}
@@ -119,31 +120,38 @@ def _table(found: Sequence[Check]) -> Table:
 
 
 def init(
-    rollout: Annotated[str, typer.Argument(help="The Rollout, name or namespace/name.")],
+    rollout: Annotated[str, typer.Argument(help="The Rollout, name or namespace/name, or the file of its manifest.")],
     access: Access,
     prometheus: PrometheusOption = ADDRESS,
     providers_file: ProvidersFile = None,
 ) -> None:
     """Write a first policy for a Rollout, in shadow mode.
 
-    From what its cluster and Prometheus have.
+    From what its cluster, or its manifest, and Prometheus have.
     """
 
-    async def look(cluster: Cluster) -> None:
-        place = cluster.place(rollout, access.namespace)
-        document = await cluster.rollout(*place)
-        if document is None:
-            fail(f"there is no Rollout {'/'.join(place)}")
+    async def propose(document: Any, seen: RolloutView) -> None:
         canary = document["spec"].get("strategy", {}).get("canary", {})
         services = (str(canary.get("canaryService", "")), str(canary.get("stableService", "")))
-        seen: RolloutView = view(document)
+        ingress = str(((canary.get("trafficRouting") or {}).get("nginx") or {}).get("stableIngress") or "")
         async with reached(prometheus, providers_file) as provider:
             try:
-                text, notes = await write(provider.prometheus, seen, services, now_ms())
+                text, notes = await write(provider.prometheus, seen, services, now_ms(), ingress)
             except ProviderError as error:
                 fail(f"{provider.shown}: {error}\nGive the address of Prometheus by --prometheus.")
         say(text, end="")
         for note in notes:
             Terminal(stderr=True).print(Text.assemble(("note:", "yellow"), f" {note}"), soft_wrap=True)
 
-    run(with_cluster(access, look))
+    async def look(cluster: Cluster) -> None:
+        place = cluster.place(rollout, access.namespace)
+        document = await cluster.rollout(*place)
+        if document is None:
+            fail(f"there is no Rollout {'/'.join(place)}")
+        await propose(document, view(document))
+
+    if rollout.endswith((".yaml", ".yml", ".json")):
+        document, seen = read_manifest(Path(rollout), access.namespace or "default")
+        run(propose(document, seen))
+    else:
+        run(with_cluster(access, look))

@@ -1,130 +1,187 @@
-"""A first policy of what a Prometheus has: which labels split the arms, and which of the presets' metrics are there."""
+"""A first policy of what a Prometheus has: each row of the table of instrumentations is looked for, and measured."""
 
-import re
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from itertools import accumulate, pairwise
-from math import inf
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-import yaml
-from serinus_collector.use_cases.ports import Provider
-from serinus_contracts import Selector
+from serinus_collector.adapters.prometheus import UnknownNamesError
+from serinus_collector.use_cases.collect_snapshot import counted
+from serinus_collector.use_cases.ports import Answer, Provider
+from serinus_contracts import AnalysisPlan, PlanMetric, Selector
 from serinus_contracts.base import Millis
-from serinus_contracts.selector import is_name, name_text
+from serinus_contracts.plan import Queried
 from serinus_contracts.weight import weight_text
 from serinus_counting.series import Series
 from serinus_judging.sequential.bucket_reach import bucket_reach
-from serinus_rollouts.resolve import LATENCY_MARGIN
+from serinus_rollouts.instrumentations import TABLE, Instrumentation, rows_of
+from serinus_rollouts.policy_documents import load_text
+from serinus_rollouts.resolve import LATENCY_MARGIN, UnfitPolicyError, resolve
 from serinus_rollouts.rollout import RolloutView
-from serinus_rollouts.sources import STATUS_LABELS
-from serinus_rollouts.stages import ADD_STEPS, NOTHING_TO_JUDGE, pause_before_the_first_weight, stages
+from serinus_rollouts.stages import ADD_STEPS, NOTHING_TO_JUDGE, Stage, pause_before_the_first_weight, stages
+from serinus_runtime.documents import DocumentError
+
+from serinus.doctor.measured import Seen, count
+from serinus.doctor.policy import run_of
+from serinus.doctor.proposal import errors, latency, source, sources, with_hash
+from serinus.doctor.words import flow, plain
 
 REACH_MS = 300_000
-COUNTERS = "http_requests_total"
-HISTOGRAM = "http_request_duration_seconds_bucket"
 MEMORY = "container_memory_usage_bytes"
+NAMES = "docs/reference/instrumentations.md"
+_EXAMPLE = {"name": "errors", "events": "'errors_total'", "trials": "'requests_total'"}
+# Of a Rollout that has nothing to judge yet, so that its metrics can be measured all the same.
+_SOME_STAGE = (Stage(5, 0, (1,), False),)
 
 
-def plain(text: str) -> str:
-    """The text as a YAML value: quoted where it could be read as something else, such as 123, on or 1e3."""
-    is_word = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]+", text) is not None and yaml.safe_load(text) == text
-    return text if is_word else yaml.safe_dump(text, default_style='"', width=inf, allow_unicode=True).rstrip("\n")
+@dataclass
+class Found:
+    """What a Prometheus has of a Rollout, asked once a name."""
+
+    provider: Provider
+    seen: RolloutView
+    now: Millis
+    known: dict[str, Sequence[Series]] = field(default_factory=dict)
+
+    async def series(self, name: str) -> Sequence[Series]:
+        """All series of a metric in the last minutes. Raises ProviderError."""
+        if name not in self.known:
+            try:
+                answer = (await self.provider.samples(Selector(name=name), self.now, REACH_MS)).read()
+            except UnknownNamesError:  # such a server has no series of this name
+                answer = Answer(())
+            self.known[name] = answer.series
+        return self.known[name]
+
+    async def measured(self, split: Sequence[str], metric: Mapping[str, str]) -> Seen | None:
+        """One measurement of a metric by a source, None where the policy would be refused. Raises ProviderError."""
+        text = _document(self.seen, split, [flow(metric)])
+        try:
+            (policy,) = load_text(text, "policy")
+            run = run_of(self.seen)
+            plan = resolve(policy, run, stages(self.seen.steps) or _SOME_STAGE, self.seen.ping_pong)
+        except (DocumentError, UnfitPolicyError):
+            return None
+        return await self._count(plan, plan.metrics[0])
+
+    async def _count(self, plan: AnalysisPlan, metric: PlanMetric) -> Seen | None:
+        assert not isinstance(metric.source, Queried)
+        answer = (await self.provider.samples(metric.source.query, self.now, REACH_MS)).read()
+        one = count(plan, metric, counted(plan, metric, answer), self.now, releasing=False)
+        return one if one.stable.series else None
 
 
-async def series_of(provider: Provider, name: str, now: Millis) -> Sequence[Series]:
-    """All series of a metric in the last minutes. Raises ProviderError."""
-    return (await provider.samples(Selector(name=name), now, REACH_MS)).read().series
+@dataclass
+class Chosen:
+    """The row and the source that a policy begins with; `refused`: what was found and cannot be judged, and why."""
+
+    row: Instrumentation | None = None
+    split: Sequence[str] | None = None
+    refused: list[str] = field(default_factory=list)
+
+    @property
+    def preset(self) -> str:
+        """The source's preset."""
+        return (self.split or ("",))[0].removeprefix("preset: ")
 
 
-def source(series: Sequence[Series], seen: RolloutView, services: tuple[str, str]) -> list[str] | None:
-    """Lines of the policy's `source` by which these series can be split; None if nothing tells the arms."""
-    prefix = f"{seen.name}-{seen.stable_hash or seen.current_hash}-"
-    ours = [one.labels for one in series]
-
-    def label_where(wanted: str, whole: bool) -> str | None:
-        for labels in ours:
-            for label, value in labels.items():
-                if is_name(label) and (value == wanted if whole else value.startswith(wanted)):
-                    return label
-        return None
-
-    if pod := label_where(prefix, whole=False):
-        kind, options = "pod-name", [] if pod == "pod" else [f"label: {plain(name_text(pod))}"]
-    elif hashed := label_where(seen.stable_hash or seen.current_hash, whole=True):
-        kind, options = (
-            "pod-hash",
-            [] if hashed == "rollouts_pod_template_hash" else [f"label: {plain(name_text(hashed))}"],
-        )
-    elif all(services) and (service := label_where(services[1], whole=True)):
-        kind = "service-label"
-        options = [f"canary: {plain(services[0])}", f"stable: {plain(services[1])}"]
-        options += [] if service == "service" else [f"label: {plain(name_text(service))}"]
-    else:
-        return None
-    if not any(labels.get("namespace") == seen.namespace for labels in ours):
-        options.append('namespaceLabel: ""')
-    return [f"preset: {kind}", *options]
+async def choose(found: Found, services: tuple[str, str], ingress: str) -> Chosen:
+    """The first row of the table whose requests are there, can be split, and are measured without an error."""
+    chosen, asked = Chosen(), set()
+    for row in TABLE:
+        series = await found.series(row.names.requests)
+        if not {label for one in series for label in one.labels}.intersection(row.names.status_labels):
+            continue
+        for split in sources(row, series, found.seen, services, ingress):
+            metric = errors(row, split[0].removeprefix("preset: "))
+            if (key := (*split, *metric.values())) in asked:
+                continue
+            asked.add(key)
+            one = await found.measured(split, metric)
+            if one is None:
+                continue
+            if one.measurement.status == "error":
+                chosen.refused.append(f"{row.names.requests} cannot be judged: {one.measurement.detail}")
+                continue
+            chosen.row, chosen.split = row, split
+            return chosen
+    return chosen
 
 
-def histogram(cumulative: Iterable[tuple[str, int]]) -> tuple[tuple[float, ...], tuple[int, ...]]:
-    """Edges and counts per bucket, one more, of what series with the label `le` counted."""
-    total: dict[float, int] = defaultdict(int)
-    for le, number in cumulative:
-        with suppress(ValueError):
-            total[float(le)] += number
-    bounds = sorted(total)
-    if not bounds or bounds[-1] != inf:
-        return (), ()
-    # series of which one was born or reset in between may not grow with their bounds
-    rising = list(accumulate((total[bound] for bound in bounds), max))
-    return tuple(bounds[:-1]), tuple(after - before for before, after in pairwise((0, *rising)))
-
-
-def _coarse(series: Sequence[Series]) -> list[str]:
-    """What the buckets cannot show of the margin that a latency has unless another is written."""
-    grown = [(one.labels.get("le", ""), round(max(one.values[-1] - one.values[0], 0))) for one in series if one.values]
-    edges, counts = histogram(grown)
-    if not sum(counts):
-        return []
-    reach = bucket_reach(edges, counts, LATENCY_MARGIN.ratio)
-    return [] if reach.exact else [f"latency: {reach.text}; {reach.fix}"]
-
-
-async def write(provider: Provider, seen: RolloutView, services: tuple[str, str], now: Millis) -> tuple[str, list[str]]:
-    """The policy as YAML, and what a person has to know or to do. Raises ProviderError."""
-    notes = []
-    requests, latency, memory = [await series_of(provider, name, now) for name in (COUNTERS, HISTOGRAM, MEMORY)]
-    split = source([*requests, *latency], seen, services)
-    adapt = ""
-    if split is None:
+async def write(
+    provider: Provider, seen: RolloutView, services: tuple[str, str], now: Millis, ingress: str = ""
+) -> tuple[str, list[str]]:
+    """The policy as YAML, and what a person has to know or to do; `services` are those of canary and stable, `ingress`
+    the stable one, empty where there are none. Raises ProviderError."""
+    found = Found(provider, seen, now)
+    every = [one for row in TABLE for one in await found.series(row.names.requests)]
+    seen = found.seen = with_hash(seen, every)
+    chosen = await choose(found, services, ingress)
+    notes, adapt, metrics = list(chosen.refused), "", []
+    if chosen.split is None:
+        every += [one for row in TABLE if row.names.latency for one in await found.series(row.names.latency)]
+        chosen.split = source(every, seen, services)
+    if chosen.split is None:
         adapt = "  # adapt: which label tells canary from stable?"
-        notes.append(f"no series of {COUNTERS} or {HISTOGRAM} names the pods, hashes or services of {seen.key}")
-        split = ["preset: pod-name"]
-    metrics = []
-    labels = {label for one in requests for label in one.labels}
-    if requests and labels & set(STATUS_LABELS):
-        metrics.append("{name: errors, preset: http-errors, critical: true}")
+        named = sorted(name for name, series in found.known.items() if series)
+        there = f"; there are {', '.join(named)}" if named else ""
+        notes.append(f"no series that {NAMES} knows names the pods, hashes or services of {seen.key}{there}")
+        chosen.split = ["preset: pod-name"]
+    if chosen.row is not None:
+        metrics.append(flow({**errors(chosen.row, chosen.preset), "critical": "true"}))
+        notes += await _traps(found, chosen.row)
     else:
-        lacks = f"{COUNTERS} has no label {', '.join(STATUS_LABELS)}" if requests else f"there is no {COUNTERS}"
-        notes.append(f"{lacks}: errors are written as an example, give your own events and trials")
-        example = "events: 'errors_total', trials: 'requests_total'"
-        metrics.append(f"{{name: errors, {example}, critical: true}}  # adapt")
-    if latency:
-        metrics.append("{name: latency, preset: http-latency, critical: true}")
-        notes += _coarse(latency)
-    else:
-        notes.append(f"there is no {HISTOGRAM}: latency is not judged; name yours by histogram")
+        notes.append(f"no counter of requests with their status was found: errors are written as an example, give your "
+                     f"own events and trials, or one of the names in {NAMES}")  # fmt: skip
+        metrics.append(flow({**_EXAMPLE, "critical": "true"}) + "  # adapt")
+    durations, more = await _latency(found, chosen)
+    metrics += durations
+    notes += more
+    memory = await found.series(MEMORY)
     if any(one.labels.get("pod", "").startswith(f"{seen.name}-") for one in memory):
         metrics.append("{name: memory, preset: container-memory}")
-    found = stages(seen.steps)
+    return _document(seen, chosen.split, metrics, adapt), [*notes, *_of_steps(seen)]
+
+
+async def _latency(found: Found, chosen: Chosen) -> tuple[list[str], list[str]]:
+    """The metric of latency, of the row of the errors if it has one, and what is to say of it."""
+    rows = [chosen.row] if chosen.row else [row for row in TABLE if row.preset == "pod-name"]
+    notes = []
+    for row in rows:
+        if not row.names.latency or not chosen.split:
+            continue
+        metric = latency(row, chosen.preset)
+        one = await found.measured(chosen.split, metric)
+        if one is None:
+            continue
+        if one.measurement.status == "error":
+            notes.append(f"{row.names.latency} cannot be judged: {one.measurement.detail}")
+            continue
+        if sum(one.stable.buckets):
+            reach = bucket_reach(one.stable.edges, one.stable.buckets, LATENCY_MARGIN.ratio)
+            notes += [] if reach.exact else [f"latency: {reach.text}; {reach.fix}"]
+        return [flow({**metric, "critical": "true"})], notes
+    wanted = (chosen.row.names.latency if chosen.row else "") or "histogram of durations"
+    return [], [*notes, f"there is no {wanted}: latency is not judged; name yours by histogram"]
+
+
+async def _traps(found: Found, row: Instrumentation) -> list[str]:
+    labels = [one.labels for one in await found.series(row.names.requests)]
+    rows = [one for one in rows_of(row.names.requests, labels) if one.preset == row.preset]
+    return [f"{one.name}: {text}" for one in rows for text in (one.traps, one.blind) if text]
+
+
+def _of_steps(seen: RolloutView) -> list[str]:
+    found, notes = stages(seen.steps), []
     if not found:
         notes.append(f"{seen.key} {NOTHING_TO_JUDGE}; {ADD_STEPS}")
     elif not any(stage.gates for stage in found):
         notes.append("the Rollout has no `pause: {}`: verdicts could only abort, never advance")
     if paused := pause_before_the_first_weight(seen):
         notes.append(paused)
-    weights = ", ".join(weight_text(stage.weight) for stage in found)
+    return notes
+
+
+def _document(seen: RolloutView, split: Sequence[str], metrics: Sequence[str], adapt: str = "") -> str:
+    weights = ", ".join(weight_text(stage.weight) for stage in stages(seen.steps))
     lines = [
         "apiVersion: serinus.dev/v1alpha1",
         "kind: CanaryPolicy",
@@ -139,4 +196,4 @@ async def write(provider: Provider, seen: RolloutView, services: tuple[str, str]
         "  metrics:",
         *(f"  - {metric}" for metric in metrics),
     ]
-    return "\n".join(lines) + "\n", notes
+    return "\n".join(lines) + "\n"

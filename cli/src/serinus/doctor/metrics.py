@@ -7,13 +7,15 @@ from typing import Any
 from serinus_collector.adapters.prometheus import UnknownNamesError
 from serinus_collector.use_cases.collect_snapshot import counted
 from serinus_collector.use_cases.ports import Provider, ProviderError
-from serinus_contracts import AnalysisPlan, PlanMetric, Queried, Selector
+from serinus_contracts import AnalysisPlan, Counted, PlanMetric, Queried, Selector
 from serinus_contracts.base import Millis
 from serinus_contracts.weight import weight_text
 from serinus_contracts.wording import duration, percent
+from serinus_counting.series import Series
 from serinus_judging.plan_metrics import gating_metrics, without_gauges
 from serinus_judging.sequential.bucket_reach import bucket_reach
 from serinus_judging.sequential.power import forecast
+from serinus_rollouts.instrumentations import rows_of
 
 from serinus.doctor.checks import Check
 from serinus.doctor.measured import Pods, Seen, count
@@ -39,6 +41,7 @@ async def metrics(
                 checks.append(await _missing(plan, metric, provider, now, one))
             elif one.measurement.status == "ok":
                 checks.append(Check(name, "ok", _said(metric, one, releasing)))
+                checks += _traps(metric, series)
                 found.append(one)
             else:
                 checks.append(_uncounted(name, one))
@@ -46,6 +49,17 @@ async def metrics(
             fix = "" if isinstance(error, UnknownNamesError) else "fix the provider's address by --prometheus"
             checks.append(Check(name, "failed", str(error), fix))
     return checks, found
+
+
+def _traps(metric: PlanMetric, series: Sequence[Series]) -> Iterator[Check]:
+    """What is left out here, or counted otherwise than one may think, by the table of instrumentations."""
+    if not isinstance(metric.source, Counted) or not isinstance(metric.source.query, Selector):
+        return
+    rows = rows_of(metric.source.query.name, [one.labels for one in series])
+    if traps := [f"{row.name}: {row.traps}" for row in rows if row.traps]:
+        yield Check(f"traps of {metric.name}", "ok", "\n".join(traps))
+    for blind in sorted({row.blind for row in rows} - {""}):
+        yield Check(f"traps of {metric.name}", "warning", blind, "see docs/reference/instrumentations.md")
 
 
 async def _asked(name: str, source: Queried, provider: Provider, now: Millis) -> Check:

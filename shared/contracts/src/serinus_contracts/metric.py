@@ -28,6 +28,8 @@ SourcePreset = Literal[
     "contour",
     "haproxy",
 ]
+# Their histograms have edges in milliseconds, whatever a metric is renamed to.
+IN_MILLISECONDS = ("istio", "linkerd", "envoy", "contour")
 _BY_SERVICE = ("service-label", "traefik", "envoy", "contour", "haproxy")
 
 

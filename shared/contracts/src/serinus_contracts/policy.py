@@ -5,6 +5,7 @@ timed pauses) is checked where a policy is resolved into a plan.
 """
 
 import json
+import re
 from collections import Counter
 from typing import Any, Literal, Self
 
@@ -14,7 +15,7 @@ from pydantic_core import PydanticCustomError
 from serinus_contracts.base import PolicyDocument, Seconds
 from serinus_contracts.freeze import FreezeRule
 from serinus_contracts.judge import JudgeRule, SequentialRule
-from serinus_contracts.metric import LimitRule, MetricRule, SourceRule
+from serinus_contracts.metric import IN_MILLISECONDS, LimitRule, MetricRule, SourceRule
 from serinus_contracts.weight import Weight, weight_text
 
 # Below it a tenant's run would take up collectors and its provider without being judged any sooner.
@@ -24,6 +25,8 @@ MAX_POLICY_BYTES = 64 * 1024
 MAX_EXPRESSIONS = 100
 # Each keeps some 8 KiB of evidence in Redis, and its names in every snapshot.
 MAX_SEGMENTED = 4
+
+_MILLISECONDS = re.compile(r"(^|_)(milliseconds|millis|msec|ms)(_|$)")
 
 Mode = Literal["shadow", "guard", "enforce"]
 Gate = Literal["noRegression", "nonInferiority"]
@@ -139,11 +142,26 @@ class PolicySpec(PolicyDocument):
                 "a source of its own such as {preset: pod-name}",
                 {"at": ("metrics", index, "preset")},
             )
+        self._check_unit(metric, source, index)
         if "provider" in source.model_fields_set and source.provider != self.source.provider:
             raise PydanticCustomError(
                 "unfit",
                 "all metrics of a policy come from one provider: leave provider out here",
                 {"at": ("metrics", index, "source", "provider")},
+            )
+
+    @staticmethod
+    def _check_unit(metric: MetricRule, source: SourceRule, index: int) -> None:
+        """A name in milliseconds would be read as seconds, and each limit and margin of it be a thousandth."""
+        named = metric.histogram.name if metric.histogram else metric.metric
+        if metric.kind != "distribution" or "unit" in metric.model_fields_set or source.preset in IN_MILLISECONDS:
+            return
+        if named and _MILLISECONDS.search(named):
+            raise PydanticCustomError(
+                "unfit",
+                f"{named} says milliseconds, and edges are read as seconds: write unit: ms (or unit: s, where they are "
+                "seconds whatever the name says)",
+                {"at": ("metrics", index, "metric" if metric.metric else "histogram")},
             )
 
     @staticmethod

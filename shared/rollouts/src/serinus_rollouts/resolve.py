@@ -21,10 +21,9 @@ from serinus_contracts.provider_namespaces import OPEN, ProviderAccess, may_use,
 from serinus_contracts.selector import Matcher, Selector
 from serinus_contracts.weight import weight_text
 
+from serinus_rollouts.metric_names import Matchers, MetricNames
 from serinus_rollouts.rollout import PingPong
 from serinus_rollouts.sources import (
-    Matchers,
-    MetricNames,
     SeriesScope,
     containers,
     counts,

@@ -1,128 +1,18 @@
-"""What each source calls things, and how its series are told apart: by the run's pods, or by a service per arm.
-
-The facts are those of each project's own documentation or exposition; `tests/unit/sources` holds
-series as they show them.
-"""
+"""How the series of a source are told apart: by the run's pods, or by a service per arm."""
 
 import re
 from dataclasses import dataclass, replace
 
 from serinus_contracts import ArmRule, Run
 from serinus_contracts.metric import SourceRule
-from serinus_contracts.plan import AnyOf
 from serinus_contracts.selector import Matcher
 
+from serinus_rollouts.instrumentations import preset_names
+from serinus_rollouts.metric_names import ISTIO, OPENTELEMETRY_DOTTED, Matchers, MetricNames
 from serinus_rollouts.rollout import PingPong
 
-Matchers = tuple[Matcher, ...]
-
-STATUS_LABELS = ("code", "status", "status_code", "http_response_status_code")
 # What Kubernetes draws names from, for hashes of templates and for pods: no vowels, so few words look like a hash.
-_DRAWN = "[bcdfghjklmnpqrstvwxz2456789]"
-
-
-def _server_errors(*labels: str) -> AnyOf:
-    """Also classes such as 5xx, as some client libraries and HAProxy write them."""
-    return tuple((Matcher(label=label, op="=~", value="5.."),) for label in labels)
-
-
-@dataclass(frozen=True)
-class MetricNames:
-    """What a source calls requests and latency. A request failed if one of the groups `failed` matches its series;
-    one whose series has none of the labels `status_labels` cannot be told. `extra_matchers` leave out what is counted
-    elsewhere too.
-    """
-
-    requests: str
-    latency: str
-    failed: AnyOf
-    status_labels: tuple[str, ...]
-    extra_matchers: Matchers = ()
-    milliseconds: bool = False
-
-
-_APPLICATION = MetricNames(
-    "http_requests_total", "http_request_duration_seconds_bucket", _server_errors(*STATUS_LABELS), STATUS_LABELS
-)
-# Semantic conventions for HTTP metrics: no status code where none was sent, but then error.type.
-_OPENTELEMETRY = MetricNames(
-    "http_server_request_duration_seconds_count",
-    "http_server_request_duration_seconds_bucket",
-    (
-        *_server_errors("http_response_status_code"),
-        (Matcher(label="http_response_status_code", value=""), Matcher(label="error_type", op="!=", value="")),
-    ),
-    ("http_response_status_code", "error_type"),
-)
-# The same in the names of OpenTelemetry itself, as servers hold them that escape nothing.
-_OPENTELEMETRY_DOTTED = MetricNames(
-    "http.server.request.duration_count",
-    "http.server.request.duration_bucket",
-    (
-        *_server_errors("http.response.status_code"),
-        (Matcher(label="http.response.status_code", value=""), Matcher(label="error.type", op="!=", value="")),
-    ),
-    ("http.response.status_code", "error.type"),
-)
-# gRPC answers with HTTP 200; of its codes these are a server's errors (OpenTelemetry's conventions for gRPC).
-_GRPC_ERRORS = Matcher(label="grpc_response_status", op="=~", value="2|4|12|13|14|15")
-_ISTIO = MetricNames(
-    "istio_requests_total",
-    "istio_request_duration_milliseconds_bucket",
-    (*_server_errors("response_code"), (_GRPC_ERRORS,)),
-    ("response_code",),
-    (Matcher(label="reporter", value="destination"),),
-    milliseconds=True,
-)
-# The kubelet's probes and scrapes of the proxy itself pass the proxy as well.
-_LINKERD = MetricNames(
-    "response_total",
-    "response_latency_ms_bucket",
-    ((Matcher(label="classification", value="failure"),),),
-    ("classification",),
-    (
-        Matcher(label="direction", value="inbound"),
-        Matcher(label="route_name", op="!=", value="probe"),
-        Matcher(label="srv_port", op="!=", value="4191"),
-    ),
-    milliseconds=True,
-)
-# request_duration would hold the client's speed too.
-_NGINX = MetricNames(
-    "nginx_ingress_controller_requests",
-    "nginx_ingress_controller_header_duration_seconds_bucket",
-    _server_errors("status"),
-    ("status",),
-)
-_TRAEFIK = MetricNames(
-    "traefik_service_requests_total",
-    "traefik_service_request_duration_seconds_bucket",
-    # Of gRPC the label code holds its own codes, but 2 for calls that went well.
-    (
-        *_server_errors("code"),
-        (Matcher(label="protocol", value="grpc"), Matcher(label="code", op="=~", value="4|12|13|14|15")),
-    ),
-    ("code",),
-)
-_ENVOY = MetricNames(
-    "envoy_cluster_upstream_rq",
-    "envoy_cluster_upstream_rq_time_bucket",
-    _server_errors("envoy_response_code"),
-    ("envoy_response_code",),
-    milliseconds=True,
-)
-_HAPROXY = MetricNames("haproxy_backend_http_responses_total", "", _server_errors("code"), ("code",))
-
-_NAMINGS = {
-    "opentelemetry": _OPENTELEMETRY,
-    "istio": _ISTIO,
-    "linkerd": _LINKERD,
-    "ingress-nginx": _NGINX,
-    "traefik": _TRAEFIK,
-    "envoy": _ENVOY,
-    "contour": _ENVOY,
-    "haproxy": _HAPROXY,
-}
+DRAWN = "[bcdfghjklmnpqrstvwxz2456789]"
 
 
 @dataclass(frozen=True)
@@ -141,11 +31,11 @@ class SeriesScope:
 def naming(source: SourceRule, metric: str | None = None) -> MetricNames:
     """What the metrics of a source are called; `metric` is the name that a policy gives one of them."""
     if source.preset == "opentelemetry" and metric is not None and "." in metric:
-        return _OPENTELEMETRY_DOTTED
+        return OPENTELEMETRY_DOTTED
     if source.preset == "istio" and source.canary is not None:
         # The client's side saw what no pod answered, and it is the only one to be asked: else requests count twice.
-        return replace(_ISTIO, extra_matchers=(Matcher(label="reporter", value="source"),))
-    return _NAMINGS.get(source.preset, _APPLICATION)
+        return replace(ISTIO, extra_matchers=(Matcher(label="reporter", value="source"),))
+    return preset_names(source.preset)
 
 
 def counts(source: SourceRule, run: Run) -> SeriesScope:
@@ -237,7 +127,7 @@ def _hashes(run: Run, label: str | None = None) -> ArmRule:
 
 def _of_the_past(pods: ArmRule, run: Run) -> Matchers:
     return (
-        Matcher(label=pods.label, op="=~", value=f"{re.escape(run.name)}-{_DRAWN}{{5,10}}-{_DRAWN}{{5}}"),
+        Matcher(label=pods.label, op="=~", value=f"{re.escape(run.name)}-{DRAWN}{{5,10}}-{DRAWN}{{5}}"),
         Matcher(label=pods.label, op="!~", value=pods.canary),
     )
 
