@@ -1,8 +1,9 @@
 """One namespace at its worst beside another: `python -m benchmarks.tenants [--quick]`.
 
 Runs of a namespace are evaluated every three seconds, first alone, then while `tests/hostile.py` does in another
-namespace the worst that the API server accepts; all processes share this machine. Then the
-memory of each service is held against the chart's limits. A table, and as last line the figures as JSON.
+namespace the worst that the API server accepts, then as a control beside processes that know nothing of Serinus and
+take as much CPU as the worst had all others take (cluster, providers, Redis, services); all share this machine. Then
+the memory of each service is held against the chart's limits. A table, and as last line the figures as JSON.
 """
 
 import argparse
@@ -11,7 +12,8 @@ import itertools
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from serinus_runtime.redis import connected
 
 from benchmarks._figures import Figures, Goals, close, missed, table
 from benchmarks._procfs import memory_mib
+from benchmarks._strangers import cpu_seconds, strangers
 from tests import hostile
 from tests.servers import RedisServer, free_port, redis_server
 from tests.simulated import World, rollout, scenario, simulated, start_services
@@ -53,6 +56,7 @@ def limits_mib() -> dict[str, float]:
 
 GOALS: Goals = {
     "due to verdict, p99, loaded against quiet": ("at most", 2.0),
+    "due to verdict, p99, loaded against control": ("at most", 2.0),
     "leases lost": ("at most", 0.0),
     **{f"{name}, slowest /healthz, s": ("at most", 1.0) for name in SERVICES},
     **{f"{name}, peak memory, MiB": ("at most", limit) for name, limit in limits_mib().items()},
@@ -111,6 +115,26 @@ class Machine:
                 await asyncio.sleep(0.1)
 
 
+@dataclass
+class Phases:
+    """When each was, from and to (ms), and what share of a core each process took in it."""
+
+    times: dict[str, tuple[float, float]] = field(default_factory=dict)
+    shares: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    @asynccontextmanager
+    async def measured(self, label: str, pids: Mapping[str, int]) -> AsyncIterator[None]:
+        since, before = time.time(), cpu_seconds(pids)
+        yield
+        until, after = time.time(), cpu_seconds(pids)
+        self.times[label] = (1000 * since, 1000 * until)
+        self.shares[label] = {name: (taken - before[name]) / (until - since) for name, taken in after.items()}
+
+    def added(self, label: str, other: str) -> dict[str, float]:
+        """What each process took more in one phase than in the other."""
+        return {name: max(0.0, share - self.shares[other][name]) for name, share in self.shares[label].items()}
+
+
 async def due_to_verdict(client: Any, keys: Keys, dues: Dues, begin: float, end: float) -> list[tuple[float, float]]:
     """Milliseconds from due to snapshot and from there to verdict, of the quiet namespace's snapshots that were
     evaluated in this time."""
@@ -163,27 +187,38 @@ async def measure(server: RedisServer, folder: Path, seconds: float, own: int, o
                 tasks.create_task(machine.sleep()),
                 tasks.create_task(machine.ask(f"{honest}/api/v1/query")),
             ]
-            begin = time.time() * 1000
-            await asyncio.sleep(seconds)
-            middle = time.time() * 1000
+            pids = {name: child.pid for name, child in world.children.children.items()} | {"redis": server.pid}
+            phases = Phases()
+            async with phases.measured("quiet", pids):
+                await asyncio.sleep(seconds)
             watching = tasks.create_task(hostile.watch_health(ports, slowest))
             worst = tasks.create_task(hostile.misbehave(world, others))
-            await asyncio.sleep(seconds * 1.5)
-            end = time.time() * 1000
-            for task in (*followed, watching, worst):
+            await asyncio.sleep(seconds / 2)
+            async with phases.measured("loaded", pids):
+                await asyncio.sleep(seconds)
+            for task in (watching, worst):
                 task.cancel()
-            figures = await _figures(client, keys, dues, machine, (begin, middle, end))
-            figures |= {"leases lost": float(hostile.lease_transitions(world))}
+            figures = {"leases lost": float(hostile.lease_transitions(world))}
+            await asyncio.to_thread(hostile.leave, world, others)
+            async with asyncio.timeout(60):
+                while await client.zcard(keys.due) > own:
+                    await asyncio.sleep(0.2)
+            with strangers(phases.added("loaded", "quiet")):
+                await asyncio.sleep(2)
+                async with phases.measured("control", pids):
+                    await asyncio.sleep(seconds)
+            for task in followed:
+                task.cancel()
+            figures = await _figures(client, keys, dues, machine, phases) | figures
             figures |= {f"{name}, slowest /healthz, s": slowest.get(name, 10.0) for name in SERVICES}
             figures |= _memory(world)
             await client.flushall()
     return figures
 
 
-async def _figures(client: Any, keys: Keys, dues: Dues, machine: Machine, times: tuple[float, float, float]) -> Figures:
-    begin, middle, end = times
+async def _figures(client: Any, keys: Keys, dues: Dues, machine: Machine, phases: Phases) -> Figures:
     figures = Figures()
-    for label, since, until in (("quiet", begin, middle), ("loaded", middle + (end - middle) / 3, end)):
+    for label, (since, until) in phases.times.items():
         found = await due_to_verdict(client, keys, dues, since, until)
         figures[f"{label}, snapshots"] = float(len(found))
         parts = np.array(found or [(np.inf, np.inf)])
@@ -197,8 +232,13 @@ async def _figures(client: Any, keys: Keys, dues: Dues, machine: Machine, times:
         for name, measured in (("a sleeper wakes late", machine.late), ("Prometheus answers", machine.answers)):
             within = [value for at, value in measured if since <= at <= until]
             figures[f"{name}, p99, {label}, ms"] = float(np.percentile(within, 99)) if within else np.inf
-    p99 = {label: figures[f"due to verdict, p99, {label}, ms"] for label in ("quiet", "loaded")}
-    figures["due to verdict, p99, loaded against quiet"] = p99["loaded"] / p99["quiet"]
+        figures[f"cores taken, {label}"] = sum(phases.shares[label].values())
+    p99 = {label: figures[f"due to verdict, p99, {label}, ms"] for label in phases.times}
+    for other in ("quiet", "control"):
+        figures[f"due to verdict, p99, loaded against {other}"] = p99["loaded"] / p99[other]
+    for name, share in phases.added("loaded", "quiet").items():
+        if share > 0.01:
+            figures[f"cores that {name} takes more, loaded"] = share
     snapshots: Any = await client.xrange(keys.stream("snapshots"))
     greedy = [fields for _, fields in snapshots if b'"namespace":"greedy"' in fields[b"ce"]]
     figures["hostile snapshots"] = float(len(greedy))

@@ -100,6 +100,20 @@ async def misbehave(world: World, count: int, wanted: Sequence[dict[str, Any]] =
             await asyncio.sleep(0.05)
 
 
+def leave(world: World, count: int) -> None:
+    """Delete the Rollouts."""
+    for number in range(count):
+        path = f"/apis/argoproj.io/v1alpha1/namespaces/{NAMESPACE}/rollouts/g{number}"
+        httpx.delete(world.url + path, timeout=60).raise_for_status()
+
+
+def events(world: World) -> list[dict[str, Any]]:
+    """What its owner is told on its objects."""
+    answer = httpx.get(f"{world.url}/api/v1/namespaces/{NAMESPACE}/events", timeout=60).raise_for_status()
+    found: list[dict[str, Any]] = answer.json()["items"]
+    return found
+
+
 def lease_transitions(world: World) -> int:
     """How often another controller has taken over from the first."""
     path = "/apis/coordination.k8s.io/v1/namespaces/serinus/leases/serinus-controller"

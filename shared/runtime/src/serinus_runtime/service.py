@@ -59,9 +59,12 @@ Work = Callable[[Service], Awaitable[None]]
 def collect_garbage_rarely() -> None:
     """Services make short-lived objects and hardly a cycle, beside hundreds of thousands that live long. By Python's
     own thresholds these are looked through again and again, for up to 0.2 s at a time, and a look costs half as much
-    again. The youngest are looked through often enough that memory stands still (`make soak`).
+    again. The youngest are looked through often enough that memory stands still (`make soak`). What was imported
+    is there for good, and never looked through again.
     """
-    gc.set_threshold(10_000, 20, 100)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(3_000, 60, 100)
 
 
 def run(name: str, settings: Settings, work: Work) -> None:

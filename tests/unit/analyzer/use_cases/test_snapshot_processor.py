@@ -14,7 +14,7 @@ from redis.exceptions import ResponseError
 from serinus_analyzer.entrypoints.streams import SnapshotStream
 from serinus_analyzer.use_cases.ports import Commit
 from serinus_analyzer.use_cases.snapshot_processor import LOST_CHECK_TRIES, MAX_TRIES, SnapshotProcessor, Telemetry
-from serinus_contracts import AnalysisPlan, MetricsCollected, Proportion, VerdictReached, seal, to_entry
+from serinus_contracts import AnalysisPlan, MetricsCollected, Proportion, Scalar, VerdictReached, seal, to_entry
 from serinus_judging.evaluation import Evaluation, evaluate
 from serinus_judging.run_record import RunRecord
 from serinus_runtime.streams import Entry
@@ -336,6 +336,28 @@ async def test_a_redis_that_is_away_is_raised_for_all() -> None:
     (look,) = snapshots(1)
     with pytest.raises(RedisAwayError):
         await world.analyzer().on_entries([world.publish(look.model_copy(update={"run": SPOILT}))])
+
+
+async def test_a_small_snapshots_verdict_is_out_before_a_large_one_that_came_first_is_judged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world, judge, out_before = World(), evaluate, list[tuple[int, int]]()
+
+    def watched(steps: Sequence[Evaluation]) -> list[tuple[RunRecord, VerdictReached]]:
+        out_before.append((len(steps), len(world.verdicts)))
+        return judge(steps)
+
+    monkeypatch.setattr("serinus_analyzer.use_cases.snapshot_processor.evaluate", watched)
+    (first,) = snapshots(1)
+    many = {f"m{number}": first.metrics["errors"] for number in range(50)}
+    values = {"asked": Scalar(status="ok", values=(1.0,) * 2_000)}
+    looks = [
+        first.model_copy(update={"run": RUN.model_copy(update={"uid": f"u-{index}"}), "metrics": metrics})
+        for index, metrics in enumerate((many, values, first.metrics, many, first.metrics))
+    ]
+    await world.analyzer().on_entries([world.publish(look) for look in looks])
+    assert [one.run.uid for one in world.verdicts[:2]] == ["u-2", "u-4"]
+    assert out_before == [(2, 0), (1, 2), (1, 3), (1, 4)]
 
 
 async def test_between_large_snapshots_the_loop_turns_so_that_health_is_answered() -> None:

@@ -27,8 +27,10 @@ from serinus_analyzer.use_cases.snapshot_queue import (
     forks,
     in_batches,
     next_in_chain,
+    passes,
     repeats,
     stream_order,
+    work,
 )
 
 logger = logging.getLogger(__name__)
@@ -91,7 +93,7 @@ class SnapshotProcessor:
         """Take in snapshots, and judge what of their runs is next."""
         for queued in snapshots:
             self.queue.add(queued)
-        await self._process({queued.snapshot.run.id for queued in snapshots})
+        await self._in_passes({queued.snapshot.run.id for queued in snapshots})
 
     async def retry(self) -> float:
         """Try what waits once more; gives the seconds until the next try. A step for `forever`."""
@@ -99,9 +101,13 @@ class SnapshotProcessor:
             queued.tries += 1
         if self.queue:
             await self._drop_lost()
-            await self._process(self.queue.runs)
+            await self._in_passes(self.queue.runs)
         self.telemetry.waiting.set(len(self.queue))
         return RETRY_SECONDS
+
+    async def _in_passes(self, runs: set[str]) -> None:
+        for some in passes({run: max((work(one.snapshot) for one in self.queue.of(run)), default=0) for run in runs}):
+            await self._process(some)
 
     async def _process(self, runs: set[str]) -> None:
         chains = {run: _Chain(state, state) for run, state in (await self._load(runs)).items()}
