@@ -50,5 +50,8 @@ async def test_a_good_and_a_bad_release_end_as_they_must_beside_a_namespace_that
         for name in ("checkout", "payments"):
             assert (await team.ledger(name)).faults == []
         assert hostile.lease_transitions(made) == 0, "the leader kept its lease"
+        told = [event for event in hostile.events(made) if "take more time of collectors" in event["message"]]
+        assert {event["involvedObject"]["kind"] for event in told} == {"Rollout", "CanaryPolicy"}
+        assert len(told) <= 2 * COUNT, "once each"
         # A second is the goal (benchmarks.tenants); all of this shares two cores here.
         assert max(slowest.values()) < 3, slowest

@@ -288,3 +288,6 @@ async def test_snapshots_of_a_namespace_are_as_far_apart_as_its_share_allows_whi
     assert await due_after(1_011_000, 10) == 1_000
     assert 18_000 < await due_after(1_012_000, 9_000) < 30_000
     assert 36_000 < await due_after(1_013_000, 9_000) < 50_000
+    paced = await controller.paced()
+    assert set(paced) == {"shop"}
+    assert 20 < paced["shop"] < 50

@@ -96,7 +96,7 @@ def test_a_user_may_do_what_the_table_says_and_nothing_else(guarded: Server, use
     server, _ = guarded
     table = told()
     keys = sorted({key for _, key in table})
-    assert len(keys) == 21
+    assert len(keys) == 23
     commands = listed(USED) + listed(HARMFUL)
     places = {key: "{serinus}:" + key.replace("*", "one") for key in keys}
     places |= {"another kind": "{serinus}:doctor", "another tag": "{other}:run:one", "no tag": "run:one"}

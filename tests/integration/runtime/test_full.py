@@ -1,5 +1,6 @@
 """A Redis that is full, with the shipped users: what judges, acts and carries commands goes on, and the rest waits."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -21,9 +22,10 @@ from serinus_judging.run_record import RunRecord
 from serinus_notifier.adapters.outbox import RedisOutbox
 from serinus_notifier.domain.notifications import Cause, Due
 from serinus_notifier.use_cases.inbox import Given
+from serinus_readmodel.reader.commands import Commands
 from serinus_rollouts.progress import Intent
 from serinus_runtime.redis import broker_of
-from serinus_runtime.scripts import Script
+from serinus_runtime.scripts import COMMANDING, Script
 from serinus_runtime.streams import MAX_DELIVERIES, GroupReader, ensure_group
 
 from tests.full import FOREIGN, clients, fill, limit, urls
@@ -92,6 +94,48 @@ async def test_a_full_redis_takes_what_judges_acts_and_is_asked_for_and_no_new_s
     await registry.retire(observed(resource_version="300", outcome="aborted"))
     with pytest.raises(OutOfMemoryError):
         await admin.set("what", "else")
+
+
+async def test_who_sends_more_than_a_full_redis_has_room_for_keeps_neither_others_nor_acts_from_it(
+    clients: Mapping[str, Any],
+) -> None:
+    controller, admin, now = clients["controller"], clients["admin"], round(time.time() * 1000)
+    journal = RedisJournal(controller, KEYS, clock=lambda: 5, max_entries=1000)
+    await ensure_group(controller, KEYS.stream("commands"), controller_group("test"))
+    await journal.take_over()
+    commands = Commands(clients["operator"], KEYS, "/test")
+    await limit(admin, 1_000_000)
+    await fill(admin)
+
+    async def send_until_refused(actor: str) -> int:
+        for number in range(COMMANDING // 150_000):
+            change = {"description": "x" * 150_000}
+            asked = command("override", actor=actor, id=f"{number:026}", change=change)
+            try:
+                await commands.send(asked, now)
+            except OutOfMemoryError:
+                return number
+        raise AssertionError("never refused")
+
+    assert 3 < await send_until_refused("mallory") < 10
+    await commands.send(command("abort", actor="alice"), now)
+    with pytest.raises(OutOfMemoryError, match="mallory has sent so much that others would have no room: try again"):
+        await commands.send(command("override", actor="mallory", change={"description": "x" * 150_000}), now)
+    # Who goes by many names comes to the end of what all people have; acts still go, and what is asked is read.
+    number = 0
+    while await send_until_refused(f"mallory-{number}"):
+        number += 1
+
+    async def send_small() -> None:
+        for number in range(1_000):
+            await commands.send(command("abort", actor=f"bob-{number}", reason="x" * 900), now)
+
+    with pytest.raises(OutOfMemoryError, match="and so is its reserve"):
+        await send_small()
+    await journal.begin(RUN, INTENT, "abort:1:", OperatorState())
+    await journal.tell(DECISION, dedupe_key="abort:1:", ends_intent=True)
+    await admin.xtrim(KEYS.stream("commands"), maxlen=0, approximate=False)
+    await commands.send(command("abort", actor="bob"), now)
 
 
 async def test_the_reserve_has_an_end_and_trimming_gives_it_back(clients: Mapping[str, Any]) -> None:

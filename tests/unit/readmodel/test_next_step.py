@@ -94,6 +94,15 @@ def test_what_happens_next_is_said_in_one_sentence(shown: RunView, expected: str
     assert next_step(shown, NOW) == expected
 
 
+def test_a_run_that_is_evaluated_much_less_often_than_its_policy_asks_says_so() -> None:
+    for apart, told in ((3_000, ""), (12_000, "evaluated every 12 s, not every 1 s: see the Rollout's Events for why")):
+        text = next_step(view({"follows": 1_010_000 - apart}), NOW)
+        assert text == "advances to 25 %" + (f"; {told}" if told else "")
+    first = view({"follows": 0})
+    assert next_step(first, NOW) == "advances to 25 %"
+    assert "evaluated" not in next_step(view({"follows": 998_000}, {"outcome": "promoted"}), NOW)
+
+
 def test_the_last_part_of_a_second_is_not_told_as_none() -> None:
     waits = view({"verdict": "hold", "reason": "before_minimum"})
     minimum_ms = round(1000 * plan().stages[0].minimum)

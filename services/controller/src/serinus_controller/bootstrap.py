@@ -39,6 +39,7 @@ from serinus_controller.use_cases.command_handler import CommandHandler
 from serinus_controller.use_cases.decision_executor import DecisionExecutor
 from serinus_controller.use_cases.leader import Leader
 from serinus_controller.use_cases.notices import Notices
+from serinus_controller.use_cases.pace_watch import PaceWatch
 from serinus_controller.use_cases.plan_resolver import PlanResolver
 from serinus_controller.use_cases.policy_store import PolicyStore
 from serinus_controller.use_cases.policy_store import Telemetry as PolicyTelemetry
@@ -148,7 +149,8 @@ def _leader(
         executor = DecisionExecutor(RunControls(journal), journal, actor, telemetry, service.clock)
         reconciler = RolloutReconciler(tracker, executor, complaints)
         watchers = _watchers(service, settings, api, registry, store, tracker, complaints)
-        return Term(reconciler, CommandHandler(reconciler), SilenceWatch(reconciler), watchers, registry.now)
+        pace = PaceWatch(tracker, registry.paced)
+        return Term(reconciler, CommandHandler(reconciler), SilenceWatch(reconciler), pace, watchers, registry.now)
 
     leader = Leader(
         service,

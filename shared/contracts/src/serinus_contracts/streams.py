@@ -40,6 +40,11 @@ class Keys:
         """Sorted set of namespaces by when (ms) the snapshots taken for them have come to their share of the time."""
         return f"{{{self.tag}}}:pace"
 
+    @property
+    def sent(self) -> str:
+        """Hash from actors to how many bytes of commands each has sent within a minute, while Redis is full."""
+        return f"{{{self.tag}}}:sent"
+
     def attempt(self, cluster: str, uid: str) -> str:
         """The last attempt seen of a Rollout."""
         return f"{{{self.tag}}}:attempt:{cluster}/{uid}"

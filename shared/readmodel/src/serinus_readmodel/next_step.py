@@ -20,8 +20,29 @@ _OUTCOMES = {
 }
 
 
+# Seconds beyond its interval by which a run's evaluations may be apart before it is told.
+LATE_SECONDS = 5.0
+
+
 def next_step(view: RunView, now: Millis) -> str:
     """`now` in ms, of the clock that the times in the events are by."""
+    return _next(view, now) + _slowed(view)
+
+
+def _slowed(view: RunView) -> str:
+    """How far apart its evaluations are where that is much farther than its policy asks for."""
+    said, plan = view.current, view.plan
+    if said is None or plan is None or view.observed.outcome or not said.follows:
+        return ""
+    apart = (said.end - said.follows) / 1000
+    if apart < max(4 * plan.interval, plan.interval + LATE_SECONDS):
+        return ""
+    return (
+        f"; evaluated every {duration(round(apart))}, not every {plan.interval:g} s: see the Rollout's Events for why"
+    )
+
+
+def _next(view: RunView, now: Millis) -> str:
     observed, plan, verdict = view.observed, view.plan, view.current
     if observed.outcome:
         return _OUTCOMES[observed.outcome]

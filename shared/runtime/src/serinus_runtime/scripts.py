@@ -17,8 +17,8 @@ from redis.exceptions import NoScriptError, OutOfMemoryError
 
 from serinus_runtime.redis import Client
 
-# Bytes beyond `maxmemory`: judging leaves the second half to acts and people.
-JUDGING, ACTING = 16 << 20, 32 << 20
+# Bytes beyond `maxmemory`: judging leaves the second half to people and acts, and people the last quarter to acts.
+JUDGING, COMMANDING, ACTING = 16 << 20, 24 << 20, 32 << 20
 _BEYOND = """#!lua flags=allow-oom
 do
   -- A user who may not ask is not refused.
@@ -39,11 +39,11 @@ class Call(NamedTuple):
 
 
 class Script:
-    """`reserve`: bytes that it may go beyond `maxmemory`."""
+    """`reserve`: bytes that it may go beyond `maxmemory`; `condition`: Lua that may return an error instead there."""
 
-    def __init__(self, client: Client, text: str, reserve: int = 0) -> None:
+    def __init__(self, client: Client, text: str, reserve: int = 0, condition: str = "") -> None:
         self._client, self._text = client, text
-        self._beyond = _BEYOND.format(reserve=reserve) + text if reserve else ""
+        self._beyond = _BEYOND.format(reserve=reserve) + condition + text if reserve else ""
 
     async def __call__(self, keys: Sequence[str], args: Sequence[Any] = ()) -> Any:
         (answer,) = await self.run([Call(keys, args)])

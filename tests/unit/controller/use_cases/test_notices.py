@@ -1,5 +1,6 @@
 """Why a release is not judged, as the cluster is told."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 import yaml
 from serinus_contracts import CanaryPolicy
 from serinus_controller.domain.announce import Notice
+from serinus_controller.use_cases.pace_watch import TIMES, PaceWatch
 from serinus_controller.use_cases.run_tracker import RunTracker
 
 from tests.unit.controller.use_cases.registry import POLICY, Failing, FakeRegistry, resolving
@@ -55,6 +57,32 @@ async def test_a_rollout_that_cannot_be_observed_is_told_of_once_in_the_cluster(
     for _ in range(2):
         await tracker.see(at(metadata={"uid": "bad", "resourceVersion": "101"}))
     assert [one.text for one in said] == ["its Rollout cannot be observed: RuntimeError: a bug"]
+
+
+async def test_whose_snapshots_are_slowed_for_good_is_told_why_and_the_way_out_once() -> None:
+    said: list[Notice] = []
+    tracker = RunTracker(FakeRegistry(), "test", resolving(lambda: [POLICY], said.append))
+    tracker.pods.replace([], namespace="")
+    await tracker.see_all([at()], asked=1, namespace="")
+    (live,) = tracker.runs.values()
+    paced = {"shop": 60.0, "bank": 60.0}
+
+    async def ask() -> Mapping[str, float]:
+        return paced
+
+    watch = PaceWatch(tracker, ask)
+    for _ in range(TIMES - 1):
+        await watch.step()
+    assert said == [], "a moment's rush is not told"
+    for _ in range(3):
+        await watch.step()
+    assert [(one.namespace, one.name, one.policies) for one in said] == [("shop", "checkout", ())]
+    assert "those of namespace shop take more time" in said[0].text
+    assert "SERINUS_NAMESPACE_SHARE" in said[0].text
+    tracker.resolver.notices.forget(live.run.uid)
+    paced["shop"] = live.plan.interval / 2
+    await watch.step()
+    assert len(said) == 1, "its interval is kept"
 
 
 async def test_beyond_so_many_runs_of_a_namespace_a_release_is_left_to_itself_and_told_why() -> None:

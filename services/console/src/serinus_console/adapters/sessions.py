@@ -22,7 +22,7 @@ class Sessions:
     def __init__(self, client: Client, keys: Keys, seconds: int) -> None:
         self._client, self._keys, self.seconds = client, keys, seconds
         # Whoever wants to abort a release must be able to sign in first.
-        self._begin = scripts.Script(client, _BEGIN, scripts.ACTING)
+        self._begin = scripts.Script(client, _BEGIN, scripts.COMMANDING)
 
     async def begin(self, token: str) -> str:
         """The cookie of a new session."""

@@ -1,7 +1,7 @@
 """The registry of runs in Redis, as the controller keeps it."""
 
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from serinus_contracts import AnalysisPlan, Keys, RolloutObserved, seal, to_entry
@@ -76,6 +76,12 @@ class RedisRegistry:
                     raise document
                 found += [RolloutObserved.model_validate_json(document)] if document else []
         return found
+
+    async def paced(self) -> Mapping[str, float]:
+        """Namespaces by how many seconds ahead of now their share of the time is used up."""
+        now = await self.now()
+        found: Any = await self._client.zrange(self._keys.pace, f"({now}", "+inf", byscore=True, withscores=True)
+        return {namespace.decode(errors="replace"): (until - now) / 1000 for namespace, until in found}
 
     async def observe(
         self, event: RolloutObserved, plan: AnalysisPlan, constant_until: Millis | None, *, publish: bool

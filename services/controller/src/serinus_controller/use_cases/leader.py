@@ -162,6 +162,7 @@ class Leader:
             await reader.start()
             tasks.create_task(self._keep(f"reclaim {name}", reader.reclaim_stale))
         tasks.create_task(self._keep("silence", partial(self._watch_silence, term)))
+        tasks.create_task(self._keep("pace", term.pace.step))
 
     async def _keep_lease(self) -> None:
         # An attempt to renew it may hang, or be put off by the server, for longer than the lease lasts.

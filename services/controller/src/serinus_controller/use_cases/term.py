@@ -9,6 +9,7 @@ from serinus_contracts.base import Millis
 from serinus_runtime.witness import Position
 
 from serinus_controller.use_cases.command_handler import CommandHandler
+from serinus_controller.use_cases.pace_watch import PaceWatch
 from serinus_controller.use_cases.ports import Journal
 from serinus_controller.use_cases.rollout_reconciler import RolloutReconciler
 from serinus_controller.use_cases.silence import SilenceWatch
@@ -115,6 +116,7 @@ class Term:
     reconciler: RolloutReconciler
     commands: CommandHandler
     silence: SilenceWatch
+    pace: PaceWatch
     watchers: Sequence[Mapping[str, Watcher]]
     now: Callable[[], Awaitable[Millis]]
 

@@ -14,7 +14,18 @@ from serinus_readmodel.run_view import RunView
 
 VALID_MS = 120_000
 MAX_COMMANDS = 10_000
-_SEND = "return redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', unpack(ARGV, 2))"
+# Of one actor's, in a minute, while Redis is full: a thousand commands, or a few large changes.
+MAX_BYTES_OF_ONE = 1 << 20
+_SEND = "return redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', unpack(ARGV, 4))"
+# A Redis that is full lets nobody take the room in which others' commands, and what follows from them, are to go.
+_FAIR = f"""
+local sent = redis.call('HINCRBY', KEYS[2], ARGV[2], ARGV[3])
+redis.call('EXPIRE', KEYS[2], 60, 'NX')
+if sent > {MAX_BYTES_OF_ONE} then
+  return redis.error_reply('OOM Redis is full, and ' .. ARGV[2] .. ' has sent so much that others would have no room: '
+                           .. 'try again in a minute')
+end
+"""
 
 
 def command(
@@ -49,10 +60,12 @@ class Commands:
     """The stream of commands. `source`: who writes them, as CloudEvents name it."""
 
     def __init__(self, client: Client, keys: Keys, source: str) -> None:
-        self._stream, self._source = keys.stream("commands"), source
-        self._send = scripts.Script(client, _SEND, scripts.ACTING)
+        self._keys, self._source = [keys.stream("commands"), keys.sent], source
+        self._send = scripts.Script(client, _SEND, scripts.COMMANDING, _FAIR)
 
     async def send(self, command: CommandIssued, now: Millis) -> None:
         """Raises RedisError, which says nothing of whether it was sent: the id makes a repeat harmless."""
         entry = to_entry(seal(command, source=self._source, now=now))
-        await self._send(keys=[self._stream], args=[MAX_COMMANDS, *(part for pair in entry.items() for part in pair)])
+        parts = [part for pair in entry.items() for part in pair]
+        size = sum(len(part.encode()) for part in parts)
+        await self._send(keys=self._keys, args=[MAX_COMMANDS, command.actor, size, *parts])

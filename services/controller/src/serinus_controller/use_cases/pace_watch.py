@@ -1,0 +1,43 @@
+"""Tells whose snapshots come later than they ask for, since their namespace has used up its share (docs/adr/0078)."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from serinus_contracts.crd import KIND
+
+from serinus_controller.domain.announce import Notice
+from serinus_controller.domain.live_run import LiveRun
+from serinus_controller.use_cases.run_tracker import RunTracker
+
+EVERY_SECONDS = 5.0
+# A moment's rush is over by then.
+TIMES = 3
+
+
+@dataclass
+class PaceWatch:
+    """`paced`: namespaces by how many seconds ahead of now their share of the time is used up."""
+
+    tracker: RunTracker
+    paced: Callable[[], Awaitable[Mapping[str, float]]]
+    _times: Mapping[str, int] = field(default_factory=dict)
+
+    async def step(self) -> float:
+        """A step for `forever`: an Event on the Rollouts whose interval cannot be kept and on their policies, once."""
+        paced = await self.paced()
+        self._times = {namespace: self._times.get(namespace, 0) + 1 for namespace in paced}
+        for live in list(self.tracker.runs.values()):
+            namespace = live.run.namespace
+            if self._times.get(namespace, 0) >= TIMES and paced[namespace] > live.plan.interval:
+                self.tracker.resolver.notices.tell(_notice(live))
+        return EVERY_SECONDS
+
+
+def _notice(live: LiveRun) -> Notice:
+    run, plan = live.run, live.plan
+    text = (
+        f"snapshots come later than the {plan.interval:g} s that policy {plan.origin} asks for: those of namespace "
+        f"{run.namespace} take more time of collectors and analyzers than its share. Ask less often, or for fewer "
+        "metrics or series; or have an administrator raise SERINUS_NAMESPACE_SHARE"
+    )
+    return Notice(run.namespace, run.name, run.uid, text, (plan.policy,) if plan.source == KIND else ())
