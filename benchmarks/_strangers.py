@@ -14,7 +14,7 @@ from pathlib import Path
 BURST_SECONDS = 0.01
 
 
-def cpu_seconds(pids: Mapping[str, int]) -> dict[str, float]:
+def cpu_of(pids: Mapping[str, int]) -> dict[str, float]:
     """What each process has taken so far, and under its name with "'s children" what its children have, also those that
     have ended."""
     stats = {int(path.name): _stat(path) for path in Path("/proc").iterdir() if path.name.isdigit()}

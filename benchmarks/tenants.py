@@ -28,7 +28,7 @@ from serinus_runtime.redis import connected
 
 from benchmarks._figures import Figures, Goals, close, missed, table
 from benchmarks._procfs import memory_mib
-from benchmarks._strangers import cpu_seconds, strangers
+from benchmarks._strangers import cpu_of, strangers
 from tests import hostile
 from tests.servers import RedisServer, free_port, redis_server
 from tests.simulated import World, rollout, scenario, simulated, start_services
@@ -124,9 +124,9 @@ class Phases:
 
     @asynccontextmanager
     async def measured(self, label: str, pids: Mapping[str, int]) -> AsyncIterator[None]:
-        since, before = time.time(), cpu_seconds(pids)
+        since, before = time.time(), cpu_of(pids)
         yield
-        until, after = time.time(), cpu_seconds(pids)
+        until, after = time.time(), cpu_of(pids)
         self.times[label] = (1000 * since, 1000 * until)
         self.shares[label] = {name: (taken - before[name]) / (until - since) for name, taken in after.items()}
 
