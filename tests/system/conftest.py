@@ -66,7 +66,7 @@ class Team:
     async def verdicts(self) -> list[VerdictReached]:
         return await self.told(VerdictReached)
 
-    async def looks(self) -> list[MetricsCollected]:
+    async def snapshots(self) -> list[MetricsCollected]:
         return await self.told(MetricsCollected)
 
     async def decisions(self) -> list[DecisionTaken]:
@@ -78,10 +78,10 @@ class Team:
 
     async def ledger(self, name: str = "checkout") -> Ledger:
         """Of the last run, once all its looks are judged: what a killed analyzer had taken up is claimed later."""
-        run = next(look.run for look in reversed(await self.looks()) if look.run.name == name)
+        run = next(look.run for look in reversed(await self.snapshots()) if look.run.name == name)
 
         async def judged() -> bool:
-            looks = {look.end for look in await self.looks() if look.run == run}
+            looks = {look.end for look in await self.snapshots() if look.run == run}
             return looks <= {verdict.end for verdict in await self.verdicts() if verdict.run == run}
 
         await self.until(judged, "every look to be judged")

@@ -51,7 +51,7 @@ def log_of(team: Team, service: str) -> str:
     return team.services[service].log.read_text()
 
 
-async def more_looks(team: Team, count: int = 3) -> None:
+async def more_verdicts(team: Team, count: int = 3) -> None:
     """Wait until so many more looks have got their verdict."""
     before = len(await team.verdicts())
 
@@ -61,8 +61,8 @@ async def more_looks(team: Team, count: int = 3) -> None:
     await team.until(there, f"{count} more verdicts")
 
 
-async def newest_look(team: Team) -> MetricsCollected:
-    return (await team.looks())[-1]
+async def newest_snapshot(team: Team) -> MetricsCollected:
+    return (await team.snapshots())[-1]
 
 
 async def test_a_prometheus_that_is_away_is_said_in_snapshots_and_verdicts_and_no_count_is_lost(team: Team) -> None:
@@ -72,16 +72,16 @@ async def test_a_prometheus_that_is_away_is_said_in_snapshots_and_verdicts_and_n
         return (await team.verdicts())[-1].reason == "provider_error"
 
     await team.until(said, "a verdict that says so")
-    assert "Prometheus answered HTTP 503" in (await newest_look(team)).metrics["errors"].detail
+    assert "Prometheus answered HTTP 503" in (await newest_snapshot(team)).metrics["errors"].detail
     assert "Prometheus answered HTTP 503" in (await team.verdicts())[-1].sentence
-    before = (await newest_look(team)).end
+    before = (await newest_snapshot(team)).end
     team.world.heal()
 
     async def back() -> bool:
         return (await team.verdicts())[-1].reason == "before_minimum"
 
     await team.until(back, "judging to go on")
-    windows = [one.window for look in await team.looks() if (one := look.metrics["errors"]).window]
+    windows = [one.window for look in await team.snapshots() if (one := look.metrics["errors"]).window]
     assert all(later.begin == earlier.end for earlier, later in itertools.pairwise(windows))
     assert windows[-1] is not None
     assert windows[-1].end > before
@@ -89,25 +89,24 @@ async def test_a_prometheus_that_is_away_is_said_in_snapshots_and_verdicts_and_n
 
 async def test_one_metric_that_fails_delays_no_other(team: Team) -> None:
     team.world.fault(target="prometheus", effect="status", query="duration")
-    await more_looks(team, 4)
-    look = await newest_look(team)
+    await more_verdicts(team, 4)
+    look = await newest_snapshot(team)
     assert (look.metrics["errors"].status, look.metrics["latency"].status) == ("ok", "error")
     team.world.heal()
-    await more_looks(team)
-    window = next(one.window for look in await team.looks() if (one := look.metrics["latency"]).window and one.window
-                  and one.window.seconds > 3)  # fmt: skip
-    assert window is not None
+    await more_verdicts(team)
+    windows = [one.metrics["latency"].window for one in await team.snapshots()]
+    assert any(window and window.seconds > 3 for window in windows)
 
 
 async def test_scrapes_that_are_missed_for_seconds_lose_no_count(team: Team) -> None:
     team.world.fault(target="scrape", lasts=4)
 
     async def missing() -> bool:
-        return (await newest_look(team)).metrics["errors"].status == "no_data"
+        return (await newest_snapshot(team)).metrics["errors"].status == "no_data"
 
     await team.until(missing, "a look without data")
-    await more_looks(team, 8)
-    assert (await newest_look(team)).metrics["errors"].status == "ok"
+    await more_verdicts(team, 8)
+    assert (await newest_snapshot(team)).metrics["errors"].status == "ok"
 
 
 async def test_a_redis_that_is_killed_and_comes_back_is_waited_for(team: Team) -> None:
@@ -120,7 +119,7 @@ async def test_a_redis_that_is_killed_and_comes_back_is_waited_for(team: Team) -
         await team.until(unready, f"{service} to say that it is not ready")
         assert (await page(team, service, "/healthz")).status_code == 200
     team.server.start()
-    await more_looks(team)
+    await more_verdicts(team)
     assert "fails: ConnectionError" in log_of(team, "collector")
     assert all(not child.exited for child in team.services.values())
 
@@ -134,13 +133,13 @@ async def test_a_kubernetes_api_that_is_away_stops_the_snapshots_instead_of_fals
     await team.until(told, "the controller to say so")
 
     async def stopped() -> bool:
-        before = len(await team.looks())
+        before = len(await team.snapshots())
         await _pause()
-        return len(await team.looks()) == before
+        return len(await team.snapshots()) == before
 
     await team.until(stopped, "the looks to stop")
     team.world.heal()
-    await more_looks(team)
+    await more_verdicts(team)
 
 
 async def _pause() -> None:
@@ -155,12 +154,12 @@ async def test_a_weight_that_moves_while_the_controller_is_down_falsifies_no_win
     team.services["controller"].restart()
 
     async def judged_anew() -> bool:
-        look = await newest_look(team)
+        look = await newest_snapshot(team)
         return look.stage == 1 and look.metrics["errors"].status == "ok"
 
     await team.until(judged_anew, "looks at the new weight")
-    stages = {look.stage: look.stage_started for look in await team.looks()}
-    for look in await team.looks():
+    stages = {look.stage: look.stage_started for look in await team.snapshots()}
+    for look in await team.snapshots():
         for one in look.metrics.values():
             if one.window:
                 assert one.window.begin >= look.stage_started
@@ -174,7 +173,7 @@ async def test_a_weight_that_moves_while_the_controller_is_down_falsifies_no_win
     team.world.wait_for_pause(1)
 
     async def another_attempt() -> bool:
-        return (await newest_look(team)).run.attempt == 2
+        return (await newest_snapshot(team)).run.attempt == 2
 
     await team.until(another_attempt, "looks at another attempt")
 
@@ -197,4 +196,4 @@ async def test_garbled_entries_end_in_the_dead_letters_and_everything_goes_on(te
     letters = [fields for _, fields in await team.client.xrange(team.keys.dead_letters)]
     assert {letter[b"stream"].decode() for letter in letters} == set(streams)
     assert all(letter[b"error"] for letter in letters)
-    await more_looks(team)
+    await more_verdicts(team)

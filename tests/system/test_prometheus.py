@@ -46,7 +46,7 @@ async def test_a_good_release_is_promoted_and_a_bad_one_aborted_on_the_counts_th
         assert await team.outcome("checkout") == "promoted"
         assert await team.outcome("payments") == "aborted"
         for name in ("checkout", "payments"):
-            run = next(look.run.id for look in await team.looks() if look.run.name == name)
+            run = next(look.run.id for look in await team.snapshots() if look.run.name == name)
             ledger = await check(team.client, team.keys, run, world.truth, "Prometheus", stamps(url))
             assert ledger.faults == []
             assert ledger.windows >= 8

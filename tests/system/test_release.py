@@ -29,7 +29,7 @@ async def test_services_that_are_killed_again_and_again_change_no_outcome_and_no
         async def ended() -> bool:
             """Kill the next service after every third look."""
             nonlocal kills
-            if len(await team.looks()) >= 3 * (kills + 1):
+            if len(await team.snapshots()) >= 3 * (kills + 1):
                 kills += 1
                 victim = next(victims)
                 victim.kill()

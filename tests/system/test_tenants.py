@@ -32,7 +32,7 @@ async def test_a_good_and_a_bad_release_end_as_they_must_beside_a_namespace_that
         try:
 
             async def judged() -> bool:
-                return sum(look.run.namespace == hostile.NAMESPACE for look in await team.looks()) > 5
+                return sum(look.run.namespace == hostile.NAMESPACE for look in await team.snapshots()) > 5
 
             await team.until(judged, "the hostile namespace to be judged")
             for name in ("checkout", "payments"):

@@ -95,7 +95,7 @@ class ConsoleBoard:
             async with few:
                 await self._read(run)
 
-        runs = [one["id"] for one in await self._runs()]
+        runs = [one["id"] for one in await self._items("/v1/runs")]
         self.views = {}
         await asyncio.gather(*map(read, runs))
         self.views = {run: self.views[run] for run in runs}
@@ -125,13 +125,7 @@ class ConsoleBoard:
             following.cancel()
 
     async def verdicts(self, run: str) -> Sequence[VerdictReached]:
-        found: list[VerdictReached] = []
-        path: str | None = f"/v1/runs/{run}/verdicts?limit={PAGE}"
-        while path:
-            page = await self._get(path)
-            found += [_read(VerdictReached, one["data"]) for one in page["items"]]
-            path = page["next"]
-        return found[::-1]
+        return [_read(VerdictReached, one["data"]) for one in reversed(await self._items(f"/v1/runs/{run}/verdicts"))]
 
     async def controllers(self) -> Mapping[str, ControllerStatus]:
         controllers = await self._get("/v1/controllers")
@@ -143,7 +137,7 @@ class ConsoleBoard:
     async def kept(self) -> Sequence[KeptRun]:
         return [
             KeptRun(f"{one['run']['namespace']}/{one['run']['name']}", one["id"], None if one["state"] == "live" else 0)
-            for one in await self._runs()
+            for one in await self._items("/v1/runs")
         ]
 
     async def report(self, run: str) -> Report | None:
@@ -166,14 +160,14 @@ class ConsoleBoard:
         answer = await self._checked(await self.http.post(f"/v1/runs/{view.id}/commands", json=body))
         return str(answer["command"]["id"])
 
-    async def _runs(self) -> Sequence[Mapping[str, Any]]:
-        """All runs that the console knows, live ones first."""
+    async def _items(self, path: str) -> Sequence[Mapping[str, Any]]:
+        """Of all pages."""
         found: list[Mapping[str, Any]] = []
-        path: str | None = f"/v1/runs?limit={PAGE}"
-        while path:
-            page = await self._get(path)
+        following: str | None = f"{path}?limit={PAGE}"
+        while following:
+            page = await self._get(following)
             found += page["items"]
-            path = page["next"]
+            following = page["next"]
         return found
 
     async def _read(self, run: str) -> None:

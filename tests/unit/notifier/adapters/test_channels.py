@@ -29,7 +29,7 @@ async def test_a_mail_is_what_was_written_and_no_html_of_it() -> None:
     async with await asyncio.start_server(receive, "127.0.0.1") as server:
         port = server.sockets[0].getsockname()[1]
         address = f"mailto://127.0.0.1:{port}?from=a@example.com&to=b@example.com&mode=insecure"
-        assert await Channels({"mail": SecretStr(address)}, 5).send("mail", "held", TEXT)
+        assert await Channels({"mail": SecretStr(address)}, 60).send("mail", "held", TEXT)
     (mail,) = got
     assert b"text/plain" in mail or b"&lt;img" in mail
     assert b"text/html" not in mail or b"<img" not in mail
@@ -44,6 +44,6 @@ async def test_a_link_in_slack_says_its_address(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr("apprise.plugins.slack.requests.request", request)
     slack = SecretStr("slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ")
-    await Channels({"slack": slack}, 5).send("slack", "held", TEXT)
+    await Channels({"slack": slack}, 60).send("slack", "held", TEXT)
     assert "&lt;https://evil.example|sign in&gt;" in sent[0]
     assert "&lt;!channel&gt;" in sent[0]

@@ -1,7 +1,7 @@
 """The rules by which measurements make a metric, and metrics a run: pure functions on the status of an AnalysisRun.
 
-They are those of `notes/argo-rollouts.md`: of one metric errors in a row, then inconclusive, then failed ones decide,
-then successes in a row, then the count; of a run the worst metric that is no dry run.
+They are Argo's: of one metric errors in a row, then inconclusive, then failed ones decide, then successes in a row,
+then the count; of a run the worst metric that is no dry run.
 """
 
 from __future__ import annotations
