@@ -25,6 +25,8 @@ from tests.unit.rollouts.objects import at
 
 PAGES = Path(__file__).parents[1] / "sources" / "pages"
 RECORDED = [row for row in TABLE if row.recorded]
+PROXIES = [row for row in RECORDED if row.preset in ("traefik", "envoy", "haproxy")]
+LIBRARIES = [row for row in RECORDED if row not in PROXIES]
 NOW = 1_000_000
 PODS = ("checkout-new-x2z4k", "checkout-old-b5dkf")
 
@@ -92,7 +94,7 @@ def measurements(text: str, series: list[Series]) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("row", RECORDED, ids=slug)
+@pytest.mark.parametrize("row", LIBRARIES, ids=slug)
 def test_the_page_of_each_instrumentation_gives_its_true_counts_by_the_policy_that_init_writes(
     row: Instrumentation,
 ) -> None:
@@ -109,6 +111,30 @@ def test_the_page_of_each_instrumentation_gives_its_true_counts_by_the_policy_th
         assert latency.edges == pytest.approx([edge * scale for edge in row.edges])
     assert ("latency" in found) is bool(durations)
     assert not row.traps or any(row.traps in note for note in notes)
+
+
+@pytest.mark.parametrize("row", PROXIES, ids=slug)
+def test_the_page_of_each_proxy_gives_the_true_counts_of_both_arms_by_the_policy_that_init_writes(
+    row: Instrumentation,
+) -> None:
+    text = (PAGES / f"{slug(row)}.prom").read_text()
+    head = re.search(r"^# Shows: canary (\d+), failed (\d+), stable (\d+), failed (\d+)$", text, re.MULTILINE)
+    assert head is not None
+    canary, canary_failed, stable, stable_failed = map(int, head.groups())
+    series = page(slug(row), ("proxy-1",))
+    ends = "@file" if row.preset == "traefik" else ""
+    proposal, notes = proposed(series, services=(f"checkout-canary{ends}", f"checkout-stable{ends}"))
+    assert f"preset: {row.preset}, canary" in proposal
+    errors = measurements(proposal, series)["errors"]
+    assert (errors.canary.events, errors.canary.trials) == (canary_failed, canary)
+    assert (errors.stable.events, errors.stable.trials) == (stable_failed, stable)
+    if row.edges:
+        latency = measurements(proposal, series)["latency"]
+        assert (sum(latency.canary.buckets), sum(latency.stable.buckets)) == (canary, stable)
+        scale = 0.001 if row.names.milliseconds else 1
+        assert latency.stable.edges == pytest.approx([edge * scale for edge in row.edges])
+    assert any(row.traps in note for note in notes)
+    assert not row.blind or any(row.blind in note for note in notes)
 
 
 def test_requests_that_are_counted_twice_are_not_proposed_and_the_cure_is_told() -> None:

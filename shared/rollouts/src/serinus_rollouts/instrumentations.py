@@ -199,6 +199,7 @@ TABLE: Sequence[Instrumentation] = (
         "clients that left are 499, among the trials; an answer cut midway is in no counter; the retry "
         "middleware repeats only what was not sent, but with a list of statuses each try counts; a gRPC call "
         "that fails after a message cannot be seen; coarse edges",
+        recorded=True,
     ),
     Instrumentation(
         "Contour", "", "contour", ENVOY, "envoy_response_code", _ENVOY_EDGES, "as Envoy", _GRPC_UNSEEN,
@@ -207,14 +208,14 @@ TABLE: Sequence[Instrumentation] = (
         "Envoy, kgateway", "1.40.0", "envoy", ENVOY, "envoy_response_code", _ENVOY_EDGES,
         "clients that left are not counted; an answer cut midway is a 200 and not in the latency, which lacks "
         "504s and resets too; retries hide what failed before; an update of a cluster counts anew",
-        _GRPC_UNSEEN,
+        _GRPC_UNSEEN, recorded=True,
     ),
     Instrumentation(
         "HAProxy", "2.6.12", "haproxy", HAPROXY, "code", (),
         "averages instead of a latency; clients that left are 2xx, or 4xx with abortonclose in defaults; an "
         "answer cut midway is 2xx; with one backend of two servers and redispatch a canary's failures are "
         "hidden wholly",
-        _GRPC_UNSEEN,
+        _GRPC_UNSEEN, recorded=True,
     ),
 )  # fmt: skip
 
