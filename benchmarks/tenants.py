@@ -124,6 +124,7 @@ class Phases:
 
     @asynccontextmanager
     async def measured(self, label: str, pids: Mapping[str, int]) -> AsyncIterator[None]:
+        """Remember when this phase was, and what share of a core each process took in it."""
         since, before = time.time(), cpu_of(pids)
         yield
         until, after = time.time(), cpu_of(pids)

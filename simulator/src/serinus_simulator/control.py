@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import wraps
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -42,16 +43,35 @@ class RestartBody(_Body):
     number: int = 0
 
 
+Answer = Callable[["Control", Request], Awaitable[Response]]
+
+
+def _now(answer: Answer) -> Answer:
+    """The answer of the world as it is by now; what is wrong with a request is refused with its reason."""
+
+    @wraps(answer)
+    async def answered(control: Control, request: Request) -> Response:
+        control._world.catch_up()
+        try:
+            return await answer(control, request)
+        except ValidationError as error:
+            return _refused(400, str(error))
+        except ApiError as error:
+            return _refused(error.code, str(error))
+
+    return answered
+
+
 class Control:
     """Answers what only a simulated world can be asked."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
+    @_now
     async def world(self, _: Request) -> Response:
         """GET /world"""
         world = self._world
-        world.catch_up()
         now, start = world.agenda.now, world.agenda.start
         return _json(
             {
@@ -66,14 +86,14 @@ class Control:
             }
         )
 
+    @_now
     async def rollouts(self, _: Request) -> Response:
         """GET /world/rollouts"""
-        self._world.catch_up()
         return _json({"rollouts": [self._rollout(app) for app in self._world.apps.values()]})
 
+    @_now
     async def truth(self, request: Request) -> Response:
         """GET /world/truth: scrapes since a time in milliseconds"""
-        self._world.catch_up()
         query = request.query_params
         try:
             since = int(float(query.get("since", "0")))
@@ -83,10 +103,10 @@ class Control:
         lines = (encode(scrape.describe()) + b"\n" for scrape in list(scrapes))
         return StreamingResponse(_in_parts(lines), media_type="application/jsonl")
 
+    @_now
     async def faults(self, request: Request) -> Response:
         """GET, POST and DELETE /world/faults"""
         world = self._world
-        world.catch_up()
         if request.method == "DELETE":
             number = request.query_params.get("id")
             return _json({"cleared": world.faults.clear(int(number) if number else None)})
@@ -107,37 +127,27 @@ class Control:
             log.clear()
         return _json({"calls": log.describe()})
 
+    @_now
     async def release(self, request: Request) -> Response:
-        self._world.catch_up()
-        try:
-            body = ReleaseBody.model_validate_json(await request.body())
-            made = self._world.release(body.namespace, body.name, body.image)
-        except ValidationError as error:
-            return _refused(400, str(error))
-        except ApiError as error:
-            return _refused(error.code, str(error))
+        """POST /world/release"""
+        body = ReleaseBody.model_validate_json(await request.body())
+        made = self._world.release(body.namespace, body.name, body.image)
         return _json({"generation": made["metadata"]["generation"]})
 
+    @_now
     async def restart_pod(self, request: Request) -> Response:
-        """POST /world/restart"""
+        """POST /world/restart-pod"""
         world = self._world
-        world.catch_up()
-        try:
-            body = RestartBody.model_validate_json(await request.body())
-            if body.pod is not None:
-                world.cluster.restart(body.namespace, body.pod)
-                return _json({"pod": body.pod})
-            pod = world.restart_pod(body.namespace, body.rollout or "", body.arm, body.number)
-        except ValidationError as error:
-            return _refused(400, str(error))
-        except ApiError as error:
-            return _refused(error.code, str(error))
-        return _json({"pod": pod})
+        body = RestartBody.model_validate_json(await request.body())
+        if body.pod is not None:
+            world.cluster.restart(body.namespace, body.pod)
+            return _json({"pod": body.pod})
+        return _json({"pod": world.restart_pod(body.namespace, body.rollout or "", body.arm, body.number)})
 
+    @_now
     async def metrics(self, request: Request) -> Response:
         """GET /pods/NAMESPACE/POD/PAGE"""
         world = self._world
-        world.catch_up()
         found = world.find_pod(request.path_params["namespace"], request.path_params["pod"])
         page = PAGES.get(request.path_params["page"])
         if found is None or page is None or not page.answers(found[1]):
@@ -148,9 +158,9 @@ class Control:
         world.scraper.record(app, state, page, by, row)
         return Response(text(page.series(app.spec), row), headers={"content-type": CONTENT_TYPE})
 
+    @_now
     async def discovery(self, request: Request) -> Response:
         """GET /sd: targets for Prometheus' HTTP service discovery"""
-        self._world.catch_up()
         address = f"{request.url.hostname}:{request.url.port or 80}"
         groups = [
             {

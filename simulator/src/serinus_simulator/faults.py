@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -81,6 +82,9 @@ Fault = Annotated[KubernetesFault | PrometheusFault | ScrapeFault | ArgoFault, F
 FAULTS: TypeAdapter[list[Fault]] = TypeAdapter(list[Fault])
 
 
+F = TypeVar("F", bound=_Fault)
+
+
 class ActiveFault:
     """A fault that is in force."""
 
@@ -134,15 +138,12 @@ class Faults:
         self, when: str, verb: str, resource: str, namespace: str, name: str, token: str = ""
     ) -> list[KubernetesFault]:
         """What hits this call, all in order."""
-        hits: list[KubernetesFault] = []
-        for active in self.active():
-            fault = active.fault
-            if not isinstance(fault, KubernetesFault) or fault.when != when or fault.effect.endswith("watches"):
-                continue
+
+        def concerned(fault: KubernetesFault) -> bool:
             about = _about(fault, verb, resource, namespace, name) and _fits(fault.token, token)
-            if about and self._hit(active):
-                hits.append(fault)
-        return hits
+            return about and fault.when == when and not fault.effect.endswith("watches")
+
+        return list(self._hitting(KubernetesFault, concerned))
 
     def forbid(self, verb: str, resource: str, namespace: str, name: str) -> bool:
         """Whether such a call would be answered with 403; asking uses no fault up."""
@@ -152,36 +153,31 @@ class Faults:
 
     def prometheus(self, query: str) -> list[PrometheusFault]:
         """What hits this query, all in order."""
-        hits: list[PrometheusFault] = []
-        for active in self.active():
-            fault = active.fault
-            if not isinstance(fault, PrometheusFault):
-                continue
-            if (fault.query is None or re.search(fault.query, query)) and self._hit(active):
-                hits.append(fault)
-        return hits
+        return list(
+            self._hitting(PrometheusFault, lambda one: one.query is None or re.search(one.query, query) is not None)
+        )
 
     def scrape_missed(self, namespace: str, rollout: str, pod: str, arm: str) -> bool:
         """Whether this scrape does not come; the fault is used up by it."""
-        for active in self.active():
-            fault = active.fault
-            if not isinstance(fault, ScrapeFault):
-                continue
-            wanted = (fault.namespace, fault.rollout, fault.pod, fault.arm)
-            given = (namespace, rollout, pod, arm)
-            if all(map(_fits, wanted, given)) and self._hit(active):
-                return True
-        return False
+        given = (namespace, rollout, pod, arm)
+        hits = self._hitting(
+            ScrapeFault, lambda one: all(map(_fits, (one.namespace, one.rollout, one.pod, one.arm), given))
+        )
+        return next(hits, None) is not None
 
     def argo(self, effect: str, namespace: str, name: str) -> bool:
         """Whether Argo fails so at this Rollout; the fault is used up by it."""
+        hits = self._hitting(
+            ArgoFault,
+            lambda one: one.effect == effect and _fits(one.namespace, namespace) and _fits(one.name, name),
+        )
+        return next(hits, None) is not None
+
+    def _hitting(self, kind: type[F], concerned: Callable[[F], bool]) -> Iterator[F]:
+        """The faults of a kind that hit; each is used up as it is taken."""
         for active in self.active():
-            fault = active.fault
-            if not isinstance(fault, ArgoFault) or fault.effect != effect:
-                continue
-            if _fits(fault.namespace, namespace) and _fits(fault.name, name) and self._hit(active):
-                return True
-        return False
+            if isinstance(active.fault, kind) and concerned(active.fault) and self._hit(active):
+                yield active.fault
 
     def _hit(self, active: ActiveFault) -> bool:
         if active.fault.probability < 1.0 and self._draw() >= active.fault.probability:
