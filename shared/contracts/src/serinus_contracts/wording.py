@@ -35,9 +35,9 @@ MORE_DIGITS = 9
 def _apart(phrase: Callable[[float, int], str], rate: float, beside: float | None) -> str:
     """The text of a rate with the least number of further digits by which it differs from the other's."""
     text = phrase(rate, 0)
-    if beside is None or rate == beside:
+    if beside is None or rate == beside or text != phrase(beside, 0):
         return text
-    texts = ((phrase(rate, more), phrase(beside, more)) for more in range(MORE_DIGITS))
+    texts = ((phrase(rate, more), phrase(beside, more)) for more in range(1, MORE_DIGITS))
     return next((own for own, other in texts if own != other), text)
 
 

@@ -90,7 +90,7 @@ def young_pods(plan: AnalysisPlan, snapshot: MetricsCollected, at: Millis | None
 
 def all_warm(plan: AnalysisPlan, snapshot: MetricsCollected) -> float:
     """From when on no pod of the snapshot is warming up any more, in ms."""
-    return max([pod.started for pod in snapshot.pods if pod.started is not None], default=0) + 1000 * plan.warmup
+    return max([pod.started + 1000 * plan.warmup for pod in snapshot.pods if pod.started is not None], default=0.0)
 
 
 def warm(

@@ -153,6 +153,8 @@ def _known(noise: Noise) -> tuple[npt.NDArray[Any], ...]:
 def _noise(reader: Reader, stages: int, channels: int) -> Noise:
     """What `_known` and, before it, `measured` tell."""
     noise, measured = Noise.assumed(stages, channels), reader.array("|b1", channels)
+    if not measured.any():
+        return noise
     some = int(measured.sum())
     (noise.phi[measured],) = reader.arrays("<f4", [(some,)])
     noise.kappa[:, measured], noise.lasting[:, measured] = reader.arrays("<f2", [(max(stages, 1), some)] * 2)

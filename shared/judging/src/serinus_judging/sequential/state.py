@@ -125,10 +125,14 @@ def updated(channels: Channels, state: State, snapshot: SnapshotCounts) -> State
     if snapshot.fresh.any():
         rows = np.where(snapshot.fresh[..., None] & ~tests.worse, tests.start_of(state.unspent_prior.ndim), rows)
         stage = np.where(snapshot.fresh[..., None], 0.0, stage)
-    shares = channels.stage_shares.take(snapshot.stage, axis=1, mode="clip")[..., None] * tests.worse
-    number = (clock[2] * counted).take(tests.channel, axis=-1)
-    spent = eprocess.onset_weight(shares, number, state.unspent_prior)
-    after = eprocess.updated(rows, eprocess.log(spent), evidence)
+    onsets = slice(channels.abort)  # proceed tests, the others, have none
+    shares = channels.stage_shares.take(snapshot.stage, axis=1, mode="clip")[..., None]
+    number = (clock[2] * counted)[..., onsets]
+    unspent = state.unspent_prior.copy()
+    spent = eprocess.onset_weight(shares, number, unspent[..., onsets])
+    unspent[..., onsets] -= spent
+    after = rows + evidence
+    after[..., onsets] = eprocess.updated(rows[..., onsets], eprocess.log(spent), evidence[..., onsets])
     after[PLAIN:] = after[PLAIN:].astype(np.float32)
     if not all_counted:
         after = np.where(counted.take(tests.channel, axis=-1), after, rows)
@@ -146,7 +150,7 @@ def updated(channels: Channels, state: State, snapshot: SnapshotCounts) -> State
         past=baseline.remembered(state.past, counts[2:], snapshot.seconds, valid),
         clock=clock,
         rows=after,
-        unspent_prior=state.unspent_prior - spent,
+        unspent_prior=unspent,
         run=state.run + seen,
         stage=stage + seen,
     )
