@@ -91,12 +91,9 @@ def sources(
 
 
 def errors(row: Instrumentation, preset: str) -> Mapping[str, str]:
-    """The metric of errors under a source's preset: by what the preset reads, or by events and trials of its own."""
-    names, usual = row.names, preset_names(preset)
-    if len(names.failed) == 1 and not set(names.status_labels) & set(usual.status_labels):
-        (matcher,) = names.failed[0]
-        return {"name": "errors", "events": f"'{names.requests}{{{matcher}}}'", "trials": names.requests}
-    named = {} if names.requests == usual.requests else {"metric": plain(name_text(names.requests))}
+    """The metric of errors under a source's preset, by the row's name where it is not the preset's own."""
+    requests = row.names.requests
+    named = {} if requests == preset_names(preset).requests else {"metric": plain(name_text(requests))}
     return {"name": "errors", "preset": "http-errors", **named}
 
 

@@ -27,12 +27,12 @@ def status_in_words(source: Counted, by_arm: Mapping[Arm, Sequence[Series]]) -> 
     if not asked:
         return ""
     for series in by_arm.values():
+        if any(_told(source, asked, one.labels) for one in series):
+            continue
         trials = [one.labels for one in series if any_of(source.trials, one.labels)]
         seen = sorted({(label, labels.get(label, "")) for labels in trials for label in asked})
         seen = [(label, value) for label, value in seen if value not in _NO_ANSWER]
-        if not seen or any(_HTTP_STATUS.fullmatch(value) for _, value in seen):
-            continue
-        if any(_told_otherwise(source.events, asked, labels) for labels in trials):
+        if not seen or any(_told_otherwise(source.events, asked, labels) for labels in trials):
             continue
         shown = ", ".join(f"{label}={value!r}" for label, value in seen[:_MOST_SHOWN])
         more = ", ..." if len(seen) > _MOST_SHOWN else ""
@@ -47,6 +47,12 @@ def status_in_words(source: Counted, by_arm: Mapping[Arm, Sequence[Series]]) -> 
 def _asks_for_status(source: Counted, matcher: Matcher) -> bool:
     named = matcher.label in source.one_of_labels or "status" in matcher.label or "code" in matcher.label
     return named and matcher.op == "=~" and _SERVER_ERRORS.match(matcher.value) is not None
+
+
+def _told(source: Counted, asked: set[str], labels: Labels) -> bool:
+    """Whether it is a trial with an HTTP status; of most arms the first series is, so that the others are not asked."""
+    status = any(_HTTP_STATUS.fullmatch(labels.get(label, "")) for label in asked)
+    return status and any_of(source.trials, labels)
 
 
 def _told_otherwise(events: AnyOf, asked: set[str], labels: Labels) -> bool:

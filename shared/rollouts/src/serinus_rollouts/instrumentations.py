@@ -105,7 +105,10 @@ TABLE: Sequence[Instrumentation] = (
     ),
     Instrumentation(
         "OpenTelemetry Python, FastAPI, Flask, Django", "0.66b1", "pod-name",
-        application("http_server_duration_milliseconds_count", "http_server_duration_milliseconds_bucket", True),
+        application(
+            "http_server_duration_milliseconds_count", "http_server_duration_milliseconds_bucket", True,
+            ("http_status_code",),
+        ),
         "http_status_code", _OTEL_MS,
         "by default, in milliseconds; OTEL_SEMCONV_STABILITY_OPT_IN=http is the next row", recorded=True,
     ),
@@ -231,9 +234,16 @@ WITHOUT_ARMS: Sequence[tuple[str, str, str]] = (
 )  # fmt: skip
 
 
-def preset_names(preset: str) -> MetricNames:
-    """What the metrics of a preset are called: as its first row says, those of client libraries where it has none."""
-    return next((row.names for row in TABLE if row.preset == preset), APPLICATION)
+# Those that differ in what tells the arms, and read what an application counts.
+_OF_APPLICATIONS = ("pod-name", "pod-hash", "service-label")
+
+
+def preset_names(preset: str, metric: str | None = None) -> MetricNames:
+    """What the metrics of a preset are called, and which requests failed: as its first row says, or the row of the
+    application's metric that a policy names."""
+    kind = "pod-name" if preset in _OF_APPLICATIONS else preset
+    rows = [row for row in TABLE if row.preset == kind]
+    return next((row.names for row in rows if row.names.requests == metric), rows[0].names)
 
 
 def rows_of(name: str | None, series: Iterable[Labels]) -> list[Instrumentation]:

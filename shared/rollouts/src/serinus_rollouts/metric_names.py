@@ -7,7 +7,7 @@ from serinus_contracts.selector import Matcher
 
 Matchers = tuple[Matcher, ...]
 
-STATUS_LABELS = ("code", "status", "status_code", "http_response_status_code", "http_status_code")
+STATUS_LABELS = ("code", "status", "status_code", "http_response_status_code")
 
 
 def _server_errors(*labels: str) -> AnyOf:
@@ -30,9 +30,11 @@ class MetricNames:
     milliseconds: bool = False
 
 
-def application(requests: str, latency: str = "", milliseconds: bool = False) -> MetricNames:
-    """Counters and histograms of an application, with an HTTP status in one of the labels that are common."""
-    return MetricNames(requests, latency, _server_errors(*STATUS_LABELS), STATUS_LABELS, (), milliseconds)
+def application(
+    requests: str, latency: str = "", milliseconds: bool = False, status: tuple[str, ...] = STATUS_LABELS
+) -> MetricNames:
+    """Counters and histograms of an application, with an HTTP status in one of the labels `status`."""
+    return MetricNames(requests, latency, _server_errors(*status), status, (), milliseconds)
 
 
 def opentelemetry(prefix: str, status: str = "http_response_status_code", error: str = "error_type") -> MetricNames:

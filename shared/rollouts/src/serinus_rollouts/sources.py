@@ -8,7 +8,7 @@ from serinus_contracts.metric import SourceRule
 from serinus_contracts.selector import Matcher
 
 from serinus_rollouts.instrumentations import preset_names
-from serinus_rollouts.metric_names import ISTIO, OPENTELEMETRY_DOTTED, Matchers, MetricNames
+from serinus_rollouts.metric_names import ISTIO, Matchers, MetricNames
 from serinus_rollouts.rollout import PingPong
 
 # What Kubernetes draws names from, for hashes of templates and for pods: no vowels, so few words look like a hash.
@@ -30,12 +30,10 @@ class SeriesScope:
 
 def naming(source: SourceRule, metric: str | None = None) -> MetricNames:
     """What the metrics of a source are called; `metric` is the name that a policy gives one of them."""
-    if source.preset == "opentelemetry" and metric is not None and "." in metric:
-        return OPENTELEMETRY_DOTTED
     if source.preset == "istio" and source.canary is not None:
         # The client's side saw what no pod answered, and it is the only one to be asked: else requests count twice.
         return replace(ISTIO, extra_matchers=(Matcher(label="reporter", value="source"),))
-    return preset_names(source.preset)
+    return preset_names(source.preset, metric)
 
 
 def counts(source: SourceRule, run: Run) -> SeriesScope:
