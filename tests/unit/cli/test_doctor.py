@@ -5,7 +5,7 @@ import pytest
 from serinus.doctor.checks import Check, about
 from serinus.doctor.measured import Pods, Seen, count
 from serinus.doctor.metrics import buckets, metrics, power
-from serinus.doctor.policy import chosen, from_cluster
+from serinus.doctor.policy import chosen, from_cluster, speaks_grpc
 from serinus_collector.use_cases.ports import Answer, Unread, Values
 from serinus_contracts import AnalysisPlan, Bucketed, CanaryPolicy, Counted, PlanMetric, Queried, Selector
 from serinus_contracts.metric import Conditions, Margin
@@ -160,6 +160,36 @@ async def test_between_releases_stable_is_measured_alone() -> None:
     assert (check.state, check.said) == ("ok", "stable 0 of 200 in 2 s, scraped every 1 s")
 
 
+class Services:
+    """An API server that has one Service with this port, or refuses."""
+
+    def __init__(self, **port: Any) -> None:
+        self.port = port
+
+    async def request(self, method: str, path: str) -> Any:
+        assert (method, path) == ("GET", "/api/v1/namespaces/shop/services/checkout-canary")
+        if not self.port:
+            raise ClusterError("no", 403)
+        return {"spec": {"ports": [{"port": 80, **self.port}]}}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("port", "speaks"),
+    [
+        ({"name": "grpc"}, True),
+        ({"name": "grpc-shop"}, True),
+        ({"name": "web", "appProtocol": "grpc"}, True),
+        ({"name": "http", "appProtocol": None}, False),
+        ({}, False),
+    ],
+)
+async def test_a_service_says_by_its_ports_that_it_speaks_grpc(port: dict[str, Any], speaks: bool) -> None:
+    api: Any = Services(**port)
+    assert await speaks_grpc(api, "shop", "checkout-canary") is speaks
+    assert not await speaks_grpc(api, "shop", "")
+
+
 @pytest.mark.anyio
 async def test_what_counts_here_is_named_with_what_it_leaves_out() -> None:
     series = [counter(f"checkout-{arm}-1", "200", 1, 2, 3) for arm in ("new", "old")]
@@ -170,13 +200,18 @@ async def test_what_counts_here_is_named_with_what_it_leaves_out() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_proxy_whose_page_cannot_tell_a_failed_grpc_call_is_a_warning() -> None:
+@pytest.mark.parametrize(("grpc", "state"), [(False, "warning"), (True, "failed")])
+async def test_a_proxy_whose_page_cannot_tell_a_failed_grpc_call_is_a_failure_where_the_service_speaks_it(
+    grpc: bool, state: str
+) -> None:
     source = Counted(query=Selector(name="haproxy_backend_http_responses_total"), events=(), trials=((),))
     series = [counter(f"checkout-{arm}-1", "2xx", 1, 2, 3) for arm in ("new", "old")]
     series = [replace(one, labels=one.labels | {"__name__": "haproxy_backend_http_responses_total"}) for one in series]
     provider: Any = Having(*series)
-    checks, _ = await metrics(plan(metrics=(ERRORS.model_copy(update={"source": source}),)), provider, 4000, True)
-    assert [check.state for check in checks] == ["ok", "ok", "warning"]
+    checks, _ = await metrics(
+        plan(metrics=(ERRORS.model_copy(update={"source": source}),)), provider, 4000, True, grpc=grpc
+    )
+    assert [check.state for check in checks] == ["ok", "ok", state]
     assert checks[2].said.startswith("a gRPC call that fails has HTTP status 200 here")
 
 

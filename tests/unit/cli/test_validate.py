@@ -157,3 +157,14 @@ def test_a_metric_that_no_gate_waits_for_is_told(tmp_path: Path) -> None:
     told = validated(tmp_path, policy, MAX_WEIGHT.replace("SET", "50"))
     assert told.exit_code == 0
     assert "warning: policy loom, metric latency: no gate waits for it" in told.output
+
+
+def test_a_proxy_that_cannot_tell_a_failed_grpc_call_is_told_of_with_the_way_out(tmp_path: Path) -> None:
+    source = "{preset: SOURCE, canary: a, stable: b}"
+    file = tmp_path / "policy.yaml"
+    text = BY_SERVICE.replace("{preset: istio, canary: CANARY, stable: reed-pong}", source)
+    told = {}
+    for preset in ("envoy", "contour", "haproxy", "traefik"):
+        file.write_text(text.replace("SOURCE", preset))
+        told[preset] = "a gRPC call that fails has HTTP status 200 here" in said_of(str(file))[1]
+    assert told == {"envoy": True, "contour": True, "haproxy": True, "traefik": False}

@@ -101,7 +101,9 @@ async def _examined(
     found += told
     if plan:
         pods = await policy.pods(cluster.api, seen)
-        told, counts = await metrics.metrics(plan, provider, now_ms(), seen.releasing, pods)
+        service = str(((document["spec"].get("strategy") or {}).get("canary") or {}).get("canaryService") or "")
+        grpc = await policy.speaks_grpc(cluster.api, seen.namespace, service)
+        told, counts = await metrics.metrics(plan, provider, now_ms(), seen.releasing, pods, grpc)
         found += [*told, *metrics.buckets(plan, counts), *metrics.power(plan, counts)]
     return found
 

@@ -17,16 +17,24 @@ from serinus_judging.sequential.bucket_reach import bucket_reach
 from serinus_judging.sequential.power import forecast
 from serinus_rollouts.instrumentations import rows_of
 
-from serinus.doctor.checks import Check
+from serinus.doctor.checks import Check, State
 from serinus.doctor.measured import Pods, Seen, count
 
 REACH_MS = 300_000
 
 
 async def metrics(
-    plan: AnalysisPlan, provider: Provider, now: Millis, releasing: bool, pods: Pods | None = None
+    plan: AnalysisPlan,
+    provider: Provider,
+    now: Millis,
+    releasing: bool,
+    pods: Pods | None = None,
+    grpc: bool = False,
 ) -> tuple[list[Check], list[Seen]]:
-    """A check for each metric of the plan, by one measurement as snapshots take it, and the counts that it gave."""
+    """A check for each metric of the plan, by one measurement as snapshots take it, and the counts that it gave.
+
+    `grpc`: the canary's Service says that it speaks it.
+    """
     checks, found = [], []
     for metric in plan.metrics:
         name = f"metric {metric.name}"
@@ -41,7 +49,7 @@ async def metrics(
                 checks.append(await _missing(plan, metric, provider, now, one))
             elif one.measurement.status == "ok":
                 checks.append(Check(name, "ok", _said(metric, one, releasing)))
-                checks += _traps(metric, series)
+                checks += _traps(metric, series, grpc)
                 found.append(one)
             else:
                 checks.append(_uncounted(name, one))
@@ -51,15 +59,19 @@ async def metrics(
     return checks, found
 
 
-def _traps(metric: PlanMetric, series: Sequence[Series]) -> Iterator[Check]:
-    """What is left out here, or counted otherwise than one may think, by the table of instrumentations."""
+def _traps(metric: PlanMetric, series: Sequence[Series], grpc: bool) -> Iterator[Check]:
+    """What is left out here, or counted otherwise than one may think, by the table of instrumentations.
+
+    That failures of gRPC cannot be told is a failure where the Service speaks it.
+    """
     if not isinstance(metric.source, Counted) or not isinstance(metric.source.query, Selector):
         return
     rows = rows_of(metric.source.query.name, [one.labels for one in series])
     if traps := [f"{row.name}: {row.traps}" for row in rows if row.traps]:
         yield Check(f"traps of {metric.name}", "ok", "\n".join(traps))
     for blind in sorted({row.blind for row in rows} - {""}):
-        yield Check(f"traps of {metric.name}", "warning", blind, "see docs/reference/instrumentations.md")
+        state: State = "failed" if grpc else "warning"
+        yield Check(f"traps of {metric.name}", state, blind, "see docs/reference/instrumentations.md")
 
 
 async def _asked(name: str, source: Queried, provider: Provider, now: Millis) -> Check:

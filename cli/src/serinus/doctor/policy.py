@@ -88,6 +88,18 @@ async def pods(api: Api, seen: RolloutView) -> Pods:
     )
 
 
+async def speaks_grpc(api: Api, namespace: str, service: str) -> bool:
+    """Whether a port of the Service says so by its name or appProtocol; False where that cannot be read."""
+    try:
+        found: Any = await api.request("GET", f"/api/v1/namespaces/{namespace}/services/{service}") if service else {}
+    except ClusterError:
+        return False
+    said = [
+        port.get(key) or "" for port in (found.get("spec") or {}).get("ports") or () for key in ("name", "appProtocol")
+    ]
+    return any(text == "grpc" or text.startswith("grpc-") for text in map(str.lower, said))
+
+
 def rollout(seen: RolloutView) -> Iterator[Check]:
     """Its pauses: where verdicts may advance, and where Argo goes on by itself."""
     found = stages(seen.steps)
