@@ -33,7 +33,8 @@ GATES: tuple[Gate, ...] = tuple("nonInferiority" for _ in RAMP)
 @dataclass(frozen=True)
 class World:
     """canary, stable: requests of each segment, relative; rates: of stable's errors in each; bad: times as many on the
-    canary, by segment; gamma: variance of each pod's rate from look to look; per_look: requests of both arms."""
+    canary, by segment; gamma: variance of each pod's rate from look to look, in all segments alike; own: the same of
+    each segment for itself; clusters: of so many errors each, by segment; per_look: requests of both arms."""
 
     name: str
     canary: tuple[float, ...]
@@ -41,6 +42,8 @@ class World:
     rates: tuple[float, ...]
     bad: tuple[tuple[int, float], ...] = ()
     gamma: float = 0.0
+    own: float = 0.0
+    clusters: tuple[int, ...] = ()
     per_look: int = PER_LOOK
 
     @property
@@ -67,6 +70,10 @@ WORLDS = (
     routes("20 routes, healthy"),
     routes("20 routes, healthy, noisy pods", gamma=0.3),
     routes("20 routes, 1 %, healthy, noisy pods", 0.01, gamma=0.3),
+    routes("20 routes, healthy, each noisy for itself", own=0.3),
+    routes("20 routes, 1 %, healthy, each noisy for itself", 0.01, own=0.3),
+    routes("20 routes, 1 %, healthy, errors in clusters of 5", 0.01, clusters=(5,) * 20),
+    routes("20 routes, 1 %, healthy, one in clusters of 20", 0.01, clusters=(*(1,) * 9, 20, *(1,) * 10)),
     routes("5.6 % of the traffic x 5", bad=((4, 5.0),)),
     routes("2.8 % of the traffic x 10", bad=((9, 10.0),)),
     routes("2.8 % of the traffic x 10, noisy pods", bad=((9, 10.0),), gamma=0.3),
@@ -130,12 +137,20 @@ def _drawn(world: World, weight: float, runs: int, random: Random) -> tuple[Floa
     ):
         level = random.gamma(1 / world.gamma, world.gamma, (runs, pods)) if world.gamma else np.ones((runs, pods))
         trials = random.multinomial(round(world.per_look * share), np.array(mix) / sum(mix), runs)
-        rate = np.minimum(np.array(world.rates) * factors * level.mean(axis=1)[:, None], 1)
-        arms += [random.binomial(trials, rate), trials]
+        mean = level.mean(axis=1)[:, None]
+        if world.own:  # the mean over the pods, each of which is a gamma variable
+            mean = mean * random.gamma(pods / world.own, world.own / pods, (runs, len(world.rates)))
+        rate = np.minimum(np.array(world.rates) * factors * mean, 1)
+        of = np.array(world.clusters or (1,))
+        whole = np.floor(trials / of + random.random(trials.shape) * (of > 1)).astype(int)
+        arms += [np.minimum(random.binomial(whole, rate) * of, trials), trials]
         levels.append(level)
     counts = np.array(arms, dtype=float)
     parts = levels[1] / levels[1].sum(axis=1, keepdims=True)
-    by_pod = random.multinomial(counts[2].sum(axis=-1).astype(int), parts)
+    each = np.array(world.clusters or (1,) * len(world.rates))
+    by_pod = np.zeros((runs, PODS))
+    for of in set(each.tolist()):
+        by_pod += random.multinomial((counts[2][:, each == of].sum(axis=-1) // of).astype(int), parts) * of
     units = np.zeros((2, runs, run_noise.UNITS, 1))
     for pod in range(PODS):
         units[0, :, pod % run_noise.UNITS, 0] += by_pod[:, pod]
@@ -157,13 +172,15 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="few runs")
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=18)
+    parser.add_argument("--only", default="", help="worlds whose name has this")
     arguments = parser.parse_args()
     runs = 60 if arguments.quick else arguments.runs
     noise = Noises.uniform(ASSUMED_PHI, ASSUMED_KAPPA, runs, len(RAMP), measured=False)
     figures: Figures = {}
     missed: list[str] = []
+    worlds = [world for world in WORLDS if arguments.only in world.name]
     print(f"Ramp 1 to 50 %, {LOOKS} looks, noise of the run's own pods; {runs} runs: aborted (mean looks), proved")
-    for world in WORLDS:
+    for world in worlds:
         for margin in MARGINS:
             name = f"{world.name}, margin {margin[0]:g} + {margin[1]:g}"
             pooled, segmented = judged(world, margin, runs, arguments.seed, noise)

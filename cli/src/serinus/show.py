@@ -84,6 +84,11 @@ def counts(said: VerdictReached, plan: AnalysisPlan | None, *, wide: bool = Fals
             bound = row.bar.text if row.bar else ""
             more = [row.difference, row.margin, bound, f"{metric.log_eprocess:.2f}" if metric.run else ""]
             table.add_row(*cells, *(more if wide else ()), words(metric.label))
+            for one in row.others if row.segment else ():
+                if wide or one.label == "worse":
+                    more = [one.difference, "", one.bar.text if one.bar else "", ""]
+                    cells = [f"  {one.about}", _arm(one, one.canary), _arm(one, one.stable)]
+                    table.add_row(*cells, *(more if wide else ()), words(one.label))
     return table
 
 

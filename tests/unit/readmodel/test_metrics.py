@@ -1,7 +1,7 @@
 """Rows of a latency: milliseconds of both arms, and the shares that are tested as its details."""
 
 from serinus_contracts import Channel, Counts, MetricVerdict
-from serinus_contracts.events import Durations
+from serinus_contracts.events import Durations, SegmentVerdict
 from serinus_contracts.metric import Margin
 from serinus_readmodel.metrics import rows
 
@@ -43,3 +43,23 @@ def test_both_edges_of_a_test_are_named() -> None:
 def test_a_histogram_that_is_too_coarse_for_the_margin_says_what_it_shows() -> None:
     row = rows(verdict(metrics=(latency(1.5),)), None)[0]
     assert row.detail == "these buckets show a slowdown from 1.5× on"
+
+
+def test_the_worst_segments_of_a_metric_are_its_details() -> None:
+    whole, few = Counts(events=39, trials=12_386), Counts(events=15, trials=347)
+    counts = {"canary": few, "stable": Counts(events=5, trials=1_140)}
+    worst = SegmentVerdict(
+        **counts, name="/checkout", stage=tuple(counts.values()), worse=True, log_eprocess=9, low=1.2
+    )
+    others = worst.model_copy(update={"name": "", "others": True, "worse": False, "low": None})
+    channel = Channel(canary=whole, stable=whole, margin=Margin(ratio=1.25, absolute=0.001))
+    errors = latency(1).model_copy(
+        update={"name": "errors", "durations": (), "run": (channel,), "segment": "route", "segments": (worst, others)}
+    )
+    row = rows(verdict(metrics=(errors,)), None)[0]
+    assert (row.segment, row.canary) == ("route", ("0.31 %", "39 of 12,386"))
+    first, second = row.others
+    assert (first.about, first.label, first.canary) == ("route /checkout", "worse", ("4.3 %", "15 of 347"))
+    assert first.bar is not None
+    assert first.bar.text == "at least 1.2× the allowed rate"
+    assert (second.about, second.label) == ("other values of route", "unclear")

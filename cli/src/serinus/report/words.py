@@ -82,6 +82,10 @@ def metrics(judged: Sequence[MetricVerdict]) -> Iterator[tuple[str, str, str, st
             canary = _count(channel.canary, channel.stable, channel.canary_edge)
             stable = _count(channel.stable, channel.canary, channel.stable_edge)
         yield metric.name, canary, stable, words(metric.label)
+        for each in metric.segments:
+            if each.worse:
+                arms = _count(each.canary, each.stable, None), _count(each.stable, each.canary, None)
+                yield f"{metric.name} of {each.words(metric.segment or '')}", *arms, words("worse")
 
 
 def findings(report: Report) -> Iterator[tuple[str, str]]:

@@ -100,6 +100,13 @@ def names(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
+def segment(label: str, value: str | None) -> str:
+    """What has this value of a label: route /checkout; other values of route, where there is none of its own."""
+    if value is None:
+        return f"other values of {label}"
+    return f"{label} {value}" if value else f"what has no {label}"
+
+
 def words(code: str) -> str:
     """A code such as no_data, for people."""
     return code.replace("_", " ")

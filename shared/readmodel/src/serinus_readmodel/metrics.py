@@ -5,6 +5,7 @@ from math import log10
 from typing import NamedTuple
 
 from serinus_contracts import AnalysisPlan, Counts, MetricVerdict, VerdictReached
+from serinus_contracts.events import Label, SegmentVerdict
 from serinus_contracts.metric import Margin
 from serinus_contracts.wording import edge, percent, plain, times
 
@@ -46,7 +47,8 @@ class Bar(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One metric or limit, as text; `others`: the rest of its channels, where it has several."""
+    """One metric or limit, as text; `others`: the rest of its channels, where it has several, or the worst values of
+    the label `segment`, where it has one."""
 
     name: str
     about: str
@@ -64,6 +66,7 @@ class Row(NamedTuple):
     visible: str
     query: str
     others: Sequence["Row"]
+    segment: str = ""
 
 
 def rows(said: VerdictReached, plan: AnalysisPlan | None) -> list[Row]:
@@ -77,10 +80,28 @@ def _row(metric: MetricVerdict, plan: AnalysisPlan | None, rate: bool) -> Row:
     others = channels(metric)
     row = _shown(metric, shown, rate)
     details = [_shown(metric, other, rate) for other in others] if len(others) > 1 or metric.durations else []
+    if metric.segments:
+        details = [_segment(metric, each, rate) for each in metric.segments]
     if metric.durations and shown:
         row = _slower(metric, shown, row)
     visible = "" if metric.detectable_rate is None else (plain if rate else percent)(metric.detectable_rate)
-    return row._replace(others=details, visible=visible, query=_query(metric.name, plan))
+    return row._replace(others=details, visible=visible, query=_query(metric.name, plan), segment=metric.segment or "")
+
+
+def _segment(metric: MetricVerdict, each: SegmentVerdict, rate: bool) -> Row:
+    """One value of a metric's segment, with its counts in this stage."""
+    channel = metric.run[0].model_copy(
+        update={
+            "canary": each.canary,
+            "stable": each.stable,
+            "log_eprocess": each.log_eprocess,
+            "low": each.low,
+            "high": each.high,
+        }
+    )
+    label: Label = "worse" if each.worse else "unclear"
+    row = _shown(metric.model_copy(update={"label": label, "detail": ""}), Shown(channel, *each.stage), rate)
+    return row._replace(about=each.words(metric.segment or ""))
 
 
 def _shown(metric: MetricVerdict, shown: Shown | None, rate: bool) -> Row:

@@ -230,7 +230,8 @@ class Application:
         name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
         random = np.random.default_rng([self._seed, zlib.crc32(f"{namespace}/{name}".encode())])
         codes, edges = tuple(metrics.error_codes.values()), len(metrics.edges)
-        counters = Counters(random, codes, edges, spec.noise.retries, spec.sessions)
+        routes = tuple(spec.traffic.routes.values())
+        counters = Counters(random, codes, edges, spec.noise.retries, spec.sessions, routes)
         state = PodState(
             name,
             namespace,

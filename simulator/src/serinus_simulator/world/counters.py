@@ -6,7 +6,7 @@ pods draw alone, each from its own generator, and together are still exactly the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,8 @@ class Load:
     """What a pod is given between two changes: requests per second, the share that fails, and their latencies.
 
     `factor` and `slow` are what `shares` and `means` were made with. `conversion` is the share of sessions that
-    convert; the last three are the container's: factors on its CPU and memory, and bytes that it leaks per second.
+    convert; `cpu_factor`, `memory_factor` and `leak` (bytes per second) are the container's. `route_rates`: of each
+    route the share that fails, None where it is `error_rate`.
     """
 
     rate: float
@@ -35,13 +36,15 @@ class Load:
     cpu_factor: float = 1.0
     memory_factor: float = 1.0
     leak: float = 0.0
+    route_rates: tuple[float | None, ...] = ()
 
 
 @dataclass
 class Tally:
     """Counts that only grow: requests by outcome, by latency bucket, and the sum of their seconds.
 
-    `retries` are those of the requests that repeat a failed one.
+    `retries` are those of the requests that repeat a failed one; `by_route`: for each route those that went well, then
+    its errors by code.
     """
 
     ok: int
@@ -51,6 +54,7 @@ class Tally:
     retries: int = 0
     sessions: int = 0
     conversions: int = 0
+    by_route: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), np.int64))
 
     @property
     def error_count(self) -> int:
@@ -63,9 +67,10 @@ class Tally:
         return self.ok + self.error_count
 
 
-def empty(codes: int, edges: int) -> Tally:
-    """Of so many error codes and latency edges; there is one more bucket than edges."""
-    return Tally(0, np.zeros(codes, np.int64), np.zeros(edges + 1, np.int64), 0.0)
+def empty(codes: int, edges: int, routes: int = 0) -> Tally:
+    """Of so many error codes, latency edges and routes; there is one more bucket than edges."""
+    by_route = np.zeros((routes, codes + 1), np.int64)
+    return Tally(0, np.zeros(codes, np.int64), np.zeros(edges + 1, np.int64), 0.0, by_route=by_route)
 
 
 class Counters:
@@ -78,16 +83,18 @@ class Counters:
         edges: int,
         retries: Retries | None = None,
         sessions: Sessions | None = None,
+        routes: tuple[float, ...] = (),
     ) -> None:
         # what a scenario adds draws elsewhere, so that the requests of a seed stay what they are without it
         self._random, self._added = random, random.spawn(1)[0]
         self._weights = np.asarray(code_weights) / sum(code_weights)
+        self._routes = np.asarray(routes) / (sum(routes) or 1)
         self._edges = edges
         self._retries = retries
         self._sessions = sessions
         self.lag: Lag | None = None if sessions is None else lag(sessions, self._added)
-        self.exposed = empty(len(code_weights), edges)
-        self.total = empty(len(code_weights), edges)
+        self.exposed = empty(len(code_weights), edges, len(routes))
+        self.total = empty(len(code_weights), edges, len(routes))
 
     def serve(self, load: Load, seconds: float, *, until: float = 0.0) -> int:
         """Add what the load brings in so many seconds, which end at `until`; the number of requests."""
@@ -106,13 +113,18 @@ class Counters:
 
     def restart(self) -> None:
         """What is exposed begins at zero; the total goes on."""
-        self.exposed = empty(len(self._weights), self._edges)
+        self.exposed = empty(len(self._weights), self._edges, len(self._routes))
 
     def _requests(self, first: int, load: Load) -> int:
-        failed = int(self._random.binomial(first, load.error_rate))
-        retried, failed_again = self._tried_again(failed)
-        count, failed = first + retried, failed + failed_again
-        errors = self._random.multinomial(failed, self._weights)
+        if load.route_rates:
+            by_route = self._by_route(first, load)
+            errors = by_route[:, 1:].sum(axis=0)
+            retried, count, failed = 0, first, int(errors.sum())
+        else:
+            failed = int(self._random.binomial(first, load.error_rate))
+            retried, failed_again = self._tried_again(failed)
+            count, failed = first + retried, failed + failed_again
+            errors, by_route = self._random.multinomial(failed, self._weights), self.total.by_route[:0]
         buckets = self._random.multinomial(count, load.shares)
         duration = float(buckets @ load.means)
         for tally in (self.exposed, self.total):
@@ -121,7 +133,17 @@ class Counters:
             tally.buckets += buckets
             tally.seconds += duration
             tally.retries += retried
+            if len(by_route):
+                tally.by_route += by_route
         return count
+
+    def _by_route(self, requests: int, load: Load) -> NDArray[np.int64]:
+        """As `Tally.by_route`."""
+        served = self._random.multinomial(requests, self._routes)
+        rates = [load.error_rate if rate is None else rate for rate in load.route_rates]
+        failed = self._random.binomial(served, rates)
+        errors = self._random.multinomial(failed, self._weights)
+        return np.concatenate(((served - failed)[:, None], errors), axis=1)
 
     def _tried_again(self, failed: int) -> tuple[int, int]:
         """How many requests repeat failed ones, and how many of them fail too."""

@@ -17,11 +17,13 @@ def load(spec: Rollout, changes: Iterable[Change], rate: float, *, cold: bool) -
     conversion = 0.0 if spec.sessions is None else spec.sessions.conversion
     cpu_factor = memory_factor = 1.0
     growth = 0.0
+    routes: dict[str, float] = {}
     for change in changes:
         error_rate = error_rate if change.error_rate is None else change.error_rate
         conversion = conversion if change.conversion is None else change.conversion
         growth = growth if change.memory_growth is None else change.memory_growth
         slow = change.slow or slow
+        routes |= change.routes
         factor *= change.latency_factor
         cpu_factor *= change.cpu_factor
         memory_factor *= change.memory_factor
@@ -30,5 +32,6 @@ def load(spec: Rollout, changes: Iterable[Change], rate: float, *, cold: bool) -
         factor *= spec.cold.latency_factor
     shares, means = buckets(spec.traffic.latency, factor, slow, spec.metrics.edges)
     return Load(
-        rate, error_rate, shares, means, factor, slow, conversion, cpu_factor, memory_factor, leak=growth / 3600
-    )
+        rate, error_rate, shares, means, factor, slow, conversion, cpu_factor, memory_factor, leak=growth / 3600,
+        route_rates=tuple(routes.get(route) for route in spec.traffic.routes),
+    )  # fmt: skip

@@ -29,8 +29,11 @@ def _series(
     latency: str | None,
     edges: tuple[float, ...],
     business: tuple[str, ...],
+    route_label: str,
+    routes: tuple[str, ...],
 ) -> tuple[Series, ...]:
-    made = [Series(requests, ((label, code),), requests) for code in codes]
+    by_route: list[tuple[tuple[str, str], ...]] = [((route_label, route),) for route in routes] or [()]
+    made = [Series(requests, ((label, code), *route), requests) for route in by_route for code in codes]
     if latency is not None:
         bounds = [*map(edge, edges), "+Inf"]
         made += [Series(f"{latency}_bucket", (("le", upper),), latency, "histogram") for upper in bounds]
@@ -43,15 +46,19 @@ def series(spec: Rollout) -> tuple[Series, ...]:
     metrics, sessions = spec.metrics, spec.sessions
     codes = (metrics.ok_code, *metrics.error_codes)
     business = () if sessions is None else (sessions.sessions_metric, sessions.conversions_metric)
-    return _series(metrics.requests, metrics.code_label, codes, metrics.latency, metrics.edges, business)
+    routes = metrics.route_label, tuple(spec.traffic.routes)
+    return _series(metrics.requests, metrics.code_label, codes, metrics.latency, metrics.edges, business, *routes)
 
 
 def values(spec: Rollout, tally: Tally) -> array[float]:
     """The value of each series, ABSENT for an error series that is not yet born."""
     metrics = spec.metrics
     born = metrics.error_series == "always"
-    row = array("d", (float(tally.ok),))
-    row.extend(float(count) if count or born else ABSENT for count in tally.errors)
+    if spec.traffic.routes:
+        row = array("d", [float(count) if count or born else ABSENT for count in tally.by_route.ravel()])
+    else:
+        row = array("d", (float(tally.ok),))
+        row.extend(float(count) if count or born else ABSENT for count in tally.errors)
     if metrics.latency is not None:
         cumulative = np.cumsum(tally.buckets)
         row.extend(cumulative.astype(float))

@@ -48,6 +48,15 @@ class Rollout(Settings):
     vanish: tuple[Vanishing, ...] = ()
     release: tuple[Release, ...] = ()
 
+    @model_validator(mode="after")
+    def _routes_known(self) -> Rollout:
+        unknown = sorted({route for change in self.canary for route in change.routes} - self.traffic.routes.keys())
+        if unknown:
+            raise ValueError(f"a change names routes that traffic does not have: {', '.join(unknown)}")
+        if self.traffic.routes and self.noise.retries is not None:
+            raise ValueError("retries are not drawn by route: leave one of the two out")
+        return self
+
     @property
     def first_image(self) -> str:
         """Of the version that is stable at the beginning."""

@@ -24,11 +24,15 @@ class Latency(Settings):
 
 
 class Traffic(Settings):
-    """What the clients of a rollout do: `requests_per_second` over both arms, and what they meet."""
+    """What the clients of a rollout do: `requests_per_second` over both arms, and what they meet.
+
+    `routes`: how many of the requests each route gets, relative to the others; they are counted by route then.
+    """
 
     requests_per_second: float = Field(default=100.0, ge=0)
     error_rate: Share = 0.0
     latency: Latency = Latency()
+    routes: dict[str, Annotated[float, Field(gt=0)]] = {}
 
 
 class Sessions(Settings):
@@ -56,12 +60,14 @@ class Slow(Settings):
 class Change(Settings):
     """How the canary differs: every revision but the world's first, or those whose image matches `image`.
 
-    `memory_growth` is in bytes per hour; it begins with the change and ends with the container.
+    `memory_growth` is in bytes per hour; it begins with the change and ends with the container. `routes`: error rates
+    of single routes.
     """
 
     when: When = Field(default=When(at=0.0), alias="from")
     image: str | None = None
     error_rate: Share | None = None
+    routes: dict[str, Share] = {}
     latency_factor: float = Field(default=1.0, gt=0)
     slow: Slow | None = None
     conversion: Share | None = None
@@ -112,6 +118,7 @@ class Metrics(Settings):
 
     requests: str = "http_requests_total"
     code_label: str = "code"
+    route_label: str = "route"
     ok_code: str = "200"
     error_codes: dict[str, float] = {"500": 1.0}
     error_series: Literal["first_error", "always"] = "first_error"

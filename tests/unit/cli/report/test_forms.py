@@ -11,7 +11,9 @@ from serinus.report.markdown import markdown
 from serinus.report.page import page
 from serinus.report.plot import svg
 from serinus.report.text import text
-from serinus_contracts import Finding, MetricVerdict
+from serinus.show import counts
+from serinus_contracts import Counts, Finding, MetricVerdict
+from serinus_contracts.events import SegmentVerdict
 from serinus_contracts.report import Concluded, Report
 from serinus_readmodel.report import make_report
 
@@ -98,6 +100,28 @@ def test_a_gauge_and_what_is_known_of_it_stand_in_every_form() -> None:
     for form in (shown(report), markdown(report, at(100)), page(report, at(100))):
         assert "memory grows 42 % an hour" in form
         assert "success: 3 of 5 measured" in form
+
+
+def test_a_segment_that_is_worse_stands_in_every_form_and_in_the_status() -> None:
+    few, many = Counts(events=15, trials=347), Counts(events=5, trials=1_140)
+    worst = SegmentVerdict(
+        name="/checkout", canary=few, stable=many, stage=(few, many), worse=True, log_eprocess=9, low=1.2
+    )
+    fine = worst.model_copy(update={"name": "/fine", "worse": False})
+    errors = LAST.metrics[0].model_copy(update={"segment": "route", "segments": (worst, fine)})
+    last = LAST.model_copy(update={"metrics": (errors,)})
+    report = make_report([*CHAPTERS[:-3], Concluded(verdict=last)])
+    for form in (shown(report), markdown(report, at(100)), page(report, at(100))):
+        assert "errors of route /checkout" in form
+        assert "4.3 % (15 of 347)" in form
+        assert "/fine" not in form
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(counts(last, None))
+    told = console.export_text()
+    assert re.search(r"\n  route /checkout  4\.3 % 15 of 347 +0\.44 % 5 of 1,140 +worse\n", told)
+    assert "/fine" not in told
+    console.print(counts(last, None, wide=True))
+    assert "route /fine" in console.export_text()
 
 
 class Tags(HTMLParser):

@@ -1,5 +1,7 @@
 """A metric with a segment: a small route cannot hide, another mix aborts nobody, and places are given by trials."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,7 +16,7 @@ from serinus_judging.snapshot import Reading
 
 from tests.unit.judging.builders import metric, only, plan, proportion, snapshot
 from tests.unit.judging.laws import lawful
-from tests.unit.judging.runs import JUDGE, evaluated, judged
+from tests.unit.judging.runs import JUDGE, evaluated, judged, known_noise
 
 Arms = dict[str, tuple[int, int, int, int]]
 
@@ -109,6 +111,7 @@ def test_places_are_given_by_trials_alone_and_what_has_none_is_judged_together()
     assert names == segments.placed((), events) == tuple(f"/{i:02}" for i in range(NAMED + 4, 4, -1))
     quads = segments.by_place(names, many, (1, 7, 2, 9), rate=False)
     assert quads[-1] == (1, 7 + sum(100 + i for i in range(5)), 2, 9 + sum(900 + i for i in range(5)))
+    assert segments.placed((), {"x" * 10**5: (0, 9, 0, 9)}) == ()
     assert segments.placed(names, {"/new": (0, 10**6, 0, 10**6)}) == names
 
 
@@ -197,3 +200,21 @@ def test_pods_that_are_left_out_are_left_out_of_their_segments() -> None:
     measured = proportion(50, 100, 1, 900).model_copy(update={"segments": {"/": young}})
     reading = Reading("ok", quad=(0, 40, 1, 900), measured=measured, cold=(60, 0))
     assert segments.by_segment(reading) == ({"/": (0, 40, 1, 900)}, (0, 0, 0, 0))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_route_whose_errors_come_in_clusters_is_no_regression(seed: int) -> None:
+    """Among all others they are lost: 20 at once in a twentieth of the requests."""
+    random = np.random.default_rng(seed)
+    snapshots = []
+    for number in range(1, 80):
+        x, y, u, v = random.poisson((30, 270, 0.08, 0.72))
+        routes: Arms = {"/": (x, 3_000, y, 27_000), "/batch": (20 * u, 160, 20 * v, 1_440)}
+        snapshots.append(snapshot({"errors": of_routes(routes)}, number, weight=10))
+    evidence = JUDGE.start(segmented())
+    whole = np.arange(evidence.noise.measured.size) == 0  # a day knows nothing of segments
+    evidence = replace(evidence, noise=replace(known_noise(segmented(), phi=3).noise, measured=whole))
+    evidence, assessment = judged(segmented(), snapshots, evidence)
+    assert assessment.verdict != "abort"
+    batch = 1 + evidence.segments[0].names.index("/batch")
+    assert evidence.state.adjacent[2, batch] > 5 * evidence.state.adjacent[3, batch]

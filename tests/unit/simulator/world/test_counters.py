@@ -158,3 +158,15 @@ def test_sessions_and_conversions_have_the_set_shares() -> None:
     pod.serve(dataclasses.replace(load(rate=1e6), conversion=0.85), 1.0, until=1.0)
     assert pod.total.sessions / pod.total.requests == pytest.approx(0.2, rel=0.02)
     assert pod.total.conversions / pod.total.sessions == pytest.approx(0.85, rel=0.01)
+
+
+def test_routes_share_the_requests_and_fail_at_rates_of_their_own() -> None:
+    pod = Counters(np.random.default_rng(3), (3.0, 1.0), len(EDGES), routes=(3.0, 1.0))
+    pod.serve(dataclasses.replace(load(rate=40_000), route_rates=(None, 0.5)), 1.0)
+    ok, errors = pod.total.by_route[:, 0], pod.total.by_route[:, 1:]
+    served = ok + errors.sum(axis=1)
+    assert served / served.sum() == pytest.approx([0.75, 0.25], abs=0.01)
+    assert errors.sum(axis=1) / served == pytest.approx([0.01, 0.5], abs=0.02)
+    assert (ok.sum(), errors.sum(axis=0).tolist()) == (pod.total.ok, pod.total.errors.tolist())
+    pod.restart()
+    assert not pod.exposed.by_route.any()

@@ -11,7 +11,7 @@ from serinus_simulator.world.counters import Tally
 from serinus_simulator.world.metrics_page import APPLICATION, CADVISOR, series, text, values
 from serinus_simulator.world.scenario import Rollout
 from serinus_simulator.world.scenario_pods import Container
-from serinus_simulator.world.scenario_traffic import Metrics, Sessions
+from serinus_simulator.world.scenario_traffic import Metrics, Sessions, Traffic
 
 from tests.unit.simulator.worlds import Handled
 
@@ -101,3 +101,15 @@ def test_a_containers_page_has_gauges_and_a_counter_of_the_container() -> None:
         "container_spec_cpu_period": "gauge",
     }
     assert {sample.labels["container"] for family in families.values() for sample in family.samples} == {"shop"}
+
+
+def test_requests_are_shown_by_route_where_traffic_has_routes() -> None:
+    spec = SPEC.model_copy(update={"traffic": Traffic(routes={"/": 9, "/pay": 1})})
+    counted = tally()
+    counted.by_route = np.array([[5, 0, 0], [2, 2, 0]])
+    requests = [line for line in page(spec, counted).splitlines() if line.startswith("http_requests_total")]
+    assert requests == [
+        'http_requests_total{code="200",route="/"} 5',
+        'http_requests_total{code="200",route="/pay"} 2',
+        'http_requests_total{code="500",route="/pay"} 2',
+    ]

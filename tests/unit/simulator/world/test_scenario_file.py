@@ -133,3 +133,9 @@ def test_the_demo_is_four_rollouts_of_which_one_fails_one_falls_silent_and_one_i
     for rollout in demo.rollouts:
         assert [step["setWeight"] for step in rollout.steps if "setWeight" in step] == [1, 5, 10, 25, 50]
         assert 4 <= rollout.replicas <= 6
+
+
+def test_a_change_of_a_route_that_traffic_does_not_have_is_refused() -> None:
+    text = "rollouts: [{name: a, traffic: {routes: {/: 1}}, canary: [{routes: {/pay: 0.1}}]}]"
+    with pytest.raises(ScenarioError, match="a change names routes that traffic does not have: /pay"):
+        parse_scenario(text)

@@ -9,6 +9,7 @@ from serinus_contracts.events.run import Event
 from serinus_contracts.events.snapshot import MetricStatus
 from serinus_contracts.metric import Better, Margin
 from serinus_contracts.weight import Percent
+from serinus_contracts.wording import segment
 
 Verdict = Literal["proceed", "abort", "hold"]
 Reason = Literal[
@@ -73,7 +74,7 @@ class Durations(Contract):
 class SegmentVerdict(Contract):
     """What is known of one value of a metric's segment: a part of its counts, judged apart."""
 
-    name: str = Field(description="value of the label; empty: series without it")
+    name: Text = Field(description="value of the label; empty: series without it")
     others: bool = Field(False, description="all values together that have no place of their own")
     canary: Counts = Field(description="over the whole run")
     stable: Counts
@@ -81,6 +82,11 @@ class SegmentVerdict(Contract):
     worse: bool = Field(False, description="shown to be worse than allowed by its own evidence")
     log_eprocess: float = Field(description="evidence that its margin is exceeded, natural logarithm")
     low: float | None = Field(None, description="least the ratio of canary to margin can be (1 is the margin)")
+    high: float | None = Field(None, description="most it can be, where higher is better")
+
+    def words(self, label: str) -> str:
+        """Such as route /checkout."""
+        return segment(label, None if self.others else self.name)
 
 
 class MetricVerdict(Contract):

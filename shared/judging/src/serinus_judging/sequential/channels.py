@@ -46,6 +46,24 @@ class Channels:
         return len(self.ratio)
 
     @cached_property
+    def places(self) -> Bools:
+        """The channels of strata."""
+        found = np.zeros(self.count, dtype=bool)
+        for _, first, end in self.strata:
+            found[first:end] = True
+        return found
+
+    @cached_property
+    def noise_from(self) -> Index | None:
+        """Whose noise each channel has: strata that of their metric's channel; None where there are none."""
+        if not self.strata:
+            return None
+        found = np.arange(self.count)
+        for whole, first, end in self.strata:
+            found[first:end] = whole
+        return found
+
+    @cached_property
     def stage_shares(self) -> Floats:
         """As `eprocess.stage_shares` of the plan's stages."""
         return eprocess.stage_shares(self.stages)

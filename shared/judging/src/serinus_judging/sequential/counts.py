@@ -8,7 +8,7 @@ from serinus_contracts.events import MetricsCollected, Proportion
 from serinus_contracts.plan import AnalysisPlan, PlanLimit, PlanMetric
 
 from serinus_judging import run_progress
-from serinus_judging.arrays import Floats
+from serinus_judging.arrays import Floats, Index
 from serinus_judging.histogram import edge_at_least
 from serinus_judging.plan_metrics import is_rate
 from serinus_judging.run_progress import LastGood
@@ -73,15 +73,18 @@ def count(
     return Counted(readings, np.array(quads, dtype=np.float64).T, seconds, details, *pods, after)
 
 
-def fold(noise: Noise, counted: Counted, stage: int, fresh: bool) -> SnapshotCounts:
-    """The snapshot as a state takes it: what was not counted holds harmless numbers."""
+def fold(noise: Noise, counted: Counted, stage: int, fresh: bool, noise_from: Index | None = None) -> SnapshotCounts:
+    """The snapshot as a state takes it: what was not counted holds harmless numbers. noise_from: as of `Channels`."""
     counts = counted.counts
     valid = (counts[1] > 0) & (counts[3] > 0)
     if not valid.all():
         counts = np.where(valid, counts, 1.0)
-    of_stage = noise.phi, noise.kappa[stage], noise.lasting[stage], noise.measured
+    phi, kappa, lasting, measured = noise.phi, noise.kappa[stage], noise.lasting[stage], noise.measured
+    if noise_from is not None:
+        phi, kappa, lasting = phi[noise_from], kappa[noise_from], lasting[noise_from]
+        measured = measured[noise_from]
     return SnapshotCounts(
-        counts, valid, counted.seconds, np.array(stage), np.array(fresh), *of_stage, pods=counted.pods
+        counts, valid, counted.seconds, np.array(stage), np.array(fresh), phi, kappa, lasting, measured, counted.pods
     )
 
 

@@ -106,7 +106,7 @@ def learned(
     for index, spec in enumerate(layout.specs):
         name = plan.metrics[spec.metric].name
         known = found.get(name)
-        if known is None:
+        if known is None or spec.place is not None:  # of a segment nothing is known before the run
             continue
         key: tuple[object, ...]
         if spec.pair is not None:
@@ -126,8 +126,7 @@ def learned(
             if spec.complement:
                 events = trials - events
             key = (name, edge, spec.complement)
-        if spec.place is None:  # of a segment nothing is known before the run but its metric's noise
-            past[:, index] = events[known.recent].sum(), trials[known.recent].sum()
+        past[:, index] = events[known.recent].sum(), trials[known.recent].sum()
         if key not in cache:
             snapshots = max(known.seconds / plan.interval, 1.0)
             cache[key] = calibration.measured(events, trials, shares, snapshots, known.rate)

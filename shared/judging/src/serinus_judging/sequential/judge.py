@@ -105,7 +105,7 @@ def _opened(plan: AnalysisPlan, evidence: Evidence, snapshot: MetricsCollected) 
     if 0 <= snapshot.stage < len(plan.stages) and evidence.log_eprocess < combination.log_threshold(
         plan.false_abort_rate
     ):
-        folded = fold(evidence.noise, counted, snapshot.stage, fresh)
+        folded = fold(evidence.noise, counted, snapshot.stage, fresh, scheme.channels.noise_from)
         evidence = replace(evidence, followed=counted.followed, segments=counted.segments)
     return _Case(plan, snapshot, evidence, scheme, counted, folded, _new_baselines(scheme, evidence, counted))
 

@@ -253,7 +253,9 @@ class Report:
         noise, state, channels = self.evidence.noise, self.evidence.state, self.layout.channels
         b = baseline.predicted(state.past)
         edge = channels.ratio * b + channels.absolute
-        phi, kappa = noise_of(channels, state, fold(noise, self.counted, self.stage, False), b, edge)
+        phi, kappa = noise_of(
+            channels, state, fold(noise, self.counted, self.stage, False, channels.noise_from), b, edge
+        )
         return _Known(
             past=self.evidence.state.past.T.tolist(),
             now=self.counted.counts.T.tolist(),
@@ -315,6 +317,7 @@ class Report:
                 "worse": (row.log_eprocess or 0.0) + row.log_share >= self.found.threshold,
                 "log_eprocess": row.log_eprocess or 0.0,
                 "low": row.low,
+                "high": row.high,
             }
             for place, row in rows[:TOLD]
         ]

@@ -169,3 +169,11 @@ def effective(
             measured, np.maximum(kappa, growth), kappa * worth / (worth + np.minimum(free, 2 * free_run)) + growth
         ),
     )
+
+
+def of_places(channels: Channels, adjacent: Floats, phi: Floats) -> Floats:
+    """phi (..., C), of strata at least what their own neighbouring snapshots show: clusters of errors in one route are
+    lost among all others."""
+    own = (ASSUMED_FREE * phi + adjacent[2]) / (ASSUMED_FREE + adjacent[3])
+    result: Floats = np.where(channels.places, np.maximum(phi, own), phi)
+    return result

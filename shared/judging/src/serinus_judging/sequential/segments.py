@@ -10,9 +10,9 @@ from math import exp, log
 from typing import NamedTuple
 
 import numpy as np
-from serinus_contracts.events import Finding, Proportion
+from serinus_contracts.events import MAX_SEGMENT_BYTES, Finding, Proportion
 from serinus_contracts.events import Segment as Measured
-from serinus_contracts.wording import percent
+from serinus_contracts.wording import percent, segment
 
 from serinus_judging.arrays import Floats
 from serinus_judging.guardrails import sample_ratio
@@ -104,6 +104,7 @@ def placed(known: tuple[str, ...], named: Mapping[str, Quad]) -> tuple[str, ...]
     if len(known) == NAMED:
         return known
     new = [name for name, (_, n, _, m) in named.items() if n > 0 and m > 0 and name not in known]
+    new = [name for name in new if len(name.encode()) <= MAX_SEGMENT_BYTES]
     new.sort(key=lambda name: (-named[name][1] - named[name][3], name))
     return (*known, *new)[:NAMED]
 
@@ -159,6 +160,4 @@ def mixed(metric: str, label: str, segments: Segments, false_abort_rate: float) 
 
 def named(label: str, names: Sequence[str], place: int) -> str:
     """route /checkout, or what is said of the others."""
-    if place >= len(names):
-        return f"other values of {label}"
-    return f"{label} {names[place]}" if names[place] else f"what has no {label}"
+    return segment(label, names[place] if place < len(names) else None)

@@ -141,8 +141,8 @@ def updated(channels: Channels, state: State, snapshot: SnapshotCounts) -> State
         pods, dispersion = run_noise.with_pods(
             channels, pods, dispersion, snapshot.pods, baseline.predicted(state.past), snapshot.phi, snapshot.measured
         )
-    if not snapshot.measured.all():
-        adjacent = run_noise.with_adjacent(channels, adjacent, counts, valid & ~snapshot.measured)
+    if channels.strata or not snapshot.measured.all():
+        adjacent = run_noise.with_adjacent(channels, adjacent, counts, valid & (~snapshot.measured | channels.places))
     return State(
         pods=pods,
         dispersion=dispersion,
@@ -168,6 +168,8 @@ def noise_of(
         channels, state.dispersion, state.adjacent,
         snapshot.phi, snapshot.kappa, snapshot.measured, (n * edge + m * b) * spread, spread,
     )  # fmt: skip
+    if channels.strata:
+        phi = run_noise.of_places(channels, state.adjacent, phi)
     if snapshot.lasting.any():
         phi = overdispersion.lasting(phi, snapshot.lasting, state.run[0] + state.run[2], spread)
     if channels.some_unpaired:
