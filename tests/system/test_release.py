@@ -5,7 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from anyio.to_thread import run_sync
 
+from tests.integration.cli.command import serinus
 from tests.simulated import rollout, scenario, simulated
 from tests.system.conftest import Team
 
@@ -57,3 +59,5 @@ async def test_services_that_are_killed_again_and_again_change_no_outcome_and_no
         aborts = {one.event_id() for one in await team.decisions() if one.action == "abort"}
         assert len(aborts) == 1
         assert await team.client.xlen(team.keys.dead_letters) == 0
+        held = await run_sync(lambda: serinus("conformance", team.server.url, "--tag", team.keys.tag))
+        assert held.returncode == 0, held.stdout

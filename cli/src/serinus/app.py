@@ -46,6 +46,11 @@ SECTIONS: dict[str, dict[str, Entry]] = {
             "Convert a Rollout and its AnalysisTemplates into a policy.",
             "serinus import rollout.yaml templates.yaml > policy.yaml",
         ),
+        "conformance": Entry(
+            "conformance.command:conformance",
+            "Hold what a collector writes against the contract of snapshots.",
+            "serinus conformance redis://127.0.0.1:6379 --for 5m",
+        ),
         "version": Entry("app:version", "Print the version.", "serinus version"),
     },
     "Policies": {

@@ -1,0 +1,1 @@
+"""Whether what a collector writes keeps the contract of snapshots."""
