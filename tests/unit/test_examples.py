@@ -11,10 +11,11 @@ from serinus.import_.convert import convert
 from serinus.import_.manifests import read
 from serinus_simulator.argo.validation import complaint
 from serinus_simulator.argo.view import RolloutView
-from serinus_simulator.clock import ManualClock
 from serinus_simulator.kubernetes.kinds import ANALYSIS_TEMPLATES, INGRESSES, ROLLOUTS, SERVICES
 from serinus_simulator.kubernetes.objects import ObjectStore
 from serinus_simulator.kubernetes.schema import ROLLOUT, conform
+
+from tests.unit.simulator.clocks import ManualClock
 
 SUNDAY = Path(__file__).parents[2] / "examples" / "sunday"
 WAYS = sorted(folder.name for folder in SUNDAY.iterdir() if folder.is_dir())

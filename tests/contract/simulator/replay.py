@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from serinus_simulator.clock import ManualClock
 from serinus_simulator.fetching import Answered, Asked
 from serinus_simulator.kubernetes.kinds import ANALYSIS_RUNS, EVENTS, ROLLOUTS
 from serinus_simulator.kubernetes.objects import Change
@@ -23,6 +22,7 @@ from serinus_simulator.world.scenario import Argo, Scenario
 from serinus_simulator.world.world import World
 
 from tests.contract.simulator.recordings import Event, Names, State, answers_of, run_of, state_of, told
+from tests.unit.simulator.clocks import ManualClock
 
 MOMENTS = (0.0, 0.006, 0.009, 0.012, 0.017, 0.025, 0.05)
 """Seconds after the recorded moment at which a request may be sent."""

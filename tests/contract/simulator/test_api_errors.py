@@ -10,7 +10,6 @@ from typing import Any
 
 import httpx
 import pytest
-from serinus_simulator.clock import ManualClock
 from serinus_simulator.faults import KubernetesFault
 from serinus_simulator.kubernetes.kinds import ROLLOUTS
 from serinus_simulator.server import create_app
@@ -18,6 +17,7 @@ from serinus_simulator.world.scenario import Scenario
 from serinus_simulator.world.world import World
 
 from tests.contract.simulator.recordings import recording
+from tests.unit.simulator.clocks import ManualClock
 
 EVENTS = recording("api-errors")
 REQUESTS = {event["n"]: event for event in EVENTS[1:] if event["event"] == "request"}

@@ -4,7 +4,9 @@ from functools import partial
 
 from hypothesis import given
 from hypothesis import strategies as st
-from serinus_simulator.clock import Agenda, ManualClock, SystemClock, moment, timestamp
+from serinus_simulator.clock import Agenda, SystemClock, moment, timestamp
+
+from tests.unit.simulator.clocks import ManualClock
 
 
 @given(st.lists(st.floats(0, 100), max_size=20))

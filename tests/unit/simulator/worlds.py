@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from serinus_simulator.clock import ManualClock
 from serinus_simulator.kubernetes.kinds import ROLLOUTS, Object
 from serinus_simulator.kubernetes.patch import apply_json_patch, apply_merge_patch
 from serinus_simulator.world.application import Application
 from serinus_simulator.world.scenario import Scenario
 from serinus_simulator.world.world import World
+
+from tests.unit.simulator.clocks import ManualClock
 
 STEPS = [{"setWeight": 5}, {"pause": {}}, {"setWeight": 25}, {"pause": {}}, {"setWeight": 50}, {"pause": {}}]
 

@@ -5,12 +5,14 @@ import json
 from typing import Any
 
 import pytest
-from serinus_simulator.clock import Agenda, ManualClock
+from serinus_simulator.clock import Agenda
 from serinus_simulator.kubernetes.failures import ApiError, expired
 from serinus_simulator.kubernetes.kinds import PODS
 from serinus_simulator.kubernetes.objects import ObjectStore
 from serinus_simulator.kubernetes.selectors import label_selector
 from serinus_simulator.kubernetes.watch import Watch
+
+from tests.unit.simulator.clocks import ManualClock
 
 
 class Watched:
