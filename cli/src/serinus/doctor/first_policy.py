@@ -3,21 +3,21 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import yaml
+from pydantic import ValidationError
 from serinus_collector.adapters.prometheus import UnknownNamesError
 from serinus_collector.use_cases.collect_snapshot import counted
 from serinus_collector.use_cases.ports import Answer, Provider
-from serinus_contracts import AnalysisPlan, PlanMetric, Selector
+from serinus_contracts import AnalysisPlan, CanaryPolicy, PlanMetric, Selector
 from serinus_contracts.base import Millis
 from serinus_contracts.plan import Queried
 from serinus_contracts.weight import weight_text
 from serinus_counting.series import Series
 from serinus_judging.sequential.bucket_reach import bucket_reach
 from serinus_rollouts.instrumentations import TABLE, Instrumentation, rows_of
-from serinus_rollouts.policy_documents import load_text
 from serinus_rollouts.resolve import LATENCY_MARGIN, UnfitPolicyError, resolve
 from serinus_rollouts.rollout import RolloutView
 from serinus_rollouts.stages import ADD_STEPS, NOTHING_TO_JUDGE, Stage, pause_before_the_first_weight, stages
-from serinus_runtime.documents import DocumentError
 
 from serinus.doctor.measured import Seen, count
 from serinus.doctor.policy import run_of
@@ -53,12 +53,20 @@ class Found:
 
     async def measured(self, split: Sequence[str], metric: Mapping[str, str]) -> Seen | None:
         """One measurement of a metric by a source, None where the policy would be refused. Raises ProviderError."""
-        text = _document(self.seen, split, [flow(metric)])
+        document = {
+            "apiVersion": "serinus.dev/v1alpha1",
+            "kind": "CanaryPolicy",
+            "metadata": {"name": self.seen.name},
+            "spec": {
+                "match": {"namespace": self.seen.namespace, "name": self.seen.name},
+                "source": yaml.safe_load(f"{{{', '.join(split)}}}"),
+                "metrics": [yaml.safe_load(flow(metric))],
+            },
+        }
         try:
-            (policy,) = load_text(text, "policy")
-            run = run_of(self.seen)
+            policy, run = CanaryPolicy.model_validate(document), run_of(self.seen)
             plan = resolve(policy, run, stages(self.seen.steps) or _SOME_STAGE, self.seen.ping_pong)
-        except (DocumentError, UnfitPolicyError):
+        except (ValidationError, UnfitPolicyError):
             return None
         return await self._count(plan, plan.metrics[0])
 
