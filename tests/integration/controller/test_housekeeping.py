@@ -108,13 +108,14 @@ async def test_commands_that_were_sent_before_any_controller_has_led_stay(housek
     assert await left(admin, DECISIONS) == []
 
 
-async def test_ended_runs_are_forgotten_at_last_those_that_ended_first_and_no_plan_that_is_needed(
+async def test_ended_runs_are_forgotten_at_last_the_first_of_who_has_most_and_no_plan_that_is_needed(
     housekeeper: Housekeeper, clients: Mapping[str, Any], admin: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     registry = RedisRegistry(clients["controller"], KEYS, clock=lambda: 5, max_entries=1000)
     mine, other = plan(), plan(policy="other")
     for number in range(12):
-        ended = observed(run=RUN.model_copy(update={"uid": f"ended-{number}"}), plan=other.digest)
+        run = RUN.model_copy(update={"uid": f"ended-{number}", "namespace": "shop" if number else "bank"})
+        ended = observed(run=run, plan=other.digest)
         await registry.observe(ended, other, None, publish=True)
         await registry.retire(ended.model_copy(update={"outcome": "promoted", "resource_version": "200"}))
     live = observed(plan=mine.digest)
@@ -124,7 +125,7 @@ async def test_ended_runs_are_forgotten_at_last_those_that_ended_first_and_no_pl
     await fill(admin)
     await housekeeper.step()
     members = [member.decode() for member in await admin.zrange(KEYS.ended, 0, -1)]
-    assert len(members) == 2
+    assert [member.partition(" ")[0] for member in members] == ["bank/checkout", "shop/checkout"]
     stories = [key.decode() async for key in admin.scan_iter(KEYS.story("*"))]
     assert {KEYS.story(member.partition(" ")[2]) for member in members} | {KEYS.story(RUN.id)} == set(stories)
     assert await admin.exists(KEYS.run(RUN.id), KEYS.plan(mine.digest)) == 2

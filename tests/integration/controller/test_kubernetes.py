@@ -109,6 +109,17 @@ async def test_a_watch_gives_what_changes_after_the_list(api: Api) -> None:
     assert change.object["status"]["message"] == "look here"
 
 
+async def test_a_change_that_is_larger_than_is_read_ends_the_watch_and_not_who_watches(api: Api, world: World) -> None:
+    mirror = Mirror(api, RESOURCE, "")
+    await mirror.list(list)
+    try:
+        assert world.patch({"metadata": {"annotations": {"large": "x" * 5_000_000}}}, "search") == 200
+        with pytest.raises(ClusterError, match="LineTooLong"):
+            _ = [event async for event in mirror.watch(30)]
+    finally:
+        world.patch({"metadata": {"annotations": {"large": None}}}, "search")
+
+
 async def test_a_watch_ends_by_itself(api: Api) -> None:
     mirror = Mirror(api, RESOURCE, "where-nothing-changes")
     await mirror.list()

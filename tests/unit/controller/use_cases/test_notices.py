@@ -102,6 +102,19 @@ async def test_beyond_so_many_runs_of_a_namespace_a_release_is_left_to_itself_an
     ]
 
 
+async def test_what_a_namespace_leaves_in_redis_ends_what_it_may_begin_and_it_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    notices = list[Notice]()
+    tracker = RunTracker(FakeRegistry(), "test", resolving(lambda: [POLICY], notices.append))
+    tracker.pods.replace([], namespace="")
+    monkeypatch.setattr("serinus_controller.use_cases.admission.MAX_BYTES", 1)
+    await tracker.see_all([at(metadata={"uid": f"u-{one}", "name": one}) for one in "ab"], asked=1, namespace="")
+    assert [live.run.name for live in tracker.runs.values()] == ["a"]
+    (told,) = notices
+    assert told.text.startswith("shop/b is not judged: namespace shop has releases under way whose plans take")
+
+
 CASE = Path(__file__).parents[3] / "cases" / "01-rollout-without-set-weight.yaml"
 NOTHING: list[dict[str, object]] = [
     {"canary": {"steps": [{"pause": {}}]}},

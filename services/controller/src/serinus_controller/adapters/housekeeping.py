@@ -3,6 +3,7 @@
 Entries that every group has finished, or that are past their use. When that is not enough, what is kept of ended runs.
 """
 
+import collections
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ PAST_USE_MS = 3_600_000
 # Of the streams and of dead letters, as `trim.lua` is told.
 READ_BY_CONTROLLERS = "".join(str(int(name in ("verdicts", "commands"))) for name in STREAMS) + "0"
 RUNS_AT_ONCE = 10
+# Among so many that ended first it is looked for who has most.
+LOOKED_THROUGH = 10_000
 
 
 class Room(NamedTuple):
@@ -122,8 +125,11 @@ class Housekeeper:
         return room, removed
 
     async def _forget_ended(self) -> int:
-        """Give up those that ended first, with their reports; gives how many."""
-        members: Any = await self.client.zrange(self.keys.ended, 0, RUNS_AT_ONCE - 1)
+        """Give up those that ended first of the namespace that has most, with their reports; gives how many."""
+        ended: Any = await self.client.zrange(self.keys.ended, 0, LOOKED_THROUGH - 1)
+        counts = collections.Counter(member.partition(b"/")[0] for member in ended)
+        most = max(counts, key=counts.__getitem__, default=b"")
+        members = [member for member in ended if member.partition(b"/")[0] == most][:RUNS_AT_ONCE]
         runs = [run.decode(errors="replace") for member in members if (run := member.partition(b" ")[2])]
         needed = set(await self._plans([run for one in await self._due() if (run := run_of(one))]))
         plans = set(await self._plans(runs)) - needed

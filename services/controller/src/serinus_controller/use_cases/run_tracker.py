@@ -98,7 +98,7 @@ class RunTracker:
         for view in views:
             self.updates.publish(view)
         seen = await self._registry.now()
-        self._admission.listed(live.run.namespace for live in self.runs.values())
+        self._admission.listed((live.run.namespace, live.plan) for live in self.runs.values())
         views = in_turns(views, lambda view: view.namespace)
         for first in range(0, len(views), TOGETHER):
             async with self._changing:
@@ -234,17 +234,17 @@ class RunTracker:
             if live:
                 self.runs[view.uid] = replace(live, view=view)
             return None
-        live = live or await self._begin(view)
+        live = live or await self._begin(view, seen)
         if live is None:
             return None
         live, constant = await self._observer.observe(view, live, self.pods.of(view, live.run), seen, consistent)
         self.runs[view.uid] = live
         return live if constant else None
 
-    async def _begin(self, view: RolloutView) -> LiveRun | None:
+    async def _begin(self, view: RolloutView, now: Millis) -> LiveRun | None:
         policies = self.resolver.closest(view)
         basis = (view.current_hash, view.stable_hash, view.steps, view.ping_pong, *map(id, policies))
-        if self._unfit.get(view.uid, ())[1:] == basis or self._crowded(view, policies):
+        if self._unfit.get(view.uid, ())[1:] == basis or self._crowded(view, policies, now):
             return None
         attempt = await self._registry.attempt(self._cluster, view)
         if attempt.hash != view.current_hash:
@@ -256,20 +256,19 @@ class RunTracker:
             self._unfit[view.uid] = (policies, *basis)
             return None
         self._unfit.pop(view.uid, None)
+        self._admission.begins(view.namespace, plan, now)
         logger.info("run begins: %s by policy %s", view.key, plan.origin, extra={"fields": {"run": run.id}})
         return LiveRun.first(run, plan)
 
-    def _crowded(self, view: RolloutView, policies: Sequence[CanaryPolicy]) -> bool:
-        """Whether its namespace has as many runs as may be, or began so many just now that the next list will do."""
+    def _crowded(self, view: RolloutView, policies: Sequence[CanaryPolicy], now: Millis) -> bool:
+        """Whether its namespace has as many runs, or as large ones, as may be, or began so many just now that the next
+        list will do."""
         if not policies:
             return False
         if self._admission.waits(view.namespace):
             return True
-        if self._admission.full(view.namespace):
-            text = (
-                f"{view.key} is not judged: namespace {view.namespace} has {self._admission.max_runs:,} releases under "
-                "way, as many as are judged at once (SERINUS_MAX_RUNS)"
-            )
+        if what := self._admission.full(view.namespace, now):
+            text = f"{view.key} is not judged: namespace {view.namespace} has {what}"
             self.resolver.notices.say(view, policies, text)
             return True
         self._admission.begin(view.namespace)

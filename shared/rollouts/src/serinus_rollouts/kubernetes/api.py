@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp
 import orjson
+from aiohttp.http_exceptions import HttpProcessingError
 from serinus_runtime.errors import TransientError
 
 from serinus_rollouts.kubernetes.connection import Connection
@@ -107,7 +108,8 @@ class Api:
                     if event is None:
                         raise ClusterError(f"watch {path}: a line that is no JSON object")
                     yield event
-            except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            # A line that is longer than is read is no ClientError.
+            except (aiohttp.ClientError, HttpProcessingError, TimeoutError, ValueError) as error:
                 raise ClusterError(f"watch {path}: {type(error).__name__}: {error}") from error
 
     def _refused(self, response: aiohttp.ClientResponse) -> str:
