@@ -157,6 +157,15 @@ def test_a_status_in_words_is_not_proposed_and_what_was_seen_is_told() -> None:
     assert any("there is status='error', status='success'" in note for note in notes)
 
 
+def test_what_counts_now_goes_before_what_an_earlier_revision_has_left() -> None:
+    """A service that went from one library to another: both are there for some minutes."""
+    left = [replace(one, times=[NOW - 200_000, NOW - 170_000, NOW - 140_000]) for one in page("client_golang-promhttp")]
+    text, _ = proposed([*left, *page("go-grpc-middleware")])
+    assert "metric: grpc_server_handled_total" in text
+    text, _ = proposed(left)
+    assert "{name: errors, preset: http-errors, critical: true}" in text
+
+
 def test_without_a_cluster_the_hash_is_that_of_the_pods_that_are_there() -> None:
     row = RECORDED[0]
     manifest = replace(at(), stable_hash="", current_hash="")

@@ -92,7 +92,8 @@ class Chosen:
 
 
 async def choose(found: Found, services: tuple[str, str], ingress: str) -> Chosen:
-    """The first row of the table whose requests are there, can be split, and are measured without an error."""
+    """The first row of the table whose requests are there, can be split and are counted; where none counts now, the
+    first that is no error, since it may only want traffic."""
     chosen, asked = Chosen(), set()
     for row in TABLE:
         series = await found.series(row.names.requests)
@@ -109,8 +110,11 @@ async def choose(found: Found, services: tuple[str, str], ingress: str) -> Chose
             if one.measurement.status == "error":
                 chosen.refused.append(f"{row.names.requests} cannot be judged: {one.measurement.detail}")
                 continue
-            chosen.row, chosen.split = row, split
-            return chosen
+            if one.measurement.status == "ok":
+                chosen.row, chosen.split = row, split
+                return chosen
+            if chosen.row is None:
+                chosen.row, chosen.split = row, split
     return chosen
 
 

@@ -110,7 +110,7 @@ TABLE: Sequence[Instrumentation] = (
             ("http_status_code",),
         ),
         "http_status_code", _OTEL_MS,
-        "by default, in milliseconds; OTEL_SEMCONV_STABILITY_OPT_IN=http is the next row", recorded=True,
+        "the default, in milliseconds; OTEL_SEMCONV_STABILITY_OPT_IN=http makes it stable, in seconds", recorded=True,
     ),
     Instrumentation(
         "OpenTelemetry Python, stable conventions", "0.66b1", "opentelemetry", OPENTELEMETRY,
