@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -17,7 +18,7 @@ from tests.servers import free_port, sampled, wait_until
 from tests.simulated import World, rollout, scenario, simulated
 
 pytestmark = pytest.mark.timeout(300)
-POLICY = {
+POLICY: dict[str, Any] = {
     "apiVersion": "serinus.dev/v1alpha1",
     "kind": "CanaryPolicy",
     "metadata": {"name": "shop"},
@@ -79,6 +80,23 @@ def test_a_provider_of_the_collectors_file_is_reached_as_by_the_collector_which_
     assert alone["sign-in"][1].startswith("no AWS credentials were found (tried the environment")
 
 
+def test_replay_takes_the_past_of_a_provider_of_the_collectors_file(world: World, tmp_path: Path) -> None:
+    file = tmp_path / "providers.yaml"
+    file.write_text(yaml.safe_dump({"providers": {"managed": {"url": f"{world.url}/prometheus"}}}))
+    status = world.status()
+    hashes = ("--canary-hash", status["currentPodHash"], "--stable-hash", status["stableRS"])
+    options = ("--prometheus", "managed", "--providers-file", str(file), "--from", "-9s", "--to", "-1s", "--stage", "5")
+    (tmp_path / "shop.yaml").write_text(
+        yaml.safe_dump(POLICY | {"spec": {**POLICY["spec"], "interval": "1s", "settle": "1s"}})
+    )
+    policy = str(tmp_path / "shop.yaml")
+    shown = serinus("replay", policy, "shop/checkout", *options, *hashes, "-o", "json")
+    assert shown.returncode in (0, 3, 4), shown.stderr
+    assert json.loads(shown.stdout)
+    wrong = serinus("replay", policy, "shop/checkout", *options, *hashes, "--prometheus", "other")
+    assert f"{file} has no provider other, only managed" in shown.stderr + wrong.stderr
+
+
 def test_where_all_is_well_each_metric_is_shown_with_the_counts_of_both_arms(world: World, redis_url: str) -> None:
     code, found = examine(world, redis_url, "checkout")
     assert (code, [name for name, one in found.items() if one[0] == "failed"]) == (0, [])
@@ -130,7 +148,7 @@ def test_a_metric_that_is_not_there_is_told_from_one_whose_labels_do_not_split_t
         {"name": "errors", "preset": "http-errors"},
         {"name": "other", "preset": "http-latency", "metric": "no_such_seconds_bucket"},
     ]
-    spec = {**POLICY["spec"], "source": {"label": "instance_id"}, "metrics": metrics}  # type: ignore[dict-item]
+    spec = {**POLICY["spec"], "source": {"label": "instance_id"}, "metrics": metrics}
     (tmp_path / "other.yaml").write_text(yaml.safe_dump({**POLICY, "spec": spec}))
     code, found = examine(world, redis_url, "checkout", "--policies", str(tmp_path))
     assert code == 1

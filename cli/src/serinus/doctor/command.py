@@ -21,10 +21,12 @@ from serinus_runtime.redis import connected
 
 from serinus.cluster import Cluster, run, with_cluster
 from serinus.doctor import checks, metrics, policy
+from serinus.doctor import provider as provider_checks
 from serinus.doctor.checks import Check
 from serinus.doctor.first_policy import write
-from serinus.doctor.provider import ADDRESS, PrometheusOption, ProvidersFile, reached
+from serinus.doctor.provider import PrometheusOption
 from serinus.options import Access, Output, Providers, Streams, fail, without_password
+from serinus.provider import ADDRESS, ProvidersFile, reached
 from serinus.terminal import Terminal, say
 from serinus.validate import read_manifest
 
@@ -58,7 +60,7 @@ def doctor(
         async with connected(source.redis) as client:
             found.extend([check async for check in checks.redis(client, keys, where)])
         async with reached(prometheus, providers_file) as provider, httpx.AsyncClient() as http:
-            found.extend([check async for check in provider.checks()])
+            found.extend([check async for check in provider_checks.checks(provider)])
             if verdict_url:
                 found.append(await checks.endpoint(http, verdict_url))
             given, wrong = policy.from_files(policies) if policies else ([], [])

@@ -23,6 +23,7 @@ from serinus_runtime.clock import now_ms
 from serinus import plans, timeline
 from serinus.explain import bar_of
 from serinus.options import ABORTED, INCONCLUSIVE, Output, Streams, fail
+from serinus.provider import ProvidersFile, reached
 from serinus.replay import judging, past
 from serinus.replay.snapshots import Recorded, from_file, from_redis, save
 from serinus.terminal import Terminal
@@ -39,6 +40,7 @@ def replay(
     run: Annotated[str | None, typer.Argument(help="namespace/name, the name alone, or the id of a run.")] = None,
     snapshots: Annotated[Path | None, typer.Option(help="Recorded snapshots, one JSON a line.")] = None,
     prometheus: Annotated[str | None, typer.Option(help="Take the snapshots again from this Prometheus' past.")] = None,
+    providers_file: ProvidersFile = None,
     begin: Annotated[str | None, typer.Option("--from", help="2026-05-01T10:00:00Z, Unix seconds, or -2h.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="As --from.")] = None,
     canary_hash: Annotated[str | None, typer.Option(help="The canary's pod-template-hash.")] = None,
@@ -66,7 +68,7 @@ def replay(
         release = _release(run, rollout, canary_hash, stable_hash)
         spans = _spans(stage or [], begin, end)
         found = _stages(rollout, spans)
-        taken = _from_prometheus(rule, release, found, spans, prometheus, timeout)
+        taken = _from_prometheus(rule, release, found, spans, (prometheus, providers_file, timeout))
         recorded = Recorded(taken, found)
     elif snapshots is not None:
         recorded = from_file(snapshots, run)
@@ -167,13 +169,23 @@ def _stages(rollout: Path | None, spans: Sequence[past.Span]) -> tuple[Stage, ..
 
 
 def _from_prometheus(
-    rule: CanaryPolicy, release: Run, found: tuple[Stage, ...], spans: Sequence[past.Span], url: str, timeout: float
+    rule: CanaryPolicy,
+    release: Run,
+    found: tuple[Stage, ...],
+    spans: Sequence[past.Span],
+    place: tuple[str, Path | None, float],
 ) -> list[MetricsCollected]:
     plan = plans.plan_for(rule, release, found)
+    url, providers_file, timeout = place
+
+    async def taken(tell: Callable[[int], None]) -> list[MetricsCollected]:
+        async with reached(url, providers_file, timeout) as provider:
+            return await past.taken(plan, release, spans, provider.prometheus, timeout, tell)
+
     seconds = (spans[-1].end - spans[0].begin) / 1000
     try:
         with _bar("taking snapshots", max(round(seconds / plan.interval), 1)) as step:
-            snapshots = asyncio.run(past.snapshots(plan, release, spans, url, timeout, lambda _: step()))
+            snapshots = asyncio.run(taken(lambda _: step()))
     except ProviderError as error:
         fail(f"{url}: {error}")
     if not any(measured.status == "ok" for snapshot in snapshots for measured in snapshot.metrics.values()):

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-import httpx
 from prometheus_client import CollectorRegistry
-from serinus_collector.adapters.prometheus import GRACE_SECONDS, Prometheus
+from serinus_collector.adapters.prometheus import GRACE_SECONDS
 from serinus_collector.use_cases.collect_snapshot import SnapshotCollector
 from serinus_collector.use_cases.ports import Commit, Lease, Provider
 from serinus_collector.use_cases.telemetry import Telemetry
@@ -72,15 +71,6 @@ class OneRun:
         return None
 
 
-async def snapshots(
-    plan: AnalysisPlan, run: Run, spans: Sequence[Span], url: str, timeout: float, tell: Callable[[Millis], None]
-) -> list[MetricsCollected]:
-    """The snapshots that a collector would have taken. Raises ProviderError if the Prometheus does not answer."""
-    async with httpx.AsyncClient(follow_redirects=False) as http:
-        provider = Prometheus(http, url, timeout=timeout)
-        return await taken(plan, run, spans, provider, timeout, tell)
-
-
 async def taken(
     plan: AnalysisPlan,
     run: Run,
@@ -89,7 +79,10 @@ async def taken(
     timeout: float,
     tell: Callable[[Millis], None],
 ) -> list[MetricsCollected]:
-    """`snapshots`, of any provider; `timeout` in seconds is for one query."""
+    """The snapshots that a collector would have taken; `timeout` in seconds is for one query.
+
+    Raises ProviderError if the provider does not answer.
+    """
     pods, scrape_ms = await _known(plan, spans, provider)
     registry = OneRun(RunState(_observed(plan, run, 0, spans[0], pods), spans[0].end, scrape_ms=scrape_ms), plan)
     collector = SnapshotCollector(

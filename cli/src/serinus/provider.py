@@ -1,0 +1,69 @@
+"""The provider that a command asks: an address, or one of the collector's file, reached as the collector does."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import typer
+from serinus_collector.adapters.prometheus import Prometheus
+from serinus_collector.adapters.provider_auth import ProviderAuth, make_client
+from serinus_collector.config import providers
+from serinus_runtime.documents import DocumentError
+
+from serinus.options import fail
+
+ADDRESS = "http://127.0.0.1:9090"
+TIMEOUT_SECONDS = 10.0
+
+ProvidersFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--providers-file",
+        envvar="SERINUS_PROVIDERS_FILE",
+        help="The collector's file of providers, with how it signs in; --prometheus names one of it.",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class ReachedProvider:
+    """A provider, its address as it is shown, and how it is signed in to."""
+
+    prometheus: Prometheus
+    shown: str
+    auth: ProviderAuth | None = None
+
+
+@asynccontextmanager
+async def reached(text: str, file: Path | None, timeout: float = TIMEOUT_SECONDS) -> AsyncIterator[ReachedProvider]:
+    """The provider of an address, of the first of name=address,..., or of a name of the file; `timeout` in seconds."""
+    first = text.split(",")[0]
+    name, equals, url = first.partition("=")
+    known = _read(file) if file else {}
+    if text == ADDRESS and known:
+        name = "main" if "main" in known else next(iter(known))
+        if name != "main" and len(known) > 1:
+            fail(f"{file} has no provider main: name one by --prometheus: {', '.join(known)}")
+    if name in known:
+        found = known[name]
+        async with make_client(found, connections=2, timeout=timeout) as http:
+            assert isinstance(http.auth, ProviderAuth)
+            yield ReachedProvider(
+                Prometheus(http, str(found.url), timeout=timeout), f"{name} at {found.url}", http.auth
+            )
+        return
+    if known and "://" not in text:
+        fail(f"{file} has no provider {name}, only {', '.join(known)}")
+    async with httpx.AsyncClient() as http:
+        address = url if equals and "://" not in name else first
+        yield ReachedProvider(Prometheus(http, address, timeout=timeout), text)
+
+
+def _read(file: Path) -> dict[str, providers.Provider]:
+    try:
+        return providers.read_providers(file)
+    except DocumentError as error:
+        fail(str(error))
