@@ -227,6 +227,8 @@ def _line(world: World, false: list[Outcome], parts: list[Outcome], trials: np.n
     found = Outcome.joined(parts)
     early = (found.aborted > 0) & (found.aborted <= world.onset)  # false aborts, of which the regression knows nothing
     found = Outcome(found.aborted[~early], found.promoted[~early])
+    if early.all():
+        return Line(false_aborts, 0, np.inf, np.inf, 0, 0)
     end = np.where(found.aborted > 0, found.aborted, world.looks)
     looks = end - world.onset
     served = np.cumsum(trials)[end - 1] - (np.cumsum(trials)[world.onset - 1] if world.onset else 0)
