@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 from serinus_contracts import Channel, Counts, DataQuality, DecisionTaken, Keys, Margin, MetricVerdict
+from serinus_contracts.events import SegmentVerdict
 
 from tests.consoles import Teller, another, served
 from tests.servers import redis_server
@@ -247,3 +248,19 @@ async def test_redis_away_is_told_and_what_is_known_stays_readable(tmp_path: Pat
             assert "Error" not in decisions.text
             assert (await console.get("/readyz")).status_code == 503
             assert (await console.get("/healthz")).status_code == 200
+
+
+async def test_the_worst_segments_of_a_metric_stand_below_it(start: Start, teller: Teller) -> None:
+    now = await teller.now()
+    await teller.live(stage_started=now)
+    console = await start()
+    arms = Counts(events=15, trials=347), Counts(events=5, trials=1_140)
+    worst = SegmentVerdict(
+        name="<b>/pay", canary=arms[0], stable=arms[1], stage=arms, worse=True, log_eprocess=9, low=1.2
+    )
+    by_route = errors().model_copy(update={"segment": "route", "segments": (worst,)})
+    await teller.tell(verdict(end=now, stage_started=now, metrics=(by_route,)))
+    page = Reader((await console.until(PAGE, "the worst by route")).text)
+    assert "errors: the worst by route" in page.text
+    assert "route <b>/pay 4.3 % 15 of 347 0.44 % 5 of 1,140" in page.text
+    assert "at least 1.2× the allowed rate" in page.text

@@ -155,6 +155,17 @@ async def test_several_processes_behind_one_address_are_found_unless_the_pod_res
 
 
 @pytest.mark.anyio
+async def test_the_values_of_a_segment_are_told_and_a_label_that_is_not_there_is_warned_of() -> None:
+    by_route = ERRORS.model_copy(update={"segment": "route"})
+    stable = counter("checkout-old-1", "200", 500, 600, 700)
+    check = await examined(stable, metric=by_route, releasing=False)
+    assert (check.state, "no series has the label route" in check.said) == ("warning", True)
+    routes = [replace(stable, labels={**stable.labels, "route": route}) for route in ("/", "/pay")]
+    check = await examined(*routes, metric=by_route, releasing=False)
+    assert (check.state, check.said) == ("ok", "stable 0 of 400 in 2 s, scraped every 1 s; 2 values of route")
+
+
+@pytest.mark.anyio
 async def test_between_releases_stable_is_measured_alone() -> None:
     check = await examined(counter("checkout-old-1", "200", 500, 600, 700), releasing=False)
     assert (check.state, check.said) == ("ok", "stable 0 of 200 in 2 s, scraped every 1 s")

@@ -1,13 +1,14 @@
 """What Prometheus has for a plan: live counts of both arms, the scrape interval, and what this traffic can show."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import inf
 from typing import Any
 
 from serinus_collector.adapters.prometheus import UnknownNamesError
 from serinus_collector.use_cases.collect_snapshot import counted
 from serinus_collector.use_cases.ports import Provider, ProviderError
-from serinus_contracts import AnalysisPlan, Counted, PlanMetric, Queried, Selector
+from serinus_contracts import AnalysisPlan, Counted, PlanMetric, Proportion, Queried, Selector
 from serinus_contracts.base import Millis
 from serinus_contracts.weight import weight_text
 from serinus_contracts.wording import duration, percent
@@ -48,7 +49,7 @@ async def metrics(
             if not all(arm.series for arm in ([one.canary, one.stable] if releasing else [one.stable])):
                 checks.append(await _missing(plan, metric, provider, now, one))
             elif one.measurement.status == "ok":
-                checks.append(Check(name, "ok", _said(metric, one, releasing)))
+                checks.append(_with_segments(metric, one, Check(name, "ok", _said(metric, one, releasing))))
                 checks += _traps(metric, series, grpc)
                 found.append(one)
             else:
@@ -96,6 +97,18 @@ def _uncounted(name: str, one: Seen) -> Check:
     if status in ("settling", "waiting"):
         return Check(name, "warning", said, "try again after the next scrapes")
     return Check(name, "failed", said, "as long as it says so, nothing of this metric is judged")
+
+
+def _with_segments(metric: PlanMetric, one: Seen, check: Check) -> Check:
+    """The check with what the label of the metric's segment has, a warning where no series carries it."""
+    if metric.segment is None or not isinstance(one.measurement, Proportion):
+        return check
+    known = [name for name in one.measurement.segments if name]
+    if not known:
+        said = f"{check.said}; no series has the label {metric.segment}"
+        return Check(check.name, "warning", said, "name a label that the series have, or leave segment out")
+    more = ", and more" if one.measurement.other_segments else ""
+    return replace(check, said=f"{check.said}; {len(known)} values of {metric.segment}{more}")
 
 
 def _said(metric: PlanMetric, one: Seen, releasing: bool) -> str:

@@ -94,6 +94,7 @@ class Report:
         self.counted = counted
         self.found = found
         self.snapshots = snapshots
+        self._places: dict[int, dict[int, Row]] = {}
 
     def label(self, group: int) -> Label:
         """One word for a metric or limit."""
@@ -183,6 +184,8 @@ class Report:
         known = self.segments(group)
         if known is None:
             return {}
+        if group in self._places:
+            return self._places[group]
         metric, first, rows = self.plan.metrics[group], self.layout.starts[group] + 1, {}
         for place in (*range(len(known.names)), OTHERS):
             index = first + place
@@ -190,6 +193,7 @@ class Report:
             if row.canary.trials and row.stable.trials:
                 share = float(LOG_SHARES[place])
                 rows[place] = row._replace(log_share=share, segment=named(metric.segment or "", known.names, place))
+        self._places[group] = rows
         return rows
 
     def mixed(self) -> tuple[Finding, ...]:
