@@ -48,3 +48,9 @@ async def test_a_release_that_breaks_a_small_route_is_aborted_and_the_route_name
         document = json.loads(serinus(team, "status", "-o", "json").stdout)
         assert any(one["verdict"]["sentence"] == told[-1].sentence for one in document)
         assert await team.client.xlen(team.keys.dead_letters) == 0
+        policy, whole = EXAMPLE / "policy.yaml", tmp_path / "whole.yaml"
+        whole.write_text(policy.read_text().replace(" segment: route,", ""))
+        again, without = (serinus(team, "replay", str(one), "shop/basket") for one in (policy, whole))
+        assert again.returncode == 3
+        assert "errors of route /checkout: " in again.stdout
+        assert without.returncode == 4, "what the whole shows up to then is within its margin"
