@@ -192,9 +192,11 @@ class Selector(Document):
     @property
     def quotes_names(self) -> bool:
         """Whether it names what only Prometheus 3 and its like can hold: a name that is none of the classic ones."""
+        if self.name is not None and _METRIC.fullmatch(self.name) is None:
+            return True
         return any(
             _LABEL.fullmatch(one.label) is None or (one.label == "__name__" and not _may_be_classic(one))
-            for one in self.all_matchers()
+            for one in self.matchers
         )
 
     def where(self, *matchers: Matcher) -> Self:

@@ -41,8 +41,9 @@ class Prometheus:
         self._may_quote = False
 
     async def samples(self, selector: Selector, end: Millis, reach_ms: int) -> Unread[Answer]:
-        await self._check_names(selector.quotes_names)
-        return Unread(*await self._query(f"{selector}[{reach_ms}ms]", end), _reader(selector.quotes_names))
+        quoted = selector.quotes_names
+        await self._check_names(quoted)
+        return Unread(*await self._query(f"{selector}[{reach_ms}ms]", end), _reader(quoted))
 
     async def sums(
         self, selector: Selector, by: Sequence[str], end: Millis, reach_ms: int, step_ms: int
@@ -51,8 +52,9 @@ class Prometheus:
         query = f"sum by ({','.join(map(in_query, by))}) ({selector})[{reach_ms + 1}ms:{step_ms}ms]"
         try:
             async with asyncio.timeout(self._timeout):
-                await self._check_names(selector.quotes_names)
-                return Unread(*await self._query(query, end), _reader(selector.quotes_names))
+                quoted = selector.quotes_names
+                await self._check_names(quoted)
+                return Unread(*await self._query(query, end), _reader(quoted))
         except TimeoutError:
             raise ProviderError(f"Prometheus did not answer within {self._timeout:g} s") from None
 
