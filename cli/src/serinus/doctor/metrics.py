@@ -68,7 +68,10 @@ def _traps(metric: PlanMetric, series: Sequence[Series], grpc: bool) -> Iterator
     if not isinstance(metric.source, Counted) or not isinstance(metric.source.query, Selector):
         return
     rows = rows_of(metric.source.query.name, [one.labels for one in series])
-    if traps := [f"{row.name}: {row.traps}" for row in rows if row.traps]:
+    traps = [f"{row.name}: {row.traps}" for row in rows if row.traps]
+    if any(row.preset in ("pod-name", "opentelemetry") for row in rows):
+        traps.append("probes and scrapes are requests too, unless the library leaves their paths out: they thin errors")
+    if traps:
         yield Check(f"traps of {metric.name}", "ok", "\n".join(traps))
     for blind in sorted({row.blind for row in rows} - {""}):
         state: State = "failed" if grpc else "warning"
