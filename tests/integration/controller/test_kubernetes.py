@@ -92,9 +92,9 @@ async def test_a_mirror_lists_everything_page_by_page(api: Api) -> None:
     assert all(pod.ready and pod.started for pod in pods)
 
 
-async def first_change(mirror: Mirror, name: str) -> WatchEvent:
+async def change_to(mirror: Mirror, message: str) -> WatchEvent:
     async for change in mirror.watch(60):
-        if change.object["metadata"]["name"] == name:
+        if change.object["status"].get("message") == message:
             return change
     raise AssertionError("the watch ended without a change")
 
@@ -102,11 +102,10 @@ async def first_change(mirror: Mirror, name: str) -> WatchEvent:
 async def test_a_watch_gives_what_changes_after_the_list(api: Api) -> None:
     mirror = Mirror(api, RESOURCE, "shop")
     await mirror.list()
-    watching = asyncio.create_task(first_change(mirror, "search"))
+    watching = asyncio.create_task(change_to(mirror, "look here"))
     await KubernetesRollouts(api).patch_status("shop", "search", patches.nudge("look here"))
     change = await watching
-    assert change.type == "changed"
-    assert change.object["status"]["message"] == "look here"
+    assert (change.type, change.object["metadata"]["name"]) == ("changed", "search")
 
 
 async def test_a_change_that_is_larger_than_is_read_ends_the_watch_and_not_who_watches(api: Api, world: World) -> None:
