@@ -8,8 +8,9 @@ PROJECTS := $(foreach member,$(MEMBERS),$(member)/pyproject.toml)
 SEED ?=
 RUNS ?= 200
 MINUTES ?= 10
+SECONDS ?= 120
 
-.PHONY: help install demo test test-long bare check bench chaos soak lock schemas docs clean
+.PHONY: help install demo test test-long servers bare check bench chaos soak lock schemas docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -36,6 +37,10 @@ test: install  ## all tests that this machine can run in some minutes
 
 test-long: install  ## whole releases under faults, kills and failovers
 	@$(BIN)/pytest -n 2 --dist worksteal -m long
+
+servers:  ## build VictoriaMetrics (needs Go) and count over it for a while (SECONDS=1200)
+	@GOBIN=$(CURDIR)/.servers go install github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-metrics@v1.151.0
+	@SERINUS_TEST_SERVERS_SECONDS=$(SECONDS) $(BIN)/pytest -s -m servers tests/system/test_servers.py
 
 bare:  ## demo and test in a fresh clone, with nothing but Python, make and git
 	@PYTHON=$(PYTHON) .ci/bare

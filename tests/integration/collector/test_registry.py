@@ -10,6 +10,7 @@ from serinus_collector.use_cases.ports import Lease
 from serinus_contracts import Keys, MetricsCollected, RolloutObserved, from_entry
 from serinus_contracts.streams import ANALYZER_GROUP
 from serinus_controller.adapters.registry import RedisRegistry as ControllersRegistry
+from serinus_counting.progress import Mark, Progress
 from serinus_counting.windows import RunState
 from serinus_runtime.errors import PermanentError, concerns_all
 from serinus_runtime.streams import ensure_group
@@ -46,7 +47,10 @@ async def make_known(
 
 def after(state: RunState, end: int = 1_010_000) -> RunState:
     stage = state.observed.stage_started
-    return replace(state, follows=end, ends_stage=stage, ends={"errors": end}, scrape_ms=500)
+    progress = Progress(stage, 500, {"bWFya2Vk": Mark(end - 200, {"c2VyaWVz": end - 900}, 1, 2)})
+    return replace(
+        state, follows=end, ends_stage=stage, ends={"errors": end}, progress={"errors": progress}, scrape_ms=500
+    )
 
 
 async def loaded(registry: RedisRegistry) -> RunState:

@@ -50,7 +50,7 @@ def test_a_process_of_unknown_or_older_age_only_sets_the_base_at_its_first_sampl
 def test_a_fall_is_a_restart_and_the_new_value_is_added() -> None:
     series = one([10, 20, 30], [100, 7, 9])
     assert count([series], Span(0, 10, 30)) == [9]
-    assert restarts(processes([series], {POD: None}).values(), Span(0, 10, 30)) == 1
+    assert restarts(processes([series], {POD: None}), {series.target: Span(0, 10, 30)}) == 1
 
 
 def test_a_counter_that_grew_past_its_old_value_after_a_restart_is_told_by_another_that_fell() -> None:

@@ -15,8 +15,9 @@ from tests.unit.counting.test_measure import PODS, SPAN, series
 BY_ROUTE = ERRORS.model_copy(update={"segment": "route"})
 
 
-def measured(*found: Series, pods: dict[str, object] = PODS) -> Proportion:
-    one = measure(plan(metrics=(BY_ROUTE,), warmup=10.0), BY_ROUTE, found, SPAN, pods, 10_000)  # type: ignore[arg-type]
+def measured(*found: Series, pods: dict[str, object] = PODS, **restarted: int) -> Proportion:
+    names = {name.replace("_", "-"): times for name, times in restarted.items()}
+    one = measure(plan(metrics=(BY_ROUTE,), warmup=10.0), BY_ROUTE, found, SPAN, pods, 10_000, names)  # type: ignore[arg-type]
     assert isinstance(one, Proportion)
     assert one.status == "ok"
     return one
@@ -78,7 +79,7 @@ def test_a_restart_is_seen_in_a_segment_as_in_the_whole() -> None:
         [20_000, 30_000, 40_000],
         [50, 60, 4],
     )
-    one = measured(falls, series("checkout-old-1", 0, 9, code="200", route="/"))
+    one = measured(falls, series("checkout-old-1", 0, 9, code="200", route="/"), checkout_new_1=1)
     assert one.resets == 1
     assert one.segments["/"].canary == (0, 14)
     by_segment, by_pod = totals(one)

@@ -2,8 +2,9 @@ from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
+from serinus_counting.progress import MAX_WINDOW_MS
 from serinus_counting.resets import Span
-from serinus_counting.windows import MAX_WINDOW_MS, RunState, next_due, reach_ms, snapshot_end, span
+from serinus_counting.windows import RunState, next_due, reach_ms, snapshot_end, span
 
 from tests.support import ERRORS, observed, plan
 
@@ -30,15 +31,15 @@ def test_before_the_scrape_interval_is_known_the_plans_interval_bounds_the_guess
 
 
 def test_the_first_window_of_a_stage_begins_when_it_has_settled() -> None:
-    assert span(STATE, PLAN, ERRORS, STARTED + 15_000) == Span(STARTED, STARTED + 10_000, STARTED + 15_000)
+    assert span(STATE, PLAN, ERRORS, STARTED + 15_000) == Span(STARTED, STARTED + 10_000, STARTED + 15_000, new=True)
     assert span(STATE, PLAN, ERRORS, STARTED + 9_000) is None
 
 
 def test_settling_takes_at_least_two_scrapes_and_waits_for_events_that_lag() -> None:
     slow = replace(STATE, scrape_ms=15_000)
-    assert span(slow, PLAN, ERRORS, STARTED + 50_000) == Span(STARTED, STARTED + 30_000, STARTED + 50_000)
+    assert span(slow, PLAN, ERRORS, STARTED + 50_000) == Span(STARTED, STARTED + 30_000, STARTED + 50_000, new=True)
     lagging = ERRORS.model_copy(update={"lag": 5.0})
-    assert span(STATE, PLAN, lagging, STARTED + 16_000) == Span(STARTED, STARTED + 15_000, STARTED + 16_000)
+    assert span(STATE, PLAN, lagging, STARTED + 16_000) == Span(STARTED, STARTED + 15_000, STARTED + 16_000, new=True)
 
 
 def test_the_first_window_waits_until_a_scrape_falls_into_it() -> None:

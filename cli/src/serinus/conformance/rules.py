@@ -24,7 +24,7 @@ from serinus_contracts.base import Millis
 from serinus_contracts.envelope import UnreadableEntryError
 from serinus_contracts.events.snapshot import Measured, Scalar
 from serinus_contracts.plan import PlanMetric, query_digest
-from serinus_counting.windows import MAX_WINDOW_MS
+from serinus_counting.progress import MAX_WINDOW_MS
 
 RULES = {
     "entry": "an entry is a CloudEvent of a snapshot, with its id run:end and the flat copies of its fields",

@@ -14,7 +14,7 @@ Prometheus or clocks per instrument give them, nothing can be missing and nothin
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from serinus_counting.series import Series, Target, median_distance
 
@@ -23,12 +23,14 @@ from serinus_counting.series import Series, Target, median_distance
 class Span:
     """The window (begin, end] and `floor`, when its stage's weight was in force; all in ms.
 
-    No sample from before the floor may serve as base, else the window would straddle the change of weight.
+    No sample from before the floor may serve as base, else the window would straddle the change of weight. `new`: what
+    is counted was in no window of its stage before.
     """
 
     floor: int
     begin: int
     end: int
+    new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Process:
 
     `scrapes`: when each began, whose samples may be some ms apart. `restarts`: scrapes before which it restarted.
     `shared`: each scrape is of all its series. `whole`: what falls in one series fell in all. `own`: it is a pod of
-    the run. `started`: when that pod started, ms.
+    the run. `started`: when that pod, `pod`, started, ms.
     """
 
     scrapes: Sequence[int]
@@ -46,6 +48,8 @@ class Process:
     whole: bool
     own: bool
     started: int | None
+    pod: str
+    series: Sequence[Series] = ()
 
 
 SAME_SCRAPE = 0.05
@@ -61,10 +65,11 @@ def processes(series: Iterable[Series], pods: Mapping[str, int | None]) -> dict[
     for target, members in by_target.items():
         pod = members[0].labels.get("pod", "")
         scrapes, shared = _scrapes(members)
-        restarts = frozenset(time for one in members for time in _falls(one, scrapes))
+        fell = [one for one in members if list(one.values) != sorted(one.values)]
+        restarts = frozenset([time for one in fell for time in _falls(one, scrapes)])
         own = shared and pod in pods
         whole = own or (shared and members[0].labels.get("__name__", "").startswith("haproxy_"))
-        found[target] = Process(scrapes, restarts, shared, whole, own, pods.get(pod))
+        found[target] = Process(scrapes, restarts, shared, whole, own, pods.get(pod), pod, members)
     return found
 
 
@@ -77,6 +82,9 @@ def _scrapes(members: Sequence[Series]) -> tuple[Sequence[int], bool]:
     if interval is None:
         return times, True
     born, scrapes, shared = _created(members), list[int](), True
+    longest = max(members, key=lambda one: len(one.times)).times
+    if together := _together([time for time in times if time not in born], longest, interval * SAME_SCRAPE):
+        return together, True
     for time in times:
         if time in born:
             continue
@@ -85,6 +93,17 @@ def _scrapes(members: Sequence[Series]) -> tuple[Sequence[int], bool]:
         elif time - scrapes[-1] > interval * SAME_SCRAPE:
             shared = False
     return scrapes, shared and (median_distance([scrapes]) or interval) > 0.75 * interval
+
+
+def _together(times: Sequence[int], longest: Sequence[int], apart: float) -> list[int]:
+    """The scrapes, if each time is so near to a sample of one series, whose samples are of a scrape each; else none."""
+    scrapes = list(longest)
+    for time in times:
+        at = bisect_left(longest, time - apart)
+        if at == len(longest) or longest[at] > time + apart:
+            return []
+        scrapes[at] = min(scrapes[at], time)
+    return scrapes
 
 
 def _created(members: Sequence[Series]) -> set[int]:
@@ -116,7 +135,7 @@ def knows_base(series: Series, process: Process, span: Span) -> bool:
     """Whether what was fetched settles from which value to count; if not, samples from further back are needed."""
     if not series.times or series.times[0] <= span.begin:
         return True
-    return _counts_from_zero(series, process, span, 0)
+    return _counts_from_zero(series, process, replace(span, new=False), 0)
 
 
 def _counts_from_zero(series: Series, process: Process, span: Span, first: int) -> bool:
@@ -126,7 +145,7 @@ def _counts_from_zero(series: Series, process: Process, span: Span, first: int) 
     if first:
         # It was there before the floor: a restart hid it, or the process dropped it.
         return seen_without and process.shared
-    return seen_without or (process.started is not None and process.started >= span.begin)
+    return seen_without or (process.started is not None and process.started >= (span.floor if span.new else span.begin))
 
 
 def increase(series: Series, process: Process, span: Span) -> float:
@@ -162,20 +181,10 @@ def _restarted(process: Process, last: int | None, time: int, fell: bool) -> boo
     return last is not None and number - _number(process.scrapes, last) > 1
 
 
-def falling(found: Mapping[Target, Process], series: Iterable[Series], restarted: Mapping[str, int]) -> str:
-    """The pod whose counters fell twice or more, and more often than its containers restarted; '' if there is none.
-
-    Whatever answers for it then, several processes in turn or one that does not stay, what they count cannot be told.
-    """
-    for one in series:
-        process, pod = found[one.target], one.labels.get("pod", "")
-        if process.own and len(process.restarts) > max(1, restarted.get(pod, 0)):
-            return (
-                f"pod {pod} fell at {len(process.restarts)} of {len(process.scrapes)} scrapes without a restart of it"
-            )
-    return ""
-
-
-def restarts(found: Iterable[Process], span: Span) -> int:
-    """How many restarts were seen inside the window."""
-    return sum(sum(span.begin < time <= span.end for time in process.restarts) for process in found)
+def restarts(found: Mapping[Target, Process], spans: Mapping[Target, Span]) -> int:
+    """How many restarts were seen inside the windows of the processes."""
+    return sum(
+        sum(spans[target].begin < time <= spans[target].end for time in process.restarts)
+        for target, process in found.items()
+        if process.restarts
+    )

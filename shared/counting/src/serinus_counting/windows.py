@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from serinus_contracts import AnalysisPlan, PlanMetric, RolloutObserved
 from serinus_contracts.base import Millis
 
+from serinus_counting.progress import MAX_WINDOW_MS, Progress, lookback_ms, read_from
 from serinus_counting.resets import Span
 
-# A metric that failed for longer gives up the older part of its window: Prometheus would not thank us for more.
-MAX_WINDOW_MS = 3_600_000
 # Before the first samples have told it; Prometheus' own default is a minute, 15 s is what most people set.
 ASSUMED_SCRAPE_MS = 15_000
 # A base this far back is still found after a gap in the scrapes.
@@ -27,7 +26,8 @@ class RunState:
     """What the registry knows of a run.
 
     `ends` are the ends of the metrics' last windows in the stage that began at `ends_stage`; `failures` counts
-    the snapshots in a row for which the provider answered nothing.
+    the snapshots in a row for which the provider answered nothing. `progress` says which part of these windows was
+    counted, by metric.
     """
 
     observed: RolloutObserved
@@ -35,6 +35,7 @@ class RunState:
     follows: Millis = 0
     ends_stage: Millis = 0
     ends: Mapping[str, Millis] = field(default_factory=dict)
+    progress: Mapping[str, Progress] = field(default_factory=dict)
     scrape_ms: int | None = None
     failures: int = 0
 
@@ -61,7 +62,7 @@ def span(state: RunState, plan: AnalysisPlan, metric: PlanMetric, end: Millis) -
     before = state.ends.get(metric.name) if state.ends_stage == floor else None
     if before is None:
         # The first window waits until it holds a scrape, so that it does not count as empty.
-        return Span(floor, settled, end) if end - settled > (state.scrape_ms or 0) else None
+        return Span(floor, settled, end, new=True) if end - settled > (state.scrape_ms or 0) else None
     return Span(floor, max(before, end - MAX_WINDOW_MS), end)
 
 
@@ -76,11 +77,14 @@ def next_due(run: str, now: Millis, plan: AnalysisPlan, scrape_ms: int | None, *
     return soonest + (zlib.crc32(run.encode()) - soonest) % interval
 
 
-def reach_ms(window: Span, scrape_ms: int | None) -> int:
-    """Length of the range query: the window and enough before it to hold a sample as base, without a gap."""
-    return window.end - window.begin + 3 * (scrape_ms or ASSUMED_SCRAPE_MS)
+def reach_ms(window: Span, scrape_ms: int | None, before: Progress | None = None) -> int:
+    """Length of the range query: the window and enough before it to hold a sample as base, without a gap, and to tell
+    which series were young. `before`: what was counted in the window before."""
+    scrape = scrape_ms or ASSUMED_SCRAPE_MS
+    begin = min(window.begin - max(3 * scrape, lookback_ms(scrape)), read_from(before, window.begin))
+    return window.end - begin
 
 
-def far_reach_ms(window: Span) -> int:
-    """Length of the range query that finds the base behind a gap in the scrapes."""
-    return window.end - window.begin + MAX_GAP_MS
+def far_reach_ms(window: Span, wanted: Millis) -> int:
+    """Length of the range query that finds the base behind a gap in the scrapes, or one as old as `wanted`."""
+    return window.end - max(min(window.begin, wanted), window.end - MAX_WINDOW_MS) + MAX_GAP_MS

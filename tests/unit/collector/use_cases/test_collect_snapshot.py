@@ -95,7 +95,8 @@ class FakeProvider:
             raise ProviderError("Prometheus is not reachable: refused")
         found = []
         for pod in ("checkout-new-1", "checkout-old-1"):
-            times = [time for time in range(end - reach_ms, end + 1, 500) if time < self.missing_from]
+            first = -(-(end - reach_ms) // 500) * 500
+            times = [time for time in range(first, end + 1, 500) if time < self.missing_from]
             for le in ("0.1", "+Inf") if "bucket" in str(selector) else ("",):
                 labels = {"pod": pod, "instance": pod, "code": "200"} | ({"le": le} if le else {})
                 found.append(Series(labels, times, [(time - STARTED) / 100 for time in times]))
@@ -220,7 +221,7 @@ async def test_one_query_a_metric_and_a_second_only_for_a_base_behind_a_gap() ->
 
     behind = Gap()
     registry, collector = world(
-        behind, ends_stage=STARTED, ends={"errors": STARTED + 5_000, "latency": STARTED + 5_000}
+        behind, ends_stage=STARTED, ends={"errors": STARTED + 10_000, "latency": STARTED + 10_000}
     )
     await collector.collect(LEASE)
     assert len(behind.asked) == 4

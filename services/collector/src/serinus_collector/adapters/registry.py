@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from serinus_contracts import AnalysisPlan, Keys, MetricsCollected, RolloutObserved, seal, to_entry
 from serinus_contracts.base import Millis
 from serinus_contracts.streams import ANALYZER_GROUP
+from serinus_counting.progress import packed, unpacked
 from serinus_counting.windows import RunState
 from serinus_runtime import scripts, traces
 from serinus_runtime.clock import Clock
@@ -87,6 +88,7 @@ class RedisRegistry:
         try:
             known = RolloutObserved.model_validate_json(observed)
             kept = json.loads(windows) if windows else {}
+            kept["progress"] = {name: unpacked(one) for name, one in kept.get("progress", {}).items()}
         except (ValidationError, ValueError) as error:
             raise PermanentError(f"the registry's entry of run {run} cannot be read: {error}") from error
         plan = await self._plans.get(known.plan)
@@ -109,8 +111,9 @@ class RedisRegistry:
             "ends": dict(after.ends),
             "scrape_ms": after.scrape_ms,
             "failures": after.failures,
+            "progress": {name: packed(one) for name, one in after.progress.items()},
         }
-        state: list[str | int] = ["follows", after.follows, "windows", json.dumps(windows)]
+        state: list[str | int] = ["follows", after.follows, "windows", json.dumps(windows, separators=(",", ":"))]
         judging_ms = len(entry["ce"]) / JUDGED_BYTES_A_MS
         result: bytes = await self._commit_script(
             keys=[

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import NamedTuple
 
 from serinus_contracts import (
     AnalysisPlan,
@@ -23,10 +24,11 @@ from serinus_contracts.base import Arm, Millis
 from serinus_contracts.plan import query_digest
 from serinus_contracts.provider_namespaces import ProviderAccess, may_use, refusal
 from serinus_counting import history as past
-from serinus_counting.measure import measure
+from serinus_counting.measure import measure_on
 from serinus_counting.native_histograms import classic, counters
+from serinus_counting.progress import Fetched, Progress
 from serinus_counting.quality import Quality, blank
-from serinus_counting.resets import Span, knows_base, processes
+from serinus_counting.resets import Span
 from serinus_counting.series import Series, scrape_interval, with_pods
 from serinus_counting.windows import RunState, far_reach_ms, next_due, reach_ms, snapshot_end, span
 from serinus_runtime import logs, traces
@@ -95,9 +97,9 @@ class SnapshotCollector:
             asyncio.gather(*(self._measure(state, plan, metric, end) for metric in plan.metrics)),
             self._history(state, plan),
         )
-        scrapes = [scrape for _, scrape in measured if scrape]
+        scrapes = [one.scrape_ms for one in measured if one.scrape_ms]
         scrape_ms = max(scrapes) if scrapes else state.scrape_ms
-        metrics = _bounded(plan.metrics, [measurement for measurement, _ in measured])
+        metrics = _bounded(plan.metrics, [one.measurement for one in measured])
         observed = state.observed
         snapshot = MetricsCollected(
             run=observed.run,
@@ -115,14 +117,18 @@ class SnapshotCollector:
             metrics=metrics,
             history=history,
         )
-        kept = state.ends if state.ends_stage == observed.stage_started else {}
+        same = state.ends_stage == observed.stage_started
         counted = {name: one.window.end for name, one in metrics.items() if one.window}
+        progress = {
+            metric.name: one.progress for metric, one in zip(plan.metrics, measured, strict=True) if one.progress
+        }
         failed = all(one.status == "error" for one in metrics.values())
         after = replace(
             state,
             follows=end,
             ends_stage=observed.stage_started,
-            ends={**kept, **counted},
+            ends={**(state.ends if same else {}), **counted},
+            progress={**(state.progress if same else {}), **progress},
             scrape_ms=scrape_ms,
             failures=state.failures + 1 if failed else 0,
         )
@@ -132,35 +138,37 @@ class SnapshotCollector:
         cost_ms = max(held_ms, sum(sums) + SNAPSHOT_MS + QUERY_MS * len(plan.metrics))
         return await self.registry.commit(lease, state, after, snapshot, due, cost_ms)
 
-    async def _measure(
-        self, state: RunState, plan: AnalysisPlan, metric: PlanMetric, end: Millis
-    ) -> tuple[Measurement, int | None]:
+    async def _measure(self, state: RunState, plan: AnalysisPlan, metric: PlanMetric, end: Millis) -> "_Counted":
         window = span(state, plan, metric, end)
         if window is None and not isinstance(metric.source, Queried):
-            return blank(metric, "settling"), None
+            return _Counted(blank(metric, "settling"))
         provider = self.providers.get(plan.provider)
         if provider is None:
             known = ", ".join(self.providers) or "none"
-            return blank(metric, "error", f"provider {plan.provider!r} is not configured, known: {known}"), None
+            return _Counted(blank(metric, "error", f"provider {plan.provider!r} is not configured, known: {known}"))
         namespace = state.observed.run.namespace
         if not may_use(self.access, plan.provider, namespace):
-            return blank(metric, "error", refusal(plan.provider, namespace)), None
+            return _Counted(blank(metric, "error", refusal(plan.provider, namespace)))
         if isinstance(metric.source, Queried):
-            return await self._ask(provider, plan.provider, namespace, metric.source, end), None
+            return _Counted(await self._ask(provider, plan.provider, namespace, metric.source, end))
         assert window is not None
         pods = {pod.name: (pod.arm, pod.started) for pod in state.observed.pods}
         try:
-            # A second query, which reaches further back, where a series' base lies behind a gap.
-            for reach, last in ((reach_ms(window, state.scrape_ms), False), (far_reach_ms(window), True)):
+            before = state.progress.get(metric.name) if state.ends_stage == window.floor else None
+            reach, last = reach_ms(window, state.scrape_ms, before), False
+            while True:
                 async with self._asking(plan.provider, namespace):
                     answer = await provider.samples(metric.source.query, end, reach)
-                    work = partial(_read_and_count, answer, state, plan, metric, window, pods, last)
+                    work = partial(
+                        _read_and_count, answer, state, plan, metric, window, pods, Fetched(end - reach, last, before)
+                    )
                     counted = await self.offloader.run(namespace, len(answer.body), work)
-                if counted is not None:
+                if isinstance(counted, _Counted):
                     return counted
+                # A second query, which reaches further back, where a series' base lies behind a gap.
+                reach, last = far_reach_ms(window, counted), True
         except ProviderError as error:
-            return blank(metric, "error", str(error)), None
-        raise AssertionError("the last answer is counted as it is")
+            return _Counted(blank(metric, "error", str(error)))
 
     async def _history(self, state: RunState, plan: AnalysisPlan) -> dict[str, History]:
         """Stable's past by metric, for the first snapshot of a run; what cannot be had is left out."""
@@ -216,6 +224,14 @@ class SnapshotCollector:
             raise ProviderError(f"provider {provider} {why} within {limit:g} s") from None
 
 
+class _Counted(NamedTuple):
+    """What came of one metric: its interval of scrapes, and up to when each process is counted, where that is known."""
+
+    measurement: Measurement
+    scrape_ms: int | None = None
+    progress: Progress | None = None
+
+
 def _read_and_count(
     answer: Unread[Answer],
     state: RunState,
@@ -223,39 +239,27 @@ def _read_and_count(
     metric: PlanMetric,
     window: Span,
     pods: Mapping[str, tuple[Arm, Millis | None]],
-    last: bool,
-) -> tuple[Measurement, int | None] | None:
-    """The measurement and the scrape interval (ms), None where the answer reaches not far enough back and is not the
-    last. Raises ProviderError."""
+    fetched: Fetched,
+) -> _Counted | Millis:
+    """What the answer gives; where it reaches not far enough back, since when it should. Raises ProviderError."""
     found = answer.read()
     series = counted(plan, metric, found)
-    if not last and not _bases_known(plan, metric, series, window, {name: start for name, (_, start) in pods.items()}):
-        return None
     scrape = scrape_interval(series)
     if found.warnings:
-        return blank(metric, "partial", "; ".join(found.warnings), Quality(len(series))), scrape
+        return _Counted(blank(metric, "partial", "; ".join(found.warnings), Quality(len(series))), scrape)
     scrape_ms = scrape or state.scrape_ms
     settled = span(replace(state, scrape_ms=scrape_ms), plan, metric, window.end)
     if settled is None:
-        return blank(metric, "settling"), scrape
+        return _Counted(blank(metric, "settling"), scrape)
     restarted = {pod.name: pod.restarts for pod in state.observed.pods}
-    return measure(plan, metric, series, settled, pods, scrape_ms, restarted), scrape
+    measured = measure_on(plan, metric, series, settled, pods, scrape_ms, restarted, fetched)
+    return measured if isinstance(measured, int) else _Counted(measured[0], scrape, measured[1])
 
 
 def counted(plan: AnalysisPlan, metric: PlanMetric, answer: Answer) -> Sequence[Series]:
     """The series that a metric is counted by: native histograms as classic ones, and each with its pod as `pod`."""
     native = classic if isinstance(metric.source, Bucketed) else counters
     return with_pods([*answer.series, *native(answer.histograms)], plan.pod_label(metric))
-
-
-def _bases_known(
-    plan: AnalysisPlan, metric: PlanMetric, series: Sequence[Series], window: Span, pods: Mapping[str, Millis | None]
-) -> bool:
-    if all(one.times[0] <= window.begin for one in series):
-        return True
-    ours = [one for one in series if plan.arm(one.labels, metric)]
-    found = processes(ours, pods)
-    return all(knows_base(one, found[one.target], window) for one in ours)
 
 
 def _read_history(answer: Unread[Answer], plan: AnalysisPlan, metric: PlanMetric, end: Millis) -> History | None:

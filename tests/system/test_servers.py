@@ -1,0 +1,254 @@
+"""The collector's code over real metric servers, whose scrapes are kept beside as the truth: pods that restart, come,
+go, are not scraped for a while, and fail now and then. Whatever a server shows when, no count is lost or told twice."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from random import Random
+
+import httpx
+import pytest
+import yaml
+from prometheus_client import CollectorRegistry
+from serinus_collector.adapters.prometheus import Prometheus
+from serinus_collector.use_cases.collect_snapshot import SnapshotCollector
+from serinus_collector.use_cases.ports import Lease
+from serinus_collector.use_cases.telemetry import Telemetry
+from serinus_contracts import Proportion
+from serinus_contracts.base import Arm
+from serinus_contracts.events import Pod
+from serinus_counting.windows import RunState
+from serinus_runtime.clock import now_ms
+from serinus_runtime.fair_slots import FairSlots
+
+from tests.one_run import OneRun
+from tests.servers import free_port, prometheus_server, wait_until
+from tests.support import ERRORS, RUN, observed, plan
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(1800)]
+SCRAPE = 1.0
+SECONDS = float(os.environ.get("SERINUS_TEST_SERVERS_SECONDS", "40"))
+CODES = ("200", "404", "503")
+
+
+@dataclass
+class Page:
+    """A pod's counters, and what all scrapes of it have shown."""
+
+    pod: Pod
+    values: dict[str, int] = field(default_factory=dict)
+    shown: dict[str, int] = field(default_factory=dict)
+    total: dict[str, int] = field(default_factory=dict)
+    silent: bool = False
+
+    def scraped(self) -> str:
+        lines = []
+        for code, value in self.values.items():
+            self.total[code] = self.total.get(code, 0) + value - self.shown.get(code, 0)
+            self.shown[code] = value
+            lines.append(f'http_requests_total{{code="{code}"}} {value}\n')
+        return "# TYPE http_requests_total counter\n" + "".join(lines)
+
+
+class Fleet:
+    """Pods of both arms behind one port, each a path of its own; `targets` is the file that the server reads."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.pages: dict[str, Page] = {}
+        self.lock, self.targets, self.port = threading.Lock(), folder / "targets.yml", port
+        self.live: list[str] = []
+        for number in range(4):
+            self.start("canary" if number % 2 else "stable")
+
+    def start(self, arm: Arm) -> None:
+        name = f"checkout-{'new' if arm == 'canary' else 'old'}-{len(self.pages)}"
+        pod = Pod(name=name, arm=arm, started=now_ms(), ready=True)
+        self.pages[name] = Page(pod, {"200": 10**9})
+        self.live.append(name)
+        self._write()
+
+    def remove(self, name: str) -> None:
+        """Its page has ended; its target stays for a moment, as with a kubelet."""
+        with self.lock:
+            self.pages[name].silent = True
+        self.live.remove(name)
+        self._write()
+
+    def _write(self) -> None:
+        groups = [
+            {"targets": [f"127.0.0.1:{self.port}"], "labels": {"pod": name, "namespace": "shop", "instance": name,
+                                                                "__metrics_path__": f"/{name}"}}
+            for name in self.live
+        ]  # fmt: skip
+        written = self.targets.with_suffix(".new")
+        written.write_text(yaml.safe_dump(groups))
+        written.replace(self.targets)
+
+    def act(self, draw: Random) -> None:
+        """What happens in a tenth of a second."""
+        with self.lock:
+            for name in self.live:
+                page = self.pages[name]
+                for code in CODES:
+                    if code == "200" or draw.random() < 0.02:
+                        page.values[code] = page.values.get(code, 0) + draw.randrange(1, 9)
+                if draw.random() < 0.004:
+                    page.silent = not page.silent
+        name = draw.choice(self.live)
+        if draw.random() < 0.01:
+            with self.lock:
+                page = self.pages[name]
+                page.pod = page.pod.model_copy(update={"restarts": page.pod.restarts + 1})
+                page.shown, page.values = {}, {"200": 10 ** (9 - min(page.pod.restarts, 7))}
+        elif draw.random() < 0.01 and len([one for one in self.live if one[:12] == name[:12]]) > 1:
+            self.remove(name)
+            self.start(self.pages[name].pod.arm)
+
+    def calm(self) -> None:
+        with self.lock:
+            for name in self.live:
+                self.pages[name].silent = False
+
+    def shown(self) -> dict[str, tuple[int, int]]:
+        """Errors and requests by arm that scrapes have shown."""
+        found = {"canary": (0, 0), "stable": (0, 0)}
+        with self.lock:
+            for page in self.pages.values():
+                events, trials = found[page.pod.arm]
+                found[page.pod.arm] = events + page.total.get("503", 0), trials + sum(page.total.values())
+        return found
+
+
+@contextmanager
+def fleet(folder: Path) -> Iterator[Fleet]:
+    port = free_port()
+    pods = Fleet(folder, port)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            with pods.lock:
+                page = pods.pages[self.path.strip("/")]
+                text = None if page.silent else page.scraped()
+            self.send_response(500 if text is None else 200)
+            self.send_header("Content-Type", "text/plain; version=0.0.4")
+            self.end_headers()
+            self.wfile.write((text or "").encode())
+
+        def log_message(self, *_: object) -> None:
+            return None
+
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield pods
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextmanager
+def victoria_metrics(folder: Path, config: Path) -> Iterator[str]:
+    binary = os.environ.get("SERINUS_TEST_VICTORIAMETRICS") or shutil.which("victoria-metrics", path=".servers")
+    if not binary:
+        pytest.skip("needs VictoriaMetrics: make servers")
+    url = f"http://127.0.0.1:{free_port()}"
+    with (folder / "server.log").open("wb") as log:
+        command = [binary, f"-promscrape.config={config}", f"-storageDataPath={folder / 'data'}",
+                   f"-httpListenAddr={url.removeprefix('http://')}", "-promscrape.fileSDCheckInterval=1s"]  # fmt: skip
+        process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    try:
+        yield url
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+SERVERS = {"prometheus": prometheus_server, "victoriametrics": victoria_metrics}
+
+
+@pytest.mark.parametrize("name", [
+    "prometheus", pytest.param("victoriametrics", marks=pytest.mark.servers),
+])  # fmt: skip
+async def test_all_that_scrapes_have_shown_is_counted_once_whatever_happens_to_the_pods(
+    name: str, tmp_path: Path
+) -> None:
+    draw = Random(os.environ.get("SERINUS_TEST_SERVERS_SEED", "1"))
+    config = tmp_path / "config.yml"
+    with fleet(tmp_path) as pods:
+        jobs = [{"job_name": "pods", "file_sd_configs": [{"files": [str(pods.targets)], "refresh_interval": "1s"}]}]
+        scraping = {"scrape_interval": f"{SCRAPE:g}s", "scrape_timeout": f"{SCRAPE:g}s"}
+        config.write_text(yaml.safe_dump({"global": scraping, "scrape_configs": jobs}))
+        with SERVERS[name](tmp_path, config) as url:
+            wait_until(lambda: all(page.total for page in pods.pages.values()), 60, "all pods to be scraped")
+            await _followed(pods, url, draw)
+
+
+async def _followed(pods: Fleet, url: str, draw: Random) -> None:
+    started = now_ms()
+    registry = OneRun(RunState(observed(), started, follows=1, scrape_ms=round(SCRAPE * 1000)),
+                      plan(metrics=(ERRORS,), interval=2 * SCRAPE, settle=2 * SCRAPE))  # fmt: skip
+    async with httpx.AsyncClient() as http:
+        provider = Prometheus(http, url, timeout=10)
+        collector = SnapshotCollector(
+            registry, {"main": provider}, {"main": FairSlots(4)}, Telemetry(CollectorRegistry()), 0, 10.0
+        )
+
+        async def snapshot() -> str:
+            with pods.lock:
+                known = tuple(page.pod for page in pods.pages.values())
+            seen = observed(pods=known, stage_started=started)
+            registry.state = replace(registry.state, observed=seen, weight_constant_until=now_ms() + 10_000)
+            before = len(registry.found)
+            await collector.collect(Lease(RUN.id, now_ms(), now_ms()))
+            return registry.found[-1].metrics["errors"].status if len(registry.found) > before else ""
+
+        async with asyncio.timeout(60):
+            while await snapshot() != "ok":  # nobody has counted anything yet
+                await asyncio.sleep(0.2)
+        base, due, until = pods.shown(), time.monotonic(), time.monotonic() + SECONDS
+        while time.monotonic() < until:
+            pods.act(draw)
+            if time.monotonic() >= due:
+                await snapshot()
+                due = time.monotonic() + 2 * SCRAPE
+            await asyncio.sleep(0.1)
+        pods.calm()
+
+        def counted() -> dict[str, tuple[int, int]]:
+            found = {"canary": (0, 0), "stable": (0, 0)}
+            for one in (each.metrics["errors"] for each in registry.found):
+                assert isinstance(one, Proportion)
+                for arm, by_pod in (("canary", one.canary), ("stable", one.stable)):
+                    events, trials = found[arm]
+                    found[arm] = (events + sum(x for x, _ in by_pod.values()),
+                                  trials + sum(n for _, n in by_pod.values()))  # fmt: skip
+            return found
+
+        def wanted() -> dict[str, tuple[int, int]]:
+            shown = pods.shown()
+            return {arm: (shown[arm][0] - base[arm][0], shown[arm][1] - base[arm][1]) for arm in shown}
+
+        told: dict[str, int] = {}
+        async with asyncio.timeout(90):
+            # Everything is counted at last; until then less, and never more.
+            while counted() != wanted():
+                assert all(have <= want for arm, both in wanted().items()
+                           for have, want in zip(counted()[arm], both, strict=True)), (counted(), wanted())  # fmt: skip
+                await snapshot()
+                await asyncio.sleep(0.5)
+        for each in registry.found:
+            status = each.metrics["errors"].status
+            told[status] = told.get(status, 0) + 1
+        sys.stdout.write(
+            f"{len(registry.found)} snapshots {told}, canary {counted()['canary']}, stable {counted()['stable']}\n"
+        )
