@@ -185,7 +185,10 @@ def test_events_without_the_label_of_their_trials_are_an_error() -> None:
         }
     )
     _, assessment = judged(segmented(), [snapshot({"errors": astray}, number, weight=10) for number in range(1, 4)])
-    assert "57 events have a value of route that no trials have: do both metrics carry it?" in assessment.sentence
+    assert (
+        "30 events of canary have a value of route that no trials have: do both metrics carry it?"
+        in assessment.sentence
+    )
 
 
 def test_counts_without_segments_are_judged_as_a_whole() -> None:
@@ -218,3 +221,38 @@ def test_a_route_whose_errors_come_in_clusters_is_no_regression(seed: int) -> No
     assert assessment.verdict != "abort"
     batch = 1 + evidence.segments[0].names.index("/batch")
     assert evidence.state.adjacent[2, batch] > 5 * evidence.state.adjacent[3, batch]
+
+
+@pytest.mark.parametrize("unmatched", [(40, 40, 0, 0), (6, 6, 0, 0)])
+@pytest.mark.parametrize("known", [0, 3])
+def test_requests_that_only_the_canary_has_are_judged(unmatched: tuple[int, int, int, int], known: int) -> None:
+    """A route that stable does not have, or had when it got its place, all of whose requests fail."""
+    paired: Arms = {"/": (0, 60, 2, 900), "/new": (0, 10, 0, 90)}
+    broken: Arms = {"/": (0, 60, 2, 990), "/new": unmatched}
+    snapshots = [*looks(paired, known), *looks(broken, 20, first=1 + known)]
+    _, assessment = judged(segmented(), snapshots)
+    assert assessment.verdict == "abort"
+
+
+def test_few_events_without_trials_are_no_pass_where_the_canary_has_few() -> None:
+    """At a weight of 1 % they are all that the canary has."""
+    of = {"": Segment(canary=(4, 0)), "/": Segment(canary=(0, 100), stable=(20, 9_900))}
+    astray = proportion(4, 100, 20, 9_900).model_copy(update={"segments": of})
+    _, assessment = judged(segmented(), [snapshot({"errors": astray}, number, weight=1) for number in range(1, 30)])
+    assert assessment.verdict == "abort"
+
+
+@lawful
+@given(st.dictionaries(st.text(max_size=2), st.tuples(*[st.integers(0, 9)] * 4), max_size=25), st.booleans())
+def test_nothing_of_the_canary_is_in_a_place_without_requests_of_stable(found: Arms, rate: bool) -> None:
+    names = segments.placed((), found)
+    quads = np.array(segments.by_place(names, found, (0, 1, 0, 1), rate))
+    assert quads.sum(axis=0).tolist() == np.array([(0, 1, 0, 1), *found.values()]).sum(axis=0).tolist()
+    assert quads[quads[:, 3] == 0, :2].sum() == 0
+
+
+def test_counts_by_segment_that_are_not_those_of_the_whole_are_an_error() -> None:
+    for wrong in (Segment(canary=(-3, 1_000), stable=(27, 9_000)), Segment(canary=(3, 900), stable=(27, 9_000))):
+        unlike = proportion(3, 1_000, 27, 9_000).model_copy(update={"segments": {"/": wrong}})
+        _, assessment = judged(segmented(), [snapshot({"errors": unlike}, number, weight=10) for number in (1, 2, 3)])
+        assert "counts by route are not those of the whole" in assessment.sentence

@@ -122,3 +122,29 @@ def test_a_mix_of_its_own_is_no_evidence_against_an_arm() -> None:
     assert value(n * b, n, m * b, m, b, True, (1.0, 0.0, 1.0), 2.0) < 0
     pooled = log_value(55, 10_000, 280, 100_000, 0.0028, 1.0, 0.0, 2.0)
     assert pooled > 4
+
+
+@lawful
+@given(worlds(), st.sampled_from([1.1, 2.0, 10.0]), st.floats(0.1, 1.0))
+def test_with_one_stake_only_a_canary_that_is_within_its_margin_on_average_is_shown_to_be(
+    world: tuple[Floats, ...], psi: float, part: float
+) -> None:
+    """However few requests stable has in a stratum: worse in the first, better in the last, as bad on average."""
+    n, m, b, s = world
+    if len(n) < 2:
+        return
+    more = part * min((1 - s[0]) * n[0], s[-1] * n[-1])
+    canary = s.copy()
+    canary[0], canary[-1] = s[0] + more / n[0], s[-1] - more / n[-1]
+
+    def proof(x: Floats, y: Floats) -> float:
+        counts = np.array([x, n, y, m], dtype=np.float64)
+        one = np.ones(1)
+        return float(strata.log_evalue(counts, b.astype(np.float64), True, 1.0, 0.0, one, one / psi, one_stake=True)[0])
+
+    zero, each = np.zeros(len(n)), np.eye(len(n))
+    none = proof(zero, zero)
+    per_x = np.array([proof(n * i, zero) - none for i in each]) / n
+    per_y = np.array([proof(zero, m * i) - none for i in each]) / m
+    parts = n * np.log1p(canary * np.expm1(per_x)) + m * np.log1p(s * np.expm1(per_y))
+    assert none + parts.sum() <= tolerance(world)

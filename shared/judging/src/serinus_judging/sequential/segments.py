@@ -17,7 +17,7 @@ from serinus_contracts.wording import percent, segment
 from serinus_judging.arrays import Floats
 from serinus_judging.guardrails import sample_ratio
 from serinus_judging.guardrails.sample_ratio import SampleRatio
-from serinus_judging.snapshot import NOTHING, Quad, Reading
+from serinus_judging.snapshot import NOTHING, Quad, Reading, summed
 
 PLACES = 16
 """Channels of a metric's segments; the last is that of the others."""
@@ -82,16 +82,22 @@ def checked(label: str, rate: bool, reading: Reading) -> Reading:
     of the canary's requests are in segments that stable does not have."""
     if reading.status != "ok":
         return reading
+    measured = reading.measured
+    counted = isinstance(measured, Proportion) and (measured.segments or measured.other_segments)
+    if counted and not _adds_up(measured):
+        return Reading("error", f"counts by {label} are not those of the whole", reading.seconds, measured=measured)
     named, others = by_segment(reading)
-    if named.keys() <= {""}:
-        known = isinstance(reading.measured, Proportion) and reading.measured.segments
-        why = f"no series has the label {label}" if known else f"no counts by {label} in this snapshot"
+    if (named.keys() <= {""} and others == NOTHING) or not counted:
+        why = f"no series has the label {label}" if counted else f"no counts by {label} in this snapshot"
         return reading._replace(detail="; ".join(filter(None, (reading.detail, f"{why}: judged as a whole"))))
     x, n, y, _ = reading.quad
-    astray = sum(quad[i] - _at_most(quad, rate)[i] for quad in (*named.values(), others) for i in (0, 2))
-    if astray > FEW + ASTRAY * (x + y):
-        detail = f"{astray:,} events have a value of {label} that no trials have: do both metrics carry it?"
-        return Reading("error", detail, reading.seconds, measured=reading.measured)
+    for arm, events, i in (("canary", x, 0), ("stable", y, 2)):
+        astray = sum(quad[i] - _at_most(quad, rate)[i] for quad in (*named.values(), others))
+        if astray > FEW + ASTRAY * events:
+            detail = (
+                f"{astray:,} events of {arm} have a value of {label} that no trials have: do both metrics carry it?"
+            )
+            return Reading("error", detail, reading.seconds, measured=reading.measured)
     shared = sum(quad[1] for quad in (*named.values(), others) if quad[3] > 0)
     if n < ENOUGH or shared >= COMPARABLE * n:
         return reading
@@ -116,11 +122,34 @@ def _at_most(quad: Quad, rate: bool) -> Quad:
 
 
 def by_place(names: tuple[str, ...], named: Mapping[str, Quad], others: Quad, rate: bool) -> list[Quad]:
-    """The counts of each place; what has none of its own is added to the others."""
+    """The counts of each place; what has none of its own is added to the others.
+
+    Nothing of the canary is left unjudged: its requests where stable has none, and events without trials of their own,
+    are counted in the place with most of stable's requests.
+    """
     quads = [named.get(name, NOTHING) for name in names] + [NOTHING] * (NAMED - len(names))
     rest = [quad for name, quad in named.items() if name not in names]
     x, n, y, m = map(sum, zip(others, *rest, strict=True))
-    return [_at_most(quad, rate) for quad in (*quads, (x, n, y, m))]
+    quads.append((x, n, y, m))
+    most = max(range(PLACES), key=lambda place: quads[place][3])
+    kept = [_at_most(quad, rate) if quad[3] or place == most else NOTHING for place, quad in enumerate(quads)]
+    moved = [sum(quad[i] for quad in quads) - sum(quad[i] for quad in kept) for i in range(4)]
+    x, n, y, m = (one + more for one, more in zip(kept[most], moved, strict=True))
+    kept[most] = x, n, y, m
+    return kept
+
+
+def _adds_up(measured: object) -> bool:
+    """Whether segments are a part each of the counts of all pods."""
+    assert isinstance(measured, Proportion)
+    parts = [*measured.segments.values(), *filter(None, [measured.other_segments])]
+    arms = [(each.canary, each.canary_young) for each in parts], [(each.stable, each.stable_young) for each in parts]
+    for pods, found in zip((measured.canary, measured.stable), arms, strict=True):
+        if any(not 0 <= young[i] <= own[i] for own, young in found for i in (0, 1)):
+            return False
+        if summed(pods) != tuple(sum(own[i] for own, _ in found) for i in (0, 1)):
+            return False
+    return True
 
 
 def split(segments: Segments, quads: Sequence[Quad], seconds: float, fresh: bool) -> Segments:

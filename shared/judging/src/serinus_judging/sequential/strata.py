@@ -25,12 +25,20 @@ TINY = 1e-300
 
 
 def log_evalue(
-    counts: Floats, b: Floats, share: bool, ratio: float, absolute: float, scale: Floats, psi: Floats
+    counts: Floats,
+    b: Floats,
+    share: bool,
+    ratio: float,
+    absolute: float,
+    scale: Floats,
+    psi: Floats,
+    one_stake: bool = False,
 ) -> Floats:
     """ln e (J, ...) of one snapshot: counts (4, ..., K) as x, n, y, m of K strata; b (..., K): stable's predicted rate.
 
     share: events are at most trials; scale (J,): of the margin; psi (J, ...): alternatives. A stratum without trials in
-    both arms must have none at all.
+    both arms must have none at all. one_stake: all stake as little as the one that may stake least, so that the average
+    counts each of the canary's requests alike, as a proof has to.
     """
     x, n, y, m = counts
     canary, stable = np.maximum(n.sum(axis=-1), 1.0), np.maximum(m.sum(axis=-1), 1.0)
@@ -51,6 +59,8 @@ def log_evalue(
     places = np.clip(p[..., None] * (b / mean[..., None]), TINY, most[..., None])
     parts = _parts(rows, r * (n / np.maximum(m, 1.0)), places, r * places + d, share)
     stake = np.minimum(1.0, allowed / np.maximum(_worst(parts), TINY))
+    if one_stake:
+        stake = np.where(n > 0, stake, 1.0).min(axis=-1, keepdims=True)
     logs = np.log1p(parts * stake)
     if share:
         value = x * logs[0] + (n - x) * logs[1] + y * logs[2] + (m - y) * logs[3]
@@ -103,5 +113,6 @@ def with_strata(
             psi = np.broadcast_to(tests.psi[:, test].reshape(-1, *(1,) * (gain.ndim - 2)), gain.shape[:-1])
             if test >= channels.abort:
                 psi = np.concatenate((dynamic[..., test - channels.abort], psi[PROCEED_ROWS:]))
-            gain[..., test] = log_evalue(own, b, not rate, ratio, absolute, tests.scale[:, test], psi)
+            proof = test >= channels.abort
+            gain[..., test] = log_evalue(own, b, not rate, ratio, absolute, tests.scale[:, test], psi, proof)
     return gain
