@@ -164,7 +164,8 @@ def victoria_metrics(folder: Path, config: Path) -> Iterator[str]:
     url = f"http://127.0.0.1:{free_port()}"
     with (folder / "server.log").open("wb") as log:
         command = [binary, f"-promscrape.config={config}", f"-storageDataPath={folder / 'data'}",
-                   f"-httpListenAddr={url.removeprefix('http://')}", "-promscrape.fileSDCheckInterval=1s"]  # fmt: skip
+                   f"-httpListenAddr={url.removeprefix('http://')}", "-promscrape.fileSDCheckInterval=1s",
+                   "-promscrape.config.strictParse=false"]  # fmt: skip
         process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     try:
         yield url
