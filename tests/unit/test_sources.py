@@ -84,6 +84,19 @@ def test_selectors_of_ones_own_count_on_the_same_series() -> None:
     assert sum(latency.stable) == 900
 
 
+def test_a_healthy_canary_whose_errors_are_sent_only_when_they_change_is_not_given_its_history() -> None:
+    plan = planned(EXAMPLES["service-label"])
+    series = []
+    for service, errors in (("checkout-canary", 800.0), ("checkout-stable", 9_000.0)):
+        labels = {"__name__": "http_requests_total", "service": service, "namespace": "shop"}
+        times = [*range(1_005_000, 1_036_000, 10_000)]
+        series.append(Series({**labels, "code": "200"}, times, [50_000.0 + 20 * n for n in range(4)]))
+        series.append(Series({**labels, "code": "500"}, [times[0], times[-1]], [errors, errors + 1]))
+    found = measured(plan, plan.metrics[0], series)
+    assert isinstance(found, Proportion)
+    assert (found.canary, found.stable) == ({"": (1, 61)}, {"": (1, 61)})
+
+
 def test_there_is_an_example_of_every_preset() -> None:
     assert set(get_args(SourcePreset)) <= EXAMPLES.keys()
 

@@ -59,10 +59,33 @@ def test_a_counter_that_grew_past_its_old_value_after_a_restart_is_told_by_anoth
     assert count([ok, failed], Span(0, 10, 20)) == [40, 3]
 
 
-def test_a_series_that_missed_a_scrape_of_its_process_was_restarted_when_it_returns() -> None:
-    ok = one([10, 20, 30], [100, 200, 300], code="200")
+def test_a_series_that_is_born_again_after_a_restart_counts_from_zero_also_past_its_old_value() -> None:
     failed = one([10, 30], [5, 7], code="500")
-    assert count([ok, failed], Span(0, 10, 30)) == [200, 7]
+    ok = one([10, 20, 30], [100, 20, 90], code="200")
+    assert count([ok, failed], Span(0, 10, 30)) == [90, 7]
+    missing = one([10, 30], [100, 90], code="200")
+    other = one([10, 20, 30], [1, 4, 6], code="404")
+    # Another that fell says so where its samples lie no further apart.
+    assert count([missing, failed, other], Span(0, 10, 30)) == [90, 7, 5]
+
+
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize("name", ["http_requests_total", "traefik_service_requests_total"])
+def test_a_lost_sample_is_no_restart(own: bool, name: str) -> None:
+    ok = one([10, 20, 30], [100, 200, 300], code="200", __name__=name)
+    failed = one([10, 30], [100_000, 100_002], code="500", __name__=name)
+    assert count([ok, failed], Span(0, 10, 30), own=own) == [200, 2]
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_counter_that_is_sent_only_when_it_changes_counts_its_changes(own: bool) -> None:
+    ok = one(list(range(0, 120, 10)), [1000.0 + n for n in range(12)], code="200")
+    failed = one([0, 20, 70, 110], [500, 501, 502, 503], code="500")
+    assert count([ok, failed], Span(0, 0, 115), own=own) == [11, 3]
+    tiles = [count([ok, failed], Span(0, begin, begin + 40), own=own)[1] for begin in (0, 40, 80)]
+    assert tiles == [1, 1, 1]
+    since_its_stage_began = count([ok, failed], Span(40, 60, 115), own=own)[1]
+    assert since_its_stage_began == 1, "its first sample sets the base"
 
 
 def test_a_process_that_counts_for_others_may_drop_one_series_and_keep_the_rest() -> None:

@@ -5,11 +5,12 @@ tile time telescope: their counts add up to the count of their union, whatever s
 PromQL's increase() extrapolates and misses births, so it is not used.
 
 A process that restarts counts from zero again: its new value is added. In a process that is one of the run's own
-pods, one counter that fell says that all restarted, and a series that is missing from a scrape of its process has
-restarted too when it returns. A process that counts for others (an ingress controller) may drop one series and keep
-the rest: there too a series that returns counts from zero, but it says nothing about the others. HAProxy drops none,
-so of it one that fell says that all did. Where series of one process have times of their own, as replicas of a
-Prometheus or clocks per instrument give them, nothing can be missing and nothing is inferred.
+pods, one counter that fell says that all did which have no sample in between. A process that counts for others (an
+ingress controller) may drop one series and keep the rest, so one that fell says nothing about the others, but where a
+proxy is known to drop series: what was missing together fell together. HAProxy drops none, so of it one fall says that
+all fell. That a series was missing says nothing by itself: a sample may be lost, or only what changed is pushed. Where
+series of one process have times of their own, as replicas of a Prometheus or clocks per instrument give them, nothing
+can be missing and nothing is inferred.
 """
 
 from bisect import bisect_left, bisect_right
@@ -38,14 +39,16 @@ class Process:
     """What all series of one target say together.
 
     `scrapes`: when each began, whose samples may be some ms apart. `restarts`: scrapes before which it restarted.
-    `shared`: each scrape is of all its series. `whole`: what falls in one series fell in all. `own`: it is a pod of
-    the run. `started`: when that pod, `pod`, started, ms.
+    `shared`: each scrape is of all its series. `whole`: what falls in one series fell in all. `told`: scrapes, by
+    number, between which a series fell that says so of others. `own`: it is a pod of the run. `started`: when that
+    pod, `pod`, started, ms.
     """
 
     scrapes: Sequence[int]
     restarts: frozenset[int]
     shared: bool
     whole: bool
+    told: Sequence[tuple[int, int]]
     own: bool
     started: int | None
     pod: str
@@ -54,6 +57,8 @@ class Process:
 
 SAME_SCRAPE = 0.05
 """Of an interval: clocks of one process differ by less, those of replicas by more, and a restart may lie between."""
+# Traefik, Envoy and Caddy destroy what they drop; it counts from zero when it returns.
+_DROPPING = ("traefik_", "envoy_", "caddy_")
 
 
 def processes(series: Iterable[Series], pods: Mapping[str, int | None]) -> dict[Target, Process]:
@@ -66,10 +71,14 @@ def processes(series: Iterable[Series], pods: Mapping[str, int | None]) -> dict[
         pod = members[0].labels.get("pod", "")
         scrapes, shared = _scrapes(members)
         fell = [one for one in members if list(one.values) != sorted(one.values)]
-        restarts = frozenset([time for one in fell for time in _falls(one, scrapes)])
-        own = shared and pod in pods
-        whole = own or (shared and members[0].labels.get("__name__", "").startswith("haproxy_"))
-        found[target] = Process(scrapes, restarts, shared, whole, own, pods.get(pod), pod, members)
+        falls = sorted({between for one in fell for between in _falls(one, scrapes)})
+        # What fell while it was missing does not tell when.
+        restarts = frozenset([scrapes[after] for before, after in falls if after - before <= 1])
+        own, name = shared and pod in pods, members[0].labels.get("__name__", "")
+        whole = own or (shared and name.startswith("haproxy_"))
+        dropping = shared and name.startswith(_DROPPING)
+        told = [(before, after) for before, after in falls if whole or (dropping and after - before > 1)]
+        found[target] = Process(scrapes, restarts, shared, whole, told, own, pods.get(pod), pod, members)
     return found
 
 
@@ -122,13 +131,12 @@ def _number(scrapes: Sequence[int], time: int) -> int:
     return bisect_right(scrapes, time) - 1
 
 
-def _falls(series: Series, scrapes: Sequence[int]) -> Iterator[int]:
-    """Scrapes at which the series is lower than at the scrape before. What fell while it was missing does not tell
-    when, so it says nothing about the others."""
+def _falls(series: Series, scrapes: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """The scrapes, by number, between which the series fell: neighbours, but where it was missing."""
     values, times = series.values, series.times
     for i in range(1, len(times)):
-        if values[i] < values[i - 1] and _number(scrapes, times[i]) - _number(scrapes, times[i - 1]) <= 1:
-            yield scrapes[_number(scrapes, times[i])]
+        if values[i] < values[i - 1]:
+            yield _number(scrapes, times[i - 1]), _number(scrapes, times[i])
 
 
 def knows_base(series: Series, process: Process, span: Span) -> bool:
@@ -144,7 +152,8 @@ def _counts_from_zero(series: Series, process: Process, span: Span, first: int) 
     seen_without = _number(process.scrapes, time) > bisect_left(process.scrapes, span.floor)
     if first:
         # It was there before the floor: a restart hid it, or the process dropped it.
-        return seen_without and process.shared
+        fell = series.values[first] < series.values[first - 1]
+        return seen_without and process.shared and _restarted(process, series.times[first - 1], time, fell)
     return seen_without or (process.started is not None and process.started >= (span.floor if span.new else span.begin))
 
 
@@ -173,12 +182,10 @@ def increase(series: Series, process: Process, span: Span) -> float:
 
 
 def _restarted(process: Process, last: int | None, time: int, fell: bool) -> bool:
-    if fell or not process.shared:
+    if fell or last is None or not process.told:
         return fell
-    number = _number(process.scrapes, time)
-    if process.whole and process.scrapes[number] in process.restarts:
-        return True
-    return last is not None and number - _number(process.scrapes, last) > 1
+    before, after = _number(process.scrapes, last), _number(process.scrapes, time)
+    return any(before <= first and second <= after for first, second in process.told)
 
 
 def restarts(found: Mapping[Target, Process], spans: Mapping[Target, Span]) -> int:
