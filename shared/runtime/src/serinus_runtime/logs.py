@@ -50,9 +50,11 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(service: str, level: str) -> None:
-    """Send all logging to standard error as JSON lines."""
+    """Send all logging to standard error as JSON lines; of libraries warnings and worse alone.
+
+    At lower levels they tell what they send and are sent, such as credentials of a cloud.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(service))
+    handler.addFilter(lambda record: record.levelno >= logging.WARNING or record.name.startswith("serinus"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("httpx", "httpcore", "uvicorn.access", "uvicorn.error", "kubernetes_asyncio"):
-        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))

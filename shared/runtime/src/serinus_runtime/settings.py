@@ -39,7 +39,9 @@ class Settings(BaseSettings):
     )
     http_host: str = Field("127.0.0.1", description="address that /healthz, /readyz and /metrics listen on")
     http_port: Annotated[int, Field(ge=0, le=65535)] = Field(8080, description="their port; 0: a free one")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="minimum log level")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="minimum log level; of libraries WARNING at least, since below it they tell what they send"
+    )
     stop_timeout: Annotated[float, Field(gt=0)] = Field(
         10.0, description="seconds that running work may take to finish after SIGTERM"
     )
