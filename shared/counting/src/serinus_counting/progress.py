@@ -144,6 +144,7 @@ class Stretch(NamedTuple):
     of_series: Mapping[int, Span]
 
     def of(self, series: Series) -> Span:
+        """The span that is counted of a series: its own, else its process'."""
         return self.of_series.get(id(series)) or self.of_target[series.target]
 
 
