@@ -24,6 +24,7 @@ from serinus_contracts.selector import Labels
 
 from serinus_counting.gauges import gauge
 from serinus_counting.misread import counted_twice, status_in_words
+from serinus_counting.pages import counted_once
 from serinus_counting.progress import (
     MAX_BYTES,
     Fetched,
@@ -172,11 +173,14 @@ def _step(
     # What is scraped after the last sample seen belongs to the next window, whatever the clocks say (docs/adr/0062).
     span = replace(span, end=min(span.end, _newest(ours)))
     before = fetched.before
-    begin = begins(found, span, fetched, warm_at)
+    once = counted_once(found, begins(found, span, fetched, warm_at), span.end, scrape_ms)
+    if isinstance(once, str):
+        return "error", once
+    begin = once
     if not fetched.last and (wanted := lacks_base(found, begin, fetched)) is not None:
         return wanted
     fell = falls(found, begin, before, restarted)
-    if wrong := several(ours, found, begin, fell, restarted, span.end, scrape_ms):
+    if wrong := several(found, begin, fell, restarted, span.end, scrape_ms):
         return wrong
     stretch = ends(found, begin, scrape_ms)
     after = advanced(found, stretch, before or Progress(span.begin, scrape_ms), scrape_ms, fell)

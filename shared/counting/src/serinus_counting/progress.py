@@ -221,7 +221,8 @@ def ends(found: Mapping[Target, Process], begin: Stretch, scrape_ms: int) -> Str
         end = newest = max(lasts)
         if min(lasts) < newest:
             restarted = max(process.restarts, default=0) if process.whole else 0
-            dropped = max(newest - DROPPED_SCRAPES * scrape_ms, restarted - 1)
+            # Of a process that has ended no scrape will tell that a series was dropped.
+            dropped = max(min(newest - 1, span.end - DROPPED_SCRAPES * scrape_ms), restarted - 1)
             end = min(last for last in lasts if last > dropped)
             # Clocks of one process may differ by a little.
             end = max(last for last in lasts if last <= end + SAME_SCRAPE * scrape_ms)

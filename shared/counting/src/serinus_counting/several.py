@@ -1,14 +1,13 @@
-"""Several counters where one is expected: what they count cannot be told, or is told twice."""
+"""Several counters where one is expected: what they count cannot be told."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from serinus_contracts.base import Millis
 from serinus_contracts.events import MetricStatus
 
 from serinus_counting.progress import Stretch
 from serinus_counting.resets import Process
-from serinus_counting.series import Series, Target
+from serinus_counting.series import Target
 
 _SEVERAL = (
     "several processes answer behind one address (have the client library add them up, as by a multiprocess mode, or "
@@ -16,14 +15,11 @@ _SEVERAL = (
 )
 # After a fall that no restart explains, so many scrapes tell whether another one follows.
 TELLING_SCRAPES = 4
-# What a scrape configuration says of a page beside where it is.
-_OF_A_JOB = ("job", "service", "endpoint", "node", "container")
 
 Wrong = tuple[MetricStatus, str]
 
 
 def several(
-    series: Sequence[Series],
     found: Mapping[Target, Process],
     begin: Stretch,
     fell: Mapping[Target, tuple[int, int]],
@@ -32,8 +28,6 @@ def several(
     scrape_ms: int,
 ) -> Wrong | None:
     """Why what was counted up to `end` cannot be what happened, None if it can. `fell`: as `progress.falls` tells."""
-    if twice := _scraped_twice(series, found):
-        return "error", twice
     held: Wrong | None = None
     for target, (times, before) in fell.items():
         process = found[target]
@@ -48,21 +42,3 @@ def several(
             if later < TELLING_SCRAPES and process.scrapes[-1] > end - TELLING_SCRAPES * scrape_ms:
                 held = "partial", f"counters of pod {pod} fell without a restart of it: the next scrapes tell why"
     return held
-
-
-def _scraped_twice(series: Sequence[Series], found: Mapping[Target, Process]) -> str:
-    """Why requests are counted twice, '' if they are not: the same page is read by two scrape jobs."""
-    targets = Counter(process.pod for process in found.values() if process.own)
-    shown: dict[tuple[tuple[str, str], ...], str] = {}
-    for one in series:
-        get = one.labels.get
-        if targets[get("pod", "")] < 2 or not get("instance"):
-            continue
-        job, telling = get("job", ""), (label for label in one.labels if label not in _OF_A_JOB)
-        other = shown.setdefault(tuple(sorted([(label, one.labels[label]) for label in telling])), job)
-        if job != other:
-            return (
-                f"jobs {other} and {job} both scrape pod {get('pod')}, so each request is counted twice: leave one of "
-                f"them out by source.exclude, '{{job=\"{job}\"}}'"
-            )
-    return ""

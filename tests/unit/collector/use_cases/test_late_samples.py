@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
@@ -301,14 +302,52 @@ def test_several_processes_behind_one_address_are_an_error_until_the_stage_ends(
 
 
 def test_a_page_that_two_scrape_jobs_read_is_an_error_that_names_both() -> None:
-    twice = [line("checkout-new-1", "200", *((at, at, at + 900) for at in range(-40, 141, 10)), job=job)
+    twice = [line("checkout-new-1", "200", *((at, at, at + 900) for at in range(-40, 191, 10)), job=job)
              for job in ("pods", "checkout")]  # fmt: skip
     last = taken([*twice, CALM], BOTH, TIMES)[-1].metrics["errors"]
     assert (last.status, last.detail) == (
         "error",
-        "jobs pods and checkout both scrape pod checkout-new-1, so each request is counted twice: leave one of them "
-        "out by source.exclude, '{job=\"checkout\"}'",
+        "jobs checkout and pods both scrape pod checkout-new-1, so each request is counted twice: leave one of them "
+        "out by source.exclude, '{job=\"pods\"}'",
     )
+
+
+def of_job(job: str, pod: str, first: int, last: int, **other: str) -> Line:
+    """A page as one job has read it: one request a second since the floor."""
+    return line(pod, "200", *((at, at, 50 + at) for at in range(first, last + 1, 10)), job=job, **other)
+
+
+@pytest.mark.parametrize("label", ["job", "service"])
+@pytest.mark.parametrize("until", [-10, 0, 10, 20])
+def test_a_service_that_selected_stables_pods_until_the_stage_began_is_no_second_count_of_them(
+    label: str, until: int
+) -> None:
+    names = [{"job": "checkout", label: of} for of in ("canary", "stable")]
+    lines = [
+        of_job(pod="checkout-new-1", first=0, last=190, **names[0]),
+        of_job(pod="checkout-old-1", first=-40, last=190, **names[1]),
+        of_job(pod="checkout-old-1", first=-40, last=until, **names[0]),
+    ]
+    found = taken(lines, BOTH, TIMES)
+    assert {one.metrics["errors"].status for one in found} == {"ok"}
+    assert counted(found)["stable"] == (0, 150)
+
+
+@pytest.mark.parametrize(("until", "since", "all_of_it"), [(90, 100, 140), (100, 100, 150), (110, 80, 150)])
+def test_a_job_that_takes_over_a_page_in_a_stage_goes_on_where_the_other_ended(
+    until: int, since: int, all_of_it: int
+) -> None:
+    pods = (BOTH[1], Pod(name="checkout-new-1", arm="canary", started=FLOOR, ready=True))
+    lines = [of_job("pods", "checkout-new-1", 10, until), of_job("checkout", "checkout-new-1", since, 190), CALM]
+    found = taken(lines, pods, TIMES)
+    assert counted(found)["canary"] == (0, all_of_it)
+    assert [one.metrics["errors"].status for one in found[-2:]] == ["ok", "ok"], "told for a while, not to the end"
+
+
+def test_the_last_scrape_of_a_pod_that_has_ended_is_counted_though_it_lacked_a_series() -> None:
+    pods = (*BOTH, Pod(name="checkout-new-2", arm="canary", started=FLOOR - 90_000, ready=True))
+    ended = [steady("checkout-new-2", 80), steady("checkout-new-2", 70, "404")]
+    assert of_canary(steady("checkout-new-1", 140), *ended, pods=pods) == (0, 120 + 60 + 50)
 
 
 @settings(max_examples=20)

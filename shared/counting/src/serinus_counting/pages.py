@@ -1,0 +1,65 @@
+"""A page of a pod that two scrape jobs read: its requests are counted once, or it is told that they cannot be."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import combinations
+
+from serinus_contracts.base import Millis
+
+from serinus_counting.progress import DROPPED_SCRAPES, Stretch
+from serinus_counting.resets import Process
+from serinus_counting.series import Series, Target
+
+# What a scrape configuration says of a page beside where it is, and by which of these two that read it are told apart.
+_OF_A_JOB = ("job", "service", "endpoint", "node", "container")
+_TELLING = ("job", "service", "endpoint")
+
+
+def counted_once(found: Mapping[Target, Process], begin: Stretch, end: Millis, scrape_ms: int) -> Stretch | str:
+    """Where counting goes on if no page is counted twice; why that cannot be, where two jobs go on reading one.
+
+    A job may take over from another: of Argo's services one comes to select other pods, a monitor is renamed.
+    """
+    spans, others = dict(begin.of_target), dict(begin.of_series)
+    for ended, going, label in _pairs(found):
+        before, after = found[ended], found[going]
+        counted, until = spans[ended], before.scrapes[-1]
+        both = max(before.scrapes[0], after.scrapes[0]) <= until and counted.begin < until
+        if both and until > end - DROPPED_SCRAPES * scrape_ms:
+            one, other = sorted([before.series[0].labels.get(label, ""), after.series[0].labels.get(label, "")])
+            return (
+                f"{label}s {one} and {other} both scrape pod {after.pod}, so each request is counted twice: leave one "
+                f"of them out by source.exclude, '{{{label}=\"{other}\"}}'"
+            )
+        covered = after.scrapes[0] <= counted.begin
+        if covered:
+            spans[ended] = replace(counted, begin=max(counted.begin, until), new=False)
+            for series in before.series:
+                others.pop(id(series), None)
+        if spans[going].new:
+            handed_over = max(spans[going].begin, counted.begin if covered else until)
+            spans[going] = replace(spans[going], begin=handed_over, new=False)
+    return Stretch(spans, others)
+
+
+def _pairs(found: Mapping[Target, Process]) -> Iterator[tuple[Target, Target, str]]:
+    """Of targets that show one page: which ended first, which later, and the label that tells them apart."""
+    by_pod: dict[str, list[Target]] = defaultdict(list)
+    for target, process in found.items():
+        if process.own and process.series[0].labels.get("instance"):
+            by_pod[process.pod].append(target)
+    for targets in by_pod.values():
+        if len(targets) < 2:
+            continue
+        targets.sort(key=lambda target: (found[target].scrapes[-1], -found[target].scrapes[0], target))
+        shown = {target: {_page(one) for one in found[target].series} for target in targets}
+        for one, other in combinations(targets, 2):
+            first, second = found[one].series[0].labels, found[other].series[0].labels
+            label = next((name for name in _TELLING if first.get(name) != second.get(name)), None)
+            if label and not shown[one].isdisjoint(shown[other]):
+                yield one, other, label
+
+
+def _page(series: Series) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted([(label, value) for label, value in series.labels.items() if label not in _OF_A_JOB]))
