@@ -49,3 +49,11 @@ async def fill(admin: Any) -> None:
                 await admin.rpush(FOREIGN, "x" * size)
         except OutOfMemoryError:
             continue
+
+
+async def fill_beyond(admin: Any) -> int:
+    """Write a megabyte and take back half of it from the limit, which it gives: what the server's buffers give back,
+    when a client has done nothing for a while, is then no room."""
+    await limit(admin, 1_000_000)
+    await fill(admin)
+    return await limit(admin, -500_000)

@@ -6,13 +6,19 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from fastapi import FastAPI, Response
+from httpx import ASGITransport, AsyncClient
 from redis.exceptions import OutOfMemoryError
+from serinus import options
+from serinus.adapters.streams import streams
+from serinus.board import BoardError
 from serinus_analyzer.adapters.evidence import RedisEvidence
 from serinus_analyzer.use_cases.ports import Commit
 from serinus_collector.adapters.registry import RedisRegistry as CollectorsRegistry
 from serinus_collector.use_cases.ports import Lease
 from serinus_console.adapters.archive import RedisArchive
 from serinus_console.adapters.sessions import Sessions
+from serinus_console.entrypoints.web.problems import install
 from serinus_contracts import DecisionTaken, Keys
 from serinus_contracts.operator_state import OperatorState
 from serinus_contracts.streams import ANALYZER_GROUP, controller_group
@@ -22,13 +28,14 @@ from serinus_judging.run_record import RunRecord
 from serinus_notifier.adapters.outbox import RedisOutbox
 from serinus_notifier.domain.notifications import Cause, Due
 from serinus_notifier.use_cases.inbox import Given
-from serinus_readmodel.reader.commands import Commands
+from serinus_readmodel.reader.commands import Commands, ShareIsSentError
+from serinus_readmodel.run_view import RunView
 from serinus_rollouts.progress import Intent
 from serinus_runtime.redis import broker_of
 from serinus_runtime.scripts import COMMANDING, Script
 from serinus_runtime.streams import MAX_DELIVERIES, GroupReader, ensure_group
 
-from tests.full import FOREIGN, clients, fill, limit, urls
+from tests.full import FOREIGN, clients, fill_beyond, urls
 from tests.support import RUN, command, observed, plan, snapshot, verdict
 
 pytestmark = pytest.mark.anyio
@@ -41,6 +48,7 @@ DECISION = DecisionTaken(
 CAUSE = Cause(
     id="c", kind="held", cluster="test", namespace="shop", name="checkout", run=RUN.id, step=1, since=5, text="d"
 )
+LARGE = command("override", actor="mallory", change={"description": "x" * 150_000})
 ADD = "return redis.call('XADD', KEYS[1], '*', 'n', ARGV[1])"
 
 
@@ -66,8 +74,7 @@ async def test_a_full_redis_takes_what_judges_acts_and_is_asked_for_and_no_new_s
     assert await collector.commit(lease, loaded[0], after, look, look.end) == "done"
     ((_, ((entry, _),)),) = await analyzer.xreadgroup(ANALYZER_GROUP, "a", {KEYS.stream("snapshots"): ">"})
     await admin.zadd(KEYS.due, {RUN.id: 1})
-    await limit(admin, 1_000_000)
-    await fill(admin)
+    await fill_beyond(admin)
 
     with pytest.raises(OutOfMemoryError):
         await collector.lease(1)
@@ -104,13 +111,11 @@ async def test_who_sends_more_than_a_full_redis_has_room_for_keeps_neither_other
     await ensure_group(controller, KEYS.stream("commands"), controller_group("test"))
     await journal.take_over()
     commands = Commands(clients["operator"], KEYS, "/test")
-    await limit(admin, 1_000_000)
-    await fill(admin)
+    await fill_beyond(admin)
 
     async def send_until_refused(actor: str) -> int:
         for number in range(COMMANDING // 150_000):
-            change = {"description": "x" * 150_000}
-            asked = command("override", actor=actor, id=f"{number:026}", change=change)
+            asked = LARGE.model_copy(update={"actor": actor, "id": f"{number:026}"})
             try:
                 await commands.send(asked, now)
             except OutOfMemoryError:
@@ -119,8 +124,11 @@ async def test_who_sends_more_than_a_full_redis_has_room_for_keeps_neither_other
 
     assert 3 < await send_until_refused("mallory") < 10
     await commands.send(command("abort", actor="alice"), now)
-    with pytest.raises(OutOfMemoryError, match="mallory has sent so much that others would have no room: try again"):
-        await commands.send(command("override", actor="mallory", change={"description": "x" * 150_000}), now)
+    with pytest.raises(ShareIsSentError, match=r"mallory .unverified. has sent so much .* again in a minute"):
+        await commands.send(LARGE, now)
+    # Nobody verified that it was mallory, and whoever it was, an abort is not kept back by what else was sent.
+    await commands.send(LARGE.model_copy(update={"verified": True}), now)
+    await commands.send(command("abort", actor="mallory"), now)
     # Who goes by many names comes to the end of what all people have; acts still go, and what is asked is read.
     number = 0
     while await send_until_refused(f"mallory-{number}"):
@@ -138,12 +146,45 @@ async def test_who_sends_more_than_a_full_redis_has_room_for_keeps_neither_other
     await commands.send(command("abort", actor="bob"), now)
 
 
+async def test_who_has_sent_their_share_is_told_so_by_the_command_line_and_the_console(
+    urls: Mapping[str, str], clients: Mapping[str, Any]
+) -> None:
+    admin, refused = clients["admin"], FastAPI()
+    await fill_beyond(admin)
+    view = RunView(observed(), plan())
+
+    async def send_much() -> None:
+        async with streams(options.Streams(redis_url=urls["operator"])) as board:
+            for _ in range(10):
+                await board.send(view, "override", "", {"description": "x" * 150_000})
+
+    with pytest.raises(BoardError, match="has sent so much that others would have no room: nothing was done"):
+        await send_much()
+    async with streams(options.Streams(redis_url=urls["operator"])) as board:
+        await board.send(view, "abort", "", {})
+
+    async def page(*_: Any) -> Response:
+        raise AssertionError("below /v1 errors are problems")
+
+    install(refused, page)
+
+    @refused.post("/v1/commands")
+    async def send() -> None:
+        commands = RedisArchive(clients["operator"], KEYS, lambda: 5)
+        for _ in range(10):
+            await commands.send(LARGE)
+
+    async with AsyncClient(transport=ASGITransport(refused), base_url="http://console") as http:
+        answer = await http.post("/v1/commands")
+    assert (answer.status_code, answer.headers["retry-after"]) == (507, "60")
+    assert "mallory (unverified) has sent so much" in answer.json()["detail"]
+
+
 async def test_the_reserve_has_an_end_and_trimming_gives_it_back(clients: Mapping[str, Any]) -> None:
     admin = clients["admin"]
     reserve = 2_000_000
     add, wait = Script(admin, ADD, reserve), Script(admin, ADD)
-    most = await limit(admin, 1_000_000)
-    await fill(admin)
+    most = await fill_beyond(admin)
 
     async def use_up() -> None:
         for _ in range(2 * reserve // 200_000):
@@ -156,7 +197,7 @@ async def test_the_reserve_has_an_end_and_trimming_gives_it_back(clients: Mappin
     assert most + reserve - 500_000 < used < most + reserve + 500_000
     with pytest.raises(OutOfMemoryError):
         await wait(keys=[KEYS.dead_letters], args=["x"])
-    await admin.lpop(FOREIGN, 30)
+    await admin.lpop(FOREIGN, 100)
     with pytest.raises(OutOfMemoryError):
         await wait(keys=[KEYS.dead_letters], args=["x"])
     await admin.xtrim(KEYS.dead_letters, maxlen=0, approximate=False)
@@ -173,16 +214,14 @@ async def test_what_waits_for_room_is_not_counted_against_an_entry(
 
     async def handler(entries: Any) -> None:
         seen.extend(entries)
-        # More than the server's buffers give back when they shrink.
-        await controller.set(KEYS.attempt("test", "u-1"), "x" * 1_000_000)
+        await controller.set(KEYS.attempt("test", "u-1"), "x")
         await reader.ack(*(entry.id for entry in entries))
 
     reader = GroupReader(broker, controller, KEYS, "verdicts", "g", handler, reclaim_after_ms=1)
     await ensure_group(controller, stream, "g")
     await admin.xadd(stream, {"n": 1})
     await controller.xreadgroup("g", "dead", {stream: ">"})
-    await limit(admin, 3_000_000)
-    await fill(admin)
+    await fill_beyond(admin)
     while len(seen) < MAX_DELIVERIES + 2:
         try:
             await reader.reclaim_stale()

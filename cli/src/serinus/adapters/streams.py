@@ -22,7 +22,7 @@ from serinus_contracts.base import Millis
 from serinus_contracts.events import Verb
 from serinus_contracts.report import Report
 from serinus_contracts.streams import Stream
-from serinus_readmodel.reader.commands import Commands, command
+from serinus_readmodel.reader.commands import Commands, ShareIsSentError, command
 from serinus_readmodel.reader.controllers import controllers
 from serinus_readmodel.reader.runs import Entry, RunReader
 from serinus_readmodel.reader.stories import Stories
@@ -56,6 +56,8 @@ async def streams(source: options.Streams) -> AsyncIterator["Streams"]:
     try:
         async with connected(address) as client:
             yield Streams(client, Keys(source.redis_tag))
+    except ShareIsSentError as error:
+        raise BoardError(str(error)) from error
     except OutOfMemoryError as error:
         raise BoardError(REDIS_IS_FULL) from error
     except RedisError as error:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from redis.exceptions import OutOfMemoryError
 from serinus_contracts import CommandIssued, Keys, seal, to_entry
 from serinus_contracts.base import Millis
 from serinus_contracts.events import Verb
@@ -14,18 +15,23 @@ from serinus_readmodel.run_view import RunView
 
 VALID_MS = 120_000
 MAX_COMMANDS = 10_000
-# Of one actor's, in a minute, while Redis is full: a thousand commands, or a few large changes.
+# Of one actor's aborts, and as much of all else, in a minute while Redis is full: a thousand, or a few large changes.
 MAX_BYTES_OF_ONE = 1 << 20
-_SEND = "return redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', unpack(ARGV, 4))"
+_SEND = "return redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', unpack(ARGV, 3))"
+_SHARE_IS_SENT = "the share of one sender is sent"
 # A Redis that is full lets nobody take the room in which others' commands, and what follows from them, are to go.
 _FAIR = f"""
-local sent = redis.call('HINCRBY', KEYS[2], ARGV[2], ARGV[3])
+local size = 0
+for i = 3, #ARGV do size = size + #ARGV[i] end
+local sent = redis.call('HINCRBY', KEYS[2], ARGV[2], size)
 redis.call('EXPIRE', KEYS[2], 60, 'NX')
-if sent > {MAX_BYTES_OF_ONE} then
-  return redis.error_reply('OOM Redis is full, and ' .. ARGV[2] .. ' has sent so much that others would have no room: '
-                           .. 'try again in a minute')
-end
+if sent > {MAX_BYTES_OF_ONE} then return redis.error_reply('OOM {_SHARE_IS_SENT}') end
 """
+_MEANWHILE = {"aborts": "abort by kubectl argo rollouts abort", "changes": "an abort is taken"}
+
+
+class ShareIsSentError(OutOfMemoryError):
+    """Redis is full, and its sender has sent as much as one may then: its text is for people."""
 
 
 def command(
@@ -64,8 +70,19 @@ class Commands:
         self._send = scripts.Script(client, _SEND, scripts.COMMANDING, _FAIR)
 
     async def send(self, command: CommandIssued, now: Millis) -> None:
-        """Raises RedisError, which says nothing of whether it was sent: the id makes a repeat harmless."""
+        """Raises RedisError, which says nothing of whether it was sent: the id makes a repeat harmless; and
+        ShareIsSentError, after which it was not."""
         entry = to_entry(seal(command, source=self._source, now=now))
         parts = [part for pair in entry.items() for part in pair]
-        size = sum(len(part.encode()) for part in parts)
-        await self._send(keys=self._keys, args=[MAX_COMMANDS, command.actor, size, *parts])
+        # Under a name that nobody verified anybody may send, and no change is to keep an abort back.
+        sender = command.actor if command.verified else f"{command.actor} (unverified)"
+        kind = "aborts" if command.verb == "abort" else "changes"
+        try:
+            await self._send(keys=self._keys, args=[MAX_COMMANDS, f"{kind} of {sender}", *parts])
+        except OutOfMemoryError as error:
+            if _SHARE_IS_SENT not in str(error):
+                raise
+            raise ShareIsSentError(
+                f"Redis is full, and {sender} has sent so much that others would have no room: nothing was done. "
+                f"Try again in a minute; meanwhile {_MEANWHILE[kind]}"
+            ) from error

@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from redis.exceptions import OutOfMemoryError
+from serinus_readmodel.reader.commands import ShareIsSentError
 from serinus_runtime.errors import REDIS_IS_FULL, RETRYABLE
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
@@ -72,8 +73,13 @@ def install(app: FastAPI, show: Show) -> None:
         logger.warning("a request was refused: %s", error)
         return await answer(request, 507, REDIS_IS_FULL)
 
+    async def share_is_sent(request: Request, error: Exception) -> Response:
+        logger.warning("a request was refused: %s", error)
+        return await answer(request, 507, str(error), {"Retry-After": "60"})
+
     app.add_exception_handler(HTTPException, refused)
     app.add_exception_handler(OutOfMemoryError, full)
+    app.add_exception_handler(ShareIsSentError, share_is_sent)
     app.add_exception_handler(RequestValidationError, invalid)
     for kind in RETRYABLE:
         app.add_exception_handler(kind, away)
