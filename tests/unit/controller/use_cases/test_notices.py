@@ -8,7 +8,7 @@ import pytest
 import yaml
 from serinus_contracts import CanaryPolicy
 from serinus_controller.domain.announce import Notice
-from serinus_controller.use_cases.pace_watch import TIMES, PaceWatch
+from serinus_controller.use_cases.pace_watch import CALM_TIMES, TIMES, PaceWatch
 from serinus_controller.use_cases.run_tracker import RunTracker
 
 from tests.unit.controller.use_cases.registry import POLICY, Failing, FakeRegistry, resolving
@@ -79,10 +79,49 @@ async def test_whose_snapshots_are_slowed_for_good_is_told_why_and_the_way_out_o
     assert [(one.namespace, one.name, one.policies) for one in said] == [("shop", "checkout", ())]
     assert "those of namespace shop take more time" in said[0].text
     assert "SERINUS_NAMESPACE_SHARE" in said[0].text
-    tracker.resolver.notices.forget(live.run.uid)
+    # What else is told of it meanwhile is no reason to tell it again.
+    for number in range(3):
+        tracker.resolver.checked(live.plan.model_copy(update={"policy": "gone"}), at(), live.run)
+        await watch.step()
+        assert len(said) == 2, number
     paced["shop"] = live.plan.interval / 2
+    for _ in range(CALM_TIMES):
+        await watch.step()
+    paced["shop"] = 60.0
     await watch.step()
-    assert len(said) == 1, "its interval is kept"
+    assert len(said) == 3, "it was kept for long"
+
+
+async def test_the_next_release_of_a_rollout_is_told_that_it_is_slowed_too() -> None:
+    said: list[Notice] = []
+    tracker = RunTracker(FakeRegistry(), "test", resolving(lambda: [POLICY], said.append))
+    tracker.pods.replace([], namespace="")
+
+    async def paced() -> Mapping[str, float]:
+        return {"shop": 60.0}
+
+    watch = PaceWatch(tracker, paced)
+    for release in (1, 2):
+        seen = at(metadata={"resourceVersion": f"10{release}"}, status={"currentPodHash": f"new-{release}"})
+        await tracker.see_all([seen], asked=release, namespace="")
+        for _ in range(2 * TIMES):
+            await watch.step()
+        assert len(said) == release
+
+
+async def test_why_a_plan_is_not_gone_on_with_and_why_no_policy_can_be_applied_are_told_once_each() -> None:
+    said: list[Notice] = []
+    policies = [POLICY]
+    tracker = RunTracker(FakeRegistry(), "test", resolving(lambda: policies, said.append))
+    tracker.pods.replace([], namespace="")
+    await tracker.see_all([at()], asked=1, namespace="")
+    (live,) = tracker.runs.values()
+    policies.append(NAMED)
+    for _ in range(3):
+        assert tracker.resolver.checked(live.plan, at(), live.run) is live.plan
+    assert len(said) == 2
+    assert "several policies" in said[0].text
+    assert "not gone on with" in said[1].text
 
 
 async def test_beyond_so_many_runs_of_a_namespace_a_release_is_left_to_itself_and_told_why() -> None:

@@ -12,6 +12,9 @@ from serinus_controller.use_cases.run_tracker import RunTracker
 EVERY_SECONDS = 5.0
 # A moment's rush is over by then.
 TIMES = 3
+# What was slowed within ten minutes is slowed still: a share that is just used up comes and goes.
+CALM_TIMES = 120
+SUBJECT = "pace"
 
 
 @dataclass
@@ -21,15 +24,22 @@ class PaceWatch:
     tracker: RunTracker
     paced: Callable[[], Awaitable[Mapping[str, float]]]
     _times: Mapping[str, int] = field(default_factory=dict)
+    _calm: dict[str, int] = field(default_factory=dict)
 
     async def step(self) -> float:
-        """A step for `forever`: an Event on the Rollouts whose interval cannot be kept and on their policies, once."""
+        """A step for `forever`: an Event on the Rollouts whose interval cannot be kept and on their policies, once
+        a run until it has been kept for long."""
         paced = await self.paced()
         self._times = {namespace: self._times.get(namespace, 0) + 1 for namespace in paced}
-        for live in list(self.tracker.runs.values()):
+        runs, notices = dict(self.tracker.runs), self.tracker.resolver.notices
+        self._calm = {uid: times + 1 for uid, times in self._calm.items() if uid in runs}
+        for uid, live in runs.items():
             namespace = live.run.namespace
             if self._times.get(namespace, 0) >= TIMES and paced[namespace] > live.plan.interval:
-                self.tracker.resolver.notices.tell(_notice(live))
+                notices.tell(_notice(live), SUBJECT)
+                self._calm[uid] = 0
+            elif self._calm.get(uid) == CALM_TIMES:
+                notices.settled(uid, SUBJECT)
         return EVERY_SECONDS
 
 

@@ -52,8 +52,8 @@ class PlanResolver:
         except UnfitPolicyError as error:
             self.notices.say(view, policies, str(error))
             return None
-        for text in warnings(policies[0], found, view):
-            self.notices.say(view, policies, text)
+        for number, text in enumerate(warnings(policies[0], found, view)):
+            self.notices.say(view, policies, text, f"warning {number}")
         return plan
 
     def override(self, view: RolloutView, policy: CanaryPolicy, run: Run, source: str, command: str) -> AnalysisPlan:
@@ -93,7 +93,7 @@ class PlanResolver:
         else:
             self._unchecked[view.uid] = f"its plan is not gone on with: {why}"
             text = f"{self._unchecked[view.uid]}; nothing is advanced until one can be applied"
-        self.notices.say(view, policies, f"{view.key}: {text}")
+        self.notices.say(view, policies, f"{view.key}: {text}", "checked")
         return new or plan
 
     def forget(self, uid: str) -> None:

@@ -280,6 +280,7 @@ class RunTracker:
             logger.info("run ends: %s %s", live.run.rollout, outcome)
         self.runs.pop(live.run.uid, None)
         self.resolver.forget(live.run.uid)
+        self.resolver.notices.forget(live.run.uid)
 
 
 def _turns(view: RolloutView) -> tuple[object, ...]:
