@@ -30,7 +30,7 @@ def next_step(view: RunView, now: Millis) -> str:
 
 
 def _slowed(view: RunView) -> str:
-    """How far apart its evaluations are where that is much farther than its policy asks for."""
+    """How far apart its last evaluations are, where that is much farther than its policy asks for."""
     said, plan = view.current, view.plan
     if said is None or plan is None or view.observed.outcome or not said.follows:
         return ""
@@ -38,7 +38,8 @@ def _slowed(view: RunView) -> str:
     if apart < max(4 * plan.interval, plan.interval + LATE_SECONDS):
         return ""
     return (
-        f"; evaluated every {duration(round(apart))}, not every {plan.interval:g} s: see the Rollout's Events for why"
+        f"; last evaluated {duration(round(apart))} after the time before, not {plan.interval:g} s: "
+        "if its namespace is slowed, the Rollout's Events say so"
     )
 
 
