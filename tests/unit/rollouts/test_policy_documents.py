@@ -129,6 +129,7 @@ def test_a_resource_is_a_policy_whatever_else_the_server_keeps_with_it() -> None
     ("spec", "complaint"),
     [
         ({"metrics": []}, "spec.metrics: Tuple should have at least 1 item"),
+        ({"match": {"name": "x" * 70_000}}, "CanaryPolicy shop/shop: spec is at most 64 KiB"),
         ({"match": {"namespace": "other", "name": "x"}}, "matches its own namespace only, not other"),
     ],
 )

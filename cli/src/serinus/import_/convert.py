@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from serinus_contracts import CanaryPolicy
 from serinus_contracts.policy import MIN_INTERVAL_SECONDS
 from serinus_contracts.weight import weight_text
+from serinus_rollouts.policy_documents import problem_text
 from serinus_runtime.documents import DocumentError
 
 from serinus.import_.foreign import way
@@ -67,9 +68,7 @@ def convert(manifests: Manifests, mode: Literal["shadow", "guard", "enforce"]) -
     except ValidationError as error:
         raise DocumentError(
             [
-                rollout.problem(
-                    ("metadata", "name"), f"no policy comes of it: {'.'.join(map(str, one['loc']))}: {one['msg']}"
-                )
+                rollout.problem(("metadata", "name"), f"no policy comes of it: {problem_text(one)}")
                 for one in error.errors()
             ]
         ) from error

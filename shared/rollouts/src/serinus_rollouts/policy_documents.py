@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from serinus_contracts.crd import GROUP, KIND, VERSION
 from serinus_contracts.policy import CanaryPolicy
 from serinus_contracts.provider_namespaces import OPEN, ProviderAccess, may_use, refusal
@@ -55,11 +56,14 @@ def origin_of(document: Json) -> str:
     return f"{KIND} {metadata.get('namespace')}/{metadata.get('name')}"
 
 
+def problem_text(problem: ErrorDetails) -> str:
+    """The place and what is wrong there; of the whole, which has no place, what is wrong alone."""
+    place = [".".join(map(str, problem["loc"]))] if problem["loc"] else []
+    return ": ".join([*place, problem["msg"].removeprefix("Value error, ")])
+
+
 def _told(error: ValidationError) -> str:
     """The first problems, in a length that a condition bears: a message may repeat what it refuses."""
     found = error.errors(include_url=False, include_input=False)
-    told = [
-        f"{'.'.join(map(str, one['loc']))}: {one['msg'].removeprefix('Value error, ')}"[:MAX_PROBLEM_LENGTH]
-        for one in found[:MAX_PROBLEMS]
-    ]
+    told = [problem_text(one)[:MAX_PROBLEM_LENGTH] for one in found[:MAX_PROBLEMS]]
     return "; ".join(told) + (f"; and {len(found) - MAX_PROBLEMS} more" if len(found) > MAX_PROBLEMS else "")

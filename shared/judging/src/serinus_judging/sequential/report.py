@@ -69,12 +69,6 @@ def _reach(pair: Pair, ratio: float) -> str:
     return f"with these buckets a slowdown is {' and '.join(parts)}" if parts else ""
 
 
-def _harmless(item: tuple[int, Row]) -> float:
-    """By how much evidence there is against a segment, the worst first."""
-    row = item[1]
-    return -(row.log_eprocess or 0.0) - row.log_share
-
-
 class Report:
     """A snapshot and all that was found; groups are the plan's metrics, then its limits. snapshots: left in this
     stage."""
