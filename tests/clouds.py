@@ -3,11 +3,13 @@
 The signature is reckoned from AWS' description of Signature Version 4 alone, not by the library that made it.
 """
 
+import asyncio
 import base64
 import hashlib
 import hmac
 import json
 import re
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -81,6 +83,8 @@ class Cloud:
     asked: int = 0
     forbids: bool = False
     away: bool = False
+    echoes: bool = False
+    held: threading.Event | None = None
 
     @property
     def app(self) -> Starlette:
@@ -109,6 +113,9 @@ class Cloud:
     async def query(self, request: Request) -> Response:
         self.asked += 1
         body = await request.body()
+        if self.echoes:
+            sent = " ".join(request.headers.get(name, "") for name in ("x-amz-security-token", "authorization"))
+            return JSONResponse({"message": f"you sent {sent.strip()}"}, 403)
         if self.forbids:
             return JSONResponse({"message": "is not authorized to perform: aps:QueryMetrics"}, 403)
         kind, _, shown = request.headers.get("authorization", "").partition(" ")
@@ -143,6 +150,9 @@ class Cloud:
         else:
             how = f"{form['RoleArn']} to {form['RoleSessionName']}"
         if self.away:
+            self.given.append("nothing")
+            if self.held:
+                await asyncio.to_thread(self.held.wait, 60)
             error = "<Error><Code>AccessDenied</Code><Message>no trust in this subject</Message></Error>"
             return Response(f"<ErrorResponse>{error}</ErrorResponse>", 403, media_type="text/xml")
         id_, secret, session, ends = self.new_secret(how)

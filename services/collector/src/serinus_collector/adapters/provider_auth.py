@@ -1,5 +1,6 @@
 """HTTP clients that reach a provider as its configuration says. No message of here holds a secret."""
 
+import asyncio
 import json
 import ssl
 import time
@@ -10,7 +11,10 @@ from urllib.parse import quote_plus
 import httpx
 from pydantic import SecretStr
 
-from serinus_collector.adapters.cloud_identity import CloudIdentity, identity_of
+from serinus_collector.adapters.clouds.aws import AwsIdentity
+from serinus_collector.adapters.clouds.azure import AzureTokens
+from serinus_collector.adapters.clouds.google import GoogleTokens
+from serinus_collector.adapters.clouds.identity import CloudIdentity, TokenIdentity
 from serinus_collector.adapters.tokens import Tokens
 from serinus_collector.adapters.transport import AiohttpTransport
 from serinus_collector.config.providers import Header, OAuth2, Provider, TlsConfig
@@ -58,7 +62,7 @@ class ProviderAuth(httpx.Auth):
     def __init__(self, provider: Provider, *, timeout: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._provider = provider
         self._clock, self._look_anew_at = clock, float("-inf")
-        self._identity = identity_of(provider)
+        self._identity = _identity_of(provider)
         asked = ClientCredentials(provider.oauth2, timeout=timeout) if provider.oauth2 else None
         self._tokens = Tokens(asked, clock=clock) if asked else None
 
@@ -113,6 +117,15 @@ class ProviderAuth(httpx.Auth):
             request.headers["Authorization"] = f"{given.type} {credentials}"
 
 
+def _identity_of(provider: Provider) -> CloudIdentity | None:
+    """The identity by which a provider is reached, if by one of a cloud."""
+    if provider.sigv4:
+        return AwsIdentity(provider.sigv4, provider.url.host or "")
+    if provider.google_iam:
+        return TokenIdentity(GoogleTokens(provider.google_iam))
+    return TokenIdentity(AzureTokens(provider.azuread)) if provider.azuread else None
+
+
 class ClientCredentials:
     """OAuth2 access tokens by client credentials."""
 
@@ -122,13 +135,16 @@ class ClientCredentials:
     async def __call__(self) -> tuple[str, float]:
         url = str(self._config.token_url)
         try:
-            async with httpx.AsyncClient(transport=_transport(self._config.tls_config, httpx.Limits())) as http:
+            async with (
+                asyncio.timeout(2 * self._timeout),
+                httpx.AsyncClient(transport=_transport(self._config.tls_config, httpx.Limits())) as http,
+            ):
                 response = await self._requested(http, url)
             document = response.json()
             if response.is_success:
                 return _sendable(str(document["access_token"]), "the access token"), _seconds(document)
             refused = f", {_sendable(str(document['error']), 'the answer')[:60]}"
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, TimeoutError) as error:
             raise ProviderError(f"the token endpoint {url} is not reachable: {type(error).__name__}") from None
         except (ValueError, TypeError, KeyError):
             refused = " without its JSON" if not response.is_success else " without an access_token"
@@ -172,7 +188,17 @@ async def _refusal(response: httpx.Response) -> str:
         message = said if isinstance(said, str) else said.get("message") or said.get("Message")
     except (ValueError, AttributeError):
         return ""
-    return f", {' '.join(str(message).split())[:300]}" if message else ""
+    return f", {' '.join(masked(str(message), response.request).split())[:300]}" if message else ""
+
+
+def masked(text: str, request: httpx.Request) -> str:
+    """What a provider says, without the credentials that it was sent: some say back what came."""
+    sent = request.headers.get("Authorization", "")
+    secrets = [sent, sent.partition(" ")[2], sent.rpartition("Signature=")[2]]
+    secrets.append(request.headers.get("X-Amz-Security-Token", ""))
+    for one in filter(None, secrets):
+        text = text.replace(one, "***")
+    return text
 
 
 def _basic(request: httpx.Request, username: str, password: str) -> None:

@@ -1,61 +1,66 @@
-"""Bearer tokens, kept until shortly before they end."""
+"""Tokens and credentials that end, renewed beside the work that they are for."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
-
-from serinus_collector.use_cases.ports import ProviderError
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 # A token is renewed this long before it ends, so that it does not end on the way.
 EARLY_SECONDS = 10.0
+# Between two tries to renew what is still good.
+RETRY_SECONDS = 10.0
 
 
-class Tokens:
-    """What `ask` gives: a token and the seconds that it lives, kept until `early_seconds` before its end."""
+class Tokens(Generic[T]):
+    """What `ask` gives: a token and the seconds that it lives.
+
+    From `early_seconds` before its end on another one is asked for, every RETRY_SECONDS at most, and this one given
+    meanwhile.
+    """
 
     def __init__(
         self,
-        ask: Callable[[], Awaitable[tuple[str, float]]],
+        ask: Callable[[], Coroutine[Any, Any, tuple[T, float]]],
         *,
         clock: Callable[[], float],
         early_seconds: float = EARLY_SECONDS,
     ) -> None:
-        self._ask, self._clock, self._early_seconds = ask, clock, early_seconds
-        self._lock = asyncio.Lock()
-        self._token, self._ends = "", 0.0
+        self._clock, self._early_seconds = clock, early_seconds
+        self._renewal = _OneAtATime(lambda: self._renew(ask))
+        self._token: T | None = None
+        self._ends, self._not_before = 0.0, float("-inf")
 
-    async def token(self) -> str:
+    async def token(self) -> T:
         """A token that is good now; many that ask at once cause one request. Raises ProviderError."""
-        async with self._lock:
-            if not self._token or self._clock() >= self._ends - self._early_seconds:
-                await self._renew()
-            return self._token
+        now = self._clock()
+        if self._token is None or now >= self._ends:
+            return await asyncio.shield(self._renewal.begun())
+        if now >= max(self._ends - self._early_seconds, self._not_before):
+            self._not_before = now + RETRY_SECONDS
+            self._renewal.begun()
+        return self._token
 
-    async def _renew(self) -> None:
-        try:
-            token, seconds = await self._ask()
-        except ProviderError:
-            if self._token and self._clock() < self._ends:
-                return
-            raise
+    async def _renew(self, ask: Callable[[], Awaitable[tuple[T, float]]]) -> T:
+        token, seconds = await ask()
         self._token, self._ends = token, self._clock() + seconds
+        return token
 
-    def forget(self, token: str) -> None:
+    def forget(self, token: T) -> None:
         """Ask for another one next time, unless that has happened already."""
         if token == self._token:
-            self._token = ""
+            self._token = None
 
 
-class InThread(Generic[T]):
-    """A blocking call in a thread, one at a time: who asks meanwhile waits for the same; giving up does not end it."""
+class _OneAtATime(Generic[T]):
+    """A call that is made once for all who ask while it is under way."""
 
-    def __init__(self, call: Callable[[], T]) -> None:
+    def __init__(self, call: Callable[[], Coroutine[Any, Any, T]]) -> None:
         self._call = call
         self._task: asyncio.Task[T] | None = None
 
-    async def __call__(self) -> T:
+    def begun(self) -> asyncio.Task[T]:
+        """The call that is under way."""
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(asyncio.to_thread(self._call))
+            self._task = asyncio.create_task(self._call())
             self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
-        return await asyncio.shield(self._task)
+        return self._task

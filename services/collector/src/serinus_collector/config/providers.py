@@ -118,7 +118,7 @@ class SigV4(Document):
     """Signs for AWS (Amazon Managed Prometheus) with the credentials that its libraries find: the environment, a
     profile, a role of the service account (IRSA, Pod Identity) or of the instance."""
 
-    region: str | None = Field(None, description="absent: the one in the address, else of the environment or profile")
+    region: str | None = Field(None, description="absent: that of an address of AWS, or of the environment or profile")
     profile: str | None = Field(None, description="of AWS' own files")
     role_arn: str | None = Field(None, description="a role to assume with what was found")
     service: str = Field("aps", description="whose name is signed for; aps is Managed Prometheus")
