@@ -97,6 +97,46 @@ def test_a_healthy_canary_whose_errors_are_sent_only_when_they_change_is_not_giv
     assert (found.canary, found.stable) == ({"": (1, 61)}, {"": (1, 61)})
 
 
+@pytest.mark.parametrize(
+    ("preset", "metric", "status"),
+    [
+        ("opentelemetry", "http_server_request_duration_seconds", "http_response_status_code"),
+        ("opentelemetry", "http_server_request_duration", "http_response_status_code"),
+        ("opentelemetry", "http.server.request.duration", "http.response.status_code"),
+        ("opentelemetry", "http.server.request.duration_count", "http.response.status_code"),
+        ("opentelemetry", "http.server.request.duration_seconds_count", "http.response.status_code"),
+        ("opentelemetry", "shop.requests_total", "http.response.status_code"),
+        ("pod-name", "http_server_duration_milliseconds_count", "http_status_code"),
+        ("pod-name", "http_server_duration_milliseconds", "http_status_code"),
+        ("pod-name", "http_server_duration_count", "http_status_code"),
+        ("pod-name", "shop_requests_total", "status_code"),
+    ],
+)
+def test_what_an_instrumentation_counts_has_its_status_under_each_name_that_servers_give_it(
+    preset: str, metric: str, status: str
+) -> None:
+    text = EXAMPLES["opentelemetry"].replace("preset: opentelemetry", f"preset: {preset}")
+    plan = planned(text.replace("preset: http-errors", f"preset: http-errors, metric: {metric}"))
+    target = {"__name__": metric, "namespace": "shop"}
+    series = [
+        Series({**target, "pod": pod, status: code}, [1_005_000, 1_035_000], [0, value])
+        for pod in PODS
+        for code, value in (("200", 97), ("503", 3))
+    ]
+    errors = measured(plan, plan.metrics[0], series)
+    assert isinstance(errors, Proportion), errors.detail
+    assert errors.canary == {"checkout-new-x2z4k": (3, 100)}
+
+
+@pytest.mark.parametrize("name", ["http_server_duration_bucket", "http_server_duration_seconds_bucket"])
+def test_the_unit_of_a_renamed_histogram_is_that_of_the_policy(name: str) -> None:
+    text = EXAMPLES["pod-name"].replace("preset: http-latency", f"preset: http-latency, metric: {name}")
+    for unit, scale in (("", 1.0), (", unit: ms", 0.001)):
+        source = planned(text.replace(name, f"{name}{unit}")).metrics[1].source
+        assert isinstance(source, Bucketed)
+        assert source.scale == scale
+
+
 def test_there_is_an_example_of_every_preset() -> None:
     assert set(get_args(SourcePreset)) <= EXAMPLES.keys()
 

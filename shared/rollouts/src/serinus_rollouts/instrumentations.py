@@ -5,7 +5,7 @@ Presets, `serinus init`, `serinus doctor`, docs/reference/instrumentations.md an
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from serinus_contracts.metric import SourcePreset
 from serinus_contracts.selector import Labels
@@ -240,10 +240,26 @@ _OF_APPLICATIONS = ("pod-name", "pod-hash", "service-label")
 
 def preset_names(preset: str, metric: str | None = None) -> MetricNames:
     """What the metrics of a preset are called, and which requests failed: as its first row says, or the row of the
-    application's metric that a policy names."""
+    application's metric that a policy names, its native histogram and its name without a unit too."""
     kind = "pod-name" if preset in _OF_APPLICATIONS else preset
     rows = [row for row in TABLE if row.preset == kind]
-    return next((row.names for row in rows if row.names.requests == metric), rows[0].names)
+    usual = rows[0].names
+    if metric is None:
+        return usual
+    named = next((row.names for row in rows if _stem(metric) in _stems(row.names.requests)), None)
+    if named is None and "." in metric:
+        named = next((row.names for row in rows if "." in row.names.requests), None)
+    # The unit is that of the name which the policy gives.
+    return replace(named, milliseconds=usual.milliseconds) if named else usual
+
+
+def _stem(name: str) -> str:
+    return name.removesuffix("_count").removesuffix("_bucket")
+
+
+def _stems(name: str) -> tuple[str, str]:
+    stem = _stem(name)
+    return stem, stem.removesuffix("_seconds").removesuffix("_milliseconds")
 
 
 def rows_of(name: str | None, series: Iterable[Labels]) -> list[Instrumentation]:
