@@ -5,10 +5,11 @@ from dataclasses import dataclass, field, replace
 
 from serinus_contracts import AnalysisPlan, ArmRule, Distribution, Measurement, PlanMetric, Proportion
 from serinus_contracts.base import Arm, Millis
-from serinus_counting.measure import ARMS, measure
+from serinus_counting.measure import measure
 from serinus_counting.quality import Quality, blank
 from serinus_counting.resets import Span
 from serinus_counting.series import Series, scrape_interval
+from serinus_counting.tallies import ARMS
 
 _ARM = "serinus_arm"
 _BY_ARM = (ArmRule(label=_ARM, canary="canary", stable="stable"),)

@@ -1,6 +1,5 @@
-"""From series to a measurement: arms, pods, events and trials, buckets, and what keeps it from being judged."""
+"""From series to a measurement: arms, what is counted of which process, and what keeps it from being judged."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -10,17 +9,13 @@ from serinus_contracts import (
     AnalysisPlan,
     Bucketed,
     Counted,
-    Distribution,
     Gauged,
     Measurement,
     PlanMetric,
-    Proportion,
     Window,
 )
 from serinus_contracts.base import Arm, Millis
 from serinus_contracts.events import MAX_COUNT, MetricStatus
-from serinus_contracts.plan import any_of, query_digest
-from serinus_contracts.selector import Labels
 
 from serinus_counting.gauges import gauge
 from serinus_counting.misread import counted_twice, status_in_words
@@ -40,22 +35,19 @@ from serinus_counting.progress import (
 )
 from serinus_counting.quality import Quality, blank
 from serinus_counting.resets import Process, Span, increase, processes, restarts
-from serinus_counting.segments import segmented
 from serinus_counting.series import Series, Target, with_one_spelling
 from serinus_counting.several import several
+from serinus_counting.tallies import ARMS, by_segment, distribution, proportion
 from serinus_counting.windows import ASSUMED_SCRAPE_MS
 
 _MANY = (
     "very many processes: they are counted up to a time that all of them show, and what comes later than 2.5 scrapes "
     "is not counted"
 )
-ARMS: tuple[Arm, Arm] = ("canary", "stable")
 OVERDUE_SCRAPES = 2.5
 # Of both arms and all metrics of a snapshot, by the characters of their pods' names: what more pods count is one sum.
 MAX_POD_CHARACTERS = 256 * 1024
-MAX_EDGES = 200
 
-Counts = Mapping[Arm, Sequence[tuple[Series, int]]]
 _Wrong = tuple[MetricStatus, str]
 
 
@@ -125,11 +117,11 @@ def measure_on(
     counts = {arm: [(one, round(n)) for one, n in zip(by_arm[arm], increases[arm], strict=True)] for arm in ARMS}
     window = Window(begin=span.begin, end=span.end)
     if isinstance(metric.source, Counted):
-        whole = _proportion(metric, metric.source, counts, pods, window, quality, most_characters)
-        counted = _by_segment(plan, metric, metric.source, whole, counts, pods)
+        whole = proportion(metric, metric.source, counts, pods, window, quality, most_characters)
+        counted = by_segment(plan.warmup, metric, metric.source, whole, counts, pods)
     else:
         assert isinstance(metric.source, Bucketed), "a query of its own has no series to be counted"
-        counted = _distribution(metric, metric.source, counts, window, quality)
+        counted = distribution(metric, metric.source, counts, window, quality)
     return counted, step.after if counted.status == "ok" else None
 
 
@@ -272,100 +264,3 @@ def _newest(series: Sequence[Series]) -> Millis:
 def _clock(at: Millis) -> str:
     seconds = at // 1000 % 86_400
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
-
-
-def _proportion(
-    metric: PlanMetric,
-    source: Counted,
-    counts: Counts,
-    pods: Mapping[str, tuple[Arm, Millis | None]],
-    window: Window,
-    quality: Quality,
-    most_characters: int,
-) -> Measurement:
-    arms: dict[Arm, dict[str, tuple[int, int]]] = {}
-    for arm in ARMS:
-        totals: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-        left = most_characters
-        for one, count in counts[arm]:
-            is_trial = any_of(source.trials, one.labels)
-            if is_trial and source.one_of_labels and not _has_one(one.labels, source.one_of_labels):
-                wanted = ", ".join(source.one_of_labels)
-                return blank(metric, "error", f"a series of {arm} has none of the labels {wanted}", quality)
-            pod = one.labels.get("pod", "")
-            if pod not in totals:
-                left -= len(pod)
-                pod = pod if pod in pods and left >= 0 else ""
-            total = totals[pod]
-            total[0] += count if any_of(source.events, one.labels) else 0
-            total[1] += count if is_trial else 0
-        arms[arm] = {pod: (events, trials) for pod, (events, trials) in totals.items()}
-    return Proportion.model_validate(
-        {"status": "ok", "query_digest": query_digest(source.query), "window": window, **arms, **quality.fields()}
-    )
-
-
-def _by_segment(
-    plan: AnalysisPlan,
-    metric: PlanMetric,
-    source: Counted,
-    measured: Measurement,
-    counts: Counts,
-    pods: Mapping[str, tuple[Arm, Millis | None]],
-) -> Measurement:
-    """A measurement with its counts by the metric's segment, if it has one."""
-    if metric.segment is None or not isinstance(measured, Proportion) or measured.window is None:
-        return measured
-    young_from = measured.window.begin - 1000 * plan.warmup
-    # Only a pod with counts of its own can be left out of the whole.
-    known = measured.canary.keys() | measured.stable.keys()
-    young = {name for name, (_, started) in pods.items() if started is not None and started > young_from}
-    found = segmented(source, metric.segment, counts, frozenset(young & known))
-    return Proportion.model_validate({**measured.model_dump(), **found._asdict()})
-
-
-def _has_one(labels: Labels, names: Sequence[str]) -> bool:
-    return not labels.keys().isdisjoint(names)
-
-
-def _distribution(
-    metric: PlanMetric, source: Bucketed, counts: Counts, window: Window, quality: Quality
-) -> Measurement:
-    sums: dict[Arm, dict[float, int]] = {}
-    layouts: set[frozenset[float]] = set()
-    for arm in ARMS:
-        at_most: dict[float, int] = defaultdict(int)
-        histograms: dict[tuple[tuple[str, str], ...], set[float]] = defaultdict(set)
-        for one, count in counts[arm]:
-            try:
-                edge = float(one.labels["le"])
-            except (KeyError, ValueError):
-                return blank(metric, "error", "a series has no bucket edge in its label le", quality)
-            histograms[tuple(sorted((k, v) for k, v in one.labels.items() if k != "le"))].add(edge)
-            at_most[edge] += count
-        sums[arm] = at_most
-        layouts |= {frozenset(edges) for edges in histograms.values()}
-    # Only an edge that every histogram of both arms has can be summed; a canary may come with other buckets.
-    common = sorted(frozenset.intersection(*layouts))
-    if len(common) < 2 or common[-1] != float("inf"):
-        return blank(metric, "error", "canary and stable share no bucket edges", quality)
-    if len(common) > MAX_EDGES:
-        wrong = f"the histograms have {len(common)} bucket edges, at most {MAX_EDGES} are judged"
-        return blank(metric, "error", wrong, quality)
-    buckets: dict[str, list[int]] = {}
-    for arm in ARMS:
-        cumulative = [sums[arm][edge] for edge in common]
-        buckets[arm] = [after - before for before, after in zip([0, *cumulative], cumulative, strict=False)]
-        if min(buckets[arm]) < 0:
-            return blank(metric, "error", f"buckets of {arm} are not cumulative", quality)
-    edges = [edge * source.scale for edge in common[:-1]]
-    return Distribution.model_validate(
-        {
-            "status": "ok",
-            "query_digest": query_digest(source.query),
-            "window": window,
-            "edges": edges,
-            **buckets,
-            **quality.fields(),
-        }
-    )
