@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-from serinus_collector.adapters.prometheus import Prometheus
+from serinus_collector.adapters.prometheus import ASK_AGAIN_SECONDS, Prometheus, UnknownNamesError
 from serinus_collector.use_cases.collect_snapshot import counted
 from serinus_collector.use_cases.ports import ProviderError
 from serinus_contracts import Bucketed, Counted, Distribution, Matcher, Proportion, Run, Selector
@@ -107,11 +107,16 @@ async def test_an_older_prometheus_is_not_asked_and_the_sentence_says_what_to_do
         assert (await provider.samples(Selector(name="up"), now_ms(), 5_000)).read().series
 
 
+VICTORIA_METRICS = b'{"status":"success","data":{"version":"2.24.0"}}'
+PROMETHEUS_3 = b'{"status":"success","data":{"version":"3.5.0","goVersion":"go1.24"}}'
+NOTHING = {"status": "success", "data": {"resultType": "matrix", "result": []}}
+
+
 class Silent:
     """One that does not tell what it is, and answers queries with this."""
 
-    def __init__(self, status: int, body: object) -> None:
-        self.status, self.body = status, body
+    def __init__(self, status: int, body: object, about: bytes = VICTORIA_METRICS) -> None:
+        self.status, self.body, self.about = status, body, about
         self.asked: list[str] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -119,7 +124,7 @@ class Silent:
             return
         self.asked.append(scope["path"])
         query = scope["path"].endswith("/query")
-        body = orjson.dumps(self.body) if query else b'{"status":"success","data":{"version":"2.24.0"}}'
+        body = orjson.dumps(self.body) if query else self.about
         start = {"type": "http.response.start", "status": self.status if query else 200, "headers": []}
         await send(start)
         await send({"type": "http.response.body", "body": body})
@@ -145,3 +150,47 @@ async def test_a_provider_is_asked_once_what_it_is_and_only_for_quoted_names() -
             for selector in (Selector(name="up"), DOTTED, DOTTED, Selector(name="up")):
                 (await provider.samples(selector, now_ms(), 5_000)).read()
     assert [path.rpartition("/")[2] for path in app.asked] == ["query", "buildinfo", "query", "query", "query"]
+
+
+@pytest.mark.parametrize("about", [b"not found", b"[]", b'{"data":"' + b"x" * (9 << 20) + b'"}'])
+async def test_a_provider_that_does_not_tell_what_it_is_is_asked_again_after_a_while_and_not_at_each_query(
+    about: bytes,
+) -> None:
+    app, now = Silent(200, NOTHING, about), [0.0]
+    with served(app) as url:
+        async with httpx.AsyncClient() as http:
+            provider = Prometheus(http, url, timeout=5, clock=lambda: now[0])
+            for now[0] in (0, 1, ASK_AGAIN_SECONDS):
+                (await provider.samples(DOTTED, now_ms(), 5_000)).read()
+    assert [path.rpartition("/")[2] for path in app.asked].count("buildinfo") == 2
+
+
+@pytest.mark.parametrize(
+    ("about", "status", "kind", "text", "too_old"),
+    [
+        (VICTORIA_METRICS, 400, "bad_data", 'invalid parameter "query": 1:2: parse error: unexpected string', True),
+        (VICTORIA_METRICS, 422, "execution", "query processing would load too many samples into memory", False),
+        (PROMETHEUS_3, 422, "execution", "query processing would load too many samples into memory", False),
+        (PROMETHEUS_3, 400, "bad_data", 'invalid parameter "query": 1:2: parse error: unexpected string', False),
+    ],
+)
+async def test_only_a_query_that_cannot_be_read_by_what_does_not_tell_its_version_is_blamed_on_the_version(
+    about: bytes, status: int, kind: str, text: str, too_old: bool
+) -> None:
+    with served(Silent(status, {"status": "error", "errorType": kind, "error": text}, about)) as url:
+        async with httpx.AsyncClient() as http:
+            with pytest.raises(ProviderError) as refused:
+                (await Prometheus(http, url, timeout=5).samples(DOTTED, now_ms(), 5_000)).read()
+    assert text in str(refused.value)
+    assert isinstance(refused.value, UnknownNamesError) is too_old
+
+
+async def test_a_grouping_by_names_that_an_older_prometheus_cannot_read_is_not_asked_either() -> None:
+    about = b'{"status":"success","data":{"version":"2.42.0","goVersion":"go1.19"}}'
+    app = Silent(200, NOTHING, about)
+    with served(app) as url:
+        async with httpx.AsyncClient() as http:
+            for label in ("pod hash", "inf", "without"):
+                with pytest.raises(UnknownNamesError, match=r"this is Prometheus 2\.42\.0"):
+                    await Prometheus(http, url, timeout=5).sums(Selector(name="up"), (label,), now_ms(), 60_000, 10_000)
+    assert not [path for path in app.asked if path.endswith("/query")]

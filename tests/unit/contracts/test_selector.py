@@ -3,7 +3,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from serinus_contracts import Matcher, Selector
-from serinus_contracts.selector import is_name
+from serinus_contracts.selector import in_grouping, is_name
 
 ANY = st.text(st.characters(codec="utf-8"), min_size=1, max_size=10).filter(is_name)
 LABEL = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,10}", fullmatch=True).filter(lambda label: label != "__name__") | ANY
@@ -122,6 +122,16 @@ def test_names_of_prometheus_3_stand_in_quotes_and_others_as_every_version_reads
 def test_a_metric_whose_name_promql_would_read_as_a_number_or_keyword_is_named_by_its_label(name: str) -> None:
     assert str(Selector.parse(f'{name}{{a="b"}}')) == f'{{__name__="{name}",a="b"}}'
     assert not Selector(name=name).quotes_names
+
+
+@pytest.mark.parametrize("label", ["inf", "NaN", "without", "by"])
+def test_a_label_that_promql_could_read_as_a_number_or_keyword_stands_in_braces_as_every_version_reads_it(
+    label: str,
+) -> None:
+    selector = Selector.parse(f'up{{{label}="x"}}')
+    assert str(selector) == f'up{{{label}="x"}}'
+    assert not selector.quotes_names
+    assert in_grouping(label) == (label if label == "by" else f'"{label}"')
 
 
 def test_the_replacement_character_of_a_value_is_escaped_since_prometheus_takes_it_for_broken_utf_8() -> None:

@@ -53,10 +53,15 @@ def is_name(text: str) -> bool:
     return re.fullmatch(f"[^{_NEVER}]+", text) is not None and len(text) <= MAX_NAME_LENGTH
 
 
-def in_query(label: str) -> str:
-    """A label as a query names it: in quotes where it is none of the classic names, as Prometheus 3 has it."""
-    classic = _LABEL.fullmatch(label) and label.lower() not in ("inf", "nan")
-    return label if classic else _in_quotes(label)
+def in_matcher(label: str) -> str:
+    """A label as a selector names it: in quotes where it is none of the classic names, as Prometheus 3 has it."""
+    return label if _LABEL.fullmatch(label) else _in_quotes(label)
+
+
+def in_grouping(label: str) -> str:
+    """A label as `by` names it: in quotes also where PromQL would read a number or keyword, which older ones never do
+    as a label."""
+    return _in_quotes(label) if label.lower() in ("inf", "nan", "without") else in_matcher(label)
 
 
 def name_text(name: str) -> str:
@@ -141,7 +146,7 @@ class Matcher(Document):
         return self.model_copy(update={"op": other[self.op]})
 
     def __str__(self) -> str:
-        return f"{in_query(self.label)}{self.op}{_in_quotes(self.value)}"
+        return f"{in_matcher(self.label)}{self.op}{_in_quotes(self.value)}"
 
 
 class Selector(Document):

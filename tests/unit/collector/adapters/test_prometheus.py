@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from serinus_collector.adapters.prometheus import _answer, _old_prometheus, _values, read
+from serinus_collector.adapters.prometheus import _answer, _values, _version, read
 from serinus_collector.use_cases.ports import Answer, ProviderError, Values
 from serinus_contracts import MetricsCollected
 from serinus_counting.measure import measure
@@ -112,7 +112,7 @@ def test_any_samples_make_a_measurement_that_can_be_published(rows: list[dict[st
     ("about", "version"),
     [
         ({"version": "2.42.0+ds", "revision": "2.42.0", "goVersion": "go1.19.8"}, "2.42.0+ds"),
-        ({"version": "3.16.0", "revision": "4c8b2c8", "goVersion": "go1.26.8"}, None),
+        ({"version": "3.16.0", "revision": "4c8b2c8", "goVersion": "go1.26.8"}, "3.16.0"),
         ({"version": "2.24.0"}, None),  # VictoriaMetrics, whatever its own version
         ({"version": "0.42.4", "revision": "4c8b2c8", "goVersion": "go1.26.8"}, None),  # Thanos
         ({"application": "Grafana Mimir", "version": "2.17.0", "goVersion": "go1.26.8"}, None),
@@ -120,5 +120,7 @@ def test_any_samples_make_a_measurement_that_can_be_published(rows: list[dict[st
         ("2.42.0", None),
     ],
 )
-def test_only_what_is_surely_a_prometheus_before_3_is_too_old_for_quoted_names(about: Any, version: str | None) -> None:
-    assert _old_prometheus(about) == version
+def test_only_what_is_surely_a_prometheus_has_a_version_that_says_which_names_it_holds(
+    about: Any, version: str | None
+) -> None:
+    assert _version(about) == version

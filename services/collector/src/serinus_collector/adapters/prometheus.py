@@ -4,13 +4,14 @@ import asyncio
 import math
 import re
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Any, Literal
 
 import httpx
 import orjson
 from serinus_contracts import Selector
 from serinus_contracts.base import Millis
-from serinus_contracts.selector import in_query
+from serinus_contracts.selector import in_grouping
 from serinus_counting.native_histograms import Bucket, Histogram
 from serinus_counting.series import Series
 
@@ -20,6 +21,8 @@ from serinus_collector.use_cases.ports import Answer, ProviderError, Unread, Val
 MAX_VALUES = 1000
 # Each is read for every window; a thousand pods with ten codes have as many.
 MAX_SERIES = 20_000
+# Between two questions what one is that did not tell.
+ASK_AGAIN_SECONDS = 300.0
 # For a Prometheus that gives up when we would, to say so.
 GRACE_SECONDS = 1.0
 NAMES_NEED = "names with other characters than letters, digits and _ need Prometheus 3 or VictoriaMetrics 1.117"
@@ -33,28 +36,36 @@ class UnknownNamesError(ProviderError):
 class Prometheus:
     """Raw samples by instant queries on range selectors; each may take `timeout` seconds; no redirects."""
 
-    def __init__(self, client: httpx.AsyncClient, url: str, *, timeout: float) -> None:
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        url: str,
+        *,
+        timeout: float,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         self._client = client
         self._url = url.rstrip("/") + "/api/v1/query"
         self._build_url = url.rstrip("/") + "/api/v1/status/buildinfo"
         self._timeout = timeout
-        self._may_quote = False
+        self._clock, self._ask_at, self._asking = clock, float("-inf"), asyncio.Lock()
+        self._holds_all_names = False
 
     async def samples(self, selector: Selector, end: Millis, reach_ms: int) -> Unread[Answer]:
-        quoted = selector.quotes_names
-        await self._check_names(quoted)
-        return Unread(*await self._query(f"{selector}[{reach_ms}ms]", end), _reader(quoted))
+        reader = await self._reader(selector.quotes_names)
+        return Unread(*await self._query(f"{selector}[{reach_ms}ms]", end), reader)
 
     async def sums(
         self, selector: Selector, by: Sequence[str], end: Millis, reach_ms: int, step_ms: int
     ) -> Unread[Answer]:
         # Since Prometheus 3 a range does not hold its own beginning: one millisecond more, and all versions do.
-        query = f"sum by ({','.join(map(in_query, by))}) ({selector})[{reach_ms + 1}ms:{step_ms}ms]"
+        labels = [in_grouping(label) for label in by]
+        query = f"sum by ({','.join(labels)}) ({selector})[{reach_ms + 1}ms:{step_ms}ms]"
+        quoted = selector.quotes_names or any(label.startswith('"') for label in labels)
         try:
             async with asyncio.timeout(self._timeout):
-                quoted = selector.quotes_names
-                await self._check_names(quoted)
-                return Unread(*await self._query(query, end), _reader(quoted))
+                reader = await self._reader(quoted)
+                return Unread(*await self._query(query, end), reader)
         except TimeoutError:
             raise ProviderError(f"Prometheus did not answer within {self._timeout:g} s") from None
 
@@ -66,32 +77,45 @@ class Prometheus:
         form = {"query": query, "time": f"{at / 1000:.3f}", "timeout": f"{round(1000 * self._timeout)}ms"}
         return await self._post(form)
 
-    async def _check_names(self, quoted: bool) -> None:
-        """Raises ProviderError where names are quoted and this is a Prometheus that would not hold them.
+    async def _reader(self, quoted: bool) -> Callable[[int, bytes], Answer]:
+        """How an answer is read. Raises ProviderError where names are quoted that this Prometheus would not hold."""
+        if quoted and not self._holds_all_names:
+            async with self._asking:
+                await self._check_names()
+        return _read_answer_of_quoted_names if quoted and not self._holds_all_names else _read_answer
 
-        It is asked for its version before the first such query alone, and again only while it is too old.
-        """
-        if not quoted or self._may_quote:
+    async def _check_names(self) -> None:
+        """Ask what this is, unless it has told or was asked just now; one that is too old is asked again each time."""
+        if self._clock() < self._ask_at:
             return
+        self._ask_at = self._clock() + ASK_AGAIN_SECONDS
         try:
-            async with asyncio.timeout(self._timeout):
-                answer = await self._client.get(self._build_url, timeout=self._timeout)
-                about: Any = orjson.loads(answer.content)["data"]
-        except (httpx.HTTPError, ProviderError, TimeoutError, ValueError, TypeError, KeyError):
+            status, body = await self._bounded("GET", self._build_url, self._timeout)
+            about: Any = orjson.loads(body)["data"] if status == httpx.codes.OK else None
+        except (ProviderError, ValueError, TypeError, KeyError):
             # Managed ones do not tell. The query itself will show it.
             return
-        if (version := _old_prometheus(about)) is not None:
+        version = _version(about)
+        if version is not None and re.match(r"v?[12]\.", version):
+            self._ask_at = float("-inf")
             raise UnknownNamesError(f"{NAMES_NEED}, and this is Prometheus {version}: {RENAME}")
-        self._may_quote = True
+        self._holds_all_names = version is not None
+        if isinstance(about, dict):
+            self._ask_at = float("inf")
 
     async def _post(self, form: dict[str, str]) -> tuple[int, bytes]:
+        return await self._bounded("POST", self._url, self._timeout + GRACE_SECONDS, form)
+
+    async def _bounded(
+        self, method: str, url: str, patience: float, form: dict[str, str] | None = None
+    ) -> tuple[int, bytes]:
+        """Status and body of an answer, bounded in time and size. Raises ProviderError."""
         try:
             # httpx counts each read for itself, and its timeout knows nothing of fetching a token.
-            patience = self._timeout + GRACE_SECONDS
             async with (
                 asyncio.timeout(patience),
                 self._client.stream(
-                    "POST", self._url, data=form, timeout=patience, headers={"Accept-Encoding": "gzip"}
+                    method, url, data=form, timeout=patience, headers={"Accept-Encoding": "gzip"}
                 ) as response,
             ):
                 body = await read_body(response.aiter_raw(), response.headers.get("Content-Encoding", ""))
@@ -102,16 +126,12 @@ class Prometheus:
             raise ProviderError(f"Prometheus is not reachable: {error or type(error).__name__}") from error
 
 
-def _old_prometheus(about: Any) -> str | None:
-    """The version of a Prometheus before 3. Others have versions of their own; VictoriaMetrics says 2.24 of itself."""
+def _version(about: Any) -> str | None:
+    """The version of a Prometheus. Others have their own: Thanos begins with 0, VictoriaMetrics says 2.24 of itself."""
     if not isinstance(about, dict) or not about.get("goVersion") or "application" in about:
         return None
     version = str(about.get("version", ""))[:40]
-    return version if re.match(r"v?[12]\.", version) else None
-
-
-def _reader(quoted: bool) -> Callable[[int, bytes], Answer]:
-    return _read_answer_of_quoted_names if quoted else _read_answer
+    return version if re.match(r"v?[1-9]", version) else None
 
 
 def read(status: int, body: bytes) -> tuple[Any, Sequence[str]]:
@@ -138,7 +158,9 @@ def _read_answer_of_quoted_names(status: int, body: bytes) -> Answer:
     try:
         return _read_answer(status, body)
     except ProviderError as error:
-        if status in (httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY):
+        # As VictoriaMetrics, with 422, and others say that they cannot read a query.
+        refusals = (httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY)
+        if status in refusals and re.search(r"parse|unexpected", str(error)):
             raise UnknownNamesError(f"{error}; {NAMES_NEED}: {RENAME}") from None
         raise
 
