@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from serinus_contracts.policy import Gate
 from serinus_judging.noise import ASSUMED_KAPPA, ASSUMED_PHI
-from serinus_judging.sequential import run_noise
+from serinus_judging.sequential import run_noise, segments
 from serinus_judging.sequential.layout import key_of, layout
 from serinus_judging.sequential.segments import NAMED, PLACES
 
@@ -34,7 +34,9 @@ GATES: tuple[Gate, ...] = tuple("nonInferiority" for _ in RAMP)
 class World:
     """canary, stable: requests of each segment, relative; rates: of stable's errors in each; bad: times as many on the
     canary, by segment; gamma: variance of each pod's rate from look to look, in all segments alike; own: the same of
-    each segment for itself; clusters: of so many errors each, by segment; per_look: requests of both arms."""
+    each segment for itself; clusters: of so many errors each, by segment; burst: a segment that fails on a pod for one
+    look, how often that happens to a pod, and its rate then; lost: all errors of the canary have lost their label;
+    per_look: requests of both arms."""
 
     name: str
     canary: tuple[float, ...]
@@ -44,6 +46,8 @@ class World:
     gamma: float = 0.0
     own: float = 0.0
     clusters: tuple[int, ...] = ()
+    burst: tuple[int, float, float] | None = None
+    lost: bool = False
     per_look: int = PER_LOOK
 
     @property
@@ -66,6 +70,7 @@ def clients(name: str, of_canary: float, **other: object) -> World:
 
 
 ALL = tuple((segment, 2.0) for segment in range(20))
+TRIPLE = tuple((segment, 3.0) for segment in range(20))
 WORLDS = (
     routes("20 routes, healthy"),
     routes("20 routes, healthy, noisy pods", gamma=0.3),
@@ -80,7 +85,17 @@ WORLDS = (
     routes("1.9 % of the traffic x 20", bad=((14, 20.0),)),
     routes("1.4 % of the traffic x 20, among the others", bad=((19, 20.0),)),
     routes("all routes x 2", bad=ALL),
-    routes("all routes x 3", bad=tuple((segment, 3.0) for segment, _ in ALL)),
+    routes("all routes x 3", bad=TRIPLE),
+    routes("20 routes, 0.5 %, healthy, 5.6 % of the traffic: one pod in 20 fails at 20 %", 0.005, burst=(4, 0.05, 0.2)),
+    routes("20 routes, 0.5 %, healthy, 2.8 % of the traffic: one pod in 50 fails at 50 %", 0.005, burst=(9, 0.02, 0.5)),
+    World(
+        "2.8 % on a route that only the canary has, all fail", (*ZIPF, 0.1), (*ZIPF, 0.0), (0.001,) * 21, ((20, 1e3),)
+    ),
+    World(
+        "2.8 % on a route that only the canary has, 5 % fail", (*ZIPF, 0.1), (*ZIPF, 0.0), (0.001,) * 21, ((20, 50.0),)
+    ),
+    routes("20 routes, healthy, the canary's errors without their label", lost=True),
+    routes("all routes x 3, the canary's errors without their label", bad=TRIPLE, lost=True),
     clients("clients 20:80, healthy", 0.2),
     clients("clients 30:70 against 20:80, healthy", 0.3),
     clients("clients 50:50 against 20:80, healthy", 0.5),
@@ -114,7 +129,7 @@ def judged(world: World, margin: tuple[float, float], runs: int, seed: int, nois
         stage, fresh = np.full(runs, stages[t]), np.full(runs, t == 0 or stages[t] != stages[t - 1])
         whole = counts.sum(axis=-1, keepdims=True)
         for i, (batch, given) in enumerate(
-            zip(batches, (whole, np.concatenate((whole, _placed(counts)), -1)), strict=True)
+            zip(batches, (whole, np.concatenate((whole, _placed(counts, world.lost)), -1)), strict=True)
         ):
             batch.look(given, stage, fresh, pods=pods)
             if stages[t] == len(RAMP) - 1:
@@ -130,7 +145,7 @@ def judged(world: World, margin: tuple[float, float], runs: int, seed: int, nois
 
 def _drawn(world: World, weight: float, runs: int, random: Random) -> tuple[Floats, Floats]:
     """Counts (4, runs, segments) of one look, and events and trials of stable's units (2, runs, U, 1)."""
-    arms, levels = [], []
+    arms, levels, bursts = [], [], []
     for mix, pods, share, factors in (
         (world.canary, max(int(np.ceil(PODS * weight)), 1), weight, world.factors),
         (world.stable, PODS, 1 - weight, np.ones(len(world.rates))),
@@ -140,7 +155,12 @@ def _drawn(world: World, weight: float, runs: int, random: Random) -> tuple[Floa
         mean = level.mean(axis=1)[:, None]
         if world.own:  # the mean over the pods, each of which is a gamma variable
             mean = mean * random.gamma(pods / world.own, world.own / pods, (runs, len(world.rates)))
-        rate = np.minimum(np.array(world.rates) * factors * mean, 1)
+        rate = np.array(np.broadcast_to(np.minimum(np.array(world.rates) * factors * mean, 1), trials.shape))
+        if world.burst:
+            segment, often, high = world.burst
+            burst = np.where(random.random((runs, pods)) < often, high, rate[:, segment, None])
+            rate[:, segment] = burst.mean(axis=1)
+            bursts.append(burst)
         of = np.array(world.clusters or (1,))
         whole = np.floor(trials / of + random.random(trials.shape) * (of > 1)).astype(int)
         arms += [np.minimum(random.binomial(whole, rate) * of, trials), trials]
@@ -149,7 +169,11 @@ def _drawn(world: World, weight: float, runs: int, random: Random) -> tuple[Floa
     parts = levels[1] / levels[1].sum(axis=1, keepdims=True)
     each = np.array(world.clusters or (1,) * len(world.rates))
     by_pod = np.zeros((runs, PODS))
-    for of in set(each.tolist()):
+    if world.burst:
+        at = world.burst[0]
+        by_pod += random.multinomial(counts[2][:, at].astype(int), bursts[1] / bursts[1].sum(axis=1, keepdims=True))
+        each[at] = 0
+    for of in set(each.tolist()) - {0}:
         by_pod += random.multinomial((counts[2][:, each == of].sum(axis=-1) // of).astype(int), parts) * of
     units = np.zeros((2, runs, run_noise.UNITS, 1))
     for pod in range(PODS):
@@ -158,13 +182,33 @@ def _drawn(world: World, weight: float, runs: int, random: Random) -> tuple[Floa
     return counts, units
 
 
-def _placed(counts: Floats) -> Floats:
-    """Counts (4, runs, PLACES): the segments with most requests have places of their own."""
-    order = np.argsort(-counts[[1, 3]].sum(axis=(0, 1)), kind="stable")
+def _placed(counts: Floats, lost: bool) -> Floats:
+    """Counts (4, runs, PLACES): the segments with most requests have places of their own.
+
+    lost: the canary's errors are not in the segments of their requests, and so compared as a whole.
+    """
+    both = counts[3].any(axis=0)
+    order = np.argsort(-counts[[1, 3]].sum(axis=(0, 1)) * both, kind="stable")
     found = np.zeros((*counts.shape[:2], PLACES))
+    if lost:
+        return _by_place(counts)
     own = order[:NAMED]
-    found[..., : len(own)], found[..., -1] = counts[..., own], counts[..., order[NAMED:]].sum(axis=-1)
+    found[..., : len(own)], found[..., -1] = (
+        counts[..., own],
+        counts[..., order[NAMED:]][..., both[order[NAMED:]]].sum(axis=-1),
+    )
     return found
+
+
+def _by_place(counts: Floats) -> Floats:
+    """Of each run as the judge takes them."""
+    found = []
+    for run in np.swapaxes(counts, 0, 1).astype(int).tolist():
+        rows = [tuple(row) for row in zip(*run, strict=True)]
+        named = {str(i): (0, n, y, m) for i, (_, n, y, m) in enumerate(rows)}
+        named[""] = sum(run[0]), 0, 0, 0
+        found.append(segments.by_place(tuple(map(str, range(NAMED))), named, (0, 0, 0, 0), rate=False))
+    return np.array(found, dtype=float).transpose(2, 0, 1)
 
 
 def main() -> int:

@@ -52,6 +52,7 @@ def test_counts_are_sorted_by_the_values_of_the_label_over_all_pods() -> None:
         "": Segment(stable=(0, 5)),
     }
     assert one.other_segments is None
+    assert one.segment == "route"
 
 
 routes = st.lists(

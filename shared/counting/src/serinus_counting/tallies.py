@@ -64,7 +64,7 @@ def by_segment(
     known = measured.canary.keys() | measured.stable.keys()
     young = {name for name, (_, started) in pods.items() if started is not None and started > young_from}
     found = segmented(source, metric.segment, counts, frozenset(young & known))
-    return Proportion.model_validate({**measured.model_dump(), **found._asdict()})
+    return Proportion.model_validate({**measured.model_dump(), "segment": metric.segment, **found._asdict()})
 
 
 def _has_one(labels: Labels, names: Sequence[str]) -> bool:

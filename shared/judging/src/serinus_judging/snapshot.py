@@ -54,7 +54,8 @@ class Reading(NamedTuple):
     """One metric in one snapshot: its status after checking the counts, and what can be counted of it.
 
     quad: counts of a proportion; of a distribution (0, n, 0, m), with `tails` for the edges; cold: trials of canary and
-    stable that are not in it, of pods that are warming up; left_out: their names.
+    stable that are not in it, of pods that are warming up; left_out: their names; no_gate: why it may abort a canary
+    but promotes none.
     """
 
     status: MetricStatus
@@ -65,6 +66,7 @@ class Reading(NamedTuple):
     measured: Measurement | None = None
     cold: tuple[int, int] = (0, 0)
     left_out: frozenset[str] = frozenset()
+    no_gate: str = ""
 
     @property
     def without_requests(self) -> bool:

@@ -31,7 +31,7 @@ def of_routes(routes: Arms, others: tuple[int, int, int, int] | None = None) -> 
     x, n, y, m = map(sum, zip(*rows, strict=True))
     named = {name: Segment(canary=(a, b), stable=(c, d)) for name, (a, b, c, d) in routes.items()}
     rest = Segment(canary=others[:2], stable=others[2:]) if others else None
-    return proportion(x, n, y, m).model_copy(update={"segments": named, "other_segments": rest})
+    return proportion(x, n, y, m).model_copy(update={"segment": "route", "segments": named, "other_segments": rest})
 
 
 def looks(routes: Arms, count: int, first: int = 1) -> list[MetricsCollected]:
@@ -73,8 +73,10 @@ def test_another_mix_of_clients_aborts_nobody_and_is_told() -> None:
     (told,) = [each for each in assessment.findings if each.kind == "traffic"]
     assert told.text == (
         "route batch has 50 % of the canary's requests and 20 % of stable's: the arms get another mix, and are "
-        "compared segment by segment"
+        "compared segment by segment: 5.5 % against 5.5 % on stable at the canary's mix"
     )
+    assert "errors 5.5 % against 5.5 % on stable at the canary's mix (" in assessment.sentence
+    assert " at its own" in assessment.sentence
     assert not told.decides
     _, pooled = judged(plan(metric(), weights=(10,)), looks(mixed, 40))
     assert pooled.verdict == "abort"
@@ -117,16 +119,29 @@ def test_places_are_given_by_trials_alone_and_what_has_none_is_judged_together()
 
 @lawful
 @given(
-    st.dictionaries(st.text(max_size=3), st.tuples(*[st.integers(0, 50)] * 4), max_size=40),
-    st.lists(st.text(max_size=3), max_size=4, unique=True),
+    st.dictionaries(st.text(max_size=2), st.tuples(*[st.integers(0, 9)] * 4), max_size=25),
+    st.lists(st.text(max_size=2), max_size=4, unique=True),
+    st.booleans(),
 )
-def test_the_places_have_all_counts_whatever_the_segments(found: Arms, known: list[str]) -> None:
-    found = {name: (min(x, n), n, min(y, m), m) for name, (x, n, y, m) in found.items()}
+def test_the_places_have_all_that_both_arms_have_and_what_is_left_has_its_trials(
+    found: Arms, known: list[str], rate: bool
+) -> None:
+    if not rate:
+        found = {name: (min(x, n), n, min(y, m), m) for name, (x, n, y, m) in found.items()}
     names = segments.placed(tuple(known), found)
     assert len(names) <= NAMED
     assert names[: len(known)] == tuple(known)
-    quads = segments.by_place(names, found, (1, 2, 3, 4), rate=False)
-    assert np.array(quads).sum(axis=0).tolist() == np.array([(1, 2, 3, 4), *found.values()]).sum(axis=0).tolist()
+    quads = np.array(segments.by_place(names, found, (1, 2, 3, 4), rate)).sum(axis=0)
+    every = np.array([(1, 2, 3, 4), *found.values()])
+    both = every[(every[:, 1] > 0) & (every[:, 3] > 0)]
+    x, n, y, m = every.sum(axis=0) - quads
+    assert min(x, n, y, m) >= 0
+    if rate:
+        assert not (x and not n)
+    else:
+        assert quads.tolist() == both.sum(axis=0).tolist()
+        assert x <= n
+        assert y <= m
 
 
 def test_the_order_of_segments_in_a_snapshot_changes_nothing() -> None:
@@ -168,27 +183,27 @@ def test_evidence_of_a_plan_with_segments_is_bounded_and_fits_no_plan_without() 
 
 def test_a_label_that_only_one_arm_has_is_an_error_and_not_a_pass() -> None:
     unlike = proportion(3, 1_000, 27, 9_000).model_copy(
-        update={"segments": {"": Segment(canary=(3, 1_000)), "/": Segment(stable=(27, 9_000))}}
+        update={"segment": "route", "segments": {"": Segment(canary=(3, 1_000)), "/": Segment(stable=(27, 9_000))}}
     )
     _, assessment = judged(segmented(), [snapshot({"errors": unlike}, number, weight=10) for number in range(1, 20)])
     assert assessment.verdict == "hold"
     assert "only 0 % of the canary's requests have a value of route that stable's have too" in assessment.sentence
 
 
-def test_events_without_the_label_of_their_trials_are_an_error() -> None:
-    astray = proportion(30, 1_000, 27, 9_000).model_copy(
-        update={
-            "segments": {
-                "": Segment(canary=(30, 0), stable=(27, 0)),
-                "/": Segment(canary=(0, 1_000), stable=(0, 9_000)),
-            }
-        }
+@pytest.mark.parametrize(("canary", "verdict"), [(7, "hold"), (30, "abort")])
+def test_events_without_the_label_of_their_trials_open_no_gate_and_abort_as_without_segments(
+    canary: int, verdict: str
+) -> None:
+    lost = {"": Segment(canary=(canary, 0), stable=(27, 0)), "/": Segment(canary=(0, 1_000), stable=(0, 9_000))}
+    astray = proportion(canary, 1_000, 27, 9_000).model_copy(update={"segment": "route", "segments": lost})
+    snapshots = [snapshot({"errors": astray}, number, weight=10) for number in range(1, 40)]
+    _, first = judged(segmented(5, 0.001), snapshots[:1])
+    assert first.sentence == (
+        f"hold: errors cannot be compared by route, so no gate opens: {canary} events of canary have a value of route "
+        "that no trials have: do both metrics carry it?"
     )
-    _, assessment = judged(segmented(), [snapshot({"errors": astray}, number, weight=10) for number in range(1, 4)])
-    assert (
-        "30 events of canary have a value of route that no trials have: do both metrics carry it?"
-        in assessment.sentence
-    )
+    _, assessment = judged(segmented(5 if verdict == "hold" else 1.25), snapshots)
+    assert assessment.verdict == verdict
 
 
 def test_counts_without_segments_are_judged_as_a_whole() -> None:
@@ -200,9 +215,9 @@ def test_counts_without_segments_are_judged_as_a_whole() -> None:
 
 def test_pods_that_are_left_out_are_left_out_of_their_segments() -> None:
     young = Segment(canary=(50, 100), stable=(1, 900), canary_young=(50, 60))
-    measured = proportion(50, 100, 1, 900).model_copy(update={"segments": {"/": young}})
+    measured = proportion(50, 100, 1, 900).model_copy(update={"segment": "route", "segments": {"/": young}})
     reading = Reading("ok", quad=(0, 40, 1, 900), measured=measured, cold=(60, 0))
-    assert segments.by_segment(reading) == ({"/": (0, 40, 1, 900)}, (0, 0, 0, 0))
+    assert segments.by_segment("route", reading) == ({"/": (0, 40, 1, 900)}, (0, 0, 0, 0))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -223,7 +238,7 @@ def test_a_route_whose_errors_come_in_clusters_is_no_regression(seed: int) -> No
     assert evidence.state.adjacent[2, batch] > 5 * evidence.state.adjacent[3, batch]
 
 
-@pytest.mark.parametrize("unmatched", [(40, 40, 0, 0), (6, 6, 0, 0)])
+@pytest.mark.parametrize("unmatched", [(40, 40, 0, 0), (6, 6, 0, 0), (200, 200, 0, 0), (40, 40, 0, 1)])
 @pytest.mark.parametrize("known", [0, 3])
 def test_requests_that_only_the_canary_has_are_judged(unmatched: tuple[int, int, int, int], known: int) -> None:
     """A route that stable does not have, or had when it got its place, all of whose requests fail."""
@@ -237,22 +252,60 @@ def test_requests_that_only_the_canary_has_are_judged(unmatched: tuple[int, int,
 def test_few_events_without_trials_are_no_pass_where_the_canary_has_few() -> None:
     """At a weight of 1 % they are all that the canary has."""
     of = {"": Segment(canary=(4, 0)), "/": Segment(canary=(0, 100), stable=(20, 9_900))}
-    astray = proportion(4, 100, 20, 9_900).model_copy(update={"segments": of})
+    astray = proportion(4, 100, 20, 9_900).model_copy(update={"segment": "route", "segments": of})
     _, assessment = judged(segmented(), [snapshot({"errors": astray}, number, weight=1) for number in range(1, 30)])
     assert assessment.verdict == "abort"
 
 
-@lawful
-@given(st.dictionaries(st.text(max_size=2), st.tuples(*[st.integers(0, 9)] * 4), max_size=25), st.booleans())
-def test_nothing_of_the_canary_is_in_a_place_without_requests_of_stable(found: Arms, rate: bool) -> None:
-    names = segments.placed((), found)
-    quads = np.array(segments.by_place(names, found, (0, 1, 0, 1), rate))
-    assert quads.sum(axis=0).tolist() == np.array([(0, 1, 0, 1), *found.values()]).sum(axis=0).tolist()
-    assert quads[quads[:, 3] == 0, :2].sum() == 0
-
-
 def test_counts_by_segment_that_are_not_those_of_the_whole_are_an_error() -> None:
     for wrong in (Segment(canary=(-3, 1_000), stable=(27, 9_000)), Segment(canary=(3, 900), stable=(27, 9_000))):
-        unlike = proportion(3, 1_000, 27, 9_000).model_copy(update={"segments": {"/": wrong}})
+        unlike = proportion(3, 1_000, 27, 9_000).model_copy(update={"segment": "route", "segments": {"/": wrong}})
         _, assessment = judged(segmented(), [snapshot({"errors": unlike}, number, weight=10) for number in (1, 2, 3)])
         assert "counts by route are not those of the whole" in assessment.sentence
+
+
+def test_requests_that_only_the_canary_has_are_compared_with_all_of_stable_and_not_with_one_route() -> None:
+    """They fail as often as the route that has most of stable's requests, four times as often as all of them."""
+    rest: Arms = {f"/{i}": (0, 0, 2, 1_750) for i in range(4)}
+    routes: Arms = rest | {"/search": (26, 520, 100, 2_000), "/new": (24, 480, 0, 0)}
+    _, assessment = judged(segmented(), looks(routes, 60))
+    assert assessment.verdict == "abort"
+
+
+def test_what_only_one_arm_has_does_not_stand_for_what_only_the_other_has() -> None:
+    """Beyond the fifteen both would be others: stable's ten requests, beside which the canary's forty stake none."""
+    many: Arms = {f"/{i:02}": (0, 10, 2, 100) for i in range(NAMED)}
+    routes: Arms = many | {"/broken": (40, 40, 0, 0), "/old": (0, 0, 1, 10)}
+    _, assessment = judged(segmented(), looks(routes, 3))
+    assert assessment.verdict == "abort"
+
+
+def test_counts_by_another_label_are_judged_as_a_whole_and_told() -> None:
+    """As of a recording that is judged with another policy."""
+    by_client = segmented(4.0, 0.01)
+    metrics = tuple(each.model_copy(update={"segment": "client"}) for each in by_client.metrics)
+    by_client = by_client.model_copy(update={"metrics": metrics})
+    evidence, assessment = judged(by_client, looks(SMALL_BROKEN, 20))
+    assert assessment.verdict == "proceed"
+    told = only(assessment.metrics)
+    assert told.detail == "counts by route, not by client: judged as a whole"
+    assert not told.segments
+    assert evidence.segments[0].names == ()
+
+
+def test_a_few_errors_without_their_route_are_not_those_of_the_largest_route() -> None:
+    """At a weight of 1 % they are all that the canary has, and as many as stable's."""
+    of: Arms = {f"/{i}": (0, 1_000, 100, 99_000) for i in range(5)} | {"": (5, 0, 0, 0)}
+    _, assessment = judged(segmented(1.0, 0.0005), looks(of, 60))
+    assert assessment.verdict != "abort"
+    assert {each.canary.events for each in only(assessment.metrics).segments} == {0}
+
+
+def test_a_route_of_which_stable_has_next_to_nothing_is_compared_with_all_of_stable_for_an_abort() -> None:
+    """It fails at 60 %, and one of three of stable's few: by itself it could stake next to nothing."""
+    snapshots = []
+    for number in range(1, 41):
+        routes: Arms = {"/": (0, 900, 90, 8_999), "/b": (60, 100, int(number % 3 == 0), 1)}
+        snapshots.append(snapshot({"errors": of_routes(routes)}, number, weight=10))
+    _, assessment = judged(segmented(), snapshots)
+    assert assessment.verdict == "abort"

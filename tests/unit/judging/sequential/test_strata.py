@@ -148,3 +148,43 @@ def test_with_one_stake_only_a_canary_that_is_within_its_margin_on_average_is_sh
     per_y = np.array([proof(zero, m * i) - none for i in each]) / m
     parts = n * np.log1p(canary * np.expm1(per_x)) + m * np.log1p(s * np.expm1(per_y))
     assert none + parts.sum() <= tolerance(world)
+
+
+@lawful
+@given(worlds(), st.integers(0, 2_000), rates, st.booleans(), st.sampled_from([1.1, 2.0, 10.0, 0.5]), ratios)
+def test_what_no_stratum_has_is_compared_with_all_of_stable_and_within_the_margin_worth_nothing(
+    world: tuple[Floats, ...], left: int, own: float, share: bool, psi: float, ratio: float
+) -> None:
+    """The canary's requests of a kind of its own fail with a rate of their own; the others make up for the average."""
+    n, m, b, s = world
+    k = len(n)
+    allowed = ratio * float((m * s).sum() / m.sum())
+    others = np.minimum(ratio * s, 1.0)
+    missing = left * (own - allowed)
+    spare = float((n * others).sum())
+    if (ratio * s > 1).any() or missing > spare:
+        return
+    canary = others * (1 - missing / spare) if missing > 0 else others
+    if psi < 1:
+        own = max(own, min(allowed, 1.0))
+        canary = others
+    past = np.stack((np.append((m * b).sum(), m * b), np.append(m.sum(), m)))
+    valid = np.ones(k + 1, dtype=bool)
+
+    def log_e(x: Floats, y: Floats, of_left: float) -> float:
+        places = np.array([x, n, y, m], dtype=np.float64)
+        whole = np.add(places.sum(axis=1), (of_left, left, 0, 0))
+        counts = np.concatenate((whole[:, None], places), axis=1)
+        counts, predicted = strata.with_rest(counts, past, valid, (0, 1, k + 1), np.inf)
+        return float(strata.log_evalue(counts, predicted, share, ratio, 0.0, np.ones(1), np.array([psi]), True)[0])
+
+    none = log_e(0 * n, 0 * m, 0)
+    per_x = np.array([log_e(n * i, 0 * m, 0) - none for i in np.eye(k)]) / n
+    per_y = np.array([log_e(0 * n, m * i, 0) - none for i in np.eye(k)]) / m
+    per_left = (log_e(0 * n, 0 * m, left) - none) / max(left, 1)
+    parts = ((n, canary, per_x), (m, s, per_y), (np.array([left]), np.array([own]), np.array([per_left])))
+    expected = none
+    for trials, rate, each in parts:
+        worth = np.log1p(rate * np.expm1(each)) if share else rate * np.expm1(each)
+        expected += float((trials * worth).sum())
+    assert expected <= tolerance(world) + 1e-9 * left

@@ -73,6 +73,9 @@ class Proportion(Measured):
     kind: Literal["proportion"] = "proportion"
     canary: dict[str, tuple[Count, Count]] = {}
     stable: dict[str, tuple[Count, Count]] = {}
+    segment: str | None = Field(
+        None, description="label whose values the segments are", exclude_if=lambda value: value is None
+    )
     segments: dict[str, Segment] = Field(
         {},
         description="by value of the label, those with most requests; empty: series without it",

@@ -113,7 +113,7 @@ def _by_place(
     after, places = [], {}
     indexes = [i for i, metric in enumerate(plan.metrics) if metric.segment is not None]
     for index, each in zip(indexes, known, strict=True):
-        named, others = segments.by_segment(readings[index])
+        named, others = segments.by_segment(plan.metrics[index].segment or "", readings[index])
         names = segments.placed(each.names, named)
         places[index] = segments.by_place(names, named, others, is_rate(plan.metrics[index]))
         after.append(segments.split(each._replace(names=names), places[index], readings[index].seconds, fresh))

@@ -146,13 +146,21 @@ def _opinion(report: Report, context: sentence.Context, snapshot: MetricsCollect
         partial(sentence.say, context),
         report.models,
         stands=found.aborts,
-        fault="awaiting_baseline" if context.started else None,
+        fault=_fault(context),
         may_proceed=found.may_proceed,
         regressed=tuple([report.name(i) for i in found.regressed]),
         log_eprocess=found.combined,
         calibrated=report.calibrated,
-        findings=report.mixed(),
+        findings=report.findings(),
     )
+
+
+def _fault(context: sentence.Context) -> Reason | None:
+    """Why nothing may be promoted on this snapshot, though its data are good."""
+    readings = context.report.counted.readings
+    if any(reading.no_gate for reading in readings) and all(reading.status != "error" for reading in readings):
+        return "provider_error"
+    return "awaiting_baseline" if context.started else None
 
 
 def _verdict(report: Report, gating: Sequence[int], snapshot: MetricsCollected) -> tuple[Verdict, Reason]:

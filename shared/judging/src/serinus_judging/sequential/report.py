@@ -4,8 +4,9 @@ Building the published models costs about as much as the judgement itself, so it
 the sentence needs the numbers of one or two metrics only.
 """
 
+from collections.abc import Mapping
 from functools import cached_property
-from math import isnan
+from math import exp, isnan
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from pydantic import TypeAdapter
 from serinus_contracts.events import Finding, Label, MetricVerdict
 from serinus_contracts.metric import Margin
 from serinus_contracts.plan import AnalysisPlan, PlanLimit, PlanMetric
+from serinus_contracts.wording import percent, plain
 
 from serinus_judging.plan_metrics import is_rate
 from serinus_judging.sequential import baseline, power
@@ -190,14 +192,46 @@ class Report:
         self._places[group] = rows
         return rows
 
-    def mixed(self) -> tuple[Finding, ...]:
-        """Which metrics' segments the arms get in another mix."""
-        found = []
+    @cached_property
+    def mixed(self) -> Mapping[int, Finding]:
+        """By metric that the arms get its segments in another mix."""
+        found = {}
         for group, metric in enumerate(self.plan.metrics):
             known = self.segments(group)
-            if known is not None and metric.segment is not None:
-                found.append(mixed(metric.name, metric.segment, known, self.plan.false_abort_rate))
-        return tuple([each for each in found if each is not None])
+            if known is None or metric.segment is None:
+                continue
+            finding = mixed(metric.name, metric.segment, known, self.plan.false_abort_rate)
+            if finding is not None:
+                found[group] = finding
+        return found
+
+    def findings(self) -> tuple[Finding, ...]:
+        """What a person should know beside the verdict: another mix, and the rates that are compared there."""
+        told = []
+        for group, finding in self.mixed.items():
+            x, n, _, _ = self._numbers.stage[self.layout.starts[group]]
+            stable = self.stable_at_mix(group, in_stage=True)
+            if stable is not None:
+                phrase = plain if is_rate(self.plan.metrics[group]) else percent
+                rates = f"{phrase(x / n, stable)} against {phrase(stable, x / n)} on stable at the canary's mix"
+                values = {**finding.values, "stable_rate_at_canary_mix": stable}
+                finding = finding.model_copy(update={"text": f"{finding.text}: {rates}", "values": values})
+            told.append(finding)
+        return tuple(told)
+
+    def stable_at_mix(self, group: int, in_stage: bool) -> float | None:
+        """Stable's rate if it had the canary's mix of segments, in this stage or the run; None where it has about that.
+
+        What is in no segment that stable has too counts at the rate of all of stable, as it is compared.
+        """
+        numbers = self._numbers.stage if in_stage else self._numbers.run
+        first = self.layout.starts[group]
+        _, n, y, m = numbers[first]
+        if group not in self.mixed or not n or not m:
+            return None
+        places = [numbers[first + 1 + place] for place in self.segment_rows(group)]
+        both = [(own, events / trials) for _, own, events, trials in places if own and trials]
+        return (sum(own * rate for own, rate in both) + (n - sum(own for own, _ in both)) * y / m) / n
 
     def _row(
         self,
@@ -267,7 +301,7 @@ class Report:
         layout, known, first = self.layout, self._known, self.layout.starts[group]
         ratio, absolute, falling, rate = layout.channels.constants[first]
         events, trials = known.past[first]
-        alpha = self.plan.false_abort_rate * layout.shares[group] / layout.size[group]
+        alpha = self.plan.false_abort_rate * layout.shares[group] * exp(float(layout.log_share[first]))
         _, n, _, m = known.now[first]
         b = (events + 0.5) / (trials + 1)
         phi, kappa = known.phi[first], known.kappa[first]

@@ -5,7 +5,7 @@ keeps it; what has none is judged together as others. Places are given by trials
 place is judged, and their shares of the evidence are fixed, so the average of their e-processes is one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import exp, log
 from typing import NamedTuple
 
@@ -51,16 +51,14 @@ class Segments(NamedTuple):
     mix: tuple[SampleRatio, ...] = (SampleRatio(),) * PLACES
 
 
-def by_segment(reading: Reading) -> tuple[dict[str, Quad], Quad]:
+def by_segment(label: str, reading: Reading) -> tuple[dict[str, Quad], Quad]:
     """Counts by value and of the others, whose sum is the reading's; pods that it leaves out are left out here too.
 
-    A snapshot without counts by segment has them all among the others.
+    None where they are not by this label: such a snapshot is judged as a whole.
     """
     measured = reading.measured
-    if reading.status != "ok" or not isinstance(measured, Proportion):
+    if reading.status != "ok" or not isinstance(measured, Proportion) or measured.segment != label:
         return {}, NOTHING
-    if not measured.segments and measured.other_segments is None:
-        return {}, reading.quad
     others = measured.other_segments
     return (
         {name: _quad(each, reading.cold) for name, each in measured.segments.items()},
@@ -78,31 +76,50 @@ def _quad(segment: Measured, cold: tuple[int, int]) -> Quad:
 
 
 def checked(label: str, rate: bool, reading: Reading) -> Reading:
-    """A reading that is an error where segments cannot be compared: events have other values than their trials, or most
-    of the canary's requests are in segments that stable does not have."""
+    """A reading that no gate may rest on where segments cannot be compared: events have other values than their trials,
+    or most of the canary's requests are in segments that stable does not have. Its counts are judged all the same."""
     if reading.status != "ok":
         return reading
     measured = reading.measured
-    counted = isinstance(measured, Proportion) and (measured.segments or measured.other_segments)
+    assert isinstance(measured, Proportion)
+    counted = bool(measured.segments or measured.other_segments)
     if counted and not _adds_up(measured):
         return Reading("error", f"counts by {label} are not those of the whole", reading.seconds, measured=measured)
-    named, others = by_segment(reading)
-    if (named.keys() <= {""} and others == NOTHING) or not counted:
-        why = f"no series has the label {label}" if counted else f"no counts by {label} in this snapshot"
-        return reading._replace(detail="; ".join(filter(None, (reading.detail, f"{why}: judged as a whole"))))
-    x, n, y, _ = reading.quad
-    for arm, events, i in (("canary", x, 0), ("stable", y, 2)):
-        astray = sum(quad[i] - _at_most(quad, rate)[i] for quad in (*named.values(), others))
-        if astray > FEW + ASTRAY * events:
-            detail = (
-                f"{astray:,} events of {arm} have a value of {label} that no trials have: do both metrics carry it?"
-            )
-            return Reading("error", detail, reading.seconds, measured=reading.measured)
+    if not counted:
+        return _as_whole(reading, f"no counts by {label} in this snapshot")
+    if measured.segment != label:
+        return _as_whole(reading, f"counts by {measured.segment or 'a label without a name'}, not by {label}")
+    named, others = by_segment(label, reading)
+    if named.keys() <= {""} and others == NOTHING:
+        return _as_whole(reading, f"no series has the label {label}")
+    why = _incomparable(label, named, others, reading.quad, rate)
+    return reading._replace(no_gate=why) if why else reading
+
+
+def _as_whole(reading: Reading, why: str) -> Reading:
+    return reading._replace(detail="; ".join(filter(None, (reading.detail, f"{why}: judged as a whole"))))
+
+
+def _incomparable(label: str, named: Mapping[str, Quad], others: Quad, whole: Quad, rate: bool) -> str:
+    """Why counts by segment are no comparison of the arms, if they are not."""
+    astray = _astray((*named.values(), others), whole, rate)
+    if astray is not None:
+        arm, events = astray
+        return f"{events:,} events of {arm} have a value of {label} that no trials have: do both metrics carry it?"
+    _, n, _, _ = whole
     shared = sum(quad[1] for quad in (*named.values(), others) if quad[3] > 0)
     if n < ENOUGH or shared >= COMPARABLE * n:
-        return reading
-    detail = f"only {percent(shared / n)} of the canary's requests have a value of {label} that stable's have too"
-    return Reading("error", detail, reading.seconds, measured=reading.measured)
+        return ""
+    return f"only {percent(shared / n)} of the canary's requests have a value of {label} that stable's have too"
+
+
+def _astray(quads: Collection[Quad], whole: Quad, rate: bool) -> tuple[str, int] | None:
+    """The arm with more events than a few whose trials have another value, and how many."""
+    for arm, i in (("canary", 0), ("stable", 2)):
+        astray = sum(quad[i] - _at_most(quad, rate)[i] for quad in quads)
+        if astray > FEW + ASTRAY * whole[i]:
+            return arm, astray
+    return None
 
 
 def placed(known: tuple[str, ...], named: Mapping[str, Quad]) -> tuple[str, ...]:
@@ -124,19 +141,33 @@ def _at_most(quad: Quad, rate: bool) -> Quad:
 def by_place(names: tuple[str, ...], named: Mapping[str, Quad], others: Quad, rate: bool) -> list[Quad]:
     """The counts of each place; what has none of its own is added to the others.
 
-    Nothing of the canary is left unjudged: its requests where stable has none, and events without trials of their own,
-    are counted in the place with most of stable's requests.
+    What has no place in this snapshot is left to `strata.with_rest`, which compares the canary with all of stable:
+    requests of which the other arm has none, and a few events of the canary whose trials have another value, with as
+    many trials of the place that has most. Such events of stable are counted in its largest place. Where they are many,
+    nothing has a place.
     """
-    quads = [named.get(name, NOTHING) for name in names] + [NOTHING] * (NAMED - len(names))
-    rest = [quad for name, quad in named.items() if name not in names]
-    x, n, y, m = map(sum, zip(others, *rest, strict=True))
-    quads.append((x, n, y, m))
+    every = (*named.values(), others)
+    x, n, y, m = map(sum, zip(*every, strict=True))
+    if _astray(every, (x, n, y, m), rate) is not None:
+        return [NOTHING] * PLACES
+    fit = {name: _at_most(quad, rate) for name, quad in named.items() if quad[1] and quad[3]}
+    rest = [quad for name, quad in fit.items() if name not in names]
+    rest += [_at_most(others, rate)] if others[1] and others[3] else []
+    u, k, v, j = map(sum, zip(NOTHING, *rest, strict=True))
+    quads = [fit.get(name, NOTHING) for name in names] + [NOTHING] * (NAMED - len(names)) + [(u, k, v, j)]
+    left, left_trials = x - sum(quad[0] for quad in quads), n - sum(quad[1] for quad in quads)
+    missing = max(min(left, 1) if rate else left, 0) - left_trials
+    if missing > 0:
+        most = max(range(PLACES), key=lambda place: quads[place][1] - quads[place][0])
+        u, k, v, j = quads[most]
+        if k - missing < max(u, 1):
+            return [NOTHING] * PLACES
+        quads[most] = u, k - missing, v, j
     most = max(range(PLACES), key=lambda place: quads[place][3])
-    kept = [_at_most(quad, rate) if quad[3] or place == most else NOTHING for place, quad in enumerate(quads)]
-    moved = [sum(quad[i] for quad in quads) - sum(quad[i] for quad in kept) for i in range(4)]
-    x, n, y, m = (one + more for one, more in zip(kept[most], moved, strict=True))
-    kept[most] = x, n, y, m
-    return kept
+    u, k, v, j = quads[most]
+    v += sum(quad[2] - _at_most(quad, rate)[2] for quad in every)
+    quads[most] = u, k, v, j
+    return quads if _at_most(quads[most], rate) == quads[most] else [NOTHING] * PLACES
 
 
 def _adds_up(measured: object) -> bool:

@@ -143,7 +143,10 @@ def _excess(margin: Margin, canary: Counts, stable: Counts, falling: bool) -> fl
 
 
 def _compared(context: Context, i: int, row: Row, canary: Counts, stable: Counts, span: str = "") -> str:
-    """errors 0.61 % against 0.20 % on stable (66 of 10,810; 41 of 20,400)."""
+    """errors 0.61 % against 0.20 % on stable (66 of 10,810; 41 of 20,400).
+
+    Where the arms get another mix of segments: on stable at the canary's mix, since that is what is compared.
+    """
     name, phrase = context.metrics[i].name, context.phrase(i)
     if row.segment is not None:
         name = f"{name} of {row.segment}:"
@@ -154,10 +157,14 @@ def _compared(context: Context, i: int, row: Row, canary: Counts, stable: Counts
     if slow is not None and slow_on_stable is not None:
         own = f" over {edge(slow)}"
         other = f" over {edge(slow_on_stable)}" if slow_on_stable != slow else ""
-    rates = canary.events / canary.trials, stable.events / stable.trials
+    at_mix = None if row.segment is not None else context.report.stable_at_mix(i, in_stage=not span)
+    rates = canary.events / canary.trials, stable.events / stable.trials if at_mix is None else at_mix
     here, there = phrase(*rates), phrase(*rates[::-1])
-    counts = f"{canary.events:,} of {canary.trials:,}; {stable.events:,} of {stable.trials:,}{span}"
-    return f"{name} {here}{own} against {there}{other} on stable ({counts})"
+    counts = f"{canary.events:,} of {canary.trials:,}; {stable.events:,} of {stable.trials:,}"
+    where = "stable"
+    if at_mix is not None:
+        where, counts = "stable at the canary's mix", f"{counts} at its own"
+    return f"{name} {here}{own} against {there}{other} on {where} ({counts}{span})"
 
 
 def _in_stage(context: Context, i: int, row: Row | None) -> str:
@@ -295,6 +302,12 @@ def _baseline(context: Context) -> str:
     return f"the first snapshot sets the baseline of {listed} ({trials} on stable), the next one is evaluated"
 
 
+def _no_gate(context: Context) -> str:
+    i, reading = next((i, each) for i, each in enumerate(context.report.counted.readings) if each.no_gate)
+    metric = context.metrics[i]
+    return f"{metric.name} cannot be compared by {metric.segment}, so no gate opens: {reading.no_gate}"
+
+
 _SAYS: Mapping[Reason, Callable[[Context], str]] = {
     "non_inferior": _non_inferior,
     "no_regression": _no_regression,
@@ -302,6 +315,7 @@ _SAYS: Mapping[Reason, Callable[[Context], str]] = {
     "limit": _abort,
     "insufficient_evidence": _insufficient,
     "awaiting_baseline": _baseline,
+    "provider_error": _no_gate,
     "before_minimum": _minimum,
     "time_spent": _spent,
 }

@@ -5,6 +5,9 @@ edge and the factors of `bernoulli` there, all with the same stake v: ln of the 
 v times the sum over strata of n (p_canary - r p_stable - d), by ln(1 + u) <= u. So it is at most 1 where the canary
 keeps its margin on average over its own traffic, whatever the mix of stable's is. Of rates, the Poisson form likewise.
 
+Requests of the canary that no stratum has are compared with all of stable's: each is dealt to the strata by their
+parts w of stable's requests, which is fair since prod f^w <= sum w f.
+
 A stratum in which stable has so little that its factors would come near 0 stakes less. How much follows from trials
 alone, so it stays fair; the average then counts that stratum for less.
 """
@@ -17,6 +20,9 @@ from serinus_judging.sequential.bernoulli import ROUNDING
 from serinus_judging.sequential.channels import Channels
 from serinus_judging.sequential.eprocess import PROCEED_ROWS
 
+UNLIKE = 30.0
+"""Times stable's part of its requests that a stratum may be of the canary's: beyond, it would stake next to nothing, so
+that for an abort its requests are compared with all of stable's."""
 ROUNDS = 6
 """Steps towards the projection, which is never needed exactly."""
 STAKE, MAX_STAKE = 0.5, 0.999
@@ -97,6 +103,29 @@ def _worst(parts: Floats) -> Floats:
     return result
 
 
+def with_rest(
+    counts: Floats, past: Floats, valid: Bools, strata: tuple[int, int, int], unlike: float
+) -> tuple[Floats, Floats]:
+    """Counts (4, ..., K + 1) and stable's predicted rates of a metric's strata and of what none of them has.
+
+    A stratum whose baseline is only being set has none. The rest of the canary's counts is dealt to all, by stable's.
+    """
+    whole, first, end = strata
+    _, n, _, m = counts
+    alike = n[..., first:end] * m[..., whole, None] <= unlike * m[..., first:end] * n[..., whole, None]
+    both = valid[..., first:end] & alike
+    own = np.where(both, counts[..., first:end], 0.0)
+    rest = np.maximum(counts[..., whole] - own.sum(axis=-1), 0.0)
+    known = past[1, ..., first:end] > 0
+    rest[2:] += np.where(known, 0.0, own)[2:].sum(axis=-1)
+    stable = np.where(np.array([False, False, True, True]).reshape(-1, *(1,) * (rest.ndim - 1)), rest, 0.0)
+    own = np.concatenate((np.where(known, own, 0.0), stable[..., None]), axis=-1)
+    part = own[3] / np.maximum(own[3].sum(axis=-1, keepdims=True), 1.0)
+    own[:2] += rest[:2, ..., None] * part
+    b = baseline.predicted(np.concatenate((past[..., first:end], past[..., whole : whole + 1]), axis=-1))
+    return np.where(own[1] > 0, own, 0.0), b
+
+
 def with_strata(
     channels: Channels, gain: Floats, counts: Floats, past: Floats, valid: Bools, dynamic: Floats
 ) -> Floats:
@@ -106,13 +135,13 @@ def with_strata(
     """
     gain, tests = gain.copy(), channels.tests
     for whole, first, end in channels.strata:
-        some = valid[..., first:end] & (past[1, ..., first:end] > 0)
-        own, b = np.where(some, counts[..., first:end], 0.0), baseline.predicted(past[..., first:end])
+        pairs = [with_rest(counts, past, valid, (whole, first, end), unlike) for unlike in (UNLIKE, np.inf)]
         ratio, absolute, _, rate = channels.constants[whole]
         for test in np.flatnonzero(tests.channel == whole).tolist():
             psi = np.broadcast_to(tests.psi[:, test].reshape(-1, *(1,) * (gain.ndim - 2)), gain.shape[:-1])
             if test >= channels.abort:
                 psi = np.concatenate((dynamic[..., test - channels.abort], psi[PROCEED_ROWS:]))
             proof = test >= channels.abort
+            own, b = pairs[proof]
             gain[..., test] = log_evalue(own, b, not rate, ratio, absolute, tests.scale[:, test], psi, proof)
     return gain
