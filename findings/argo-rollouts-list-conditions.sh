@@ -52,7 +52,7 @@ GO
 ask() { # VERSION: its answers
   mkdir "$folder/$1"; cp "$folder/main.go" "$folder/$1/"; cd "$folder/$1"
   printf 'module answers\n\ngo 1.24\n\nrequire github.com/argoproj/argo-rollouts %s\n' "$1" > go.mod
-  go mod tidy 2>/dev/null
+  go mod tidy 2> tidied || { cat tidied >&2; exit 1; }
   go run -mod=mod .
 }
 

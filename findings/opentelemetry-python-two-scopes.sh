@@ -17,7 +17,7 @@ set -euo pipefail
 folder=$(mktemp -d); server=; trap '[ -z "$server" ] || kill "$server"; rm -rf "$folder"' EXIT
 
 uv venv -q "$folder/venv"
-uv pip install -q -p "$folder/venv/bin/python" fastapi==0.165.0 uvicorn opentelemetry-instrumentation-asgi==0.66b1 \
+uv pip install -q -p "$folder/venv/bin/python" fastapi==0.165.0 uvicorn==0.54.0 opentelemetry-instrumentation-asgi==0.66b1 \
   opentelemetry-exporter-prometheus==0.66b1
 
 cat > "$folder/app.py" <<'PY'
