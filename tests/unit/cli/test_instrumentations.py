@@ -1,6 +1,7 @@
 """Each row of the table of instrumentations: the library's page in, the true counts out, by what `init` proposes."""
 
 import asyncio
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, get_args
 import pytest
 from serinus.doctor.first_policy import write
 from serinus.doctor.measured import count
+from serinus_collector.adapters.prometheus import MAX_SERIES, _read_answer
 from serinus_collector.use_cases.collect_snapshot import counted
 from serinus_collector.use_cases.ports import Answer, Unread
 from serinus_contracts import AnalysisPlan, Selector
@@ -144,6 +146,40 @@ def test_requests_that_are_counted_twice_are_not_proposed_and_the_cure_is_told()
     assert told.startswith(
         "http_server_request_duration_seconds_count cannot be judged: a process counts under several"
     )
+
+
+MEMORY = "container_memory_usage_bytes"
+LARGE = {
+    "at most 20,000 are counted": (200, {"resultType": "matrix", "result": [{}] * (MAX_SERIES + 1)}, {}),
+    "too many samples": (422, None, {"errorType": "execution", "error": "too many samples"}),
+}
+
+
+class HavingMuchMemory(Having):
+    """Of the memory it has too much for one answer, in the Rollout's namespace too unless that is `small`."""
+
+    def __init__(self, series: list[Series], why: str, small: bool) -> None:
+        super().__init__(series)
+        self.why, self.small = why, small
+
+    async def samples(self, selector: Selector, end: int, reach_ms: int) -> Unread[Answer]:
+        if selector.name != MEMORY or (self.small and selector.matchers):
+            return await super().samples(selector, end, reach_ms)
+        status, data, error = LARGE[self.why]
+        outcome = {"status": "error" if error else "success", "data": data, **error}
+        return Unread(status, json.dumps(outcome).encode(), _read_answer)
+
+
+@pytest.mark.parametrize("why", LARGE)
+@pytest.mark.parametrize("small", [True, False])
+def test_a_name_of_very_many_series_is_asked_in_the_namespace_or_left_out_with_a_note(why: str, small: bool) -> None:
+    memory = Series({"__name__": MEMORY, "namespace": "shop", "pod": PODS[0]}, [NOW - 30_000, NOW], [1, 1])
+    provider: Any = HavingMuchMemory([*page("client_golang-promhttp"), memory], why, small)
+    text, notes = asyncio.run(write(provider, at(), ("", ""), NOW))
+    assert "{name: errors, preset: http-errors, critical: true}" in text
+    told = [note for note in notes if note.startswith(MEMORY)]
+    assert all(why in note for note in told)
+    assert ("preset: container-memory" in text, len(told)) == ((True, 0) if small else (False, 1))
 
 
 def test_a_status_in_words_is_not_proposed_and_what_was_seen_is_told() -> None:

@@ -7,8 +7,8 @@ import yaml
 from pydantic import ValidationError
 from serinus_collector.adapters.prometheus import UnknownNamesError
 from serinus_collector.use_cases.collect_snapshot import counted
-from serinus_collector.use_cases.ports import Answer, Provider
-from serinus_contracts import AnalysisPlan, CanaryPolicy, PlanMetric, Selector
+from serinus_collector.use_cases.ports import Provider, TooMuchError
+from serinus_contracts import AnalysisPlan, CanaryPolicy, Matcher, PlanMetric, Selector
 from serinus_contracts.base import Millis
 from serinus_contracts.plan import Queried
 from serinus_contracts.weight import weight_text
@@ -34,22 +34,37 @@ _SOME_STAGE = (Stage(5, 0, (1,), False),)
 
 @dataclass
 class Found:
-    """What a Prometheus has of a Rollout, asked once a name."""
+    """What a Prometheus has of a Rollout, asked once a name; `too_much`: what was too large to be read."""
 
     provider: Provider
     seen: RolloutView
     now: Millis
     known: dict[str, Sequence[Series]] = field(default_factory=dict)
+    too_much: list[str] = field(default_factory=list)
 
     async def series(self, name: str) -> Sequence[Series]:
-        """All series of a metric in the last minutes. Raises ProviderError."""
+        """All series of a metric in the last minutes; where they are too many to be read those of the namespace, and
+        none with a note where these are too. Raises ProviderError."""
         if name not in self.known:
+            here = Matcher(label="namespace", value=self.seen.namespace)
             try:
-                answer = (await self.provider.samples(Selector(name=name), self.now, REACH_MS)).read()
-            except UnknownNamesError:  # such a server has no series of this name
-                answer = Answer(())
-            self.known[name] = answer.series
+                self.known[name] = await self._asked(Selector(name=name))
+            except TooMuchError as error:
+                self.known[name] = found = await self._asked_here(Selector(name=name, matchers=(here,)))
+                self.too_much += [] if found else [f"{name} is left out: {error}"]
         return self.known[name]
+
+    async def _asked(self, selector: Selector) -> Sequence[Series]:
+        try:
+            return (await self.provider.samples(selector, self.now, REACH_MS)).read().series
+        except UnknownNamesError:  # such a server has no series of this name
+            return ()
+
+    async def _asked_here(self, selector: Selector) -> Sequence[Series]:
+        try:
+            return await self._asked(selector)
+        except TooMuchError:
+            return ()
 
     async def measured(self, split: Sequence[str], metric: Mapping[str, str]) -> Seen | None:
         """One measurement of a metric by a source, None where the policy would be refused. Raises ProviderError."""
@@ -72,7 +87,11 @@ class Found:
 
     async def _count(self, plan: AnalysisPlan, metric: PlanMetric) -> Seen | None:
         assert not isinstance(metric.source, Queried)
-        answer = (await self.provider.samples(metric.source.query, self.now, REACH_MS)).read()
+        try:
+            answer = (await self.provider.samples(metric.source.query, self.now, REACH_MS)).read()
+        except TooMuchError as error:
+            self.too_much.append(f"{metric.source.query} is left out: {error}")
+            return None
         one = count(plan, metric, counted(plan, metric, answer), self.now, releasing=False)
         return one if one.stable.series else None
 
@@ -150,7 +169,7 @@ async def write(
     memory = await found.series(MEMORY)
     if any(one.labels.get("pod", "").startswith(f"{seen.name}-") for one in memory):
         metrics.append("{name: memory, preset: container-memory}")
-    return _document(seen, chosen.split, metrics, adapt), [*notes, *_of_steps(seen)]
+    return _document(seen, chosen.split, metrics, adapt), [*notes, *found.too_much, *_of_steps(seen)]
 
 
 async def _latency(found: Found, chosen: Chosen) -> tuple[list[str], list[str]]:

@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import AsyncIterator
 
-from serinus_collector.use_cases.ports import ProviderError
+from serinus_collector.use_cases.ports import ProviderError, TooMuchError
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 _GZIP = 16 + zlib.MAX_WBITS
@@ -12,7 +12,7 @@ _GZIP = 16 + zlib.MAX_WBITS
 async def read_body(chunks: AsyncIterator[bytes], encoding: str) -> bytes:
     """The body as it was before the content `encoding` (empty or gzip), at most MAX_ANSWER_BYTES.
 
-    Raises ProviderError for a larger one, another encoding, or one that cannot be inflated.
+    Raises TooMuchError for a larger one, ProviderError for another encoding, or one that cannot be inflated.
     """
     encoding = encoding.strip().lower()
     if encoding not in ("", "identity", "gzip"):
@@ -29,7 +29,7 @@ async def read_body(chunks: AsyncIterator[bytes], encoding: str) -> bytes:
             except zlib.error as error:
                 raise ProviderError(f"Prometheus' answer is not valid gzip: {error}") from None
         if len(body) > MAX_ANSWER_BYTES:
-            raise ProviderError(
+            raise TooMuchError(
                 f"Prometheus answered with more than {MAX_ANSWER_BYTES >> 20} MiB: "
                 "narrow the selector, or have a recording rule add the series up"
             )

@@ -16,7 +16,7 @@ from serinus_counting.native_histograms import Bucket, Histogram
 from serinus_counting.series import Series
 
 from serinus_collector.adapters.bodies import read_body
-from serinus_collector.use_cases.ports import Answer, ProviderError, Unread, Values
+from serinus_collector.use_cases.ports import Answer, ProviderError, TooMuchError, Unread, Values
 
 MAX_VALUES = 1000
 # Each is read for every window; a thousand pods with ten codes have as many.
@@ -143,7 +143,9 @@ def read(status: int, body: bytes) -> tuple[Any, Sequence[str]]:
         raise ProviderError(f"Prometheus answered HTTP {status} without its JSON: {_guess(status)}") from None
     if outcome != "success":
         kind, text = str(document.get("errorType", "error")), str(document.get("error", ""))
-        raise ProviderError(f"Prometheus answered HTTP {status}, {kind}: {text[:300]}")
+        # Its own limits of samples and series.
+        failure = TooMuchError if status == httpx.codes.UNPROCESSABLE_ENTITY else ProviderError
+        raise failure(f"Prometheus answered HTTP {status}, {kind}: {text[:300]}")
     warnings = document.get("warnings") or ()
     found = [str(text) for text in warnings] if isinstance(warnings, list) else []
     # A VictoriaMetrics cluster of which a part is away.
@@ -182,7 +184,7 @@ def _answer(data: Any, warnings: Sequence[str]) -> Answer:
         if data["resultType"] != "matrix":
             raise ProviderError(f"Prometheus answered with a {data['resultType']}, expected a matrix")
         if len(data["result"]) > MAX_SERIES:
-            raise ProviderError(
+            raise TooMuchError(
                 f"the selector matches {len(data['result']):,} series, at most {MAX_SERIES:,} are counted: narrow it, "
                 "or have a recording rule add them up"
             )

@@ -16,6 +16,10 @@ class ProviderError(TransientError):
     """The metrics provider gave no usable answer; the message is for the person who reads the verdict."""
 
 
+class TooMuchError(ProviderError):
+    """This query asks for more than the provider gives, or than is read; others may be answered."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """Raw samples of all series that match. `warnings` not empty: the provider says that the answer is partial."""
