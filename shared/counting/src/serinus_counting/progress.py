@@ -221,9 +221,10 @@ def ends(found: Mapping[Target, Process], begin: Stretch, scrape_ms: int) -> Str
         end = newest = max(lasts)
         if min(lasts) < newest:
             restarted = max(process.restarts, default=0) if process.whole else 0
+            lasts = _of_whole_histograms(process.series, restarted)
             # Of a process that has ended no scrape will tell that a series was dropped.
             dropped = max(min(newest - 1, span.end - DROPPED_SCRAPES * scrape_ms), restarted - 1)
-            end = min(last for last in lasts if last > dropped)
+            end = min((last for last in lasts if last > dropped), default=max(lasts))
             # Clocks of one process may differ by a little.
             end = max(last for last in lasts if last <= end + SAME_SCRAPE * scrape_ms)
         spans[target] = _until(span, end)
@@ -231,7 +232,26 @@ def ends(found: Mapping[Target, Process], begin: Stretch, scrape_ms: int) -> Str
             for one in process.series:
                 if id(one) in begin.of_series:
                     others[id(one)] = _until(begin.of_series[id(one)], spans[target].end)
+        if min(lasts) < spans[target].end:
+            for one, last in zip(process.series, lasts, strict=True):
+                if last < min(one.times[-1], spans[target].end):
+                    others[id(one)] = _until(begin.of(one), last)
     return Stretch(spans, others)
+
+
+def _of_whole_histograms(series: Sequence[Series], restarted: Millis) -> list[Millis]:
+    """Up to when each series can be counted: a histogram only as far as all its buckets go, since a process drops none
+    of them alone, unless it has restarted."""
+    whole: dict[tuple[tuple[str, str], ...], Millis] = {}
+    lasts = [one.times[-1] for one in series]
+    histograms = [
+        tuple(sorted([pair for pair in one.labels.items() if pair[0] != "le"])) if "le" in one.labels else ()
+        for one in series
+    ]
+    for histogram, last in zip(histograms, lasts, strict=True):
+        if histogram and last >= restarted:
+            whole[histogram] = min(last, whole.get(histogram, last))
+    return [min(last, whole.get(histogram, last)) for histogram, last in zip(histograms, lasts, strict=True)]
 
 
 def _until(span: Span, end: Millis) -> Span:
@@ -308,9 +328,9 @@ def _keep(kept: dict[str, Millis], process: Process, stretch: Stretch, end: Mill
     at = bisect_right(scrapes, end - young_ms) - 1
     steady = not young_ms or (at >= 0 and scrapes[at] > end - back_ms)
     for one in process.series:
-        if steady and not had and len(one.times) == len(scrapes):
+        if steady and not had and len(one.times) == len(scrapes) and id(one) not in stretch.of_series:
             continue
-        key, last = _series_key(one), one.times[-1]
+        key, last = _series_key(one), min(one.times[-1], stretch.of(one).end)
         kept.pop(key, None)
         if last < end - SAME_SCRAPE * scrape_ms:
             kept[key] = max(last, stretch.of(one).begin)

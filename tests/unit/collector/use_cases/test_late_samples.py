@@ -263,6 +263,28 @@ def test_buckets_of_one_histogram_that_come_by_different_shards_are_counted_to_t
     )
 
 
+@pytest.mark.parametrize("late", [24, 35, 60])
+@pytest.mark.parametrize("beside", [(), ("a",)])
+def test_a_bucket_that_is_later_than_what_a_process_drops_makes_no_window_look_slow(
+    late: int, beside: Sequence[str]
+) -> None:
+    def bucket(pod: str, le: str, route: str) -> Line:
+        delayed = le == "0.1" and route == "b" and pod == "checkout-new-1"
+        each = 3 if le == "0.1" else 5
+        return line(pod, "200", *((at, at + (late if delayed and 60 <= at <= 120 else 0), 9_000 + each * at)
+                                  for at in range(-40, 271, 10)), le=le, route=route)  # fmt: skip
+
+    lines = [
+        bucket(pod, le, route)
+        for pod in ("checkout-new-1", "checkout-old-1") for le in ("0.1", "+Inf") for route in (*beside, "b")
+    ]  # fmt: skip
+    found = [one.metrics["latency"] for one in taken(lines, BOTH, [*TIMES, FLOOR + 195_000, FLOOR + 210_000], LATENCY)]
+    counts = [one.canary for one in found if isinstance(one, Distribution) and one.status == "ok"]
+    assert all(fast * 2 == slow * 3 for fast, slow in counts)
+    assert sum(fast for fast, _ in counts) == 3 * 180 * (1 + len(beside))
+    assert {one.status for one in found} <= {"ok", "waiting"}
+
+
 def test_the_same_answer_twice_changes_nothing() -> None:
     lines = [steady("checkout-new-1", 60), line("checkout-new-1", "503", (50, 55, 3), (60, 60, 4)), CALM]
     once = taken(lines, BOTH, TIMES[:3])
