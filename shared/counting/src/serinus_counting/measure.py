@@ -36,7 +36,7 @@ from serinus_counting.progress import (
 from serinus_counting.quality import Quality, blank
 from serinus_counting.resets import Process, Span, increase, processes, restarts
 from serinus_counting.series import Series, Target, with_one_spelling
-from serinus_counting.several import several
+from serinus_counting.several import several, without_gone
 from serinus_counting.tallies import ARMS, by_segment, distribution, proportion
 from serinus_counting.windows import ASSUMED_SCRAPE_MS
 
@@ -98,7 +98,8 @@ def measure_on(
     if misread := words or counted_twice(ours):
         return blank(metric, "error", misread, quality), None
     warm_at = _warm_at(plan, metric, pods)
-    step = _step(plan, ours, found, span, scrape_ms or ASSUMED_SCRAPE_MS, warm_at, restarted, fetched)
+    by_pod = any(rule.label == "pod" for rule in plan.arms_of(metric))
+    step = _step(plan, ours, found, span, scrape_ms or ASSUMED_SCRAPE_MS, warm_at, by_pod, restarted, fetched)
     if isinstance(step, int):
         return step
     if not isinstance(step, _Step):
@@ -158,6 +159,7 @@ def _step(
     span: Span,
     scrape_ms: int,
     warm_at: Mapping[str, float],
+    by_pod: bool,
     restarted: Mapping[str, int],
     fetched: Fetched,
 ) -> _Step | _Wrong | Millis:
@@ -174,15 +176,18 @@ def _step(
     fell = falls(found, begin, before, restarted)
     if wrong := several(found, begin, fell, restarted, span.end, scrape_ms):
         return wrong
+    left_out = ""
+    if restarted and by_pod:
+        begin, left_out = without_gone(found, begin, restarted)
     stretch = ends(found, begin, scrape_ms)
     after = advanced(found, stretch, before or Progress(span.begin, scrape_ms), scrape_ms, fell)
     if bytes_at_most(after) <= MAX_BYTES // len(plan.metrics):
-        return _Step(stretch, span, after)
+        return _Step(stretch, span, after, left_out)
     together = common(stretch, span.end, readable, scrape_ms)
     if together is None or together[1] <= span.begin:
         return "waiting", _MANY
     stretch, end = together
-    return _Step(stretch, replace(span, end=end), Progress(end, scrape_ms, None), _MANY)
+    return _Step(stretch, replace(span, end=end), Progress(end, scrape_ms, None), left_out or _MANY)
 
 
 def _uncounted(

@@ -1,6 +1,7 @@
 """Several counters where one is expected: what they count cannot be told."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
+from dataclasses import replace
 
 from serinus_contracts.base import Millis
 from serinus_contracts.events import MetricStatus
@@ -42,3 +43,19 @@ def several(
             if later < TELLING_SCRAPES and process.scrapes[-1] > end - TELLING_SCRAPES * scrape_ms:
                 held = "partial", f"counters of pod {pod} fell without a restart of it: the next scrapes tell why"
     return held
+
+
+def without_gone(found: Mapping[Target, Process], begin: Stretch, pods: Container[str]) -> tuple[Stretch, str]:
+    """Where counting goes on if of a pod that is gone, whose counters fell twice since it was counted, nothing more is
+    counted: how often it was restarted is not known any more. Which these are, in words."""
+    spans, others, gone = dict(begin.of_target), dict(begin.of_series), set[str]()
+    for target, process in found.items():
+        if process.pod in pods or not process.shared or len(process.restarts) < 2:
+            continue
+        if sum(time > spans[target].begin for time in process.restarts) >= 2:
+            gone.add(process.pod)
+            spans[target] = replace(spans[target], begin=max(one.times[-1] for one in process.series), new=False)
+            for one in process.series:
+                others.pop(id(one), None)
+    told = f"pods that are gone, whose counters fell again and again, left out: {len(gone)}" if gone else ""
+    return Stretch(spans, others), told

@@ -1,9 +1,10 @@
 """Whatever can be read when, the windows of a stage add up to what the scrapes have shown, or say that they do not."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
+from types import MappingProxyType
 
 import pytest
 from hypothesis import given, settings
@@ -80,9 +81,10 @@ class Server:
 
 def taken(
     lines: Sequence[Line], pods: Sequence[Pod], times: Sequence[int], metric: PlanMetric = ERRORS,
-    restarts: Sequence[tuple[int, str]] = (),
+    restarts: Sequence[tuple[int, str]] = (), gone: Mapping[str, int] = MappingProxyType({}),
 ) -> list[MetricsCollected]:  # fmt: skip
-    """Snapshots at these times. `restarts`: when containers of a pod restarted, as Kubernetes tells."""
+    """Snapshots at these times. `restarts`: when containers of a pod restarted, as Kubernetes tells; `gone`: when a pod
+    was deleted."""
     server, asked = Server(lines), plan(metrics=(metric,), interval=SCRAPE / 1000)
     registry = OneRun(RunState(observed(), FLOOR + 10**9, follows=1, scrape_ms=SCRAPE), asked)
     collector = SnapshotCollector(
@@ -92,7 +94,7 @@ def taken(
     async def take() -> None:
         for now in times:
             server.now = now
-            seen = [pod for pod in pods if pod.started is None or pod.started <= now]
+            seen = [pod for pod in pods if (pod.started or 0) <= now < gone.get(pod.name, now + 1)]
             told = [
                 pod.model_copy(update={"restarts": sum(at <= now and name == pod.name for at, name in restarts)})
                 for pod in seen
@@ -321,6 +323,18 @@ def test_several_processes_behind_one_address_are_an_error_until_the_stage_ends(
     assert measured[first] == ("partial", "counters of pod checkout-new-1 fell without a restart of it:")
     assert measured[-1] == ("error", "counters of pod checkout-new-1 fell at 2 scrapes without a r")
     assert "ok" not in {status for status, _ in measured[first:]}
+
+
+def test_nothing_more_is_counted_of_a_pod_that_is_gone_and_whose_counters_fell_again_and_again() -> None:
+    workers, order = [5_000, 100], [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 1, 0, 1, 0, 1]
+    values = [(at, at, workers[which] + at) for at, which in zip(range(-40, 130, 10), order, strict=True)]
+    other = Pod(name="checkout-new-2", arm="canary", started=FLOOR - 90_000, ready=True)
+    lines = [line("checkout-new-1", "200", *values), steady("checkout-new-2", 190), CALM]
+    found = taken(lines, (*BOTH, other), TIMES, gone={"checkout-new-1": FLOOR + 130_000})
+    after = [one.metrics["errors"] for one in found if one.end > FLOOR + 120_000]
+    assert after[0].detail == "pods that are gone, whose counters fell again and again, left out: 1"
+    assert {one.status for one in after} == {"ok"}
+    assert counted(found)["canary"] == (0, 150 + 10), "of the one that is gone, the window before its counters fell"
 
 
 def test_a_page_that_two_scrape_jobs_read_is_an_error_that_names_both() -> None:
