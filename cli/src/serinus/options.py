@@ -3,6 +3,7 @@
 import inspect
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
@@ -195,9 +196,8 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def without_password(url: str) -> str:
-    """An address as it may be shown."""
-    scheme, separator, rest = url.rpartition("://")
-    return scheme + separator + rest.rpartition("@")[2]
+    """An address, or several as in name=address,..., as they may be shown."""
+    return re.sub(r"(^|://)[^/]*@", r"\1", url)
 
 
 def fail(message: str, code: int = ERROR) -> NoReturn:

@@ -13,7 +13,7 @@ from serinus_collector.adapters.provider_auth import ProviderAuth, make_client
 from serinus_collector.config import providers
 from serinus_runtime.documents import DocumentError
 
-from serinus.options import fail
+from serinus.options import fail, without_password
 
 ADDRESS = "http://127.0.0.1:9090"
 TIMEOUT_SECONDS = 10.0
@@ -56,10 +56,14 @@ async def reached(text: str, file: Path | None, timeout: float = TIMEOUT_SECONDS
             )
         return
     if known and "://" not in text:
-        fail(f"{file} has no provider {name}, only {', '.join(known)}")
+        fail(f"{file} has no provider {without_password(name)}, only {', '.join(known)}")
     async with httpx.AsyncClient() as http:
         address = url if equals and "://" not in name else first
-        yield ReachedProvider(Prometheus(http, address, timeout=timeout), text)
+        try:
+            httpx.URL(address)
+        except httpx.InvalidURL:
+            fail("--prometheus is no address: write http://HOST:PORT, and / and , in a name or password as %2F and %2C")
+        yield ReachedProvider(Prometheus(http, address, timeout=timeout), without_password(text))
 
 
 def _read(file: Path) -> dict[str, providers.Provider]:

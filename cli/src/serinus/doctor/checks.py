@@ -11,6 +11,8 @@ from redis.exceptions import NoPermissionError, RedisError
 from serinus_contracts import Keys
 from serinus_rollouts.kubernetes.api import Api, ClusterError
 
+from serinus.options import without_password
+
 State = Literal["ok", "warning", "failed"]
 OLDEST_REDIS = 7
 HIGH_MEMORY = 0.75
@@ -153,21 +155,22 @@ async def _may(api: Api, group: str, resource: str, verb: str, namespace: str) -
 
 async def endpoint(client: httpx.AsyncClient, url: str) -> Check:
     """The verdict endpoint, asked as Argo's web metric does: a GET that follows redirects."""
-    name, danger = "verdict endpoint", "up to 1.9.1 Argo takes a 200 that is no JSON for a success, and promotes"
+    name, shown = "verdict endpoint", without_password(url)
+    danger = "up to 1.9.1 Argo takes a 200 that is no JSON for a success, and promotes"
     try:
         answer = await client.get(url, follow_redirects=True, timeout=10)
     except httpx.HTTPError as error:
         return Check(
-            name, "failed", f"{url}: {error or type(error).__name__}", "start serinus-console, or fix the address"
+            name, "failed", f"{shown}: {error or type(error).__name__}", "start serinus-console, or fix the address"
         )
     if answer.status_code != 200:
         return Check(
-            name, "failed", f"{url} answered {answer.status_code}", "fix the address; Argo asks again on errors"
+            name, "failed", f"{shown} answered {answer.status_code}", "fix the address; Argo asks again on errors"
         )
     try:
         verdict = answer.json()["verdict"]
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
-        came = f", redirected to {answer.url}" if answer.history else ""
+        came = f", redirected to {without_password(str(answer.url))}" if answer.history else ""
         fix = f"{danger}: take the login or proxy away from this path"
-        return Check(name, "failed", f"{url} answered 200 without a verdict{came}", fix)
-    return Check(name, "ok", f"{url} says {verdict}")
+        return Check(name, "failed", f"{shown} answered 200 without a verdict{came}", fix)
+    return Check(name, "ok", f"{shown} says {verdict}")

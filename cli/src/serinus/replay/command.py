@@ -22,7 +22,7 @@ from serinus_runtime.clock import now_ms
 
 from serinus import plans, timeline
 from serinus.explain import bar_of
-from serinus.options import ABORTED, INCONCLUSIVE, Output, Streams, fail
+from serinus.options import ABORTED, INCONCLUSIVE, Output, Streams, fail, without_password
 from serinus.provider import ProvidersFile, reached
 from serinus.replay import judging, past
 from serinus.replay.snapshots import Recorded, from_file, from_redis, save
@@ -187,13 +187,13 @@ def _from_prometheus(
         with _bar("taking snapshots", max(round(seconds / plan.interval), 1)) as step:
             snapshots = asyncio.run(taken(lambda _: step()))
     except ProviderError as error:
-        fail(f"{url}: {error}")
+        fail(f"{without_password(url)}: {error}")
     if not any(measured.status == "ok" for snapshot in snapshots for measured in snapshot.metrics.values()):
         shown = next(
             (one.detail for snapshot in snapshots[::-1] for one in snapshot.metrics.values() if one.detail),
             "no snapshot",
         )
-        fail(f"{url} has nothing to compare in this time: {shown}")
+        fail(f"{without_password(url)} has nothing to compare in this time: {shown}")
     return snapshots
 
 
