@@ -43,11 +43,17 @@ class Gate:
     asked: list[dict[str, str]] = field(default_factory=list)
     granted: list[dict[str, Any]] = field(default_factory=list)
     tokens_by: str = "header"
+    echoes: bool = False
     lifetime: float | None = 3600
 
     async def query(self, request: Request) -> Response:
         self.asked.append(dict(request.headers))
         if any(request.headers.get(name) != value for name, value in self.wanted.items()):
+            if self.echoes:
+                said = " ".join(request.headers.get(name, "") for name in ("authorization", "x-key"))
+                return JSONResponse(
+                    {"status": "error", "errorType": "entry", "error": f"no entry by {said}; {SECRET}"}, 401
+                )
             return Response("no entry", 401)
         return JSONResponse(EMPTY)
 
@@ -129,6 +135,26 @@ async def test_credentials_and_headers_are_sent_as_prometheus_sends_them(
     await ask(reached(gate.url, authorization={"credentials_file": "token"}, http_headers=headers))
     gate.wanted = {"authorization": "Api-Key abc"}
     await ask(reached(gate.url, authorization={"type": "Api-Key", "credentials": "abc"}))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"basic_auth": {"username": "serinus", "password": SECRET}},
+        {"authorization": {"credentials": SECRET}},
+        {"http_headers": {"X-Key": {"secrets": [SECRET]}}},
+    ],
+)
+async def test_a_secret_that_the_provider_says_back_is_not_repeated(
+    gate: Gate, reached: Made, fields: dict[str, Any]
+) -> None:
+    gate.wanted, gate.echoes = {"x-tenant": "another"}, True
+    with pytest.raises(ProviderError) as error:
+        await ask(reached(gate.url, **fields))
+    sent = gate.asked[-1].get("authorization", "").partition(" ")[2]
+    assert "no entry by" in str(error.value)
+    assert SECRET not in str(error.value)
+    assert not sent or sent not in str(error.value)
 
 
 async def test_a_proxy_of_the_environment_is_gone_by_but_not_to_hosts_that_it_is_not_for(

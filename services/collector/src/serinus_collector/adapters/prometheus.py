@@ -16,6 +16,7 @@ from serinus_counting.native_histograms import Bucket, Histogram
 from serinus_counting.series import Series
 
 from serinus_collector.adapters.bodies import read_body
+from serinus_collector.adapters.masking import masked
 from serinus_collector.use_cases.ports import Answer, ProviderError, TooMuchError, Unread, Values
 
 MAX_VALUES = 1000
@@ -119,6 +120,8 @@ class Prometheus:
                 ) as response,
             ):
                 body = await read_body(response.aiter_raw(), response.headers.get("Content-Encoding", ""))
+                if response.status_code >= 400:
+                    body = masked(body.decode(errors="replace"), response.request).encode()
                 return response.status_code, body
         except (httpx.TimeoutException, TimeoutError):
             raise ProviderError(f"Prometheus did not answer within {self._timeout:g} s") from None

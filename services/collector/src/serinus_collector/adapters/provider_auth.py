@@ -15,6 +15,7 @@ from serinus_collector.adapters.clouds.aws import AwsIdentity
 from serinus_collector.adapters.clouds.azure import AzureTokens
 from serinus_collector.adapters.clouds.google import GoogleTokens
 from serinus_collector.adapters.clouds.identity import CloudIdentity, TokenIdentity
+from serinus_collector.adapters.masking import SECRETS, masked
 from serinus_collector.adapters.tokens import Tokens
 from serinus_collector.adapters.transport import AiohttpTransport
 from serinus_collector.config.providers import Header, OAuth2, Provider, TlsConfig
@@ -75,6 +76,8 @@ class ProviderAuth(httpx.Auth):
         for name, header in self._provider.http_headers.items():
             values = [_sendable(value, f"http_headers {name}") for value in _values(header)]
             request.headers[name] = ", ".join(values)
+            if header.secrets or header.files:
+                request.extensions[SECRETS] = [*request.extensions.get(SECRETS, ()), *values]
         if self._identity is not None:
             await request.aread()
             await self._identity.authorize(request)
@@ -189,16 +192,6 @@ async def _refusal(response: httpx.Response) -> str:
     except (ValueError, AttributeError):
         return ""
     return f", {' '.join(masked(str(message), response.request).split())[:300]}" if message else ""
-
-
-def masked(text: str, request: httpx.Request) -> str:
-    """What a provider says, without the credentials that it was sent: some say back what came."""
-    sent = request.headers.get("Authorization", "")
-    secrets = [sent, sent.partition(" ")[2], sent.rpartition("Signature=")[2]]
-    secrets.append(request.headers.get("X-Amz-Security-Token", ""))
-    for one in filter(None, secrets):
-        text = text.replace(one, "***")
-    return text
 
 
 def _basic(request: httpx.Request, username: str, password: str) -> None:
