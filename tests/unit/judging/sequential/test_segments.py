@@ -99,6 +99,16 @@ def test_a_segment_that_appears_in_mid_run_gets_a_place_and_is_judged_from_its_s
     assert later.verdict == "abort"
 
 
+def test_in_the_snapshot_in_which_a_segment_appears_it_is_judged_with_all_others() -> None:
+    """That snapshot sets the segment's own baseline, and a gate may open on it."""
+    evidence, _ = judged(segmented(), looks({"/": (6, 3_000, 54, 27_000)}, 5))
+    new: Arms = {"/": (6, 3_000, 54, 27_000), "/new": (900, 900, 0, 8_100)}
+    _, assessment = judged(segmented(), looks(new, 1, first=6), evidence)
+    assert assessment.verdict == "abort"
+    _, healthy = judged(segmented(), looks(new | {"/new": (2, 900, 18, 8_100)}, 1, first=6), evidence)
+    assert healthy.verdict != "abort"
+
+
 def test_the_evidence_of_a_segment_that_vanishes_stays() -> None:
     evidence, before = judged(segmented(), looks(SMALL_BROKEN, 3))
     _, after = judged(segmented(), looks({"/": (6, 3_000, 54, 27_000)}, 3, first=4), evidence)

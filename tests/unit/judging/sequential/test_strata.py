@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from serinus_judging.sequential import strata
 
@@ -188,3 +188,23 @@ def test_what_no_stratum_has_is_compared_with_all_of_stable_and_within_the_margi
         worth = np.log1p(rate * np.expm1(each)) if share else rate * np.expm1(each)
         expected += float((trials * worth).sum())
     assert expected <= tolerance(world) + 1e-9 * left
+
+
+@lawful
+@example((np.array([100.0]), np.array([900.0]), np.array([0.9]), np.array([0.9])), 0.05, 1.0, True, True)
+@given(worlds(), st.sampled_from([0.05, 0.5, 0.95, 1.1, 10.0]), ratios, st.booleans(), st.booleans())
+def test_a_stratum_without_requests_changes_nothing(
+    world: tuple[Floats, ...], psi: float, ratio: float, share: bool, one_stake: bool
+) -> None:
+    n, m, b, _ = world
+    x, y = np.floor(n * b), np.floor(m * b)
+    scale, alternative = np.ones(1), np.array([psi])
+    own = strata.log_evalue(
+        np.array([x, n, y, m]), b.astype(np.float64), share, ratio, 0.0, scale, alternative, one_stake
+    )
+    for rate in (1e-12, 0.5, 1 - 1e-9):
+        more = np.concatenate((np.array([x, n, y, m]), np.zeros((4, 1))), axis=1)
+        beside = strata.log_evalue(
+            more, np.append(b, rate).astype(np.float64), share, ratio, 0.0, scale, alternative, one_stake
+        )
+        assert beside == pytest.approx(own, rel=1e-9, abs=1e-12)

@@ -66,7 +66,7 @@ def log_evalue(
     parts = _parts(rows, r * (n / np.maximum(m, 1.0)), places, r * places + d, share)
     stake = np.minimum(1.0, allowed / np.maximum(_worst(parts), TINY))
     if one_stake:
-        stake = np.where(n > 0, stake, 1.0).min(axis=-1, keepdims=True)
+        stake = np.minimum(stake, np.where(n > 0, stake, 1.0).min(axis=-1, keepdims=True))
     logs = np.log1p(parts * stake)
     if share:
         value = x * logs[0] + (n - x) * logs[1] + y * logs[2] + (m - y) * logs[3]
@@ -108,7 +108,8 @@ def with_rest(
 ) -> tuple[Floats, Floats]:
     """Counts (4, ..., K + 1) and stable's predicted rates of a metric's strata and of what none of them has.
 
-    A stratum whose baseline is only being set has none. The rest of the canary's counts is dealt to all, by stable's.
+    A stratum of which nothing is known yet is predicted as the whole. What none has of the canary's counts is dealt to
+    all, by stable's.
     """
     whole, first, end = strata
     _, n, _, m = counts
@@ -116,13 +117,13 @@ def with_rest(
     both = valid[..., first:end] & alike
     own = np.where(both, counts[..., first:end], 0.0)
     rest = np.maximum(counts[..., whole] - own.sum(axis=-1), 0.0)
-    known = past[1, ..., first:end] > 0
-    rest[2:] += np.where(known, 0.0, own)[2:].sum(axis=-1)
     stable = np.where(np.array([False, False, True, True]).reshape(-1, *(1,) * (rest.ndim - 1)), rest, 0.0)
-    own = np.concatenate((np.where(known, own, 0.0), stable[..., None]), axis=-1)
+    own = np.concatenate((own, stable[..., None]), axis=-1)
     part = own[3] / np.maximum(own[3].sum(axis=-1, keepdims=True), 1.0)
     own[:2] += rest[:2, ..., None] * part
-    b = baseline.predicted(np.concatenate((past[..., first:end], past[..., whole : whole + 1]), axis=-1))
+    every = past[..., whole : whole + 1]
+    some = np.where(past[1, ..., first:end] > 0, past[..., first:end], every)
+    b = baseline.predicted(np.concatenate((some, every), axis=-1))
     return np.where(own[1] > 0, own, 0.0), b
 
 
