@@ -108,8 +108,10 @@ async def test_a_full_redis_lets_aborts_and_people_through_loses_nothing_and_rec
         return onlooker.answered(id_)[-1]
 
     async def take_all_room() -> None:
+        await fill(admin)
         while True:
-            await fill(admin)
+            # By a margin, so that there is no room for as long as what was trimmed is not taken too.
+            await limit(admin, -300_000)
             heed_cancellation()
             await asyncio.sleep(0.05)
 

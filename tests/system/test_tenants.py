@@ -1,19 +1,32 @@
 """One namespace behaves as badly as the API server allows; another releases a good and a bad canary beside it."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from serinus.demo.processes import ManagedProcess
 
 from tests import hostile
 from tests.servers import free_port
 from tests.simulated import rollout, scenario, simulated
 from tests.system.conftest import Team
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(not Path("/proc/self").exists(), reason="what a process has computed is read from /proc"),
+]
 BAD = {"canary": [{"from": {"weight": 25}, "error_rate": 0.02}]}
 COUNT = 46
+
+
+def computed(child: ManagedProcess) -> float:
+    """Seconds that a process has had a processor, its children not counted."""
+    fields = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def test_a_good_and_a_bad_release_end_as_they_must_beside_a_namespace_that_does_its_worst(
@@ -25,10 +38,18 @@ async def test_a_good_and_a_bad_release_end_as_they_must_beside_a_namespace_that
         ports = {name: free_port() for name in ("collector", "analyzer", "controller")}
         team = make_team(made, "collector", SERINUS_PROVIDERS=providers, SERINUS_HTTP_PORT=str(ports["collector"]))
         for name in ("analyzer", "controller"):
-            team.start(name, SERINUS_HTTP_PORT=str(ports[name]))
+            team.start(name, SERINUS_HTTP_PORT=str(ports[name]), SERINUS_LEASE_DURATION="15")
         worst = asyncio.create_task(hostile.misbehave(made, COUNT))
+
+        def told() -> list[dict[str, Any]]:
+            return [event for event in hostile.events(made) if "take more time of collectors" in event["message"]]
+
+        def kinds() -> set[str]:
+            return {event["involvedObject"]["kind"] for event in told()}
+
         slowest = dict.fromkeys(ports, 0.0)
-        watching = asyncio.create_task(hostile.watch_health(ports, slowest))
+        # What a service computes while it is asked is as much on a machine that has other work.
+        watching = asyncio.create_task(hostile.watch_health(ports, slowest, lambda name: computed(team.services[name])))
         try:
 
             async def judged() -> bool:
@@ -42,6 +63,7 @@ async def test_a_good_and_a_bad_release_end_as_they_must_beside_a_namespace_that
                 return None not in (await team.outcome("checkout"), await team.outcome("payments"))
 
             await team.until(ended, "both releases to end", 100)
+            await team.until(lambda: kinds() == {"Rollout", "CanaryPolicy"}, "those who are slowed to be told")
         finally:
             for task in (worst, watching):
                 task.cancel()
@@ -50,8 +72,5 @@ async def test_a_good_and_a_bad_release_end_as_they_must_beside_a_namespace_that
         for name in ("checkout", "payments"):
             assert (await team.ledger(name)).faults == []
         assert hostile.lease_transitions(made) == 0, "the leader kept its lease"
-        told = [event for event in hostile.events(made) if "take more time of collectors" in event["message"]]
-        assert {event["involvedObject"]["kind"] for event in told} == {"Rollout", "CanaryPolicy"}
-        assert len(told) <= 2 * COUNT, "once each"
-        # A second is the goal (benchmarks.tenants); all of this shares two cores here.
-        assert max(slowest.values()) < 3, slowest
+        assert len(told()) <= 2 * COUNT, "once each"
+        assert max(slowest.values()) < 1, slowest
