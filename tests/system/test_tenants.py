@@ -16,7 +16,7 @@ from tests.system.conftest import Team
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(420),
     pytest.mark.skipif(not Path("/proc/self").exists(), reason="what a process has computed is read from /proc"),
 ]
 BAD = {"canary": [{"from": {"weight": 25}, "error_rate": 0.02}]}
@@ -62,7 +62,7 @@ async def test_a_good_and_a_bad_release_end_as_they_must_beside_a_namespace_that
             async def ended() -> bool:
                 return None not in (await team.outcome("checkout"), await team.outcome("payments"))
 
-            await team.until(ended, "both releases to end", 100)
+            await team.until(ended, "both releases to end", 200)
             await team.until(lambda: kinds() == {"Rollout", "CanaryPolicy"}, "those who are slowed to be told")
         finally:
             for task in (worst, watching):
