@@ -41,11 +41,12 @@ async def test_a_good_and_a_bad_release_end_as_they_must_beside_a_namespace_that
             team.start(name, SERINUS_HTTP_PORT=str(ports[name]), SERINUS_LEASE_DURATION="15")
         worst = asyncio.create_task(hostile.misbehave(made, COUNT))
 
-        def told() -> list[dict[str, Any]]:
-            return [event for event in hostile.events(made) if "take more time of collectors" in event["message"]]
+        async def told() -> list[dict[str, Any]]:
+            events = await asyncio.to_thread(hostile.events, made)
+            return [event for event in events if "take more time of collectors" in event["message"]]
 
-        def kinds() -> set[str]:
-            return {event["involvedObject"]["kind"] for event in told()}
+        async def those_who_are_slowed_are_told() -> bool:
+            return {event["involvedObject"]["kind"] for event in await told()} == {"Rollout", "CanaryPolicy"}
 
         slowest = dict.fromkeys(ports, 0.0)
         # What a service computes while it is asked is as much on a machine that has other work.
@@ -63,7 +64,8 @@ async def test_a_good_and_a_bad_release_end_as_they_must_beside_a_namespace_that
                 return None not in (await team.outcome("checkout"), await team.outcome("payments"))
 
             await team.until(ended, "both releases to end", 200)
-            await team.until(lambda: kinds() == {"Rollout", "CanaryPolicy"}, "those who are slowed to be told")
+            await team.until(those_who_are_slowed_are_told, "those who are slowed to be told")
+            assert not watching.done(), "it has been watched to the end"
         finally:
             for task in (worst, watching):
                 task.cancel()
@@ -72,5 +74,5 @@ async def test_a_good_and_a_bad_release_end_as_they_must_beside_a_namespace_that
         for name in ("checkout", "payments"):
             assert (await team.ledger(name)).faults == []
         assert hostile.lease_transitions(made) == 0, "the leader kept its lease"
-        assert len(told()) <= 2 * COUNT, "once each"
+        assert len(await told()) <= 2 * COUNT, "once each"
         assert max(slowest.values()) < 1, slowest
