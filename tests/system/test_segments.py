@@ -53,4 +53,4 @@ async def test_a_release_that_breaks_a_small_route_is_aborted_and_the_route_name
         again, without = (serinus(team, "replay", str(one), "shop/basket") for one in (policy, whole))
         assert again.returncode == 3
         assert "errors of route /checkout: " in again.stdout
-        assert without.returncode == 4, "what the whole shows up to then is within its margin"
+        assert without.returncode in (0, 4), "what the whole shows up to then is within its margin: no abort"
