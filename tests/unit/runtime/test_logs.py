@@ -40,8 +40,12 @@ def test_a_message_of_several_lines_stays_one_line() -> None:
     "library", ["botocore.auth", "msal.token_cache", "azure.core", "google.auth", "urllib3", "new"]
 )
 def test_at_debug_a_library_does_not_tell_what_it_sends_and_serinus_tells_what_it_does(
-    library: str, capsys: pytest.CaptureFixture[str]
+    library: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Others in this process may have silenced a library: here each is as it was imported.
+    known = logging.Logger.manager.loggerDict
+    for name in [one for one in known if one == library or library.startswith(f"{one}.")]:
+        monkeypatch.delitem(known, name)
     configure("serinus-test", "DEBUG")
     logging.getLogger(library).debug("SecretAccessKey planted")
     logging.getLogger(library).info("SecretAccessKey planted")
