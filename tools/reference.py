@@ -48,7 +48,10 @@ REASONS: dict[Reason, tuple[str, str]] = {
     "settling": ("hold", "the weight has just changed"),
     "before_minimum": ("hold", "the stage is younger than its `minimum`"),
     "no_data": ("hold", "no usable counts; an abort where the policy says `onNoData: abort`"),
-    "provider_error": ("hold", "the metrics provider failed or gave an answer that cannot be used"),
+    "provider_error": (
+        "hold",
+        "the metrics provider failed, its answer cannot be used, or segments cannot be compared",
+    ),
     "time_spent": ("hold", "the stage's `maximum` is over; `onTimeSpent` may make it an abort or a proceed"),
     "sample_ratio_mismatch": ("hold", "requests are not split as the weight says"),
     "liveness": ("hold", "pods of the canary restart or never become ready"),

@@ -197,7 +197,8 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
 
 def without_password(url: str) -> str:
     """An address, or several as in name=address,..., as they may be shown."""
-    return re.sub(r"(^|://)[^/]*@", r"\1", url)
+    # A password may hold anything, a slash too where it is not written as it should be: rather too much is left out.
+    return re.sub(r"(^|://)([^/]*|[^/:]*:(?!//)((?!://).)*)@", r"\1", url)
 
 
 def fail(message: str, code: int = ERROR) -> NoReturn:

@@ -60,7 +60,9 @@ async def console(url: str, token_file: Path | None) -> AsyncIterator["ConsoleBo
         async with httpx.AsyncClient(base_url=url.rstrip("/"), headers=headers, timeout=TIMEOUT) as http:
             yield ConsoleBoard(http, bool(token))
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-        raise BoardError(f"--console {url}: write an address such as http://127.0.0.1:8080") from error
+        raise BoardError(
+            f"--console {without_password(url)}: write an address such as http://127.0.0.1:8080"
+        ) from error
     except httpx.TransportError as error:
         why = str(error) or type(error).__name__
         raise BoardError(

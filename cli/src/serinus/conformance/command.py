@@ -12,12 +12,11 @@ from serinus_contracts.base import parse_duration
 from serinus_runtime.redis import Client, connected
 
 from serinus.conformance.rules import RULES, Examiner, Registered, by_rule
-from serinus.options import Output, fail, without_password
+from serinus.options import ABORTED, INCONCLUSIVE, USAGE, Output, fail, without_password
 
 PAGE = 200
 SHOWN = 5
 POLL_SECONDS = 0.5
-NOTHING = 2
 CLOSING_TRIES = 5
 
 
@@ -29,13 +28,13 @@ def conformance(
 ) -> None:
     """Hold what a collector writes against the contract of snapshots.
 
-    Reads every snapshot in the stream, and changes nothing. Exit code 1 if a rule is broken, 2 if there is nothing to
+    Reads every snapshot in the stream, and changes nothing. Exit code 3 if a rule is broken, 4 if there is nothing to
     hold against them.
     """
     try:
         seconds = float(str(parse_duration(watch)))
     except ValueError as error:
-        fail(f"--for: {error}", NOTHING)
+        fail(f"--for: {error}", USAGE)
     try:
         examiner, notes = asyncio.run(_examined(redis_url, Keys(tag), seconds))
     except (RedisError, OSError, ValueError) as error:
@@ -62,9 +61,9 @@ def conformance(
     else:
         _print(output, examiner, notes)
     if broken:
-        raise typer.Exit(1)
+        raise typer.Exit(ABORTED)
     if not examiner.checks["entry"]:
-        raise typer.Exit(NOTHING)
+        raise typer.Exit(INCONCLUSIVE)
 
 
 def _print(output: Output, examiner: Examiner, notes: list[str]) -> None:

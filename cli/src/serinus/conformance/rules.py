@@ -7,7 +7,6 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
 
 from serinus_contracts import (
     AnalysisPlan,
@@ -286,6 +285,6 @@ def _proportion(measured: Proportion, metric: PlanMetric | None) -> Iterator[str
 def by_rule(violations: list[Violation]) -> dict[str, list[Violation]]:
     """The violations of each rule that has any."""
     found: dict[str, list[Violation]] = {}
-    for one in chain(violations):
+    for one in violations:
         found.setdefault(one.rule, []).append(one)
     return found

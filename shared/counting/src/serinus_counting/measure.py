@@ -109,7 +109,8 @@ def measure_on(
     if isinstance(metric.source, Bucketed):
         by_arm, left_out = _warm(by_arm, warm_at, span)
         if left_out:
-            quality = replace(quality, detail=f"pods younger than {plan.warmup:g} s left out: {left_out}")
+            young = f"pods younger than {plan.warmup:g} s left out: {left_out}"
+            quality = replace(quality, detail=_both(quality.detail, young))
         if not all(by_arm.values()):
             return blank(metric, "settling", quality=quality), None
     increases = {arm: [increase(one, found[one.target], stretch.of(one)) for one in by_arm[arm]] for arm in ARMS}
@@ -187,7 +188,11 @@ def _step(
     if together is None or together[1] <= span.begin:
         return "waiting", _MANY
     stretch, end = together
-    return _Step(stretch, replace(span, end=end), Progress(end, scrape_ms, None), left_out or _MANY)
+    return _Step(stretch, replace(span, end=end), Progress(end, scrape_ms, None), _both(left_out, _MANY))
+
+
+def _both(*details: str) -> str:
+    return "; ".join(filter(None, details))
 
 
 def _uncounted(

@@ -43,13 +43,13 @@ def opentelemetry(prefix: str, status: str = "http_response_status_code", error:
     return MetricNames(f"{prefix}_count", f"{prefix}_bucket", (*_server_errors(status), no_status), (status, error))
 
 
-def in_words(requests: str, latency: str, label: str, milliseconds: bool = False) -> MetricNames:
+def in_words(requests: str, latency: str, label: str) -> MetricNames:
     """The codes of gRPC that are a server's errors (OpenTelemetry's conventions for gRPC), as languages write them."""
     words = "UNKNOWN|DEADLINE_EXCEEDED|UNIMPLEMENTED|INTERNAL|UNAVAILABLE|DATA_LOSS"
     failed = Matcher(
         label=label, op="=~", value=f"{words}|Unknown|DeadlineExceeded|Unimplemented|Internal|Unavailable|DataLoss"
     )
-    return MetricNames(requests, latency, ((failed,),), (label,), (), milliseconds)
+    return MetricNames(requests, latency, ((failed,),), (label,))
 
 
 APPLICATION = application("http_requests_total", "http_request_duration_seconds_bucket")

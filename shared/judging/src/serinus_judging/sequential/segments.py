@@ -54,7 +54,7 @@ class Segments(NamedTuple):
 def by_segment(label: str, reading: Reading) -> tuple[dict[str, Quad], Quad]:
     """Counts by value and of the others, whose sum is the reading's; pods that it leaves out are left out here too.
 
-    None where they are not by this label: such a snapshot is judged as a whole.
+    Nothing where they are not by this label: such a snapshot is judged as a whole.
     """
     measured = reading.measured
     if reading.status != "ok" or not isinstance(measured, Proportion) or measured.segment != label:
