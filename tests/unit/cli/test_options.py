@@ -35,5 +35,5 @@ def test_a_provider_is_never_shown_with_its_password(address: str, capsys: pytes
         said = asyncio.run(shown())
     except typer.Exit:
         said = capsys.readouterr().err
-        assert "is no address" in said
+        assert "is not an address" in said
     assert not [part for part in ("bob", "secret", "sec/ret") if part in said]

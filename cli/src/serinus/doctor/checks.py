@@ -156,7 +156,7 @@ async def _may(api: Api, group: str, resource: str, verb: str, namespace: str) -
 async def endpoint(client: httpx.AsyncClient, url: str) -> Check:
     """The verdict endpoint, asked as Argo's web metric does: a GET that follows redirects."""
     name, shown = "verdict endpoint", without_password(url)
-    danger = "up to 1.9.1 Argo takes a 200 that is no JSON for a success, and promotes"
+    danger = "up to 1.9.1 Argo takes a 200 that is not JSON for a success, and promotes"
     try:
         answer = await client.get(url, follow_redirects=True, timeout=10)
     except httpx.HTTPError as error:

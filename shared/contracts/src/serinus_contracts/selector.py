@@ -89,13 +89,13 @@ def _metric_name(text: str) -> str:
             "is a metric's name alone, without labels and functions: to choose series by labels, write events and "
             f"trials, histogram or gauge instead of preset and metric, each with its labels in braces; {_RULE}"
         )
-    raise ValueError(f"is no metric name: {_RULE}")
+    raise ValueError(f"is not a metric name: {_RULE}")
 
 
 def _label_name(text: str) -> str:
     if re.fullmatch(_PLAIN_OR_QUOTED, text):
         return _name_of(text)
-    raise ValueError(f"is no label name: {_RULE}")
+    raise ValueError(f"is not a label name: {_RULE}")
 
 
 def _schema(pattern: str) -> WithJsonSchema:

@@ -12,7 +12,7 @@ from serinus_counting.series import Target
 
 _SEVERAL = (
     "several processes answer behind one address (have the client library add them up, as by a multiprocess mode, or "
-    "give each an address of its own), or what counts there is started anew again and again"
+    "give each an address of its own), or what counts there restarts again and again"
 )
 # After a fall that no restart explains, so many scrapes tell whether another one follows.
 TELLING_SCRAPES = 4

@@ -119,7 +119,7 @@ TABLE: Sequence[Instrumentation] = (
     ),
     Instrumentation(
         "FastAPI, its own metrics", "0.165.0", "opentelemetry", OPENTELEMETRY, "http_response_status_code", _PYTHON,
-        "scrapes count; an answer that breaks midway has error_type beside its status and is no error",
+        "scrapes count; an answer that breaks midway has error_type beside its status and is not counted as an error",
         recorded=True,
     ),
     Instrumentation(
@@ -210,7 +210,7 @@ TABLE: Sequence[Instrumentation] = (
     Instrumentation(
         "Envoy, kgateway", "1.40.0", "envoy", ENVOY, "envoy_response_code", _ENVOY_EDGES,
         "clients that left are not counted; an answer cut midway is a 200 and not in the latency, which lacks "
-        "504s and resets too; retries hide what failed before; an update of a cluster counts anew",
+        "504s and resets too; retries hide what failed before; an update of a cluster starts its counts at zero",
         _GRPC_UNSEEN, recorded=True,
     ),
     Instrumentation(
