@@ -228,11 +228,11 @@ def main() -> int:
         for margin in MARGINS:
             name = f"{world.name}, margin {margin[0]:g} + {margin[1]:g}"
             pooled, segmented = judged(world, margin, runs, arguments.seed, noise)
-            told = [
+            cells = [
                 f"{100 * one.aborted:.1f} % ({one.looks:.1f}), {100 * one.promoted:.0f} %"
                 for one in (pooled, segmented)
             ]
-            print(f"| {name} | {told[0]} | {told[1]} |", flush=True)
+            print(f"| {name} | {cells[0]} | {cells[1]} |", flush=True)
             figures |= {f"{name}: {what}": round(value, 4) for what, value in segmented._asdict().items()}
             if not world.bad and segmented.aborted > ALPHA + 2 * np.sqrt(ALPHA / runs):
                 missed.append(f"{name}: {100 * segmented.aborted:.1f} % of healthy canaries aborted")

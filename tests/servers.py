@@ -153,11 +153,18 @@ def prometheus_server(folder: Path, config: Path) -> Iterator[str]:
     """A real Prometheus with this configuration; gives its address."""
     url = f"http://127.0.0.1:{free_port()}"
     options = [f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"]
-    with (folder / "prometheus.log").open("wb") as log:
-        command = [prometheus_binary(), *options, f"--web.listen-address={url.removeprefix('http://')}"]
-        process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-    try:
+    command = [prometheus_binary(), *options, f"--web.listen-address={url.removeprefix('http://')}"]
+    with running(command, folder / "prometheus.log"):
         yield url
+
+
+@contextmanager
+def running(command: list[str], log: Path) -> Iterator[None]:
+    """A server that is ended by SIGTERM, with what it says in a file."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+    try:
+        yield
     finally:
         process.terminate()
         process.wait(60)

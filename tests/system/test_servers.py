@@ -4,7 +4,6 @@ go, are not scraped for a while, and fail now and then. Whatever a server shows 
 import asyncio
 import os
 import shutil
-import subprocess
 import sys
 import threading
 import time
@@ -31,7 +30,7 @@ from serinus_runtime.clock import now_ms
 from serinus_runtime.fair_slots import FairSlots
 
 from tests.one_run import OneRun
-from tests.servers import free_port, prometheus_server, wait_until
+from tests.servers import free_port, prometheus_server, running, wait_until
 from tests.support import ERRORS, RUN, observed, plan
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(1800)]
@@ -162,16 +161,11 @@ def victoria_metrics(folder: Path, config: Path) -> Iterator[str]:
     if not binary:
         pytest.skip("needs VictoriaMetrics: make servers")
     url = f"http://127.0.0.1:{free_port()}"
-    with (folder / "server.log").open("wb") as log:
-        command = [binary, f"-promscrape.config={config}", f"-storageDataPath={folder / 'data'}",
-                   f"-httpListenAddr={url.removeprefix('http://')}", "-promscrape.fileSDCheckInterval=1s",
-                   "-promscrape.config.strictParse=false"]  # fmt: skip
-        process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-    try:
+    command = [binary, f"-promscrape.config={config}", f"-storageDataPath={folder / 'data'}",
+               f"-httpListenAddr={url.removeprefix('http://')}", "-promscrape.fileSDCheckInterval=1s",
+               "-promscrape.config.strictParse=false"]  # fmt: skip
+    with running(command, folder / "server.log"):
         yield url
-    finally:
-        process.terminate()
-        process.wait(60)
 
 
 SERVERS = {"prometheus": prometheus_server, "victoriametrics": victoria_metrics}

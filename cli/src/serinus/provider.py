@@ -62,7 +62,7 @@ async def reached(text: str, file: Path | None, timeout: float = TIMEOUT_SECONDS
         try:
             httpx.URL(address)
         except httpx.InvalidURL:
-            fail("--prometheus is not an address: write http://HOST:PORT, and / and , in a name or password as %2F and %2C")
+            fail("--prometheus is not an address: write http://HOST:PORT, with / and , in a password as %2F and %2C")
         yield ReachedProvider(Prometheus(http, address, timeout=timeout), without_password(text))
 
 
