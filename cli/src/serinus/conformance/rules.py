@@ -125,7 +125,9 @@ class Examiner:
         if before and before.stage_started == snapshot.stage_started:
             course.ends = before.ends
         elif before:
-            late = [name for name, end in before.ends.items() if end > snapshot.stage_started]
+            # Where it is known from the start of Argo's pause it is in whole seconds: up to one earlier than it was.
+            rounded = 999 if snapshot.stage_started % 1_000 == 0 else 0
+            late = [name for name, end in before.ends.items() if end > snapshot.stage_started + rounded]
             said = f"the window of {', '.join(late)} ends after the next stage began, at {snapshot.stage_started}"
             self._hold("stage", before.entry, run, [said] if late else [])
         metrics = {one.name: one for one in plan.metrics} if plan else {}

@@ -55,6 +55,19 @@ def broken(examiner: Examiner) -> list[str]:
     return [one.rule for one in examiner.violations]
 
 
+@pytest.mark.parametrize(("beyond", "breaks"), [(999, []), (1_000, ["stage"])])
+def test_a_window_may_end_in_the_second_in_which_argos_pause_began_since_argo_writes_whole_seconds(
+    beyond: int, breaks: list[str]
+) -> None:
+    began, end = STAGE + 3_000, STAGE + 3_000 + beyond
+    first = snapshot(
+        0, end, plan=PLAN.digest, stage_started=STAGE, metrics=measured(STAGE + 1_000, end), history=HISTORY
+    )
+    counted = measured(began + 1_000, end + 3_000)
+    second = snapshot(end, end + 3_000, plan=PLAN.digest, stage_started=began, metrics=counted)
+    assert broken(examined([first, second])) == breaks
+
+
 @given(st.integers(1, 8))
 def test_a_chain_as_the_collector_writes_it_breaks_no_rule(count: int) -> None:
     examiner = examined(chained(count))
