@@ -29,7 +29,7 @@ RUN printf '%s\n' '#!/bin/sh -e' \
 
 FROM build AS collector-build
 RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_counting-*.whl \
-      "$(echo /wheels/serinus_collector-*.whl)[aws,azure,google]"
+      "$(echo /wheels/serinus_collecting-*.whl)[aws,azure,google]" /wheels/serinus_collector-*.whl
 FROM build AS analyzer-build
 RUN install-wheels /wheels/serinus_runtime-*.whl /wheels/serinus_judging-*.whl /wheels/serinus_analyzer-*.whl
 FROM build AS controller-build

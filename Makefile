@@ -1,7 +1,7 @@
 # Every target sets up what it needs; `make demo` and `make test` are all that a newcomer has to know.
 PYTHON ?= python3
 BIN := .venv/bin
-MEMBERS := shared/contracts shared/counting shared/runtime shared/readmodel shared/judging shared/rollouts services/collector services/analyzer services/controller services/console services/notifier simulator cli
+MEMBERS := shared/contracts shared/counting shared/runtime shared/collecting shared/readmodel shared/judging shared/rollouts services/collector services/analyzer services/controller services/console services/notifier simulator cli
 EDITABLE := $(foreach member,$(MEMBERS),-e ./$(member))
 PROJECTS := $(foreach member,$(MEMBERS),$(member)/pyproject.toml)
 

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import orjson
 from aiohttp import web
-from serinus_collector.adapters.bodies import MAX_ANSWER_BYTES
+from serinus_collecting.bodies import MAX_ANSWER_BYTES
 
 from tests.servers import free_port, wait_until
 from tests.simulated import World, rollout

@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel
-from serinus_collector.config.providers import Provider
+from serinus_collecting.providers import Provider
 from serinus_collector.config.settings import CollectorSettings
 from serinus_console.settings import Auth, ConsoleSettings
 from serinus_controller.settings import ControllerSettings

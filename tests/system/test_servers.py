@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from random import Random
@@ -17,21 +17,16 @@ from random import Random
 import httpx
 import pytest
 import yaml
-from prometheus_client import CollectorRegistry
-from serinus_collector.adapters.prometheus import Prometheus
-from serinus_collector.use_cases.collect_snapshot import SnapshotCollector
-from serinus_collector.use_cases.ports import Lease
-from serinus_collector.use_cases.telemetry import Telemetry
+from serinus_collecting.collected_run import CollectedRun
+from serinus_collecting.prometheus import Prometheus
 from serinus_contracts import Proportion
 from serinus_contracts.base import Arm
 from serinus_contracts.events import Pod
 from serinus_counting.windows import RunState
 from serinus_runtime.clock import now_ms
-from serinus_runtime.fair_slots import FairSlots
 
-from tests.one_run import OneRun
 from tests.servers import free_port, prometheus_server, running, wait_until
-from tests.support import ERRORS, RUN, observed, plan
+from tests.support import ERRORS, observed, plan
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(1800)]
 SCRAPE = 1.0
@@ -190,22 +185,17 @@ async def test_all_that_scrapes_have_shown_is_counted_once_whatever_happens_to_t
 
 async def _followed(pods: Fleet, url: str, draw: Random) -> None:
     started = now_ms()
-    registry = OneRun(RunState(observed(), started, follows=1, scrape_ms=round(SCRAPE * 1000)),
-                      plan(metrics=(ERRORS,), interval=2 * SCRAPE, settle=2 * SCRAPE))  # fmt: skip
+    rule = plan(metrics=(ERRORS,), interval=2 * SCRAPE, settle=2 * SCRAPE)
+    state = RunState(observed(), started, follows=1, scrape_ms=round(SCRAPE * 1000))
     async with httpx.AsyncClient() as http:
-        provider = Prometheus(http, url, timeout=10)
-        collector = SnapshotCollector(
-            registry, {"main": provider}, {"main": FairSlots(4)}, Telemetry(CollectorRegistry()), 0, 10.0
-        )
+        collected = CollectedRun(rule, state, Prometheus(http, url, timeout=10), 10.0)
 
         async def snapshot() -> str:
             with pods.lock:
                 known = tuple(page.pod for page in pods.pages.values())
             seen = observed(pods=known, stage_started=started)
-            registry.state = replace(registry.state, observed=seen, weight_constant_until=now_ms() + 10_000)
-            before = len(registry.found)
-            await collector.collect(Lease(RUN.id, now_ms(), now_ms()))
-            return registry.found[-1].metrics["errors"].status if len(registry.found) > before else ""
+            taken = await collected.collect(seen, now_ms() + 10_000, now_ms())
+            return taken.metrics["errors"].status if taken else ""
 
         async with asyncio.timeout(60):
             while await snapshot() != "ok":  # nobody has counted anything yet
@@ -221,7 +211,7 @@ async def _followed(pods: Fleet, url: str, draw: Random) -> None:
 
         def counted() -> dict[str, tuple[int, int]]:
             found = {"canary": (0, 0), "stable": (0, 0)}
-            for one in (each.metrics["errors"] for each in registry.found):
+            for one in (each.metrics["errors"] for each in collected.snapshots):
                 assert isinstance(one, Proportion)
                 for arm, by_pod in (("canary", one.canary), ("stable", one.stable)):
                     events, trials = found[arm]
@@ -241,9 +231,9 @@ async def _followed(pods: Fleet, url: str, draw: Random) -> None:
                            for have, want in zip(counted()[arm], both, strict=True)), (counted(), wanted())  # fmt: skip
                 await snapshot()
                 await asyncio.sleep(0.5)
-        for each in registry.found:
+        for each in collected.snapshots:
             status = each.metrics["errors"].status
             told[status] = told.get(status, 0) + 1
         sys.stdout.write(
-            f"{len(registry.found)} snapshots {told}, canary {counted()['canary']}, stable {counted()['stable']}\n"
+            f"{len(collected.snapshots)} snapshots {told}, canary {counted()['canary']}, stable {counted()['stable']}\n"
         )

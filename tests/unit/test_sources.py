@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from serinus_collector.config.providers import read_providers
+from serinus_collecting.providers import read_providers
 from serinus_contracts import AnalysisPlan, Bucketed, Distribution, Measurement, PlanMetric, Proportion, Selector
 from serinus_contracts.metric import SourcePreset
 from serinus_contracts.plan import Queried

@@ -136,6 +136,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
 # What the extra `demo` brings: the simulator, the services and an embedded server.
 OF_DEMO = (
     "serinus_analyzer",
+    "serinus_collector",
     "serinus_console",
     "serinus_controller",
     "serinus_simulator",

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import httpx
 import typer
-from serinus_collector.adapters.prometheus import Prometheus
-from serinus_collector.adapters.provider_auth import ProviderAuth, make_client
-from serinus_collector.config import providers
+from serinus_collecting import providers
+from serinus_collecting.prometheus import Prometheus
+from serinus_collecting.provider_auth import ProviderAuth, make_client
 from serinus_runtime.documents import DocumentError
 
 from serinus.options import fail, without_password

@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
-from serinus_collector.adapters.prometheus import Prometheus
-from serinus_collector.use_cases.ports import ProviderError
+from serinus_collecting.ports import ProviderError
+from serinus_collecting.prometheus import Prometheus
 from serinus_contracts import Matcher, Selector
 from serinus_runtime.clock import now_ms
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from anyio.to_thread import run_sync
+from serinus_collecting.ports import Lease
 from serinus_collector.adapters.registry import RedisRegistry
-from serinus_collector.use_cases.ports import Lease
 from serinus_contracts import Keys, MetricsCollected, Proportion, Window, seal, to_entry
 from serinus_contracts.plan import query_digest
 from serinus_controller.adapters.registry import RedisRegistry as ControllersRegistry

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from redis.exceptions import ResponseError
+from serinus_collecting.ports import Lease
 from serinus_collector.adapters.registry import RedisRegistry
-from serinus_collector.use_cases.ports import Lease
 from serinus_contracts import Keys, MetricsCollected, RolloutObserved, from_entry
 from serinus_contracts.streams import ANALYZER_GROUP
 from serinus_controller.adapters.registry import RedisRegistry as ControllersRegistry

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from serinus_collecting.ports import ProviderError
 from serinus_collector.adapters import workers as module
 from serinus_collector.adapters.workers import Workers
-from serinus_collector.use_cases.ports import ProviderError
 
 pytestmark = pytest.mark.anyio
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from serinus_collector.config.providers import read_providers
+from serinus_collecting.providers import read_providers
 from serinus_notifier.adapters.config_file import read as read_notifications
 from serinus_runtime.settings import PREFIX
 

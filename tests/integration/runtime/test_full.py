@@ -14,8 +14,8 @@ from serinus.adapters.streams import streams
 from serinus.board import BoardError
 from serinus_analyzer.adapters.evidence import RedisEvidence
 from serinus_analyzer.use_cases.ports import Commit
+from serinus_collecting.ports import Lease
 from serinus_collector.adapters.registry import RedisRegistry as CollectorsRegistry
-from serinus_collector.use_cases.ports import Lease
 from serinus_console.adapters.archive import RedisArchive
 from serinus_console.adapters.sessions import Sessions
 from serinus_console.entrypoints.web.problems import install

@@ -6,7 +6,7 @@ from serinus.doctor.checks import Check, about
 from serinus.doctor.measured import Pods, Seen, count
 from serinus.doctor.metrics import buckets, metrics, power
 from serinus.doctor.policy import chosen, from_cluster, speaks_grpc
-from serinus_collector.use_cases.ports import Answer, Unread, Values
+from serinus_collecting.ports import Answer, Unread, Values
 from serinus_contracts import AnalysisPlan, Bucketed, CanaryPolicy, Counted, PlanMetric, Queried, Selector
 from serinus_contracts.metric import Conditions, Margin
 from serinus_counting.series import Series

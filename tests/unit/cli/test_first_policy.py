@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from serinus.doctor.first_policy import write
 from serinus.doctor.words import plain
-from serinus_collector.use_cases.ports import Answer, Unread
+from serinus_collecting.ports import Answer, Unread
 from serinus_contracts.selector import is_name
 from serinus_counting.series import Series
 from serinus_rollouts.policy_documents import load_text

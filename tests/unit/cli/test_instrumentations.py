@@ -10,9 +10,9 @@ from typing import Any, get_args
 import pytest
 from serinus.doctor.first_policy import write
 from serinus.doctor.measured import count
-from serinus_collector.adapters.prometheus import MAX_SERIES, _read_answer
-from serinus_collector.use_cases.collect_snapshot import counted
-from serinus_collector.use_cases.ports import Answer, Unread
+from serinus_collecting.collect_snapshot import counted
+from serinus_collecting.ports import Answer, Unread
+from serinus_collecting.prometheus import MAX_SERIES, _read_answer
 from serinus_contracts import AnalysisPlan, Selector
 from serinus_contracts.metric import SourcePreset
 from serinus_counting.series import Series

@@ -9,7 +9,7 @@ from serinus import plans
 from serinus.replay import judging
 from serinus.replay.past import Span, taken
 from serinus.replay.snapshots import from_file, save
-from serinus_collector.use_cases.ports import Answer, Unread, Values
+from serinus_collecting.ports import Answer, Unread, Values
 from serinus_contracts import CanaryPolicy, MetricsCollected, Proportion, Selector, seal
 from serinus_counting.series import Series
 from serinus_rollouts.policy_documents import load_text

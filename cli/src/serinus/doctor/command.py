@@ -9,8 +9,8 @@ import httpx
 import typer
 from rich.table import Table
 from rich.text import Text
-from serinus_collector.adapters.prometheus import Prometheus
-from serinus_collector.use_cases.ports import ProviderError
+from serinus_collecting.ports import ProviderError
+from serinus_collecting.prometheus import Prometheus
 from serinus_contracts import Keys
 from serinus_contracts.provider_namespaces import ProviderAccess
 from serinus_rollouts.kubernetes.api import ClusterError

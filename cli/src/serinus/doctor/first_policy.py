@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 import yaml
 from pydantic import ValidationError
-from serinus_collector.adapters.prometheus import UnknownNamesError
-from serinus_collector.use_cases.collect_snapshot import counted
-from serinus_collector.use_cases.ports import Provider, TooMuchError
+from serinus_collecting.collect_snapshot import counted
+from serinus_collecting.ports import Provider, TooMuchError
+from serinus_collecting.prometheus import UnknownNamesError
 from serinus_contracts import AnalysisPlan, CanaryPolicy, Matcher, PlanMetric, Selector
 from serinus_contracts.base import Millis
 from serinus_contracts.plan import Queried

@@ -5,9 +5,9 @@ from dataclasses import replace
 from math import inf
 from typing import Any
 
-from serinus_collector.adapters.prometheus import UnknownNamesError
-from serinus_collector.use_cases.collect_snapshot import counted
-from serinus_collector.use_cases.ports import Provider, ProviderError
+from serinus_collecting.collect_snapshot import counted
+from serinus_collecting.ports import Provider, ProviderError
+from serinus_collecting.prometheus import UnknownNamesError
 from serinus_contracts import AnalysisPlan, Counted, PlanMetric, Proportion, Queried, Selector
 from serinus_contracts.base import Millis
 from serinus_contracts.weight import weight_text

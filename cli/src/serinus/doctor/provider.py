@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 import typer
-from serinus_collector.use_cases.ports import ProviderError
+from serinus_collecting.ports import ProviderError
 from serinus_contracts import Selector
 from serinus_runtime.clock import now_ms
 

@@ -12,7 +12,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
-from serinus_collector.use_cases.ports import ProviderError
+from serinus_collecting.ports import ProviderError
 from serinus_contracts import AnalysisPlan, CanaryPolicy, MetricsCollected, Run, VerdictReached
 from serinus_contracts.base import Millis, parse_duration
 from serinus_contracts.weight import rounded, weight_text
@@ -174,11 +174,11 @@ def _from_prometheus(
     found: tuple[Stage, ...],
     spans: Sequence[past.Span],
     place: tuple[str, Path | None, float],
-) -> list[MetricsCollected]:
+) -> Sequence[MetricsCollected]:
     plan = plans.plan_for(rule, release, found)
     url, providers_file, timeout = place
 
-    async def taken(tell: Callable[[int], None]) -> list[MetricsCollected]:
+    async def taken(tell: Callable[[int], None]) -> Sequence[MetricsCollected]:
         async with reached(url, providers_file, timeout) as provider:
             return await past.taken(plan, release, spans, provider.prometheus, timeout, tell)
 

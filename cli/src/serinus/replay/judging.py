@@ -8,9 +8,8 @@ from pydantic import TypeAdapter, ValidationError
 from serinus_contracts import AnalysisPlan, CanaryPolicy, MetricsCollected, VerdictReached
 from serinus_contracts.judge import JudgeRule
 from serinus_contracts.policy import PolicySpec
-from serinus_judging.evaluation import Evaluation, evaluate
+from serinus_judging.judged_run import JudgedRun
 from serinus_judging.judges import JUDGES
-from serinus_judging.run_record import RunRecord
 from serinus_rollouts.stages import Stage
 
 from serinus.options import fail
@@ -73,13 +72,9 @@ def rejudged(
     plan: AnalysisPlan, snapshots: Sequence[MetricsCollected], tell: Callable[[], None] = lambda: None
 ) -> list[VerdictReached]:
     """The verdicts of a plan on snapshots, in order; one that is missing between them is a recorded gap."""
-    state, verdicts = RunRecord(), []
-    for recorded in snapshots:
-        snapshot = recorded.model_copy(update={"plan": plan.digest})
-        if snapshot.follows != state.through:
-            state = state.bridged(snapshot)
-        ((state, verdict),) = evaluate([Evaluation(state, plan, snapshot)])
-        verdicts.append(verdict)
+    judged, verdicts = JudgedRun(plan), []
+    for snapshot in snapshots:
+        verdicts.append(judged.judge(snapshot))
         tell()
     return verdicts
 

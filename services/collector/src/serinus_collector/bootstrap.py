@@ -2,21 +2,21 @@
 
 from contextlib import AsyncExitStack
 
+from serinus_collecting.collect_snapshot import SnapshotCollector
+from serinus_collecting.offload import Offloader
+from serinus_collecting.prometheus import GRACE_SECONDS, Prometheus
+from serinus_collecting.provider_auth import make_client
+from serinus_collecting.telemetry import Telemetry
 from serinus_runtime.complaints import Complaints
 from serinus_runtime.fair_slots import FairSlots, max_places
 from serinus_runtime.redis import make_broker, unreachable
 from serinus_runtime.service import Service
 
-from serinus_collector.adapters.prometheus import GRACE_SECONDS, Prometheus
-from serinus_collector.adapters.provider_auth import make_client
 from serinus_collector.adapters.registry import RedisRegistry
 from serinus_collector.adapters.workers import Workers
 from serinus_collector.config.settings import CollectorSettings
 from serinus_collector.entrypoints.loops import run_loops
-from serinus_collector.use_cases.collect_snapshot import SnapshotCollector
-from serinus_collector.use_cases.offload import Offloader
 from serinus_collector.use_cases.snapshot_scheduler import SnapshotScheduler
-from serinus_collector.use_cases.telemetry import Telemetry
 
 
 async def collect(service: Service, settings: CollectorSettings) -> None:

@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from redis.exceptions import ConnectionError as RedisAwayError
 from redis.exceptions import ResponseError
-from serinus_collector.use_cases.ports import Lease
+from serinus_collecting.ports import Lease
 from serinus_collector.use_cases.snapshot_scheduler import RETRY_MS, UNREADABLE_MS, SnapshotScheduler
 from serinus_runtime.complaints import Complaints
 

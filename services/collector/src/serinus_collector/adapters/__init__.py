@@ -1,1 +1,1 @@
-"""Prometheus over HTTP and the registry of runs in Redis."""
+"""The registry of runs in Redis, and the processes that read large answers."""

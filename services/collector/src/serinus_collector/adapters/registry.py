@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic import ValidationError
+from serinus_collecting.ports import Commit, Lease
 from serinus_contracts import AnalysisPlan, Keys, MetricsCollected, RolloutObserved, seal, to_entry
 from serinus_contracts.base import Millis
 from serinus_contracts.streams import ANALYZER_GROUP
@@ -17,8 +18,6 @@ from serinus_runtime.due import run_of
 from serinus_runtime.errors import PermanentError
 from serinus_runtime.plans import Plans
 from serinus_runtime.redis import Client
-
-from serinus_collector.use_cases.ports import Commit, Lease
 
 SOURCE = "/serinus/collector"
 MAX_NAMESPACES_KEPT = 50_000

@@ -13,7 +13,7 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from serinus_collector.use_cases.ports import ProviderError
+from serinus_collecting.ports import ProviderError
 
 T = TypeVar("T")
 
@@ -143,7 +143,7 @@ def main() -> None:
     os.nice(NICENESS)
     asked, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what is printed is not for the collector
-    importlib.import_module("serinus_collector.use_cases.collect_snapshot")  # what the first work would wait for
+    importlib.import_module("serinus_collecting.collect_snapshot")  # what the first work would wait for
     answers.write(READY)
     answers.flush()
     gc.disable()  # what is read holds no cycles, and looking through it takes longer than reading it

@@ -5,9 +5,8 @@ from typing import Annotated
 
 from pydantic import Field, HttpUrl, field_validator
 from pydantic_settings import NoDecode
+from serinus_collecting.providers import Address, Provider, read_providers
 from serinus_runtime.settings import Settings
-
-from serinus_collector.config.providers import Address, Provider, read_providers
 
 
 class CollectorSettings(Settings):

@@ -1,1 +1,1 @@
-"""Collects one snapshot: the use case between the registry of runs and a metrics provider."""
+"""Which of the runs that are due is collected next."""

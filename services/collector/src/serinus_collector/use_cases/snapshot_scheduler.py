@@ -8,12 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from redis.exceptions import OutOfMemoryError
+from serinus_collecting.collect_snapshot import SnapshotCollector
+from serinus_collecting.ports import Lease, Registry
 from serinus_runtime.complaints import Complaints
 from serinus_runtime.errors import RETRYABLE
 from serinus_runtime.fair_slots import FairSlots
-
-from serinus_collector.use_cases.collect_snapshot import SnapshotCollector
-from serinus_collector.use_cases.ports import Lease, Registry
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,293 @@
+"""Collecting one snapshot of a run that is due."""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import NamedTuple
+
+from serinus_contracts import (
+    AnalysisPlan,
+    Bucketed,
+    History,
+    Measurement,
+    MetricsCollected,
+    PlanMetric,
+    Queried,
+    Scalar,
+)
+from serinus_contracts.base import Arm, Millis
+from serinus_contracts.plan import query_digest
+from serinus_contracts.provider_namespaces import ProviderAccess, may_use, refusal
+from serinus_counting import history as past
+from serinus_counting.measure import measure_on
+from serinus_counting.native_histograms import classic, counters
+from serinus_counting.progress import Fetched, Progress
+from serinus_counting.quality import Quality, blank
+from serinus_counting.resets import Span
+from serinus_counting.series import Series, scrape_interval, with_pods
+from serinus_counting.windows import RunState, far_reach_ms, next_due, reach_ms, snapshot_end, span
+from serinus_runtime import logs, traces
+from serinus_runtime.fair_slots import FairSlots
+
+from serinus_collecting.offload import Offloader, summed_up
+from serinus_collecting.ports import Answer, Commit, Lease, Provider, ProviderError, Registry, Unread
+from serinus_collecting.telemetry import Telemetry
+
+logger = logging.getLogger(__name__)
+
+# While there is nothing new to collect (the weight is not known, the stream is full), ask again after this.
+RETRY_MS = 1000
+MAX_BACKOFF = 8
+# Of the queries of a snapshot together: an analyzer reads and compares them in milliseconds.
+MAX_VALUES = 2_000
+# What the loop does for each beside reading answers and counting, measured.
+SNAPSHOT_MS = 2.0
+QUERY_MS = 1.0
+
+
+@dataclass(frozen=True)
+class SnapshotCollector:
+    """Collects snapshots; `providers` and the `slots` of each by the name that a plan uses.
+
+    A query may take `query_timeout_seconds`, the wait for a slot counted in. `places`: how many snapshots of one
+    namespace may be under way.
+    """
+
+    registry: Registry
+    providers: Mapping[str, Provider]
+    slots: Mapping[str, FairSlots]
+    telemetry: Telemetry
+    allowance_ms: int
+    query_timeout_seconds: float
+    access: ProviderAccess = field(default_factory=dict)
+    offloader: Offloader = field(default_factory=Offloader)
+    places: int = 1
+
+    async def collect(self, lease: Lease) -> Commit | None:
+        """One snapshot of the leased run; None if there was nothing to collect."""
+        with logs.about(run=lease.run):
+            loaded = await self.registry.load(lease.run)
+            if loaded is None:
+                logger.info("run has left the registry")
+                return "gone"
+            state, plan = loaded
+            end = snapshot_end(state, lease.now, plan, self.allowance_ms)
+            if end is None:
+                await self.registry.postpone(lease, lease.now + _retry_ms(plan))
+                return None
+            self.telemetry.delay.observe(max(0, lease.now - lease.due) / 1000)
+            with traces.span("snapshot", run=lease.run, rollout=state.observed.run.rollout), summed_up() as sums:
+                result = await self._collected(lease, state, plan, end, sums)
+            self.telemetry.snapshots.labels(result).inc()
+            if result in ("moved", "weight", "full"):
+                logger.info("snapshot not committed: %s", result)
+                await self.registry.postpone(lease, lease.now + _retry_ms(plan))
+            return result
+
+    async def _collected(
+        self, lease: Lease, state: RunState, plan: AnalysisPlan, end: Millis, sums: Sequence[float]
+    ) -> Commit:
+        began = time.monotonic()
+        measured, history = await asyncio.gather(
+            asyncio.gather(*(self._measure(state, plan, metric, end) for metric in plan.metrics)),
+            self._history(state, plan),
+        )
+        scrapes = [one.scrape_ms for one in measured if one.scrape_ms]
+        scrape_ms = max(scrapes) if scrapes else state.scrape_ms
+        metrics = _bounded(plan.metrics, [one.measurement for one in measured])
+        observed = state.observed
+        snapshot = MetricsCollected(
+            run=observed.run,
+            follows=state.follows,
+            end=end,
+            step=observed.step,
+            stage=observed.stage,
+            stage_started=observed.stage_started,
+            weight=observed.set_weight,
+            split=observed.actual_weight if observed.split is None else observed.split,
+            split_changed=_split_changed(state, plan, metrics),
+            routes=observed.routes,
+            plan=observed.plan,
+            pods=observed.pods,
+            metrics=metrics,
+            history=history,
+        )
+        same = state.ends_stage == observed.stage_started
+        counted = {name: one.window.end for name, one in metrics.items() if one.window}
+        progress = {
+            metric.name: one.progress for metric, one in zip(plan.metrics, measured, strict=True) if one.progress
+        }
+        failed = all(one.status == "error" for one in metrics.values())
+        after = replace(
+            state,
+            follows=end,
+            ends_stage=observed.stage_started,
+            ends={**(state.ends if same else {}), **counted},
+            progress={**(state.progress if same else {}), **progress},
+            scrape_ms=scrape_ms,
+            failures=state.failures + 1 if failed else 0,
+        )
+        due = next_due(lease.run, lease.now, plan, scrape_ms, slower=min(2**after.failures, MAX_BACKOFF))
+        # A slow snapshot takes little time of the loop, but a place of those that its namespace has.
+        held_ms = 1000 * (time.monotonic() - began) / self.places
+        cost_ms = max(held_ms, sum(sums) + SNAPSHOT_MS + QUERY_MS * len(plan.metrics))
+        return await self.registry.commit(lease, state, after, snapshot, due, cost_ms)
+
+    async def _measure(self, state: RunState, plan: AnalysisPlan, metric: PlanMetric, end: Millis) -> "_Counted":
+        window = span(state, plan, metric, end)
+        if window is None and not isinstance(metric.source, Queried):
+            return _Counted(blank(metric, "settling"))
+        provider = self.providers.get(plan.provider)
+        if provider is None:
+            known = ", ".join(self.providers) or "none"
+            return _Counted(blank(metric, "error", f"provider {plan.provider!r} is not configured, known: {known}"))
+        namespace = state.observed.run.namespace
+        if not may_use(self.access, plan.provider, namespace):
+            return _Counted(blank(metric, "error", refusal(plan.provider, namespace)))
+        if isinstance(metric.source, Queried):
+            return _Counted(await self._ask(provider, plan.provider, namespace, metric.source, end))
+        assert window is not None
+        pods = {pod.name: (pod.arm, pod.started) for pod in state.observed.pods}
+        try:
+            before = state.progress.get(metric.name) if state.ends_stage == window.floor else None
+            reach, last = reach_ms(window, state.scrape_ms, before), False
+            while True:
+                async with self._asking(plan.provider, namespace):
+                    answer = await provider.samples(metric.source.query, end, reach)
+                    work = partial(
+                        _read_and_count, answer, state, plan, metric, window, pods, Fetched(end - reach, last, before)
+                    )
+                    counted = await self.offloader.run(namespace, len(answer.body), work)
+                if isinstance(counted, _Counted):
+                    return counted
+                # A second query, which reaches further back, where a series' base lies behind a gap.
+                reach, last = far_reach_ms(window, counted), True
+        except ProviderError as error:
+            return _Counted(blank(metric, "error", str(error)))
+
+    async def _history(self, state: RunState, plan: AnalysisPlan) -> dict[str, History]:
+        """Stable's past by metric, for the first snapshot of a run; what cannot be had is left out."""
+        provider = self.providers.get(plan.provider)
+        allowed = may_use(self.access, plan.provider, state.observed.run.namespace)
+        if state.follows or provider is None or not allowed:
+            return {}
+        end = past.last_edge(state.observed.stage_started)
+        found = await asyncio.gather(*(self._past(provider, state, plan, metric, end) for metric in plan.metrics))
+        return {metric.name: one for metric, one in zip(plan.metrics, found, strict=True) if one}
+
+    async def _past(
+        self, provider: Provider, state: RunState, plan: AnalysisPlan, metric: PlanMetric, end: Millis
+    ) -> History | None:
+        selector = past.selector(metric)
+        if selector is None:
+            return None
+        by, reach, namespace = past.summed_by(plan, metric), past.BLOCKS * past.BLOCK_MS, state.observed.run.namespace
+        try:
+            async with self._asking(plan.provider, namespace):
+                answer = await provider.sums(selector, by, end, reach, past.BLOCK_MS)
+                work = partial(_read_history, answer, plan, metric, end)
+                return await self.offloader.run(namespace, len(answer.body), work)
+        except ProviderError as error:
+            logger.warning("no history of %s, its noise will be assumed: %s", metric.name, error)
+            return None
+
+    async def _ask(self, provider: Provider, name: str, namespace: str, source: Queried, end: Millis) -> Scalar:
+        """A query that knows its arms and its window itself."""
+        digest = query_digest(source.query)
+        try:
+            async with self._asking(name, namespace):
+                answer = await provider.values(source.query, end)
+                found = await self.offloader.run(namespace, len(answer.body), answer.read)
+        except ProviderError as error:
+            return Scalar(status="error", detail=str(error), query_digest=digest)
+        if found.warnings:
+            return Scalar(status="partial", detail="; ".join(found.warnings), query_digest=digest)
+        values = tuple(found.values)
+        return Scalar(status="ok", query_digest=digest, series=len(values), values=values, vector=found.vector)
+
+    @asynccontextmanager
+    async def _asking(self, provider: str, namespace: str) -> AsyncIterator[None]:
+        """One query of a namespace, as soon as it is its turn. Raises ProviderError when its time is over."""
+        limit, slot = self.query_timeout_seconds, False
+        try:
+            async with asyncio.timeout(limit), self.slots[provider].held(namespace):
+                slot = True
+                with self.telemetry.query(provider):
+                    yield
+        except TimeoutError:
+            why = "did not answer" if slot else f"had no query slot free for namespace {namespace}"
+            raise ProviderError(f"provider {provider} {why} within {limit:g} s") from None
+
+
+class _Counted(NamedTuple):
+    """What came of one metric: its interval of scrapes, and up to when each process is counted, where that is known."""
+
+    measurement: Measurement
+    scrape_ms: int | None = None
+    progress: Progress | None = None
+
+
+def _read_and_count(
+    answer: Unread[Answer],
+    state: RunState,
+    plan: AnalysisPlan,
+    metric: PlanMetric,
+    window: Span,
+    pods: Mapping[str, tuple[Arm, Millis | None]],
+    fetched: Fetched,
+) -> _Counted | Millis:
+    """What the answer gives; where it reaches not far enough back, since when it should. Raises ProviderError."""
+    found = answer.read()
+    series = counted(plan, metric, found)
+    scrape = scrape_interval(series)
+    if found.warnings:
+        return _Counted(blank(metric, "partial", "; ".join(found.warnings), Quality(len(series))), scrape)
+    scrape_ms = scrape or state.scrape_ms
+    settled = span(replace(state, scrape_ms=scrape_ms), plan, metric, window.end)
+    if settled is None:
+        return _Counted(blank(metric, "settling"), scrape)
+    restarted = {pod.name: pod.restarts for pod in state.observed.pods}
+    measured = measure_on(plan, metric, series, settled, pods, scrape_ms, restarted, fetched)
+    return measured if isinstance(measured, int) else _Counted(measured[0], scrape, measured[1])
+
+
+def counted(plan: AnalysisPlan, metric: PlanMetric, answer: Answer) -> Sequence[Series]:
+    """The series that a metric is counted by: native histograms as classic ones, and each with its pod as `pod`."""
+    native = classic if isinstance(metric.source, Bucketed) else counters
+    return with_pods([*answer.series, *native(answer.histograms)], plan.pod_label(metric))
+
+
+def _read_history(answer: Unread[Answer], plan: AnalysisPlan, metric: PlanMetric, end: Millis) -> History | None:
+    found = answer.read()
+    if found.warnings:
+        raise ProviderError("; ".join(found.warnings))
+    return past.history(plan, metric, found.series, end)
+
+
+def _bounded(metrics: Sequence[PlanMetric], measured: Sequence[Measurement]) -> dict[str, Measurement]:
+    """The measurements by metric; a query's that comes to too many values, with those that are smaller, becomes an
+    error."""
+    total, found = 0, dict(zip([metric.name for metric in metrics], measured, strict=True))
+    queried = [(name, one) for name, one in found.items() if isinstance(one, Scalar)]
+    for name, one in sorted(queried, key=lambda item: len(item[1].values)):
+        total += len(one.values)
+        if total > MAX_VALUES:
+            detail = f"the queries of a snapshot give more than {MAX_VALUES:,} values: aggregate them"
+            found[name] = Scalar(status="error", detail=detail, query_digest=one.query_digest)
+    return found
+
+
+def _split_changed(state: RunState, plan: AnalysisPlan, metrics: Mapping[str, Measurement]) -> bool:
+    """Whether a window reaches back to before the requests were split as they are now, or had not settled so."""
+    since = state.observed.split_since
+    settled = 0 if since is None else since + math.ceil(max(plan.settle * 1000, 2 * (state.scrape_ms or 0)))
+    return any(one.window is not None and one.window.begin < settled for one in metrics.values())
+
+
+def _retry_ms(plan: AnalysisPlan) -> int:
+    return min(RETRY_MS, round(plan.interval * 500))
