@@ -87,7 +87,7 @@ def cost(repeats: int = 300) -> dict[str, float]:
     return {
         "look": _microseconds(lambda: judged(rule, evidence, look), repeats),
         "look of many": _microseconds(lambda: JUDGE.judge(cases), repeats // TOGETHER + 1) / TOGETHER,
-        "models": _microseconds(assessment.report, repeats),
+        "metrics": _microseconds(assessment.report, repeats),
         "beside": _microseconds(lambda: checks.evaluate(rule, skipped, many_pods), repeats),
         "beside, with a point": _microseconds(lambda: checks.evaluate(rule, memory, many_pods), repeats),
         "findings": _microseconds(whole.found, repeats),

@@ -297,7 +297,7 @@ def _costs(figures: dict[str, float]) -> list[str]:
     together = f"each of {_cost.TOGETHER} runs judged together"
     print(f"judgement and sentence {found['look']:.0f}; {together} {found['look of many']:.0f}")
     print(f"of it the law {found['law']:.0f} and {found['law of many']:.0f}")
-    print(f"the verdict's numbers as models, where they are published: {found['models']:.0f} more")
+    print(f"the verdict's numbers, where they are published: {found['metrics']:.0f} more")
     seldom = f"{found['beside, with a point']:.0f} where pods are looked at"
     print(f"beside the judge, 16 pods: {found['beside']:.0f}, {seldom}; its findings {found['findings']:.0f}")
     print(f"descriptions, where a verdict changes or acts, else at every tenth look: {found['descriptions']:.0f}")

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from serinus_contracts.events import Finding, Gauge, Measurement, MetricsCollected, MetricStatus, Pod, Proportion
 from serinus_contracts.metric import Better, Margin
 from serinus_contracts.plan import AnalysisPlan, Gauged, PlanLimit, PlanMetric
-from serinus_judging.assessment import Assessment
 from serinus_judging.guardrails import checks
 from serinus_judging.guardrails.memory import GuardrailMemory
 
 from tests.unit.judging.builders import QUERY, START, metric, plan, snapshot
 from tests.unit.judging.runs import evaluated, known_noise
+from tests.unit.judging.told import Told
 
 OVER = PlanLimit(name="memory above 0.95", metric="memory", share=0.95)
 
@@ -75,7 +75,7 @@ def seen(
 
 def settled(
     plan: AnalysisPlan, snapshots: Iterable[MetricsCollected], known: GuardrailMemory | None = None
-) -> tuple[GuardrailMemory, Assessment]:
+) -> tuple[GuardrailMemory, Told]:
     """The last memory and assessment with what is found beside the default judge, packed and unpacked on the way."""
     evidence = known_noise(plan)
     kept = known or GuardrailMemory.start(plan)
@@ -88,7 +88,7 @@ def settled(
         assert again is not None
         assert again.pack() == packed
         kept = again
-        assessment = checks.apply_guardrails(judged, found)
+        assessment = Told(checks.apply_guardrails(judged.assessment, found))
     assert assessment is not None
     return kept, assessment
 

@@ -5,18 +5,18 @@ from math import inf
 
 from serinus_contracts.events import Finding, Measurement, MetricsCollected
 from serinus_contracts.plan import AnalysisPlan
-from serinus_judging.assessment import Assessment
 from serinus_judging.judges import JUDGES
 from serinus_judging.rules.rule_state import RuleState
 
 from tests.unit.judging.builders import distribution, snapshot
+from tests.unit.judging.told import Told
 
 EDGES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 2.0, 3.0, 5.0, 10.0)
 
 
 def ruled(
     plan: AnalysisPlan, snapshots: Iterable[MetricsCollected], evidence: RuleState | None = None
-) -> tuple[RuleState, Assessment]:
+) -> tuple[RuleState, Told]:
     """The last evidence and assessment of the plan's own judge."""
     judge = JUDGES[plan.judge.name]
     found: RuleState = evidence or judge.start(plan)
@@ -25,7 +25,7 @@ def ruled(
         found, assessment = judge.judge([(plan, found, look)])[0]
         assert judge.load(found.pack()) == found
     assert assessment is not None
-    return found, assessment
+    return found, Told(assessment)
 
 
 def alike(

@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 from serinus_contracts.events import Measurement, MetricsCollected
 from serinus_contracts.plan import AnalysisPlan, PlanLimit
-from serinus_judging.assessment import Assessment
 from serinus_judging.sequential.evidence import Evidence
 from serinus_judging.sequential.judge import SequentialJudge
 from serinus_judging.sequential.overdispersion import Noise
 
 from tests.unit.judging.builders import distribution, proportion, snapshot
+from tests.unit.judging.told import Told
 
 EDGES = tuple(round(0.05 * 1.08**i, 5) for i in range(45))
 
@@ -25,14 +25,15 @@ def known_noise(plan: AnalysisPlan, phi: float = 1.0, kappa: float = 0.0) -> Evi
     return replace(evidence, noise=Noise.uniform(phi, kappa, *evidence.noise.kappa.shape))
 
 
-def evaluated(plan: AnalysisPlan, evidence: Evidence, look: MetricsCollected) -> tuple[Evidence, Assessment]:
+def evaluated(plan: AnalysisPlan, evidence: Evidence, look: MetricsCollected) -> tuple[Evidence, Told]:
     """One snapshot of one run."""
-    return JUDGE.judge([(plan, evidence, look)])[0]
+    after, assessment = JUDGE.judge([(plan, evidence, look)])[0]
+    return after, Told(assessment)
 
 
 def judged(
     plan: AnalysisPlan, looks: Iterable[MetricsCollected], evidence: Evidence | None = None
-) -> tuple[Evidence, Assessment]:
+) -> tuple[Evidence, Told]:
     """The last evidence and assessment, with phi 1 and kappa 0 unless evidence is given."""
     evidence = evidence or known_noise(plan)
     assessment = None

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from serinus_contracts import AnalysisPlan, DataQuality, MetricsCollected, VerdictReached
+from serinus_contracts import AnalysisPlan, MetricsCollected, VerdictReached
 
 from serinus_judging.assessment import Assessment
 from serinus_judging.guardrails import checks
@@ -52,34 +52,38 @@ def _concluded(evaluation: Evaluation, memory: RunMemory, judged: Assessment) ->
     after = before.closed(snapshot, assessment, memory._replace(guardrails=guardrails, served=served))
     changed = before.changed_by(assessment)
     described = changed or after.evaluations % DESCRIBED_EVERY == 0
-    return after, VerdictReached(
-        run=snapshot.run,
-        follows=snapshot.follows,
-        end=snapshot.end,
-        verdict=assessment.verdict,
-        reason=assessment.reason,
-        sentence=assessment.sentence,
-        since=after.since,
-        changed=changed,
-        evaluation=after.evaluations,
-        step=snapshot.step,
-        stage=snapshot.stage,
-        stage_started=snapshot.stage_started,
-        weight=snapshot.weight,
-        evaluated_requests=assessment.evaluated_requests,
-        served_requests=served.total,
-        request_rate=served.per_second,
-        log_eprocess=assessment.log_eprocess,
-        metrics=assessment.metrics,
-        regressed=assessment.regressed,
-        quality=DataQuality(
-            missing=assessment.missing, resets=assessment.resets, gaps=after.gaps, newest=assessment.newest
-        ),
-        calibrated=assessment.calibrated,
-        traffic=assessment.traffic,
-        findings=assessment.findings if described else assessment.found(),
-        described=described,
-        score=assessment.score,
-        plan=snapshot.plan,
-        judge=plan.judge.name,
-    )
+    verdict = {
+        "run": snapshot.run,
+        "follows": snapshot.follows,
+        "end": snapshot.end,
+        "verdict": assessment.verdict,
+        "reason": assessment.reason,
+        "sentence": assessment.sentence,
+        "since": after.since,
+        "changed": changed,
+        "evaluation": after.evaluations,
+        "step": snapshot.step,
+        "stage": snapshot.stage,
+        "stage_started": snapshot.stage_started,
+        "weight": snapshot.weight,
+        "evaluated_requests": assessment.evaluated_requests,
+        "served_requests": served.total,
+        "request_rate": served.per_second,
+        "log_eprocess": assessment.log_eprocess,
+        "metrics": assessment.metrics,
+        "regressed": assessment.regressed,
+        "quality": {
+            "missing": assessment.missing,
+            "resets": assessment.resets,
+            "gaps": after.gaps,
+            "newest": assessment.newest,
+        },
+        "calibrated": assessment.calibrated,
+        "traffic": assessment.traffic,
+        "findings": assessment.findings if described else assessment.found(),
+        "described": described,
+        "score": assessment.score,
+        "plan": snapshot.plan,
+        "judge": plan.judge.name,
+    }
+    return after, VerdictReached.model_validate(verdict)

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from serinus_contracts.events import Finding, Label, MetricsCollected, MetricStatus, MetricVerdict, Reason, Verdict
+from serinus_contracts.events import Label, MetricsCollected, MetricStatus, Reason, Verdict
 from serinus_contracts.plan import AnalysisPlan
 from serinus_contracts.weight import weight_text
 from serinus_contracts.wording import duration
 
 from serinus_judging import fault_words
-from serinus_judging.assessment import Assessment
+from serinus_judging.assessment import Assessment, Fields
 from serinus_judging.guardrails import sample_ratio
 from serinus_judging.run_progress import RunProgress
 from serinus_judging.snapshot import Reading, stage_seconds
@@ -46,7 +46,7 @@ class Opinion(NamedTuple):
     verdict: Verdict
     reason: Reason
     say: Callable[[Reason], str]
-    report: Callable[[], tuple[MetricVerdict, ...]]
+    report: Callable[[], tuple[Fields, ...]]
     stands: bool = False
     urgent: bool = False
     fault: Reason | None = None
@@ -54,7 +54,7 @@ class Opinion(NamedTuple):
     regressed: tuple[str, ...] = ()
     log_eprocess: float = 0.0
     calibrated: bool = False
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Fields, ...] = ()
     score: float | None = None
 
 

@@ -13,13 +13,13 @@ from serinus_contracts.judge import ThresholdRule
 from serinus_contracts.metric import Conditions, Margin
 from serinus_judging.argo_analysis.analysis_run import Phase, Tally, added, outcome, phase
 from serinus_judging.argo_analysis.threshold import Evidence, ThresholdJudge
-from serinus_judging.assessment import Assessment
 from serinus_judging.judges import JUDGES
 from serinus_judging.packing import EvidenceError
 
 from tests.contract.simulator.recordings import recording
 from tests.support import plan as any_plan
 from tests.support import snapshot, stage
+from tests.unit.judging.told import Told
 
 STEP: dict[str, Any] = {"success": "result[0] >= 0.95", "interval": 10, "count": 3, "failure_limit": 1}
 BEGUN = 1_000_000
@@ -48,14 +48,14 @@ def at(seconds: float, stage: int = 0, **values: Values) -> MetricsCollected:
     return snapshot(end=end, stage=stage, stage_started=began, weight=(5, 25)[stage], metrics=measured)
 
 
-def judged(made: AnalysisPlan, snapshots: Sequence[MetricsCollected]) -> Iterator[Assessment]:
+def judged(made: AnalysisPlan, snapshots: Sequence[MetricsCollected]) -> Iterator[Told]:
     """Through bytes at every look, as the service does it."""
     judge = JUDGES["threshold"]
     packed = judge.start(made).pack()
     for one in snapshots:
         evidence, assessment = judge.judge([(made, judge.load(packed), one)])[0]
         packed = evidence.pack()
-        yield assessment
+        yield Told(assessment)
 
 
 def told(made: AnalysisPlan, snapshots: Sequence[MetricsCollected]) -> list[str]:
@@ -323,5 +323,5 @@ def test_conditions_of_one_snapshot_share_their_operations_so_that_none_holds_th
     (assessment,) = judged(plan(*metrics), [at(21, **values)])
     # It was 5 s, and twice that with conditions for both.
     assert time.process_time() - began < 2
-    errors = [one for one in assessment.report() if one.label == "error"]
+    errors = [one for one in assessment.metrics if one.label == "error"]
     assert len(errors) == 49

@@ -1,12 +1,14 @@
 """Descriptions beside the judgement: what they say, and when they say nothing."""
 
 import pytest
+from serinus_contracts.events import Finding
+from serinus_judging.assessment import Fields
 from serinus_judging.guardrails import findings
 
 
-def text(found: findings.Fields | None) -> str:
+def text(found: Fields | None) -> str:
     assert found is not None
-    (model,) = findings.models([found])
+    model = Finding.model_validate(found)
     assert not model.decides
     return model.text
 

@@ -3,11 +3,11 @@
 import pytest
 from serinus_contracts.events import MetricsCollected, Pod, Proportion
 from serinus_contracts.plan import AnalysisPlan
-from serinus_judging.assessment import Assessment
 from serinus_judging.sequential.evidence import Evidence
 
 from tests.unit.judging.builders import START, metric, plan, snapshot
 from tests.unit.judging.runs import JUDGE, evaluated, known_noise
+from tests.unit.judging.told import Told
 
 RULE = plan(metric()).model_copy(update={"warmup": 120.0})
 Counts = dict[str, tuple[int, int]]
@@ -28,7 +28,7 @@ def look(
     return snapshot({"errors": counts}, number, stage_started=stage_started, pods=pods)
 
 
-def judged(rule: AnalysisPlan, *looks: MetricsCollected) -> tuple[Evidence, Assessment]:
+def judged(rule: AnalysisPlan, *looks: MetricsCollected) -> tuple[Evidence, Told]:
     evidence = known_noise(rule)
     for one in looks:
         evidence, found = evaluated(rule, evidence, one)
@@ -62,7 +62,7 @@ def test_the_split_of_the_traffic_is_held_against_all_requests() -> None:
     canary = {f"new-{i}": (1, 500) for i in range(4)}
     cold = {f"new-{i}": 0 for i in range(3)}
     _, found = judged(RULE, *(look(n, canary, OLD, cold) for n in range(1, 5)))
-    share = found.share()
+    share = found.traffic
     assert share is not None
     assert (share.canary, share.stable) == (8000, 8000)
 

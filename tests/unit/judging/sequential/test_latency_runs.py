@@ -5,10 +5,10 @@ from math import erfc, log, sqrt
 import numpy as np
 import pytest
 from serinus_contracts.events import MetricsCollected
-from serinus_judging.assessment import Assessment
 
 from tests.unit.judging.builders import distribution, latency, plan, snapshot
 from tests.unit.judging.runs import judged
+from tests.unit.judging.told import Told
 
 CLIENT_LIBRARIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 OPENTELEMETRY = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
@@ -35,7 +35,7 @@ def looks(edges: tuple[float, ...], factor: float, shape: tuple[float, float], s
     ]
 
 
-def outcome(edges: tuple[float, ...], factor: float, shape: tuple[float, float]) -> Assessment:
+def outcome(edges: tuple[float, ...], factor: float, shape: tuple[float, float]) -> Told:
     return judged(RULE, looks(edges, factor, shape, seed=len(edges)))[1]
 
 

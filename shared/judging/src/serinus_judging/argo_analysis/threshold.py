@@ -16,13 +16,13 @@ from math import inf, nan
 from typing import Any
 
 from serinus_contracts.base import Millis
-from serinus_contracts.events import Label, MetricsCollected, MetricVerdict, Reason, Scalar
+from serinus_contracts.events import Label, MetricsCollected, Reason, Scalar
 from serinus_contracts.metric import Conditions
 from serinus_contracts.plan import AnalysisPlan
 
 from serinus_judging.argo_analysis import analysis_run, sentence
 from serinus_judging.argo_analysis.analysis_run import Phase, Tally
-from serinus_judging.assessment import Assessment
+from serinus_judging.assessment import Assessment, Fields
 from serinus_judging.packing import EvidenceError
 from serinus_judging.verdict_order import Facts, Opinion, assess
 
@@ -225,21 +225,21 @@ _LABELS: dict[str, Label] = {
 
 def _report(
     plan: AnalysisPlan, conditions: Sequence[Conditions], evidence: Evidence, snapshot: MetricsCollected
-) -> tuple[MetricVerdict, ...]:
+) -> tuple[Fields, ...]:
     found = []
     for metric, one, tally in zip(plan.metrics, conditions, evidence.tallies, strict=True):
         measured = snapshot.metrics.get(metric.name)
         running: Label = {"Failed": "warning", "Error": "error", None: "settling"}.get(tally.last, "unclear")  # type: ignore[assignment] # mypy forgets the literals
         found.append(
-            MetricVerdict(
-                name=metric.name,
-                label=_LABELS.get(tally.phase, running),
-                status=measured.status if measured else "no_data",
-                critical=metric.critical,
-                share=0.0,
-                log_eprocess=0.0,
-                run=(),
-                detail=sentence.progress(one, tally),
-            )
+            {
+                "name": metric.name,
+                "label": _LABELS.get(tally.phase, running),
+                "status": measured.status if measured else "no_data",
+                "critical": metric.critical,
+                "share": 0.0,
+                "log_eprocess": 0.0,
+                "run": (),
+                "detail": sentence.progress(one, tally),
+            }
         )
     return tuple(found)

@@ -6,19 +6,17 @@ there is nothing to say."""
 
 from collections.abc import Mapping, Sequence
 from math import inf
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import TypeAdapter
-from serinus_contracts.events import Finding
 from serinus_contracts.judge import RecommendationRule
 from serinus_contracts.metric import Better
 from serinus_contracts.wording import edge, percent, plain
 
 from serinus_judging import classical
+from serinus_judging.assessment import Fields
 from serinus_judging.histogram import quantile
 
 Severity = Literal["none", "info", "warning", "critical"]
-Fields = dict[str, Any]
 Counts = tuple[int, int]
 """Events of trials."""
 
@@ -27,13 +25,6 @@ _SLOWER = 1.2
 """Slower than this is worth a word."""
 LIKELY = 0.01
 """A trend whose p-value is larger is not told."""
-
-_MODELS = TypeAdapter(tuple[Finding, ...])
-
-
-def models(found: Sequence[Fields]) -> tuple[Finding, ...]:
-    """What is published, by one call."""
-    return _MODELS.validate_python(found)
 
 
 def severity(

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from math import isnan
 
 import numpy as np
-from serinus_contracts.events import Durations, Finding, Label, MetricsCollected, MetricVerdict, Reason
+from serinus_contracts.events import Label, MetricsCollected, Reason
 from serinus_contracts.plan import AnalysisPlan
 from serinus_contracts.wording import duration, names
 
 from serinus_judging.arrays import Floats
+from serinus_judging.assessment import Fields
 from serinus_judging.guardrails import findings, gauge_growth, load, pod_anomaly, sample_ratio
-from serinus_judging.guardrails.findings import Fields
 from serinus_judging.guardrails.liveness import Liveness
 from serinus_judging.guardrails.memory import GuardrailMemory, PodAnomaly
 from serinus_judging.guardrails.watched import Watched
@@ -40,16 +40,16 @@ class GuardrailResult:
     missing: tuple[str, ...]
 
 
-def reported(report: Callable[[], tuple[MetricVerdict, ...]], result: GuardrailResult) -> tuple[MetricVerdict, ...]:
+def reported(report: Callable[[], tuple[Fields, ...]], result: GuardrailResult) -> tuple[Fields, ...]:
     """The judge's metrics, latencies with what they are in seconds, and the gauges that it has not judged itself."""
     known = _with_durations(report(), result)
     if not result.watched.gauges:
         return known
-    names = {metric.name for metric in known}
-    return (*known, *(gauge for gauge in _gauges(result) if gauge.name not in names))
+    names = {metric["name"] for metric in known}
+    return (*known, *(gauge for gauge in _gauges(result) if gauge["name"] not in names))
 
 
-def _with_durations(known: tuple[MetricVerdict, ...], result: GuardrailResult) -> tuple[MetricVerdict, ...]:
+def _with_durations(known: tuple[Fields, ...], result: GuardrailResult) -> tuple[Fields, ...]:
     """What the histograms of this stage say in seconds, beside what is tested of them."""
     added = {}
     for i, (canary, stable) in zip(result.watched.durations, result.memory.samples.buckets, strict=True):
@@ -57,20 +57,20 @@ def _with_durations(known: tuple[MetricVerdict, ...], result: GuardrailResult) -
         edges = getattr(result.snapshot.metrics.get(metric.name), "edges", ())
         told = {"allowed_slowdown": metric.margin.ratio, "durations": _durations(edges, canary, stable)}
         added[metric.name] = told
-    return tuple([one.model_copy(update=added[one.name]) if one.name in added else one for one in known])
+    return tuple([one | added[one["name"]] if one["name"] in added else one for one in known])
 
 
-def _durations(edges: Sequence[float], canary: Floats, stable: Floats) -> tuple[Durations, ...]:
+def _durations(edges: Sequence[float], canary: Floats, stable: Floats) -> list[Fields]:
     arms = canary.astype(np.int64).tolist(), stable.astype(np.int64).tolist()
     found = []
     for wanted in TOLD_QUANTILES:
         own, other = (quantile(edges, counts, wanted) for counts in arms)
         if own is not None and other is not None:
-            found.append(Durations(quantile=wanted, canary=own, stable=other))
-    return tuple(found)
+            found.append({"quantile": wanted, "canary": own, "stable": other})
+    return found
 
 
-def _gauges(result: GuardrailResult) -> list[MetricVerdict]:
+def _gauges(result: GuardrailResult) -> list[Fields]:
     plan, watched = result.plan, result.watched
     told = []
     may = sum(plan.metrics[i].may_abort for i in watched.gauges)
@@ -89,22 +89,22 @@ def _gauges(result: GuardrailResult) -> list[MetricVerdict]:
         elif g < len(result.memory.growth) and result.memory.growth[g].exceeds:
             label = "warning"
         told.append(
-            MetricVerdict(
-                name=metric.name,
-                label=label,
-                status=status,
-                better=metric.better,
-                share=GAUGE_SHARE / may if metric.may_abort else 0.0,
-                log_eprocess=0.0,
-                run=(),
-            )
+            {
+                "name": metric.name,
+                "label": label,
+                "status": status,
+                "better": metric.better,
+                "share": GAUGE_SHARE / may if metric.may_abort else 0.0,
+                "log_eprocess": 0.0,
+                "run": (),
+            }
         )
     return told
 
 
-def all_findings(known: Callable[[], tuple[Finding, ...]], result: GuardrailResult) -> tuple[Finding, ...]:
+def all_findings(known: Callable[[], tuple[Fields, ...]], result: GuardrailResult) -> tuple[Fields, ...]:
     """What the judge found, and what the guardrails did."""
-    return (*known(), *findings.models(_reasons(result)))
+    return (*known(), *_reasons(result))
 
 
 def _reasons(result: GuardrailResult) -> list[Fields]:
@@ -154,7 +154,7 @@ def _anomaly(plan: AnalysisPlan, watched: Watched, anomaly: PodAnomaly) -> Field
             "text": text, "values": values}  # fmt: skip
 
 
-def descriptions(result: GuardrailResult) -> tuple[Finding, ...]:
+def descriptions(result: GuardrailResult) -> tuple[Fields, ...]:
     """Classical statistics of the stage's counts: nothing is decided by them."""
     plan, watched, kept = result.plan, result.watched, result.memory.samples
     told: list[Fields | None] = []
@@ -170,4 +170,4 @@ def descriptions(result: GuardrailResult) -> tuple[Finding, ...]:
         measured = result.snapshot.metrics.get(plan.metrics[i].name)
         edges = getattr(measured, "edges", ())
         told.append(findings.of_durations(plan.metrics[i].name, edges, *buckets.astype(np.int64).tolist()))
-    return findings.models([one for one in told if one is not None])
+    return tuple([one for one in told if one is not None])

@@ -10,11 +10,12 @@ average of both. Without an absolute margin the value of a snapshot has the clos
 from math import exp, inf, log
 from typing import NamedTuple
 
-from serinus_contracts.events import MetricsCollected, Traffic
+from serinus_contracts.events import MetricsCollected
 from serinus_contracts.plan import AnalysisPlan
 from serinus_contracts.weight import weight_text
 from serinus_contracts.wording import percent
 
+from serinus_judging.assessment import Fields
 from serinus_judging.noise import ASSUMED_KAPPA, ASSUMED_PHI
 from serinus_judging.plan_metrics import requests_metric
 
@@ -126,17 +127,17 @@ def _updated(rows: Three, x: int, total: int, w: float, low: float, high: float)
 _LOGS = tuple(log(psi) for psi in PSI)
 
 
-def published(plan: AnalysisPlan, snapshot: MetricsCollected, share: SampleRatio) -> Traffic | None:
+def published(plan: AnalysisPlan, snapshot: MetricsCollected, share: SampleRatio) -> Fields | None:
     """How the requests of this stage were split; None where the weight gives one arm nothing, or does not tell."""
     split, total = snapshot.weight if snapshot.split is None else snapshot.split, share.canary + share.stable
     if not 0 < split < 100 or untested(plan, snapshot):
         return None
-    return Traffic(
-        canary=share.canary,
-        stable=share.stable,
-        expected=share.expected / total if total else split / 100,
-        log_mismatch=share.log_mismatch,
-    )
+    return {
+        "canary": share.canary,
+        "stable": share.stable,
+        "expected": share.expected / total if total else split / 100,
+        "log_mismatch": share.log_mismatch,
+    }
 
 
 def mismatch(share: SampleRatio) -> str:

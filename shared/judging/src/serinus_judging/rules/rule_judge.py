@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Generic, NamedTuple
 
-from serinus_contracts.events import Channel, Counts, Finding, Label, MetricsCollected, MetricVerdict, Reason, Verdict
+from serinus_contracts.events import Finding, Label, MetricsCollected, Reason, Verdict
 from serinus_contracts.plan import AnalysisPlan, PlanMetric
 from serinus_contracts.weight import weight_text
 from serinus_contracts.wording import duration, percent, plain, requests
 
 from serinus_judging import run_progress
-from serinus_judging.assessment import Assessment
+from serinus_judging.assessment import Assessment, Fields
 from serinus_judging.rules import rule_state
 from serinus_judging.rules.rule_state import MetricTotals, RuleSnapshot, RuleState, S
 from serinus_judging.snapshot import Quad
@@ -102,7 +102,7 @@ def _opinion(plan: AnalysisPlan, state: RuleState, now: RuleSnapshot, ruling: Ru
         urgent=alarmed,
         may_proceed=ruling.score is not None,
         regressed=tuple(dict.fromkeys(worst)),
-        findings=ruling.findings,
+        findings=tuple([dict(finding) for finding in ruling.findings]),
         score=ruling.score,
     )
 
@@ -121,8 +121,8 @@ def _say(state: RuleState, now: RuleSnapshot, ruling: Ruling, reason: Reason) ->
 
 def _metrics(
     plan: AnalysisPlan, state: RuleState, now: RuleSnapshot, findings: Sequence[Finding]
-) -> tuple[MetricVerdict, ...]:
-    verdicts = []
+) -> tuple[Fields, ...]:
+    found = []
     for metric, totals, reading in zip(plan.metrics, state.totals, now.readings, strict=True):
         own = [finding for finding in findings if finding.metric == metric.name]
         severities = {finding.severity for finding in own}
@@ -130,39 +130,39 @@ def _metrics(
             "worse" if "critical" in severities else "warning" if "warning" in severities else "ok"
         )
         counted = metric.source.kind in ("proportion", "distribution")
-        verdicts.append(
-            MetricVerdict(
-                name=metric.name,
-                label=label,
-                status=reading.status,
-                better=metric.better,
-                critical=metric.critical,
-                share=0.0,
-                log_eprocess=0.0,
-                run=(_channel(metric, totals),) if counted else (),
-                stage=_counts(totals.stage) if counted else (),
-                detail="; ".join(finding.text for finding in own) or reading.detail,
-            )
+        found.append(
+            {
+                "name": metric.name,
+                "label": label,
+                "status": reading.status,
+                "better": metric.better,
+                "critical": metric.critical,
+                "share": 0.0,
+                "log_eprocess": 0.0,
+                "run": (_channel(metric, totals),) if counted else (),
+                "stage": _counts(totals.stage) if counted else (),
+                "detail": "; ".join(finding.text for finding in own) or reading.detail,
+            }
         )
-    return tuple(verdicts)
+    return tuple(found)
 
 
-def _channel(metric: PlanMetric, totals: MetricTotals) -> Channel:
+def _channel(metric: PlanMetric, totals: MetricTotals) -> Fields:
     canary, stable = _counts(totals.run)
     quantile = None if totals.edge is None else 0.95
-    return Channel(
-        canary=canary,
-        stable=stable,
-        margin=metric.margin,
-        canary_edge=totals.edge,
-        stable_edge=totals.edge,
-        quantile=quantile,
-    )
+    return {
+        "canary": canary,
+        "stable": stable,
+        "margin": {"ratio": metric.margin.ratio, "absolute": metric.margin.absolute},
+        "canary_edge": totals.edge,
+        "stable_edge": totals.edge,
+        "quantile": quantile,
+    }
 
 
-def _counts(quad: Quad) -> tuple[Counts, Counts]:
+def _counts(quad: Quad) -> tuple[Fields, Fields]:
     x, n, y, m = quad
-    return Counts(events=x, trials=n), Counts(events=y, trials=m)
+    return {"events": x, "trials": n}, {"events": y, "trials": m}
 
 
 def compared(metric: PlanMetric, totals: MetricTotals) -> str:

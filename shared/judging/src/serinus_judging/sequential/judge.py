@@ -144,7 +144,7 @@ def _opinion(report: Report, context: sentence.Context, snapshot: MetricsCollect
         verdict,
         reason,
         partial(sentence.say, context),
-        report.models,
+        report.metrics,
         stands=found.aborts,
         fault=_fault(context),
         may_proceed=found.may_proceed,

@@ -1,7 +1,7 @@
 """The numbers of a verdict: what is known of each metric, limit and channel.
 
-Building the published models costs about as much as the judgement itself, so it is left until they are asked for;
-the sentence needs the numbers of one or two metrics only.
+All of them cost about as much as the judgement itself, so they are left until they are asked for; the sentence needs
+those of one or two metrics only.
 """
 
 from collections.abc import Mapping
@@ -10,12 +10,12 @@ from math import exp, isnan
 from typing import NamedTuple
 
 import numpy as np
-from pydantic import TypeAdapter
-from serinus_contracts.events import Finding, Label, MetricVerdict
+from serinus_contracts.events import Label
 from serinus_contracts.metric import Margin
 from serinus_contracts.plan import AnalysisPlan, PlanLimit, PlanMetric
 from serinus_contracts.wording import percent, plain
 
+from serinus_judging.assessment import Fields
 from serinus_judging.plan_metrics import is_rate
 from serinus_judging.sequential import baseline, power
 from serinus_judging.sequential.bucket_reach import EXACT
@@ -24,7 +24,7 @@ from serinus_judging.sequential.evidence import Evidence
 from serinus_judging.sequential.inference import Inference
 from serinus_judging.sequential.latency import BLIND, Pair, Pairs
 from serinus_judging.sequential.layout import Layout
-from serinus_judging.sequential.report_rows import Counts, Edges, Fields, Row, fields
+from serinus_judging.sequential.report_rows import Counts, Edges, Row, fields
 from serinus_judging.sequential.segments import LOG_SHARES, OTHERS, TOLD, Segments, mixed, named
 from serinus_judging.sequential.state import noise_of
 from serinus_judging.snapshot import Reading
@@ -32,7 +32,6 @@ from serinus_judging.verdict_order import LABELS
 
 _SAME = Margin()
 _NO_EDGES = Edges()
-_MODELS = TypeAdapter(tuple[MetricVerdict, ...])
 
 
 class _Numbers(NamedTuple):
@@ -193,7 +192,7 @@ class Report:
         return rows
 
     @cached_property
-    def mixed(self) -> Mapping[int, Finding]:
+    def mixed(self) -> Mapping[int, Fields]:
         """By metric that the arms get its segments in another mix."""
         found = {}
         for group, metric in enumerate(self.plan.metrics):
@@ -205,7 +204,7 @@ class Report:
                 found[group] = finding
         return found
 
-    def findings(self) -> tuple[Finding, ...]:
+    def findings(self) -> tuple[Fields, ...]:
         """What a person should know beside the verdict: another mix, and the rates that are compared there."""
         told = []
         for group, finding in self.mixed.items():
@@ -214,8 +213,8 @@ class Report:
             if stable is not None:
                 phrase = plain if is_rate(self.plan.metrics[group]) else percent
                 rates = f"{phrase(x / n, stable)} against {phrase(stable, x / n)} on stable at the canary's mix"
-                values = {**finding.values, "stable_rate_at_canary_mix": stable}
-                finding = finding.model_copy(update={"text": f"{finding.text}: {rates}", "values": values})
+                values = {**finding["values"], "stable_rate_at_canary_mix": stable}
+                finding = finding | {"text": f"{finding['text']}: {rates}", "values": values}
             told.append(finding)
         return tuple(told)
 
@@ -307,11 +306,11 @@ class Report:
         phi, kappa = known.phi[first], known.kappa[first]
         return power.detectable_rate(n, m, b, ratio, absolute, rate, falling, self.snapshots, phi, kappa, alpha)
 
-    def models(self) -> tuple[MetricVerdict, ...]:
-        """What is published, made by one call from plain dictionaries: a third of the time of making each model."""
+    def metrics(self) -> tuple[Fields, ...]:
+        """What is published of metrics, then limits, as `MetricVerdict`."""
         metrics = [self._metric(group, metric) for group, metric in enumerate(self.plan.metrics)]
         limits = [self._limit(group, limit) for group, limit in enumerate(self.plan.limits, len(metrics))]
-        return _MODELS.validate_python(metrics + limits)
+        return (*metrics, *limits)
 
     def _metric(self, group: int, metric: PlanMetric) -> Fields:
         return self._group(group) | {

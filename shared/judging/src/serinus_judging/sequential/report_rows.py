@@ -1,10 +1,10 @@
 """What is known of one channel, for sentences and for what is published."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from serinus_contracts.metric import Margin
 
-Fields = dict[str, Any]
+from serinus_judging.assessment import Fields
 
 
 class Edges(NamedTuple):
@@ -47,12 +47,12 @@ class Row(NamedTuple):
 
 
 def fields(row: Row) -> Fields:
-    """As `Channel` is validated from."""
+    """As `Channel`."""
     (x, n), (y, m), edges = row.canary, row.stable, row.edges
     fields: Fields = {
         "canary": {"events": x, "trials": n},
         "stable": {"events": y, "trials": m},
-        "margin": row.margin,
+        "margin": {"ratio": row.margin.ratio, "absolute": row.margin.absolute},
         "log_eprocess": row.log_eprocess or 0.0,
         "log_eprocess_non_inferior": row.log_eprocess_non_inferior,
         "low": row.low,

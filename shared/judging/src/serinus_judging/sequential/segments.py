@@ -10,11 +10,12 @@ from math import exp, log
 from typing import NamedTuple
 
 import numpy as np
-from serinus_contracts.events import MAX_SEGMENT_BYTES, Finding, Proportion
+from serinus_contracts.events import MAX_SEGMENT_BYTES, Proportion
 from serinus_contracts.events import Segment as Measured
 from serinus_contracts.wording import percent, segment
 
 from serinus_judging.arrays import Floats
+from serinus_judging.assessment import Fields
 from serinus_judging.guardrails import sample_ratio
 from serinus_judging.guardrails.sample_ratio import SampleRatio
 from serinus_judging.snapshot import NOTHING, Quad, Reading, summed
@@ -201,7 +202,7 @@ def log_mismatch(segments: Segments) -> float:
     return top + log(sum(exp(each - top) for each in used) / len(used))
 
 
-def mixed(metric: str, label: str, segments: Segments, false_abort_rate: float) -> Finding | None:
+def mixed(metric: str, label: str, segments: Segments, false_abort_rate: float) -> Fields | None:
     """That the arms get another mix of segments, where there is as much evidence of it as an abort takes."""
     evidence = log_mismatch(segments)
     if evidence < -log(false_abort_rate):
@@ -215,7 +216,7 @@ def mixed(metric: str, label: str, segments: Segments, false_abort_rate: float) 
         f"{percent(other, own)} of stable's: the arms get another mix, and are compared segment by segment"
     )
     values = {"canary_share": own, "stable_share": other, "log_mismatch": evidence}
-    return Finding(kind="traffic", metric=metric, severity="warning", text=text, values=values)
+    return {"kind": "traffic", "metric": metric, "severity": "warning", "text": text, "values": values}
 
 
 def named(label: str, names: Sequence[str], place: int) -> str:
