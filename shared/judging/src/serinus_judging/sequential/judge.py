@@ -24,6 +24,7 @@ from serinus_judging.sequential.layout import Layout, key_of, layout, slots_used
 from serinus_judging.sequential.overdispersion import Noise
 from serinus_judging.sequential.report import Report
 from serinus_judging.sequential.segments import Segments
+from serinus_judging.sequential.sentence_context import Context
 from serinus_judging.sequential.state import SnapshotCounts, State, updated
 from serinus_judging.snapshot import stage_seconds
 from serinus_judging.verdict_order import Facts, Opinion, assess
@@ -131,13 +132,13 @@ def _judged(case: _Case, state: State, found: inference.Inference) -> tuple[Evid
     progress = run_progress.after(old.progress, plan, snapshot, counted.readings)
     evidence = replace(old, state=state, progress=progress, log_eprocess=found.combined)
     report = Report(plan, scheme, evidence, counted, found, _snapshots_left(plan, snapshot))
-    context = sentence.Context(report, snapshot, started, gating_metrics(plan))
+    context = Context(report, snapshot, started, gating_metrics(plan))
     opinion = _opinion(report, context, snapshot)
     facts = Facts(plan, snapshot, progress, counted.readings, lambda i: state.stage[1, scheme.starts[i]] == 0)
     return evidence, assess(facts, opinion)[1]
 
 
-def _opinion(report: Report, context: sentence.Context, snapshot: MetricsCollected) -> Opinion:
+def _opinion(report: Report, context: Context, snapshot: MetricsCollected) -> Opinion:
     found = report.found
     verdict, reason = _verdict(report, context.gating, snapshot)
     return Opinion(
@@ -155,7 +156,7 @@ def _opinion(report: Report, context: sentence.Context, snapshot: MetricsCollect
     )
 
 
-def _fault(context: sentence.Context) -> Reason | None:
+def _fault(context: Context) -> Reason | None:
     """Why nothing may be promoted on this snapshot, though its data are good."""
     readings = context.report.counted.readings
     if any(reading.no_gate for reading in readings) and all(reading.status != "error" for reading in readings):
