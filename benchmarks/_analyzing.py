@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import re
+import signal
 import subprocess
 import sys
 import time
@@ -87,19 +89,48 @@ async def _until(url: str, keys: Keys, total: int, seconds: float = 600) -> None
 class Process:
     """A service as a process, with the CPU time it has used."""
 
-    def __init__(self, module: str, log: Path, environment: dict[str, str]) -> None:
+    def __init__(
+        self,
+        module: str,
+        log: Path,
+        environment: dict[str, str],
+        *,
+        python: str = sys.executable,
+        folder: Path | None = None,
+    ) -> None:
+        self.log = log
         with log.open("ab") as out:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", module],
+                [python, "-m", module],
+                cwd=folder,
                 env={**os.environ, **environment, "SERINUS_HTTP_PORT": "0"},
                 stdout=out,
                 stderr=out,
             )
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def cpu(self) -> float:
         """Seconds of CPU so far."""
         return cpu_seconds(self._process.pid)
+
+    @property
+    def page(self) -> str | None:
+        """Address of its health and figures, from its log; None until it is there."""
+        found = re.search(r'"port": (\d+)', self.log.read_text())
+        return None if found is None else f"http://127.0.0.1:{found[1]}"
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """It does nothing meanwhile."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         self._process.terminate()

@@ -14,13 +14,14 @@ def table(figures: Figures, goals: Goals) -> str:
     lines = []
     for name, value in figures.items():
         word, goal = goals.get(name, ("", 0.0))
-        note = f"{word} {goal:,g}: {'met' if _met(value, word, goal) else 'MISSED'}" if word else ""
+        note = f"{word} {goal:,g}: {'met' if met(value, word, goal) else 'MISSED'}" if word else ""
         shown = f"{value:,.2f}" if abs(value) < 10 else f"{value:,.0f}"
         lines.append(f"{name:<60}{shown:>12}  {note}".rstrip())
     return "\n".join(lines)
 
 
-def _met(value: float, word: str, goal: float) -> bool:
+def met(value: float, word: str, goal: float) -> bool:
+    """Whether a figure reaches its goal."""
     return value >= goal if word == "at least" else value <= goal
 
 
@@ -29,7 +30,7 @@ def missed(figures: Figures, goals: Goals) -> list[str]:
     return [
         f"{name}: {figures[name]:g}, wanted {word} {goal:g}"
         for name, (word, goal) in goals.items()
-        if name in figures and not _met(figures[name], word, goal)
+        if name in figures and not met(figures[name], word, goal)
     ]
 
 

@@ -22,11 +22,18 @@ class Looks:
 
     def __init__(self, plan: AnalysisPlan) -> None:
         random = np.random.default_rng(1)
-        self.plan = plan
-        self._entries = [self._entry(random) for _ in range(VARIANTS)]
+        self.digest, self.canonical = plan.digest, plan.canonical
+        self._entries = [self._entry(plan, random) for _ in range(VARIANTS)]
 
-    def _entry(self, random: np.random.Generator) -> dict[str, str]:
-        metrics = _six(self.plan, random)
+    @classmethod
+    def of(cls, digest: str, canonical: str, entries: list[dict[str, str]]) -> "Looks":
+        """Those that another build has drawn, with its plan as it stands in Redis."""
+        looks = cls.__new__(cls)
+        looks.digest, looks.canonical, looks._entries = digest, canonical.encode(), entries
+        return looks
+
+    def _entry(self, plan: AnalysisPlan, random: np.random.Generator) -> dict[str, str]:
+        metrics = _six(plan, random)
         for name, one in metrics.items():
             if isinstance(one, Proportion):
                 arms = {arm: _spread(arm, *next(iter(getattr(one, arm).values()))) for arm in ("canary", "stable")}
@@ -37,7 +44,7 @@ class Looks:
             for arm in ("canary", "stable") for i in range(3)
         )  # fmt: skip
         look = snapshot(metrics, 1, 2, 0, 10).model_copy(
-            update={"run": run, "plan": self.plan.digest, "follows": _FOLLOWS, "end": _END, "pods": pods}
+            update={"run": run, "plan": plan.digest, "follows": _FOLLOWS, "end": _END, "pods": pods}
         )
         return to_entry(seal(MetricsCollected.model_validate(look.model_dump()), source="/serinus/collector", now=0))
 
@@ -70,7 +77,7 @@ def _spread(arm: str, events: int, trials: int) -> dict[str, tuple[int, int]]:
 async def publish(client: Client, keys: Keys, looks: Looks, runs: int, count: int, first: int = 1) -> int:
     """Put the looks, with their plan and group, into the stream; gives how many."""
     await ensure_group(client, keys.stream("snapshots"), ANALYZER_GROUP)
-    await client.set(keys.plan(looks.plan.digest), looks.plan.canonical)
+    await client.set(keys.plan(looks.digest), looks.canonical)
     sent = 0
     pipe = client.pipeline(transaction=False)
     for entry in looks.all(runs, count, first):
