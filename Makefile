@@ -75,6 +75,8 @@ lock:  ## resolve requirements.lock and the hashes of uv anew (needs uv)
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  $(shell grep -ho '^name = "serinus[a-z-]*"' $(PROJECTS) | sed -E 's/name = "(.*)"/--no-emit-package \1/') \
 	  --custom-compile-command 'make lock' --group dev pyproject.toml -o requirements.lock
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --custom-compile-command 'make lock' -c requirements.lock --group packaging -o tools/packaging.txt
 	@(sed -n '/^#/p' tools/requirements.txt; sed -n 's/^\(uv==[0-9.]*\).*/\1/p' tools/requirements.txt \
 	  | uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url -) > tools/.made
 	@mv tools/.made tools/requirements.txt
