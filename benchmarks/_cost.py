@@ -1,4 +1,4 @@
-"""What one look costs, and a picture of evidence over time: both by the judge as the analyzer calls it."""
+"""What one evaluation costs, and a picture of evidence over time: both by the judge as the analyzer calls it."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,7 +20,7 @@ from serinus_judging.sequential.state import SnapshotCounts, State, updated
 
 from benchmarks._durations import EDGES, shares
 from benchmarks._plans import plan, proportion, six_metrics
-from benchmarks._worlds import PER_LOOK, RAMP
+from benchmarks._worlds import PER_EVALUATION, RAMP
 
 RUN = Run(cluster="b", namespace="b", name="b", uid="b", canary_hash="new", stable_hash="old", attempt=1)
 TOGETHER = 16
@@ -30,15 +30,15 @@ TOGETHER = 16
 JUDGE = SequentialJudge()
 
 
-def judged(plan: AnalysisPlan, evidence: Evidence, look: MetricsCollected) -> tuple[Evidence, Assessment]:
+def judged(plan: AnalysisPlan, evidence: Evidence, taken: MetricsCollected) -> tuple[Evidence, Assessment]:
     """One snapshot of one run."""
-    return JUDGE.judge([(plan, evidence, look)])[0]
+    return JUDGE.judge([(plan, evidence, taken)])[0]
 
 
 def snapshot(
     metrics: dict[str, Measurement], number: int, stage: int, started: int, weight: int, interval: int = 30_000
 ) -> MetricsCollected:
-    """A look, `number` from 1."""
+    """A snapshot, `number` from 1."""
     end = number * interval
     return MetricsCollected(
         run=RUN,
@@ -54,24 +54,24 @@ def snapshot(
 
 
 def cost(repeats: int = 300) -> dict[str, float]:
-    """Microseconds of CPU per look of six metrics, and of its parts; bytes of evidence."""
+    """Microseconds of CPU per evaluation of six metrics, and of its parts; bytes of evidence."""
     rule = six_metrics()
     random = np.random.default_rng(0)
     evidence, memory = JUDGE.start(rule), GuardrailMemory.start(rule)
     for number in range(1, 13):
-        look = snapshot(_six(rule, random), number, 2, 0, 10)
-        evidence, _ = judged(rule, evidence, look)
+        taken = snapshot(_six(rule, random), number, 2, 0, 10)
+        evidence, _ = judged(rule, evidence, taken)
         memory, _ = checks.evaluate(rule, memory, snapshot(_six(rule, random, 4, 12), number, 2, 0, 10))
-    look = snapshot(_six(rule, random), 13, 2, 0, 10)
+    taken = snapshot(_six(rule, random), 13, 2, 0, 10)
     scheme = layout(key_of(rule), tuple(slots_used(pairs) for pairs in evidence.pairs))
-    counted = count(rule, key_of(rule).channels, evidence.pairs, look)
+    counted = count(rule, key_of(rule).channels, evidence.pairs, taken)
     channels = scheme.channels
     folded = fold(evidence.noise, counted, 2, False)
-    cases = [(rule, evidence, look)] * TOGETHER
+    cases = [(rule, evidence, taken)] * TOGETHER
     many = State.stacked([evidence.state] * TOGETHER)
-    looks = SnapshotCounts.stacked([folded] * TOGETHER)
+    several = SnapshotCounts.stacked([folded] * TOGETHER)
     packed = evidence.pack()
-    assessment = judged(rule, evidence, look)[1]
+    assessment = judged(rule, evidence, taken)[1]
     many_pods = snapshot(_six(rule, random, 4, 12), 13, 2, 0, 10)
     seen = checks.evaluate(rule, memory, many_pods)[1]
     whole = checks.apply_guardrails(assessment, seen)
@@ -82,11 +82,11 @@ def cost(repeats: int = 300) -> dict[str, float]:
         inference.infer(scheme, updated(channels, evidence.state, folded), rule)
 
     def laws() -> None:
-        inference.infer_all(scheme, updated(channels, many, looks), [rule] * TOGETHER)
+        inference.infer_all(scheme, updated(channels, many, several), [rule] * TOGETHER)
 
     return {
-        "look": _microseconds(lambda: judged(rule, evidence, look), repeats),
-        "look of many": _microseconds(lambda: JUDGE.judge(cases), repeats // TOGETHER + 1) / TOGETHER,
+        "evaluation": _microseconds(lambda: judged(rule, evidence, taken), repeats),
+        "evaluation of many": _microseconds(lambda: JUDGE.judge(cases), repeats // TOGETHER + 1) / TOGETHER,
         "metrics": _microseconds(assessment.report, repeats),
         "beside": _microseconds(lambda: checks.evaluate(rule, skipped, many_pods), repeats),
         "beside, with a point": _microseconds(lambda: checks.evaluate(rule, memory, many_pods), repeats),
@@ -143,7 +143,7 @@ def _pods(arm: str, count: int, events: int, trials: int) -> dict[str, tuple[int
 
 
 def picture(seed: int = 3) -> str:
-    """An SVG of ln M over the looks of three runs: healthy, twice the errors at once, and from the 25 % stage on."""
+    """An SVG of ln M over three runs: healthy, twice the errors at once, and from the 25 % stage on."""
     weights = RAMP
     rule = plan((proportion("errors", 1.0),), weights, ("noRegression",) * 4 + ("nonInferiority",), maximum=10**6)
     lines = []
@@ -158,15 +158,15 @@ def picture(seed: int = 3) -> str:
         values = []
         for t in range(160):
             stage = t // 32
-            n = int(PER_LOOK * weights[stage])
+            n = int(PER_EVALUATION * weights[stage])
             x = int(random.binomial(n, 0.001 * (factor if t >= onset else 1)))
-            y = int(random.binomial(PER_LOOK - n, 0.001))
+            y = int(random.binomial(PER_EVALUATION - n, 0.001))
             window = Window(begin=t * 30_000, end=(t + 1) * 30_000)
             counts = Proportion(
-                status="ok", window=window, canary={"a": (x, n)}, stable={"b": (y, PER_LOOK - n)}, series=2
+                status="ok", window=window, canary={"a": (x, n)}, stable={"b": (y, PER_EVALUATION - n)}, series=2
             )
-            look = snapshot({"errors": counts}, t + 1, stage, stage * 32 * 30_000, round(100 * weights[stage]))
-            evidence, assessment = judged(rule, evidence, look)
+            taken = snapshot({"errors": counts}, t + 1, stage, stage * 32 * 30_000, round(100 * weights[stage]))
+            evidence, assessment = judged(rule, evidence, taken)
             values.append(assessment.log_eprocess)
             if assessment.verdict == "abort":
                 break
@@ -178,8 +178,8 @@ def _svg(lines: list[tuple[str, list[float], str]]) -> str:
     width, height, left, bottom, low, high = 760, 300, 46, 34, -4.0, 6.5
     bar = float(np.log(100))
 
-    def x(look: float) -> float:
-        return round(left + (width - left - 12) * look / 160, 1)
+    def x(evaluation: float) -> float:
+        return round(left + (width - left - 12) * evaluation / 160, 1)
 
     def y(value: float) -> float:
         return round(12 + (height - bottom - 12) * (high - min(max(value, low), high)) / (high - low), 1)
@@ -200,7 +200,8 @@ def _svg(lines: list[tuple[str, list[float], str]]) -> str:
         f'<line x1="{left}" y1="{y(bar)}" x2="{width - 12}" y2="{y(bar)}" stroke="#b00" stroke-dasharray="4 3"/>'
     )
     parts.append(f'<text x="{width - 14}" y="{y(bar) - 5}" text-anchor="end" fill="#b00">abort: ln 100</text>')
-    parts.append(f'<text x="{width / 2}" y="{height - 8}" text-anchor="middle" fill="#555">look (30 s each)</text>')
+    below = f'x="{width / 2}" y="{height - 8}" text-anchor="middle" fill="#555"'
+    parts.append(f"<text {below}>evaluation (30 s each)</text>")
     for (name, values, dash), colour in zip(lines, ("#2a7", "#c50", "#15a"), strict=True):
         points = " ".join(f"{x(i + 1)},{y(v)}" for i, v in enumerate(values))
         stroke = f' stroke-dasharray="{dash}"' if dash else ""

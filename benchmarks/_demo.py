@@ -11,7 +11,7 @@ from benchmarks._serinus import ALPHA, BETA, Batch, noise_of
 from benchmarks._worlds import RAMP, World
 
 GATE = 5
-"""Looks of a second that a quiet gate waits at least."""
+"""Evaluations of a second that a quiet gate waits at least."""
 MOST = 2000
 
 
@@ -25,7 +25,7 @@ class Demo:
 
 
 def demo(per_second: int, bad: float | None, runs: int = 30, seed: int = 4, base: float = 0.002) -> Demo:
-    """Stages 1, 5, 10, 25 and 50 %, quiet gates of five looks, proof at the last; margin 1.25 and 0.001.
+    """Stages 1, 5, 10, 25 and 50 %, quiet gates of five evaluations, proof at the last; margin 1.25 and 0.001.
 
     bad: the canary's rate of errors from the 10 % stage on. The metric has half of the false-abort rate, as beside
     a second one.
@@ -47,7 +47,7 @@ def demo(per_second: int, bad: float | None, runs: int = 30, seed: int = 4, base
         m = per_second - n
         worse = np.where(stage >= 2, bad, base) if bad else np.full(runs, base)
         x, y = random.binomial(n.astype(int), worse), random.binomial(m.astype(int), base)
-        batch.look(np.stack([x, n, y, m]).astype(float)[..., None], stage, fresh, going)
+        batch.evaluate(np.stack([x, n, y, m]).astype(float)[..., None], stage, fresh, going)
         log_m, log_n = batch.evidence()
         both = np.logaddexp(log_m + np.log(0.5), np.log(0.5))
         seconds[going] = now

@@ -1,4 +1,4 @@
-"""What both arms counted at every look, drawn for many runs at once.
+"""What both arms counted at every evaluation, drawn for many runs at once.
 
 Everything is drawn from one seed. Noise that matters differs between pods, so counts are drawn per pod; what both arms
 share (a shock) does not tell them apart, yet breaks tests that count on independent requests.
@@ -20,7 +20,7 @@ def draw(world: World, runs: int, random: Random) -> Drawn:
     """So many runs of a world."""
     if world.durations:
         return _durations.draw(world, runs, random)
-    shape = (runs, world.looks)
+    shape = (runs, world.evaluations)
     n, m = world.trials
     shock = _shocks(world.noise, shape, random)
     x, y, stable = np.empty(shape), np.empty(shape), np.empty((*shape, world.pods))
@@ -29,7 +29,7 @@ def draw(world: World, runs: int, random: Random) -> Drawn:
     for stage, weight in enumerate(world.weights):
         own = world.stages == stage
         pods = world.canary_pods(weight)
-        here = np.arange(world.looks)[own]
+        here = np.arange(world.evaluations)[own]
         factor = np.where(here >= world.onset, world.factor, 1.0) / (1 - weight) ** world.load
         trials = n[own]
         if world.cold != 1:
@@ -50,9 +50,9 @@ def draw(world: World, runs: int, random: Random) -> Drawn:
         stable[:, own] = each
     n, m = (np.broadcast_to(v, shape).copy() for v in (n, m))
     if world.lag:
-        factor = np.where(np.arange(world.looks) >= world.onset, world.factor, 1.0)
+        factor = np.where(np.arange(world.evaluations) >= world.onset, world.factor, 1.0)
         n, x = _delayed(n, world, world.base * factor, random)
-        m, y = _delayed(m, world, np.full(world.looks, world.base), random)
+        m, y = _delayed(m, world, np.full(world.evaluations, world.base), random)
     if world.resets:
         hidden = np.where(random.random(shape) < world.resets, random.random(shape), 0.0)
         seen = np.floor(n * (1 - hidden))
@@ -81,18 +81,18 @@ def chunks(world: World, runs: int, seed: int) -> Iterator[Drawn]:
 
 def history(world: World, random: Random, blocks: int = 288, per_block: int = 10) -> tuple[Floats, Floats]:
     """A day of stable's counts before the run, events and trials (blocks, pods)."""
-    looks = blocks * per_block
+    evaluations = blocks * per_block
     pods = _events(
         world,
-        np.full(looks, float(world.per_look)),
-        np.full(looks, world.base),
+        np.full(evaluations, float(world.per_evaluation)),
+        np.full(evaluations, world.base),
         world.pods,
-        _shocks(world.noise, (1, looks), random),
+        _shocks(world.noise, (1, evaluations), random),
         random,
         per_pod=True,
     )[0]
     events = pods.reshape(blocks, per_block, world.pods).sum(axis=1)
-    trials = np.full(events.shape, world.per_look * per_block / world.pods)
+    trials = np.full(events.shape, world.per_evaluation * per_block / world.pods)
     bad = slice(100, 100 + world.bad_blocks)
     events[bad, 0] = random.binomial(trials[bad, 0].astype(int), 0.3)
     return events, trials
@@ -144,7 +144,7 @@ def _levels(noise: Noise, shape: tuple[int, ...], random: Random) -> Floats:
 
 
 def _delayed(mean: Floats, world: World, rate: Floats, random: Random) -> tuple[Floats, Floats]:
-    """Trials that come as they like, and events that follow their trials by the lag, give or take a look."""
+    """Trials that come as they like, and events that follow their trials by the lag, give or take an evaluation."""
     trials = random.poisson(mean).astype(float)
     events = random.binomial(trials.astype(int), rate)
     early = random.binomial(events, 0.5)

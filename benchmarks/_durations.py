@@ -12,11 +12,11 @@ SIGMA = 0.6
 
 def draw(world: World, runs: int, random: np.random.Generator) -> Drawn:
     """So many runs of a world of durations."""
-    shape = (runs, world.looks)
+    shape = (runs, world.evaluations)
     n, m = (np.broadcast_to(v, shape) for v in world.trials)
     stable = shares(world.base)
     slower = (1 - world.tail) * shares(world.base * world.factor) + world.tail * shares(4 * world.base)
-    begun = (np.arange(world.looks) >= world.onset)[:, None]
+    begun = (np.arange(world.evaluations) >= world.onset)[:, None]
     canary = random.multinomial(n.astype(int), np.where(begun, slower, stable)).astype(float)
     others = random.multinomial(m.astype(int), stable).astype(float)
     at = int(np.argmin(np.abs(1 - np.cumsum(stable)[:-1] - 0.05)))

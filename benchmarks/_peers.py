@@ -1,8 +1,8 @@
 """The rules that others decide by, on the same counts. To add one, write a function and name it in PEERS.
 
 A rule gets what was drawn, the same world drawn with a healthy canary, and the share of those that Serinus aborted
-(for rules that are set to an equal actual false-abort rate). It says for each run at which look it aborts. Whoever is
-not aborted at the end is promoted.
+(for rules that are set to an equal actual false-abort rate). It says for each run at which evaluation it aborts.
+Whoever is not aborted at the end is promoted.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ from benchmarks._worlds import SECONDS, Bools, Drawn, Floats
 Rule = Callable[[Drawn, Drawn, float], Outcome]
 
 WINDOW = 10
-"""Looks of 30 s in the five minutes over which Argo's and Flagger's queries take rates."""
+"""Evaluations of 30 s in the five minutes over which Argo's and Flagger's queries take rates."""
 SUCCESS, CONVERSION, SLOWER = 0.95, 0.85, 1.2
 """The seed's AnalysisTemplates: success rate, conversion rate, ratio of p95."""
 FLAGGER = 0.99
@@ -31,13 +31,13 @@ KAYENTA_RUNS = 300
 
 
 def outcome(over: Bools) -> Outcome:
-    """Aborted at the first look that is over, else promoted."""
+    """Aborted at the first evaluation that is over, else promoted."""
     aborted = np.where(over.any(axis=1), over.argmax(axis=1) + 1, 0)
     return Outcome(aborted, aborted == 0)
 
 
 def scores(drawn: Drawn) -> tuple[Floats, Floats]:
-    """Events in excess, positive where the canary is worse, and their variance, of all looks so far: (runs, T) each."""
+    """Events in excess, positive where the canary is worse, and their variance, of all so far: (runs, T) each."""
     theta = drawn.n / (drawn.n + drawn.m)
     events, trials = drawn.x + drawn.y, drawn.n + drawn.m
     rate = np.clip(events / trials, 0, 1)
@@ -47,14 +47,14 @@ def scores(drawn: Drawn) -> tuple[Floats, Floats]:
 
 
 def z_scores(drawn: Drawn) -> Floats:
-    """Stratified z of all looks so far (Cochran, Mantel, Haenszel): (runs, T)."""
+    """Stratified z of all evaluations so far (Cochran, Mantel, Haenszel): (runs, T)."""
     excess, variance = scores(drawn)
     z: Floats = excess / np.sqrt(np.maximum(variance, 1e-9))
     return z
 
 
 def naive_z(drawn: Drawn, _: Drawn, __: float) -> Outcome:
-    """One-sided z-test at 5 %, made for one look and taken at every look."""
+    """One-sided z-test at 5 %, made for one evaluation and taken at every evaluation."""
     return outcome(z_scores(drawn) > 1.645)
 
 
@@ -63,8 +63,8 @@ def obrien_fleming(drawn: Drawn, null: Drawn, rate: float) -> Outcome:
 
     It is set on the truth: nobody knows the noise of his own traffic so well.
     """
-    looks = drawn.x.shape[1]
-    scale = np.sqrt(np.arange(1, looks + 1) / looks)
+    evaluations = drawn.x.shape[1]
+    scale = np.sqrt(np.arange(1, evaluations + 1) / evaluations)
     c = np.quantile((z_scores(null) * scale).max(axis=1), 1 - rate)
     return outcome(z_scores(drawn) * scale > c)
 
@@ -75,7 +75,7 @@ def obrien_fleming_at_alpha(drawn: Drawn, null: Drawn, _: float) -> Outcome:
 
 
 def _trailing(events: Floats, trials: Floats) -> Floats:
-    """Rate over the last five minutes at each look."""
+    """Rate over the last five minutes at each evaluation."""
     sums = [np.cumsum(v, axis=1) for v in (events, trials)]
     for v in sums:
         v[:, WINDOW:] = v[:, WINDOW:] - v[:, :-WINDOW].copy()
@@ -99,7 +99,7 @@ def argo_template(drawn: Drawn, _: Drawn, __: float) -> Outcome:
 
 
 def flagger(drawn: Drawn, _: Drawn, __: float) -> Outcome:
-    """Each look below the minimum counts, and counts are never reset; the default threshold rolls back at the first."""
+    """Each evaluation below the minimum counts, and counts are never reset; by default the first rolls back."""
     if drawn.p95 is not None:
         return _failures(drawn.p95[0] > 0.5, 0)
     success = drawn.x / drawn.n if drawn.world.higher else 1 - drawn.x / drawn.n
@@ -107,16 +107,16 @@ def flagger(drawn: Drawn, _: Drawn, __: float) -> Outcome:
 
 
 def decided_at(drawn: Drawn) -> tuple[tuple[int, int], ...]:
-    """Looks (begin, end) of the stages, at whose end rules decide that are asked once a stage; of a run with one weight
-    its fifths."""
+    """Evaluations (begin, end) of the stages, at whose end rules decide that are asked once a stage; of a run with one
+    weight its fifths."""
     fifth = drawn.x.shape[1] // 5
     return tuple((fifth * i, fifth * (i + 1)) for i in range(5))
 
 
 def _at_ends(drawn: Drawn, decide: Callable[[int, int], tuple[Bools, Bools]]) -> Outcome:
     """decide(begin, end) says which runs are aborted at the end of a stage, and which are held there."""
-    runs, looks = drawn.x.shape
-    over, held = np.zeros((runs, looks), dtype=bool), np.zeros(runs, dtype=bool)
+    runs, evaluations = drawn.x.shape
+    over, held = np.zeros((runs, evaluations), dtype=bool), np.zeros(runs, dtype=bool)
     for begin, end in decided_at(drawn):
         over[:, end - 1], held = decide(begin, end)
     found = outcome(over)
@@ -124,7 +124,7 @@ def _at_ends(drawn: Drawn, decide: Callable[[int, int], tuple[Bools, Bools]]) ->
 
 
 def _shares(drawn: Drawn, begin: int, end: int) -> tuple[Floats, Floats, tuple[Floats, ...]]:
-    """Share that went well of canary and stable in these looks, and the counts x, n, y, m."""
+    """Share that went well of canary and stable in these evaluations, and the counts x, n, y, m."""
     use = drawn.valid[:, begin:end]
     x, n, y, m = ((v[:, begin:end] * use).sum(axis=1) for v in (drawn.x, drawn.n, drawn.y, drawn.m))
     own, other = x / np.maximum(n, 1), y / np.maximum(m, 1)
@@ -162,7 +162,7 @@ def scorecard(drawn: Drawn, _: Drawn, __: float) -> Outcome:
 
 
 def _recent(drawn: Drawn) -> Floats:
-    """Share of errors in the last one to two minutes of the stage, two looks to the minute (runs, T)."""
+    """Share of errors in the last one to two minutes of the stage, two evaluations to the minute (runs, T)."""
     share = np.zeros_like(drawn.x)
     for begin, end in decided_at(drawn):
         for t in range(begin, end):

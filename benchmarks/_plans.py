@@ -72,7 +72,7 @@ def plan_of(world: World) -> AnalysisPlan:
 
 
 def six_metrics() -> AnalysisPlan:
-    """Four rates of errors, conversions, and latency with five quantiles: what one look is timed with."""
+    """Four rates of errors, conversions, and latency with five quantiles: what one evaluation is timed with."""
     metrics = (
         proportion("errors", 1.25, 0.001, critical=True),
         proportion("timeouts", 1.25, 0.001),

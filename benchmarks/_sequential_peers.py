@@ -91,7 +91,7 @@ def agrapa(drawn: Drawn) -> Floats:
 
 
 def _log_ratios(drawn: Drawn) -> Floats:
-    """ln of the likelihood ratio of each look, given how many events both arms have: (J, runs, T)."""
+    """ln of the likelihood ratio of each evaluation, given how many events both arms have: (J, runs, T)."""
     x, n, y, m = _arms(drawn)
     psi = ABORT_PSI[:, None, None]
     share = _share(n, m)

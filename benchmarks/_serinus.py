@@ -28,7 +28,7 @@ BY_POD = ("history", "in run")
 
 @dataclass(frozen=True)
 class Outcome:
-    """How runs ended: the look (from 1) that aborted, 0 for none; whether the canary was promoted."""
+    """How runs ended: the evaluation (from 1) that aborted, 0 for none; whether the canary was promoted."""
 
     aborted: np.ndarray
     promoted: Bools
@@ -71,11 +71,11 @@ class Batch:
     state: State
     aborted: np.ndarray
     shown: Bools
-    looks: int = 0
+    evaluations: int = 0
 
     @classmethod
     def of(cls, scheme: Layout, noise: Noises, interval: bool = False) -> "Batch":
-        """No looks yet."""
+        """No evaluations yet."""
         runs = len(noise.phi)
         if not interval:
             known = {each.name: getattr(scheme.channels, each.name) for each in fields(Channels)}
@@ -83,10 +83,10 @@ class Batch:
         empty = State.empty(scheme.channels, (runs,))
         return cls(scheme, noise, empty, np.zeros(runs, dtype=int), np.zeros(runs, dtype=bool))
 
-    def look(
+    def evaluate(
         self, counts: Floats, stage: np.ndarray, fresh: Bools, valid: Bools | None = None, pods: Floats | None = None
     ) -> None:
-        """Fold a look: counts (4, runs, C), stage and fresh (runs,), valid (runs,), pods (2, runs, U, M)."""
+        """The next snapshot: counts (4, runs, C), stage and fresh (runs,), valid (runs,), pods (2, runs, U, M)."""
         channels = self.layout.channels
         runs = np.arange(len(stage))
         shape = counts.shape[1:]
@@ -95,7 +95,7 @@ class Batch:
         usable = usable & (n > 0) & (m > 0)
         if valid is not None:
             usable = usable & valid[:, None]
-        look = SnapshotCounts(
+        counted = SnapshotCounts(
             counts=np.where(usable, counts, 1.0),
             valid=usable,
             seconds=np.full(shape, SECONDS),
@@ -107,11 +107,11 @@ class Batch:
             measured=np.full(shape, self.noise.measured),
             pods=pods,
         )
-        self.state = updated(channels, self.state, look)
-        self.looks += 1
+        self.state = updated(channels, self.state, counted)
+        self.evaluations += 1
         combined, log_n = self.evidence()
         over = (combined >= combination.log_threshold(ALPHA)) & (self.aborted == 0)
-        self.aborted[over] = self.looks
+        self.aborted[over] = self.evaluations
         self.shown = (log_n >= combination.log_threshold(BETA)) & (combined < combination.log_threshold(ALPHA) / 2)
 
     def evidence(self) -> tuple[Floats, Floats]:
@@ -149,11 +149,11 @@ def noise_of(world: World, runs: int, known: Known, seed: int) -> Noises:
 def judge(drawn: Drawn, known: Known = "history", seed: int = 0, warm: bool = True) -> Outcome:
     """Whole runs on a fixed schedule. Promoted: shown within the margin in the last stage, and never aborted.
 
-    warm: stable's last ten minutes are known before the first look, as they are wherever history is.
+    warm: stable's last ten minutes are known before the first evaluation, as they are wherever history is.
     """
     warm = warm and known != "in run"
     world = drawn.world
-    runs, looks = drawn.x.shape
+    runs, evaluations = drawn.x.shape
     key = key_of(plan_of(world))
     pairs = _pairs(world)
     scheme = layout(key, (slots_used(pairs),) if pairs else ())
@@ -161,11 +161,11 @@ def judge(drawn: Drawn, known: Known = "history", seed: int = 0, warm: bool = Tr
     if warm:
         batch.state.past[:] = _before(world, runs, scheme.channels.count, pairs, seed)
     promoted = np.zeros(runs, dtype=bool)
-    for t in range(looks):
+    for t in range(evaluations):
         stage = np.full(runs, world.stages[t])
         fresh = np.full(runs, t == 0 or world.stages[t] != world.stages[t - 1])
         counts = _counts(drawn, t, scheme, pairs)
-        batch.look(counts, stage, fresh, drawn.valid[:, t], _units(drawn, t) if known in BY_POD else None)
+        batch.evaluate(counts, stage, fresh, drawn.valid[:, t], _units(drawn, t) if known in BY_POD else None)
         if world.stages[t] == len(world.weights) - 1:
             promoted |= batch.shown & (batch.aborted == 0)
     return Outcome(batch.aborted, promoted & (batch.aborted == 0))
@@ -194,7 +194,7 @@ def _pairs(world: World) -> tuple[Pair, ...]:
 def _before(world: World, runs: int, channels: int, pairs: tuple[Pair, ...], seed: int) -> Floats:
     """Stable's last ten minutes (2, runs, C)."""
     random = np.random.default_rng([seed, 9, *world.name.encode()])
-    trials = int(600 / SECONDS * world.per_look)
+    trials = int(600 / SECONDS * world.per_evaluation)
     rate = np.full(channels, world.base)
     if pairs:
         above = np.append(1.0, 1 - np.cumsum(shares(world.base)))
@@ -203,7 +203,7 @@ def _before(world: World, runs: int, channels: int, pairs: tuple[Pair, ...], see
 
 
 def _counts(drawn: Drawn, t: int, scheme: Layout, pairs: tuple[Pair, ...]) -> Floats:
-    """Counts of one look (4, runs, C)."""
+    """Counts of one evaluation (4, runs, C)."""
     if drawn.buckets is None:
         return np.stack([drawn.x[:, t], drawn.n[:, t], drawn.y[:, t], drawn.m[:, t]])[..., None]
     canary, stable = (np.flip(np.cumsum(np.flip(v[:, t], axis=-1), axis=-1), axis=-1) for v in drawn.buckets)

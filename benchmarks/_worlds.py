@@ -1,7 +1,7 @@
 """Worlds in which judges are tried; `_drawing.py` draws what both arms count in them.
 
-A world has a service with a base rate, a canary that is so many times worse from some look on, a schedule of weights,
-and noise as real traffic has it.
+A world has a service with a base rate, a canary that is so many times worse from some evaluation on, a schedule of
+weights, and noise as real traffic has it.
 """
 
 from dataclasses import dataclass, replace
@@ -13,11 +13,11 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 RAMP = (0.01, 0.05, 0.10, 0.25, 0.50)
-LOOKS = 160
-PER_LOOK = 30_000
+EVALUATIONS = 160
+PER_EVALUATION = 30_000
 PODS = 20
 COLD = 4
-"""Looks for which a new pod is cold, where pods are."""
+"""Evaluations for which a new pod is cold, where pods are."""
 SECONDS = 30.0
 
 
@@ -25,10 +25,10 @@ SECONDS = 30.0
 class Noise:
     """How far from independent requests the counts are. 0 means: not at all.
 
-    gamma: variance of each pod's rate from look to look, relative to its square; shocks: chance that a look's rate in
-    both arms is 30 or 50 times higher; drift: standard deviation of the logarithm of each pod's rate, which wanders
-    (AR(1), `memory` from look to look; with a memory of 1 pods differ for good); retries: mean number of errors that
-    follow from each error, so that errors come in clusters of so many and one.
+    gamma: variance of each pod's rate from one evaluation to the next, relative to its square; shocks: chance that the
+    rate of both arms is 30 or 50 times higher in one; drift: standard deviation of the logarithm of each pod's rate,
+    which wanders (AR(1), `memory` from one to the next; with a memory of 1 pods differ for good); retries: mean number
+    of errors that follow from each error, so that errors come in clusters of so many and one.
     """
 
     gamma: float = 0.0
@@ -43,15 +43,15 @@ QUIET = Noise()
 
 @dataclass(frozen=True)
 class World:
-    """One scenario. `factor`: the canary's rate relative to stable's, from look `onset` on; 1 is a healthy canary.
+    """One scenario. `factor`: the canary's rate relative to stable's, 1 for a healthy one, from evaluation `onset` on.
 
-    lost: chance that a look never reaches the judge; resets: chance per look that a restart of the canary hides part
-    of its counts; lag: looks by which events follow their trials; higher: events are good; durations: base is the
-    median (s) of log-normal durations instead of a rate; tail: share of the canary's requests four times slower.
+    lost: chance that a snapshot never reaches the judge; resets: chance per snapshot that a restart of the canary hides
+    part of its counts; lag: evaluations by which events follow their trials; higher: events are good; durations: base
+    is the median (s) of log-normal durations instead of a rate; tail: share of the canary's requests four times slower.
     pods: of stable, which the canary has more the larger its share; bad_blocks: blocks of the day before in which 30 %
-    of one pod's requests failed; cold: how many times as many errors a pod has in its first COLD looks; warmup: looks
-    for which the counts of a new pod are left out; load: the power of its load that a pod's errors follow, where all of
-    stable's pods are kept and a canary pod has 1 / (1 - weight) times the load of one of stable's.
+    of one pod's requests failed; cold: how many times as many errors a pod has in its first COLD evaluations; warmup:
+    evaluations for which the counts of a new pod are left out; load: the power of its load that a pod's errors follow,
+    where all of stable's pods are kept and a canary pod has 1 / (1 - weight) times the load of one of stable's.
     """
 
     name: str
@@ -66,8 +66,8 @@ class World:
     higher: bool = False
     ratio: float = 1.0
     absolute: float = 0.0
-    per_look: int = PER_LOOK
-    looks: int = LOOKS
+    per_evaluation: int = PER_EVALUATION
+    evaluations: int = EVALUATIONS
     durations: bool = False
     tail: float = 0.0
     pods: int = PODS
@@ -83,13 +83,13 @@ class World:
 
     @property
     def stages(self) -> npt.NDArray[np.int64]:
-        """The stage of each look (T,)."""
-        return np.arange(self.looks) * len(self.weights) // self.looks
+        """The stage of each evaluation (T,)."""
+        return np.arange(self.evaluations) * len(self.weights) // self.evaluations
 
     @property
     def ages(self) -> npt.NDArray[np.int64]:
-        """How many looks of its stage came before each (T,)."""
-        return np.arange(self.looks) - np.searchsorted(self.stages, self.stages)
+        """How many evaluations of its stage came before each (T,)."""
+        return np.arange(self.evaluations) - np.searchsorted(self.stages, self.stages)
 
     def canary_pods(self, weight: float) -> int:
         """How many pods the canary has."""
@@ -97,9 +97,9 @@ class World:
 
     @property
     def trials(self) -> tuple[Floats, Floats]:
-        """Requests of canary and stable at each look (T,)."""
-        canary = np.floor(self.per_look * np.array(self.weights)[self.stages])
-        return canary, self.per_look - canary
+        """Requests of canary and stable at each evaluation (T,)."""
+        canary = np.floor(self.per_evaluation * np.array(self.weights)[self.stages])
+        return canary, self.per_evaluation - canary
 
     def null(self) -> "World":
         """The same world with a healthy canary."""
@@ -108,7 +108,7 @@ class World:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What was counted: x, n, y, m (runs, T); valid (runs, T): looks that reached the judge with usable counts.
+    """What was counted: x, n, y, m (runs, T); valid (runs, T): snapshots that reached the judge with usable counts.
 
     stable (runs, T, pods): y by pod, each of which has the same trials; None where pods are not drawn. For durations
     x and y count what is slower than stable's 95 % edge; `buckets` (runs, T, edges + 1) and `p95` (s) are of canary and

@@ -2,7 +2,7 @@
 
     python -m benchmarks.guardrails [--quick] [--runs N]
 
-One stage of an hour, 120 looks at pods whose memory differs by 5 % and walks at random; errors are 1 % everywhere.
+One stage of an hour, 120 snapshots of pods whose memory differs by 5 % and walks at random; errors are 1 % everywhere.
 A healthy row that is held or aborted more often than its false-abort rate is a missed goal.
 """
 
@@ -23,16 +23,16 @@ from benchmarks._cost import snapshot
 from benchmarks._figures import Figures, close
 from benchmarks._plans import plan, proportion
 
-LOOKS = 120
+SNAPSHOTS = 120
 REQUESTS = 500
-"""Of a pod in a look."""
+"""Of a pod in a snapshot."""
 STARTED = 60_000
 """When the stage began, in ms: the pods have been there for long enough to be warm."""
 
 
 @dataclass(frozen=True)
 class World:
-    """`walk`: deviation of a step of ln memory a look. `growth` over the hour and `more` are the canary's alone."""
+    """`walk`: deviation of a step of ln memory a snapshot. `growth` over the hour and `more` are the canary's alone."""
 
     name: str
     canary: int = 3
@@ -66,7 +66,7 @@ def rule(world: World) -> AnalysisPlan:
     return plan((proportion("errors", 1.25), memory), (0.25,), ("noRegression",))
 
 
-def looks(world: World, random: np.random.Generator) -> Iterator[MetricsCollected]:
+def snapshots(world: World, random: np.random.Generator) -> Iterator[MetricsCollected]:
     """Of one run, the canary's pods first."""
     names = [f"{'new' if i < world.canary else 'old'}-{i}" for i in range(world.pods)]
     canary, stable = names[: world.canary], names[world.canary :]
@@ -74,10 +74,10 @@ def looks(world: World, random: np.random.Generator) -> Iterator[MetricsCollecte
     pods = tuple(Pod.model_validate({"name": name, "arm": arm, "started": 0, "ready": True}) for name, arm in arms)
     own = np.arange(world.pods) < world.canary
     logs = random.normal(0, 0.05, world.pods) + own * np.log1p(world.more)
-    logs = logs + np.cumsum(random.normal(0, world.walk, (LOOKS, world.pods)), axis=0)
-    logs += np.outer(np.arange(1, LOOKS + 1) / LOOKS, own * np.log1p(world.growth))
-    errors = random.binomial(REQUESTS, 0.01, (LOOKS, world.pods))
-    for number in range(LOOKS):
+    logs = logs + np.cumsum(random.normal(0, world.walk, (SNAPSHOTS, world.pods)), axis=0)
+    logs += np.outer(np.arange(1, SNAPSHOTS + 1) / SNAPSHOTS, own * np.log1p(world.growth))
+    errors = random.binomial(REQUESTS, 0.01, (SNAPSHOTS, world.pods))
+    for number in range(SNAPSHOTS):
         used = dict(zip(names, (0.4 * np.exp(logs[number])).tolist(), strict=True))
         failed = {name: (count, REQUESTS) for name, count in zip(names, errors[number].tolist(), strict=True)}
         memory = Gauge(
@@ -89,8 +89,8 @@ def looks(world: World, random: np.random.Generator) -> Iterator[MetricsCollecte
             canary={name: failed[name] for name in canary},
             stable={name: failed[name] for name in stable},
         )
-        look = snapshot({"errors": counts, "memory": memory}, STARTED // 30_000 + number + 1, 0, STARTED, 25)
-        yield look.model_copy(update={"pods": pods})
+        taken = snapshot({"errors": counts, "memory": memory}, STARTED // 30_000 + number + 1, 0, STARTED, 25)
+        yield taken.model_copy(update={"pods": pods})
 
 
 def found(world: World, random: np.random.Generator) -> tuple[bool, bool, bool]:
@@ -98,8 +98,8 @@ def found(world: World, random: np.random.Generator) -> tuple[bool, bool, bool]:
     known = rule(world)
     memory = GuardrailMemory.start(known)
     grown = unlike = False
-    for look in looks(world, random):
-        memory, _ = checks.evaluate(known, memory, look)
+    for taken in snapshots(world, random):
+        memory, _ = checks.evaluate(known, memory, taken)
         grown |= any(growth.exceeds for growth in memory.growth)
         unlike |= memory.anomaly is not None and memory.anomaly.exceeds
     return grown, unlike, memory.latched is not None

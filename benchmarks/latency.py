@@ -29,7 +29,7 @@ Survival = Callable[[float], float]
 """The share of requests slower than so many seconds."""
 
 RATIO = 1.2
-PER_LOOK, LOOKS = 15_000, 160
+PER_EVALUATION, EVALUATIONS = 15_000, 160
 WITHIN, BEYOND = (1.0, 1.1, 1.2), (1.4, 2.0)
 """Slowdowns that must not be aborted, and that must be found (four times in five from 1.4 on)."""
 GRIDS: dict[str, tuple[float, ...]] = {
@@ -92,7 +92,7 @@ def main() -> int:
     figures: Figures = {}
     missed: list[str] = []
     for way in WAYS:
-        print(f"\n{way.name}; {runs} runs each: aborted (looks), promoted by proof")
+        print(f"\n{way.name}; {runs} runs each: aborted (evaluations), promoted by proof")
         print(f"{'durations':28}{'buckets':18}{'seen from':>10}" + "".join(f"{f'x{f:g}':>16}" for f in WITHIN + BEYOND))
         for shape, slower in shapes.items():
             for grid, edges in grids.items():
@@ -114,7 +114,7 @@ def _row(
 ) -> None:
     random = np.random.default_rng([seed, *way.name.encode(), *shape.encode(), *grid.encode()])
     stable = _shares(slower, edges, 1.0)
-    m = round(PER_LOOK * (1 - way.weight))
+    m = round(PER_EVALUATION * (1 - way.weight))
     first = np.round(10**7 * stable) if way.day else random.multinomial(m, stable)
     known = [int(v) for v in first]
     pairs = chosen(edges, known, RATIO)
@@ -124,8 +124,8 @@ def _row(
         if not pairs:
             cells.append("blind")
             continue
-        aborted, shown, looks = _runs(way, pairs, edges, _shares(slower, edges, factor), stable, runs, random)
-        cells.append(f"{100 * aborted:.0f} % ({looks:.0f}) {100 * shown:.0f} %")
+        aborted, shown, evaluations = _runs(way, pairs, edges, _shares(slower, edges, factor), stable, runs, random)
+        cells.append(f"{100 * aborted:.0f} % ({evaluations:.0f}) {100 * shown:.0f} %")
         name = f"{way.name}: {shape}, {grid}, x{factor:g}"
         figures[f"{name}: aborted"], figures[f"{name}: promoted"] = aborted, shown
         allowed = 0.01 + 2 * sqrt(0.01 * 0.99 / runs)
@@ -149,25 +149,25 @@ def _runs(
     way: Way, pairs: tuple[Pair, ...], edges: tuple[float, ...], canary: Floats, stable: Floats, runs: int,
     random: np.random.Generator,
 ) -> tuple[float, float, float]:  # fmt: skip
-    """Shares of the runs that were aborted and that were ever shown to be within the margin; looks to an abort."""
+    """Shares of the runs aborted, and of those ever shown to be within the margin; evaluations to an abort."""
     rule = plan((latency(ratio=RATIO),), (way.weight,), ("nonInferiority",))
     scheme = layout(key_of(rule), (slots_used(pairs),))
     phi, kappa = (1.0, 0.0) if way.noise == "known" else (ASSUMED_PHI, ASSUMED_KAPPA)
     batch = Batch.of(scheme, Noises.uniform(phi, kappa, runs, 1, measured=way.noise == "known"))
-    n, m = round(PER_LOOK * way.weight), round(PER_LOOK * (1 - way.weight))
+    n, m = round(PER_EVALUATION * way.weight), round(PER_EVALUATION * (1 - way.weight))
     abort, channels = scheme.channels.abort, scheme.channels.count
     batch.state.past[:] = _counts(abort, channels, pairs, edges, stable, stable, n, 20 * m)[2:, None]
     promoted = np.zeros(runs, dtype=bool)
-    for look in range(LOOKS):
+    for evaluation in range(EVALUATIONS):
         own, other = (random.multinomial(many, of, runs).astype(float) for many, of in ((n, canary), (m, stable)))
         counts = _counts(abort, channels, pairs, edges, own, other, 1, 1)
-        batch.look(counts, np.zeros(runs, dtype=int), np.full(runs, look == 0))
+        batch.evaluate(counts, np.zeros(runs, dtype=int), np.full(runs, evaluation == 0))
         promoted |= batch.shown & (batch.aborted == 0)
         if (promoted | (batch.aborted > 0)).all():
             break
     found = batch.aborted[batch.aborted > 0]
     # what is promoted first has ended
-    return float((batch.aborted > 0).mean()), float(promoted.mean()), float(found.mean()) if found.size else LOOKS
+    return float((batch.aborted > 0).mean()), float(promoted.mean()), float(found.mean()) if found.size else EVALUATIONS
 
 
 def _counts(

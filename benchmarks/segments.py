@@ -22,7 +22,7 @@ from benchmarks._drawing import Random
 from benchmarks._figures import Figures, close
 from benchmarks._plans import plan, proportion
 from benchmarks._serinus import ALPHA, Batch, Noises
-from benchmarks._worlds import LOOKS, PER_LOOK, PODS, RAMP, Floats
+from benchmarks._worlds import EVALUATIONS, PER_EVALUATION, PODS, RAMP, Floats
 
 ZIPF = tuple(1 / rank for rank in range(1, 21))
 """Twenty routes: the fifth has 5.6 % of the traffic, the tenth 2.8 %, the fifteenth 1.9 %."""
@@ -33,10 +33,10 @@ GATES: tuple[Gate, ...] = tuple("nonInferiority" for _ in RAMP)
 @dataclass(frozen=True)
 class World:
     """canary, stable: requests of each segment, relative; rates: of stable's errors in each; bad: times as many on the
-    canary, by segment; gamma: variance of each pod's rate from look to look, in all segments alike; own: the same of
-    each segment for itself; clusters: of so many errors each, by segment; burst: a segment that fails on a pod for one
-    look, how often that happens to a pod, and its rate then; lost: all errors of the canary have lost their label;
-    per_look: requests of both arms."""
+    canary, by segment; gamma: variance of each pod's rate from one evaluation to the next, in all segments alike; own:
+    the same of each segment for itself; clusters: of so many errors each, by segment; burst: a segment that fails on a
+    pod for one evaluation, how often, and its rate then; lost: all errors of the canary have lost their label;
+    per_evaluation: requests of both arms."""
 
     name: str
     canary: tuple[float, ...]
@@ -48,7 +48,7 @@ class World:
     clusters: tuple[int, ...] = ()
     burst: tuple[int, float, float] | None = None
     lost: bool = False
-    per_look: int = PER_LOOK
+    per_evaluation: int = PER_EVALUATION
 
     @property
     def factors(self) -> Floats:
@@ -107,10 +107,10 @@ WORLDS = (
 
 
 class Ended(NamedTuple):
-    """How runs ended: part that was aborted, mean looks to the end, part that was promoted by proof."""
+    """How runs ended: part that was aborted, mean evaluations to the end, part that was promoted by proof."""
 
     aborted: float
-    looks: float
+    evaluations: float
     promoted: float
 
 
@@ -123,35 +123,39 @@ def judged(world: World, margin: tuple[float, float], runs: int, seed: int, nois
         own = plan((metric.model_copy(update={"segment": label}),), RAMP, GATES)
         batches.append(Batch.of(layout(key_of(own), ()), noise))
     promoted = np.zeros((2, runs), dtype=bool)
-    stages = np.arange(LOOKS) * len(RAMP) // LOOKS
-    for t in range(LOOKS):
+    stages = np.arange(EVALUATIONS) * len(RAMP) // EVALUATIONS
+    for t in range(EVALUATIONS):
         counts, pods = _drawn(world, RAMP[stages[t]], runs, random)
         stage, fresh = np.full(runs, stages[t]), np.full(runs, t == 0 or stages[t] != stages[t - 1])
         whole = counts.sum(axis=-1, keepdims=True)
         for i, (batch, given) in enumerate(
             zip(batches, (whole, np.concatenate((whole, _placed(counts, world.lost)), -1)), strict=True)
         ):
-            batch.look(given, stage, fresh, pods=pods)
+            batch.evaluate(given, stage, fresh, pods=pods)
             if stages[t] == len(RAMP) - 1:
                 promoted[i] |= batch.shown & (batch.aborted == 0)
     ended = []
     for batch, shown in zip(batches, promoted, strict=True):
-        looks = np.where(batch.aborted > 0, batch.aborted, LOOKS)
+        evaluations = np.where(batch.aborted > 0, batch.aborted, EVALUATIONS)
         ended.append(
-            Ended(float((batch.aborted > 0).mean()), float(looks.mean()), float((shown & (batch.aborted == 0)).mean()))
+            Ended(
+                float((batch.aborted > 0).mean()),
+                float(evaluations.mean()),
+                float((shown & (batch.aborted == 0)).mean()),
+            )
         )
     return ended[0], ended[1]
 
 
 def _drawn(world: World, weight: float, runs: int, random: Random) -> tuple[Floats, Floats]:
-    """Counts (4, runs, segments) of one look, and events and trials of stable's units (2, runs, U, 1)."""
+    """Counts (4, runs, segments) of one evaluation, and events and trials of stable's units (2, runs, U, 1)."""
     arms, levels, bursts = [], [], []
     for mix, pods, share, factors in (
         (world.canary, max(int(np.ceil(PODS * weight)), 1), weight, world.factors),
         (world.stable, PODS, 1 - weight, np.ones(len(world.rates))),
     ):
         level = random.gamma(1 / world.gamma, world.gamma, (runs, pods)) if world.gamma else np.ones((runs, pods))
-        trials = random.multinomial(round(world.per_look * share), np.array(mix) / sum(mix), runs)
+        trials = random.multinomial(round(world.per_evaluation * share), np.array(mix) / sum(mix), runs)
         mean = level.mean(axis=1)[:, None]
         if world.own:  # the mean over the pods, each of which is a gamma variable
             mean = mean * random.gamma(pods / world.own, world.own / pods, (runs, len(world.rates)))
@@ -223,13 +227,14 @@ def main() -> int:
     figures: Figures = {}
     missed: list[str] = []
     worlds = [world for world in WORLDS if arguments.only in world.name]
-    print(f"Ramp 1 to 50 %, {LOOKS} looks, noise of the run's own pods; {runs} runs: aborted (mean looks), proved")
+    print(f"Ramp 1 to 50 %, {EVALUATIONS} evaluations, noise of the run's own pods; {runs} runs")
+    print("aborted (mean evaluations), proved")
     for world in worlds:
         for margin in MARGINS:
             name = f"{world.name}, margin {margin[0]:g} + {margin[1]:g}"
             pooled, segmented = judged(world, margin, runs, arguments.seed, noise)
             cells = [
-                f"{100 * one.aborted:.1f} % ({one.looks:.1f}), {100 * one.promoted:.0f} %"
+                f"{100 * one.aborted:.1f} % ({one.evaluations:.1f}), {100 * one.promoted:.0f} %"
                 for one in (pooled, segmented)
             ]
             print(f"| {name} | {cells[0]} | {cells[1]} |", flush=True)

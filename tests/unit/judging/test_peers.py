@@ -22,12 +22,12 @@ RULES: dict[str, JudgeRule] = {
 }
 PEERS = {"scorecard": scorecard, "recommendation": recommendation, "kayenta": kayenta}
 WORLDS = (
-    World("errors", 0.02, 1.2, looks=50, per_look=4000, lost=0.2),
-    World("an outage", 0.004, 30.0, onset=27, looks=50, per_look=4000),
-    World("a drift", 0.03, 1.1, looks=50, per_look=4000, noise=Noise(drift=0.2)),
-    World("conversions", 0.3, 0.93, higher=True, looks=50, per_look=3000),
-    World("durations", 0.1, 1.5, durations=True, looks=50, per_look=3000),
-    World("a longer tail", 0.4, tail=0.1, durations=True, looks=50, per_look=3000),
+    World("errors", 0.02, 1.2, evaluations=50, per_evaluation=4000, lost=0.2),
+    World("an outage", 0.004, 30.0, onset=27, evaluations=50, per_evaluation=4000),
+    World("a drift", 0.03, 1.1, evaluations=50, per_evaluation=4000, noise=Noise(drift=0.2)),
+    World("conversions", 0.3, 0.93, higher=True, evaluations=50, per_evaluation=3000),
+    World("durations", 0.1, 1.5, durations=True, evaluations=50, per_evaluation=3000),
+    World("a longer tail", 0.4, tail=0.1, durations=True, evaluations=50, per_evaluation=3000),
 )
 
 

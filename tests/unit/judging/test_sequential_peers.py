@@ -8,8 +8,8 @@ from benchmarks import _sequential_peers as peers
 from benchmarks._drawing import draw
 from benchmarks._worlds import World
 
-SMALL = World("small", 0.02, 1.5, onset=8, looks=20, per_look=4000)
-FALLING = World("falling", 0.2, 0.8, looks=40, per_look=4000, higher=True)
+SMALL = World("small", 0.02, 1.5, onset=8, evaluations=20, per_evaluation=4000)
+FALLING = World("falling", 0.2, 0.8, evaluations=40, per_evaluation=4000, higher=True)
 
 
 @pytest.mark.parametrize("name", peers.SEQUENTIAL)

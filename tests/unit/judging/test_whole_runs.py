@@ -8,7 +8,7 @@ from benchmarks import _plans, _serinus
 from benchmarks._cost import snapshot
 from benchmarks._demo import demo
 from benchmarks._drawing import chunks, draw
-from benchmarks._worlds import LOOKS, Drawn, Noise, World
+from benchmarks._worlds import EVALUATIONS, Drawn, Noise, World
 from tests.unit.judging.runs import evaluated, known_noise
 
 RUNS = 200
@@ -18,9 +18,9 @@ def outcome(world: World, known: _serinus.Known = "known") -> _serinus.Outcome:
     return _serinus.Outcome.joined([_serinus.judge(drawn, known) for drawn in chunks(world, RUNS, 11)])
 
 
-def looks(world: World) -> float:
+def evaluations(world: World) -> float:
     found = outcome(world)
-    return float(np.where(found.aborted > 0, found.aborted, LOOKS).mean()) - world.onset
+    return float(np.where(found.aborted > 0, found.aborted, EVALUATIONS).mean()) - world.onset
 
 
 @pytest.mark.parametrize("base", [1e-4, 1e-3, 1e-2, 0.1])
@@ -43,7 +43,7 @@ def test_healthy_canaries_are_aborted_at_most_once_in_a_hundred(base: float) -> 
 )
 def test_regressions_are_found_as_fast_as_specified(world: World, target: float) -> None:
     """Within 10 % of the specification; the mean over 200 runs varies by up to 5 %."""
-    assert looks(world) <= 1.1 * target * 1.05
+    assert evaluations(world) <= 1.1 * target * 1.05
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def one_by_one(drawn: Drawn, run: int) -> tuple[int, float]:
     rule = _plans.plan_of(world)
     evidence = known_noise(rule)
     log_eprocess = 0.0
-    for t in range(world.looks):
+    for t in range(world.evaluations):
         window = Window(begin=t * 30_000, end=(t + 1) * 30_000)
         x, n, y, m = (int(v[run, t]) for v in (drawn.x, drawn.n, drawn.y, drawn.m))
         counts = Proportion(status="ok", window=window, canary={"a": (x, n)}, stable={"b": (y, m)})
@@ -99,10 +99,10 @@ def one_by_one(drawn: Drawn, run: int) -> tuple[int, float]:
 @pytest.mark.parametrize(
     "world",
     [
-        World("rare", 1e-3, 2.0, looks=60),
-        World("common", 0.2, 1.2, looks=60, per_look=4000),
-        World("affine", 0.04, 1.6, ratio=1.1, absolute=0.002, looks=60, per_look=6000),
-        World("falling", 0.3, 0.9, higher=True, looks=60, per_look=4000),
+        World("rare", 1e-3, 2.0, evaluations=60),
+        World("common", 0.2, 1.2, evaluations=60, per_evaluation=4000),
+        World("affine", 0.04, 1.6, ratio=1.1, absolute=0.002, evaluations=60, per_evaluation=6000),
+        World("falling", 0.3, 0.9, higher=True, evaluations=60, per_evaluation=4000),
     ],
     ids=lambda world: world.name,
 )

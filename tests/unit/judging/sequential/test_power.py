@@ -9,16 +9,21 @@ from tests.unit.judging.runs import JUDGE, evaluated
 
 
 def visible(
-    n: float = 300, m: float = 29_700, b: float = 0.01, looks: float = 60, falling: bool = False, ratio: float = 1.0
+    n: float = 300,
+    m: float = 29_700,
+    b: float = 0.01,
+    evaluations: float = 60,
+    falling: bool = False,
+    ratio: float = 1.0,
 ) -> float:
-    found = power.detectable_rate(n, m, b, ratio, 0.0, False, falling, looks, 1.0, 0.0, 0.01)
+    found = power.detectable_rate(n, m, b, ratio, 0.0, False, falling, evaluations, 1.0, 0.0, 0.01)
     assert found is not None
     return found
 
 
 def test_more_traffic_and_more_time_show_less() -> None:
     assert visible(n=3000) < visible() < visible(n=30)
-    assert visible(looks=600) < visible() < visible(looks=6)
+    assert visible(evaluations=600) < visible() < visible(evaluations=6)
 
 
 def test_no_less_than_a_tenth_more_is_promised() -> None:
@@ -55,11 +60,11 @@ def test_what_is_said_to_be_visible_is_found_four_times_in_five(weight: float, b
     from benchmarks._drawing import draw
     from benchmarks._worlds import World
 
-    looks, per_look = 40, 6000
-    rule = plan(metric(ratio=1.0), weights=(round(100 * weight),), maximum=30 * looks)
-    rate = power.forecast(rule, per_look / 30, {"errors": base}, phi=1.0, kappa=0.0)[0].detectable_rate
+    evaluations, per_evaluation = 40, 6000
+    rule = plan(metric(ratio=1.0), weights=(round(100 * weight),), maximum=30 * evaluations)
+    rate = power.forecast(rule, per_evaluation / 30, {"errors": base}, phi=1.0, kappa=0.0)[0].detectable_rate
     assert rate is not None
-    world = World("power", base, rate / base, weights=(weight,), per_look=per_look, looks=looks)
+    world = World("power", base, rate / base, weights=(weight,), per_evaluation=per_evaluation, evaluations=evaluations)
     found = _serinus.judge(draw(world, 500, np.random.default_rng(5)), "known")
     assert 0.74 <= (found.aborted > 0).mean() <= 0.93
 
