@@ -136,11 +136,12 @@ class World:
     pods: list[Pod] = field(default_factory=list)
     restarts: list[tuple[int, str]] = field(default_factory=list)
     end: int = FLOOR + 400_000
+    most_hidden: int = SHOWN_MS
 
     def __post_init__(self) -> None:
         draw = Random(self.seed)
         slow = draw.choice([0, 0, 8_000, 25_000, 45_000])
-        hidden = draw.choice([0, 9_000, SHOWN_MS])
+        hidden = draw.choice([0, 9_000, self.most_hidden])
         for number in range(draw.randint(2, 6)):
             arm: Arm = "canary" if number % 2 else "stable"
             name = f"checkout-{'new' if arm == 'canary' else 'old'}-{number}"
@@ -215,6 +216,41 @@ def test_a_new_series_that_was_hidden_from_its_snapshot_counts_from_zero_in_the_
     ok = steady("checkout-new-1", 140)
     born = line("checkout-new-1", "503", (50, 62, 7), *((at, at, 9) for at in range(60, 141, 10)))
     assert of_canary(ok, born) == (9, 129)
+
+
+def test_what_a_new_series_had_counted_before_it_could_be_read_long_after_is_told_once() -> None:
+    ok = steady("checkout-new-1", 140, first=-1_200)
+    born = line("checkout-new-1", "503", *((at, max(at, 103), at - 43) for at in range(50, 141, 10)))
+    assert of_canary(ok, born) == (97 - 37, 120 + 97 - 37)
+    details = [one.metrics["errors"].detail for one in taken([ok, born, CALM], BOTH, TIMES)]
+    assert [text for text in details if "series of" in text] == [
+        "1 series of checkout-new-1 came too late to be counted from the beginning, up to 37 counts are missing "
+        "(a new series is waited for 20 s, others ten minutes at least)"
+    ]
+
+
+def held_back(until: int) -> Sequence[MetricsCollected]:
+    """Of a run whose canary's failures are held back from 80 s on until then."""
+    failed = ((at, until if 70 < at <= until else at, at + 50) for at in range(-40, until + 201, 10))
+    lines = [line("checkout-new-1", "503", *failed),
+             *(steady(pod, until + 200) for pod in ("checkout-new-1", "checkout-old-1"))]  # fmt: skip
+    return taken(lines, BOTH, range(FLOOR + 45_000, FLOOR + 1000 * (until + 200), 15_000))
+
+
+def test_a_series_that_is_held_back_for_over_ten_minutes_is_counted_where_there_is_room_to_remember_it() -> None:
+    found = held_back(900)
+    assert counted(found)["canary"] == (1060, 2120)
+    assert not any("came too late" in one.metrics["errors"].detail for one in found)
+
+
+def test_what_a_series_had_counted_while_it_was_held_back_for_over_an_hour_is_told_once() -> None:
+    found = held_back(4_000)
+    details = [one.metrics["errors"].detail for one in found]
+    assert [text.split(" (")[0] for text in details if "came too late" in text] == [
+        "1 series of checkout-new-1 came too late to be counted from the beginning, what they had counted by then is "
+        "missing"
+    ]
+    assert counted(found)["canary"][1] < 2 * 4_170
 
 
 def test_a_new_pod_that_was_hidden_from_its_snapshot_counts_from_zero() -> None:
@@ -390,3 +426,27 @@ def test_whatever_comes_when_the_windows_of_a_stage_add_up_to_what_its_scrapes_h
     first = next(one for one in found if one.metrics["errors"].window).metrics["errors"].window
     assert first is not None
     assert counted(found) == truth(world.lines, first.begin)
+    assert not any("came too late" in one.metrics["errors"].detail for one in found)
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 2**32), st.sampled_from([10_000, 15_000, 35_000]))
+def test_whatever_is_hidden_for_longer_is_told_where_it_is_in_no_window(seed: int, interval: int) -> None:
+    world = World(seed, most_hidden=90_000)
+    times = range(FLOOR + 41_000, world.end + 220_000, interval)
+    found = taken(world.lines, world.pods, times, restarts=world.restarts)
+    first = next(one for one in found if one.metrics["errors"].window).metrics["errors"].window
+    assert first is not None
+    have, wanted = counted(found), truth(world.lines, first.begin)
+    assert all(one <= other for arm in wanted for one, other in zip(have[arm], wanted[arm], strict=True))
+    if have != wanted:
+        assert any("came too late" in one.metrics["errors"].detail for one in found)
+
+
+@pytest.mark.parametrize(("instance", "reach"), [("checkout-new-1", 600_000), ("10.0.0.7:8080", 0)])
+def test_a_pushed_counter_that_was_silent_for_minutes_is_not_counted_with_its_history(
+    instance: str, reach: int
+) -> None:
+    ok = line("checkout-new-1", "200", *((at, at, 10_000 + at) for at in range(-600, 141, 10)), instance=instance)
+    samples = [(-400, -400, 800), (70, 70, 801)] if reach else [(70, 70, 801)]
+    assert of_canary(ok, line("checkout-new-1", "503", *samples, instance=instance))[0] == (1 if reach else 801)

@@ -9,7 +9,8 @@ from serinus_counting.progress import Mark, Progress, bytes_at_most, packed, unp
 KEYS = st.text("abcdefghABCDEFGH0123456789+/", min_size=8, max_size=8)
 TIMES = st.integers(1_700_000_000_000, 1_700_003_600_000)
 MARKS = st.builds(
-    Mark, TIMES, st.dictionaries(KEYS, TIMES, max_size=5), st.integers(0, 99), st.integers(0, 9_999)
+    Mark, TIMES, st.dictionaries(KEYS, TIMES, max_size=5), st.integers(0, 99), st.integers(0, 9_999),
+    st.none() | st.integers(0, 20_000),
 )  # fmt: skip
 
 
@@ -18,3 +19,7 @@ def test_progress_goes_through_json_unchanged_and_takes_no_more_room_than_is_rec
     text = json.dumps(packed(progress), separators=(",", ":"))
     assert unpacked(json.loads(text)) == progress
     assert len(text) <= bytes_at_most(progress)
+
+
+def test_progress_of_a_collector_that_wrote_no_numbers_is_read() -> None:
+    assert unpacked([1_000, 15_000, {"abcdefgh": 500}]) == Progress(1_000, 15_000, {"abcdefgh": Mark(1_500)})

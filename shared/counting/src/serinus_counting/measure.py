@@ -19,9 +19,11 @@ from serinus_contracts.events import MAX_COUNT, MetricStatus
 
 from serinus_counting.gauges import gauge
 from serinus_counting.misread import counted_twice, status_in_words
+from serinus_counting.overlooked import overlooked
 from serinus_counting.pages import counted_once
 from serinus_counting.progress import (
     MAX_BYTES,
+    MAX_LATE_MS,
     Fetched,
     Progress,
     Stretch,
@@ -174,16 +176,21 @@ def _step(
     begin = once
     if not fetched.last and (wanted := lacks_base(found, begin, fetched)) is not None:
         return wanted
+    if isinstance(lacking := overlooked(found, fetched), int):
+        return lacking
     fell = falls(found, begin, before, restarted)
     if wrong := several(found, begin, fell, restarted, span.end, scrape_ms):
         return wrong
     left_out = ""
     if restarted and by_pod:
         begin, left_out = without_gone(found, begin, restarted)
+    left_out = _both(left_out, lacking)
     stretch = ends(found, begin, scrape_ms)
-    after = advanced(found, stretch, before or Progress(span.begin, scrape_ms), scrape_ms, fell)
-    if bytes_at_most(after) <= MAX_BYTES // len(plan.metrics):
-        return _Step(stretch, span, after, left_out)
+    known = before or Progress(span.begin, scrape_ms)
+    for max_late_ms in MAX_LATE_MS:
+        after = advanced(found, stretch, known, scrape_ms, fell, max_late_ms)
+        if bytes_at_most(after) <= MAX_BYTES // len(plan.metrics):
+            return _Step(stretch, span, after, left_out)
     together = common(stretch, span.end, readable, scrape_ms)
     if together is None or together[1] <= span.begin:
         return "waiting", _MANY

@@ -28,10 +28,10 @@ HIDDEN_SCRAPES = 12
 DROPPED_SCRAPES = 2.5
 # A process that was not counted so far has gone, or waits for longer than any that goes on.
 RECENT_SCRAPES = 4
-# What a dropped series had counted is kept for so long, should it be late.
-MAX_LATE_MS = 600_000
 # A metric that failed for longer gives up the older part of its window: Prometheus would not thank us for more.
 MAX_WINDOW_MS = 3_600_000
+# What a dropped series had counted is kept for so long, should it be late; the second where there is little room.
+MAX_LATE_MS = (MAX_WINDOW_MS, 600_000)
 # Kubernetes tells of restarts that no scrape shows yet.
 RESTARTS_NOT_SEEN = 2
 # Of what is kept of all metrics of a run.
@@ -41,13 +41,15 @@ MAX_BYTES = 14 * 1024
 class Mark(NamedTuple):
     """One process: its series are counted up to `end` (ms), but for those in `series`, by key.
 
-    `falls`: scrapes at which it had restarted, so far in the stage; `restarts`: how often its containers had before.
+    `falls`: scrapes at which it had restarted, so far in the stage; `restarts`: how often its containers had before;
+    `number`: of the series that are counted up to `end`, None where that is not known.
     """
 
     end: Millis
     series: Mapping[str, Millis] = {}
     falls: int = 0
     restarts: int = 0
+    number: int | None = None
 
 
 @dataclass(frozen=True)
@@ -68,19 +70,27 @@ def packed(progress: Progress) -> list[Any]:
         progress.since,
         progress.scrape_ms,
         {k: _packed(mark, progress.since) for k, mark in progress.marks.items()},
+        [mark.number for mark in progress.marks.values()],
     ]
 
 
 def unpacked(found: Sequence[Any]) -> Progress:
     """What `packed` gave."""
     since, scrape_ms, *rest = found
-    return Progress(since, scrape_ms, {k: _unpacked(mark, since) for k, mark in rest[0].items()} if rest else None)
+    if not rest:
+        return Progress(since, scrape_ms, None)
+    # A collector from before numbers wrote none.
+    numbers = rest[1] if len(rest) > 1 else [None] * len(rest[0])
+    marks = {k: _unpacked(mark, since, number) for (k, mark), number in zip(rest[0].items(), numbers, strict=True)}
+    return Progress(since, scrape_ms, marks)
 
 
 def bytes_at_most(progress: Progress) -> int:
     """Of what `packed` gives."""
     long = [mark for mark in (progress.marks or {}).values() if not _short(mark)]
-    return 64 + 26 * len(progress.marks or ()) + sum(32 + 26 * len(mark.series) for mark in long)
+    numbers = sum([len(str(mark.number)) for mark in (progress.marks or {}).values()])
+    # `null` is as long as None.
+    return 64 + 27 * len(progress.marks or ()) + numbers + sum(32 + 26 * len(mark.series) for mark in long)
 
 
 def _short(mark: Mark) -> bool:
@@ -96,14 +106,14 @@ def _packed(mark: Mark, since: Millis) -> Any:
     return [mark.end - since, by_time, mark.falls, mark.restarts]
 
 
-def _unpacked(found: Any, since: Millis) -> Mark:
+def _unpacked(found: Any, since: Millis, number: int | None) -> Mark:
     if isinstance(found, int):
-        return Mark(found + since)
+        return Mark(found + since, number=number)
     end, by_time, falls, restarts = found
     series = {
         keys[at : at + _KEY]: int(time) + since for time, keys in by_time.items() for at in range(0, len(keys), _KEY)
     }
-    return Mark(end + since, series, falls, restarts)
+    return Mark(end + since, series, falls, restarts, number)
 
 
 _KEY = 8
@@ -301,34 +311,37 @@ def advanced(
     before: Progress,
     scrape_ms: int,
     fell: Mapping[Target, tuple[int, int]],
+    max_late_ms: int,
 ) -> Progress:
-    """What is counted once the window is."""
+    """What is counted once the window is; what a series had that was dropped longer ago is forgotten."""
     marks = dict(before.marks or {})
-    forgotten = max(span.end for span in stretch.of_target.values()) - MAX_LATE_MS
+    forgotten = max(span.end for span in stretch.of_target.values()) - max_late_ms
     for target, process in found.items():
         key, end = _key(target), stretch.of_target[target].end
         mark = marks.get(key, _NOTHING)
         kept = {name: time for name, time in mark.series.items() if time > forgotten}
-        _keep(kept, process, stretch, end, scrape_ms)
+        number = _keep(kept, process, stretch, end, scrape_ms)
         times, restarts = mark.falls, mark.restarts
         if target in fell:
             times, restarts = fell[target]
             times -= sum(time > end for time in process.restarts)
-        marks[key] = Mark(end, kept, times, restarts)
+        marks[key] = Mark(end, kept, times, restarts, number)
     return Progress(before.since, scrape_ms, marks)
 
 
 _NOTHING = Mark(0)
 
 
-def _keep(kept: dict[str, Millis], process: Process, stretch: Stretch, end: Millis, scrape_ms: int) -> None:
-    """The series that are not counted up to `end`, and those that next time could not be told from hidden ones."""
-    scrapes, had = process.scrapes, bool(kept)
+def _keep(kept: dict[str, Millis], process: Process, stretch: Stretch, end: Millis, scrape_ms: int) -> int:
+    """The series that are not counted up to `end`, and those that next time could not be told from hidden ones. Gives
+    the number of the others."""
+    scrapes, had, number = process.scrapes, bool(kept), 0
     young_ms, back_ms = hidden_ms(scrape_ms), lookback_ms(scrape_ms)
     at = bisect_right(scrapes, end - young_ms) - 1
     steady = not young_ms or (at >= 0 and scrapes[at] > end - back_ms)
     for one in process.series:
         if steady and not had and len(one.times) == len(scrapes) and id(one) not in stretch.of_series:
+            number += one.times[0] <= end
             continue
         key, last = _series_key(one), min(one.times[-1], stretch.of(one).end)
         kept.pop(key, None)
@@ -338,3 +351,21 @@ def _keep(kept: dict[str, Millis], process: Process, stretch: Stretch, end: Mill
             at = bisect_right(one.times, end - young_ms) - 1
             if at < 0 or one.times[at] <= end - back_ms:
                 kept[key] = end
+            else:
+                number += 1
+        else:
+            number += one.times[0] <= end
+    return number
+
+
+def late(target: Target, process: Process, before: Progress) -> tuple[int, Sequence[Series], Millis]:
+    """How many series of a process were counted up to its mark that nobody could read then, the series among which they
+    are, and that time. What is new, or named, is no such series."""
+    mark = (before.marks or {}).get(_key(target), _NOTHING)
+    if mark.number is None or len(process.series) <= mark.number:
+        return 0, (), mark.end
+    old, last = mark.end - hidden_ms(before.scrape_ms), mark.end - SAME_SCRAPE * before.scrape_ms
+    counted = [one for one in process.series if one.times[0] <= old and one.times[-1] >= last]
+    if mark.series:
+        counted = [one for one in counted if _series_key(one) not in mark.series]
+    return max(0, len(counted) - mark.number), counted, mark.end

@@ -13,6 +13,7 @@ series of one process have times of their own, as replicas of a Prometheus or cl
 can be missing and nothing is inferred.
 """
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -57,6 +58,8 @@ class Process:
 
 SAME_SCRAPE = 0.05
 """Of an interval: clocks of one process differ by less, those of replicas by more, and a restart may lie between."""
+# What Prometheus scrapes is named by its address, what is pushed by whatever its sender likes.
+_SCRAPED = re.compile(":[0-9]+$")
 # Traefik, Envoy and Caddy destroy what they drop; it counts from zero when it returns.
 _DROPPING = ("traefik_", "envoy_", "caddy_")
 
@@ -143,7 +146,14 @@ def knows_base(series: Series, process: Process, span: Span) -> bool:
     """Whether what was fetched settles from which value to count; if not, samples from further back are needed."""
     if not series.times or series.times[0] <= span.begin:
         return True
-    return _counts_from_zero(series, process, replace(span, new=False), 0)
+    if not _counts_from_zero(series, process, replace(span, new=False), 0):
+        return False
+    return not _may_be_silent(series) or (process.started is not None and process.started >= span.floor)
+
+
+def _may_be_silent(series: Series) -> bool:
+    """What is not scraped may be sent only when it changes."""
+    return _SCRAPED.search(series.labels.get("instance", "")) is None
 
 
 def _counts_from_zero(series: Series, process: Process, span: Span, first: int) -> bool:
@@ -165,7 +175,7 @@ def increase(series: Series, process: Process, span: Span) -> float:
     if stop == 0:
         return 0.0
     previous, last = 0.0, None
-    if start and times[start - 1] >= span.floor:
+    if start and (times[start - 1] >= span.floor or _unchanged_at_floor(series, process, span)):
         previous, last = values[start - 1], times[start - 1]
     elif start < stop and not _counts_from_zero(series, process, span, start):
         previous, last = values[start], times[start]
@@ -179,6 +189,13 @@ def increase(series: Series, process: Process, span: Span) -> float:
         total += value if _restarted(process, last, time, value < previous) else value - previous
         previous, last = value, time
     return total
+
+
+def _unchanged_at_floor(series: Series, process: Process, span: Span) -> bool:
+    """Whether a series without a sample between floor and window was silent there, while others of its process came."""
+    scrapes = process.scrapes
+    silent = bisect_left(scrapes, span.floor) < bisect_right(scrapes, span.begin)
+    return silent and _may_be_silent(series)
 
 
 def _restarted(process: Process, last: int | None, time: int, fell: bool) -> bool:
