@@ -156,12 +156,12 @@ TABLE: Sequence[Instrumentation] = (
     Instrumentation(
         "Micrometer, Spring Boot", "4.0.7", "pod-name",
         application("http_server_requests_seconds_count", "http_server_requests_seconds_bucket"), "status", (),
-        "no histogram unless percentiles-histogram is set for http.server.requests",
+        "no histogram unless percentiles-histogram is set for http.server.requests; scrapes count", recorded=True,
     ),
     Instrumentation(
         "axum-prometheus", "0.10.1", "pod-name",
         application("axum_http_requests_total", "axum_http_requests_duration_seconds_bucket"), "status", _DEFAULT,
-        "handlers that panic and requests whose client left are in no counter",
+        "handlers that panic and requests whose client left are in no counter; scrapes count", recorded=True,
     ),
     Instrumentation(
         "py-grpc-prometheus", "0.8.0", "pod-name",
