@@ -114,6 +114,18 @@ def events(world: World) -> list[dict[str, Any]]:
     return found
 
 
+def paced_policies(world: World) -> set[str]:
+    """The names of its policies that say that they are followed less often than they ask for."""
+    path = f"/apis/serinus.dev/v1alpha1/namespaces/{NAMESPACE}/canarypolicies"
+    policies = httpx.get(world.url + path, timeout=60).raise_for_status().json()["items"]
+    return {
+        policy["metadata"]["name"]
+        for policy in policies
+        for one in policy.get("status", {}).get("conditions", ())
+        if (one["type"], one["status"]) == ("Paced", "True")
+    }
+
+
 def lease_transitions(world: World) -> int:
     """How often another controller has taken over from the first."""
     path = "/apis/coordination.k8s.io/v1/namespaces/serinus/leases/serinus-controller"
@@ -140,6 +152,14 @@ async def watch_health(
                     pass
                 slowest[name] = max(slowest.get(name, 0.0), clock(name) - began)
             await asyncio.sleep(0.1)
+
+
+def held_seconds(port: int) -> float:
+    """For how long one step or another has held the event loop of a service, by its watchdog."""
+    text = httpx.get(f"http://127.0.0.1:{port}/metrics", follow_redirects=True, timeout=60).raise_for_status().text
+    return next(
+        float(line.split()[1]) for line in text.splitlines() if line.startswith("serinus_loop_held_seconds_total ")
+    )
 
 
 @contextmanager

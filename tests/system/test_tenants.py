@@ -49,7 +49,8 @@ async def test_a_good_and_a_bad_release_end_as_they_must_beside_a_namespace_that
             return {event["involvedObject"]["kind"] for event in await told()} == {"Rollout", "CanaryPolicy"}
 
         slowest = dict.fromkeys(ports, 0.0)
-        # What a service computes while it is asked is as much on a machine that has other work.
+        # What a service computes while it is asked is as much on a machine that has other work. One that holds its
+        # loop without computing, its watchdog tells.
         watching = asyncio.create_task(hostile.watch_health(ports, slowest, lambda name: computed(team.services[name])))
         try:
 
@@ -65,7 +66,13 @@ async def test_a_good_and_a_bad_release_end_as_they_must_beside_a_namespace_that
 
             await team.until(ended, "both releases to end", 200)
             await team.until(those_who_are_slowed_are_told, "those who are slowed to be told")
+
+            async def policies_say_so() -> bool:
+                return bool(await asyncio.to_thread(hostile.paced_policies, made))
+
+            await team.until(policies_say_so, "a policy to say that it is slowed")
             assert not watching.done(), "it has been watched to the end"
+            held = {name: await asyncio.to_thread(hostile.held_seconds, port) for name, port in ports.items()}
         finally:
             for task in (worst, watching):
                 task.cancel()
@@ -76,3 +83,4 @@ async def test_a_good_and_a_bad_release_end_as_they_must_beside_a_namespace_that
         assert hostile.lease_transitions(made) == 0, "the leader kept its lease"
         assert len(await told()) <= 2 * COUNT, "once each"
         assert max(slowest.values()) < 1, slowest
+        assert held == dict.fromkeys(ports, 0.0), "no step of a service takes a second"

@@ -148,8 +148,8 @@ def _leader(
         actor = Actor(KubernetesRollouts(api), journal, service.clock, time.monotonic, updates=tracker.updates)
         executor = DecisionExecutor(RunControls(journal), journal, actor, telemetry, service.clock)
         reconciler = RolloutReconciler(tracker, executor, complaints)
-        watchers = _watchers(service, settings, api, registry, store, tracker, complaints)
         pace = PaceWatch(tracker, registry.paced)
+        watchers = _watchers(service, settings, api, registry, store, pace, complaints)
         return Term(reconciler, CommandHandler(reconciler), SilenceWatch(reconciler), pace, watchers, registry.now)
 
     leader = Leader(
@@ -177,17 +177,18 @@ def _watchers(
     api: Api,
     registry: RedisRegistry,
     store: PolicyStore,
-    tracker: RunTracker,
+    pace: PaceWatch,
     complaints: Complaints,
 ) -> Sequence[Mapping[str, Watcher]]:
     """Those of policies, of pods and of Rollouts: all of a kind are synced before the next is read."""
+    tracker = pace.tracker
     policies, pods, rollouts = dict[str, Watcher](), dict[str, Watcher](), dict[str, Watcher]()
     for namespace in settings.namespaces or ("",):
 
         def watcher(resource: Resource, sink: Sink, optional: bool = False, namespace: str = namespace) -> Watcher:
             return Watcher(Mirror(api, resource, namespace), sink, registry, settings.poll, optional)
 
-        sink = PolicySink(api, store, namespace, service.clock, settings.provider_namespaces)
+        sink = PolicySink(api, store, namespace, service.clock, settings.provider_namespaces, lambda: pace.policies)
         policies[f"policies {namespace}".strip()] = watcher(Resource(RESOURCES, PLURAL), sink, optional=True)
         pods[f"pods {namespace}".strip()] = watcher(
             Resource(PODS, "pods", HASH_LABEL), PodSink(tracker, namespace, complaints)

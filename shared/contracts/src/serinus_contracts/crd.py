@@ -21,6 +21,7 @@ def custom_resource_definition() -> Schema:
     columns = [
         ("Mode", "string", ".spec.mode"),
         ("Accepted", "string", ".status.conditions[?(@.type=='Accepted')].status"),
+        ("Paced", "string", ".status.conditions[?(@.type=='Paced')].status"),
     ]
     return {
         "apiVersion": "apiextensions.k8s.io/v1",

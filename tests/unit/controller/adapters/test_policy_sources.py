@@ -176,6 +176,46 @@ async def test_a_condition_that_could_not_be_written_is_written_with_the_next_li
 
 
 @pytest.mark.anyio
+async def test_a_policy_whose_interval_is_not_kept_says_so_until_it_is_beside_what_others_say_of_it(
+    store: PolicyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def conditions() -> dict[str, Any]:
+        found = server.resources["shop"]["status"]["conditions"]
+        return {one["type"]: (one["status"], one.get("message"), one.get("lastTransitionTime")) for one in found}
+
+    validated = counted(monkeypatch, "read_resource", read_resource)
+    foreign = {"type": "Reviewed", "status": "True"}
+    server: Any = Server(resource() | {"status": {"conditions": [foreign]}})
+    now, paced = 1_000, None
+    sink = PolicySink(server, store, "", lambda: now, paced=lambda: paced)
+    first, later = "1970-01-01T00:00:01Z", "1970-01-01T00:00:09Z"
+    accepted = ("True", "takes effect at the next run of each Rollout that it matches", first)
+
+    async def listed() -> dict[str, Any]:
+        for _ in range(2):
+            await sink.listed(sink.read(list(server.resources.values())), 1)
+        return conditions()
+
+    assert await listed() == {"Reviewed": ("True", None, None), "Accepted": accepted}
+    paced = {"CanaryPolicy shop/shop": "slower"}
+    assert (await listed())["Paced"] == ("True", "slower", first)
+    now, paced = 9_000, {"CanaryPolicy shop/shop": "still slower"}
+    assert (await listed())["Paced"] == ("True", "still slower", first)
+    paced = None  # a leader that has just begun does not know
+    assert (await listed())["Paced"] == ("True", "still slower", first)
+    paced = {}
+    assert await listed() == {
+        "Reviewed": ("True", None, None),
+        "Accepted": accepted,
+        "Paced": ("False", "snapshots come as often as it asks for", later),
+    }
+    assert (len(validated), int(server.resources["shop"]["metadata"]["resourceVersion"])) == (
+        1,
+        int(resource()["metadata"]["resourceVersion"]) + 4,
+    ), "it is written when it changes, and not validated again for it"
+
+
+@pytest.mark.anyio
 async def test_a_resource_that_asks_a_provider_of_other_namespaces_says_so_in_its_condition(store: PolicyStore) -> None:
     server: Any = Server(resource())
     await PolicySink(server, store, "", lambda: 5, {"main": ("bank",)}).listed(list(server.resources.values()), 1)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from serinus_contracts import CanaryPolicy
+from serinus_contracts.crd import KIND
 from serinus_controller.domain.announce import Notice
 from serinus_controller.use_cases.pace_watch import CALM_TIMES, TIMES, PaceWatch
 from serinus_controller.use_cases.run_tracker import RunTracker
@@ -73,6 +74,7 @@ async def test_whose_snapshots_are_slowed_for_good_is_told_why_and_the_way_out_o
     watch = PaceWatch(tracker, ask)
     for _ in range(TIMES - 1):
         await watch.step()
+        assert watch.policies is None, "not known yet"
     assert said == [], "a moment's rush is not told"
     for _ in range(3):
         await watch.step()
@@ -84,9 +86,15 @@ async def test_whose_snapshots_are_slowed_for_good_is_told_why_and_the_way_out_o
         tracker.resolver.checked(live.plan.model_copy(update={"policy": "gone"}), at(), live.run)
         await watch.step()
         assert len(said) == 2, number
+    assert watch.policies == {}, "its policy is a file"
+    object.__setattr__(live, "plan", live.plan.model_copy(update={"source": KIND}))
+    await watch.step()
+    assert watch.policies == {"CanaryPolicy shop/shop": said[0].text}
     paced["shop"] = live.plan.interval / 2
-    for _ in range(CALM_TIMES):
+    for number in range(CALM_TIMES):
+        assert watch.policies, number
         await watch.step()
+    assert watch.policies == {}
     paced["shop"] = 60.0
     await watch.step()
     assert len(said) == 3, "it was kept for long"

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from serinus_rollouts.policy_documents import load_file, origin_of, read_resourc
 from serinus_runtime.clock import Clock
 from serinus_runtime.documents import DocumentError
 
+from serinus_controller.adapters.conditions import Condition, said, with_conditions
 from serinus_controller.adapters.mirror import Json
 from serinus_controller.use_cases.policy_store import PolicyStore
 
@@ -118,7 +119,8 @@ class TooLarge:
 class PolicySink:
     """CanaryPolicy resources of a namespace (of all, if it is empty), with their status conditions.
 
-    One is validated, off the loop, when its resourceVersion is not the one that was handled last.
+    One is validated, off the loop, when its resourceVersion is not the one that was handled last. `paced`: what is to be
+    said of the pace at which policies are followed, by origin; None where that is not known.
     """
 
     api: Api
@@ -126,6 +128,7 @@ class PolicySink:
     namespace: str
     clock: Clock
     access: ProviderAccess = field(default_factory=dict)
+    paced: Callable[[], Mapping[str, str] | None] = lambda: None
     _handled: dict[str, str] = field(default_factory=dict)
 
     def read(self, documents: Sequence[Json]) -> Sequence[Json]:
@@ -160,6 +163,7 @@ class PolicySink:
         """Read a resource that was made or changed, and write the condition that says what came of it."""
         version = _version(document)
         if version and self._handled.get(origin_of(document)) == version:
+            await self._write(document, *self._pace(document))
             return
         document = self._slim(document)
         spec = document.get("spec")
@@ -196,25 +200,30 @@ class PolicySink:
         self.store.drop(origin)
 
     async def _say(self, document: Json, status: str, reason: str, message: str) -> None:
-        """Write the condition, unless the resource says so already."""
-        metadata: Any = document.get("metadata") or {}
-        said: Any = document.get("status") or {}
-        generation = metadata.get("generation", 1)
-        for condition in said.get("conditions") or ():
-            known = (condition.get("status"), condition.get("message"), condition.get("observedGeneration"))
-            if condition.get("type") == "Accepted" and known == (status, message, generation):
-                self._handled[origin_of(document)] = _version(document)
-                return
+        """Write what came of it, with what is to be known of its pace."""
+        await self._write(document, Condition("Accepted", status, reason, message), *self._pace(document))
+
+    def _pace(self, document: Json) -> list[Condition]:
+        """Whether its releases are judged less often than it asks for; nothing where that never was so."""
+        policies = self.paced()
+        if policies is None:
+            return []
+        if text := policies.get(origin_of(document)):
+            return [Condition("Paced", "True", "NamespaceShare", text)]
+        if any(one.get("type") == "Paced" for one in said(document)):
+            return [Condition("Paced", "False", "WithinShare", "snapshots come as often as it asks for")]
+        return []
+
+    async def _write(self, document: Json, *wanted: Condition) -> None:
+        """Write conditions beside those that stand there, unless the resource says so already."""
         now = datetime.fromtimestamp(self.clock() / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        condition = {
-            "type": "Accepted",
-            "status": status,
-            "reason": reason,
-            "message": message,
-            "observedGeneration": generation,
-            "lastTransitionTime": now,
-        }
-        body = {"status": {"observedGeneration": generation, "conditions": [condition]}}
+        conditions = with_conditions(document, wanted, now)
+        if conditions is None:
+            self._handled[origin_of(document)] = _version(document)
+            return
+        metadata: Any = document.get("metadata") or {}
+        generation = metadata.get("generation", 1)
+        body = {"status": {"observedGeneration": generation, "conditions": conditions}}
         path = f"{RESOURCES}/namespaces/{metadata.get('namespace')}/{PLURAL}/{metadata.get('name')}/status"
         try:
             written = await self.api.request("PATCH", path, body=body, content_type="application/merge-patch+json")

@@ -19,10 +19,16 @@ SUBJECT = "pace"
 
 @dataclass
 class PaceWatch:
-    """`paced`: namespaces by how many seconds ahead of now their share of the time is used up."""
+    """`paced`: namespaces by how many seconds ahead of now their share of the time is used up.
+
+    `policies`: what is to stand on the policies that are resources and whose interval has not been kept, by origin; None
+    until that is known.
+    """
 
     tracker: RunTracker
     paced: Callable[[], Awaitable[Mapping[str, float]]]
+    policies: Mapping[str, str] | None = None
+    _steps: int = 0
     _times: Mapping[str, int] = field(default_factory=dict)
     _calm: dict[str, int] = field(default_factory=dict)
 
@@ -40,7 +46,15 @@ class PaceWatch:
                 self._calm[uid] = 0
             elif self._calm.get(uid) == CALM_TIMES:
                 notices.settled(uid, SUBJECT)
+        self._steps += 1
+        if self._steps >= TIMES:
+            slowed = [runs[uid] for uid, times in self._calm.items() if times < CALM_TIMES and uid in runs]
+            self.policies = {_origin(live): _notice(live).text for live in slowed if live.plan.source == KIND}
         return EVERY_SECONDS
+
+
+def _origin(live: LiveRun) -> str:
+    return f"{KIND} {live.run.namespace}/{live.plan.policy}"
 
 
 def _notice(live: LiveRun) -> Notice:
