@@ -34,3 +34,29 @@ async def test_what_holds_the_loop_is_named_with_its_place_and_counted(caplog: p
         finished.set()
     assert f"the event loop is blocked by rollout tenant-a/x, in {__file__}:" in caplog.messages[0]
     assert (metrics.get_sample_value("serinus_loop_held_seconds_total") or 0) > 0.2
+
+
+async def test_a_loop_whose_thread_waits_for_a_core_is_held_by_nobody(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = 0
+
+    def waited(_: object) -> float:
+        nonlocal looked
+        looked += 1
+        return time.monotonic() - start
+
+    def hold_until_it_has_looked(times: int) -> None:
+        before, end = looked, time.monotonic() + 60
+        while looked < before + times:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+    start = time.monotonic()
+    monkeypatch.setattr("serinus_runtime.watchdog._Waits.waited", waited)
+    metrics = CollectorRegistry()
+    async with watched(metrics, held_seconds=0.1):
+        hold_until_it_has_looked(15)
+        await asyncio.sleep(0)
+    assert caplog.messages == []
+    assert metrics.get_sample_value("serinus_loop_held_seconds_total") == 0

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -15,6 +16,7 @@ from prometheus_client import CollectorRegistry, Counter
 logger = logging.getLogger(__name__)
 
 HELD_SECONDS = 1.0
+NANOSECONDS = 1e9
 _in_hand: "WeakKeyDictionary[asyncio.Task[Any], str]" = WeakKeyDictionary()
 
 
@@ -40,24 +42,27 @@ async def watched(registry: CollectorRegistry, held_seconds: float = HELD_SECOND
     """Watch the running loop; whatever blocks it for longer is logged when noticed, and again when it ends."""
     held = Counter("serinus_loop_held_seconds", "time for which one step held the event loop", registry=registry)
     loop, thread, stopping = asyncio.get_running_loop(), threading.get_ident(), threading.Event()
-    every, beat = held_seconds / 4, time.monotonic()
+    every, of_thread = held_seconds / 4, _Waits(threading.get_native_id())
+    beat = time.monotonic() - of_thread.waited()
 
     async def beating() -> None:
         nonlocal beat
         while True:
-            beat = time.monotonic()
+            beat = time.monotonic() - of_thread.waited()
             await asyncio.sleep(every)
 
     def watching() -> None:
         by, since, woke = "", 0.0, time.monotonic()
         while not stopping.wait(every):
             before, woke = woke, time.monotonic()
+            # By a clock that stands still while the loop's thread waits for a core: so long nobody in it holds it.
+            now = woke - of_thread.waited()
             if by and beat != since:
                 held.inc(beat - since)
                 logger.warning("the event loop was blocked for %.1f s by %s", beat - since, by)
                 by = ""
-            # A process that was stopped as a whole, or got no CPU, was held by nobody in it.
-            elif not by and woke - beat > held_seconds + every and woke - before < held_seconds:
+            # Nor does anybody hold a process that was stopped as a whole.
+            elif not by and now - beat > held_seconds + every and woke - before < held_seconds:
                 task, frame = asyncio.current_task(loop), sys._current_frames().get(thread)
                 what = (task and _in_hand.get(task)) or "no known object"
                 where = f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "an unknown place"
@@ -72,3 +77,17 @@ async def watched(registry: CollectorRegistry, held_seconds: float = HELD_SECOND
     finally:
         stopping.set()
         beats.cancel()
+
+
+class _Waits:
+    """How long a thread of this process has waited for a core, as Linux tells it."""
+
+    def __init__(self, native_id: int) -> None:
+        self._file = Path(f"/proc/self/task/{native_id}/schedstat")
+
+    def waited(self) -> float:
+        """Seconds since it began; 0 where that is not told."""
+        try:
+            return int(self._file.read_text().split()[1]) / NANOSECONDS
+        except (OSError, ValueError, IndexError):
+            return 0.0

@@ -119,8 +119,8 @@ class TooLarge:
 class PolicySink:
     """CanaryPolicy resources of a namespace (of all, if it is empty), with their status conditions.
 
-    One is validated, off the loop, when its resourceVersion is not the one that was handled last. `paced`: what is to be
-    said of the pace at which policies are followed, by origin; None where that is not known.
+    One is validated, off the loop, when its resourceVersion is not the one that was handled last. `paced`: what is to
+    be said of the pace at which policies are followed, by origin; None where that is not known.
     """
 
     api: Api

@@ -21,8 +21,8 @@ SUBJECT = "pace"
 class PaceWatch:
     """`paced`: namespaces by how many seconds ahead of now their share of the time is used up.
 
-    `policies`: what is to stand on the policies that are resources and whose interval has not been kept, by origin; None
-    until that is known.
+    `policies`: what is to stand on the policies that are resources and whose interval has not been kept, by origin;
+    None until that is known.
     """
 
     tracker: RunTracker
