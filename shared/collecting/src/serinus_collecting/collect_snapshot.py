@@ -252,7 +252,8 @@ def _read_and_count(
     if settled is None:
         return _Counted(blank(metric, "settling"), scrape)
     restarted = {pod.name: pod.restarts for pod in state.observed.pods}
-    measured = measure_on(plan, metric, series, settled, pods, scrape_ms, restarted, fetched)
+    labels = None if found.histograms else found.labels
+    measured = measure_on(plan, metric, series, settled, pods, scrape_ms, restarted, fetched, labels)
     return measured if isinstance(measured, int) else _Counted(measured[0], scrape, measured[1])
 
 

@@ -22,11 +22,15 @@ class TooMuchError(ProviderError):
 
 @dataclass(frozen=True)
 class Answer:
-    """Raw samples of all series that match. `warnings` not empty: the provider says that the answer is partial."""
+    """Raw samples of all series that match. `warnings` not empty: the provider says that the answer is partial.
+
+    `labels` names the labels of all series in their order: the same where these are; None where nobody has looked.
+    """
 
     series: Sequence[Series]
     warnings: Sequence[str] = ()
     histograms: Sequence[Histogram] = ()
+    labels: bytes | None = None
 
 
 @dataclass(frozen=True)

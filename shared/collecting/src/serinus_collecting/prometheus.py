@@ -4,6 +4,7 @@ import asyncio
 import math
 import re
 from collections.abc import Callable, Sequence
+from hashlib import blake2b
 from time import monotonic
 from typing import Any, Literal
 
@@ -191,11 +192,17 @@ def _answer(data: Any, warnings: Sequence[str]) -> Answer:
                 f"the selector matches {len(data['result']):,} series, at most {MAX_SERIES:,} are counted: narrow it, "
                 "or have a recording rule add them up"
             )
-        series = [_series(item) for item in data["result"]]
+        known: _Known = {}
+        series = [_series(item, known) for item in data["result"]]
         histograms = [_histogram(item) for item in data["result"] if item.get("histograms")]
     except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
         raise ProviderError(f"Prometheus' answer has an unknown form: {type(error).__name__}: {error}") from None
-    return Answer([one for one in series if one.times], warnings, [one for one in histograms if one.times])
+    shown = [one for one in series if one.times]
+    return Answer(shown, warnings, [one for one in histograms if one.times], _digest(shown))
+
+
+def _digest(series: Sequence[Series]) -> bytes:
+    return blake2b(orjson.dumps([one.labels for one in series]), digest_size=16).digest()
 
 
 def _values(data: Any, warnings: Sequence[str]) -> Values:
@@ -220,24 +227,29 @@ def _value(text: str) -> float | Literal["+Inf", "-Inf"] | None:
     return None if math.isnan(value) else value
 
 
-def _series(item: dict[str, Any]) -> Series:
+_Known = dict[tuple[float, ...], tuple[list[int], bool]]
+
+
+def _series(item: dict[str, Any], known: _Known) -> Series:
+    """One series; `known` are times as the answer writes them: in ms, and whether some are twice there."""
     labels = _labels(item)
-    times: list[int] = []
-    values: list[float] = []
-    last = -1
     # A series of native histograms has no `values`.
-    for time, text in item.get("values", ()):
-        at, value = round(time * 1000), float(text)
-        if at < last:
+    if not (samples := item.get("values")):
+        return Series(labels, [], [])
+    seconds, texts = zip(*samples, strict=True)
+    values = list(map(float, texts))
+    if seconds not in known:
+        made = [round(time * 1000) for time in seconds]
+        if made != sorted(made):
             raise ValueError("samples that are not in order of time")
-        if at == last and times and times[-1] == at:
-            # A write that was sent twice is stored twice by VictoriaMetrics.
-            del times[-1], values[-1]
-        last = at
-        if math.isfinite(value):
-            times.append(at)
-            values.append(value)
-    return Series(labels, times, values)
+        known[seconds] = made, len(set(made)) < len(made)
+    times, doubled = known[seconds]
+    if not doubled and math.isfinite(sum(values)):
+        return Series(labels, times, values)
+    # A write that was sent twice is stored twice by VictoriaMetrics: of samples of one time the last.
+    last = dict(zip(times, values, strict=True))
+    kept = {time: value for time, value in last.items() if math.isfinite(value)}
+    return Series(labels, list(kept), list(kept.values()))
 
 
 def _labels(item: dict[str, Any]) -> dict[str, str]:

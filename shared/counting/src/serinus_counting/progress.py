@@ -355,14 +355,24 @@ def _keep(kept: dict[str, Millis], process: Process, stretch: Stretch, end: Mill
                 number += 1
         else:
             number += one.times[0] <= end
-    return number
+    return process.size if number == len(process.series) else number
+
+
+def is_plain(progress: Progress | None, found: Mapping[Target, Process]) -> bool:
+    """Whether all series of each process are counted up to one time, and none is one that nobody could read then."""
+    marks = (progress.marks if progress else None) or {}
+    for target, process in found.items():
+        mark = marks.get(_key(target), _NOTHING)
+        if mark.series or (mark.number is not None and process.size > mark.number):
+            return False
+    return True
 
 
 def late(target: Target, process: Process, before: Progress) -> tuple[int, Sequence[Series], Millis]:
     """How many series of a process were counted up to its mark that nobody could read then, the series among which they
     are, and that time. What is new, or named, is no such series."""
     mark = (before.marks or {}).get(_key(target), _NOTHING)
-    if mark.number is None or len(process.series) <= mark.number:
+    if mark.number is None or process.size <= mark.number:
         return 0, (), mark.end
     old, last = mark.end - hidden_ms(before.scrape_ms), mark.end - SAME_SCRAPE * before.scrape_ms
     counted = [one for one in process.series if one.times[0] <= old and one.times[-1] >= last]

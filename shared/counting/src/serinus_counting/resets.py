@@ -42,7 +42,7 @@ class Process:
     `scrapes`: when each began, whose samples may be some ms apart. `restarts`: scrapes before which it restarted.
     `shared`: each scrape is of all its series. `whole`: what falls in one series fell in all. `told`: scrapes, by
     number, between which a series fell that says so of others. `own`: it is a pod of the run. `started`: when that
-    pod, `pod`, started, ms.
+    pod, `pod`, started, ms. `size`: how many series it has, of which `series` may be some that stand for all.
     """
 
     scrapes: Sequence[int]
@@ -54,6 +54,7 @@ class Process:
     started: int | None
     pod: str
     series: Sequence[Series] = ()
+    size: int = 0
 
 
 SAME_SCRAPE = 0.05
@@ -64,8 +65,11 @@ _SCRAPED = re.compile(":[0-9]+$")
 _DROPPING = ("traefik_", "envoy_", "caddy_")
 
 
-def processes(series: Iterable[Series], pods: Mapping[str, int | None]) -> dict[Target, Process]:
-    """The processes behind the series. `pods` maps the run's pods to when they started (ms), if known."""
+def processes(
+    series: Iterable[Series], pods: Mapping[str, int | None], sizes: Mapping[Target, int] | None = None
+) -> dict[Target, Process]:
+    """The processes behind the series. `pods` maps the run's pods to when they started (ms), if known. `sizes`: of each
+    process how many series it has, where some stand for all."""
     by_target: dict[Target, list[Series]] = {}
     for one in series:
         by_target.setdefault(one.target, []).append(one)
@@ -81,7 +85,8 @@ def processes(series: Iterable[Series], pods: Mapping[str, int | None]) -> dict[
         whole = own or (shared and name.startswith("haproxy_"))
         dropping = shared and name.startswith(_DROPPING)
         told = [(before, after) for before, after in falls if whole or (dropping and after - before > 1)]
-        found[target] = Process(scrapes, restarts, shared, whole, told, own, pods.get(pod), pod, members)
+        size, started = sizes[target] if sizes else len(members), pods.get(pod)
+        found[target] = Process(scrapes, restarts, shared, whole, told, own, started, pod, members, size)
     return found
 
 
@@ -167,21 +172,26 @@ def _counts_from_zero(series: Series, process: Process, span: Span, first: int) 
     return seen_without or (process.started is not None and process.started >= (span.floor if span.new else span.begin))
 
 
-def increase(series: Series, process: Process, span: Span) -> float:
-    """What the series counted in the window; 0 where no base is known (the first sample only sets it)."""
-    times, values = series.times, series.values
+def counted_samples(series: Series, process: Process, span: Span) -> tuple[int, int, bool]:
+    """Which samples are counted in the window: from the first number up to before the second, and whether from the
+    value of the sample before them, else from zero. None are where no base is known: the first sample only sets it."""
+    times = series.times
     stop = bisect_right(times, span.end)
     start = bisect_right(times, span.begin)
-    if stop == 0:
-        return 0.0
-    previous, last = 0.0, None
     if start and (times[start - 1] >= span.floor or _unchanged_at_floor(series, process, span)):
-        previous, last = values[start - 1], times[start - 1]
-    elif start < stop and not _counts_from_zero(series, process, span, start):
-        previous, last = values[start], times[start]
-        start += 1
+        return start, stop, True
+    if start < stop and not _counts_from_zero(series, process, span, start):
+        return start + 1, stop, True
+    return start, stop, False
+
+
+def increase(series: Series, process: Process, span: Span) -> float:
+    """What the series counted in the window; 0 where no base is known."""
+    times, values = series.times, series.values
+    start, stop, based = counted_samples(series, process, span)
     if start >= stop:
         return 0.0
+    previous, last = (values[start - 1], times[start - 1]) if based else (0.0, None)
     if not process.restarts and len(times) == len(process.scrapes):
         return values[stop - 1] - previous
     total = 0.0

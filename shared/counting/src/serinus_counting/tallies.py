@@ -1,7 +1,7 @@
 """What series have counted, as a measurement: events and trials of each pod, or buckets of each arm."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from serinus_contracts import Bucketed, Counted, Distribution, Measurement, PlanMetric, Proportion, Window
 from serinus_contracts.base import Arm, Millis
@@ -10,6 +10,7 @@ from serinus_contracts.selector import Labels
 
 from serinus_counting.quality import Quality, blank
 from serinus_counting.segments import Counts, segmented
+from serinus_counting.series import Series
 
 ARMS: tuple[Arm, Arm] = ("canary", "stable")
 MAX_EDGES = 200
@@ -43,6 +44,13 @@ def proportion(
             total[0] += count if any_of(source.events, one.labels) else 0
             total[1] += count if is_trial else 0
         arms[arm] = {pod: (events, trials) for pod, (events, trials) in totals.items()}
+    return as_proportion(source, arms, window, quality)
+
+
+def as_proportion(
+    source: Counted, arms: Mapping[Arm, Mapping[str, tuple[int, int]]], window: Window, quality: Quality
+) -> Measurement:
+    """The measurement with these events and trials by pod."""
     return Proportion.model_validate(
         {"status": "ok", "query_digest": query_digest(source.query), "window": window, **arms, **quality.fields()}
     )
@@ -73,40 +81,61 @@ def _has_one(labels: Labels, names: Sequence[str]) -> bool:
 
 def distribution(metric: PlanMetric, source: Bucketed, counts: Counts, window: Window, quality: Quality) -> Measurement:
     """Counts between the edges that all histograms of both arms have."""
-    sums: dict[Arm, dict[float, int]] = {}
-    layouts: set[frozenset[float]] = set()
+    edges = shared_edges([[one for one, _ in members] for members in counts.values()])
+    if isinstance(edges, str):
+        return blank(metric, "error", edges, quality)
+    at_most: dict[Arm, dict[float, int]] = {}
     for arm in ARMS:
-        at_most: dict[float, int] = defaultdict(int)
-        histograms: dict[tuple[tuple[str, str], ...], set[float]] = defaultdict(set)
+        at_most[arm] = defaultdict(int)
         for one, count in counts[arm]:
+            at_most[arm][float(one.labels["le"])] += count
+    up_to = {arm: [sums[edge] for edge in edges] for arm, sums in at_most.items()}
+    return as_distribution(metric, source, edges, up_to, window, quality)
+
+
+def shared_edges(arms: Iterable[Sequence[Series]]) -> Sequence[float] | str:
+    """The edges, ascending, that all histograms of all arms have; why they cannot be judged by them, if so.
+
+    Only an edge that every histogram of both arms has can be summed; a canary may come with other buckets.
+    """
+    layouts: set[frozenset[float]] = set()
+    for members in arms:
+        histograms: dict[tuple[tuple[str, str], ...], set[float]] = defaultdict(set)
+        for one in members:
             try:
                 edge = float(one.labels["le"])
             except (KeyError, ValueError):
-                return blank(metric, "error", "a series has no bucket edge in its label le", quality)
+                return "a series has no bucket edge in its label le"
             histograms[tuple(sorted((k, v) for k, v in one.labels.items() if k != "le"))].add(edge)
-            at_most[edge] += count
-        sums[arm] = at_most
         layouts |= {frozenset(edges) for edges in histograms.values()}
-    # Only an edge that every histogram of both arms has can be summed; a canary may come with other buckets.
     common = sorted(frozenset.intersection(*layouts))
     if len(common) < 2 or common[-1] != float("inf"):
-        return blank(metric, "error", "canary and stable share no bucket edges", quality)
+        return "canary and stable share no bucket edges"
     if len(common) > MAX_EDGES:
-        wrong = f"the histograms have {len(common)} bucket edges, at most {MAX_EDGES} are judged"
-        return blank(metric, "error", wrong, quality)
+        return f"the histograms have {len(common)} bucket edges, at most {MAX_EDGES} are judged"
+    return common
+
+
+def as_distribution(
+    metric: PlanMetric,
+    source: Bucketed,
+    edges: Sequence[float],
+    up_to: Mapping[Arm, Sequence[int]],
+    window: Window,
+    quality: Quality,
+) -> Measurement:
+    """The measurement with so many observations of each arm up to each edge, the last of which is infinite."""
     buckets: dict[str, list[int]] = {}
-    for arm in ARMS:
-        cumulative = [sums[arm][edge] for edge in common]
+    for arm, cumulative in up_to.items():
         buckets[arm] = [after - before for before, after in zip([0, *cumulative], cumulative, strict=False)]
         if min(buckets[arm]) < 0:
             return blank(metric, "error", f"buckets of {arm} are not cumulative", quality)
-    edges = [edge * source.scale for edge in common[:-1]]
     return Distribution.model_validate(
         {
             "status": "ok",
             "query_digest": query_digest(source.query),
             "window": window,
-            "edges": edges,
+            "edges": [edge * source.scale for edge in edges[:-1]],
             **buckets,
             **quality.fields(),
         }
