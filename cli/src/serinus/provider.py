@@ -9,8 +9,10 @@ from typing import Annotated
 import httpx
 import typer
 from serinus_collecting import providers
+from serinus_collecting.collect_periods import PeriodProvider
 from serinus_collecting.prometheus import Prometheus
 from serinus_collecting.provider_auth import ProviderAuth, make_client
+from serinus_collecting.stores.of_provider import make_store
 from serinus_runtime.documents import DocumentError
 
 from serinus.options import fail, without_password
@@ -30,11 +32,19 @@ ProvidersFile = Annotated[
 
 @dataclass(frozen=True)
 class ReachedProvider:
-    """A provider, its address as it is shown, and how it is signed in to."""
+    """A provider, its address as it is shown, how it is signed in to, and the `store` of sums that it may be instead of
+    a Prometheus."""
 
     prometheus: Prometheus
     shown: str
     auth: ProviderAuth | None = None
+    store: PeriodProvider | None = None
+
+    def promql(self) -> Prometheus:
+        """The Prometheus; ends the command where it is none."""
+        if self.store is not None:
+            fail(f"{self.shown} speaks {self.store.api} and no PromQL: write its policy as docs/how-to/stores.md shows")
+        return self.prometheus
 
 
 @asynccontextmanager
@@ -51,9 +61,9 @@ async def reached(text: str, file: Path | None, timeout: float = TIMEOUT_SECONDS
         found = known[name]
         async with make_client(found, connections=2, timeout=timeout) as http:
             assert isinstance(http.auth, ProviderAuth)
-            yield ReachedProvider(
-                Prometheus(http, str(found.url), timeout=timeout), f"{name} at {found.url}", http.auth
-            )
+            store = make_store(found, http, timeout=timeout)
+            prometheus = Prometheus(http, str(found.url), timeout=timeout)
+            yield ReachedProvider(prometheus, f"{name} at {found.url}", http.auth, store)
         return
     if known and "://" not in text:
         fail(f"{file} has no provider {without_password(name)}, only {', '.join(known)}")

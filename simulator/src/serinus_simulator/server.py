@@ -14,6 +14,8 @@ from starlette.routing import Route
 
 from serinus_simulator.control import Control
 from serinus_simulator.kubernetes.reviews import Reviews
+from serinus_simulator.stores.datadog import DatadogApi
+from serinus_simulator.stores.points import ScrapedPoints
 from serinus_simulator.world.world import World
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -22,6 +24,7 @@ _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 def create_app(world: World) -> Starlette:
     """Every path that the simulator answers. Time passes by itself only under a `Server`."""
     control, kubernetes, prometheus = Control(world), world.kubernetes, world.prometheus
+    datadog = DatadogApi(ScrapedPoints(world.samples, world.agenda), world.agenda.clock.now)
     reviews = Reviews(world.scenario.people, world.agenda)
     routes = [
         Route("/world", control.world),
@@ -35,6 +38,7 @@ def create_app(world: World) -> Starlette:
         Route("/sd", control.discovery),
         Route("/prometheus/api/v1/query", prometheus.query, methods=["GET", "POST"]),
         Route("/prometheus/api/v1/status/buildinfo", prometheus.build_info),
+        Route("/datadog/api/v1/query", datadog.query),
         Route("/prometheus/-/ready", prometheus.ready),
         Route("/prometheus/-/healthy", prometheus.healthy),
         Route("/apis/authentication.k8s.io/v1/tokenreviews", reviews.token, methods=["POST"]),

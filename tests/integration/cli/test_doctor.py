@@ -54,6 +54,46 @@ def examine(world: World, redis_url: str, *more: str) -> tuple[int, dict[str, tu
     return shown.returncode, found
 
 
+def test_a_store_of_sums_is_measured_by_the_collectors_own_code(world: World, redis_url: str, tmp_path: Path) -> None:
+    keys = {"DD-API-KEY": {"values": ["a"]}, "DD-APPLICATION-KEY": {"values": ["b"]}}
+    datadog = {"url": f"{world.url}/datadog", "api": "datadog", "period": 1, "delay": 2, "http_headers": keys}
+    file, policy = tmp_path / "providers.yaml", tmp_path / "policy.yaml"
+    other = datadog | {"http_headers": keys | {"DD-API-KEY": {}}}
+    file.write_text(yaml.safe_dump({"providers": {"main": datadog, "other": other}}))
+    metric = {"name": "errors", "events": 'http_requests_total{code="500"}', "trials": "http_requests_total"}
+    where = {"KUBECONFIG": str(world.kubeconfig), "SERINUS_REDIS_URL": redis_url, "SERINUS_PROVIDERS_FILE": str(file)}
+
+    def checks(name: str = "main", target: str = "checkout", **spec: Any) -> dict[str, tuple[str, str]]:
+        spec = {**POLICY["spec"], "source": {"preset": "datadog"}, "metrics": [metric], **spec}
+        policy.write_text(yaml.safe_dump({**POLICY, "spec": spec}))
+        options = ("--policies", str(policy), "--prometheus", name, "-o", "json", "-n", "shop")
+        shown = serinus("doctor", target, *options, **where)
+        return {one["name"]: (one["state"], one["said"]) for one in json.loads(shown.stdout)}
+
+    found: dict[str, tuple[str, str]] = {}
+
+    def counted() -> bool:
+        found.update(checks())
+        return found["metric errors"][0] == "ok"
+
+    wait_until(counted, 60, "ten periods of the canary to be closed")
+    assert found["datadog"][0] == "ok"
+    assert found["datadog"][1].endswith("answers queries; a period of 1 s is counted 2 s after it")
+    assert re.fullmatch(r"canary [\d.]+ % of [\d,]+, stable [\d.]+ % of [\d,]+ in 10 s", found["metric errors"][1])
+    assert checks(target="ungated")["metric errors"][1].startswith("stable ")
+    never = metric | {"name": "never", "events": "http_errors_total"}
+    nobody = metric | {"name": "nobody", "trials": "no_such_total"}
+    wrong = checks(metrics=[never, nobody])
+    assert wrong["metric never"][0] == "warning"
+    assert "a snapshot says no_data: no canary data" in wrong["metric nobody"][1]
+    assert "HTTP 403, Forbidden" in checks("other")["datadog"][1]
+    kind = checks(source={"preset": "pod-name"}, metrics=POLICY["spec"]["metrics"])["provider"]
+    speaks = "provider main speaks datadog, and the policy's source is for prometheus: write preset datadog"
+    assert kind == ("failed", speaks)
+    proposed = serinus("init", "checkout", "-n", "shop", **where)
+    assert (proposed.returncode, "speaks datadog and no PromQL" in proposed.stderr) == (1, True)
+
+
 def test_a_provider_of_the_collectors_file_is_reached_as_by_the_collector_which_identity_it_has_is_told(
     world: World, redis_url: str, tmp_path: Path
 ) -> None:

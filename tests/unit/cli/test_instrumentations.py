@@ -15,6 +15,7 @@ from serinus_collecting.ports import Answer, Unread
 from serinus_collecting.prometheus import MAX_SERIES, _read_answer
 from serinus_contracts import AnalysisPlan, Selector
 from serinus_contracts.metric import SourcePreset
+from serinus_contracts.period_stores import STORES
 from serinus_counting.series import Series
 from serinus_rollouts.instrumentations import TABLE, Instrumentation, preset_names, rows_of
 from serinus_rollouts.policy_documents import load_text
@@ -291,8 +292,8 @@ def test_meshes_and_proxies_are_found_by_their_own_names_and_split_by_what_they_
 
 def test_every_preset_has_its_names_from_the_table_and_every_row_a_preset() -> None:
     assert {row.preset for row in TABLE} <= set(get_args(SourcePreset))
-    by_application = {"pod-hash", "service-label"}
-    assert {row.preset for row in TABLE} | by_application == set(get_args(SourcePreset))
+    by_policy = {"pod-hash", "service-label", *STORES}
+    assert {row.preset for row in TABLE} | by_policy == set(get_args(SourcePreset))
     assert preset_names("pod-hash") is preset_names("pod-name")
 
 

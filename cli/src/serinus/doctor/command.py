@@ -10,7 +10,6 @@ import typer
 from rich.table import Table
 from rich.text import Text
 from serinus_collecting.ports import ProviderError
-from serinus_collecting.prometheus import Prometheus
 from serinus_contracts import Keys
 from serinus_contracts.provider_namespaces import ProviderAccess
 from serinus_rollouts.kubernetes.api import ClusterError
@@ -20,13 +19,13 @@ from serinus_runtime.clock import now_ms
 from serinus_runtime.redis import connected
 
 from serinus.cluster import Cluster, run, with_cluster
-from serinus.doctor import checks, metrics, policy
+from serinus.doctor import checks, metrics, policy, stores
 from serinus.doctor import provider as provider_checks
 from serinus.doctor.checks import Check
 from serinus.doctor.first_policy import write
 from serinus.doctor.provider import PrometheusOption
 from serinus.options import Access, Output, Providers, Streams, fail, without_password
-from serinus.provider import ADDRESS, ProvidersFile, reached
+from serinus.provider import ADDRESS, ProvidersFile, ReachedProvider, reached
 from serinus.terminal import Terminal, say
 from serinus.validate import read_manifest
 
@@ -72,9 +71,7 @@ def doctor(
                 if rollout and found[-1].name != "cluster":
                     resources, unfit = await policy.from_cluster(cluster.api, place[0], providers.access)
                     found.extend(unfit)
-                    found.extend(
-                        await _examined(cluster, place, given + resources, provider.prometheus, providers.access)
-                    )
+                    found.extend(await _examined(cluster, place, given + resources, provider, providers.access))
 
             try:
                 await with_cluster(access, look)
@@ -91,7 +88,7 @@ def doctor(
 
 
 async def _examined(
-    cluster: Cluster, place: tuple[str, str], known: Any, provider: Prometheus, access: ProviderAccess
+    cluster: Cluster, place: tuple[str, str], known: Any, provider: ReachedProvider, access: ProviderAccess
 ) -> Sequence[Check]:
     """All about one Rollout."""
     document = await cluster.rollout(*place)
@@ -101,11 +98,15 @@ async def _examined(
     found = list(policy.rollout(seen))
     plan, told = policy.chosen(known, seen, access)
     found += told
-    if plan:
+    if plan and (wrong := stores.other_kind(plan, provider.store)):
+        found.append(wrong)
+    elif plan and provider.store is not None:
+        found += await stores.metrics(plan, provider.store, now_ms(), seen.releasing)
+    elif plan:
         pods = await policy.pods(cluster.api, seen)
         service = str(((document["spec"].get("strategy") or {}).get("canary") or {}).get("canaryService") or "")
         grpc = await policy.speaks_grpc(cluster.api, seen.namespace, service)
-        told, counts = await metrics.metrics(plan, provider, now_ms(), seen.releasing, pods, grpc)
+        told, counts = await metrics.metrics(plan, provider.prometheus, now_ms(), seen.releasing, pods, grpc)
         found += [*told, *metrics.buckets(plan, counts), *metrics.power(plan, counts)]
     return found
 
@@ -140,7 +141,7 @@ def init(
         ingress = str(((canary.get("trafficRouting") or {}).get("nginx") or {}).get("stableIngress") or "")
         async with reached(prometheus, providers_file) as provider:
             try:
-                text, notes = await write(provider.prometheus, seen, services, now_ms(), ingress)
+                text, notes = await write(provider.promql(), seen, services, now_ms(), ingress)
             except ProviderError as error:
                 fail(f"{provider.shown}: {error}\nGive the address of Prometheus by --prometheus.")
         say(text, end="")

@@ -8,6 +8,7 @@ from serinus_collecting.ports import ProviderError
 from serinus_contracts import Selector
 from serinus_runtime.clock import now_ms
 
+from serinus.doctor import stores
 from serinus.doctor.checks import Check
 from serinus.provider import ReachedProvider
 
@@ -31,6 +32,9 @@ async def checks(provider: ReachedProvider) -> AsyncIterator[Check]:
         return
     if identity:
         yield Check("sign-in", "ok", identity)
+    if provider.store is not None:
+        yield await stores.reached(provider.store, provider.shown, now_ms())
+        return
     try:
         (await provider.prometheus.samples(Selector(name="up"), now_ms(), 60_000)).read()
     except ProviderError as error:

@@ -2,10 +2,12 @@
 
 from contextlib import AsyncExitStack
 
+from serinus_collecting.collect_periods import PeriodProvider
 from serinus_collecting.collect_snapshot import SnapshotCollector
 from serinus_collecting.offload import Offloader
 from serinus_collecting.prometheus import GRACE_SECONDS, Prometheus
 from serinus_collecting.provider_auth import make_client
+from serinus_collecting.stores.of_provider import make_store
 from serinus_collecting.telemetry import Telemetry
 from serinus_runtime.complaints import Complaints
 from serinus_runtime.fair_slots import FairSlots, max_places
@@ -28,11 +30,14 @@ async def collect(service: Service, settings: CollectorSettings) -> None:
     queries, timeout = settings.query_concurrency, settings.query_timeout
     async with AsyncExitStack() as stack:
         stack.push_async_callback(broker.stop)
-        providers, workers = {}, Workers()
+        providers, stores, workers = {}, dict[str, PeriodProvider](), Workers()
         stack.push_async_callback(workers.close)
         for name, provider in settings.reached.items():
             http = await stack.enter_async_context(make_client(provider, connections=queries + 2, timeout=timeout))
-            providers[name] = Prometheus(http, str(provider.url), timeout=timeout)
+            if store := make_store(provider, http, timeout=timeout):
+                stores[name] = store
+            else:
+                providers[name] = Prometheus(http, str(provider.url), timeout=timeout)
         registry = RedisRegistry(
             client,
             settings.keys,
@@ -45,12 +50,13 @@ async def collect(service: Service, settings: CollectorSettings) -> None:
         collector = SnapshotCollector(
             registry,
             providers,
-            slots={name: FairSlots(queries) for name in providers},
+            slots={name: FairSlots(queries) for name in (*providers, *stores)},
             telemetry=Telemetry(service.registry),
             allowance_ms=allowance_ms,
             query_timeout_seconds=timeout + GRACE_SECONDS,
             access={name: provider.namespaces for name, provider in settings.reached.items()},
             offloader=Offloader(workers.do),
+            stores=stores,
             places=max_places(settings.concurrency),
         )
         scheduler = SnapshotScheduler(registry, collector, settings.concurrency, Complaints(service.registry, "run"))

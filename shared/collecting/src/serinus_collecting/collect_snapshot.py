@@ -34,6 +34,7 @@ from serinus_counting.windows import RunState, far_reach_ms, next_due, reach_ms,
 from serinus_runtime import logs, traces
 from serinus_runtime.fair_slots import FairSlots
 
+from serinus_collecting.collect_periods import PeriodProvider, measure_by_period, other_api
 from serinus_collecting.offload import Offloader, summed_up
 from serinus_collecting.ports import Answer, Commit, Lease, Provider, ProviderError, Registry, Unread
 from serinus_collecting.telemetry import Telemetry
@@ -52,7 +53,7 @@ QUERY_MS = 1.0
 
 @dataclass(frozen=True)
 class SnapshotCollector:
-    """Collects snapshots; `providers` and the `slots` of each by the name that a plan uses.
+    """Collects snapshots; `providers`, `stores` of sums by period and the `slots` of each by the name that a plan uses.
 
     A query may take `query_timeout_seconds`, the wait for a slot counted in. `places`: how many snapshots of one
     namespace may be under way.
@@ -65,6 +66,7 @@ class SnapshotCollector:
     allowance_ms: int
     query_timeout_seconds: float
     access: ProviderAccess = field(default_factory=dict)
+    stores: Mapping[str, PeriodProvider] = field(default_factory=dict)
     offloader: Offloader = field(default_factory=Offloader)
     places: int = 1
 
@@ -94,7 +96,7 @@ class SnapshotCollector:
     ) -> Commit:
         began = time.monotonic()
         measured, history = await asyncio.gather(
-            asyncio.gather(*(self._measure(state, plan, metric, end) for metric in plan.metrics)),
+            self._measured(state, plan, end),
             self._history(state, plan),
         )
         scrapes = [one.scrape_ms for one in measured if one.scrape_ms]
@@ -138,13 +140,26 @@ class SnapshotCollector:
         cost_ms = max(held_ms, sum(sums) + SNAPSHOT_MS + QUERY_MS * len(plan.metrics))
         return await self.registry.commit(lease, state, after, snapshot, due, cost_ms)
 
+    async def _measured(self, state: RunState, plan: AnalysisPlan, end: Millis) -> "Sequence[_Counted]":
+        store, namespace = self.stores.get(plan.provider), state.observed.run.namespace
+        speaks = store.api if store else "prometheus"
+        if plan.api != speaks and plan.provider in (*self.providers, *self.stores):
+            return [_Counted(blank(metric, "error", other_api(plan, speaks))) for metric in plan.metrics]
+        if store is None:
+            return await asyncio.gather(*(self._measure(state, plan, metric, end) for metric in plan.metrics))
+        if not may_use(self.access, plan.provider, namespace):
+            said = refusal(plan.provider, namespace)
+            return [_Counted(blank(metric, "error", said)) for metric in plan.metrics]
+        asking = partial(self._asking, plan.provider, namespace)
+        return [_Counted(one) for one in await measure_by_period(store, asking, state, plan, end)]
+
     async def _measure(self, state: RunState, plan: AnalysisPlan, metric: PlanMetric, end: Millis) -> "_Counted":
         window = span(state, plan, metric, end)
         if window is None and not isinstance(metric.source, Queried):
             return _Counted(blank(metric, "settling"))
         provider = self.providers.get(plan.provider)
         if provider is None:
-            known = ", ".join(self.providers) or "none"
+            known = ", ".join([*self.providers, *self.stores]) or "none"
             return _Counted(blank(metric, "error", f"provider {plan.provider!r} is not configured, known: {known}"))
         namespace = state.observed.run.namespace
         if not may_use(self.access, plan.provider, namespace):

@@ -10,6 +10,7 @@ from serinus_counting.progress import packed, unpacked
 from serinus_counting.windows import RunState
 from serinus_runtime.fair_slots import FairSlots
 
+from serinus_collecting.collect_periods import PeriodProvider
 from serinus_collecting.collect_snapshot import SnapshotCollector
 from serinus_collecting.ports import Commit, Lease, Provider
 from serinus_collecting.prometheus import GRACE_SECONDS
@@ -54,15 +55,18 @@ class CollectedRun:
     the plan names. `timeout`: seconds that one query may take.
     """
 
-    def __init__(self, plan: AnalysisPlan, state: RunState, provider: Provider, timeout: float) -> None:
+    def __init__(
+        self, plan: AnalysisPlan, state: RunState, provider: Provider | PeriodProvider, timeout: float
+    ) -> None:
         self._registry = _OneRun(state, plan)
         self._collector = SnapshotCollector(
             self._registry,
-            {plan.provider: provider},
+            {} if isinstance(provider, PeriodProvider) else {plan.provider: provider},
             {plan.provider: FairSlots(QUERIES_AT_ONCE)},
             Telemetry(CollectorRegistry()),
             0,
             timeout + GRACE_SECONDS,
+            stores={plan.provider: provider} if isinstance(provider, PeriodProvider) else {},
         )
 
     @property

@@ -12,6 +12,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, HttpUrl, SecretStr, ValidationInfo, model_validator
 from serinus_contracts.base import Document
+from serinus_contracts.period_stores import Api
+from serinus_counting.periods import Periods
 from serinus_runtime.documents import DocumentError, read
 
 
@@ -179,14 +181,25 @@ class Header(Document):
     files: tuple[SecretFile, ...] = ()
 
 
+_DATADOG_KEYS = {"dd-api-key", "dd-application-key"}
+# Of periods: agents send every 10 s, and what a store shows of the last minute is still growing.
+USUAL_PERIOD = 60
+_DELAYS: dict[Api, int] = {"prometheus": 0, "datadog": 120, "cloudwatch": 180}
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
 _OURS = {"authorization", "host", "content-type", "content-length", "content-encoding", "transfer-encoding"}
 
 
 class Provider(Document):
-    """One provider: its address, and how it is reached."""
+    """One provider: its address, what it speaks, and how it is reached."""
 
     url: Address
+    api: Api = Field("prometheus", description="what it speaks")
+    period: int | None = Field(
+        None, ge=1, le=3600, description="seconds of datadog's and cloudwatch's sums, of which windows are made; 60"
+    )
+    delay: Annotated[int, Field(ge=0, le=3600)] | None = Field(
+        None, description="seconds after its end until a period is taken for whole; 120, of cloudwatch 180"
+    )
     basic_auth: BasicAuth | None = None
     authorization: Authorization | None = None
     oauth2: OAuth2 | None = None
@@ -206,10 +219,28 @@ class Provider(Document):
             raise ValueError(f"give at most one of: {', '.join(ways)}")
         if self.url.scheme == "http" and self.tls_config != TlsConfig():
             raise ValueError("tls_config needs an address that begins with https://")
+        self._check_api()
         taken = sorted(name for name in self.http_headers if name.lower() in _OURS)
         if taken:
             raise ValueError(f"http_headers cannot set {', '.join(taken)}: authorization and basic_auth are for that")
         return self
+
+    def _check_api(self) -> None:
+        if self.api == "prometheus" and (self.period is not None or self.delay is not None):
+            raise ValueError("period and delay are for the sums of api datadog and cloudwatch: leave them out")
+        if self.api == "datadog":
+            missing = sorted(_DATADOG_KEYS - {name.lower() for name in self.http_headers})
+            if missing and self.authorization is None:
+                raise ValueError(
+                    "api datadog is signed in to by http_headers DD-API-KEY and DD-APPLICATION-KEY, each with files: "
+                    "[its file]"
+                )
+
+    @property
+    def periods(self) -> Periods:
+        """How a store of sums cuts time, and when a period is whole."""
+        seconds = _DELAYS[self.api] if self.delay is None else self.delay
+        return Periods(1000 * (self.period or USUAL_PERIOD), 1000 * seconds)
 
 
 class _Providers(Document):

@@ -6,6 +6,7 @@ from pydantic import Field, PositiveFloat, model_validator
 
 from serinus_contracts.base import PolicyDocument, Seconds, Share
 from serinus_contracts.expression import ExpressionText
+from serinus_contracts.period_stores import STORES
 from serinus_contracts.selector import LabelName, LabelNameOrNone, MetricName, SelectorText
 from serinus_contracts.weight import Weight
 
@@ -27,6 +28,8 @@ SourcePreset = Literal[
     "envoy",
     "contour",
     "haproxy",
+    "datadog",
+    "cloudwatch",
 ]
 # Their histograms have edges in milliseconds, whatever a metric is renamed to.
 IN_MILLISECONDS = ("istio", "linkerd", "envoy", "contour")
@@ -38,16 +41,19 @@ class SourceRule(PolicyDocument):
 
     By pod: `pod-name` needs no set-up (pod names hold the hash); `pod-hash` wants the pod label as a metric label;
     `opentelemetry`, `istio` and `linkerd` are as pod-name under their own names. By service: the others take
-    `canary` and `stable`, `istio` may. `ingress-nginx` takes the stable Ingress.
+    `canary` and `stable`, `istio` may. `ingress-nginx` takes the stable Ingress. `datadog` and `cloudwatch` are stores
+    of sums: `label` is a tag or dimension that holds the pods' hash, or the values `canary` and `stable`.
     """
 
     provider: str = Field("main", max_length=253, description="name of a provider of the collector")
     preset: SourcePreset = Field("pod-name", description="names and labels, as docs/how-to/sources.md lists them")
     label: LabelName | None = Field(None, description="label that holds the pod's name, hash or service")
     canary: str | None = Field(
-        None, max_length=253, description="the canary's service, where services tell the arms apart"
+        None, max_length=253, description="the canary's service, where services tell the arms apart (or value of label)"
     )
-    stable: str | None = Field(None, max_length=253, description="stable's service, where services tell the arms apart")
+    stable: str | None = Field(
+        None, max_length=253, description="stable's service, where services tell the arms apart (or value of label)"
+    )
     ingress: str | None = Field(None, max_length=253, description="ingress-nginx: the stable Ingress")
     namespace_label: LabelNameOrNone | None = Field(
         None, description="label of the namespace; empty where there is none"
@@ -61,12 +67,14 @@ class SourceRule(PolicyDocument):
         named = [self.canary is not None, self.stable is not None]
         if self.preset in _BY_SERVICE and not all(named):
             raise ValueError(f"preset {self.preset} tells the arms apart by their services: give canary and stable")
-        if self.preset not in (*_BY_SERVICE, "istio") and any(named):
+        if self.preset not in (*_BY_SERVICE, "istio", *STORES) and any(named):
             raise ValueError(f"preset {self.preset} tells the arms apart without canary and stable: leave them out")
         if any(named) and not (self.canary and self.stable):
             raise ValueError("canary and stable belong together: give both")
         if self.canary is not None and self.canary == self.stable:
             raise ValueError("canary and stable have the same service: the arms could not be told apart")
+        if self.preset in STORES and any(named) and self.label is None:
+            raise ValueError(f"preset {self.preset}: say by label what holds the values canary and stable")
         if (self.preset == "ingress-nginx") != bool(self.ingress):
             raise ValueError("ingress is given with preset ingress-nginx, and only there")
         if self.preset == "ingress-nginx" and self.label is not None:

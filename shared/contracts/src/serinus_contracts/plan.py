@@ -16,6 +16,7 @@ from serinus_contracts.base import Arm, Contract, Seconds
 from serinus_contracts.freeze import FreezeRule
 from serinus_contracts.judge import JudgeRule
 from serinus_contracts.metric import Better, Conditions, Margin
+from serinus_contracts.period_stores import Api
 from serinus_contracts.policy import Gate, Mode
 from serinus_contracts.regex import full_match
 from serinus_contracts.selector import Labels, Matcher, Selector
@@ -177,6 +178,9 @@ class AnalysisPlan(Contract):
     settle: Seconds
     warmup: Seconds = 60.0
     provider: str
+    api: Api = Field(
+        "prometheus", description="what the provider has to speak", exclude_if=lambda value: value == "prometheus"
+    )
     arms: tuple[ArmRule, ...]
     stages: tuple[PlanStage, ...]
     metrics: tuple[PlanMetric, ...]

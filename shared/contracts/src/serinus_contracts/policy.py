@@ -16,6 +16,8 @@ from serinus_contracts.base import PolicyDocument, Seconds
 from serinus_contracts.freeze import FreezeRule
 from serinus_contracts.judge import JudgeRule, SequentialRule
 from serinus_contracts.metric import IN_MILLISECONDS, LimitRule, MetricRule, SourceRule
+from serinus_contracts.period_stores import STORES
+from serinus_contracts.stored_metrics import check_stored
 from serinus_contracts.weight import Weight, weight_text
 
 # Below it a tenant's run would take up collectors and its provider without being judged any sooner.
@@ -143,6 +145,14 @@ class PolicySpec(PolicyDocument):
                 {"at": ("metrics", index, "preset")},
             )
         self._check_unit(metric, source, index)
+        if STORES.get(source.preset) != STORES.get(self.source.preset):
+            raise PydanticCustomError(
+                "unfit",
+                f"all metrics of a policy come from one provider: preset {source.preset} does not go with the policy's "
+                f"{self.source.preset}",
+                {"at": ("metrics", index, "source", "preset")},
+            )
+        check_stored(metric, source, index)
         if "provider" in source.model_fields_set and source.provider != self.source.provider:
             raise PydanticCustomError(
                 "unfit",

@@ -57,13 +57,22 @@ def span(state: RunState, plan: AnalysisPlan, metric: PlanMetric, end: Millis) -
     The first window of a stage begins when the stage has settled (at least two scrapes, and a metric's lag, by
     which its events belong to this stage's trials); later ones begin where the one before ended.
     """
-    floor = state.observed.stage_started
-    settled = floor + math.ceil(max(plan.settle * 1000, 2 * (state.scrape_ms or 0)) + metric.lag * 1000)
-    before = state.ends.get(metric.name) if state.ends_stage == floor else None
+    floor, settled, before = state.observed.stage_started, settled_at(state, plan, metric), ended_before(state, metric)
     if before is None:
         # The first window waits until it holds a scrape, so that it does not count as empty.
         return Span(floor, settled, end, new=True) if end - settled > (state.scrape_ms or 0) else None
     return Span(floor, max(before, end - MAX_WINDOW_MS), end)
+
+
+def settled_at(state: RunState, plan: AnalysisPlan, metric: PlanMetric) -> Millis:
+    """From when on the metric counts in the stage: its events belong to this stage's trials then."""
+    settle_ms = max(plan.settle * 1000, 2 * (state.scrape_ms or 0)) + metric.lag * 1000
+    return state.observed.stage_started + math.ceil(settle_ms)
+
+
+def ended_before(state: RunState, metric: PlanMetric) -> Millis | None:
+    """Where the metric's window before ended in this stage, None if there was none."""
+    return state.ends.get(metric.name) if state.ends_stage == state.observed.stage_started else None
 
 
 def next_due(run: str, now: Millis, plan: AnalysisPlan, scrape_ms: int | None, *, slower: int = 1) -> Millis:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from serinus_contracts.metric import SourcePreset
+from serinus_contracts.period_stores import STORES
 from serinus_contracts.selector import Labels
 
 from serinus_rollouts.metric_names import (
@@ -241,7 +242,8 @@ _OF_APPLICATIONS = ("pod-name", "pod-hash", "service-label")
 def preset_names(preset: str, metric: str | None = None) -> MetricNames:
     """What the metrics of a preset are called, and which requests failed: as its first row says, or the row of the
     application's metric that a policy names, its native histogram and its name without a unit too."""
-    kind = "pod-name" if preset in _OF_APPLICATIONS else preset
+    # Of a store of sums a policy names each metric itself.
+    kind = "pod-name" if preset in (*_OF_APPLICATIONS, *STORES) else preset
     rows = [row for row in TABLE if row.preset == kind]
     usual = rows[0].names
     if metric is None:

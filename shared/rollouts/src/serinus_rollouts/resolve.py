@@ -16,6 +16,7 @@ from serinus_contracts import (
     Run,
 )
 from serinus_contracts.metric import LimitRule, Margin, MetricRule
+from serinus_contracts.period_stores import STORES
 from serinus_contracts.policy import CanaryPolicy, PolicySpec
 from serinus_contracts.provider_namespaces import OPEN, ProviderAccess, may_use, refusal
 from serinus_contracts.selector import Matcher, Selector
@@ -91,6 +92,7 @@ def resolve(
         settle=spec.settle,
         warmup=spec.warmup,
         provider=spec.source.provider,
+        api=spec.source.preset if spec.source.preset in STORES else "prometheus",
         arms=arms,
         stages=_stages(spec, found),
         metrics=metrics,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from serinus_contracts import ArmRule, Run
 from serinus_contracts.metric import SourceRule
+from serinus_contracts.period_stores import STORES
 from serinus_contracts.selector import Matcher
 
 from serinus_rollouts.instrumentations import preset_names
@@ -63,6 +64,8 @@ def _counts(source: SourceRule, run: Run) -> SeriesScope:
         return _by_ingress(source, run)
     if source.preset == "service-label":
         return _by_service_or_pod(source, run)
+    if source.preset in STORES:
+        return _of_store(source, run)
     if source.canary is not None and source.stable is not None:
         return _by_service(source, run, source.canary, source.stable)
     pods = _pods(run, _pod_label(source))
@@ -142,6 +145,17 @@ def _by_service_or_pod(source: SourceRule, run: Run) -> SeriesScope:
     of_stable = Matcher(label=services.label, value=source.stable or "")
     past = (of_stable, *scope, *_of_the_past(pods, run))
     return SeriesScope((_hashes(run), pods, services), (*scope, _either(services)), past)
+
+
+def _of_store(source: SourceRule, run: Run) -> SeriesScope:
+    """One tag or dimension tells the arms apart; which pod counted is not known."""
+    by_hash = _hashes(run, source.label)
+    named = source.canary is not None and source.stable is not None
+    arms = by_hash.model_copy(
+        update={"canary": re.escape(source.canary or ""), "stable": re.escape(source.stable or "")} if named else {}
+    )
+    # A hash is the same in each namespace that has the template.
+    return SeriesScope((arms,), _namespace(source, run, "kube_namespace" if source.preset == "datadog" else ""), None)
 
 
 def _by_service(source: SourceRule, run: Run, canary: str, stable: str) -> SeriesScope:

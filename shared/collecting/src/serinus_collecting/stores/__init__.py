@@ -1,0 +1,1 @@
+"""Stores that keep sums by period and no counters, each by its vendor's API."""
