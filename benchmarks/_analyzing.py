@@ -58,24 +58,24 @@ async def by_bare_loop(url: str, keys: Keys, total: int) -> Spent:
         wall, cpu = time.perf_counter(), time.process_time()
         while done < total:
             answer: Any = await client.xreadgroup(ANALYZER_GROUP, "bare", {stream: ">"}, count=BATCH)
-            looks = [(id_, from_entry(MetricsCollected, fields).data) for id_, fields in answer[0][1]]
-            while looks:
-                first = {look.run.id: (id_, look) for id_, look in reversed(looks)}
-                looks = [one for one in looks if first[one[1].run.id] != one]
+            snapshots = [(id_, from_entry(MetricsCollected, fields).data) for id_, fields in answer[0][1]]
+            while snapshots:
+                first = {snapshot.run.id: (id_, snapshot) for id_, snapshot in reversed(snapshots)}
+                snapshots = [one for one in snapshots if first[one[1].run.id] != one]
                 done += await _fold(evidence, first)
         return Spent(time.perf_counter() - wall, time.process_time() - cpu)
 
 
-async def _fold(evidence: RedisEvidence, looks: dict[str, tuple[bytes, MetricsCollected]]) -> int:
-    before = await evidence.load(list(looks))
+async def _fold(evidence: RedisEvidence, snapshots: dict[str, tuple[bytes, MetricsCollected]]) -> int:
+    before = await evidence.load(list(snapshots))
     steps = []
-    for run, (_, look) in looks.items():
-        plan = await evidence.plan(look.plan)
+    for run, (_, snapshot) in snapshots.items():
+        plan = await evidence.plan(snapshot.plan)
         assert plan is not None
-        steps.append(Evaluation(before[run], plan, look))
+        steps.append(Evaluation(before[run], plan, snapshot))
     folds = [
         Commit(run, before[run], after, [verdict], [id_])
-        for (run, (id_, _)), (after, verdict) in zip(looks.items(), evaluate(steps), strict=True)
+        for (run, (id_, _)), (after, verdict) in zip(snapshots.items(), evaluate(steps), strict=True)
     ]
     return sum(await evidence.commit(folds))
 

@@ -34,15 +34,15 @@ class Bench:
     client: Client
     process: Process
     runs: int
-    looks: int = OPENING
+    snapshots: int = OPENING
 
     async def backlog(self, count: int) -> Figures:
         """So many more snapshots of each run, all there when the analyzer goes on."""
         with self.process.paused():
-            await publish(self.client, KEYS, self.build.looks, self.runs, count, first=self.looks + 1)
+            await publish(self.client, KEYS, self.build.snapshots, self.runs, count, first=self.snapshots + 1)
             before = await self._spent()
         began = time.perf_counter()
-        self.looks += count
+        self.snapshots += count
         await self._judged()
         many, wall = self.runs * count, time.perf_counter() - began
         analyzer, redis, size = (after - earlier for after, earlier in zip(await self._spent(), before, strict=True))
@@ -57,13 +57,13 @@ class Bench:
         """So many more of the first run, each when the one before has been judged."""
         before, found = await self._spent(), await self.client.xinfo_stream(VERDICTS)
         last = found["last-generated-id"]
-        for number in range(self.looks + 1, self.looks + count + 1):
+        for number in range(self.snapshots + 1, self.snapshots + count + 1):
             await self._send(0, number)
             answer: Any = await self.client.xread({VERDICTS: last}, block=20_000)
             if not answer:
                 raise NotComparableError(self._silent())
             last = answer[0][1][-1][0]
-        self.looks += count
+        self.snapshots += count
         analyzer, redis, _ = (after - earlier for after, earlier in zip(await self._spent(), before, strict=True))
         return {
             "analyzer, us of CPU a snapshot": analyzer / count * 1e6,
@@ -78,12 +78,12 @@ class Bench:
         number, began = 0, time.perf_counter()
         while (passed := time.perf_counter() - began) < seconds:
             while number * each <= passed:
-                run, look = number % self.runs, self.looks + 1 + number // self.runs
-                entry = await self._send(run, look)
-                sent[self.build.looks.entry(run, look)["ce_subject"], str(look * INTERVAL_MS)] = entry
+                run, snapshot = number % self.runs, self.snapshots + 1 + number // self.runs
+                entry = await self._send(run, snapshot)
+                sent[self.build.snapshots.entry(run, snapshot)["ce_subject"], str(snapshot * INTERVAL_MS)] = entry
                 number += 1
             await asyncio.sleep(each / 2)
-        await self._judged(self.runs * self.looks + number)
+        await self._judged(self.runs * self.snapshots + number)
         analyzer, _, _ = (after - earlier for after, earlier in zip(await self._spent(), before, strict=True))
         verdicts: Any = await self.client.xrevrange(VERDICTS, count=number)
         waited = sorted(
@@ -101,7 +101,7 @@ class Bench:
         return {fields[b"ce_id"].decode(): fields[b"verdict"].decode() for _, fields in found}
 
     async def _send(self, run: int, number: int) -> bytes:
-        fields: Any = self.build.looks.entry(run, number)
+        fields: Any = self.build.snapshots.entry(run, number)
         entry: Any = await self.client.xadd(SNAPSHOTS, fields)
         return bytes(entry)
 
@@ -111,7 +111,7 @@ class Bench:
         return self.process.cpu, cpu_seconds(self.server.pid), float(size or 0)
 
     async def _judged(self, total: int | None = None) -> None:
-        total = self.runs * self.looks if total is None else total
+        total = self.runs * self.snapshots if total is None else total
         try:
             async with asyncio.timeout(300):
                 while await self.client.xlen(VERDICTS) < total:
@@ -136,7 +136,7 @@ async def bench(build: Build, runs: int) -> AsyncIterator[Bench]:
     options = {"auto-aof-rewrite-percentage": "0"}
     with started(RedisServer(redis_binary(), folder, **options)) as server:
         async with connected(server.url) as client:
-            await publish(client, KEYS, build.looks, runs, OPENING)
+            await publish(client, KEYS, build.snapshots, runs, OPENING)
             environment = {"SERINUS_REDIS_URL": server.url, "SERINUS_REDIS_TAG": KEYS.tag}
             process = build.start(
                 "serinus_analyzer", folder / "analyzer.log", **environment, SERINUS_STREAM_MAXLEN=str(MANY)

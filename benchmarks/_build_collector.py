@@ -82,10 +82,10 @@ async def collector(build: Build, url: str, runs: int, seconds: float) -> Figure
                 after = await _spent(client, url, process.cpu, server.pid)
             finally:
                 process.stop()
-    looks, *spent = (now - earlier for now, earlier in zip(after, before, strict=True))
+    snapshots, *spent = (now - earlier for now, earlier in zip(after, before, strict=True))
     names = ("collector, ms of CPU", "provider, ms of CPU (with its scrapes)", "provider, requests", "Redis, us of CPU")
     scales = (1e3, 1e3, 1, 1e6)
-    return {name: value * scale / looks for name, value, scale in zip(names, spent, scales, strict=True)}
+    return {name: value * scale / snapshots for name, value, scale in zip(names, spent, scales, strict=True)}
 
 
 async def _snapshots(client: Client, total: int, seconds: float, log: Path) -> None:

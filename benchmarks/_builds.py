@@ -51,7 +51,7 @@ class Build:
         return json.loads(done.stdout)
 
     @cached_property
-    def looks(self) -> Looks:
+    def snapshots(self) -> Looks:
         """Snapshots and their plan, in the form that this build has for them."""
         return Looks.of(*self.made(_LOOKS))
 

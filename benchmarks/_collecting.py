@@ -47,7 +47,7 @@ def _plan(app: int) -> AnalysisPlan:
 
 
 async def collecting(server: RedisServer, folder: Path, *, runs: int, seconds: float) -> Figures:
-    """Cores that one and two collectors take and their queries per look, over some time after the first looks."""
+    """Cores that one and two collectors take and their queries per snapshot, over some time after the first ones."""
     port, keys, config = free_port(), Keys("collecting"), folder / "prometheus.yml"
     jobs = [
         {"job_name": f"app-{app}", "static_configs": [{"targets": [f"127.0.0.1:{port}"], "labels": {"app": str(app)}}]}
@@ -77,17 +77,17 @@ async def collecting(server: RedisServer, folder: Path, *, runs: int, seconds: f
                     spent = await _spent(client, keys, collectors, logs, runs, seconds)
                 found |= {f"collectors: {count}, {name}": value for name, value in spent.items()}
             await client.flushall()
-    one, two = (found[f"collectors: {count}, CPU per look, ms"] for count in (1, 2))
-    # Not what was measured in that time: runs that are late, or catch up, make more or fewer looks of it.
+    one, two = (found[f"collectors: {count}, CPU per snapshot, ms"] for count in (1, 2))
+    # Not what was measured in that time: runs that are late, or catch up, make more or fewer snapshots of it.
     found[f"collector at {runs} runs, cores"] = one / 1000 * runs / INTERVAL
-    found["CPU per look, two collectors against one"] = two / one
+    found["CPU per snapshot, two collectors against one"] = two / one
     return found
 
 
 async def _spent(
     client: Client, keys: Keys, collectors: Sequence[Process], logs: Path, runs: int, seconds: float
 ) -> Figures:
-    """What collectors take over some time, once each run has been looked at: a first look is not like the others."""
+    """What collectors take over some time, once each run has had one snapshot: a first is not like the others."""
     snapshots = keys.stream("snapshots")
     first = await client.xlen(snapshots) + runs
     async with asyncio.timeout(600):
@@ -101,12 +101,12 @@ async def _spent(
 
     before = await now()
     await asyncio.sleep(seconds)
-    wall, cpu, queries, looks = (after - earlier for after, earlier in zip(await now(), before, strict=True))
+    wall, cpu, queries, taken = (after - earlier for after, earlier in zip(await now(), before, strict=True))
     return {
         "cores": cpu / wall,
-        "looks a second": looks / wall,
-        "queries per look": queries / max(1, looks),
-        "CPU per look, ms": cpu / max(1, looks) * 1000,
+        "snapshots a second": taken / wall,
+        "queries per snapshot": queries / max(1, taken),
+        "CPU per snapshot, ms": cpu / max(1, taken) * 1000,
     }
 
 

@@ -1,8 +1,8 @@
-"""From a look that is due to the confirmed patch, through real services: a thousand releases.
+"""From a snapshot that is due to the confirmed patch, through real services: a thousand releases.
 
-They begin as fast as the simulated cluster takes them; every run is looked at each 30 s in a phase of its own and comes
-to its first gate some looks later, so verdicts that open a gate come some 33 a second. Simulator (cluster and
-Prometheus in one), Redis and services share this machine.
+They begin as fast as the simulated cluster takes them; every run has a snapshot each 30 s in a phase of its own and
+comes to its first gate some snapshots later, so verdicts that open a gate come some 33 a second. Simulator (cluster
+and Prometheus in one), Redis and services share this machine.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ POLICY = policy_document(
 
 
 async def delivering(server: RedisServer, folder: Path, *, runs: int) -> Figures:
-    """Percentiles (ms) of due to look, look to verdict, verdict to confirmed patch, at the first gate of all runs."""
+    """Percentiles (ms): due to snapshot, snapshot to verdict, verdict to confirmed patch, at the first gate of all."""
     policies, keys, names = folder / "policies", Keys("delivering"), [f"app-{number}" for number in range(runs)]
     policies.mkdir()
     (policies / "shop.yaml").write_text(yaml.safe_dump(POLICY))
@@ -81,17 +81,17 @@ async def _advanced(client: Any, stream: str) -> dict[str, tuple[bytes, float]]:
 
 
 async def _times(client: Any, keys: Keys, dues: dict[bytes, list[float]]) -> Figures:
-    looks, verdicts = [
+    snapshots, verdicts = [
         {fields[b"ce_id"].decode(): _ms(entry) for entry, fields in await client.xrange(keys.stream(name))}
         for name in ("snapshots", "verdicts")
     ]
     rows = []
     for cause, (run, opened) in (await _advanced(client, keys.stream("decisions"))).items():
-        look, verdict = looks[cause], verdicts[cause]
-        # While a worker has the run, its score is when the lease ends; the next due time is set with the look.
-        due = max((one for one in dues.get(run, ()) if one <= look), default=look)
-        rows.append((look - due, verdict - look, opened - verdict, opened - due))
-    names = ("due to look", "look to verdict", "verdict to patch", "due to patch")
+        snapshot, verdict = snapshots[cause], verdicts[cause]
+        # While a worker has the run, its score is when the lease ends; the next due time is set with the snapshot.
+        due = max((one for one in dues.get(run, ()) if one <= snapshot), default=snapshot)
+        rows.append((snapshot - due, verdict - snapshot, opened - verdict, opened - due))
+    names = ("due to snapshot", "snapshot to verdict", "verdict to patch", "due to patch")
     return {
         f"{name}, p{percent}, ms": float(np.percentile(found, percent))
         for name, found in zip(names, zip(*rows, strict=True), strict=True)

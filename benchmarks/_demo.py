@@ -11,7 +11,7 @@ from benchmarks._serinus import ALPHA, BETA, Batch, noise_of
 from benchmarks._worlds import RAMP, World
 
 GATE = 5
-"""Evaluations of a second that a quiet gate waits at least."""
+"""Evaluations of a second that a noRegression gate waits at least."""
 MOST = 2000
 
 
@@ -25,7 +25,7 @@ class Demo:
 
 
 def demo(per_second: int, bad: float | None, runs: int = 30, seed: int = 4, base: float = 0.002) -> Demo:
-    """Stages 1, 5, 10, 25 and 50 %, quiet gates of five evaluations, proof at the last; margin 1.25 and 0.001.
+    """Stages 1, 5, 10, 25 and 50 %, gates of noRegression and at last nonInferiority; margin 1.25 and 0.001.
 
     bad: the canary's rate of errors from the 10 % stage on. The metric has half of the false-abort rate, as beside
     a second one.

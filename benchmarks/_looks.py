@@ -1,4 +1,4 @@
-"""Looks of many runs, as collectors would have published them: six metrics, three pods an arm."""
+"""Snapshots of many runs, as collectors would have published them: six metrics, three pods an arm."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ VARIANTS = 8
 
 
 class Looks:
-    """Entries of looks, made by filling run, end and follows into a few drawn ones: publishing must cost little."""
+    """Entries of snapshots, made by filling run, end and follows into a few drawn ones: publishing must cost little."""
 
     def __init__(self, plan: AnalysisPlan) -> None:
         random = np.random.default_rng(1)
@@ -28,9 +28,9 @@ class Looks:
     @classmethod
     def of(cls, digest: str, canonical: str, entries: list[dict[str, str]]) -> "Looks":
         """Those that another build has drawn, with its plan as it stands in Redis."""
-        looks = cls.__new__(cls)
-        looks.digest, looks.canonical, looks._entries = digest, canonical.encode(), entries
-        return looks
+        made = cls.__new__(cls)
+        made.digest, made.canonical, made._entries = digest, canonical.encode(), entries
+        return made
 
     def _entry(self, plan: AnalysisPlan, random: np.random.Generator) -> dict[str, str]:
         metrics = _six(plan, random)
@@ -43,13 +43,13 @@ class Looks:
             Pod(name=f"app-{arm}-{i}", arm=arm, started=1, ready=True)
             for arm in ("canary", "stable") for i in range(3)
         )  # fmt: skip
-        look = snapshot(metrics, 1, 2, 0, 10).model_copy(
+        made = snapshot(metrics, 1, 2, 0, 10).model_copy(
             update={"run": run, "plan": plan.digest, "follows": _FOLLOWS, "end": _END, "pods": pods}
         )
-        return to_entry(seal(MetricsCollected.model_validate(look.model_dump()), source="/serinus/collector", now=0))
+        return to_entry(seal(MetricsCollected.model_validate(made.model_dump()), source="/serinus/collector", now=0))
 
     def entry(self, run: int, number: int) -> dict[str, str]:
-        """Look `number` (from 1) of a run."""
+        """Snapshot `number` (from 1) of a run."""
         uid, end, follows = f"run-{run}", str(number * INTERVAL_MS), str((number - 1) * INTERVAL_MS)
         drawn = self._entries[(run + number) % VARIANTS]
         return {
@@ -57,9 +57,9 @@ class Looks:
             for name, text in drawn.items()
         }
 
-    def all(self, runs: int, looks: int, first: int = 1) -> Iterator[dict[str, str]]:
-        """Look by look, each of all runs."""
-        for number in range(first, first + looks):
+    def all(self, runs: int, snapshots: int, first: int = 1) -> Iterator[dict[str, str]]:
+        """Snapshot by snapshot, each of all runs."""
+        for number in range(first, first + snapshots):
             for run in range(runs):
                 yield self.entry(run, number)
 
@@ -74,13 +74,13 @@ def _spread(arm: str, events: int, trials: int) -> dict[str, tuple[int, int]]:
     }
 
 
-async def publish(client: Client, keys: Keys, looks: Looks, runs: int, count: int, first: int = 1) -> int:
-    """Put the looks, with their plan and group, into the stream; gives how many."""
+async def publish(client: Client, keys: Keys, snapshots: Looks, runs: int, count: int, first: int = 1) -> int:
+    """Put the snapshots, with their plan and group, into the stream; gives how many."""
     await ensure_group(client, keys.stream("snapshots"), ANALYZER_GROUP)
-    await client.set(keys.plan(looks.digest), looks.canonical)
+    await client.set(keys.plan(snapshots.digest), snapshots.canonical)
     sent = 0
     pipe = client.pipeline(transaction=False)
-    for entry in looks.all(runs, count, first):
+    for entry in snapshots.all(runs, count, first):
         pipe.xadd(keys.stream("snapshots"), dict(entry))  # type: ignore[arg-type] # text to text
         sent += 1
         if sent % TOGETHER == 0:

@@ -1,6 +1,6 @@
 """What the console bears: `python -m benchmarks.console [--quick]`. A table, and as last line the figures as JSON.
 
-Live runs with a look every 30 s each, and open pages: each listens to its stream and fetches its page again when
+Live runs with a snapshot every 30 s each, and open pages: each listens to its stream and fetches its page again when
 something was told, as a browser does. Half of the pages are overviews, which hear of every run.
 """
 
@@ -44,13 +44,13 @@ def _example(kind: type[E]) -> E:
 
 
 @dataclass
-class Fleet:
-    """Runs like the one of the examples, whose looks go on."""
+class LiveRuns:
+    """Runs like the one of the examples, whose snapshots go on."""
 
     client: Client
     keys: Keys
     count: int
-    looks: int = 0
+    snapshots: int = 0
 
     def __post_init__(self) -> None:
         self._observed, self._said = _example(RolloutObserved), _example(VerdictReached)
@@ -61,26 +61,26 @@ class Fleet:
         ]
 
     async def begin(self, past: int) -> None:
-        """Make the runs known, each with so many looks behind it."""
+        """Make the runs known, each with so many snapshots behind it."""
         registry = RedisRegistry(self.client, self.keys, clock=now_ms, max_entries=100_000)
         for run in self.runs:
             event = self._observed.model_copy(update={"run": run, "stage_started": now_ms() - 60_000 * past})
             await registry.observe(event, self._plan, None, publish=True)
         for number in range(past):
             for run in self.runs:
-                await self.look(run, now_ms() - round(1000 * INTERVAL * (past - number)))
+                await self.snapshot(run, now_ms() - round(1000 * INTERVAL * (past - number)))
 
-    async def look(self, run: Run, end: int) -> None:
-        self.looks += 1
-        said = self._said.model_copy(update={"run": run, "end": end, "evaluation": 1 + self.looks // self.count})
+    async def snapshot(self, run: Run, end: int) -> None:
+        self.snapshots += 1
+        said = self._said.model_copy(update={"run": run, "end": end, "evaluation": 1 + self.snapshots // self.count})
         entry = to_entry(seal(said, source="/serinus/analyzer", now=end))
         await self.client.xadd(self.keys.stream("verdicts"), dict(entry), maxlen=100_000)  # type: ignore[arg-type]
 
     async def go_on(self) -> None:
-        """A look of each run every 30 s, spread evenly."""
+        """A snapshot of each run every 30 s, spread evenly."""
         while True:
             for run in self.runs:
-                await self.look(run, now_ms())
+                await self.snapshot(run, now_ms())
                 await asyncio.sleep(INTERVAL / self.count)
 
 
@@ -141,8 +141,8 @@ async def measure(server: RedisServer, folder: Path, *, runs: int, pages: int, p
     """Pages and event streams of `runs` runs, read by `pages` readers for so many seconds."""
     keys = Keys()
     async with connected(server.url) as client:
-        fleet = Fleet(client, keys, runs)
-        await fleet.begin(past)
+        live = LiveRuns(client, keys, runs)
+        await live.begin(past)
         began = time.monotonic()
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
         async with (
@@ -152,8 +152,8 @@ async def measure(server: RedisServer, folder: Path, *, runs: int, pages: int, p
             while not await useful(http, f"service-{runs - 1}"):
                 await asyncio.sleep(0.05)
             useful_after = time.monotonic() - began
-            going = asyncio.create_task(fleet.go_on())
-            readers = [_reader(http, fleet.runs[i * runs // pages], i) for i in range(pages)]
+            going = asyncio.create_task(live.go_on())
+            readers = [_reader(http, live.runs[i * runs // pages], i) for i in range(pages)]
             reading = [asyncio.create_task(reader.read()) for reader in readers]
             before, since = cpu_seconds(child.pid), time.monotonic()
             await asyncio.sleep(seconds)
@@ -166,7 +166,7 @@ async def measure(server: RedisServer, folder: Path, *, runs: int, pages: int, p
             return {
                 "live runs": runs,
                 "open pages": pages,
-                "looks told before": runs * past,
+                "snapshots told before": runs * past,
                 "page with every run after the start, s": useful_after,
                 "page answers": len(answers),
                 "events told to pages": sum(reader.told for reader in readers),

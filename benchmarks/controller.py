@@ -4,7 +4,7 @@
 
 Controller, simulator (Argo without delay of its own) and Redis are processes of this machine and share its cores. All
 Rollouts wait at their first gate and are listed every five seconds as in production. Verdicts are added to the stream
-at the pace at which a fleet of so many is looked at every 30 s, whatever is still under way, and each opens a gate,
+at the pace at which a fleet of so many is evaluated every 30 s, whatever is still under way, and each opens a gate,
 which in production few do; the time ends when the confirmed decision is on its stream, and so includes Argo's part.
 Prints a table and, as the last line, JSON.
 """
@@ -32,7 +32,7 @@ from tests.support import policy_document, verdict
 
 KEYS = Keys("benchmark")
 GOALS: Goals = {"rss_mib": ("at most", 200.0), "p99_ms": ("at most", 100.0)}
-LOOK_SECONDS = 30
+SNAPSHOT_SECONDS = 30
 STEPS = [{"setWeight": 5}, {"pause": {}}, {"setWeight": 50}, {"pause": {}}]
 
 
@@ -61,7 +61,7 @@ async def measure(children: ProcessGroup, redis: str, rollouts: int, verdicts: i
         before, spent = time.monotonic(), cpu_seconds(controller.pid)
         await asyncio.sleep(15)  # what it costs to watch, while nothing happens
         idle = (cpu_seconds(controller.pid) - spent) / (time.monotonic() - before)
-        times = await judge(client, waiting[:verdicts], rollouts / LOOK_SECONDS)
+        times = await judge(client, waiting[:verdicts], rollouts / SNAPSHOT_SECONDS)
     return {
         "rollouts": rollouts,
         "seconds_until_all_at_gate": round(seconds, 1),
@@ -133,7 +133,7 @@ async def judge(client: Any, waiting: list[RolloutObserved], rate: float) -> lis
         for number, about in enumerate(waiting):
             entry = to_entry(seal(_proceed(about), source="/benchmark", now=1))
             await asyncio.sleep(began + number / rate - time.perf_counter())
-            # When it was due: a benchmark that is late must not make what it measures look quick.
+            # When it was due: a benchmark that is late must not make what it measures seem quick.
             sent[about.run.id] = began + number / rate
             await client.xadd(KEYS.stream("verdicts"), entry)
 

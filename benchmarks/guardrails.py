@@ -1,4 +1,4 @@
-"""Growth and anomalies beside the judge on simulated pods, seeded: how often the healthy are held, the bad are found.
+"""Guardrails: growth and anomalies on simulated pods, seeded: how often the healthy are held, the bad are found.
 
     python -m benchmarks.guardrails [--quick] [--runs N]
 

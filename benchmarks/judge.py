@@ -163,8 +163,8 @@ def _costs(figures: dict[str, float]) -> list[str]:
     print(f"judgement and sentence {found['evaluation']:.0f}; {together} {found['evaluation of many']:.0f}")
     print(f"of it the law {found['law']:.0f} and {found['law of many']:.0f}")
     print(f"the verdict's numbers, where they are published: {found['metrics']:.0f} more")
-    seldom = f"{found['beside, with a point']:.0f} where pods are looked at"
-    print(f"beside the judge, 16 pods: {found['beside']:.0f}, {seldom}; its findings {found['findings']:.0f}")
+    seldom = f"{found['guardrails, with a point']:.0f} where pods are compared"
+    print(f"guardrails, 16 pods: {found['guardrails']:.0f}, {seldom}; its findings {found['findings']:.0f}")
     print(f"descriptions, where a verdict changes or acts, else at every tenth evaluation: {found['descriptions']:.0f}")
     print(f"pack {found['pack']:.0f}, unpack {found['unpack']:.0f}; evidence {found['bytes']:,.0f} bytes")
     for name, value in found.items():

@@ -27,56 +27,56 @@ from tests.topologies import started
 
 GOALS: Goals = {
     "service against bare loop": ("at least", 0.9),
-    "CPU per look, dearest against cheapest number of runs": ("at most", 1.2),
+    "CPU per snapshot, dearest against cheapest number of runs": ("at most", 1.2),
     "evidence, bytes a run in Redis": ("at most", 8192),
-    "sustained looks a second": ("at least", 3333),
-    "backlog at the end, looks": ("at most", 3333),
+    "sustained snapshots a second": ("at least", 3333),
+    "backlog at the end, snapshots": ("at most", 3333),
     "collector at 1000 runs, cores": ("at most", 0.5),
-    "CPU per look, two collectors against one": ("at most", 1.2),
+    "CPU per snapshot, two collectors against one": ("at most", 1.2),
     "verdict to patch, p99, ms": ("at most", 100),
 }
 
 
 async def throughput(server: RedisServer, total: int) -> Figures:
-    """The service against a bare loop on the same looks: the better of two rounds each, in turn.
+    """The service against a bare loop on the same snapshots: the better of two rounds each, in turn.
 
-    Twenty looks a run, of which four are described: as they change at the first, the second and the tenth, which
+    Twenty snapshots a run, of which four are described: as they change at the first, the second and the tenth, which
     reaches the stage's minimum, and at the twentieth.
     """
-    looks, runs = Looks(six_metrics()), total // 20
+    snapshots, runs = Looks(six_metrics()), total // 20
     rates: dict[str, list[float]] = {"service": [], "bare loop": []}
     work: dict[str, Callable[[str, Keys, int], Awaitable[Spent]]] = {"service": by_service, "bare loop": by_bare_loop}
     async with connected(server.url) as client:
         for number in range(2):
             for name, run in work.items():
                 keys = Keys(f"{name.partition(' ')[0]}-{number}")
-                sent = await publish(client, keys, looks, runs, 20)
+                sent = await publish(client, keys, snapshots, runs, 20)
                 spent = await run(server.url, keys, sent)
                 rates[name].append(sent / spent.cpu)
                 await client.flushall()
     best = {name: max(found) for name, found in rates.items()}
     return {
-        "service, looks a second of CPU": best["service"],
-        "bare loop, looks a second of CPU": best["bare loop"],
+        "service, snapshots a second of CPU": best["service"],
+        "bare loop, snapshots a second of CPU": best["bare loop"],
         "service against bare loop": best["service"] / best["bare loop"],
     }
 
 
 async def growth(server: RedisServer, total: int, sizes: Sequence[int]) -> Figures:
-    """CPU per look (microseconds) by the number of live runs."""
-    looks, found = Looks(six_metrics()), {}
+    """CPU per snapshot (microseconds) by the number of live runs."""
+    snapshots, found = Looks(six_metrics()), {}
     async with connected(server.url) as client:
         for runs in sizes:
             keys = Keys(f"runs-{runs}")
-            await publish(client, keys, looks, runs, OPENING)
+            await publish(client, keys, snapshots, runs, OPENING)
             await by_service(server.url, keys, runs * OPENING)
             count = max(10, total // runs)
-            await publish(client, keys, looks, runs, count, first=OPENING + 1)
+            await publish(client, keys, snapshots, runs, count, first=OPENING + 1)
             spent = await by_service(server.url, keys, runs * (OPENING + count))
-            found[f"CPU per look at {runs} runs, us"] = spent.cpu / (runs * count) * 1e6
+            found[f"CPU per snapshot at {runs} runs, us"] = spent.cpu / (runs * count) * 1e6
             await client.flushall()
     ratio = max(found.values()) / min(found.values())
-    return found | {"CPU per look, dearest against cheapest number of runs": ratio}
+    return found | {"CPU per snapshot, dearest against cheapest number of runs": ratio}
 
 
 async def measure(quick: bool) -> Figures:
@@ -104,7 +104,7 @@ async def measure(quick: bool) -> Figures:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks.pipeline")
-    parser.add_argument("--quick", action="store_true", help="in under a minute, on fewer looks")
+    parser.add_argument("--quick", action="store_true", help="in under a minute, on fewer snapshots")
     found = asyncio.run(measure(parser.parse_args().quick))
     close("pipeline", found, missed(found, GOALS))
     return 0

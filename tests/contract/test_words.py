@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("shared/**/src/**/*.py", "services/**/src/**/*.py", "cli/src/**/*.py", "simulator/src/**/*.py", "tools/*.py")
+SOURCES = ("shared/**/src/**/*.py", "services/**/src/**/*.py", "cli/src/**/*.py", "simulator/src/**/*.py", "tools/*.py",
+           "benchmarks/*.py")  # fmt: skip
 TEXTS = ("*.md", "docs/**/*.md", "deploy/**/*.md")
 SHOWN = (
     "services/**/templates/**/*.html",
@@ -48,6 +49,7 @@ NO_LONGER: Mapping[str, tuple[tuple[str, ...], str]] = {
     r"[Cc]anary judgement": (EVERYWHERE, "automated canary analysis"),
     r"What Serinus bears|# Where counts come from": (EVERYWHERE, "Performance and limits, Metric sources"),
     r"serinus_looks?\w*|SerinusLooks\w*": (EVERYWHERE, "serinus_snapshots..., SerinusSnapshotsLate"),
+    r"(?<!_)\blook(s|ed at)?\b(?! up| for)": (("benchmarks/*.py",), "snapshot or evaluation"),
     r"\b[Aa] look\b|\blooks (of a second|in a row|a second)\b|\b(each|every|one|per|first) look\b": (
         (*TEXTS, *SHOWN),
         "snapshot or evaluation",
