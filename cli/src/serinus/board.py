@@ -4,10 +4,11 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Protocol
 
 from serinus_contracts import AnalysisPlan, ControllerStatus, Event, VerdictReached
+from serinus_contracts.described import whole
 from serinus_contracts.events import Verb
 from serinus_contracts.report import Report
 from serinus_readmodel.report import KeptRun
-from serinus_readmodel.run_view import RunView, findings
+from serinus_readmodel.run_view import RunView
 
 
 class BoardError(Exception):
@@ -48,7 +49,7 @@ class Board(Protocol):
         ...
 
     async def report(self, run: str) -> Report | None:
-        """None if nothing is kept of the run; its verdict has the newest descriptions."""
+        """None if nothing is kept of the run; its verdict leaves nothing out."""
         ...
 
     async def send(
@@ -58,9 +59,8 @@ class Board(Protocol):
         ...
 
 
-def with_descriptions(report: Report, described: VerdictReached | None) -> Report:
-    """The report with the newest descriptions, which not every verdict has."""
+def with_details(report: Report, described: VerdictReached | None) -> Report:
+    """The report with what its verdict leaves out, as it was told last."""
     if report.verdict is None:
         return report
-    found = findings(report.verdict, described)
-    return report.model_copy(update={"verdict": report.verdict.model_copy(update={"findings": found})})
+    return report.model_copy(update={"verdict": whole(report.verdict, described)})

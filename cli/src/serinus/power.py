@@ -152,7 +152,8 @@ def traffic(verdicts: Sequence[VerdictReached], plan: AnalysisPlan) -> Traffic:
             requests += one.traffic.canary + one.traffic.stable
             seconds += judged
     rates, noise, slowdowns = {}, {}, {}
-    for metric in verdicts[-1].metrics:
+    told = next((one for one in reversed(verdicts) if one.described), verdicts[-1])  # channels, noise and reach
+    for metric in told.metrics:
         if metric.allowed_slowdown is not None and metric.run:
             provable = any(channel.log_eprocess_non_inferior is not None for channel in metric.run)
             slowdowns[metric.name] = Slowdown(metric.visible_slowdown, metric.allowed_slowdown, provable)

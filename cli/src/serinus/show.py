@@ -31,7 +31,7 @@ def board(views: Iterable[RunView], now: Millis, *, wide: bool = False) -> Rende
 
 def panel(view: RunView, now: Millis, *, wide: bool = False) -> RenderableType:
     """One run in a frame: verdict, counts, what happens next. `now` in ms."""
-    observed, verdict = view.observed, view.verdict
+    observed, verdict = view.observed, view.whole
     state = observed.outcome or (verdict.verdict if verdict else "hold")
     style = _STYLES.get(state, "white")
     title = Text.assemble((f"{_MARKS.get(state, '·')} {observed.run.rollout}", "bold"), ("  " + stage_bar(view), style))

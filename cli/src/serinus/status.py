@@ -105,7 +105,7 @@ def ordered(board: Board) -> list[RunView]:
 
 def document(view: RunView) -> dict[str, Any]:
     """A run for a program."""
-    said = view.verdict and view.verdict.model_copy(update={"findings": view.findings})
+    said = view.whole
     return {
         "run": view.id,
         "headline": headline(view),

@@ -7,9 +7,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 from serinus_contracts import Channel, Counts, MetricVerdict, VerdictReached
+from serinus_contracts.channels import Shown, channels, telling
 from serinus_contracts.weight import weight_text
 from serinus_contracts.wording import clock, edge, percent, words
-from serinus_readmodel.channels import Shown, channels, telling
 
 from serinus.chart import chart, spark
 

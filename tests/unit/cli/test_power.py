@@ -34,6 +34,13 @@ def test_a_run_tells_what_the_buckets_of_its_latency_show() -> None:
     assert known.slowdowns == {"latency": Slowdown(seen=10, allowed=1.2, provable=False)}
 
 
+def test_what_the_last_verdict_leaves_out_is_taken_from_the_one_before_that_did_not() -> None:
+    brief = latency(None).model_copy(update={"visible_slowdown": None})
+    last = verdict(end=1_011_000, metrics=(brief,), described=False)
+    known = traffic([verdict(metrics=(latency(0.5),)), last], plan())
+    assert known.slowdowns == {"latency": Slowdown(seen=10, allowed=1.2, provable=True)}
+
+
 def test_a_gate_that_buckets_keep_shut_is_told_where_it_waits_for_them() -> None:
     critical = ERRORS.model_copy(update={"name": "latency", "critical": True})
     both = plan(metrics=(ERRORS.model_copy(update={"critical": False}), critical))

@@ -27,7 +27,7 @@ from serinus_contracts.report import Report
 from serinus_readmodel.report import KeptRun
 from serinus_readmodel.run_view import RunView, apply
 
-from serinus.board import BoardError, with_descriptions
+from serinus.board import BoardError, with_details
 from serinus.options import without_password
 
 KINDS: dict[str, type[Event]] = {"rollouts": RolloutObserved, "verdicts": VerdictReached, "decisions": DecisionTaken}
@@ -150,7 +150,7 @@ class ConsoleBoard:
         if found.verdict is None or found.verdict.described:
             return found
         seen = await self._get(f"/v1/runs/{run}", missing=True)
-        return with_descriptions(found, _read(RunDocument, seen).last_described if seen else None)
+        return with_details(found, _read(RunDocument, seen).last_described if seen else None)
 
     async def send(
         self, view: RunView, verb: Verb, reason: str, change: Mapping[str, Any], *, force: bool = False

@@ -34,7 +34,7 @@ from serinus_runtime.redis import Client, connected
 from serinus_runtime.redis_clock import RedisClock
 
 from serinus import options
-from serinus.board import BoardError, with_descriptions
+from serinus.board import BoardError, with_details
 
 FOLLOWED: tuple[Stream, ...] = ("rollouts", "verdicts", "decisions")
 # Ended runs are found among so many of the newest entries; older ones are history, not status.
@@ -148,7 +148,7 @@ class Streams:
         if found is None or found.verdict is None or found.verdict.described:
             return found
         verdicts = await self.events(VerdictReached, run, lambda one: one.described, since=found.began)
-        return with_descriptions(found, verdicts[0] if verdicts and verdicts[0].described else None)
+        return with_details(found, verdicts[0] if verdicts and verdicts[0].described else None)
 
     async def send(
         self, view: RunView, verb: Verb, reason: str, change: Mapping[str, Any], *, force: bool = False

@@ -5,10 +5,10 @@ from math import log
 
 from serinus_contracts import Counts, DecisionTaken, MetricVerdict
 from serinus_contracts.base import Millis
+from serinus_contracts.channels import telling
 from serinus_contracts.report import Report
 from serinus_contracts.weight import weight_text
 from serinus_contracts.wording import clock, duration, edge, moment, percent, words
-from serinus_readmodel.channels import telling
 from serinus_readmodel.metrics import milliseconds
 
 from serinus.found import found

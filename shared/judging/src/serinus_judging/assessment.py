@@ -17,9 +17,10 @@ class Assessment:
 
     missing: metrics without usable counts in this snapshot; resets: counter resets in it; newest: time of the newest
     sample (ms); evaluated_requests: of the canary, over the run; report: makes the numbers of all metrics, as
-    `MetricVerdict`; share: as `Traffic`; score: of a judge that gives one; found: makes the findings that may decide,
-    as `Finding`; described: makes those that only describe, which cost more. All as plain dictionaries: to make models
-    of them costs as much as the judgement itself.
+    `MetricVerdict`; brief: likewise what of them is told at every evaluation, which costs less; share: as `Traffic`;
+    score: of a judge that gives one; found: makes the findings that may decide, as `Finding`; described: makes those
+    that only describe, which cost more. All as plain dictionaries: to make models of them costs as much as the
+    judgement itself.
     """
 
     verdict: Verdict
@@ -33,6 +34,7 @@ class Assessment:
     evaluated_requests: int
     calibrated: bool
     report: Callable[[], tuple[Fields, ...]] = field(compare=False, repr=False)
+    brief: Callable[[], tuple[Fields, ...]] = field(compare=False, repr=False)
     share: Callable[[], Fields | None] = field(compare=False, repr=False)
     found: Callable[[], tuple[Fields, ...]] = field(default=tuple, compare=False, repr=False)
     described: Callable[[], tuple[Fields, ...]] = field(default=tuple, compare=False, repr=False)

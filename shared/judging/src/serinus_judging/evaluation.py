@@ -12,8 +12,8 @@ from serinus_judging.run_record import RunMemory, RunRecord
 from serinus_judging.served import after as served_after
 
 DESCRIBED_EVERY = 10
-"""Evaluations after which a verdict that goes on is described again: nothing is decided by descriptions, and at each
-they would cost more than any other part of a verdict (docs/adr/0046)."""
+"""Evaluations after which a verdict that goes on is described again: nothing is decided by what is left out, and at
+each it would cost more than all else of a verdict (docs/adr/0046 and 0109)."""
 
 
 class Evaluation(NamedTuple):
@@ -51,7 +51,8 @@ def _concluded(evaluation: Evaluation, memory: RunMemory, judged: Assessment) ->
     served = served_after(memory.served, plan, snapshot)
     after = before.closed(snapshot, assessment, memory._replace(guardrails=guardrails, served=served))
     changed = before.changed_by(assessment)
-    described = changed or after.evaluations % DESCRIBED_EVERY == 0
+    enters_stage = snapshot.follows <= snapshot.stage_started
+    described = changed or enters_stage or after.evaluations % DESCRIBED_EVERY == 0
     verdict = {
         "run": snapshot.run,
         "follows": snapshot.follows,
@@ -70,7 +71,7 @@ def _concluded(evaluation: Evaluation, memory: RunMemory, judged: Assessment) ->
         "served_requests": served.total,
         "request_rate": served.per_second,
         "log_eprocess": assessment.log_eprocess,
-        "metrics": assessment.metrics,
+        "metrics": assessment.metrics if described else assessment.brief(),
         "regressed": assessment.regressed,
         "quality": {
             "missing": assessment.missing,

@@ -56,6 +56,7 @@ class Opinion(NamedTuple):
     calibrated: bool = False
     findings: tuple[Fields, ...] = ()
     score: float | None = None
+    brief: Callable[[], tuple[Fields, ...]] | None = None
 
 
 class Facts(NamedTuple):
@@ -140,6 +141,7 @@ def assess(facts: Facts, opinion: Opinion) -> tuple[Decision, Assessment]:
         evaluated_requests=facts.progress.evaluated_requests,
         calibrated=opinion.calibrated,
         report=opinion.report,
+        brief=opinion.brief or opinion.report,
         share=partial(sample_ratio.published, *facts[:2], facts.progress.sample_ratio) if readings else lambda: None,
         found=lambda: opinion.findings,
         score=opinion.score,

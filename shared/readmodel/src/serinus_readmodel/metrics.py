@@ -5,11 +5,10 @@ from math import log10
 from typing import NamedTuple
 
 from serinus_contracts import AnalysisPlan, Counts, MetricVerdict, VerdictReached
+from serinus_contracts.channels import Shown, channels, telling
 from serinus_contracts.events import Label, SegmentVerdict
 from serinus_contracts.metric import Margin
 from serinus_contracts.wording import edge, percent, plain, times
-
-from serinus_readmodel.channels import Shown, channels, telling
 
 MARKS = {"ok": "✓", "unclear": "~", "warning": "!", "worse": "✗", "no_data": "?", "error": "?", "settling": "…"}
 SAID = {

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from serinus_contracts import AnalysisPlan, DecisionTaken, Event, Finding, PlanStage, RolloutObserved, VerdictReached
+from serinus_contracts.described import whole
 from serinus_contracts.operator_state import OperatorState
-
-# Kinds of findings that decide nothing and are told only now and then (ADR 46); all others stand in every verdict.
-DESCRIPTIONS = ("statistics", "comparison", "trend", "business", "outlier")
 
 ENDINGS = ("promote", "abort")
 ACTS = (*ENDINGS, "advance", "retry")
@@ -23,7 +22,7 @@ class RunView:
     decision: DecisionTaken | None = None
     operator: OperatorState = field(default_factory=OperatorState)
     described: VerdictReached | None = None
-    """The newest verdict with descriptions among its findings."""
+    """The newest verdict that leaves nothing out."""
     ending: DecisionTaken | None = None
     """The act that ended it, as far as Serinus did it."""
     acts: Mapping[str, DecisionTaken] = field(default_factory=dict)
@@ -49,10 +48,15 @@ class RunView:
             return None
         return said
 
+    @cached_property
+    def whole(self) -> VerdictReached | None:
+        """The verdict, with what it leaves out as it was told last."""
+        return whole(self.verdict, self.described) if self.verdict else None
+
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What other checks found, by the newest verdicts; none before the first."""
-        return findings(self.verdict, self.described) if self.verdict else ()
+        return self.whole.findings if self.whole else ()
 
     @property
     def awaits_person(self) -> bool:
@@ -79,18 +83,6 @@ class RunView:
         return self.waiting.sentence if self.waiting else ""
 
 
-def findings(said: VerdictReached, described: VerdictReached | None) -> tuple[Finding, ...]:
-    """What a verdict found; where it has no descriptions itself, with the newest ones of its stage."""
-    if said.described or described is None or described.stage_started != said.stage_started:
-        return said.findings
-    known = {(one.kind, one.metric) for one in said.findings}
-    return said.findings + tuple(
-        one
-        for one in described.findings
-        if one.kind in DESCRIPTIONS and not one.decides and (one.kind, one.metric) not in known
-    )
-
-
 def _follows(event: DecisionTaken, known: DecisionTaken | None) -> bool:
     """Whether it is news of an act; of what was told in one moment, its end comes last."""
     if known is None:
@@ -100,7 +92,7 @@ def _follows(event: DecisionTaken, known: DecisionTaken | None) -> bool:
 
 def apply(view: RunView | None, event: Event) -> RunView | None:
     """The run after an event. What is told of a run before it was observed is dropped; neither a verdict nor a
-    decision goes back."""
+    decision goes back. A verdict is kept with what it leaves out, as far as that is known."""
     if isinstance(event, RolloutObserved):
         return replace(view, observed=event) if view else RunView(event)
     if view is None:
@@ -108,7 +100,8 @@ def apply(view: RunView | None, event: Event) -> RunView | None:
     if isinstance(event, VerdictReached):
         if event.described and (view.described is None or event.end >= view.described.end):
             view = replace(view, described=event)
-        return replace(view, verdict=event) if view.verdict is None or event.end >= view.verdict.end else view
+        newer = view.verdict is None or event.end >= view.verdict.end
+        return replace(view, verdict=whole(event, view.whole)) if newer else view
     if isinstance(event, DecisionTaken):
         if event.state == "confirmed" and event.action in ENDINGS:
             view = replace(view, ending=event)

@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 from serinus_contracts import MetricVerdict, VerdictReached
 from serinus_contracts.base import Millis
-
-from serinus_readmodel.channels import telling
+from serinus_contracts.channels import telling
 
 MAX_POINTS = 240
 NAN = float("nan")

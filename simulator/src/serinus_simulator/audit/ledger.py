@@ -8,7 +8,7 @@ verdict stands on as the sum of its snapshots, per metric and arm; one decision 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from serinus_contracts import (
     AnalysisPlan,
@@ -24,6 +24,7 @@ from serinus_contracts import (
     from_entry,
 )
 from serinus_contracts.base import Arm
+from serinus_contracts.described import identity
 from serinus_runtime.plans import Plans
 from serinus_runtime.redis import Client
 
@@ -139,7 +140,7 @@ def compare(events: RunEvents, plans: Mapping[str, AnalysisPlan], pages: Pages) 
                     faults.append(
                         f"{name} of {arm} in the snapshot to {snapshot.end}: counted {counted}, scrapes show {shown}"
                     )
-    faults += _folded_faults(events, plans, true)
+    faults += folded_faults(events, plans, true)
     return Ledger(len(true) // len(ARMS), faults)
 
 
@@ -148,42 +149,56 @@ def _totals(pods: Iterable[tuple[int, int]]) -> list[int]:
     return [sum(events for events, _ in pairs), sum(trials for _, trials in pairs)]
 
 
-def _folded_faults(
+def folded_faults(
     events: RunEvents, plans: Mapping[str, AnalysisPlan], true: Mapping[tuple[int, str, str], list[int]]
 ) -> Iterable[str]:
     """Where the counts under a verdict have not grown by just what its snapshot showed.
 
-    Only the default judge says them per channel. Snapshots without requests on an arm are not judged, and after an
-    abort the numbers stay as they were when it was decided.
+    Only the default judge says them per channel, and between two described verdicts of the one alone that tells most.
+    Snapshots without requests on an arm are not judged, and after an abort the numbers stay as they were when it was
+    decided.
     """
     snapshots = {snapshot.end: snapshot for snapshot in events.snapshots}
-    before: dict[tuple[str, int, str], tuple[float, int]] = {}
+    judged: dict[str, list[tuple[MetricsCollected, dict[Arm, list[int] | None]]]] = {}
+    before: dict[tuple[object, ...], _Told] = {}
     aborted = False
     for verdict in events.verdicts:
         snapshot = snapshots.get(verdict.end)
         if snapshot is None or verdict.judge != "sequential":
             continue
         for metric in (one for one in verdict.metrics if not one.limit):
-            shown = {arm: true.get((verdict.end, metric.name, arm)) for arm in ARMS}
-            for number, channel in enumerate(metric.run):
-                added = {
-                    arm: _of_channel(snapshot, plans[snapshot.plan], metric.name, shown[arm], channel, arm)
-                    for arm in ARMS
-                }
-                judged = not aborted and all(trials > 0 for _, trials in added.values())
+            past = judged.setdefault(metric.name, [])
+            if metric.run and not aborted:
+                past.append((snapshot, {arm: true.get((verdict.end, metric.name, arm)) for arm in ARMS}))
+            for channel in metric.run:
+                key = (metric.name, *identity(channel))
+                told = before.get(key, _Told())
+                wanted = {arm: told.counts[arm] for arm in ARMS}
+                for one, shown in past[told.snapshots :]:
+                    added = {
+                        arm: _of_channel(one, plans[one.plan], metric.name, shown[arm], channel, arm) for arm in ARMS
+                    }
+                    if all(trials > 0 for _, trials in added.values()):
+                        wanted = {arm: (wanted[arm][0] + added[arm][0], wanted[arm][1] + added[arm][1]) for arm in ARMS}
                 for arm in ARMS:
                     counts = getattr(channel, arm)
-                    old = before.get((metric.name, number, arm), (0, 0))
-                    wanted = (old[0] + added[arm][0], old[1] + added[arm][1]) if judged else old
                     # what stable has inside a bucket is a part of it, added up as a fraction and told rounded
                     rounding = 1 if arm == "stable" and channel.stable_bucket else 0
-                    if abs(counts.events - wanted[0]) > rounding or counts.trials != wanted[1]:
+                    if abs(counts.events - wanted[arm][0]) > rounding or counts.trials != wanted[arm][1]:
                         yield (
-                            f"{metric.name} of {arm} under the verdict to {verdict.end}: "
-                            f"{counts.events} of {counts.trials}, its snapshots make {wanted[0]} of {wanted[1]}"
+                            f"{metric.name} of {arm} under the verdict to {verdict.end}: {counts.events} of "
+                            f"{counts.trials}, its snapshots make {wanted[arm][0]} of {wanted[arm][1]}"
                         )
-                    before[metric.name, number, arm] = (counts.events, counts.trials)
+                counted = {arm: (getattr(channel, arm).events, getattr(channel, arm).trials) for arm in ARMS}
+                before[key] = _Told(len(past), counted)
         aborted = aborted or verdict.verdict == "abort"
+
+
+class _Told(NamedTuple):
+    """Events and trials of a channel per arm as they were told last, and how many judged snapshots they are of."""
+
+    snapshots: int = 0
+    counts: Mapping[Arm, tuple[float, int]] = dict.fromkeys(ARMS, (0, 0))
 
 
 def _of_channel(

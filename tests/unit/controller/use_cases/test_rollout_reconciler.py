@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 from prometheus_client import CollectorRegistry
-from serinus_contracts import AnalysisPlan, Run
+from serinus_contracts import AnalysisPlan, Finding, Run
 from serinus_contracts.policy import Mode
 from serinus_controller.domain.controller_state import ControllerState
 from serinus_controller.domain.live_run import LiveRun
@@ -69,6 +69,18 @@ async def test_a_verdict_leads_to_one_step_and_its_repeat_to_none() -> None:
     await world.done(reconciler)
     assert world.rollout.weights == [25]
     assert world.journal.actions() == [("advance", "confirmed")]
+
+
+async def test_what_a_verdict_leaves_out_is_kept_as_it_was_told_last_for_the_report_of_a_run_that_ends_on_it() -> None:
+    world = World()
+    reconciler = world.reconciler()
+    hold = {"verdict": "hold", "reason": "insufficient_evidence"}
+    found = Finding(kind="statistics", metric="errors", text="z 1.2")
+    await reconciler.on_verdict(verdict(**hold, findings=(found,)), NOW)
+    await reconciler.on_verdict(verdict(**hold, end=1_011_000, described=False, changed=False), NOW)
+    control = await world.journal.load(RUN)
+    assert control.verdict is not None
+    assert (control.verdict.end, control.verdict.findings) == (1_011_000, (found,))
 
 
 async def test_the_intent_is_written_down_before_anything_is_sent() -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serinus_contracts import DecisionTaken, VerdictReached
+from serinus_contracts import Bucketed, DecisionTaken, Distribution, Margin, PlanMetric, VerdictReached
 from serinus_contracts.events import Channel, Counts, DataQuality, MetricVerdict, Pod, Proportion, Window
-from serinus_simulator.audit.ledger import RunEvents, compare
+from serinus_simulator.audit.ledger import ARMS, RunEvents, compare, folded_faults
 from serinus_simulator.audit.order import of_decisions, of_snapshots, of_verdicts
 from serinus_simulator.audit.truth import Page, _shown, expected, parse_series, read_truth
 
@@ -184,6 +184,42 @@ def test_counts_of_pods_that_were_warming_up_are_not_under_the_verdict() -> None
         judged = verdict(metrics=(counted((1, 500), told),), follows=0, plan=warming.digest)
         found = compare(RunEvents(snapshots=[one], verdicts=[judged]), {warming.digest: warming}, pages)
         assert len(found.faults) == faults, found.faults
+
+
+@pytest.mark.parametrize(("slow", "faults"), [(10, 0), (9, 1)])
+def test_a_channel_that_some_verdicts_leave_out_must_have_grown_by_all_that_was_counted_meanwhile(
+    slow: int, faults: int
+) -> None:
+    metric = PlanMetric(name="latency", source=Bucketed(query=ERRORS.source.query), margin=Margin(ratio=1.2))
+    rule = plan(metrics=(metric,))
+    counts = {"canary": (5, 3, 2), "stable": (50, 30, 20)}
+    ends = [1_010_000, 1_011_000, 1_012_000]
+    looks = [
+        snapshot(end - 1_000, end, metrics={"latency": Distribution(status="ok", edges=(0.1, 0.5), **counts)})
+        .model_copy(update={"plan": rule.digest})
+        for end in ends
+    ]  # fmt: skip
+
+    def channel(edge: float, canary: int, stable: int, many: int) -> Channel:
+        edges = {"canary_edge": edge, "stable_edge": edge}
+        arms = {"canary": Counts(events=canary, trials=10 * many), "stable": Counts(events=stable, trials=100 * many)}
+        return Channel(**arms, **edges, margin=Margin(ratio=1.2))
+
+    def judged(number: int, *run: Channel) -> VerdictReached:
+        told = MetricVerdict(name="latency", label="ok", status="ok", share=1, log_eprocess=0, run=run)
+        fields = {"end": ends[number], "follows": ends[number] - 1_000, "evaluation": number + 1, "plan": rule.digest}
+        return verdict(metrics=(told,), **fields)
+
+    verdicts = [
+        judged(0, channel(0.1, 5, 50, 1), channel(0.5, 2, 20, 1)),
+        judged(1, channel(0.5, 4, 40, 2)),
+        judged(2, channel(0.1, slow + 5, 150, 3), channel(0.5, 6, 60, 3)),
+    ]
+    shown: dict[tuple[int, str, str], list[int]] = {
+        (end, "latency", arm): list(counts[arm]) for end in ends for arm in ARMS
+    }
+    found = list(folded_faults(RunEvents(snapshots=looks, verdicts=verdicts), {rule.digest: rule}, shown))
+    assert len(found) == faults, found
 
 
 def test_a_verdict_that_stands_on_other_counts_than_its_snapshots_is_a_fault() -> None:

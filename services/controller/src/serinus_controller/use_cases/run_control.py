@@ -8,6 +8,7 @@ from typing import Any
 
 from serinus_contracts import Run, VerdictReached
 from serinus_contracts.base import Millis
+from serinus_contracts.described import whole
 from serinus_contracts.freshness import ahead
 from serinus_contracts.operator_state import OperatorState
 
@@ -78,6 +79,7 @@ class RunControls:
             return state if abort else None
         last = state.control.verdict
         if last is None or last.end < verdict.end:
+            verdict = whole(verdict, last)  # the run may end on it, and then its report is made of it alone
             await self._journal.remember(live.run, verdict=verdict)
             state.change(verdict=verdict)
             return state

@@ -90,7 +90,11 @@ class SegmentVerdict(Contract):
 
 
 class MetricVerdict(Contract):
-    """What is known of one metric or limit, over the whole run and in this stage."""
+    """What is known of one metric or limit, over the whole run and in this stage.
+
+    In a verdict that is not `described`, `run` and `stage` may have the channel alone that tells most, numbers have no
+    more digits than are shown, and what says "if described" is absent: it is as it was told last in this stage.
+    """
 
     name: str = Field(description="of the metric, or such as errors above 0.1")
     label: Label = Field(description="what is known of it, in a word")
@@ -101,31 +105,37 @@ class MetricVerdict(Contract):
     share: float = Field(description="share of the false-abort rate")
     log_eprocess: float = Field(description="evidence that its margin is exceeded, natural logarithm")
     log_eprocess_non_inferior: float | None = Field(None, description="evidence that its margin is kept, likewise")
-    run: tuple[Channel, ...] = Field(description="channels with counts over the whole run")
+    run: tuple[Channel, ...] = Field(description="channels with counts over the whole run, or the one that tells most")
     stage: tuple[Counts, ...] = Field((), description="per channel canary then stable, in this stage")
     durations: tuple[Durations, ...] = Field((), description="of a latency: p50, p95 and p99")
     allowed_slowdown: float | None = Field(None, description="of a latency: its margin, as a ratio of durations")
     visible_slowdown: float | None = Field(
         None,
-        description="of a latency: the least slowdown that its buckets show",
+        description="of a latency: the least slowdown that its buckets show; if described",
     )
     calibrated: bool = Field(False, description="its noise was measured on history, not assumed")
     dispersion: float | None = Field(
-        None, description="noise: variance over that of independent requests, in this stage (phi)"
+        None,
+        description="noise: variance over that of independent requests, in this stage (phi); if described",
     )
     correlation: float | None = Field(
-        None, description="noise: growth of that ratio with the information of a snapshot (kappa)"
+        None,
+        description="noise: growth of that ratio with the information of a snapshot (kappa); if described",
     )
-    left_out: Text = Field("", description="what of stable's history the noise was measured without, in words")
+    left_out: Text = Field("", description="what of stable's history the noise was measured without; if described")
     detectable_rate: float | None = Field(
-        None, description="rate from which a worse canary is found by the end of the stage, with 80 % probability"
+        None,
+        description="rate from which a worse canary is found by the end of the stage, with 80 % probability; "
+        "if described",
     )
     detail: Text = ""
     segment: str | None = Field(
-        None, description="label whose values are judged apart", exclude_if=lambda value: value is None
+        None,
+        description="label whose values are judged apart; if described",
+        exclude_if=lambda value: value is None,
     )
     segments: tuple[SegmentVerdict, ...] = Field(
-        (), description="the worst of them by evidence", exclude_if=lambda value: not value
+        (), description="the worst of them by evidence; if described", exclude_if=lambda value: not value
     )
 
 
@@ -200,7 +210,9 @@ class VerdictReached(Event):
     traffic: Traffic | None = Field(None, description="whether requests were split as the weight says")
     findings: tuple[Finding, ...] = Field((), description="of other checks: descriptions, and reasons of holds")
     described: bool = Field(
-        True, description="descriptions are among the findings, as in every tenth evaluation at least"
+        True,
+        description="nothing is left out, as where verdict, reason or stage changed and in every tenth evaluation; "
+        "else descriptions are not among the findings, and metrics say only what is told at every evaluation",
     )
     score: float | None = Field(None, description="of a judge that scores, such as scorecard or kayenta")
     plan: str = Field(description="digest of the AnalysisPlan")

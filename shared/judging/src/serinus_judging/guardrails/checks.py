@@ -65,6 +65,7 @@ def apply_guardrails(assessment: Assessment, result: GuardrailResult) -> Assessm
         regressed=regressed,
         missing=tuple(dict.fromkeys(assessment.missing + result.missing)),
         report=partial(reported, assessment.report, result),
+        brief=partial(reported, assessment.brief, result),
         found=partial(all_findings, assessment.found, result),
         described=partial(descriptions, result),
     )

@@ -153,6 +153,7 @@ def _opinion(report: Report, context: Context, snapshot: MetricsCollected) -> Op
         log_eprocess=found.combined,
         calibrated=report.calibrated,
         findings=report.findings(),
+        brief=report.brief,
     )
 
 

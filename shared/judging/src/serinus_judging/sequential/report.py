@@ -10,9 +10,10 @@ from math import exp, isnan
 from typing import NamedTuple
 
 import numpy as np
+from serinus_contracts.channels import most_telling
 from serinus_contracts.events import Label
 from serinus_contracts.metric import Margin
-from serinus_contracts.plan import AnalysisPlan, PlanLimit, PlanMetric
+from serinus_contracts.plan import AnalysisPlan, PlanMetric
 from serinus_contracts.wording import percent, plain
 
 from serinus_judging.assessment import Fields
@@ -24,7 +25,7 @@ from serinus_judging.sequential.evidence import Evidence
 from serinus_judging.sequential.inference import Inference
 from serinus_judging.sequential.latency import BLIND, Pair, Pairs
 from serinus_judging.sequential.layout import Layout
-from serinus_judging.sequential.report_rows import Counts, Edges, Row, fields
+from serinus_judging.sequential.report_rows import DIGITS, Counts, Edges, Row, fields, rounded
 from serinus_judging.sequential.segments import LOG_SHARES, OTHERS, TOLD, Segments, mixed, named
 from serinus_judging.sequential.state import noise_of
 from serinus_judging.snapshot import Reading
@@ -309,8 +310,47 @@ class Report:
     def metrics(self) -> tuple[Fields, ...]:
         """What is published of metrics, then limits, as `MetricVerdict`."""
         metrics = [self._metric(group, metric) for group, metric in enumerate(self.plan.metrics)]
-        limits = [self._limit(group, limit) for group, limit in enumerate(self.plan.limits, len(metrics))]
-        return (*metrics, *limits)
+        return (*metrics, *(self._named(group, self._group(group)) for group in self._limits))
+
+    def brief(self) -> tuple[Fields, ...]:
+        """Of each what is told at every evaluation: the channel that tells most, and nothing that seldom changes."""
+        metrics: list[Fields] = [
+            self._brief(group)
+            | {
+                "name": metric.name,
+                "better": metric.better,
+                "critical": metric.critical,
+                "log_eprocess_non_inferior": round(self.log_eprocess_non_inferior(group), DIGITS),
+                "detail": self._detail(group),
+            }
+            for group, metric in enumerate(self.plan.metrics)
+        ]
+        return (*metrics, *(self._named(group, self._brief(group)) for group in self._limits))
+
+    @property
+    def _limits(self) -> range:
+        """The groups of limits."""
+        return range(len(self.plan.metrics), len(self.plan.metrics) + len(self.plan.limits))
+
+    def _brief(self, group: int) -> Fields:
+        rows = [row for row in self.rows(group) if row.segment is None]
+        told = [rows[most_telling([row.log_eprocess or 0.0 for row in rows])]] if rows else []
+        return {
+            "label": self.label(group),
+            "status": self.reading(group).status,
+            "share": self.layout.shares[group],
+            "log_eprocess": round(self.found.groups[group], DIGITS),
+            "run": [rounded(row) for row in told],
+            "stage": [
+                {"events": events, "trials": trials}
+                for row in told
+                for events, trials in (row.canary_now, row.stable_now)
+            ],
+            "calibrated": bool(self.evidence.noise.measured[self.layout.starts[group]]),
+        }
+
+    def _detail(self, group: int) -> str:
+        return self.counted.readings[group].detail or (BLIND if self.blind(group) else "")
 
     def _metric(self, group: int, metric: PlanMetric) -> Fields:
         return self._group(group) | {
@@ -321,14 +361,16 @@ class Report:
             if metric.source.kind == "distribution"
             else None,
             "log_eprocess_non_inferior": self.log_eprocess_non_inferior(group),
-            "detail": self.counted.readings[group].detail or (BLIND if self.blind(group) else ""),
+            "detail": self._detail(group),
             "left_out": self.evidence.left_out[group],
             **self._segments(group),
         }
 
-    def _limit(self, group: int, limit: PlanLimit) -> Fields:
+    def _named(self, group: int, known: Fields) -> Fields:
+        """A limit, by what is known of its group."""
+        limit = self.plan.limits[group - len(self.plan.metrics)]
         detail = self.counted.details.get(limit.name, "")
-        return self._group(group) | {"name": limit.name, "better": limit.better, "limit": True, "detail": detail}
+        return known | {"name": limit.name, "better": limit.better, "limit": True, "detail": detail}
 
     def _segments(self, group: int) -> Fields:
         """The worst segments of a metric, none where it has no segment."""

@@ -46,6 +46,22 @@ class Row(NamedTuple):
     segment: str | None = None
 
 
+DIGITS = 4
+"""Of evidence behind the point, and of a ratio in all, between two described verdicts: more nobody is shown."""
+
+
+def rounded(row: Row) -> Fields:
+    """As `fields`, with no more digits than are shown."""
+    found = fields(row)
+    for name in ("log_eprocess", "log_eprocess_non_inferior"):
+        if found[name] is not None:
+            found[name] = round(found[name], DIGITS)
+    for name in ("low", "high"):
+        if found[name] is not None:
+            found[name] = float(f"{found[name]:.{DIGITS}g}")
+    return found
+
+
 def fields(row: Row) -> Fields:
     """As `Channel`."""
     (x, n), (y, m), edges = row.canary, row.stable, row.edges

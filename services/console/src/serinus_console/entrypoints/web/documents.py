@@ -131,7 +131,7 @@ def document(history: RunHistory, now: Millis) -> RunDocument:
         next=next_step(view, now),
         operator=view.operator,
         observed=view.observed,
-        last_verdict=view.verdict,
+        last_verdict=view.whole,
         last_described=view.described,
         last_decision=view.decision,
         ending=view.ending,

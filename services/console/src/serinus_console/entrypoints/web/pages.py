@@ -69,7 +69,7 @@ async def show_run(request: Request, site: Here, history: Of) -> Response:
     stale = is_stale(view, now)
     healthy, notes = run_page.health(view, stale)
     latest = next(iter(site.runs.of_rollout(run.namespace, run.name)), history)
-    rows = metrics.rows(view.verdict, view.plan) if view.verdict else []
+    rows = metrics.rows(view.whole, view.plan) if view.whole else []
     shown = {row.name for row in rows if row.canary and not row.limit}
     charted = [name for name in history.series.names if name in shown]
     return render(

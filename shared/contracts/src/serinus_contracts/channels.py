@@ -1,8 +1,9 @@
 """Of a metric that is tested in several ways (a latency's edges), the one that tells most."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from serinus_contracts import Channel, Counts, MetricVerdict
+from serinus_contracts.events import Channel, Counts, MetricVerdict
 
 
 class Shown(NamedTuple):
@@ -37,11 +38,16 @@ def channels(metric: MetricVerdict) -> list[Shown]:
     ]
 
 
+def most_telling(evidence: Sequence[float]) -> int:
+    """Index of the channel with the most evidence of harm, of equals the one in the middle.
+
+    Raises ValueError where there is none.
+    """
+    middle = len(evidence) // 2
+    return min(range(len(evidence)), key=lambda i: (-evidence[i], abs(i - middle)))
+
+
 def telling(metric: MetricVerdict) -> Shown | None:
-    """The channel with the most evidence of harm, of equals the one in the middle; None where nothing is counted."""
+    """The channel that tells most; None where nothing is counted."""
     found = channels(metric)
-    if not found:
-        return None
-    middle = len(found) // 2
-    order = sorted(range(len(found)), key=lambda i: (-found[i].channel.log_eprocess, abs(i - middle)))
-    return found[order[0]]
+    return found[most_telling([one.channel.log_eprocess for one in found])] if found else None
