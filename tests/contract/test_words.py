@@ -45,6 +45,10 @@ NO_LONGER: Mapping[str, tuple[tuple[str, ...], str]] = {
     r"\b(MOST_[A-Z]+|DEALS|OneToken|Surroundings|Fleet)\b": (SOURCES, "MAX_..., see the glossary"),
     r"\bcash\b": (SOURCES, "unspent prior"),
     # pages, messages and documents
+    r"\b(namespaces?|policies|policy|snapshots|runs?|releases?) (is|are|was|were) slowed\b|slowed (within|still)": (
+        EVERYWHERE,
+        "paced, as the policy's condition says",
+    ),
     r"Want a person|Take it from here|Before / After|[Ff]ound beside the judgement": (EVERYWHERE, "the page's words"),
     r"[Cc]anary judgement": (EVERYWHERE, "automated canary analysis"),
     r"What Serinus bears|# Where counts come from": (EVERYWHERE, "Performance and limits, Metric sources"),

@@ -45,7 +45,7 @@ async def test_a_good_and_a_bad_release_end_as_they_must_beside_a_namespace_that
             events = await asyncio.to_thread(hostile.events, made)
             return [event for event in events if "take more time of collectors" in event["message"]]
 
-        async def those_who_are_slowed_are_told() -> bool:
+        async def those_who_are_paced_are_told() -> bool:
             return {event["involvedObject"]["kind"] for event in await told()} == {"Rollout", "CanaryPolicy"}
 
         slowest = dict.fromkeys(ports, 0.0)
@@ -65,12 +65,12 @@ async def test_a_good_and_a_bad_release_end_as_they_must_beside_a_namespace_that
                 return None not in (await team.outcome("checkout"), await team.outcome("payments"))
 
             await team.until(ended, "both releases to end", 200)
-            await team.until(those_who_are_slowed_are_told, "those who are slowed to be told")
+            await team.until(those_who_are_paced_are_told, "those who are paced to be told")
 
             async def policies_say_so() -> bool:
                 return bool(await asyncio.to_thread(hostile.paced_policies, made))
 
-            await team.until(policies_say_so, "a policy to say that it is slowed")
+            await team.until(policies_say_so, "a policy to say that it is paced")
             assert not watching.done(), "it has been watched to the end"
             held = {name: await asyncio.to_thread(hostile.held_seconds, port) for name, port in ports.items()}
         finally:

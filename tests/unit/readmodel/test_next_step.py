@@ -95,7 +95,7 @@ def test_what_happens_next_is_said_in_one_sentence(shown: RunView, expected: str
 
 
 def test_a_run_whose_last_evaluation_came_late_says_how_late_and_claims_no_cause() -> None:
-    told_by_events = "if its namespace is slowed, the Rollout's Events say so"
+    told_by_events = "if its namespace is paced, the Rollout's Events say so"
     for apart, told in ((3_000, ""), (12_000, f"last evaluated 12 s after the time before, not 1 s: {told_by_events}")):
         text = next_step(view({"follows": 1_010_000 - apart}), NOW)
         assert text == "advances to 25 %" + (f"; {told}" if told else "")

@@ -26,10 +26,10 @@ LATE_SECONDS = 5.0
 
 def next_step(view: RunView, now: Millis) -> str:
     """`now` in ms, of the clock that the times in the events are by."""
-    return _next(view, now) + _slowed(view)
+    return _next(view, now) + _paced(view)
 
 
-def _slowed(view: RunView) -> str:
+def _paced(view: RunView) -> str:
     """How far apart its last evaluations are, where that is much farther than its policy asks for."""
     said, plan = view.current, view.plan
     if said is None or plan is None or view.observed.outcome or not said.follows:
@@ -39,7 +39,7 @@ def _slowed(view: RunView) -> str:
         return ""
     return (
         f"; last evaluated {duration(round(apart))} after the time before, not {plan.interval:g} s: "
-        "if its namespace is slowed, the Rollout's Events say so"
+        "if its namespace is paced, the Rollout's Events say so"
     )
 
 

@@ -60,7 +60,7 @@ async def test_a_rollout_that_cannot_be_observed_is_told_of_once_in_the_cluster(
     assert [one.text for one in said] == ["its Rollout cannot be observed: RuntimeError: a bug"]
 
 
-async def test_whose_snapshots_are_slowed_for_good_is_told_why_and_the_way_out_once() -> None:
+async def test_whose_snapshots_are_paced_for_good_is_told_why_and_the_way_out_once() -> None:
     said: list[Notice] = []
     tracker = RunTracker(FakeRegistry(), "test", resolving(lambda: [POLICY], said.append))
     tracker.pods.replace([], namespace="")
@@ -100,7 +100,7 @@ async def test_whose_snapshots_are_slowed_for_good_is_told_why_and_the_way_out_o
     assert len(said) == 3, "it was kept for long"
 
 
-async def test_the_next_release_of_a_rollout_is_told_that_it_is_slowed_too() -> None:
+async def test_the_next_release_of_a_rollout_is_told_that_it_is_paced_too() -> None:
     said: list[Notice] = []
     tracker = RunTracker(FakeRegistry(), "test", resolving(lambda: [POLICY], said.append))
     tracker.pods.replace([], namespace="")

@@ -12,7 +12,7 @@ from serinus_controller.use_cases.run_tracker import RunTracker
 EVERY_SECONDS = 5.0
 # A moment's rush is over by then.
 TIMES = 3
-# What was slowed within ten minutes is slowed still: a share that is just used up comes and goes.
+# What was paced within ten minutes is paced still: a share that is just used up comes and goes.
 CALM_TIMES = 120
 SUBJECT = "pace"
 
@@ -48,8 +48,8 @@ class PaceWatch:
                 notices.settled(uid, SUBJECT)
         self._steps += 1
         if self._steps >= TIMES:
-            slowed = [runs[uid] for uid, times in self._calm.items() if times < CALM_TIMES and uid in runs]
-            self.policies = {_origin(live): _notice(live).text for live in slowed if live.plan.source == KIND}
+            lately = [runs[uid] for uid, times in self._calm.items() if times < CALM_TIMES and uid in runs]
+            self.policies = {_origin(live): _notice(live).text for live in lately if live.plan.source == KIND}
         return EVERY_SECONDS
 
 
