@@ -13,8 +13,9 @@ from serinus_contracts.base import Arm
 from serinus_contracts.plan import AnalysisPlan, ArmRule
 from serinus_counting.measure import MAX_POD_CHARACTERS, measure_each, measure_on
 from serinus_counting.ordinary import measure_ordinary
-from serinus_counting.progress import Fetched, Progress, packed, unpacked
+from serinus_counting.progress import Progress, packed, unpacked
 from serinus_counting.series import Series
+from serinus_counting.stretch import Fetched
 from serinus_counting.windows import RunState, reach_ms, span
 
 from tests.support import ERRORS, LATENCY, observed, plan

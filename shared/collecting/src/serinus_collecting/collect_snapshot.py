@@ -26,10 +26,11 @@ from serinus_contracts.provider_namespaces import ProviderAccess, may_use, refus
 from serinus_counting import history as past
 from serinus_counting.measure import measure_on
 from serinus_counting.native_histograms import classic, counters
-from serinus_counting.progress import Fetched, Progress
+from serinus_counting.progress import Progress
 from serinus_counting.quality import Quality, blank
 from serinus_counting.resets import Span
 from serinus_counting.series import Series, scrape_interval, with_pods
+from serinus_counting.stretch import Fetched
 from serinus_counting.windows import RunState, far_reach_ms, next_due, reach_ms, snapshot_end, span
 from serinus_runtime import logs, traces
 from serinus_runtime.fair_slots import FairSlots

@@ -19,11 +19,12 @@ from serinus_counting.gauges import gauge
 from serinus_counting.layout import by_arms
 from serinus_counting.misread import counted_twice, status_in_words
 from serinus_counting.ordinary import measure_ordinary
-from serinus_counting.progress import Fetched, Progress, begins, lacks_base
+from serinus_counting.progress import Progress
 from serinus_counting.quality import Quality, blank
 from serinus_counting.resets import Span, increase, processes, restarts
 from serinus_counting.series import Series, with_pods
 from serinus_counting.steps import Step, both, missing, newest, next_step, uncounted
+from serinus_counting.stretch import Fetched, begins, lacks_base
 from serinus_counting.tallies import ARMS, by_segment, distribution, proportion
 from serinus_counting.warming import warm, warm_times
 from serinus_counting.windows import ASSUMED_SCRAPE_MS

@@ -10,12 +10,14 @@ from serinus_contracts import AnalysisPlan, Bucketed, Counted, Measurement, Plan
 from serinus_contracts.base import Arm, Millis
 from serinus_contracts.events import MAX_COUNT
 
+from serinus_counting.advance import is_plain
 from serinus_counting.layout import EVENT, NO_EDGE, TRIAL, Group, Layout, layout_of
-from serinus_counting.progress import Fetched, Progress, is_plain
+from serinus_counting.progress import Progress
 from serinus_counting.quality import Quality
 from serinus_counting.resets import Process, Span, counted_samples, processes
 from serinus_counting.series import Series, Target, with_pods
 from serinus_counting.steps import Step, missing, newest, next_step, uncounted
+from serinus_counting.stretch import Fetched
 from serinus_counting.tallies import ARMS, as_distribution, as_proportion, by_segment
 from serinus_counting.warming import warm, warm_times
 from serinus_counting.windows import ASSUMED_SCRAPE_MS

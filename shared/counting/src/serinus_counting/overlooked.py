@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 
 from serinus_contracts.base import Millis
 
-from serinus_counting.progress import Fetched, late
+from serinus_counting.advance import late
 from serinus_counting.resets import Process
 from serinus_counting.series import Series, Target
+from serinus_counting.stretch import Fetched
 
 # Of the pods that are named.
 _MOST_SHOWN = 3

@@ -7,9 +7,9 @@ from itertools import combinations
 
 from serinus_contracts.base import Millis
 
-from serinus_counting.progress import DROPPED_SCRAPES, Stretch
 from serinus_counting.resets import Process
 from serinus_counting.series import Series, Target
+from serinus_counting.stretch import DROPPED_SCRAPES, Stretch
 
 # What a scrape configuration says of a page beside where it is, and by which of these two that read it are told apart.
 _OF_A_JOB = ("job", "service", "endpoint", "node", "container")

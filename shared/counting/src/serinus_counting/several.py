@@ -6,9 +6,9 @@ from dataclasses import replace
 from serinus_contracts.base import Millis
 from serinus_contracts.events import MetricStatus
 
-from serinus_counting.progress import Stretch
 from serinus_counting.resets import Process
 from serinus_counting.series import Target
+from serinus_counting.stretch import Stretch
 
 _SEVERAL = (
     "several processes answer behind one address (have the client library add them up, as by a multiprocess mode, or "

@@ -8,25 +8,14 @@ from serinus_contracts import AnalysisPlan
 from serinus_contracts.base import Arm, Millis
 from serinus_contracts.events import MAX_COUNT, MetricStatus
 
+from serinus_counting.advance import advanced, falls
 from serinus_counting.overlooked import overlooked
 from serinus_counting.pages import counted_once
-from serinus_counting.progress import (
-    MAX_BYTES,
-    MAX_LATE_MS,
-    Fetched,
-    Progress,
-    Stretch,
-    advanced,
-    begins,
-    bytes_at_most,
-    common,
-    ends,
-    falls,
-    lacks_base,
-)
+from serinus_counting.progress import MAX_BYTES, MAX_LATE_MS, Progress, bytes_at_most
 from serinus_counting.resets import Process, Span
 from serinus_counting.series import Series, Target
 from serinus_counting.several import several, without_gone
+from serinus_counting.stretch import Fetched, Stretch, begins, common, ends, lacks_base
 from serinus_counting.tallies import ARMS
 
 _MANY = (
