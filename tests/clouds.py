@@ -30,7 +30,7 @@ REGION, SERVICE = "eu-central-1", "aps"
 ACCOUNT = "collector@shop.iam.gserviceaccount.com"
 
 
-def signed_by(request: Request, body: bytes, secret: str) -> bool:
+def signed_by(request: Request, body: bytes, secret: str, service: str = SERVICE) -> bool:
     """Whether the request carries the signature that this secret makes of it (SigV4, header form)."""
     found = re.fullmatch(
         r"AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request, ?"
@@ -39,10 +39,10 @@ def signed_by(request: Request, body: bytes, secret: str) -> bool:
     )
     if found is None:
         return False
-    _, day, region, service, names, signature = found.groups()
+    _, day, region, of, names, signature = found.groups()
     at = request.headers["x-amz-date"]
     age = abs(datetime.now(UTC) - datetime.strptime(at, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC))
-    if (region, service) != (REGION, SERVICE) or not at.startswith(day) or age > timedelta(minutes=5):
+    if (region, of) != (REGION, service) or not at.startswith(day) or age > timedelta(minutes=5):
         return False
     if not {"host", "x-amz-date"} <= set(names.split(";")):
         return False

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(150)]
 EXAMPLE = Path(__file__).parents[2] / "examples" / "stores"
 
 
-@pytest.mark.parametrize("api", ["datadog"])
+@pytest.mark.parametrize("api", ["datadog", "cloudwatch"])
 async def test_a_bad_canary_is_aborted_and_a_good_one_promoted_by_the_counts_of_a_store(
     api: str, make_team: Callable[..., Team], tmp_path: Path
 ) -> None:
@@ -29,7 +29,8 @@ async def test_a_bad_canary_is_aborted_and_a_good_one_promoted_by_the_counts_of_
     with simulated(tmp_path / "world", world) as made:
         file = tmp_path / "providers.yaml"
         file.write_text(providers.replace("http://127.0.0.1:9099", made.url))
-        team = make_team(made, policy=spec, SERINUS_PROVIDERS_FILE=str(file))
+        keys = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "simulated"}
+        team = make_team(made, policy=spec, SERINUS_PROVIDERS_FILE=str(file), **keys)
         for name in ("basket", "catalogue"):
             made.release(name)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from serinus_collecting.collect_periods import selectors_of
 from serinus_collecting.ports import ProviderError
-from serinus_collecting.providers import read_providers
+from serinus_collecting.providers import Provider, read_providers
 from serinus_contracts import AnalysisPlan
-from serinus_contracts.period_stores import datadog_query
+from serinus_contracts.period_stores import cloudwatch_metric, datadog_query
 from serinus_rollouts.policy_documents import load_text
 from serinus_rollouts.resolve import resolve
 from serinus_rollouts.stages import Stage
@@ -66,8 +66,21 @@ def test_what_is_no_metric_of_a_store_is_told(metric: object) -> None:
 def test_the_example_of_providers_is_read(tmp_path: Path) -> None:
     for name in ("api-key", "application-key"):
         (tmp_path / name).touch()
-    (text,) = [text for text in BLOCKS if text.startswith("# providers")]
-    (tmp_path / "providers.yaml").write_text(text)
-    assert {name: one.api for name, one in read_providers(tmp_path / "providers.yaml").items()} == {
-        "datadog": "datadog"
-    }
+    found: dict[str, Provider] = {}
+    for text in [text for text in BLOCKS if text.startswith("# providers")]:
+        (tmp_path / "providers.yaml").write_text(text)
+        found |= read_providers(tmp_path / "providers.yaml")
+    assert {name: one.api for name, one in found.items()} == {"datadog": "datadog", "cloudwatch": "cloudwatch"}
+
+
+def test_the_example_of_cloudwatch_asks_for_the_metrics_of_each_arms_target_group() -> None:
+    made = planned(EXAMPLES["cloudwatch"])
+    assert made.api == "cloudwatch"
+    found = [cloudwatch_metric(one) for one in selectors_of(made, made.metrics[0])]
+    assert [one.name for one in found] == ["HTTPCode_Target_5XX_Count", "RequestCount"] * 2
+    assert {one.namespace for one in found} == {"AWS/ApplicationELB"}
+    assert [dict(one.dimensions)["TargetGroup"].split("/")[1] for one in found] == [
+        *["checkout-canary"] * 2,
+        *["checkout-stable"] * 2,
+    ]
+    assert all(len(one.dimensions) == 2 for one in found)

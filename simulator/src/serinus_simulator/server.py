@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from serinus_simulator.control import Control
 from serinus_simulator.kubernetes.reviews import Reviews
+from serinus_simulator.stores.cloudwatch import CloudWatchApi
 from serinus_simulator.stores.datadog import DatadogApi
 from serinus_simulator.stores.points import ScrapedPoints
 from serinus_simulator.world.world import World
@@ -24,7 +25,8 @@ _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 def create_app(world: World) -> Starlette:
     """Every path that the simulator answers. Time passes by itself only under a `Server`."""
     control, kubernetes, prometheus = Control(world), world.kubernetes, world.prometheus
-    datadog = DatadogApi(ScrapedPoints(world.samples, world.agenda), world.agenda.clock.now)
+    points = ScrapedPoints(world.samples, world.agenda)
+    datadog, cloudwatch = DatadogApi(points, world.agenda.clock.now), CloudWatchApi(points)
     reviews = Reviews(world.scenario.people, world.agenda)
     routes = [
         Route("/world", control.world),
@@ -39,6 +41,7 @@ def create_app(world: World) -> Starlette:
         Route("/prometheus/api/v1/query", prometheus.query, methods=["GET", "POST"]),
         Route("/prometheus/api/v1/status/buildinfo", prometheus.build_info),
         Route("/datadog/api/v1/query", datadog.query),
+        Route("/cloudwatch/", cloudwatch.handle, methods=["POST"]),
         Route("/prometheus/-/ready", prometheus.ready),
         Route("/prometheus/-/healthy", prometheus.healthy),
         Route("/apis/authentication.k8s.io/v1/tokenreviews", reviews.token, methods=["POST"]),

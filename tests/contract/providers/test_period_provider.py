@@ -9,10 +9,12 @@ import pytest
 from serinus_collecting.collect_periods import PeriodProvider
 from serinus_collecting.collected_run import CollectedRun
 from serinus_collecting.ports import ProviderError
+from serinus_collecting.stores.cloudwatch import CloudWatch
 from serinus_collecting.stores.datadog import Datadog
 from serinus_contracts import AnalysisPlan, Measurement, Proportion, RolloutObserved, Selector
 from serinus_counting.periods import Periods
 from serinus_counting.windows import RunState
+from serinus_simulator.stores.cloudwatch import CloudWatchApi
 from serinus_simulator.stores.datadog import DatadogApi
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -58,7 +60,18 @@ async def datadog(periods: Periods = MINUTE) -> AsyncIterator[Place]:
         yield Place("datadog", store, provider, lambda: api.asked, stored_plan("datadog"))
 
 
-PLACES = {"datadog": datadog}
+@asynccontextmanager
+async def cloudwatch(periods: Periods = MINUTE) -> AsyncIterator[Place]:
+    store = Arriving(now=10**12)
+    api = CloudWatchApi(store)
+    app = Starlette(routes=[Route("/", api.handle, methods=["POST"])])
+    signed = {"Authorization": "AWS4-HMAC-SHA256 SignedHeaders=host;x-amz-date;x-amz-target, Signature=0"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), headers=signed) as http:
+        provider = CloudWatch(http, "http://cloudwatch", periods, timeout=5)
+        yield Place("cloudwatch", store, provider, lambda: api.asked, stored_plan("cloudwatch"))
+
+
+PLACES = {"datadog": datadog, "cloudwatch": cloudwatch}
 
 
 @pytest.fixture(params=PLACES)

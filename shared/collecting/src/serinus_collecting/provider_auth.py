@@ -123,7 +123,8 @@ class ProviderAuth(httpx.Auth):
 def _identity_of(provider: Provider) -> CloudIdentity | None:
     """The identity by which a provider is reached, if by one of a cloud."""
     if provider.sigv4:
-        return AwsIdentity(provider.sigv4, provider.url.host or "")
+        service = "monitoring" if provider.api == "cloudwatch" else "aps"
+        return AwsIdentity(provider.sigv4, provider.url.host or "", service)
     if provider.google_iam:
         return TokenIdentity(GoogleTokens(provider.google_iam))
     return TokenIdentity(AzureTokens(provider.azuread)) if provider.azuread else None

@@ -123,7 +123,9 @@ class SigV4(Document):
     region: str | None = Field(None, description="absent: that of an address of AWS, or of the environment or profile")
     profile: str | None = Field(None, description="of AWS' own files")
     role_arn: str | None = Field(None, description="a role to assume with what was found")
-    service: str = Field("aps", description="whose name is signed for; aps is Managed Prometheus")
+    service: str | None = Field(
+        None, description="whose name is signed for; absent: aps, Managed Prometheus, and of api cloudwatch monitoring"
+    )
 
     @model_validator(mode="after")
     def _has_its_library(self) -> Self:
@@ -182,6 +184,7 @@ class Header(Document):
 
 
 _DATADOG_KEYS = {"dd-api-key", "dd-application-key"}
+_SHORT = (1, 5, 10, 20, 30)
 # Of periods: agents send every 10 s, and what a store shows of the last minute is still growing.
 USUAL_PERIOD = 60
 _DELAYS: dict[Api, int] = {"prometheus": 0, "datadog": 120, "cloudwatch": 180}
@@ -228,6 +231,10 @@ class Provider(Document):
     def _check_api(self) -> None:
         if self.api == "prometheus" and (self.period is not None or self.delay is not None):
             raise ValueError("period and delay are for the sums of api datadog and cloudwatch: leave them out")
+        if self.api == "cloudwatch" and self.sigv4 is None:
+            raise ValueError("api cloudwatch is signed in to by sigv4, as sigv4: {}")
+        if self.api == "cloudwatch" and self.period is not None and self.period not in _SHORT and self.period % 60:
+            raise ValueError("periods of cloudwatch are 1, 5, 10, 20 or 30 seconds, or whole minutes")
         if self.api == "datadog":
             missing = sorted(_DATADOG_KEYS - {name.lower() for name in self.http_headers})
             if missing and self.authorization is None:

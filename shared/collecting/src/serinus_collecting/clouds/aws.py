@@ -17,6 +17,10 @@ from serinus_collecting.tokens import Tokens
 
 # Botocore renews from a quarter of an hour before the end on.
 EARLY_SECONDS = 14 * 60.0
+_NEEDS = {
+    "aps": "aps:QueryMetrics, as the policy AmazonPrometheusQueryAccess has it",
+    "monitoring": "cloudwatch:GetMetricData, as the policy CloudWatchReadOnlyAccess has it",
+}
 # Of AWS' own addresses, also those by PrivateLink.
 _REGION = r"\.([a-z]{2,5}(?:-[a-z]+)+-\d+)\.(?:vpce\.)?(?:amazonaws\.com|amazonaws\.com\.cn|amazonaws\.eu|api\.aws)$"
 
@@ -24,9 +28,9 @@ _REGION = r"\.([a-z]{2,5}(?:-[a-z]+)+-\d+)\.(?:vpce\.)?(?:amazonaws\.com|amazona
 class AwsIdentity(CloudIdentity):
     """Signs each request by Signature Version 4."""
 
-    needs = "aps:QueryMetrics, as the policy AmazonPrometheusQueryAccess has it"
-
-    def __init__(self, config: SigV4, host: str) -> None:
+    def __init__(self, config: SigV4, host: str, service: str = "aps") -> None:
+        self._service = config.service or service
+        self.needs = _NEEDS.get(self._service, "a right to query")
         in_host = re.search(_REGION, host)
         self._config, self._region = config, config.region or (in_host[1] if in_host else "")
         self._credentials: Any = None
@@ -40,8 +44,10 @@ class AwsIdentity(CloudIdentity):
         from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest
 
-        signed = AWSRequest(request.method, str(request.url), data=request.content)
-        SigV4Auth(self._last[0], self._config.service, self._region).add_auth(signed)
+        # What says which operation is meant has to be signed.
+        named = {name: request.headers[name] for name in ("content-type", "x-amz-target") if name in request.headers}
+        signed = AWSRequest(request.method, str(request.url), headers=named, data=request.content)
+        SigV4Auth(self._last[0], self._service, self._region).add_auth(signed)
         request.headers.update(dict(signed.headers.items()))
 
     def refused(self) -> None:
