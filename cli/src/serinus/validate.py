@@ -9,7 +9,7 @@ import yaml
 from rich.text import Text
 from serinus_contracts import CanaryPolicy, Run
 from serinus_contracts.provider_namespaces import OPEN, ProviderAccess, may_use, refusal
-from serinus_rollouts.instrumentations import TABLE
+from serinus_rollouts.instrumentations import blind
 from serinus_rollouts.policies import matches
 from serinus_rollouts.policy_documents import load_file
 from serinus_rollouts.policy_warnings import not_waited_for, warnings
@@ -117,9 +117,8 @@ def advice(policy: CanaryPolicy) -> list[str]:
                 f"Write {'at most 0.95' if metric.better == 'higher' else 'at least 1.25'}"
             )
         preset = (metric.source or policy.spec.source).preset
-        blind = next((row.blind for row in TABLE if row.preset == preset and row.blind), "")
-        if blind and metric.preset == "http-errors":
-            hints.append(f"policy {name}, metric {metric.name}: {blind}")
+        if metric.preset == "http-errors" and (unseen := blind(preset, metric.metric)):
+            hints.append(f"policy {name}, metric {metric.name}: {unseen}")
     hints += not_waited_for(policy)
     if policy.spec.mode == "shadow":
         hints.append(f"policy {name} is in shadow mode: it reports what it would do, and does nothing")

@@ -68,6 +68,13 @@ def test_series_that_stopped_are_missing_data_not_zero() -> None:
     assert one.detail == "no canary data since 00:00:20, Prometheus answered, 1 series without a new sample"
 
 
+def test_what_cannot_show_the_failures_of_a_service_is_an_error_and_never_zero_errors() -> None:
+    blind = ERRORS.model_copy(update={"source": ERRORS.source.model_copy(update={"blind": "the service speaks gRPC"})})
+    found = [series(pod, 0, 9, code="200") for pod in ("checkout-new-1", "checkout-old-1")]
+    one = measure(plan(metrics=(blind,)), blind, found, Span(floor=0, begin=20_000, end=47_000), PODS, 10_000)
+    assert (one.status, one.detail) == ("error", "the service speaks gRPC")
+
+
 def test_a_scrape_that_is_not_due_yet_is_no_fault() -> None:
     recent = Series({"pod": "checkout-new-1", "code": "200"}, [10_000, 20_000], [5, 9])
     assert proportion(recent, series("checkout-old-1", 0, 9, code="200")).status == "waiting"

@@ -258,6 +258,34 @@ def test_a_pause_before_the_first_weight_is_warned_of_with_who_opens_it() -> Non
     ]
 
 
+GRPC = {"containers": [{"name": "app", "ports": [{"name": "http"}, {"name": "grpc-api"}]}]}
+
+
+@pytest.mark.parametrize("pod", [
+    GRPC, {"containers": [{"name": "app", "readinessProbe": {"grpc": {"port": 9000}}}]},
+])  # fmt: skip
+def test_a_proxy_that_cannot_see_failed_grpc_calls_counts_nothing_of_a_rollout_that_speaks_it(pod: Any) -> None:
+    seen = at(spec={"template": {"spec": pod}})
+    for preset in ("haproxy", "envoy", "contour"):
+        behind = policy(source={"preset": preset, "canary": "a", "stable": "b"})
+        (metric, *_) = resolve(behind, RUN, stages(seen.steps), grpc=seen.grpc).metrics
+        assert isinstance(metric.source, Counted)
+        assert metric.source.blind.startswith("the service speaks gRPC, by ")
+        assert any("each snapshot will be an error" in text for text in warnings(behind, stages(seen.steps), seen))
+    own = policy(source={"preset": "haproxy", "canary": "a", "stable": "b"},
+                 metrics=[{"name": "e", "events": 'x{code="5xx"}', "trials": "x"}])  # fmt: skip
+    traefik = policy(source={"preset": "traefik", "canary": "a", "stable": "b"})
+    for told in (own, traefik, policy()):
+        (metric, *_) = resolve(told, RUN, stages(seen.steps), grpc=seen.grpc).metrics
+        assert isinstance(metric.source, Counted)
+        assert not metric.source.blind
+
+
+def test_a_rollout_that_does_not_say_that_it_speaks_grpc_is_counted_by_any_proxy() -> None:
+    assert at(spec={"template": {"spec": {"containers": [{"ports": [{"name": "http"}]}, None]}}}).grpc == ""
+    assert at().grpc == ""
+
+
 def test_a_rollout_of_very_many_weights_is_not_judged_and_says_so() -> None:
     found = [Stage(number % 100, 2 * number, (2 * number + 1,), False) for number in range(101)]
     with pytest.raises(UnfitPolicyError, match="sets 101 weights, at most 100 are judged"):

@@ -80,7 +80,9 @@ class Found:
         }
         try:
             policy, run = CanaryPolicy.model_validate(document), run_of(self.seen)
-            plan = resolve(policy, run, stages(self.seen.steps) or _SOME_STAGE, self.seen.ping_pong)
+            plan = resolve(
+                policy, run, stages(self.seen.steps) or _SOME_STAGE, self.seen.ping_pong, grpc=self.seen.grpc
+            )
         except (ValidationError, UnfitPolicyError):
             return None
         return await self._count(plan, plan.metrics[0])

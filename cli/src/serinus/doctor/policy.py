@@ -144,7 +144,7 @@ def chosen(
     policy = matching[0]
     found = stages(seen.steps)
     try:
-        plan = resolve(policy, run_of(seen), found, seen.ping_pong, access)
+        plan = resolve(policy, run_of(seen), found, seen.ping_pong, access, grpc=seen.grpc)
     except UnfitPolicyError as error:
         return None, [Check("policy", "failed", str(error), f"change policy {policy.metadata.name}")]
     told = [

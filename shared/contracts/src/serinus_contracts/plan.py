@@ -81,6 +81,11 @@ class Counted(Contract):
         (), description="a trial without any of these labels cannot be told good from bad: an error, not a pass"
     )
     history: PastSelector = None
+    blind: str = Field(
+        "",
+        description="why failures of this service cannot be told by it: each snapshot says so instead of counts",
+        exclude_if=lambda value: not value,
+    )
 
 
 class Bucketed(Contract):

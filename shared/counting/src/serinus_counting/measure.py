@@ -95,7 +95,8 @@ def measure_each(
         if not fetched.last and (wanted := lacks_base(found, begin, fetched)) is not None:
             return wanted
         return gauge(metric.source, by_arm, span, scrape_ms, quality, most_characters), None
-    words = status_in_words(metric.source, by_arm) if isinstance(metric.source, Counted) else ""
+    counter = metric.source if isinstance(metric.source, Counted) else None
+    words = (counter.blind or status_in_words(counter, by_arm)) if counter else ""
     if misread := words or counted_twice(ours):
         return blank(metric, "error", misread, quality), None
     warm_at = warm_times(plan, metric, pods)

@@ -60,7 +60,7 @@ _PANICS = (
 _UNKNOWN = "routes that do not exist are left out"
 _GRPC_UNSEEN = (
     "a gRPC call that fails has HTTP status 200 here and is taken for a good one: where the service speaks gRPC, count "
-    "at the application or its mesh"
+    "at the application or its mesh, and what is no gRPC by events and trials of your own"
 )
 
 TABLE: Sequence[Instrumentation] = (
@@ -187,6 +187,7 @@ TABLE: Sequence[Instrumentation] = (
         application("hubble_http_requests_total", "hubble_http_request_duration_seconds_bucket"), "status", (),
         "needs a layer 7 policy and labelsContext=destination_pod; select one reporter, else requests count "
         "twice",
+        _GRPC_UNSEEN,
     ),
     Instrumentation(
         "Istio, mesh and gateways", "", "istio", ISTIO, "response_code", (),
@@ -197,6 +198,7 @@ TABLE: Sequence[Instrumentation] = (
     ),
     Instrumentation(
         "ingress-nginx", "", "ingress-nginx", INGRESS_NGINX, "status", (), "the project is retired",
+        _GRPC_UNSEEN,
     ),
     Instrumentation(
         "Traefik, also as a Gateway", "3.7.15", "traefik", TRAEFIK, "code", (0.1, 0.3, 1.2, 5),
@@ -242,9 +244,7 @@ _OF_APPLICATIONS = ("pod-name", "pod-hash", "service-label")
 def preset_names(preset: str, metric: str | None = None) -> MetricNames:
     """What the metrics of a preset are called, and which requests failed: as its first row says, or the row of the
     application's metric that a policy names, its native histogram and its name without a unit too."""
-    # Of a store of sums a policy names each metric itself.
-    kind = "pod-name" if preset in (*_OF_APPLICATIONS, *STORES) else preset
-    rows = [row for row in TABLE if row.preset == kind]
+    rows = _rows(preset)
     usual = rows[0].names
     if metric is None:
         return usual
@@ -253,6 +253,25 @@ def preset_names(preset: str, metric: str | None = None) -> MetricNames:
         named = next((row.names for row in rows if "." in row.names.requests), None)
     # The unit is that of the name which the policy gives.
     return replace(named, milliseconds=usual.milliseconds) if named else usual
+
+
+def blind(preset: str, metric: str | None) -> str:
+    """Failures that a preset's requests cannot show, or the metric that a policy names; "" where they can."""
+    rows = _rows(preset)
+    named = next((row for row in rows if metric is not None and _stem(metric) in _stems(row.names.requests)), rows[0])
+    return named.blind
+
+
+def unseen(preset: str, metric: str | None, grpc: str) -> str:
+    """Why a service's failures cannot be told by these, "" where they can. `grpc`: what says that it speaks gRPC."""
+    told = blind(preset, metric) if grpc else ""
+    return f"the service speaks gRPC, by {grpc}: {told}" if told else ""
+
+
+def _rows(preset: str) -> Sequence[Instrumentation]:
+    # Of a store of sums a policy names each metric itself.
+    kind = "pod-name" if preset in (*_OF_APPLICATIONS, *STORES) else preset
+    return [row for row in TABLE if row.preset == kind]
 
 
 def _stem(name: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from serinus_contracts.policy import CanaryPolicy
 from serinus_contracts.weight import weight_text
 
+from serinus_rollouts.instrumentations import unseen
 from serinus_rollouts.rollout import RolloutView
 from serinus_rollouts.stages import Stage, pause_before_the_first_weight
 
@@ -59,6 +60,10 @@ def _of_rollout(policy: CanaryPolicy, view: RolloutView) -> Iterator[str]:
     """What the Rollout does that a team may not expect."""
     if paused := pause_before_the_first_weight(view):
         yield paused
+    for metric in policy.spec.metrics:
+        source = metric.source or policy.spec.source
+        if metric.preset == "http-errors" and (blind := unseen(source.preset, metric.metric, view.grpc)):
+            yield f"policy {policy.metadata.name}, metric {metric.name}: each snapshot will be an error: {blind}"
     if view.max_weight != 100 and not {"nginx", "plugins"} & {*view.routers}:
         yield f"Rollout {view.key} is InvalidSpec: Argo takes a maxTrafficWeight with nginx and plugins only"
     if policy.spec.source.exclude is None and any(step.route and not step.removes for step in view.steps):

@@ -85,7 +85,24 @@ def view(document: Json) -> RolloutView:
         ),
         ping_pong=_ping_pong(canary, _map(status.get("canary"))),
         updated_replicas=_int(status.get("updatedReplicas")),
+        grpc=_grpc(_map(_map(spec.get("template")).get("spec"))),
     )
+
+
+_PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+
+
+def _grpc(pod: Json) -> str:
+    """What of a pod's containers says that they speak gRPC: a port's name, as meshes read it, or a probe."""
+    for container in map(_map, _list(pod.get("containers"))):
+        for port in map(_map, _list(container.get("ports"))):
+            name = str(port.get("name", ""))
+            if name == "grpc" or name.startswith("grpc-"):
+                return f"port {name}"
+        for probe in _PROBES:
+            if "grpc" in _map(container.get(probe)):
+                return f"its {probe}"
+    return ""
 
 
 def _workload_observed(document: Json) -> bool:

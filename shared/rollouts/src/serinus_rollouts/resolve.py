@@ -22,6 +22,7 @@ from serinus_contracts.provider_namespaces import OPEN, ProviderAccess, may_use,
 from serinus_contracts.selector import Matcher, Selector
 from serinus_contracts.weight import weight_text
 
+from serinus_rollouts.instrumentations import unseen
 from serinus_rollouts.metric_names import Matchers, MetricNames
 from serinus_rollouts.rollout import PingPong
 from serinus_rollouts.sources import (
@@ -56,9 +57,10 @@ def resolve(
     *,
     source: str = "",
     override: str = "",
+    grpc: str = "",
 ) -> AnalysisPlan:
     """The plan of one run; `services` are those whose roles Argo exchanges after each release, `source` is where the
-    policy was read, `override` the id of a command that changed it.
+    policy was read, `override` the id of a command that changed it, `grpc` what says that the Rollout speaks gRPC.
 
     Raises UnfitPolicyError if the Rollout's steps leave nothing to judge, its arms cannot be told apart, or the
     provider is for other namespaces.
@@ -78,7 +80,7 @@ def resolve(
     found_by = counts(spec.source, run)
     # A proxy's series are told apart metric by metric; the run's pods are told apart in any case.
     arms = containers(run).arms if found_by.past is None else found_by.arms
-    metrics = tuple(_metric(rule, spec, run, arms) for rule in spec.metrics)
+    metrics = tuple(_metric(rule, spec, run, arms, grpc) for rule in spec.metrics)
     plan = AnalysisPlan(
         policy=policy.metadata.name,
         namespace=policy.metadata.namespace or "",
@@ -147,15 +149,18 @@ def _stages(spec: PolicySpec, found: Sequence[Stage]) -> tuple[PlanStage, ...]:
     return tuple(plan)
 
 
-def _metric(rule: MetricRule, spec: PolicySpec, run: Run, arms: tuple[ArmRule, ...]) -> PlanMetric:
+def _metric(rule: MetricRule, spec: PolicySpec, run: Run, arms: tuple[ArmRule, ...], grpc: str) -> PlanMetric:
     source = rule.source or spec.source
     if rule.kind == "gauge":
         way = gauges(source, run) if rule.gauge is not None else containers(run)
     else:
         way = counts(source, run)
+    read = _read(rule, run, way, naming(source, rule.metric))
+    if rule.preset == "http-errors" and (blind := unseen(source.preset, rule.metric, grpc)):
+        read = read.model_copy(update={"blind": blind})
     return PlanMetric(
         name=rule.name,
-        source=_read(rule, run, way, naming(source, rule.metric)),
+        source=read,
         better=rule.better,
         margin=rule.margin or _default_margin(rule),
         arms=() if way.arms == arms else way.arms,

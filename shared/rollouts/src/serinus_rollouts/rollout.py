@@ -74,7 +74,8 @@ class RolloutView:
     """What Serinus reads of a Rollout.
 
     `canary_weight` and the weights of steps are percent of all traffic, Argo's `max_weight` parts are 100 of them;
-    `split` is the canary's percent of what it and stable get, less than all where an experiment gets some too.
+    `split` is the canary's percent of what it and stable get, less than all where an experiment gets some too. `grpc`
+    is what in its template says that it speaks gRPC, in words, empty where nothing does.
     """
 
     namespace: str
@@ -106,6 +107,7 @@ class RolloutView:
     routers: tuple[str, ...] = ()
     ping_pong: PingPong | None = None
     updated_replicas: int = 0
+    grpc: str = ""
 
     @property
     def key(self) -> str:

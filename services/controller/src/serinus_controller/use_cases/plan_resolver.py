@@ -48,7 +48,7 @@ class PlanResolver:
         found = stages(view.steps)
         try:
             source = self._source_of(policies[0])
-            plan = resolve(policies[0], run, found, view.ping_pong, self._access, source=source)
+            plan = resolve(policies[0], run, found, view.ping_pong, self._access, source=source, grpc=view.grpc)
         except UnfitPolicyError as error:
             self.notices.say(view, policies, str(error))
             return None
@@ -61,7 +61,8 @@ class PlanResolver:
 
         Raises UnfitPolicyError.
         """
-        return resolve(policy, run, stages(view.steps), view.ping_pong, self._access, source=source, override=command)
+        found, grpc = stages(view.steps), view.grpc
+        return resolve(policy, run, found, view.ping_pong, self._access, source=source, override=command, grpc=grpc)
 
     def policy_of(self, live: LiveRun) -> CanaryPolicy | None:
         """The policy under which a run began, as it stands now; None where it is gone or not for the Rollout any more.
