@@ -38,8 +38,13 @@ test: install  ## all tests that this machine can run in some minutes
 test-long: install  ## whole releases under faults, kills and failovers
 	@$(BIN)/pytest -n 2 --dist worksteal -m long
 
-servers:  ## build VictoriaMetrics (needs Go) and count over it for a while (SECONDS=1200)
+servers:  ## build Prometheus 3, VictoriaMetrics, Thanos (needs Go), count over each for a while (SECONDS=1200)
 	@GOBIN=$(CURDIR)/.servers go install github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-metrics@v1.151.0
+	@GOBIN=$(CURDIR)/.servers go install -tags remove_all_sd,slicelabels github.com/prometheus/prometheus/cmd/prometheus@v0.316.0
+	@# Thanos replaces modules of others, which go install refuses; without the tag it panics.
+	@[ -x .servers/thanos ] || { set -e; rm -rf .servers/source; \
+	  cp -r "$$(go mod download -json github.com/thanos-io/thanos@v0.42.4 | sed -n 's/.*"Dir": "\(.*\)",/\1/p')" .servers/source; \
+	  chmod -R u+w .servers/source; (cd .servers/source && go build -tags slicelabels -o ../thanos ./cmd/thanos); }
 	@SERINUS_TEST_SERVERS_SECONDS=$(SECONDS) $(BIN)/pytest -s -m servers tests/system/test_servers.py
 
 bare:  ## demo and test in a fresh clone, with nothing but Python, make and git
