@@ -28,7 +28,7 @@ from tests.unit.rollouts.objects import at
 
 PAGES = Path(__file__).parents[1] / "sources" / "pages"
 RECORDED = [row for row in TABLE if row.recorded]
-PROXIES = [row for row in RECORDED if row.preset in ("traefik", "envoy", "haproxy")]
+PROXIES = [row for row in RECORDED if row.preset in ("traefik", "envoy", "haproxy") or row.name == "Cilium, Hubble"]
 LIBRARIES = [row for row in RECORDED if row not in PROXIES]
 NOW = 1_000_000
 PODS = ("checkout-new-x2z4k", "checkout-old-b5dkf")
@@ -127,7 +127,7 @@ def test_the_page_of_each_proxy_gives_the_true_counts_of_both_arms_by_the_policy
     series = page(slug(row), ("proxy-1",))
     ends = "@file" if row.preset == "traefik" else ""
     proposal, notes = proposed(series, services=(f"checkout-canary{ends}", f"checkout-stable{ends}"))
-    assert f"preset: {row.preset}, canary" in proposal
+    assert (f"preset: {row.preset}, canary" if row.preset != "pod-name" else "label: destination_pod") in proposal
     errors = measurements(proposal, series)["errors"]
     assert (errors.canary.events, errors.canary.trials) == (canary_failed, canary)
     assert (errors.stable.events, errors.stable.trials) == (stable_failed, stable)

@@ -183,11 +183,11 @@ TABLE: Sequence[Instrumentation] = (
         "rpc_response_status_code", _PYTHON, recorded=True,
     ),
     Instrumentation(
-        "Cilium, Hubble", "", "pod-name",
-        application("hubble_http_requests_total", "hubble_http_request_duration_seconds_bucket"), "status", (),
-        "needs a layer 7 policy and labelsContext=destination_pod; select one reporter, else requests count "
-        "twice",
-        _GRPC_UNSEEN,
+        "Cilium, Hubble", "1.19.6", "pod-name",
+        application("hubble_http_requests_total", "hubble_http_request_duration_seconds_bucket"), "status", _DEFAULT,
+        "needs a layer 7 policy and httpV2:labelsContext=destination_namespace,destination_pod (`http` has no status "
+        "in its requests); select one reporter, else requests count twice",
+        _GRPC_UNSEEN, recorded=True,
     ),
     Instrumentation(
         "Istio, mesh and gateways", "", "istio", ISTIO, "response_code", (),
