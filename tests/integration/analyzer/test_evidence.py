@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from redis.exceptions import ResponseError
 from serinus_analyzer.adapters.evidence import RedisEvidence
 from serinus_analyzer.use_cases.ports import Commit
 from serinus_contracts import Keys, VerdictReached, from_entry
@@ -94,10 +95,67 @@ async def test_a_run_not_seen_before_has_an_empty_state(evidence: RedisEvidence)
     assert await evidence.load(["nobody"]) == {"nobody": RunRecord()}
 
 
-async def test_a_snapshot_that_is_not_in_the_stream_any_more_changes_nothing(
-    evidence: RedisEvidence, client: Any, keys: Keys
+@pytest.mark.parametrize("group", ["with an empty stream", "not even"])
+async def test_a_snapshot_that_a_failover_lost_with_its_delivery_changes_nothing(
+    evidence: RedisEvidence, client: Any, keys: Keys, group: str
 ) -> None:
     (entry,) = await delivered(client, keys, 1)
-    await client.xdel(keys.stream("snapshots"), entry)
+    await client.delete(keys.stream("snapshots"))
+    if group == "with an empty stream":
+        await ensure_group(client, keys.stream("snapshots"), ANALYZER_GROUP)
     assert await evidence.commit([Commit(RUN.id, RunRecord(), AFTER, [verdict()], [entry])]) == [False]
     assert await evidence.load([RUN.id]) == {RUN.id: RunRecord()}
+
+
+async def test_a_snapshot_whose_delivery_a_failover_lost_is_judged_when_it_is_delivered_again(
+    evidence: RedisEvidence, client: Any, keys: Keys
+) -> None:
+    stream = keys.stream("snapshots")
+    (entry,) = await delivered(client, keys, 1)
+    await client.xgroup_destroy(stream, ANALYZER_GROUP)
+    await ensure_group(client, stream, ANALYZER_GROUP)
+    commit = Commit(RUN.id, RunRecord(), AFTER, [verdict()], [entry])
+    assert await evidence.commit([commit]) == [False]
+    assert await client.xlen(keys.stream("verdicts")) == 0
+    await client.xreadgroup(ANALYZER_GROUP, "b", {stream: ">"})
+    assert await evidence.commit([commit]) == [True]
+    assert await pending(client, keys) == 0
+
+
+async def test_of_several_snapshots_none_is_acknowledged_where_one_is_lost(
+    evidence: RedisEvidence, client: Any, keys: Keys
+) -> None:
+    first, second = await delivered(client, keys, 2)
+    await client.xack(keys.stream("snapshots"), ANALYZER_GROUP, second)
+    told = [verdict(end=1_009_000), verdict()]
+    assert await evidence.commit([Commit(RUN.id, RunRecord(), AFTER, told, [first, second])]) == [False]
+    assert await pending(client, keys) == 1
+
+
+async def test_more_runs_than_one_call_takes_are_committed_each_with_its_own(
+    evidence: RedisEvidence, client: Any, keys: Keys
+) -> None:
+    entries = await delivered(client, keys, 45)
+    runs = [f"run-{number}" for number in range(45)]
+    afters = [replace(AFTER, evidence=run.encode(), gaps=number % 2) for number, run in enumerate(runs)]
+    commits = [
+        Commit(run, RunRecord(), after, [verdict(evaluation=number)], [entry])
+        for number, (run, after, entry) in enumerate(zip(runs, afters, entries, strict=True))
+    ]
+    assert await evidence.commit(commits) == [True] * 45
+    assert await evidence.load(runs) == dict(zip(runs, afters, strict=True))
+    told = [from_entry(VerdictReached, fields).data for _, fields in await client.xrange(keys.stream("verdicts"))]
+    assert [one.evaluation for one in told] == list(range(45))
+    assert await pending(client, keys) == 0
+
+
+async def test_what_redis_refuses_of_one_run_is_raised_and_keeps_no_other_from_being_committed(
+    evidence: RedisEvidence, client: Any, keys: Keys
+) -> None:
+    entries = await delivered(client, keys, 3)
+    await client.set(keys.evidence("run-1"), "no hash")
+    commits = [Commit(f"run-{i}", RunRecord(), AFTER, [verdict()], [entry]) for i, entry in enumerate(entries)]
+    with pytest.raises(ResponseError, match="WRONGTYPE"):
+        await evidence.commit(commits)
+    assert await evidence.load(["run-0", "run-2"]) == {"run-0": AFTER, "run-2": AFTER}
+    assert await pending(client, keys) == 1

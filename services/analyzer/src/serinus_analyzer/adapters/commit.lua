@@ -1,24 +1,51 @@
--- Writes the state of a run after one or more snapshots, publishes their verdicts and acknowledges them: all or nothing.
--- `through` is compared first, so a snapshot is judged once, in order, by whichever analyzer comes first.
--- KEYS: evidence, verdicts, snapshots.
--- ARGV: through before, group, most entries, seconds that evidence is kept, number of evidence fields (names and values), these,
---       number of entries, these, then for each verdict the number of its fields and these.
-local through = redis.call('HGET', KEYS[1], 'through') or '0'
-if through ~= ARGV[1] then return 0 end
-local fields = tonumber(ARGV[5])
-local at = 6 + fields
-local first_entry, last_entry = at + 1, at + tonumber(ARGV[at])
--- A snapshot that a failover lost is taken again by its collector: what was read of it before must not count.
-for i = first_entry, last_entry do
-  if #redis.call('XRANGE', KEYS[3], ARGV[i], ARGV[i]) == 0 then return -1 end
+-- Writes the states of some runs, each after one or more snapshots, publishes their verdicts and acknowledges them: of each
+-- run all or nothing. `through` is compared first, so a snapshot is judged once, in order, by whichever analyzer comes first.
+-- KEYS: verdicts, snapshots, then the evidence of each run.
+-- ARGV: group, most entries, seconds that evidence is kept, then for each run: through before, number of evidence fields
+--       (names and values), these, number of entries, these, number of verdicts, for each the number of its fields, these.
+-- Gives for each run 1: done, 0: another was faster, -1: an entry is not pending, or what Redis refused, as text.
+local verdicts, snapshots = KEYS[1], KEYS[2]
+local group, most, seconds = ARGV[1], ARGV[2], ARGV[3]
+local at = 4
+
+local function many()
+  local first, last = at + 1, at + tonumber(ARGV[at])
+  at = last + 1
+  return first, last
 end
-redis.call('HSET', KEYS[1], unpack(ARGV, 6, 5 + fields))
-redis.call('EXPIRE', KEYS[1], ARGV[4])
-at = last_entry + 1
-while at <= #ARGV do
-  local size = tonumber(ARGV[at])
-  redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', unpack(ARGV, at + 1, at + size))
-  at = at + size + 1
+
+local function commit(evidence, run)
+  local through = redis.call('HGET', evidence, 'through') or '0'
+  if through ~= run.through then return 0 end
+  -- What a failover lost of the stream it lost of its group too. A snapshot that is gone is taken again by its collector,
+  -- one whose delivery was forgotten is delivered again: what was read of it before must not count.
+  for i = run.first_entry, run.last_entry do
+    local pending = redis.pcall('XPENDING', snapshots, group, ARGV[i], ARGV[i], 1)
+    if pending.err and not string.find(pending.err, 'NOGROUP') then error(pending.err) end
+    if pending.err or #pending == 0 then return -1 end
+  end
+  redis.call('HSET', evidence, unpack(ARGV, run.first_field, run.last_field))
+  redis.call('EXPIRE', evidence, seconds)
+  for _, verdict in ipairs(run.verdicts) do
+    redis.call('XADD', verdicts, 'MAXLEN', '~', most, '*', unpack(ARGV, verdict[1], verdict[2]))
+  end
+  redis.call('XACK', snapshots, group, unpack(ARGV, run.first_entry, run.last_entry))
+  return 1
 end
-redis.call('XACK', KEYS[3], ARGV[2], unpack(ARGV, first_entry, last_entry))
-return 1
+
+local results = {}
+for number = 3, #KEYS do
+  local run = {through = ARGV[at], verdicts = {}}
+  at = at + 1
+  run.first_field, run.last_field = many()
+  run.first_entry, run.last_entry = many()
+  local count = tonumber(ARGV[at])
+  at = at + 1
+  for i = 1, count do run.verdicts[i] = {many()} end
+  -- What one run cannot have written must not keep the others from it.
+  local ok, result = pcall(commit, KEYS[number], run)
+  if not ok then result = type(result) == 'table' and result.err or tostring(result) end
+  if not ok and string.find(result, '^OOM') then return redis.error_reply(result) end
+  results[#results + 1] = result
+end
+return results

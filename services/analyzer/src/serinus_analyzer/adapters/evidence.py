@@ -1,8 +1,9 @@
 """States of runs and verdicts in Redis."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from redis.exceptions import ResponseError
 from serinus_contracts import AnalysisPlan, Keys, seal, to_entry
 from serinus_contracts.streams import ANALYZER_GROUP
 from serinus_judging.run_record import RunRecord
@@ -14,6 +15,7 @@ from serinus_runtime.redis import KEPT_SECONDS, Client
 from serinus_analyzer.use_cases.ports import Commit
 
 SOURCE = "/serinus/analyzer"
+VERDICTS_A_CALL = 20
 _FIELDS = ("through", "evaluations", "gaps", "verdict", "reason", "since", "plan", "evidence", "guardrails", "served")
 
 
@@ -38,23 +40,46 @@ class RedisEvidence:
         return await self._plans.get(digest)
 
     async def commit(self, commits: Sequence[Commit]) -> Sequence[bool]:
-        """As `EvidenceStore.commit`, by `commit.lua`: one round trip for all."""
-        calls = [scripts.Call(self._touched(commit), self._arguments(commit)) for commit in commits]
-        return [result == 1 for result in await self._commit.run(calls)]
+        """As `EvidenceStore.commit`, by `commit.lua`: one round trip for all, and one call for some.
 
-    def _touched(self, commit: Commit) -> list[str]:
-        return [self._keys.evidence(commit.run), self._keys.stream("verdicts"), self._keys.stream("snapshots")]
+        Raises ResponseError for what Redis refused of one; the others are done nevertheless.
+        """
+        answers = await self._commit.run([self._call(some) for some in _together(commits)])
+        results = [result for answer in answers for result in answer]
+        for result in results:
+            if isinstance(result, bytes):
+                raise ResponseError(result.decode())
+        return [result == 1 for result in results]
+
+    def _call(self, commits: Sequence[Commit]) -> scripts.Call:
+        keys = [self._keys.stream("verdicts"), self._keys.stream("snapshots")]
+        keys += [self._keys.evidence(commit.run) for commit in commits]
+        arguments = [ANALYZER_GROUP, self._max_entries, KEPT_SECONDS]
+        return scripts.Call(keys, [*arguments, *(part for commit in commits for part in self._arguments(commit))])
 
     def _arguments(self, commit: Commit) -> list[Any]:
         # What says nothing, as no gaps do, is not kept: none of it is ever taken back.
         state = [part for name in _FIELDS if (value := getattr(commit.after, name)) for part in (name, value)]
-        arguments = [commit.before.through, ANALYZER_GROUP, self._max_entries, KEPT_SECONDS, len(state), *state]
-        arguments += [len(commit.entries), *commit.entries]
+        arguments = [commit.before.through, len(state), *state, len(commit.entries), *commit.entries]
+        arguments.append(len(commit.verdicts))
         now = self._clock()
         for verdict, trace in zip(commit.verdicts, commit.traces or [None] * len(commit.verdicts), strict=True):
             entry = to_entry(seal(verdict, source=SOURCE, now=now, traceparent=trace))
             arguments += [2 * len(entry), *(part for pair in entry.items() for part in pair)]
         return arguments
+
+
+def _together(commits: Sequence[Commit]) -> Iterator[list[Commit]]:
+    """As many as one call of the script takes, so that Redis does nothing else for less than a millisecond."""
+    some, total = list[Commit](), 0
+    for commit in commits:
+        if some and total + len(commit.verdicts) > VERDICTS_A_CALL:
+            yield some
+            some, total = [], 0
+        some.append(commit)
+        total += len(commit.verdicts)
+    if some:
+        yield some
 
 
 def _state(values: Sequence[bytes | None]) -> RunRecord:
