@@ -110,6 +110,7 @@ class Process:
 
     @property
     def pid(self) -> int:
+        """Of the process."""
         return self._process.pid
 
     @property

@@ -71,6 +71,7 @@ class LiveRuns:
                 await self.snapshot(run, now_ms() - round(1000 * INTERVAL * (past - number)))
 
     async def snapshot(self, run: Run, end: int) -> None:
+        """A verdict on the run's next snapshot, told as an analyzer does."""
         self.snapshots += 1
         said = self._said.model_copy(update={"run": run, "end": end, "evaluation": 1 + self.snapshots // self.count})
         entry = to_entry(seal(said, source="/serinus/analyzer", now=end))

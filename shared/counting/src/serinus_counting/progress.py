@@ -118,10 +118,12 @@ _KEY = 8
 
 @lru_cache(20_000)
 def target_key(parts: tuple[str, ...]) -> str:
+    """Eight characters by which a process is remembered."""
     return b64encode(blake2b("\0".join(parts).encode(), digest_size=6).digest()).decode()
 
 
 def series_key(series: Series) -> str:
+    """Likewise a series, by its labels."""
     return target_key(tuple([part for pair in sorted(series.labels.items()) for part in pair]))
 
 

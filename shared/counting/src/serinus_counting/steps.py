@@ -34,6 +34,7 @@ def missing(
     pods: Mapping[str, tuple[Arm, Millis | None]],
     scrape_ms: int | None,
 ) -> Wrong | None:
+    """Why the window cannot be counted by the samples there are, None if it can; `ours`: the series of both arms."""
     for arm in ARMS:
         lacking = _lacking(arm, by_arm[arm], span, sum(known == arm for known, _ in pods.values()))
         if lacking:
@@ -64,6 +65,7 @@ def next_step(
     restarted: Mapping[str, int],
     fetched: Fetched,
 ) -> Step | Wrong | Millis:
+    """What is counted now, or why nothing can be, or since when samples are wanted first (ms)."""
     readable = span.end
     # What is scraped after the last sample seen belongs to the next window, whatever the clocks say (docs/adr/0062).
     span = replace(span, end=min(span.end, newest(ours)))
@@ -97,12 +99,14 @@ def next_step(
 
 
 def both(*details: str) -> str:
+    """Those that are not empty, as one."""
     return "; ".join(filter(None, details))
 
 
 def uncounted(
     by_arm: Mapping[Arm, Sequence[Series]], stretch: Stretch, increases: Mapping[Arm, Sequence[float]]
 ) -> Wrong | None:
+    """Why these increases are no counts of the window, None if they are."""
     for arm in ARMS:
         if all(stretch.of(one).end <= stretch.of(one).begin for one in by_arm[arm]):
             return "waiting", f"samples of {arm} are late: no scrape of a process can be read whole yet"
@@ -134,6 +138,7 @@ def _overdue(series: Sequence[Series], span: Span, scrape_ms: int | None) -> str
 
 
 def newest(series: Sequence[Series]) -> Millis:
+    """When the newest sample of all was taken (ms)."""
     return max(one.times[-1] for one in series)
 
 

@@ -104,15 +104,15 @@ def ends(found: Mapping[Target, Process], begin: Stretch, scrape_ms: int) -> Str
             end = min((last for last in lasts if last > dropped), default=max(lasts))
             # Clocks of one process may differ by a little.
             end = max(last for last in lasts if last <= end + SAME_SCRAPE * scrape_ms)
-        spans[target] = until(span, end)
+        spans[target] = _until(span, end)
         if begin.of_series:
             for one in process.series:
                 if id(one) in begin.of_series:
-                    others[id(one)] = until(begin.of_series[id(one)], spans[target].end)
+                    others[id(one)] = _until(begin.of_series[id(one)], spans[target].end)
         if min(lasts) < spans[target].end:
             for one, last in zip(process.series, lasts, strict=True):
                 if last < min(one.times[-1], spans[target].end):
-                    others[id(one)] = until(begin.of(one), last)
+                    others[id(one)] = _until(begin.of(one), last)
     return Stretch(spans, others)
 
 
@@ -131,7 +131,7 @@ def _of_whole_histograms(series: Sequence[Series], restarted: Millis) -> list[Mi
     return [min(last, whole.get(histogram, last)) for histogram, last in zip(histograms, lasts, strict=True)]
 
 
-def until(span: Span, end: Millis) -> Span:
+def _until(span: Span, end: Millis) -> Span:
     return Span(span.floor, span.begin, max(span.begin, min(span.end, end)), span.new)
 
 
@@ -145,6 +145,6 @@ def common(stretch: Stretch, newest: Millis, readable: Millis, scrape_ms: int) -
     if end <= max(span.begin for span in stretch.of_target.values()):
         return None
     return Stretch(
-        {target: until(span, end) for target, span in stretch.of_target.items()},
-        {series: until(span, end) for series, span in stretch.of_series.items()},
+        {target: _until(span, end) for target, span in stretch.of_target.items()},
+        {series: _until(span, end) for series, span in stretch.of_series.items()},
     ), end
