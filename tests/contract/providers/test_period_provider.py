@@ -160,6 +160,17 @@ async def test_snapshots_count_closed_periods_once_and_ask_nothing_in_between(pl
     assert place.asked() == 4
 
 
+async def test_an_arm_without_data_is_asked_for_once_in_each_period_and_said_to_lack_it_in_between(
+    place: Place,
+) -> None:
+    place.add("trials", "stable", FIRST, 10)
+    place.add("trials", "canary", FIRST + 200_000, 1)
+    run = run_of(place)
+    found = [(await run.at(seconds)).status for seconds in (270, 290, 310, 325, 385, 390, 400, 450)]
+    assert found == ["waiting"] * 4 + ["no_data"] * 3 + ["ok"]
+    assert place.asked() == 4
+
+
 async def test_a_provider_of_another_kind_than_the_source_is_not_asked(place: Place) -> None:
     place.plan = place.plan.model_copy(update={"api": "prometheus"})
     wrong = await run_of(place).at(600)

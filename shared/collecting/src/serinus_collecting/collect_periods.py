@@ -35,13 +35,15 @@ async def measure_by_period(
     plan: AnalysisPlan,
     end: Millis,
 ) -> Sequence[Measurement]:
-    """The measurements of a plan's metrics, in their order; nothing is asked while no period has been closed.
+    """The measurements of a plan's metrics, in their order; nothing is asked while no period has been closed since the
+    last snapshot, unless that one was given no answer.
 
     `asking` is one question's turn, and raises ProviderError as the provider does.
     """
     windows = {metric.name: window_of(state, plan, metric, end, provider.periods) for metric in plan.metrics}
     closed = {name: window for name, window in windows.items() if window}
-    asked = [metric for metric in plan.metrics if metric.name in closed]
+    new = state.failures or provider.periods.closed_until(end) > provider.periods.closed_until(state.follows)
+    asked = [metric for metric in plan.metrics if metric.name in closed and new]
     found: dict[str, Measurement] = {}
     if asked:
         try:
@@ -49,11 +51,16 @@ async def measure_by_period(
                 found.update(await counts(provider, plan, asked, closed))
         except ProviderError as error:
             found.update({metric.name: blank(metric, "error", str(error)) for metric in asked})
-    return [found.get(metric.name) or _open(metric, state, provider.periods) for metric in plan.metrics]
+    return [
+        found.get(metric.name) or _unasked(metric, closed.get(metric.name), state, provider.periods)
+        for metric in plan.metrics
+    ]
 
 
-def _open(metric: PlanMetric, state: RunState, periods: Periods) -> Measurement:
+def _unasked(metric: PlanMetric, window: Window | None, state: RunState, periods: Periods) -> Measurement:
     detail = f"no period of {periods.period_ms // 1000} s has been closed since"
+    if window is not None:
+        return blank(metric, periods.uncounted(window), f"{detail} the last snapshot, which counted nothing")
     return blank(metric, "settling" if ended_before(state, metric) is None else "waiting", detail)
 
 

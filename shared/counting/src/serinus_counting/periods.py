@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from serinus_contracts import AnalysisPlan, Measurement, PlanMetric, Proportion, Window
 from serinus_contracts.base import Arm, Millis
-from serinus_contracts.events import MAX_COUNT
+from serinus_contracts.events import MAX_COUNT, MetricStatus
 from serinus_contracts.plan import query_digest
 
 from serinus_counting.quality import Quality, blank
@@ -40,6 +40,10 @@ class Periods:
     def closed_until(self, at: Millis) -> Millis:
         """The last edge up to which all periods are whole at this moment."""
         return (at - self.delay_ms) // self.period_ms * self.period_ms
+
+    def uncounted(self, window: Window) -> MetricStatus:
+        """What it is that nothing could be counted in a window."""
+        return "waiting" if window.end - window.begin < OVERDUE_PERIODS * self.period_ms else "no_data"
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ def measure_periods(
         if arm not in newest:
             waited = (window.end - window.begin) // periods.period_ms
             detail = f"no {arm} data in {waited} closed periods of {periods.period_ms // 1000} s, {store} answered"
-            return blank(metric, "waiting" if waited < OVERDUE_PERIODS else "no_data", detail, quality)
+            return blank(metric, periods.uncounted(window), detail, quality)
     window = Window(begin=window.begin, end=min(newest.values()) + periods.period_ms)
     counts: dict[Arm, tuple[int, int]] = {}
     for arm in ARMS:
