@@ -73,10 +73,10 @@ SECTIONS: dict[str, dict[str, Entry]] = {
     "Runs": {
         "status": Entry(
             "status:status",
-            "Show every run: verdict, counts, weight, and what happens next.",
-            "serinus status -o json | jq '.[].verdict.sentence'",
+            "Show runs, the most urgent first: one line each, or those that are named in full.",
+            "serinus status shop/checkout",
         ),
-        "watch": Entry("status:watch", "Show the runs as they change.", "serinus watch"),
+        "watch": Entry("status:watch", "Show the runs as they change.", "serinus watch --namespace shop"),
         "explain": Entry(
             "explain:explain",
             "Show the evidence behind a run's verdicts over time.",

@@ -50,16 +50,21 @@ def named(views: Iterable[RunView]) -> dict[str, str]:
 
 
 async def find_run(board: Board, text: str) -> str:
-    """The id of the run that is meant: of a Rollout the live one, else its latest attempt. Loads the board."""
+    """The id of the run that is meant. Loads the board."""
     await board.load()
+    if text.count("/") == 3:
+        return text  # perhaps one that ended so long ago that the board has left it out
+    return newest(board, text)
 
-    def newest(run: str) -> tuple[bool, int, int]:
+
+def newest(board: Board, text: str) -> str:
+    """The id of the run that is meant on a loaded board: of a Rollout the live one, else its latest attempt."""
+
+    def order(run: str) -> tuple[bool, int, int]:
         seen = board.views[run].observed
         return seen.outcome is None, seen.stage_started, seen.run.attempt
 
-    if text.count("/") == 3:
-        return text  # perhaps one that ended so long ago that the board has left it out
-    return max(resolve(named(board.views.values()), text), key=newest)
+    return max(resolve(named(board.views.values()), text), key=order)
 
 
 def _cluster(run: str) -> str:

@@ -158,7 +158,15 @@ def test_help_fits_80_columns_and_is_as_it_was(command: str) -> None:
 
 
 READING = {
-    "status": ("status", "status -o wide"),
+    "status": (
+        "status",
+        "status --all",
+        "status -o wide --all",
+        "status checkout payments",
+        "status checkout -o wide",
+        "status --state aborted",
+        "status --state held -n shop",
+    ),
     "explain-run": ("explain checkout", "explain checkout -o wide"),
     "report": ("report payments", "report payments -o wide", "report checkout --md"),
     "history": ("history", "history -o wide", "history -o yaml", "history nothing"),
@@ -199,7 +207,7 @@ def test_files_that_people_write_are_checked_and_imported_as_they_were(
 
 
 def test_what_needs_80_columns_keeps_to_them(known: None, redis_url: str, keys: Keys) -> None:
-    for command in ("status", "report payments", "history"):
+    for command in ("status checkout payments", "report payments", "history"):
         assert max(map(len, run(redis_url, keys.tag, *command.split()).stdout.splitlines())) <= 80
 
 

@@ -43,7 +43,7 @@ async def told(client: Client, keys: Keys) -> None:
 async def test_status_shows_each_run_with_its_sentence_and_what_happens_next(
     told: None, redis_url: str, keys: Keys
 ) -> None:
-    shown = serinus("status", "--redis-url", redis_url, "--redis-tag", keys.tag)
+    shown = serinus("status", "shop/checkout", "payments", "--redis-url", redis_url, "--redis-tag", keys.tag)
     assert shown.returncode == 0
     assert "▲ shop/checkout  ━╌╌ 5 %" in shown.stdout
     assert "proceed: 10 s at 5 %, no regression seen" in shown.stdout
@@ -52,12 +52,20 @@ async def test_status_shows_each_run_with_its_sentence_and_what_happens_next(
     assert "new against old, attempt 1 · policy shop (enforce)" in shown.stdout
 
 
+async def test_status_is_a_line_a_run_that_a_program_can_cut(told: None, redis_url: str, keys: Keys) -> None:
+    shown = serinus("status", "--all", "-n", "shop", "--redis-url", redis_url, "--redis-tag", keys.tag)
+    rows = [line.split()[:4] for line in shown.stdout.splitlines()]
+    header = ["NAMESPACE", "NAME", "STATE", "WEIGHT"]
+    assert rows == [header, ["shop", "checkout", "analysis-stalled", "5%"], ["shop", "payments", "aborted", "-"]]
+
+
 async def test_status_for_a_program_is_json(told: None, redis_url: str, keys: Keys) -> None:
     shown = serinus("status", "-o", "json", SERINUS_REDIS_URL=redis_url, SERINUS_REDIS_TAG=keys.tag)
     runs = {run["observed"]["run"]["name"]: run for run in json.loads(shown.stdout)}
     assert runs["checkout"]["verdict"]["verdict"] == "proceed"
     assert runs["payments"]["next"] == "done: all traffic is back on stable"
     assert runs["payments"]["verdict"] is None
+    assert runs["payments"]["state"] == "aborted"
 
 
 async def test_an_empty_redis_says_what_is_missing(redis_url: str, keys: Keys) -> None:

@@ -16,6 +16,7 @@ from serinus_readmodel.outcome import last_sentence, outcome
 from serinus_readmodel.reader.commands import command
 from serinus_readmodel.run_history import RunHistory
 from serinus_readmodel.state import is_stale, state_of
+from serinus_readmodel.versions import versions
 from starlette.responses import RedirectResponse, Response
 
 from serinus_console.entrypoints.web import run_page
@@ -101,7 +102,7 @@ async def show_run(request: Request, site: Here, history: Of) -> Response:
         stages=run_page.stages(history),
         audit=run_page.audit(history, now),
         pods=run_page.pods(view),
-        versions=run_page.versions(view),
+        versions=versions(view),
         findings=run_page.findings(view),
         commands=_commands(history),
     )

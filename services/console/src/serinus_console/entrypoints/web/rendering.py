@@ -11,10 +11,10 @@ from serinus_contracts import wording
 from serinus_contracts.weight import weight_text
 from serinus_readmodel.controllers import warnings
 from serinus_readmodel.outcome import outcome
+from serinus_readmodel.versions import versions
 from starlette.responses import HTMLResponse, Response
 
 from serinus_console.entrypoints.web.guard import NOT_KNOWN, Asker
-from serinus_console.entrypoints.web.run_page import versions
 from serinus_console.entrypoints.web.site import Site
 
 _templates = Environment(

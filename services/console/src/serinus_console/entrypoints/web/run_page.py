@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from serinus_contracts import DecisionTaken, Finding, Pod
-from serinus_contracts.base import Arm, Millis
+from serinus_contracts.base import Millis
 from serinus_contracts.events import Verb
 from serinus_contracts.standstill import standstill
 from serinus_contracts.weight import weight_text
@@ -155,33 +155,6 @@ def health(view: RunView, stale: bool) -> tuple[bool, Sequence[str]]:
     if quality.newest:
         notes.append(f"latest sample {duration((said.end - quality.newest) / 1000)} old")
     return not faults, (*faults, *notes)
-
-
-class Version(NamedTuple):
-    """What an arm runs. `images` as short as tells them apart, each with its whole name."""
-
-    arm: Arm
-    hash: str
-    images: Sequence[tuple[str, str]]
-
-
-def versions(view: RunView) -> tuple[Version, Version]:
-    """Canary and stable; of several containers those that differ, a sidecar does not."""
-    run, images = view.observed.run, view.observed.images
-    canary, stable = images.get("canary", ()), images.get("stable", ())
-    alike = set(canary) & set(stable)
-
-    def version(arm: Arm, hash_: str, found: Sequence[str]) -> Version:
-        shown = [image for image in found if image not in alike] or found[:1]
-        return Version(arm, hash_, [(short(image), image) for image in shown])
-
-    return version("canary", run.canary_hash, canary), version("stable", run.stable_hash, stable)
-
-
-def short(image: str) -> str:
-    """An image without registry and folders; of a digest that stands alone the first twelve digits."""
-    name, at, digest = image.rpartition("/")[2].partition("@")
-    return name if ":" in name or not at else f"{name}@{digest.removeprefix('sha256:')[:12]}"
 
 
 class PodLine(NamedTuple):
