@@ -43,7 +43,7 @@ async def test_a_release_that_breaks_a_small_route_is_aborted_and_the_route_name
         assert told[0].sentence.startswith("abort: errors of route /checkout: ")
         assert [each.name for each in told[0].metrics[0].segments if each.worse] == ["/checkout"]
         assert (await team.ledger("basket")).faults == []
-        shown = serinus(team, "status")
+        shown = serinus(team, "status", "shop/basket")
         assert "  route /checkout" in shown.stdout
         document = json.loads(serinus(team, "status", "-o", "json").stdout)
         assert any(one["verdict"]["sentence"] == told[-1].sentence for one in document)

@@ -25,9 +25,9 @@ COLUMNS = ("NAMESPACE", "NAME", "STATE", "WEIGHT", "SINCE", "CANARY")
 class Selection:
     """Which runs are wanted; without any of it all that go on or ended within the last hour."""
 
-    namespace: Annotated[str | None, typer.Option("--namespace", "-n", help="Runs of this namespace; else of all.")] = (
-        None
-    )
+    of_namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="Runs of this namespace; else of all.")
+    ] = None
     state: Annotated[
         str, typer.Option("--state", help='Runs in one of these states, as the table names them: "on hold,aborted".')
     ] = ""
@@ -42,7 +42,7 @@ class Selection:
         wanted = [
             line
             for line in lines(views, now)
-            if self.namespace in (None, line.view.observed.run.namespace)
+            if self.of_namespace in (None, line.view.observed.run.namespace)
             and (not states or _plain(line.state.word) in states)
         ]
         if self.all_runs or data or states:
@@ -53,7 +53,7 @@ class Selection:
     @property
     def narrowed(self) -> bool:
         """Whether some runs are not wanted."""
-        return bool(self.namespace or self.state)
+        return bool(self.of_namespace or self.state)
 
 
 def table(shown: Sequence[Line]) -> Table:

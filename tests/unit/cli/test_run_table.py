@@ -48,8 +48,8 @@ def test_a_program_gets_all() -> None:
 
 
 def test_runs_are_chosen_by_namespace_and_by_state_as_a_shell_or_the_table_writes_it() -> None:
-    assert names(Selection(namespace="pay")) == ["api"]
-    stalled = Selection(namespace="shop", all_runs=True).lines(ALL, NOW)[0][0].state.word
+    assert names(Selection(of_namespace="pay")) == ["api"]
+    stalled = Selection(of_namespace="shop", all_runs=True).lines(ALL, NOW)[0][0].state.word
     for word in (stalled, stalled.replace(" ", "-"), stalled.upper()):
         assert names(Selection(state=f"{word},aborted")) == ["api", "checkout", "payments"]
 
