@@ -3,9 +3,13 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 
+import anyio
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from serinus_collecting.collect_periods import PeriodProvider
 from serinus_collecting.collected_run import CollectedRun
 from serinus_collecting.ports import ProviderError
@@ -183,7 +187,7 @@ async def test_a_failed_question_moves_no_window_and_the_next_one_counts_all(pla
     place.add("trials", "canary", FIRST, 10)
     run = run_of(place)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(place.provider, "sums", failing)
+        patch.setattr(place.provider, "sums", failing_sums)
         one = await run.at(400)
     assert (one.status, one.window, one.detail) == ("error", None, "it is away")
     measured = await run.at(500)
@@ -191,5 +195,54 @@ async def test_a_failed_question_moves_no_window_and_the_next_one_counts_all(pla
     assert (measured.canary, measured.stable) == ({"": (0, 10)}, {"": (0, 100)})
 
 
-async def failing(selectors: Sequence[Selector], begin: int, end: int) -> Sequence[object]:
+async def failing_sums(selectors: Sequence[Selector], begin: int, end: int) -> Sequence[object]:
     raise ProviderError("it is away")
+
+
+POINTS = st.tuples(
+    st.sampled_from(["events", "trials"]),
+    st.sampled_from(["canary", "stable"]),
+    st.integers(0, 900),
+    st.integers(0, 50),
+    st.integers(0, 120),
+)
+
+
+@pytest.mark.parametrize("api", PLACES)
+@settings(max_examples=25)
+@given(
+    points=st.lists(POINTS, max_size=40),
+    period=st.sampled_from([10, 30, 60, 300]),
+    pauses=st.lists(st.integers(1, 200), min_size=1, max_size=12),
+    failing=st.sets(st.integers(0, 11)),
+)
+def test_the_snapshots_of_a_run_count_each_point_once_whatever_arrives_within_the_delay(
+    api: str, points: list[tuple[str, str, int, int, int]], period: int, pauses: list[int], failing: set[int]
+) -> None:
+    async def collected() -> None:
+        async with PLACES[api](Periods(1000 * period, 120_000)) as place:
+            metric = place.plan.metrics[0].model_copy(update={"count": "rate"})
+            place.plan = place.plan.model_copy(update={"metrics": (metric,)})
+            for kind, arm, second, count, late in points:
+                place.add(kind, arm, STARTED + 1000 * second, count, late_ms=1000 * late)
+            run, now, counted = run_of(place), 0, list[Proportion]()
+            for number, pause in enumerate([*pauses, 2_000]):
+                now += pause
+                with pytest.MonkeyPatch.context() as patch:
+                    if number in failing and number < len(pauses):
+                        patch.setattr(place.provider, "sums", failing_sums)
+                    found = await run.at(now)
+                if isinstance(found, Proportion) and found.status == "ok":
+                    counted.append(found)
+            windows = [one.window for one in counted if one.window]
+            assert all(before.end == after.begin for before, after in pairwise(windows))
+            if not windows:
+                return
+            begin, end = windows[0].begin, windows[-1].end
+            names = [name.rpartition("/")[2] for name in COUNTERS[api]]
+            for arm in ("canary", "stable"):
+                told = [(one.canary if arm == "canary" else one.stable)[""] for one in counted]
+                truth = [place.store.counted(name, arm, begin, end) for name in names]
+                assert [sum(column) for column in zip(*told, strict=True)] == truth
+
+    anyio.run(collected)

@@ -50,6 +50,16 @@ def test_a_later_window_begins_where_the_one_before_ended_and_waits_for_the_next
     assert window_of(other, PLAN, METRIC, FIRST + 300_000, MINUTE) == Window(begin=FIRST, end=FIRST + 180_000)
 
 
+def test_what_is_older_than_a_store_gives_at_once_is_given_up() -> None:
+    counted = replace(state(), ends={"errors": FIRST}, ends_stage=STARTED)
+    many = PLAN.model_copy(update={"metrics": (METRIC,) * 50})
+    for plan, most in ((PLAN, 1440), (many, 200)):
+        end = FIRST + most * 60_000
+        assert window_of(counted, plan, METRIC, end + 120_000, MINUTE) == Window(begin=FIRST, end=end)
+        later = Window(begin=FIRST + 60_000, end=end + 60_000)
+        assert window_of(counted, plan, METRIC, end + 180_000, MINUTE) == later
+
+
 def test_what_one_arm_has_not_told_so_far_belongs_to_the_next_window() -> None:
     counts = sums(
         canary_trials={FIRST: 10, FIRST + 60_000: 20},
@@ -106,7 +116,7 @@ POINTS = st.lists(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(
     points=POINTS,
     period=st.sampled_from([10, 60, 300]),

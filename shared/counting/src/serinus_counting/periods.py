@@ -18,8 +18,10 @@ from serinus_counting.quality import Quality, blank
 from serinus_counting.tallies import ARMS
 from serinus_counting.windows import RunState, ended_before, settled_at
 
-# A day of minutes, as many points as a store gives at once: only what is older is given up.
+# A day of minutes, as many points of a sum as a store gives at once: only what is older is given up.
 MAX_PERIODS = 1440
+# Of all sums of a question together: they are read where everybody else waits.
+MAX_POINTS = 40_000
 # An arm without requests for so many periods is without data; before that its next one may just not have come.
 OVERDUE_PERIODS = 3
 # Doubles of added rates differ from the whole number that they stand for by less.
@@ -73,7 +75,8 @@ def window_of(state: RunState, plan: AnalysisPlan, metric: PlanMetric, end: Mill
     before = ended_before(state, metric)
     begin = periods.at_or_after(settled_at(state, plan, metric) if before is None else before)
     closed = periods.closed_until(end)
-    begin = max(begin, closed - MAX_PERIODS * periods.period_ms)
+    most = min(MAX_PERIODS, MAX_POINTS // (4 * len(plan.metrics)))
+    begin = max(begin, closed - most * periods.period_ms)
     return Window(begin=begin, end=closed) if closed > begin else None
 
 
