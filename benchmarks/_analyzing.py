@@ -18,6 +18,7 @@ from serinus_analyzer.bootstrap import BATCH, analyze
 from serinus_analyzer.use_cases.ports import Commit
 from serinus_contracts import Keys, MetricsCollected, from_entry
 from serinus_contracts.streams import ANALYZER_GROUP
+from serinus_contracts.written_verdict import written
 from serinus_judging.evaluation import Evaluation, evaluate
 from serinus_runtime.clock import now_ms
 from serinus_runtime.redis import connected
@@ -74,7 +75,7 @@ async def _fold(evidence: RedisEvidence, snapshots: dict[str, tuple[bytes, Metri
         assert plan is not None
         steps.append(Evaluation(before[run], plan, snapshot))
     folds = [
-        Commit(run, before[run], after, [verdict], [id_])
+        Commit(run, before[run], after, [written(verdict)], [id_])
         for (run, (id_, _)), (after, verdict) in zip(snapshots.items(), evaluate(steps), strict=True)
     ]
     return sum(await evidence.commit(folds))

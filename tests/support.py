@@ -21,6 +21,7 @@ from serinus_contracts import (
     Window,
 )
 from serinus_contracts.judge import SequentialRule
+from serinus_contracts.written_verdict import WrittenVerdict, written
 
 RUN = Run(cluster="test", namespace="shop", name="checkout", uid="u-1", canary_hash="new", stable_hash="old", attempt=1)
 ERRORS = PlanMetric(
@@ -132,6 +133,12 @@ def verdict(**other: Any) -> VerdictReached:
         "judge": "sequential",
     }
     return VerdictReached(**(fields | other))
+
+
+def written_verdict(**other: Any) -> WrittenVerdict:
+    """As an analyzer publishes it."""
+    told = verdict(**other)
+    return written(told.model_dump() | {"run": told.run})
 
 
 def command(verb: str, **other: Any) -> CommandIssued:

@@ -12,7 +12,7 @@ from serinus_contracts.streams import ANALYZER_GROUP
 from serinus_judging.run_record import RunRecord
 from serinus_runtime.streams import ensure_group
 
-from tests.support import RUN, verdict
+from tests.support import RUN, verdict, written_verdict
 
 pytestmark = pytest.mark.anyio
 AFTER = RunRecord(
@@ -51,29 +51,29 @@ async def test_a_commit_writes_evidence_verdicts_and_acknowledges_in_one(
     evidence: RedisEvidence, client: Any, keys: Keys
 ) -> None:
     entries = await delivered(client, keys, 2)
-    told = [verdict(end=1_009_000), verdict()]
+    told = [written_verdict(end=1_009_000), written_verdict()]
     assert await evidence.commit([Commit(RUN.id, RunRecord(), AFTER, told, entries)]) == [True]
     assert await evidence.load([RUN.id]) == {RUN.id: AFTER}
     found = [from_entry(VerdictReached, fields).data for _, fields in await client.xrange(keys.stream("verdicts"))]
-    assert found == told
+    assert found == [verdict(end=1_009_000), verdict()]
     assert await pending(client, keys) == 0
     assert await client.ttl(keys.evidence(RUN.id)) > 0
 
 
 async def test_gaps_are_kept_from_the_first_on(evidence: RedisEvidence, client: Any, keys: Keys) -> None:
     first, second = await delivered(client, keys, 2)
-    await evidence.commit([Commit(RUN.id, RunRecord(), AFTER, [verdict()], [first])])
+    await evidence.commit([Commit(RUN.id, RunRecord(), AFTER, [written_verdict()], [first])])
     assert not await client.hexists(keys.evidence(RUN.id), "gaps")
     after = replace(AFTER, through=1_040_000, gaps=2)
-    await evidence.commit([Commit(RUN.id, AFTER, after, [verdict(end=1_040_000)], [second])])
+    await evidence.commit([Commit(RUN.id, AFTER, after, [written_verdict(end=1_040_000)], [second])])
     assert await evidence.load([RUN.id]) == {RUN.id: after}
 
 
 async def test_who_comes_second_changes_nothing_at_all(evidence: RedisEvidence, client: Any, keys: Keys) -> None:
     first, second = await delivered(client, keys, 2)
-    await evidence.commit([Commit(RUN.id, RunRecord(), AFTER, [verdict()], [first])])
+    await evidence.commit([Commit(RUN.id, RunRecord(), AFTER, [written_verdict()], [first])])
     other = replace(AFTER, evidence=b"other")
-    assert await evidence.commit([Commit(RUN.id, RunRecord(), other, [verdict()], [second])]) == [False]
+    assert await evidence.commit([Commit(RUN.id, RunRecord(), other, [written_verdict()], [second])]) == [False]
     assert await evidence.load([RUN.id]) == {RUN.id: AFTER}
     assert await client.xlen(keys.stream("verdicts")) == 1
     assert await pending(client, keys) == 1
@@ -83,10 +83,10 @@ async def test_runs_of_one_batch_are_committed_each_for_itself(
     evidence: RedisEvidence, client: Any, keys: Keys
 ) -> None:
     one, two = await delivered(client, keys, 2)
-    await evidence.commit([Commit("run-a", RunRecord(), AFTER, [verdict()], [one])])
+    await evidence.commit([Commit("run-a", RunRecord(), AFTER, [written_verdict()], [one])])
     folds = [
-        Commit("run-a", RunRecord(), AFTER, [verdict()], [one]),
-        Commit("run-b", RunRecord(), AFTER, [verdict()], [two]),
+        Commit("run-a", RunRecord(), AFTER, [written_verdict()], [one]),
+        Commit("run-b", RunRecord(), AFTER, [written_verdict()], [two]),
     ]
     assert await evidence.commit(folds) == [False, True]
 
@@ -103,7 +103,7 @@ async def test_a_snapshot_that_a_failover_lost_with_its_delivery_changes_nothing
     await client.delete(keys.stream("snapshots"))
     if group == "with an empty stream":
         await ensure_group(client, keys.stream("snapshots"), ANALYZER_GROUP)
-    assert await evidence.commit([Commit(RUN.id, RunRecord(), AFTER, [verdict()], [entry])]) == [False]
+    assert await evidence.commit([Commit(RUN.id, RunRecord(), AFTER, [written_verdict()], [entry])]) == [False]
     assert await evidence.load([RUN.id]) == {RUN.id: RunRecord()}
 
 
@@ -114,7 +114,7 @@ async def test_a_snapshot_whose_delivery_a_failover_lost_is_judged_when_it_is_de
     (entry,) = await delivered(client, keys, 1)
     await client.xgroup_destroy(stream, ANALYZER_GROUP)
     await ensure_group(client, stream, ANALYZER_GROUP)
-    commit = Commit(RUN.id, RunRecord(), AFTER, [verdict()], [entry])
+    commit = Commit(RUN.id, RunRecord(), AFTER, [written_verdict()], [entry])
     assert await evidence.commit([commit]) == [False]
     assert await client.xlen(keys.stream("verdicts")) == 0
     await client.xreadgroup(ANALYZER_GROUP, "b", {stream: ">"})
@@ -127,7 +127,7 @@ async def test_of_several_snapshots_none_is_acknowledged_where_one_is_lost(
 ) -> None:
     first, second = await delivered(client, keys, 2)
     await client.xack(keys.stream("snapshots"), ANALYZER_GROUP, second)
-    told = [verdict(end=1_009_000), verdict()]
+    told = [written_verdict(end=1_009_000), written_verdict()]
     assert await evidence.commit([Commit(RUN.id, RunRecord(), AFTER, told, [first, second])]) == [False]
     assert await pending(client, keys) == 1
 
@@ -139,7 +139,7 @@ async def test_more_runs_than_one_call_takes_are_committed_each_with_its_own(
     runs = [f"run-{number}" for number in range(45)]
     afters = [replace(AFTER, evidence=run.encode(), gaps=number % 2) for number, run in enumerate(runs)]
     commits = [
-        Commit(run, RunRecord(), after, [verdict(evaluation=number)], [entry])
+        Commit(run, RunRecord(), after, [written_verdict(evaluation=number)], [entry])
         for number, (run, after, entry) in enumerate(zip(runs, afters, entries, strict=True))
     ]
     assert await evidence.commit(commits) == [True] * 45
@@ -154,7 +154,7 @@ async def test_what_redis_refuses_of_one_run_is_raised_and_keeps_no_other_from_b
 ) -> None:
     entries = await delivered(client, keys, 3)
     await client.set(keys.evidence("run-1"), "no hash")
-    commits = [Commit(f"run-{i}", RunRecord(), AFTER, [verdict()], [entry]) for i, entry in enumerate(entries)]
+    commits = [Commit(f"run-{i}", RunRecord(), AFTER, [written_verdict()], [entry]) for i, entry in enumerate(entries)]
     with pytest.raises(ResponseError, match="WRONGTYPE"):
         await evidence.commit(commits)
     assert await evidence.load(["run-0", "run-2"]) == {"run-0": AFTER, "run-2": AFTER}

@@ -30,7 +30,7 @@ from serinus_runtime.streams import ensure_group
 
 from tests.guarded import ADMIN, SERVICES, addresses, users_file
 from tests.servers import RedisServer, redis_binary, valkey_binary, wait_until
-from tests.support import RUN, command, observed, plan, snapshot, verdict
+from tests.support import RUN, command, observed, plan, snapshot, verdict, written_verdict
 from tests.topologies import cluster_nodes, cluster_url, started
 from tests.unit.rollouts.objects import at
 
@@ -104,7 +104,7 @@ async def work(clients: Mapping[str, Client]) -> None:
     evidence = RedisEvidence(analyzer, KEYS, clock=lambda: 5, max_entries=1000)
     entries = await read(analyzer, "snapshots", ANALYZER_GROUP)
     record = RunRecord(through=look.end, evaluations=1, plan=look.plan, evidence=b"\x00\xff")
-    assert await evidence.commit([Commit(RUN.id, RunRecord(), record, [verdict()], [entries])]) == [True]
+    assert await evidence.commit([Commit(RUN.id, RunRecord(), record, [written_verdict()], [entries])]) == [True]
     await journal.keep(RUN, OperatorState(held_by="alice (lunch)"))
     await journal.remember(RUN, verdict=verdict())
     intent = Intent(action="advance", step=1, step_hash="s", cause="v", actor="serinus", detail="d", since=1)

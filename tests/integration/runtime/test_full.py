@@ -36,7 +36,7 @@ from serinus_runtime.scripts import COMMANDING, Script
 from serinus_runtime.streams import MAX_DELIVERIES, GroupReader, ensure_group
 
 from tests.full import FOREIGN, clients, fill_beyond, urls
-from tests.support import RUN, command, observed, plan, snapshot, verdict
+from tests.support import RUN, command, observed, plan, snapshot, written_verdict
 
 pytestmark = pytest.mark.anyio
 __all__ = ["clients", "urls"]
@@ -84,7 +84,7 @@ async def test_a_full_redis_takes_what_judges_acts_and_is_asked_for_and_no_new_s
 
     await ensure_group(analyzer, KEYS.stream("snapshots"), ANALYZER_GROUP)
     record = RunRecord(through=look.end, evaluations=1, plan=look.plan, evidence=b"\x00\xff")
-    assert await evidence.commit([Commit(RUN.id, RunRecord(), record, [verdict()], [entry])]) == [True]
+    assert await evidence.commit([Commit(RUN.id, RunRecord(), record, [written_verdict()], [entry])]) == [True]
     await journal.take_over()
     await RedisArchive(clients["operator"], KEYS, lambda: 5).send(command("abort"))
     cookie = await Sessions(clients["operator"], KEYS, 60).begin("token")

@@ -11,6 +11,7 @@ from serinus_contracts import MetricVerdict, VerdictReached
 from serinus_contracts.channels import channels, telling
 from serinus_contracts.described import identity, whole
 from serinus_contracts.plan import AnalysisPlan, PlanLimit
+from serinus_contracts.written_verdict import written
 from serinus_judging import evaluation
 from serinus_judging.evaluation import Evaluation, evaluate
 from serinus_judging.run_record import RunRecord
@@ -31,7 +32,9 @@ def told(rule: AnalysisPlan, snapshots: list[Any]) -> list[VerdictReached]:
     state, found = RunRecord(), []
     for one in snapshots:
         ((state, verdict),) = evaluate([Evaluation(state, rule, one.model_copy(update={"plan": rule.digest}))])
-        found.append(verdict)
+        read = VerdictReached.model_validate_json(written(verdict).data)
+        assert read == VerdictReached.model_validate(verdict)
+        found.append(read)
     return found
 
 

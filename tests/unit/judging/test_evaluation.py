@@ -18,7 +18,7 @@ def verdicts(rule: AnalysisPlan, snapshots: Sequence[MetricsCollected]) -> list[
     state, told = RunRecord(), []
     for snapshot in snapshots:
         ((state, verdict),) = evaluate([Evaluation(state, rule, snapshot)])
-        told.append(verdict)
+        told.append(VerdictReached.model_validate(verdict))
     return told
 
 

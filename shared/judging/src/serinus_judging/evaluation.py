@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from serinus_contracts import AnalysisPlan, MetricsCollected, VerdictReached
+from serinus_contracts import AnalysisPlan, MetricsCollected
 
-from serinus_judging.assessment import Assessment
+from serinus_judging.assessment import Assessment, Fields
 from serinus_judging.guardrails import checks
 from serinus_judging.judges import JUDGES
 from serinus_judging.run_record import RunMemory, RunRecord
@@ -24,12 +24,13 @@ class Evaluation(NamedTuple):
     snapshot: MetricsCollected
 
 
-def evaluate(evaluations: Sequence[Evaluation]) -> list[tuple[RunRecord, VerdictReached]]:
-    """The state after each, and its verdict, in the order given; different runs, judged together where one judge can.
+def evaluate(evaluations: Sequence[Evaluation]) -> list[tuple[RunRecord, Fields]]:
+    """The state after each, and its verdict as `written` takes it, in the order given; different runs, judged together
+    where one judge can.
 
     Raises ValueError, for all, if evidence cannot be read by its plan's judge.
     """
-    results: list[tuple[RunRecord, VerdictReached]] = [None] * len(evaluations)  # type: ignore[list-item]
+    results: list[tuple[RunRecord, Fields]] = [None] * len(evaluations)  # type: ignore[list-item]
     by_judge: dict[str, list[int]] = {}
     for position, each in enumerate(evaluations):
         by_judge.setdefault(each.plan.judge.name, []).append(position)
@@ -43,7 +44,7 @@ def evaluate(evaluations: Sequence[Evaluation]) -> list[tuple[RunRecord, Verdict
     return results
 
 
-def _concluded(evaluation: Evaluation, memory: RunMemory, judged: Assessment) -> tuple[RunRecord, VerdictReached]:
+def _concluded(evaluation: Evaluation, memory: RunMemory, judged: Assessment) -> tuple[RunRecord, Fields]:
     """The state after the judge's assessment, and the verdict. memory: with the evidence of this snapshot."""
     before, plan, snapshot = evaluation
     guardrails, result = checks.evaluate(plan, memory.guardrails, snapshot)
@@ -53,7 +54,7 @@ def _concluded(evaluation: Evaluation, memory: RunMemory, judged: Assessment) ->
     changed = before.changed_by(assessment)
     enters_stage = snapshot.follows <= snapshot.stage_started
     described = changed or enters_stage or after.evaluations % DESCRIBED_EVERY == 0
-    verdict = {
+    return after, {
         "run": snapshot.run,
         "follows": snapshot.follows,
         "end": snapshot.end,
@@ -87,4 +88,3 @@ def _concluded(evaluation: Evaluation, memory: RunMemory, judged: Assessment) ->
         "plan": snapshot.plan,
         "judge": plan.judge.name,
     }
-    return after, VerdictReached.model_validate(verdict)

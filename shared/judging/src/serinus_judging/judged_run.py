@@ -18,4 +18,4 @@ class JudgedRun:
         if snapshot.follows != self._record.through:
             self._record = self._record.bridged(snapshot)
         ((self._record, verdict),) = evaluate([Evaluation(self._record, self._plan, snapshot)])
-        return verdict
+        return VerdictReached.model_validate(verdict)

@@ -15,6 +15,7 @@ from serinus_analyzer.entrypoints.streams import SnapshotStream
 from serinus_analyzer.use_cases.ports import Commit
 from serinus_analyzer.use_cases.snapshot_processor import LOST_CHECK_TRIES, MAX_TRIES, SnapshotProcessor, Telemetry
 from serinus_contracts import AnalysisPlan, MetricsCollected, Proportion, Scalar, VerdictReached, seal, to_entry
+from serinus_judging.assessment import Fields
 from serinus_judging.evaluation import Evaluation, evaluate
 from serinus_judging.run_record import RunRecord
 from serinus_runtime.streams import Entry
@@ -72,7 +73,7 @@ class World:
             done.append(free)
             if free:
                 self.states[one.run] = one.after
-                self.verdicts += one.verdicts
+                self.verdicts += [VerdictReached.model_validate_json(verdict.data) for verdict in one.verdicts]
                 self.pending -= set(one.entries)
         return done
 
@@ -178,7 +179,7 @@ async def test_a_snapshot_that_the_judge_cannot_bear_becomes_a_dead_letter_and_t
     analyzer = world.analyzer()
     judge = evaluate
 
-    def brittle(steps: Sequence[Evaluation]) -> list[tuple[RunRecord, VerdictReached]]:
+    def brittle(steps: Sequence[Evaluation]) -> list[tuple[RunRecord, Fields]]:
         if any(step.snapshot.end == 1_011_000 for step in steps):
             raise ZeroDivisionError("by nothing")
         return judge(steps)
@@ -199,7 +200,7 @@ async def test_runs_of_one_batch_are_judged_together_and_a_bad_snapshot_spares_t
     other = RUN.model_copy(update={"uid": "u-2"})
     judge = evaluate
 
-    def brittle(steps: Sequence[Evaluation]) -> list[tuple[RunRecord, VerdictReached]]:
+    def brittle(steps: Sequence[Evaluation]) -> list[tuple[RunRecord, Fields]]:
         if any(step.snapshot.run == other for step in steps):
             raise ZeroDivisionError("by nothing")
         return judge(steps)
@@ -343,7 +344,7 @@ async def test_a_small_snapshots_verdict_is_out_before_a_large_one_that_came_fir
 ) -> None:
     world, judge, out_before = World(), evaluate, list[tuple[int, int]]()
 
-    def watched(steps: Sequence[Evaluation]) -> list[tuple[RunRecord, VerdictReached]]:
+    def watched(steps: Sequence[Evaluation]) -> list[tuple[RunRecord, Fields]]:
         out_before.append((len(steps), len(world.verdicts)))
         return judge(steps)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from redis.exceptions import ResponseError
-from serinus_contracts import AnalysisPlan, Keys, seal, to_entry
+from serinus_contracts import AnalysisPlan, Keys
 from serinus_contracts.streams import ANALYZER_GROUP
 from serinus_judging.run_record import RunRecord
 from serinus_runtime import scripts
@@ -64,7 +64,7 @@ class RedisEvidence:
         arguments.append(len(commit.verdicts))
         now = self._clock()
         for verdict, trace in zip(commit.verdicts, commit.traces or [None] * len(commit.verdicts), strict=True):
-            entry = to_entry(seal(verdict, source=SOURCE, now=now, traceparent=trace))
+            entry = verdict.to_entry(source=SOURCE, now=now, traceparent=trace)
             arguments += [2 * len(entry), *(part for pair in entry.items() for part in pair)]
         return arguments
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from serinus_contracts import AnalysisPlan, VerdictReached
+from serinus_contracts import AnalysisPlan
+from serinus_contracts.written_verdict import WrittenVerdict
 from serinus_judging.run_record import RunRecord
 from serinus_runtime.streams import Entry
 
@@ -19,7 +20,7 @@ class Commit:
     run: str
     before: RunRecord
     after: RunRecord
-    verdicts: Sequence[VerdictReached]
+    verdicts: Sequence[WrittenVerdict]
     entries: Sequence[bytes]
     traces: Sequence[str | None] = ()
 

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
-from serinus_contracts import AnalysisPlan, VerdictReached
+from serinus_contracts import AnalysisPlan
+from serinus_contracts.written_verdict import WrittenVerdict, written
 from serinus_judging.evaluation import Evaluation, evaluate
 from serinus_judging.run_record import RunRecord
 from serinus_runtime import traces
@@ -63,12 +64,12 @@ class _Chain:
 
     before: RunRecord
     after: RunRecord
-    verdicts: list[VerdictReached] = field(default_factory=list)
+    verdicts: list[WrittenVerdict] = field(default_factory=list)
     entries: list[bytes] = field(default_factory=list)
     traces: list[str | None] = field(default_factory=list)
     stuck: bool = False
 
-    def extend(self, after: RunRecord, verdict: VerdictReached, queued: QueuedSnapshot, began: int) -> None:
+    def extend(self, after: RunRecord, verdict: WrittenVerdict, queued: QueuedSnapshot, began: int) -> None:
         self.after = after
         self.verdicts.append(verdict)
         self.entries.append(queued.id)
@@ -186,7 +187,8 @@ class SnapshotProcessor:
         """Judge the snapshots together; where one of them is more than its judge can bear, one by one."""
         began = traces.now()
         try:
-            judged = evaluate([evaluation for _, evaluation in steps.values()])
+            found = evaluate([evaluation for _, evaluation in steps.values()])
+            judged = [(after, written(verdict)) for after, verdict in found]
         except Exception:
             if len(steps) > 1:
                 for run, step in steps.items():
@@ -240,5 +242,5 @@ class SnapshotProcessor:
                 self.telemetry.holds.labels(verdict.reason).inc()
             self.telemetry.last.set(verdict.end / 1000)
             if verdict.changed:
-                fields = {"run": done.run, "event_id": verdict.event_id()}
+                fields = {"run": done.run, "event_id": verdict.event_id}
                 logger.info("%s: %s", verdict.run.rollout, verdict.sentence, extra={"fields": fields})
