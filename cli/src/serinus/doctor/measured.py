@@ -12,7 +12,8 @@ from serinus_counting.series import Series, scrape_interval
 from serinus_counting.tallies import ARMS
 
 _ARM = "serinus_arm"
-_BY_ARM = (ArmRule(label=_ARM, canary="canary", stable="stable"),)
+# The second names the label of the pod; every series has the first.
+_BY_ARM = tuple([ArmRule(label=label, canary="canary", stable="stable") for label in (_ARM, "pod")])
 
 
 @dataclass(frozen=True)
