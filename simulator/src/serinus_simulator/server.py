@@ -41,6 +41,7 @@ def create_app(world: World) -> Starlette:
         Route("/prometheus/api/v1/query", prometheus.query, methods=["GET", "POST"]),
         Route("/prometheus/api/v1/status/buildinfo", prometheus.build_info),
         Route("/datadog/api/v1/query", datadog.query),
+        Route("/datadog/api/v1/metrics/{name}", datadog.metadata),
         Route("/cloudwatch/", cloudwatch.handle, methods=["POST"]),
         Route("/prometheus/-/ready", prometheus.ready),
         Route("/prometheus/-/healthy", prometheus.healthy),

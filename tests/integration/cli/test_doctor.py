@@ -83,7 +83,9 @@ def test_a_store_of_sums_is_measured_by_the_collectors_own_code(world: World, re
     assert checks(target="ungated")["metric errors"][1].startswith("stable ")
     never = metric | {"name": "never", "events": "http_errors_total"}
     nobody = metric | {"name": "nobody", "trials": "no_such_total"}
-    wrong = checks(metrics=[never, nobody])
+    gauge = metric | {"name": "gauge", "events": "some_gauge"}
+    wrong = checks(metrics=[never, nobody, gauge])
+    assert wrong["metric gauge"] == ("failed", "Datadog says that some_gauge is a gauge, whose sums are no counts")
     assert wrong["metric never"][0] == "warning"
     assert "a snapshot says no_data: no canary data" in wrong["metric nobody"][1]
     assert "HTTP 403, Forbidden" in checks("other")["datadog"][1]

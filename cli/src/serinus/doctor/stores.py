@@ -45,7 +45,11 @@ async def _metric(plan: AnalysisPlan, metric: PlanMetric, store: PeriodProvider,
     name, period = f"metric {metric.name}", store.periods.period_ms
     closed = store.periods.closed_until(now)
     try:
-        day = await store.sums(selectors_of(plan, metric), closed - MAX_PERIODS * period, closed)
+        selectors = selectors_of(plan, metric)
+        objections = [said for one in selectors[:2] if (said := await store.objection(one))]
+        if objections:
+            return Check(name, "failed", "; ".join(objections), _FIX)
+        day = await store.sums(selectors, closed - MAX_PERIODS * period, closed)
         window = Window(begin=closed - SHOWN * period, end=closed)
         measured = (await counts(store, plan, [metric], {metric.name: window}))[metric.name]
     except ProviderError as error:

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 from serinus_contracts import regex
 from serinus_contracts.metric import MetricRule
+from serinus_contracts.period_stores import STORES
 from serinus_contracts.policy import MIN_INTERVAL_SECONDS
 from serinus_runtime.documents import Location
 
@@ -70,9 +71,10 @@ def _rules(found: Resolved, over: str, report: ImportReport) -> Iterator[Rule]:
 def _rule(manifest: Manifest, place: Location, raw: Any, over: str, dry: Any, report: ImportReport) -> Rule:
     metric = Metric.model_validate(raw)
     if list(metric.provider) != ["prometheus"]:
-        raise NotExpressibleError(
-            f"provider {', '.join(map(str, metric.provider)) or 'missing'}: only prometheus is asked"
-        )
+        named = ", ".join(map(str, metric.provider)) or "missing"
+        store = STORES.get(named.lower())
+        way = f"; {store} gives counts, as docs/how-to/stores.md shows" if store else ""
+        raise NotExpressibleError(f"provider {named}: only prometheus is asked for conditions{way}")
     asked = Prometheus.model_validate(metric.provider["prometheus"])
     extra = asked.model_extra or {}
     if extra.get("rangeQuery"):

@@ -27,6 +27,10 @@ class PeriodProvider(ABC):
     async def sums(self, selectors: Sequence[Selector], begin: Millis, end: Millis) -> Sequence[PeriodSums]:
         """What each of them counts in the periods from `begin` to `end`, two edges. Raises ProviderError."""
 
+    async def objection(self, selector: Selector) -> str:
+        """Why its sums are no counts, as far as the store tells; empty if nothing speaks against it."""
+        return ""
+
 
 async def measure_by_period(
     provider: PeriodProvider,

@@ -75,6 +75,12 @@ class DatadogApi:
         }
         return JSONResponse(answer, 200, headers)
 
+    async def metadata(self, request: Request) -> Response:
+        """GET /api/v1/metrics/{name}: all are counts, but one whose name says that it is a gauge."""
+        name = request.path_params["name"]
+        kind = "gauge" if name.endswith("gauge") else "count"
+        return JSONResponse({"type": kind, "description": None, "short_name": None, "unit": None, "per_unit": None})
+
     def _rate(self) -> dict[str, str]:
         limit = self._limit
         if limit is None:

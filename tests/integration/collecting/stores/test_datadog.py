@@ -57,7 +57,11 @@ def serving() -> Iterator[list[Gate]]:
     async def query(request: Request) -> Response:
         return await gates[-1].query(request)
 
-    with served(Starlette(routes=[Route("/api/v1/query", query)])) as url:
+    async def metadata(request: Request) -> Response:
+        return gates[-1].answer or await gates[-1].api.metadata(request)
+
+    routes = [Route("/api/v1/query", query), Route("/api/v1/metrics/{name}", metadata)]
+    with served(Starlette(routes=routes)) as url:
         gates.append(Gate(url=url))
         yield gates
 
@@ -172,6 +176,27 @@ async def test_a_point_without_a_value_is_none(gate: Gate, datadog: Datadog) -> 
     gate.answer = JSONResponse({"status": "ok", "series": [series(pointlist=[[60_000.0, None], [120_000.0, 2.0]])]})
     (found,) = await datadog.sums(ASKED, 60_000, 180_000)
     assert dict(found.counts) == {120_000: 2.0}
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (None, ""),
+        (JSONResponse({"type": "rate"}), ""),
+        (JSONResponse({"type": "gauge"}), "shop.requests is a gauge, whose"),
+        (JSONResponse({"type": "distribution"}), "shop.requests is a distribution, whose"),
+        (JSONResponse({"errors": ["Forbidden"]}, 403), ""),
+        (JSONResponse([]), ""),
+        (Response("<html>", 200), ""),
+    ],
+)
+async def test_what_is_no_count_is_objected_to_where_datadog_tells_it(
+    gate: Gate, datadog: Datadog, answer: Response | None, said: str
+) -> None:
+    gate.answer = answer
+    found = await datadog.objection(ASKED[0])
+    assert said in found
+    assert bool(said) == bool(found)
 
 
 async def test_keys_are_in_no_log_and_no_error(gate: Gate, datadog: Datadog, caplog: pytest.LogCaptureFixture) -> None:

@@ -118,6 +118,8 @@ def test_arguments_come_from_the_rollout_else_the_template_and_what_a_run_knows_
     ("metric", "complaint"),
     [
         ({"provider": {"datadog": {"query": "q"}}}, "metric bad of success: provider datadog: only prometheus"),
+        ({"provider": {"datadog": {"query": "up"}}}, "for conditions; Datadog gives counts, as docs/how-to/stores.md"),
+        ({"provider": {"cloudWatch": {}}}, "for conditions; CloudWatch gives counts, as docs/how-to/stores.md"),
         ({"provider": {"prometheus": {"query": "up", "rangeQuery": {"step": "1m"}}}}, "asks for the present only"),
         ({"provider": {"prometheus": {"query": "{{args.token}}"}}}, "args.token comes from a Secret"),
         ({"provider": {"prometheus": {"query": "{{args.none}}"}}}, "{{args.none}} has no value"),

@@ -21,6 +21,8 @@ MAX_QUERY_CHARACTERS = 4_000
 # Where a refusal does not say how long it lasts.
 USUAL_PERIOD_SECONDS = 60.0
 _WHO = "Datadog"
+# Types of metrics that as_count() adds up.
+_COUNTS = ("count", "rate")
 
 
 class Datadog(PeriodProvider):
@@ -39,6 +41,7 @@ class Datadog(PeriodProvider):
     ) -> None:
         self.periods = periods
         self._client, self._url, self._timeout = client, url.rstrip("/") + "/api/v1/query", timeout
+        self._metrics_url = url.rstrip("/") + "/api/v1/metrics"
         self._clock, self._limited_until, self._limit = clock, float("-inf"), ""
 
     async def sums(self, selectors: Sequence[Selector], begin: Millis, end: Millis) -> Sequence[PeriodSums]:
@@ -50,6 +53,18 @@ class Datadog(PeriodProvider):
         for several in _grouped(queries):
             found += self._read(await self._ask(several, begin, end), len(several))
         return found
+
+    async def objection(self, selector: Selector) -> str:
+        request = self._client.build_request("GET", f"{self._metrics_url}/{selector.name}", timeout=self._timeout)
+        try:
+            answer = await asked(self._client, request, who=_WHO, timeout=self._timeout)
+            kind = orjson.loads(answer.body)["type"] if answer.status == httpx.codes.OK else None
+        except (ProviderError, ValueError, TypeError, KeyError):
+            # It is a right of its own, and the sums can be asked without it.
+            return ""
+        if kind is None or kind in _COUNTS:
+            return ""
+        return f"Datadog says that {selector.name} is a {str(kind)[:40]}, whose sums are no counts"
 
     async def _ask(self, queries: Sequence[str], begin: Millis, end: Millis) -> ApiAnswer:
         if (left := self._limited_until - self._clock()) > 0:
