@@ -69,6 +69,7 @@ def cost(repeats: int = 300) -> dict[str, float]:
     folded = fold(evidence.noise, counted, 2, False)
     cases = [(rule, evidence, taken)] * TOGETHER
     many = State.stacked([evidence.state] * TOGETHER)
+    one, alone = State.stacked([evidence.state]), SnapshotCounts.stacked([folded])
     several = SnapshotCounts.stacked([folded] * TOGETHER)
     packed = evidence.pack()
     assessment = judged(rule, evidence, taken)[1]
@@ -79,10 +80,10 @@ def cost(repeats: int = 300) -> dict[str, float]:
     skipped = replace(memory, snapshots=memory.snapshots + 1)
 
     def law() -> None:
-        inference.infer(scheme, updated(channels, evidence.state, folded), rule)
+        inference.infer(scheme, updated(channels, one, alone), [rule])
 
     def laws() -> None:
-        inference.infer_all(scheme, updated(channels, many, several), [rule] * TOGETHER)
+        inference.infer(scheme, updated(channels, many, several), [rule] * TOGETHER)
 
     return {
         "evaluation": _microseconds(lambda: judged(rule, evidence, taken), repeats),

@@ -1,5 +1,6 @@
 """Histograms as Prometheus has them: counts per bucket in growing order, one more than edges, the last is above all."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import accumulate
 from math import inf, isfinite
@@ -22,15 +23,29 @@ def quantile(edges: Sequence[float], counts: Sequence[int], q: float) -> float |
 
     edges: upper bounds in seconds; counts: per bucket, one more than edges.
     """
-    total = sum(counts)
-    if not edges or len(counts) != len(edges) + 1 or total <= 0 or min(counts) < 0:
-        return None
-    wanted, before, low = q * total, 0, 0.0
-    for edge, count in zip(edges, counts, strict=False):
-        if count and before + count >= wanted:
-            return edge if edge <= 0 or edge == inf else low + (edge - low) * (wanted - before) / count
-        before, low = before + count, edge
-    return low
+    found = quantiles(edges, counts, (q,))
+    return found[0] if found else None
+
+
+def quantiles(edges: Sequence[float], counts: Sequence[int], wanted: Sequence[float]) -> list[float]:
+    """Several of them, each as `quantile`; none where it is None."""
+    if not edges or len(counts) != len(edges) + 1:
+        return []
+    upto = list(accumulate(counts))
+    if upto[-1] <= 0 or min(counts) < 0:
+        return []
+    return [_quantile(edges, counts, upto, q * upto[-1]) for q in wanted]
+
+
+def _quantile(edges: Sequence[float], counts: Sequence[int], upto: Sequence[int], rank: float) -> float:
+    place = bisect_left(upto, rank)
+    while place < len(edges) and not counts[place]:
+        place += 1
+    if place >= len(edges):
+        return edges[-1]
+    edge, low = edges[place], edges[place - 1] if place else 0.0
+    count = counts[place]
+    return edge if edge <= 0 or edge == inf else low + (edge - low) * (rank - (upto[place] - count)) / count
 
 
 def interpolated_tail(edges: Sequence[float], counts: Sequence[int], seconds: float) -> float:

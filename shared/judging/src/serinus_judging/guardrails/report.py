@@ -15,7 +15,7 @@ from serinus_judging.guardrails import findings, gauge_growth, load, pod_anomaly
 from serinus_judging.guardrails.liveness import Liveness
 from serinus_judging.guardrails.memory import GuardrailMemory, PodAnomaly
 from serinus_judging.guardrails.watched import Watched
-from serinus_judging.histogram import quantile
+from serinus_judging.histogram import quantiles
 from serinus_judging.plan_metrics import GAUGE_SHARE
 
 TOLD_QUANTILES = (0.5, 0.95, 0.99)
@@ -61,13 +61,11 @@ def _with_durations(known: tuple[Fields, ...], result: GuardrailResult) -> tuple
 
 
 def _durations(edges: Sequence[float], canary: Floats, stable: Floats) -> list[Fields]:
-    arms = canary.astype(np.int64).tolist(), stable.astype(np.int64).tolist()
-    found = []
-    for wanted in TOLD_QUANTILES:
-        own, other = (quantile(edges, counts, wanted) for counts in arms)
-        if own is not None and other is not None:
-            found.append({"quantile": wanted, "canary": own, "stable": other})
-    return found
+    own, other = (quantiles(edges, arm.astype(np.int64).tolist(), TOLD_QUANTILES) for arm in (canary, stable))
+    return [
+        {"quantile": wanted, "canary": one, "stable": another}
+        for wanted, one, another in zip(TOLD_QUANTILES, own, other, strict=False)
+    ]
 
 
 def _gauges(result: GuardrailResult) -> list[Fields]:

@@ -55,16 +55,7 @@ class Inference(NamedTuple):
         return self.combined >= self.threshold / 4
 
 
-def infer(layout: Layout, state: State, plan: AnalysisPlan) -> Inference:
-    """What one run's state says."""
-    threshold, non_inferior_at = _levels(plan)
-    total, bound, groups, combined = evidence_of(
-        layout, state, _thresholds(layout.channels, threshold, non_inferior_at)
-    )
-    return _concluded(layout, total, bound, groups, float(combined), threshold, non_inferior_at)
-
-
-def infer_all(layout: Layout, state: State, plans: Sequence[AnalysisPlan]) -> list[Inference]:
+def infer(layout: Layout, state: State, plans: Sequence[AnalysisPlan]) -> list[Inference]:
     """What each run of a stacked state says."""
     thresholds = [_levels(plan) for plan in plans]
     bar = np.stack([_thresholds(layout.channels, *each) for each in thresholds])

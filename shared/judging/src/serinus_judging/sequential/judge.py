@@ -21,6 +21,7 @@ from serinus_judging.sequential.counts import Counted, count, fold
 from serinus_judging.sequential.evidence import Evidence
 from serinus_judging.sequential.latency import Pairs
 from serinus_judging.sequential.layout import Layout, key_of, layout, slots_used
+from serinus_judging.sequential.numbers import Numbers, numbers_of
 from serinus_judging.sequential.overdispersion import Noise
 from serinus_judging.sequential.report import Report
 from serinus_judging.sequential.segments import Segments
@@ -65,7 +66,7 @@ class SequentialJudge:
         opened = [_opened(*case) for case in cases]
         groups: dict[tuple[int, bool], list[int]] = {}
         for i, case in enumerate(opened):
-            groups.setdefault((id(case.layout), case.arrays is None), []).append(i)
+            groups.setdefault((id(case.layout), case.counts), []).append(i)
         results: list[tuple[Evidence, Assessment]] = [None] * len(opened)  # type: ignore[list-item]
         for members in groups.values():
             for i, result in zip(members, _judged_together([opened[i] for i in members]), strict=True):
@@ -78,14 +79,15 @@ class SequentialJudge:
 
 
 class _Case(NamedTuple):
-    """A snapshot that is ready to be judged; `arrays` is None where there is nothing to count."""
+    """A snapshot that is ready to be judged; counts: whether its counts are evidence."""
 
     plan: AnalysisPlan
     snapshot: MetricsCollected
     evidence: Evidence
     layout: Layout
     counted: Counted
-    arrays: SnapshotCounts | None
+    arrays: SnapshotCounts
+    counts: bool
     started: tuple[int, ...]
 
 
@@ -102,36 +104,34 @@ def _opened(plan: AnalysisPlan, evidence: Evidence, snapshot: MetricsCollected) 
     counted = count(
         plan, scheme.specs, evidence.pairs, snapshot, evidence.followed, progress.good, evidence.segments, fresh
     )
-    folded = None
-    if 0 <= snapshot.stage < len(plan.stages) and evidence.log_eprocess < combination.log_threshold(
-        plan.false_abort_rate
-    ):
-        folded = fold(evidence.noise, counted, snapshot.stage, fresh, scheme.channels.noise_from)
+    in_stage = 0 <= snapshot.stage < len(plan.stages)
+    counts = in_stage and evidence.log_eprocess < combination.log_threshold(plan.false_abort_rate)
+    if counts:
         evidence = replace(evidence, followed=counted.followed, segments=counted.segments)
-    return _Case(plan, snapshot, evidence, scheme, counted, folded, _new_baselines(scheme, evidence, counted))
+    stage = min(max(snapshot.stage, 0), len(evidence.noise.kappa) - 1)
+    folded = fold(evidence.noise, counted, stage, fresh, scheme.channels.noise_from)
+    started = _new_baselines(scheme, evidence, counted)
+    return _Case(plan, snapshot, evidence, scheme, counted, folded, counts, started)
 
 
 def _judged_together(cases: Sequence[_Case]) -> list[tuple[Evidence, Assessment]]:
-    """Of runs with one layout, all with counts or all without; what is alone is spared the stacking."""
+    """Of runs with one layout, where the counts of all are evidence or those of none."""
     scheme = cases[0].layout
-    arrays = [case.arrays for case in cases if case.arrays is not None]
-    if len(cases) == 1:
-        state = cases[0].evidence.state
-        if arrays:
-            state = updated(scheme.channels, state, arrays[0])
-        return [_judged(cases[0], state, inference.infer(scheme, state, cases[0].plan))]
     state = State.stacked([case.evidence.state for case in cases])
-    if arrays:
-        state = updated(scheme.channels, state, SnapshotCounts.stacked(arrays))
-    found = inference.infer_all(scheme, state, [case.plan for case in cases])
-    return [_judged(case, state.run_of(i), found[i]) for i, case in enumerate(cases)]
+    counts = SnapshotCounts.stacked([case.arrays for case in cases])
+    if cases[0].counts:
+        state = updated(scheme.channels, state, counts)
+    found = inference.infer(scheme, state, [case.plan for case in cases])
+    numbers = numbers_of(scheme.channels, state, counts, found)
+    told = enumerate(zip(cases, found, numbers, strict=True))
+    return [_judged(case, state.run_of(i), inferred, own) for i, (case, inferred, own) in told]
 
 
-def _judged(case: _Case, state: State, found: inference.Inference) -> tuple[Evidence, Assessment]:
-    plan, snapshot, old, scheme, counted, _, started = case
+def _judged(case: _Case, state: State, found: inference.Inference, numbers: Numbers) -> tuple[Evidence, Assessment]:
+    plan, snapshot, old, scheme, counted, _, _, started = case
     progress = run_progress.after(old.progress, plan, snapshot, counted.readings)
     evidence = replace(old, state=state, progress=progress, log_eprocess=found.combined)
-    report = Report(plan, scheme, evidence, counted, found, _snapshots_left(plan, snapshot))
+    report = Report(plan, scheme, evidence, counted, found, numbers, _snapshots_left(plan, snapshot))
     context = Context(report, snapshot, started, gating_metrics(plan))
     opinion = _opinion(report, context, snapshot)
     facts = Facts(plan, snapshot, progress, counted.readings, lambda i: state.stage[1, scheme.starts[i]] == 0)

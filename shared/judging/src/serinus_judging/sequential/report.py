@@ -6,10 +6,8 @@ those of one or two metrics only.
 
 from collections.abc import Mapping
 from functools import cached_property
-from math import exp, isnan
-from typing import NamedTuple
+from math import exp
 
-import numpy as np
 from serinus_contracts.channels import most_telling
 from serinus_contracts.events import Label
 from serinus_contracts.metric import Margin
@@ -18,41 +16,21 @@ from serinus_contracts.wording import percent, plain
 
 from serinus_judging.assessment import Fields
 from serinus_judging.plan_metrics import is_rate
-from serinus_judging.sequential import baseline, power
+from serinus_judging.sequential import power
 from serinus_judging.sequential.bucket_reach import EXACT
-from serinus_judging.sequential.counts import Counted, fold
+from serinus_judging.sequential.counts import Counted
 from serinus_judging.sequential.evidence import Evidence
 from serinus_judging.sequential.inference import Inference
 from serinus_judging.sequential.latency import BLIND, Pair, Pairs
 from serinus_judging.sequential.layout import Layout
-from serinus_judging.sequential.report_rows import DIGITS, Counts, Edges, Row, fields, rounded
+from serinus_judging.sequential.numbers import Numbers
+from serinus_judging.sequential.report_rows import DIGITS, Edges, Row, counts_of, fields, rounded
 from serinus_judging.sequential.segments import LOG_SHARES, OTHERS, TOLD, Segments, mixed, named
-from serinus_judging.sequential.state import noise_of
 from serinus_judging.snapshot import Reading
 from serinus_judging.verdict_order import LABELS
 
 _SAME = Margin()
 _NO_EDGES = Edges()
-
-
-class _Numbers(NamedTuple):
-    """Counts and findings as plain lists: reading single numbers out of arrays is slow. Per channel run and stage
-    (x, n, y, m), per test total and bound."""
-
-    run: list[list[int]]
-    stage: list[list[int]]
-    total: list[float]
-    bound: list[float | None]
-
-
-class _Known(NamedTuple):
-    """Likewise what no sentence needs, per channel: past (events, trials), now (x, n, y, m) and the stage's noise."""
-
-    past: list[list[float]]
-    now: list[list[float]]
-    phi: list[float]
-    kappa: list[float]
-    measured: list[bool]
 
 
 def _edges(pair: Pair, ratio: float, part: float) -> Edges:
@@ -82,6 +60,7 @@ class Report:
         evidence: Evidence,
         counted: Counted,
         found: Inference,
+        numbers: Numbers,
         snapshots: float,
     ) -> None:
         self.plan = plan
@@ -89,7 +68,9 @@ class Report:
         self.evidence = evidence
         self.counted = counted
         self.found = found
+        self.numbers = numbers
         self.snapshots = snapshots
+        self._rows: dict[int, list[Row]] = {}
         self._places: dict[int, dict[int, Row]] = {}
 
     def label(self, group: int) -> Label:
@@ -111,11 +92,6 @@ class Report:
             return self.counted.readings[group]
         return self.counted.readings[self.limited(group)]
 
-    @property
-    def stage(self) -> int:
-        """The stage whose noise applies."""
-        return min(max(self.evidence.progress.stage, 0), len(self.evidence.noise.kappa) - 1)
-
     def name(self, group: int) -> str:
         """Of a metric or limit."""
         metrics = self.plan.metrics
@@ -129,7 +105,7 @@ class Report:
     def log_eprocess_non_inferior(self, group: int) -> float:
         """ln N of a metric: the least of its channels'."""
         first = self.layout.channels.abort + self.layout.proceed_first[group]
-        return min(self._numbers.total[first : first + self.layout.proceed_size[group]], default=0.0)
+        return min(self.numbers.total[first : first + self.layout.proceed_size[group]], default=0.0)
 
     def blind(self, group: int) -> bool:
         """Whether it is a latency that was measured in buckets which can show nothing of it."""
@@ -141,6 +117,11 @@ class Report:
 
     def rows(self, group: int) -> list[Row]:
         """The channels of a metric or limit."""
+        if group not in self._rows:
+            self._rows[group] = self._channels(group)
+        return self._rows[group]
+
+    def _channels(self, group: int) -> list[Row]:
         plan, layout = self.plan, self.layout
         first = layout.starts[group]
         if group >= len(plan.metrics):
@@ -186,7 +167,7 @@ class Report:
         for place in (*range(len(known.names)), OTHERS):
             index = first + place
             row = self._row(group, index, index, None, metric.margin, _NO_EDGES, metric.better == "higher")
-            if row.canary.trials and row.stable.trials:
+            if row.run[1] and row.run[3]:
                 share = float(LOG_SHARES[place])
                 rows[place] = row._replace(log_share=share, segment=named(metric.segment or "", known.names, place))
         self._places[group] = rows
@@ -209,7 +190,7 @@ class Report:
         """What a person should know beside the verdict: another mix, and the rates that are compared there."""
         told = []
         for group, finding in self.mixed.items():
-            x, n, _, _ = self._numbers.stage[self.layout.starts[group]]
+            x, n, _, _ = self.numbers.stage[self.layout.starts[group]]
             stable = self.stable_at_mix(group, in_stage=True)
             if stable is not None:
                 phrase = plain if is_rate(self.plan.metrics[group]) else percent
@@ -224,7 +205,7 @@ class Report:
 
         What is in no segment that stable has too counts at the rate of all of stable, as it is compared.
         """
-        numbers = self._numbers.stage if in_stage else self._numbers.run
+        numbers = self.numbers.stage if in_stage else self.numbers.run
         first = self.layout.starts[group]
         _, n, y, m = numbers[first]
         if group not in self.mixed or not n or not m:
@@ -246,21 +227,18 @@ class Report:
         complement: bool = False,
     ) -> Row:
         """The group's channel at `place`, and its tests, if it has them."""
-        numbers = self._numbers
-        x, n, y, m = numbers.run[place]
-        u, k, v, j = numbers.stage[place]
+        numbers = self.numbers
+        run, stage = numbers.run[place], numbers.stage[place]
         if complement:
-            x, y, u, v = n - x, m - y, k - u, j - v
+            run, stage = ([n - x, n, m - y, m] for x, n, y, m in (run, stage))
         worse = None if abort is None else numbers.bound[abort]
         better = None if proceed is None else numbers.bound[proceed]
         if worse is not None and better is not None and (worse < better if falling else worse > better):
             # The stage contradicts the run: the canary has changed. What agrees with the label is told.
             worse, better = (None, better) if self.label(group) == "ok" else (worse, None)
         return Row(
-            Counts(x, n),
-            Counts(y, m),
-            Counts(u, k),
-            Counts(v, j),
+            run,
+            stage,
             margin,
             edges,
             None if abort is None else numbers.total[abort],
@@ -271,40 +249,32 @@ class Report:
         )
 
     @cached_property
-    def _numbers(self) -> _Numbers:
-        state, found = self.evidence.state, self.found
-        return _Numbers(
-            run=np.rint(state.run.T).astype(np.int64).tolist(),
-            stage=np.rint(state.stage.T).astype(np.int64).tolist(),
-            total=found.log_total.tolist(),
-            bound=[None if isnan(v) else v for v in found.bound.tolist()],
-        )
+    def _now(self) -> list[list[float]]:
+        """Per channel x, n, y and m of this snapshot."""
+        found: list[list[float]] = self.counted.counts.T.tolist()
+        return found
 
     @cached_property
-    def _known(self) -> _Known:
-        noise, state, channels = self.evidence.noise, self.evidence.state, self.layout.channels
-        b = baseline.predicted(state.past)
-        edge = channels.ratio * b + channels.absolute
-        phi, kappa = noise_of(
-            channels, state, fold(noise, self.counted, self.stage, False, channels.noise_from), b, edge
-        )
-        return _Known(
-            past=self.evidence.state.past.T.tolist(),
-            now=self.counted.counts.T.tolist(),
-            phi=phi.tolist(),
-            kappa=kappa.tolist(),
-            measured=noise.measured.tolist(),
-        )
+    def _measured(self) -> list[bool]:
+        """Per channel whether its noise was measured."""
+        found: list[bool] = self.evidence.noise.measured.tolist()
+        return found
+
+    def _noise(self, group: int) -> tuple[float, float]:
+        """phi and kappa of its first channel, in this stage."""
+        phi, kappa = self.numbers.noise()
+        first = self.layout.starts[group]
+        return phi[first], kappa[first]
 
     def detectable_rate(self, group: int) -> float | None:
         """From which rate on the first channel of a group would be found worse by the end of the stage."""
-        layout, known, first = self.layout, self._known, self.layout.starts[group]
+        layout, known, first = self.layout, self.numbers, self.layout.starts[group]
         ratio, absolute, falling, rate = layout.channels.constants[first]
         events, trials = known.past[first]
         alpha = self.plan.false_abort_rate * layout.shares[group] * exp(float(layout.log_share[first]))
-        _, n, _, m = known.now[first]
+        _, n, _, m = self._now[first]
         b = (events + 0.5) / (trials + 1)
-        phi, kappa = known.phi[first], known.kappa[first]
+        phi, kappa = self._noise(group)
         return power.detectable_rate(n, m, b, ratio, absolute, rate, falling, self.snapshots, phi, kappa, alpha)
 
     def metrics(self) -> tuple[Fields, ...]:
@@ -341,12 +311,8 @@ class Report:
             "share": self.layout.shares[group],
             "log_eprocess": round(self.found.groups[group], DIGITS),
             "run": [rounded(row) for row in told],
-            "stage": [
-                {"events": events, "trials": trials}
-                for row in told
-                for events, trials in (row.canary_now, row.stable_now)
-            ],
-            "calibrated": bool(self.evidence.noise.measured[self.layout.starts[group]]),
+            "stage": [arm for row in told for arm in counts_of(*row.stage)],
+            "calibrated": self._measured[self.layout.starts[group]],
         }
 
     def _detail(self, group: int) -> str:
@@ -384,9 +350,8 @@ class Report:
             {
                 "name": known.names[place] if place < len(known.names) else "",
                 "others": place == OTHERS,
-                "canary": {"events": row.canary.events, "trials": row.canary.trials},
-                "stable": {"events": row.stable.events, "trials": row.stable.trials},
-                "stage": [{"events": x, "trials": n} for x, n in (row.canary_now, row.stable_now)],
+                **dict(zip(("canary", "stable"), counts_of(*row.run), strict=True)),
+                "stage": counts_of(*row.stage),
                 "worse": (row.log_eprocess or 0.0) + row.log_share >= self.found.threshold,
                 "log_eprocess": row.log_eprocess or 0.0,
                 "low": row.low,
@@ -398,7 +363,7 @@ class Report:
 
     def _group(self, group: int) -> Fields:
         """What metrics and limits have in common."""
-        rows, known, first = self.rows(group), self._known, self.layout.starts[group]
+        rows, first, (phi, kappa) = self.rows(group), self.layout.starts[group], self._noise(group)
         rows = [row for row in rows if row.segment is None]
         return {
             "label": self.label(group),
@@ -406,14 +371,10 @@ class Report:
             "share": self.layout.shares[group],
             "log_eprocess": self.found.groups[group],
             "run": [fields(row) for row in rows],
-            "stage": [
-                {"events": events, "trials": trials}
-                for row in rows
-                for events, trials in (row.canary_now, row.stable_now)
-            ],
-            "calibrated": known.measured[first],
-            "dispersion": known.phi[first],
-            "correlation": known.kappa[first],
+            "stage": [arm for row in rows for arm in counts_of(*row.stage)],
+            "calibrated": self._measured[first],
+            "dispersion": phi,
+            "correlation": kappa,
             "detectable_rate": self.detectable_rate(group),
         }
 

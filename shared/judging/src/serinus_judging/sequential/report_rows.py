@@ -26,15 +26,13 @@ class Counts(NamedTuple):
 
 
 class Row(NamedTuple):
-    """What is known of one channel: counts of canary and stable over the run and in this stage, evidence, interval.
+    """What is known of one channel: counts (x, n, y, m) over the run and in this stage, evidence, interval.
 
     log_share: ln of its part of the metric's evidence, where channels differ in that; segment: in words.
     """
 
-    canary: Counts
-    stable: Counts
-    canary_now: Counts
-    stable_now: Counts
+    run: list[int]
+    stage: list[int]
     margin: Margin
     edges: Edges
     log_eprocess: float | None
@@ -44,6 +42,31 @@ class Row(NamedTuple):
     detail: str
     log_share: float = 0.0
     segment: str | None = None
+
+    @property
+    def canary(self) -> Counts:
+        """Over the run."""
+        return Counts(*self.run[:2])
+
+    @property
+    def stable(self) -> Counts:
+        """Over the run."""
+        return Counts(*self.run[2:])
+
+    @property
+    def canary_now(self) -> Counts:
+        """In this stage."""
+        return Counts(*self.stage[:2])
+
+    @property
+    def stable_now(self) -> Counts:
+        """In this stage."""
+        return Counts(*self.stage[2:])
+
+
+def counts_of(x: int, n: int, y: int, m: int) -> tuple[Fields, Fields]:
+    """x of n of the canary and y of m of stable, each as `serinus_contracts.events.Counts`."""
+    return {"events": x, "trials": n}, {"events": y, "trials": m}
 
 
 DIGITS = 4
@@ -64,10 +87,10 @@ def rounded(row: Row) -> Fields:
 
 def fields(row: Row) -> Fields:
     """As `Channel`."""
-    (x, n), (y, m), edges = row.canary, row.stable, row.edges
+    (canary, stable), edges = counts_of(*row.run), row.edges
     fields: Fields = {
-        "canary": {"events": x, "trials": n},
-        "stable": {"events": y, "trials": m},
+        "canary": canary,
+        "stable": stable,
         "margin": {"ratio": row.margin.ratio, "absolute": row.margin.absolute},
         "log_eprocess": row.log_eprocess or 0.0,
         "log_eprocess_non_inferior": row.log_eprocess_non_inferior,

@@ -7,8 +7,10 @@ that judges one.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from serinus_judging.arrays import Bools, Floats, Ints
 from serinus_judging.sequential import baseline, eprocess, evalue, overdispersion, run_noise, strata
@@ -63,8 +65,8 @@ class State:
     @classmethod
     def stacked(cls, states: "Sequence[State]") -> "State":
         """Many runs of the same channels as one state of shape (R,)."""
-        arrays = {name: np.stack([getattr(state, name) for state in states], axis=1) for name in _ROWS_FIRST}
-        return cls(unspent_prior=np.stack([state.unspent_prior for state in states]), **arrays)
+        arrays = {name: _stack([getattr(state, name) for state in states], axis=1) for name in _ROWS_FIRST}
+        return cls(unspent_prior=_stack([state.unspent_prior for state in states]), **arrays)
 
     def run_of(self, i: int) -> "State":
         """One run of a stacked state, with memory of its own."""
@@ -103,9 +105,14 @@ class SnapshotCounts:
         pods = None
         if known is not None:
             none = np.zeros(known.shape)
-            pods = np.stack([none if snapshot.pods is None else snapshot.pods for snapshot in snapshots], axis=1)
-        per_run = {name: np.stack([getattr(snapshot, name) for snapshot in snapshots]) for name in _PER_RUN}
-        return cls(counts=np.stack([snapshot.counts for snapshot in snapshots], axis=1), pods=pods, **per_run)
+            pods = _stack([none if snapshot.pods is None else snapshot.pods for snapshot in snapshots], axis=1)
+        per_run = {name: _stack([getattr(snapshot, name) for snapshot in snapshots]) for name in _PER_RUN}
+        return cls(counts=_stack([snapshot.counts for snapshot in snapshots], axis=1), pods=pods, **per_run)
+
+
+def _stack(arrays: list[npt.NDArray[Any]], axis: int = 0) -> npt.NDArray[Any]:
+    """np.stack, but a view of what is alone: many small copies are what one run costs."""
+    return np.stack(arrays, axis=axis) if len(arrays) > 1 else np.expand_dims(arrays[0], axis)
 
 
 _PER_RUN = ("valid", "seconds", "stage", "fresh", "phi", "kappa", "lasting", "measured")
@@ -187,19 +194,20 @@ def _log_evalues(channels: Channels, state: State, snapshot: SnapshotCounts) -> 
     rare = evalue.is_rare(b, edge, channels.rate)
     dynamic = eprocess.proceed_psi(b.take(p, axis=-1), edge.take(p, axis=-1), *channels.late)
     columns = np.concatenate((counts, b[None]))
-    evaluate = _one if b.ndim == 1 else _many
-    gain = evaluate(channels, columns, rare, dynamic)
+    alone = prod(b.shape[:-1]) == 1
+    gain = (_one if alone else _many)(channels, columns, rare, dynamic)
     if channels.strata:
         gain = strata.with_strata(channels, gain, counts, state.past, snapshot.valid, dynamic)
     return overdispersion.tempered(gain, *divisors.take(tests.channel, axis=-1))
 
 
 def _one(channels: Channels, columns: Floats, rare: Bools, dynamic: Floats) -> Floats:
-    """ln e of all rows (J, S) for one run: one evaluation per form. columns (5, C): x, n, y, m, b.
+    """ln e of all rows (J, ..., S) for one run: one evaluation per form. columns (5, ..., C): x, n, y, m, b.
 
     Evaluated with tests first: what is the same for all rows of a test then lies along numpy's outer loop.
     """
-    tests = channels.tests
+    tests, shape = channels.tests, rare.shape[:-1]
+    columns, rare, dynamic = columns.reshape(5, -1), rare.ravel(), dynamic.reshape(len(dynamic), -1)
     psi = tests.psi_by_test.copy()
     psi[channels.abort :, : eprocess.PROCEED_ROWS] = dynamic.T
     out = np.empty(psi.shape)
@@ -212,7 +220,7 @@ def _one(channels: Channels, columns: Floats, rare: Bools, dynamic: Floats) -> F
         out[part.index] = evalue.log_evalue_by_form(
             part.form, x, n, y, m, b, part.ratio, part.absolute, part.scale, own
         )
-    return np.ascontiguousarray(out.T)
+    return np.ascontiguousarray(out.T).reshape(len(tests.psi), *shape, -1)
 
 
 def _many(channels: Channels, columns: Floats, rare: Bools, dynamic: Floats) -> Floats:
