@@ -10,13 +10,16 @@ from typing import Any
 
 import httpx
 import pytest
+from serinus_collecting.asking import Asked, selector_of
 from serinus_collecting.ports import ProviderError
 from serinus_collecting.prometheus import Prometheus
 from serinus_contracts import Matcher, Selector
+from serinus_counting.resets import Span
 from serinus_runtime.clock import now_ms
 
 from tests.servers import free_port, prometheus_server, sampled, wait_until
 from tests.simulated import World, rollout, scenario, simulated
+from tests.support import ERRORS, plan
 
 pytestmark = pytest.mark.anyio
 
@@ -96,6 +99,23 @@ async def test_one_query_fetches_two_names_and_matchers_narrow_it(provider: Prom
     assert {one.labels["__name__"] for one in both.series} == set(names.value.split("|"))
     failed = REQUESTS.where(Matcher(label="code", op="=~", value="5.."))
     assert {one.labels["code"] for one in (await provider.samples(failed, now_ms(), 5_000)).read().series} <= {"500"}
+
+
+async def test_metrics_that_are_asked_for_together_come_as_if_each_were_asked_for_by_itself(
+    place: Place, provider: Prometheus
+) -> None:
+    selectors = [REQUESTS, Selector.parse('http_request_duration_seconds_bucket{namespace="shop"}')]
+    metrics = tuple(
+        ERRORS.model_copy(update={"name": f"m{at}", "source": ERRORS.source.model_copy(update={"query": one})})
+        for at, one in enumerate(selectors)
+    )
+    end, window = scraped_until(place.url), Span(0, 0, 0)
+    both = selector_of(plan(metrics=metrics), [Asked(metric, window, 0, None) for metric in metrics])
+    together = (await provider.samples(both, end, 3_000)).read()
+    assert frozenset([one.labels["__name__"] for one in together.series]) == both.names
+    for selector in selectors:
+        alone = (await provider.samples(selector, end, 3_000)).read().series
+        assert [one for one in together.series if one.labels["__name__"] == selector.name] == alone
 
 
 async def test_sums_by_labels_come_at_each_multiple_of_the_step_with_both_ends(

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-from serinus_collecting.collect_snapshot import counted
+from serinus_collecting.answers import counted
 from serinus_collecting.ports import ProviderError
 from serinus_collecting.prometheus import ASK_AGAIN_SECONDS, Prometheus, UnknownNamesError
 from serinus_contracts import Bucketed, Counted, Distribution, Matcher, Proportion, Run, Selector

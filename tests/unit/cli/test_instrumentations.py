@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pytest
 from serinus.doctor.first_policy import write
 from serinus.doctor.measured import count
-from serinus_collecting.collect_snapshot import counted
+from serinus_collecting.answers import counted
 from serinus_collecting.ports import Answer, Unread
 from serinus_collecting.prometheus import MAX_SERIES, _read_answer
 from serinus_contracts import AnalysisPlan, Selector

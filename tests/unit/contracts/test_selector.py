@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -165,3 +167,28 @@ def test_what_no_query_could_name_is_no_name(name: str) -> None:
         Matcher(label=name, value="x")
     with pytest.raises(ValidationError):
         Selector(name=name)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("up", {"up"}),
+        ('{__name__="up",job="a"}', {"up"}),
+        (r'{__name__=~"up|a\\.b"}', {"up", "a.b"}),
+        ('{__name__=~"up|node_.*"}', None),
+        ('{__name__=~"up|"}', None),
+        ('{__name__!="up"}', None),
+        ('{job="a"}', None),
+    ],
+)
+def test_the_metrics_that_a_selector_can_select_are_known_where_it_names_them(
+    text: str, names: set[str] | None
+) -> None:
+    assert Selector.parse(text).names == names
+
+
+@given(st.lists(st.text("ab_:.- é/()*0\\\\", min_size=1, max_size=8), min_size=1, max_size=4))
+def test_names_that_are_written_as_one_expression_are_read_from_it_again(names: list[str]) -> None:
+    expression = "|".join(map(re.escape, names))
+    both = Selector(matchers=(Matcher(label="__name__", op="=~", value=expression),))
+    assert both.names == frozenset(names)

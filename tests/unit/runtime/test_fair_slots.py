@@ -19,9 +19,9 @@ class Queries:
         self.held: list[tuple[str, asyncio.Task[None]]] = []
         self.waiting: list[tuple[str, asyncio.Task[None]]] = []
 
-    async def ask(self, namespace: str) -> None:
+    async def ask(self, namespace: str, count: int = 1) -> None:
         async def query() -> None:
-            async with self.slots.held(namespace):
+            async with self.slots.held(namespace, count):
                 self.waiting.remove(entry)
                 self.held.append(entry)
                 try:
@@ -54,6 +54,20 @@ class Queries:
 async def turns() -> None:
     for _ in range(4):
         await asyncio.sleep(0)
+
+
+async def test_a_query_for_many_metrics_counts_as_so_many_of_its_namespace() -> None:
+    queries = Queries(10)
+    for _ in range(4):
+        await queries.ask("shop", 6)
+    assert queries.shares() == {"shop": 2}, "twelve metrics; with another query it would be eighteen"
+    for _ in range(9):
+        await queries.ask("bank")
+    assert queries.shares() == {"shop": 2, "bank": 8}
+    await queries.end()
+    assert queries.shares() == {"shop": 2, "bank": 8}, "of six and eight: those that hold fewer go first"
+    await queries.close()
+    assert queries.slots._held == {}
 
 
 async def test_one_namespace_leaves_a_slot_for_another() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import yaml
 from pydantic import ValidationError
-from serinus_collecting.collect_snapshot import counted
+from serinus_collecting.answers import counted
 from serinus_collecting.ports import Provider, TooMuchError
 from serinus_collecting.prometheus import UnknownNamesError
 from serinus_contracts import AnalysisPlan, CanaryPolicy, Matcher, PlanMetric, Selector

@@ -5,7 +5,7 @@ from dataclasses import replace
 from math import inf
 from typing import Any
 
-from serinus_collecting.collect_snapshot import counted
+from serinus_collecting.answers import counted
 from serinus_collecting.ports import Provider, ProviderError
 from serinus_collecting.prometheus import UnknownNamesError
 from serinus_contracts import AnalysisPlan, Counted, PlanMetric, Proportion, Queried, Selector

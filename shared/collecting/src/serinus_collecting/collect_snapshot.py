@@ -8,36 +8,40 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import NamedTuple
 
 from serinus_contracts import (
     AnalysisPlan,
-    Bucketed,
     History,
     Measurement,
     MetricsCollected,
     PlanMetric,
     Queried,
     Scalar,
+    Selector,
 )
-from serinus_contracts.base import Arm, Millis
+from serinus_contracts.base import Millis
 from serinus_contracts.plan import query_digest
 from serinus_contracts.provider_namespaces import ProviderAccess, may_use, refusal
 from serinus_counting import history as past
-from serinus_counting.measure import measure_on
-from serinus_counting.native_histograms import classic, counters
-from serinus_counting.progress import Progress
-from serinus_counting.quality import Quality, blank
-from serinus_counting.resets import Span
-from serinus_counting.series import Series, scrape_interval, with_pods
-from serinus_counting.stretch import Fetched
-from serinus_counting.windows import RunState, far_reach_ms, next_due, reach_ms, snapshot_end, span
+from serinus_counting.quality import blank
+from serinus_counting.windows import RunState, far_reach_ms, next_due, snapshot_end, span
 from serinus_runtime import logs, traces
 from serinus_runtime.fair_slots import FairSlots
 
+from serinus_collecting.answers import MetricCounts, count_each, count_one
+from serinus_collecting.asking import Asked, Refusals, grouped, selector_of
 from serinus_collecting.collect_periods import PeriodProvider, measure_by_period, other_api
-from serinus_collecting.offload import Offloader, summed_up
-from serinus_collecting.ports import Answer, Commit, Lease, Provider, ProviderError, Registry, Unread
+from serinus_collecting.offload import Offloader, charge, summed_up
+from serinus_collecting.ports import (
+    Answer,
+    Commit,
+    Lease,
+    Provider,
+    ProviderError,
+    Registry,
+    TooMuchError,
+    Unread,
+)
 from serinus_collecting.telemetry import Telemetry
 
 logger = logging.getLogger(__name__)
@@ -69,6 +73,7 @@ class SnapshotCollector:
     access: ProviderAccess = field(default_factory=dict)
     stores: Mapping[str, PeriodProvider] = field(default_factory=dict)
     offloader: Offloader = field(default_factory=Offloader)
+    refusals: Refusals = field(default_factory=Refusals)
     places: int = 1
 
     async def collect(self, lease: Lease) -> Commit | None:
@@ -138,53 +143,101 @@ class SnapshotCollector:
         due = next_due(lease.run, lease.now, plan, scrape_ms, slower=min(2**after.failures, MAX_BACKOFF))
         # A slow snapshot takes little time of the loop, but a place of those that its namespace has.
         held_ms = 1000 * (time.monotonic() - began) / self.places
-        cost_ms = max(held_ms, sum(sums) + SNAPSHOT_MS + QUERY_MS * len(plan.metrics))
+        cost_ms = max(held_ms, sum(sums) + SNAPSHOT_MS)
         return await self.registry.commit(lease, state, after, snapshot, due, cost_ms)
 
-    async def _measured(self, state: RunState, plan: AnalysisPlan, end: Millis) -> "Sequence[_Counted]":
+    async def _measured(self, state: RunState, plan: AnalysisPlan, end: Millis) -> Sequence[MetricCounts]:
+        """What came of each metric of the plan, in its order."""
         store, namespace = self.stores.get(plan.provider), state.observed.run.namespace
         speaks = store.api if store else "prometheus"
         if plan.api != speaks and plan.provider in (*self.providers, *self.stores):
-            return [_Counted(blank(metric, "error", other_api(plan, speaks))) for metric in plan.metrics]
+            return [MetricCounts(blank(metric, "error", other_api(plan, speaks))) for metric in plan.metrics]
         if store is None:
-            return await asyncio.gather(*(self._measure(state, plan, metric, end) for metric in plan.metrics))
+            return await self._of_series(state, plan, end)
         if not may_use(self.access, plan.provider, namespace):
             said = refusal(plan.provider, namespace)
-            return [_Counted(blank(metric, "error", said)) for metric in plan.metrics]
+            return [MetricCounts(blank(metric, "error", said)) for metric in plan.metrics]
         asking = partial(self._asking, plan.provider, namespace)
-        return [_Counted(one) for one in await measure_by_period(store, asking, state, plan, end)]
+        return [MetricCounts(one) for one in await measure_by_period(store, asking, state, plan, end)]
 
-    async def _measure(self, state: RunState, plan: AnalysisPlan, metric: PlanMetric, end: Millis) -> "_Counted":
-        window = span(state, plan, metric, end)
-        if window is None and not isinstance(metric.source, Queried):
-            return _Counted(blank(metric, "settling"))
-        provider = self.providers.get(plan.provider)
-        if provider is None:
+    async def _of_series(self, state: RunState, plan: AnalysisPlan, end: Millis) -> Sequence[MetricCounts]:
+        """As `_measured`, of a provider that has series."""
+        found, asked, queried = dict[str, MetricCounts](), list[Asked](), list[PlanMetric]()
+        refused = self._refused(plan, state.observed.run.namespace)
+        for metric in plan.metrics:
+            window = span(state, plan, metric, end)
+            if window is None and not isinstance(metric.source, Queried):
+                found[metric.name] = MetricCounts(blank(metric, "settling"))
+            elif refused:
+                found[metric.name] = MetricCounts(blank(metric, "error", refused))
+            elif isinstance(metric.source, Queried):
+                queried.append(metric)
+            else:
+                assert window is not None
+                asked.append(Asked.of(state, metric, window))
+        # As long as two queries in a row may take, however often is asked: the lease ends then.
+        until = asyncio.get_running_loop().time() + 2 * self.query_timeout_seconds
+        answered = await asyncio.gather(
+            *(self._ask(state, plan, metric, end) for metric in queried),
+            *(self._measure_group(state, plan, group, until) for group in grouped(plan, asked)),
+        )
+        for counts in answered:
+            found |= counts
+        return [found[metric.name] for metric in plan.metrics]
+
+    def _refused(self, plan: AnalysisPlan, namespace: str) -> str:
+        """Why the plan's provider is not asked, empty if it is."""
+        if plan.provider not in self.providers:
             known = ", ".join([*self.providers, *self.stores]) or "none"
-            return _Counted(blank(metric, "error", f"provider {plan.provider!r} is not configured, known: {known}"))
-        namespace = state.observed.run.namespace
-        if not may_use(self.access, plan.provider, namespace):
-            return _Counted(blank(metric, "error", refusal(plan.provider, namespace)))
-        if isinstance(metric.source, Queried):
-            return _Counted(await self._ask(provider, plan.provider, namespace, metric.source, end))
-        assert window is not None
-        pods = {pod.name: (pod.arm, pod.started) for pod in state.observed.pods}
+            return f"provider {plan.provider!r} is not configured, known: {known}"
+        return "" if may_use(self.access, plan.provider, namespace) else refusal(plan.provider, namespace)
+
+    async def _measure_group(
+        self, state: RunState, plan: AnalysisPlan, group: Sequence[Asked], until: float
+    ) -> dict[str, MetricCounts]:
+        """One query for all, and what it does not answer each by itself: so one bad metric costs no other."""
+        counts: Sequence[MetricCounts | Millis | None] = [None] * len(group)
+        query = plan.provider, plan.digest, tuple([one.metric.name for one in group])
+        if len(group) > 1 and query not in self.refusals:
+            began = time.monotonic()
+            try:
+                counts = await self._samples(state, plan, selector_of(plan, group), group, until)
+            except ProviderError as error:
+                logger.info("%d metrics are asked for one by one: %s", len(group), error)
+                if isinstance(error, TooMuchError) or time.monotonic() - began > self.query_timeout_seconds / 2:
+                    self.refusals.add(query)
+        singly = [self._measure(state, plan, one, known, until) for one, known in zip(group, counts, strict=True)]
+        measured = await asyncio.gather(*singly)
+        return {one.metric.name: each for one, each in zip(group, measured, strict=True)}
+
+    async def _samples(
+        self, state: RunState, plan: AnalysisPlan, selector: Selector, group: Sequence[Asked], until: float
+    ) -> Sequence[MetricCounts | Millis]:
+        namespace, end = state.observed.run.namespace, group[0].window.end
+        async with self._asking(plan.provider, namespace, until, len(group)):
+            answer = await self.providers[plan.provider].samples(selector, end, max(one.reach_ms for one in group))
+            return await self.offloader.run(
+                namespace, len(answer.body), partial(count_each, answer, state, plan, group)
+            )
+
+    async def _measure(
+        self, state: RunState, plan: AnalysisPlan, asked: Asked, known: MetricCounts | Millis | None, until: float
+    ) -> MetricCounts:
+        """What comes of one metric, where it is not known yet or samples of before are wanted, since when."""
+        namespace, provider = state.observed.run.namespace, self.providers[plan.provider]
         try:
-            before = state.progress.get(metric.name) if state.ends_stage == window.floor else None
-            reach, last = reach_ms(window, state.scrape_ms, before), False
-            while True:
-                async with self._asking(plan.provider, namespace):
-                    answer = await provider.samples(metric.source.query, end, reach)
-                    work = partial(
-                        _read_and_count, answer, state, plan, metric, window, pods, Fetched(end - reach, last, before)
-                    )
-                    counted = await self.offloader.run(namespace, len(answer.body), work)
-                if isinstance(counted, _Counted):
-                    return counted
-                # A second query, which reaches further back, where a series' base lies behind a gap.
-                reach, last = far_reach_ms(window, counted), True
+            while not isinstance(known, MetricCounts):
+                last = known is not None
+                if known is not None:
+                    # It reaches further back, where a series' base lies behind a gap.
+                    asked = asked._replace(reach_ms=far_reach_ms(asked.window, known))
+                async with self._asking(plan.provider, namespace, until):
+                    answer = await provider.samples(asked.selector, asked.window.end, asked.reach_ms)
+                    work = partial(count_one, answer, state, plan, asked, last)
+                    known = await self.offloader.run(namespace, len(answer.body), work)
         except ProviderError as error:
-            return _Counted(blank(metric, "error", str(error)))
+            return MetricCounts(blank(asked.metric, "error", str(error)))
+        return known
 
     async def _history(self, state: RunState, plan: AnalysisPlan) -> dict[str, History]:
         """Stable's past by metric, for the first snapshot of a run; what cannot be had is left out."""
@@ -212,71 +265,42 @@ class SnapshotCollector:
             logger.warning("no history of %s, its noise will be assumed: %s", metric.name, error)
             return None
 
-    async def _ask(self, provider: Provider, name: str, namespace: str, source: Queried, end: Millis) -> Scalar:
+    async def _ask(
+        self, state: RunState, plan: AnalysisPlan, metric: PlanMetric, end: Millis
+    ) -> dict[str, MetricCounts]:
         """A query that knows its arms and its window itself."""
+        namespace, source = state.observed.run.namespace, metric.source
+        assert isinstance(source, Queried)
         digest = query_digest(source.query)
         try:
-            async with self._asking(name, namespace):
-                answer = await provider.values(source.query, end)
+            async with self._asking(plan.provider, namespace):
+                answer = await self.providers[plan.provider].values(source.query, end)
                 found = await self.offloader.run(namespace, len(answer.body), answer.read)
         except ProviderError as error:
-            return Scalar(status="error", detail=str(error), query_digest=digest)
+            return {metric.name: MetricCounts(Scalar(status="error", detail=str(error), query_digest=digest))}
         if found.warnings:
-            return Scalar(status="partial", detail="; ".join(found.warnings), query_digest=digest)
-        values = tuple(found.values)
-        return Scalar(status="ok", query_digest=digest, series=len(values), values=values, vector=found.vector)
+            measured = Scalar(status="partial", detail="; ".join(found.warnings), query_digest=digest)
+        else:
+            values = tuple(found.values)
+            measured = Scalar(status="ok", query_digest=digest, series=len(values), values=values, vector=found.vector)
+        return {metric.name: MetricCounts(measured)}
 
     @asynccontextmanager
-    async def _asking(self, provider: str, namespace: str) -> AsyncIterator[None]:
-        """One query of a namespace, as soon as it is its turn. Raises ProviderError when its time is over."""
-        limit, slot = self.query_timeout_seconds, False
+    async def _asking(
+        self, provider: str, namespace: str, until: float = float("inf"), metrics: int = 1
+    ) -> AsyncIterator[None]:
+        """One query of a namespace for so many metrics, as soon as it is its turn. Raises ProviderError when its time
+        is over, or that of the snapshot (of the loop's clock)."""
+        limit, slot = min(self.query_timeout_seconds, until - asyncio.get_running_loop().time()), False
+        charge(QUERY_MS)
         try:
-            async with asyncio.timeout(limit), self.slots[provider].held(namespace):
+            async with asyncio.timeout(limit), self.slots[provider].held(namespace, metrics):
                 slot = True
                 with self.telemetry.query(provider):
                     yield
         except TimeoutError:
             why = "did not answer" if slot else f"had no query slot free for namespace {namespace}"
-            raise ProviderError(f"provider {provider} {why} within {limit:g} s") from None
-
-
-class _Counted(NamedTuple):
-    """What came of one metric: its interval of scrapes, and up to when each process is counted, where that is known."""
-
-    measurement: Measurement
-    scrape_ms: int | None = None
-    progress: Progress | None = None
-
-
-def _read_and_count(
-    answer: Unread[Answer],
-    state: RunState,
-    plan: AnalysisPlan,
-    metric: PlanMetric,
-    window: Span,
-    pods: Mapping[str, tuple[Arm, Millis | None]],
-    fetched: Fetched,
-) -> _Counted | Millis:
-    """What the answer gives; where it reaches not far enough back, since when it should. Raises ProviderError."""
-    found = answer.read()
-    series = counted(plan, metric, found)
-    scrape = scrape_interval(series)
-    if found.warnings:
-        return _Counted(blank(metric, "partial", "; ".join(found.warnings), Quality(len(series))), scrape)
-    scrape_ms = scrape or state.scrape_ms
-    settled = span(replace(state, scrape_ms=scrape_ms), plan, metric, window.end)
-    if settled is None:
-        return _Counted(blank(metric, "settling"), scrape)
-    restarted = {pod.name: pod.restarts for pod in state.observed.pods}
-    labels = None if found.histograms else found.labels
-    measured = measure_on(plan, metric, series, settled, pods, scrape_ms, restarted, fetched, labels)
-    return measured if isinstance(measured, int) else _Counted(measured[0], scrape, measured[1])
-
-
-def counted(plan: AnalysisPlan, metric: PlanMetric, answer: Answer) -> Sequence[Series]:
-    """The series that a metric is counted by: native histograms as classic ones, and each with its pod as `pod`."""
-    native = classic if isinstance(metric.source, Bucketed) else counters
-    return with_pods([*answer.series, *native(answer.histograms)], plan.pod_label(metric))
+            raise ProviderError(f"provider {provider} {why} within {max(0, limit):.3g} s") from None
 
 
 def _read_history(answer: Unread[Answer], plan: AnalysisPlan, metric: PlanMetric, end: Millis) -> History | None:

@@ -1,6 +1,6 @@
 """What collecting a snapshot needs from outside."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
@@ -30,7 +30,7 @@ class Answer:
     series: Sequence[Series]
     warnings: Sequence[str] = ()
     histograms: Sequence[Histogram] = ()
-    labels: bytes | None = None
+    labels: Hashable | None = None
 
 
 @dataclass(frozen=True)

@@ -210,6 +210,18 @@ class Selector(Document):
         new = tuple(matcher for matcher in matchers if matcher.key not in known)
         return self.model_copy(update={"matchers": self.matchers + new})
 
+    @property
+    def names(self) -> frozenset[str] | None:
+        """The metrics that it can select, None where any may be among them."""
+        if self.name is not None:
+            return frozenset([self.name])
+        for one in self.matchers:
+            if one.label == "__name__" and one.op == "=" and one.value:
+                return frozenset([one.value])
+            if one.label == "__name__" and one.op == "=~":
+                return _alternatives(one.value)
+        return None
+
     def all_matchers(self) -> tuple[Matcher, ...]:
         """The matchers with the name as one of them, to test a series' labels including `__name__`."""
         named = (Matcher(label="__name__", value=self.name),) if self.name else ()
@@ -224,6 +236,14 @@ class Selector(Document):
         else:
             return f"{name}{{{','.join(parts)}}}" if name and parts else name or f"{{{','.join(parts)}}}"
         return f"{{{','.join(parts)}}}"
+
+
+def _alternatives(expression: str) -> frozenset[str] | None:
+    """What an expression of literals alone matches, as re.escape writes them; None for any other."""
+    parts = expression.split("|")
+    literals = [re.sub(r"\\(.)", r"\1", part) for part in parts]
+    same = all(literal and re.escape(literal) == part for literal, part in zip(literals, parts, strict=True))
+    return frozenset(literals) if same else None
 
 
 def _may_be_classic(matcher: Matcher) -> bool:

@@ -4,14 +4,16 @@ Labels stay the same from snapshot to snapshot while samples come, so what they 
 """
 
 from array import array
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from serinus_contracts import AnalysisPlan, Bucketed, Counted, PlanMetric
 from serinus_contracts.base import Arm
 from serinus_contracts.plan import any_of
 
+from serinus_counting.kept import Kept
 from serinus_counting.misread import status_in_words
 from serinus_counting.series import Series, Target, with_one_spelling, with_pods
 from serinus_counting.tallies import ARMS, shared_edges
@@ -45,27 +47,7 @@ class Layout:
     characters: int
 
 
-class _Kept:
-    """The layouts that were wanted last."""
-
-    def __init__(self) -> None:
-        self._found: OrderedDict[Hashable, tuple[Layout | None, int]] = OrderedDict()
-        self._series = 0
-
-    def of(self, plan: AnalysisPlan, metric: PlanMetric, series: Sequence[Series], labels: Hashable) -> Layout | None:
-        key = plan.digest, metric.name, labels
-        if key in self._found:
-            self._found.move_to_end(key)
-            return self._found[key][0]
-        made = _laid_out(plan, metric, series)
-        self._found[key] = made, len(series)
-        self._series += len(series)
-        while self._series > MAX_SERIES_KEPT:
-            self._series -= self._found.popitem(last=False)[1][1]
-        return made
-
-
-_kept = _Kept()
+_kept: Kept[Layout | None] = Kept(MAX_SERIES_KEPT)
 
 
 def layout_of(
@@ -77,7 +59,8 @@ def layout_of(
     """
     if not isinstance(metric.source, Counted | Bucketed):
         return None
-    return _laid_out(plan, metric, series) if labels is None else _kept.of(plan, metric, series, labels)
+    made = partial(_laid_out, plan, metric, series)
+    return made() if labels is None else _kept.of((plan.digest, metric.name, labels), len(series), made)
 
 
 def by_arms(plan: AnalysisPlan, metric: PlanMetric, series: Sequence[Series]) -> Mapping[Arm, Sequence[Series]]:

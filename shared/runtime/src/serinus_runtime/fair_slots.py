@@ -26,37 +26,40 @@ def max_places(total: int) -> int:
 
 class FairSlots:
     """At most `total` at once. One namespace holds at most three quarters of them, so that another finds one
-    free; where several wait, the one that holds the fewest goes first, and within it who came first."""
+    free; where several wait, the one that holds the fewest goes first, and within it who came first.
+
+    A slot may `count` as several of its namespace: then so many less are held beside it.
+    """
 
     def __init__(self, total: int) -> None:
         self._free = total
         self._max_each = max_places(total)
         self._held: Counter[str] = Counter()
-        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+        self._waiting: dict[str, deque[tuple[asyncio.Future[None], int]]] = {}
 
     @asynccontextmanager
-    async def held(self, namespace: str) -> AsyncIterator[None]:
+    async def held(self, namespace: str, count: int = 1) -> AsyncIterator[None]:
         """Hold a slot, waiting for one if need be; a caller that gives up waiting loses its place."""
-        await self._acquire(namespace)
+        await self._acquire(namespace, count)
         try:
             yield
         finally:
-            self._release(namespace)
+            self._release(namespace, count)
 
-    async def _acquire(self, namespace: str) -> None:
+    async def _acquire(self, namespace: str, count: int) -> None:
         turn = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(namespace, deque()).append(turn)
+        self._waiting.setdefault(namespace, deque()).append((turn, count))
         self._serve()
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self._release(namespace)
+                self._release(namespace, count)
             raise
 
-    def _release(self, namespace: str) -> None:
+    def _release(self, namespace: str, count: int) -> None:
         self._free += 1
-        self._held[namespace] -= 1
+        self._held[namespace] -= count
         if not self._held[namespace]:
             del self._held[namespace]
         self._serve()
@@ -64,13 +67,14 @@ class FairSlots:
     def _serve(self) -> None:
         while self._free:
             for queue in self._waiting.values():
-                while queue and queue[0].done():  # gave up
+                while queue and queue[0][0].done():  # gave up
                     queue.popleft()
             self._waiting = {name: queue for name, queue in self._waiting.items() if queue}
             ready = [name for name in self._waiting if self._held[name] < self._max_each]
             if not ready:
                 return
             name = min(ready, key=self._held.__getitem__)
-            self._waiting[name].popleft().set_result(None)
-            self._held[name] += 1
+            turn, count = self._waiting[name].popleft()
+            turn.set_result(None)
+            self._held[name] += count
             self._free -= 1
