@@ -31,6 +31,11 @@ SECTIONS: dict[str, dict[str, Entry]] = {
             "Analyse four simulated releases: one healthy, two regressed, one whose metrics disappear.",
             "serinus demo --keep",
         ),
+        "judge": Entry(
+            "judge.command:judge",
+            "Compare any two sets of series live, without cluster and Redis.",
+            "serinus judge --prometheus http://prometheus:9090 --canary 'version=\"v2\"' --stable 'version=\"v1\"'",
+        ),
         "doctor": Entry(
             "doctor.command:doctor",
             "Check Redis, Prometheus, rights, policy and metrics.",

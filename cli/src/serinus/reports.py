@@ -1,6 +1,6 @@
 """`serinus report` and `serinus history`: what became of a run, and which runs there were."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +14,7 @@ from serinus_runtime.clock import now_ms
 
 from serinus.board import Board
 from serinus.connect import with_board
+from serinus.kept import read_reports
 from serinus.options import USAGE, Source, WideOutput, fail
 from serinus.report import words
 from serinus.report.markdown import markdown
@@ -22,7 +23,12 @@ from serinus.report.text import text
 from serinus.runs import matches, resolve
 from serinus.terminal import say
 
-RunName = Annotated[str, typer.Argument(help="namespace/name or name of the Rollout (its latest run), or a run's id.")]
+RunName = Annotated[
+    str | None, typer.Argument(help="namespace/name or name of the Rollout (its latest run), or a run's id.")
+]
+From = Annotated[
+    Path | None, typer.Option("--from", help="Of this file, as archive and judge --record write it; else the runs'.")
+]
 Html = Annotated[Path | None, typer.Option("--html", help="Write one self-contained HTML file.")]
 Markdown = Annotated[bool, typer.Option("--md", help="Print Markdown, for a comment on a pull request.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="How many runs, the newest first.")]
@@ -31,9 +37,10 @@ Name = Annotated[str | None, typer.Argument(help="Only runs of this Rollout: nam
 
 
 def report(
-    run: RunName,
     source: Source,
     output: WideOutput,
+    run: RunName = None,
+    kept_in: From = None,
     html: Html = None,
     md: Markdown = False,
 ) -> None:
@@ -43,8 +50,7 @@ def report(
     Reports are kept for 30 days after the end; see archive.
     """
 
-    async def show(board: Board) -> None:
-        found = await _find(board, run)
+    def show(found: Report) -> None:
         if html:
             try:
                 html.write_text(page(found, now_ms()), encoding="utf-8")
@@ -59,7 +65,29 @@ def report(
         else:
             output.terminal.print(text(found, now_ms(), wide=output.wide))
 
-    with_board(source, show)
+    if kept_in is not None:
+        show(_last(kept_in, run))
+    elif run is None:
+        fail("which run? Give its Rollout as namespace/name, or a file of reports by --from", USAGE)
+    else:
+        with_board(source, lambda board: _shown(board, run, show))
+
+
+async def _shown(board: Board, run: str, show: Callable[[Report], None]) -> None:
+    show(await _find(board, run))
+
+
+def _last(file: Path, run: str | None) -> Report:
+    """The last report of a file, of this run where one is named."""
+    try:
+        found = read_reports(file)
+    except (OSError, ValueError) as error:
+        fail(f"--from {file}: {getattr(error, 'strerror', None) or error}")
+    meant = [one for one in found if run in (None, one.run.id, one.run.rollout, one.run.name)]
+    if not meant:
+        known = ", ".join(sorted({one.run.name for one in found})) or "none"
+        fail(f"--from {file} has no report{f' of {run}' if run else ''}; it has: {known}")
+    return meant[-1]
 
 
 def history(

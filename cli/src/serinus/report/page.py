@@ -30,7 +30,7 @@ def page(report: Report, now: Millis) -> str:
     counts = words.metrics(report.verdict.metrics) if report.verdict else ()
     plot = svg(report)
     parts = [
-        f'<h1 class="{report.outcome or "live"}">{escape(words.title(report))}</h1>',
+        f'<h1 class="{words.style(report)}">{escape(words.title(report))}</h1>',
         _table((), words.facts(report, now)),
         f"<h2>Evidence of a regression</h2>{plot}" if plot else "",
         _section("Counts of the whole run", ("metric", "canary", "stable", "state"), counts),

@@ -15,7 +15,7 @@ _STYLES = {"promoted": "green", "aborted": "red"}
 
 def text(report: Report, now: Millis, *, wide: bool = False) -> RenderableType:
     """The report as renderables of rich. `now` in ms; `wide`: with the plan."""
-    parts: list[RenderableType] = [Text(words.title(report), style=f"bold {_STYLES.get(report.outcome or '', '')}")]
+    parts: list[RenderableType] = [Text(words.title(report), style=f"bold {_STYLES.get(words.style(report), '')}")]
     parts.append(_table(words.facts(report, now)))
     parts += _section("Stages", words.stages(report))
     if report.verdict:

@@ -14,19 +14,34 @@ from serinus_readmodel.metrics import milliseconds
 from serinus.found import found
 
 MARKS = {"promoted": "✔", "aborted": "✖", "superseded": "↷", "deleted": "–", None: "●"}
+# Of `serinus judge`, which releases nothing.
+_CONCLUDED = {"proceed": ("✔", "proceed"), "abort": ("✖", "abort"), "hold": ("■", "inconclusive")}
+_STYLES = {"proceed": "promoted", "abort": "aborted", "hold": "live"}
 
 
 def title(report: Report) -> str:
     """Mark, name and outcome of the run."""
+    if report.concluded:
+        mark, end = _CONCLUDED[report.concluded]
+        return f"{mark} {report.run.name}  {end}"
     return f"{MARKS[report.outcome]} {report.run.rollout}  {report.outcome or 'in progress'}"
+
+
+def style(report: Report) -> str:
+    """What its title is coloured by: promoted, aborted, or live where it is neither."""
+    return _STYLES[report.concluded] if report.concluded else report.outcome or "live"
 
 
 def facts(report: Report, now: Millis) -> Iterator[tuple[str, str]]:
     """What stands at the head of a report, by name."""
     run, plan = report.run, report.plan
     yield "Why", report.why
-    yield "Revision", f"{run.canary_hash} against {run.stable_hash}, attempt {run.attempt}, cluster {run.cluster}"
-    yield "Policy", f"{report.policy} ({plan.mode}), judge {plan.judge.name}"
+    if report.concluded:
+        yield "Compared", f"canary {run.canary_hash} against stable {run.stable_hash}"
+    else:
+        yield "Revision", f"{run.canary_hash} against {run.stable_hash}, attempt {run.attempt}, cluster {run.cluster}"
+    mode = "" if report.concluded else f" ({plan.mode})"
+    yield "Policy", f"{report.policy}{mode}, judge {plan.judge.name}"
     yield (
         "Began",
         f"{moment(report.began)}, {'took' if report.ended else 'for'} {_between(report.began, report.ended or now)}",
@@ -59,7 +74,9 @@ def _between(begin: Millis, end: Millis) -> str:
 
 
 def stages(report: Report) -> Iterator[tuple[str, str, str]]:
-    """When each stage began, its weight, how long it lasted."""
+    """When each stage began, its weight, how long it lasted; none where nobody set a weight."""
+    if report.concluded:
+        return
     ends = [one.at for one in report.stages[1:]] + [report.ended]
     for one, end in zip(report.stages, ends, strict=False):
         yield clock(one.at), weight_text(one.weight), _between(one.at, end) if end else "now"

@@ -74,6 +74,10 @@ class CollectedRun:
         """All that were taken, in order."""
         return self._registry.snapshots
 
+    def forget(self) -> None:
+        """Keep none of those that were taken: a run may go on for days."""
+        self._registry.snapshots.clear()
+
     @property
     def scrape_ms(self) -> int | None:
         """The interval of scrapes, None while no answer has told it."""

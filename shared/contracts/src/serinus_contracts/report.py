@@ -101,6 +101,11 @@ class Report(Contract):
     run: Run
     policy: str
     outcome: Outcome | None = None
+    concluded: Verdict | None = Field(
+        None,
+        description="last verdict of `serinus judge`, which compares and releases nothing: it has no outcome",
+        exclude_if=lambda value: value is None,
+    )
     why: str
     began: Millis
     ended: Millis | None = None

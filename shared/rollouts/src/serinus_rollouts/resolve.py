@@ -32,6 +32,7 @@ from serinus_rollouts.sources import (
     gauges,
     in_their_roles,
     naming,
+    without_excluded,
 )
 from serinus_rollouts.stages import ADD_STEPS, NOTHING_TO_JUDGE, Stage
 
@@ -58,9 +59,11 @@ def resolve(
     source: str = "",
     override: str = "",
     grpc: str = "",
+    scope: SeriesScope | None = None,
 ) -> AnalysisPlan:
     """The plan of one run; `services` are those whose roles Argo exchanges after each release, `source` is where the
     policy was read, `override` the id of a command that changed it, `grpc` what says that the Rollout speaks gRPC.
+    `scope`: how all series are found, in place of what the policy's sources say of it, which then only name metrics.
 
     Raises UnfitPolicyError if the Rollout's steps leave nothing to judge, its arms cannot be told apart, or the
     provider is for other namespaces.
@@ -77,10 +80,10 @@ def resolve(
         raise UnfitPolicyError(
             f"Rollout {run.rollout} sets a weight of {weight_text(beyond[0])}, which is no percentage of the traffic"
         )
-    found_by = counts(spec.source, run)
+    found_by = scope or counts(spec.source, run)
     # A proxy's series are told apart metric by metric; the run's pods are told apart in any case.
     arms = containers(run).arms if found_by.past is None else found_by.arms
-    metrics = tuple(_metric(rule, spec, run, arms, grpc) for rule in spec.metrics)
+    metrics = tuple(_metric(rule, spec, run, arms, grpc, scope) for rule in spec.metrics)
     plan = AnalysisPlan(
         policy=policy.metadata.name,
         namespace=policy.metadata.namespace or "",
@@ -149,9 +152,13 @@ def _stages(spec: PolicySpec, found: Sequence[Stage]) -> tuple[PlanStage, ...]:
     return tuple(plan)
 
 
-def _metric(rule: MetricRule, spec: PolicySpec, run: Run, arms: tuple[ArmRule, ...], grpc: str) -> PlanMetric:
+def _metric(
+    rule: MetricRule, spec: PolicySpec, run: Run, arms: tuple[ArmRule, ...], grpc: str, scope: SeriesScope | None
+) -> PlanMetric:
     source = rule.source or spec.source
-    if rule.kind == "gauge":
+    if scope is not None:
+        way = without_excluded(scope, source)
+    elif rule.kind == "gauge":
         way = gauges(source, run) if rule.gauge is not None else containers(run)
     else:
         way = counts(source, run)

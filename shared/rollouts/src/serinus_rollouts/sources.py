@@ -39,7 +39,11 @@ def naming(source: SourceRule, metric: str | None = None) -> MetricNames:
 
 def counts(source: SourceRule, run: Run) -> SeriesScope:
     """How series of counts are found."""
-    way = _counts(source, run)
+    return without_excluded(_counts(source, run), source)
+
+
+def without_excluded(way: SeriesScope, source: SourceRule) -> SeriesScope:
+    """The same without the series that the source leaves out."""
     if source.exclude is None:
         return way
     kept = tuple(matcher.negated for matcher in source.exclude.matchers)

@@ -1,0 +1,1 @@
+"""`serinus judge`: any two sets of series are compared live, without cluster and Redis."""
