@@ -10,6 +10,7 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from serinus.replay.past import Span, taken
 from serinus_collecting.collect_periods import PeriodProvider
 from serinus_collecting.collected_run import CollectedRun
 from serinus_collecting.ports import ProviderError
@@ -24,7 +25,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from tests.stores import COUNTERS, Arriving, stored_plan
-from tests.support import observed
+from tests.support import RUN, observed
 
 pytestmark = pytest.mark.anyio
 STARTED = 1_000_000
@@ -173,6 +174,19 @@ async def test_an_arm_without_data_is_asked_for_once_in_each_period_and_said_to_
     found = [(await run.at(seconds)).status for seconds in (270, 290, 310, 325, 385, 390, 400, 450)]
     assert found == ["waiting"] * 4 + ["no_data"] * 3 + ["ok"]
     assert place.asked() == 4
+
+
+async def test_a_run_of_the_past_is_counted_as_a_collector_would_have(place: Place) -> None:
+    for second in range(0, 900, 10):
+        place.add("trials", "stable", STARTED + 1000 * second, 20)
+        place.add("trials", "canary", STARTED + 1000 * second, 1)
+    spans = [Span(5, STARTED, STARTED + 900_000)]
+    found = await taken(place.plan, RUN, spans, place.provider, 5, lambda _: None)
+    counted = [one for each in found if isinstance(one := each.metrics["errors"], Proportion) and one.window]
+    windows = [one.window for one in counted if one.window]
+    assert (windows[0].begin, windows[-1].end) == (FIRST, FIRST + 660_000)
+    assert sum(one.stable[""][1] for one in counted) == 20 * 66
+    assert sum(one.canary[""][1] for one in counted) == 66
 
 
 async def test_a_provider_of_another_kind_than_the_source_is_not_asked(place: Place) -> None:

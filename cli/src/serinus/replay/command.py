@@ -180,7 +180,7 @@ def _from_prometheus(
 
     async def taken(tell: Callable[[int], None]) -> Sequence[MetricsCollected]:
         async with reached(url, providers_file, timeout) as provider:
-            return await past.taken(plan, release, spans, provider.promql(), timeout, tell)
+            return await past.taken(plan, release, spans, provider.store or provider.prometheus, timeout, tell)
 
     seconds = (spans[-1].end - spans[0].begin) / 1000
     try:

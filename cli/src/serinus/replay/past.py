@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from serinus_collecting.collect_periods import PeriodProvider
 from serinus_collecting.collected_run import CollectedRun
 from serinus_collecting.ports import Provider
 from serinus_contracts import (
@@ -17,7 +18,7 @@ from serinus_contracts import (
 )
 from serinus_contracts.base import Millis
 from serinus_counting.series import scrape_interval
-from serinus_counting.windows import RunState
+from serinus_counting.windows import ASSUMED_SCRAPE_MS, RunState
 
 POD_STEP_MS = 60_000
 NEWEST_MS = 300_000
@@ -36,7 +37,7 @@ async def taken(
     plan: AnalysisPlan,
     run: Run,
     spans: Sequence[Span],
-    provider: Provider,
+    provider: Provider | PeriodProvider,
     timeout: float,
     tell: Callable[[Millis], None],
 ) -> Sequence[MetricsCollected]:
@@ -44,15 +45,17 @@ async def taken(
 
     Raises ProviderError if the provider does not answer.
     """
-    pods, scrape_ms = await _known(plan, spans, provider)
+    pods, scrape_ms = ((), None) if isinstance(provider, PeriodProvider) else await _known(plan, spans, provider)
     state = RunState(_observed(plan, run, 0, spans[0], pods), spans[0].end, scrape_ms=scrape_ms)
     collected = CollectedRun(plan, state, provider, timeout)
     interval = max(round(plan.interval * 1000), 1)
+    # A store of sums has no scrapes, and its snapshots end as if they were the usual ones.
+    unscraped = min(ASSUMED_SCRAPE_MS, interval) if isinstance(provider, PeriodProvider) else 0
     for number, span in enumerate(spans):
         observed = _observed(plan, run, number, span, pods)
         for end in [*range(span.begin + interval, span.end, interval), span.end]:
             # A snapshot ends one scrape interval ago: at this time of the clock it is `end`.
-            await collected.collect(observed, span.end, now=end + (collected.scrape_ms or 0))
+            await collected.collect(observed, span.end, now=end + (collected.scrape_ms or unscraped))
             tell(end)
     return collected.snapshots
 
