@@ -84,7 +84,7 @@ def _laid_out(plan: AnalysisPlan, metric: PlanMetric, series: Sequence[Series]) 
         return None
     edges: Sequence[float] = ()
     if isinstance(source, Counted):
-        if status_in_words(source, by_arm):
+        if source.blind or status_in_words(source, by_arm):
             return None
         role = _roles(source, ours)
     else:
