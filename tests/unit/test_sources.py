@@ -12,6 +12,7 @@ from serinus_contracts.metric import SourcePreset
 from serinus_contracts.period_stores import STORES
 from serinus_contracts.plan import Queried
 from serinus_counting.measure import measure
+from serinus_counting.metric_window import MetricWindow
 from serinus_counting.resets import Span
 from serinus_counting.series import Series, with_pods
 from serinus_rollouts.policy_documents import load_text
@@ -52,7 +53,7 @@ def measured(plan: AnalysisPlan, metric: PlanMetric, series: list[Series]) -> Me
     assert not isinstance(metric.source, Queried)
     matchers = metric.source.query.all_matchers()
     selected = [one for one in series if all(matcher.matches(one.labels) for matcher in matchers)]
-    return measure(plan, metric, with_pods(selected, plan.pod_label(metric)), SPAN, PODS, 15_000)
+    return measure(MetricWindow(plan, metric, SPAN, PODS, 15_000), with_pods(selected, plan.pod_label(metric)))
 
 
 @pytest.mark.parametrize("name", [name for name in EXAMPLES if name != "selectors"])

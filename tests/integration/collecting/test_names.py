@@ -12,6 +12,7 @@ from serinus_collecting.ports import ProviderError
 from serinus_collecting.prometheus import ASK_AGAIN_SECONDS, Prometheus, UnknownNamesError
 from serinus_contracts import Bucketed, Counted, Distribution, Matcher, Proportion, Run, Selector
 from serinus_counting.measure import measure
+from serinus_counting.metric_window import MetricWindow
 from serinus_counting.resets import Span
 from serinus_rollouts.policy_documents import load_text
 from serinus_rollouts.resolve import resolve
@@ -79,7 +80,7 @@ async def test_counts_of_quoted_names_are_taken_and_so_is_their_past(new: World)
             assert isinstance(metric.source, Counted | Bucketed)
             answer = (await provider.samples(metric.source.query, end, 5_000)).read()
             series = counted(plan, metric, answer)
-            found = measure(plan, metric, series, Span(end - 1_500, end - 1_500, end), {}, 500, {})
+            found = measure(MetricWindow(plan, metric, Span(end - 1_500, end - 1_500, end), {}, 500, {}), series)
             assert isinstance(found, Proportion | Distribution)
             assert found.status == "ok", found
             assert all((found.canary, found.stable))

@@ -11,6 +11,7 @@ from serinus_collecting.ports import Answer, ProviderError, Values
 from serinus_collecting.prometheus import _answer, _values, _version, read
 from serinus_contracts import MetricsCollected
 from serinus_counting.measure import measure
+from serinus_counting.metric_window import MetricWindow
 from serinus_counting.resets import Span
 
 from tests.support import ERRORS, plan, snapshot
@@ -103,7 +104,7 @@ SERIES = st.fixed_dictionaries(
 @given(st.lists(SERIES, max_size=5))
 def test_any_samples_make_a_measurement_that_can_be_published(rows: list[dict[str, Any]]) -> None:
     answer = _answer({"resultType": "matrix", "result": rows}, ())
-    found = measure(plan(), ERRORS, answer.series, Span(0, 1_010_000, 1_012_000), {}, 1000)
+    found = measure(MetricWindow(plan(), ERRORS, Span(0, 1_010_000, 1_012_000), {}, 1000), answer.series)
     look = snapshot(metrics={"errors": found})
     assert MetricsCollected.model_validate_json(look.model_dump_json()) == look
 

@@ -1,6 +1,7 @@
 import pytest
 from serinus_contracts import Gauge, Gauged, Margin, Matcher, PlanMetric, Selector
 from serinus_counting.measure import measure
+from serinus_counting.metric_window import MetricWindow
 from serinus_counting.resets import Span
 from serinus_counting.series import Series
 
@@ -24,7 +25,7 @@ def series(name: str, pod: str, *values: float, container: str = "app") -> Serie
 
 
 def measured(one: PlanMetric, *found: Series) -> Gauge:
-    gauge = measure(plan(metrics=(one,)), one, found, SPAN, {}, 15_000)
+    gauge = measure(MetricWindow(plan(metrics=(one,)), one, SPAN, {}, 15_000), found)
     assert isinstance(gauge, Gauge)
     return gauge
 

@@ -4,6 +4,7 @@ import pytest
 from serinus_contracts import Distribution, PlanMetric, Proportion, Window
 from serinus_contracts.plan import query_digest
 from serinus_counting.measure import measure
+from serinus_counting.metric_window import MetricWindow
 from serinus_counting.resets import Span
 from serinus_counting.series import Series, scrape_interval
 
@@ -24,7 +25,7 @@ def series(pod: str, before: float, after: float, **labels: str) -> Series:
 
 
 def proportion(*found: Series) -> Proportion:
-    one = measure(plan(), ERRORS, found, SPAN, PODS, 10_000)
+    one = measure(MetricWindow(plan(), ERRORS, SPAN, PODS, 10_000), found)
     assert isinstance(one, Proportion)
     return one
 
@@ -71,7 +72,9 @@ def test_series_that_stopped_are_missing_data_not_zero() -> None:
 def test_what_cannot_show_the_failures_of_a_service_is_an_error_and_never_zero_errors() -> None:
     blind = ERRORS.model_copy(update={"source": ERRORS.source.model_copy(update={"blind": "the service speaks gRPC"})})
     found = [series(pod, 0, 9, code="200") for pod in ("checkout-new-1", "checkout-old-1")]
-    one = measure(plan(metrics=(blind,)), blind, found, Span(floor=0, begin=20_000, end=47_000), PODS, 10_000)
+    one = measure(
+        MetricWindow(plan(metrics=(blind,)), blind, Span(floor=0, begin=20_000, end=47_000), PODS, 10_000), found
+    )
     assert (one.status, one.detail) == ("error", "the service speaks gRPC")
 
 
@@ -83,12 +86,12 @@ def test_a_scrape_that_is_not_due_yet_is_no_fault() -> None:
 def test_a_window_beyond_what_was_scraped_waits_for_it_so_that_no_count_is_lost() -> None:
     found = series("checkout-new-1", 0, 9, code="200"), series("checkout-old-1", 0, 9, code="200")
     ahead = Span(floor=0, begin=20_000, end=66_000)
-    one = measure(plan(), ERRORS, found, ahead, PODS, 10_000)
+    one = measure(MetricWindow(plan(), ERRORS, ahead, PODS, 10_000), found)
     assert (one.status, one.window) == ("no_data", None)
     assert one.detail.startswith(
         "the newest sample is 26 s older than the snapshot: scrapes are overdue, or the clocks"
     )
-    still = measure(plan(), ERRORS, found, Span(floor=0, begin=20_000, end=65_000), PODS, 10_000)
+    still = measure(MetricWindow(plan(), ERRORS, Span(floor=0, begin=20_000, end=65_000), PODS, 10_000), found)
     assert still.status == "ok", "between two scrapes, or after one that failed"
 
 
@@ -99,7 +102,9 @@ def test_a_window_ends_with_its_newest_sample_so_that_one_scraped_later_is_in_th
     early = Series(stable.labels, stable.times[:2], stable.values[:2])
     buckets = [Series({**one.labels, "le": "0.1"}, one.times, one.values) for one in (canary, early)]
     found = [canary, early, *buckets] if metric is LATENCY else [canary, early]
-    one = measure(plan(metrics=(metric,)), metric, found, Span(floor=0, begin=20_000, end=47_000), PODS, 10_000)
+    one = measure(
+        MetricWindow(plan(metrics=(metric,)), metric, Span(floor=0, begin=20_000, end=47_000), PODS, 10_000), found
+    )
     assert one.window == Window(begin=20_000, end=40_000), "the newest of both arms"
 
 
@@ -113,7 +118,7 @@ def test_a_source_whose_series_cannot_be_told_good_from_bad_is_an_error_not_a_pa
 def test_a_counter_that_no_traffic_can_count_is_an_error_not_a_number(most: float) -> None:
     for metric, labels in ((ERRORS, {"code": "200"}), (LATENCY, {"le": "+Inf"})):
         counters = [series("checkout-new-1", 0, most, **labels), series("checkout-old-1", 0, 5, **labels)]
-        one = measure(plan(metrics=(metric,)), metric, counters, SPAN, PODS, None)
+        one = measure(MetricWindow(plan(metrics=(metric,)), metric, SPAN, PODS, None), counters)
         assert one.status == "error"
         assert f"canary {most:.3g} counts in one window, more than 1e+12" in one.detail
 
@@ -123,7 +128,7 @@ def histogram(pod: str, edges: list[str], counts: list[float]) -> list[Series]:
 
 
 def distribution(*found: Series) -> Distribution:
-    one = measure(plan(metrics=(LATENCY,)), LATENCY, found, SPAN, PODS, 10_000)
+    one = measure(MetricWindow(plan(metrics=(LATENCY,)), LATENCY, SPAN, PODS, 10_000), found)
     assert isinstance(one, Distribution)
     return one
 
@@ -176,20 +181,23 @@ def test_several_processes_behind_one_address_are_an_error_that_names_the_pod_an
     calm = pod("checkout-old-1", [100.0 * number for number in times])
     turns = pod("checkout-new-1", [400, 420, 120, 440, 130, 140, 170])
     span = Span(0, 20_000, 60_000)
-    found = measure(plan(metrics=(metric,)), metric, [*turns, *calm], span, PODS, 10_000)
+    found = measure(MetricWindow(plan(metrics=(metric,)), metric, span, PODS, 10_000), [*turns, *calm])
     assert found.status == "error"
     wanted = "counters of pod checkout-new-1 fell at 2 scrapes without a restart of it: several processes"
     assert wanted in found.detail
     restarted = {"checkout-new-1": 2}
-    assert measure(plan(metrics=(metric,)), metric, [*turns, *calm], span, PODS, 10_000, restarted).status == "ok"
+    assert (
+        measure(MetricWindow(plan(metrics=(metric,)), metric, span, PODS, 10_000, restarted), [*turns, *calm]).status
+        == "ok"
+    )
     once = pod("checkout-new-1", [400, 420, 430, 30, 40, 50, 60])
-    held = measure(plan(metrics=(metric,)), metric, [*once, *calm], span, PODS, 10_000)
+    held = measure(MetricWindow(plan(metrics=(metric,)), metric, span, PODS, 10_000), [*once, *calm])
     assert held.status == "partial"
     assert held.detail == "counters of pod checkout-new-1 fell without a restart of it: the next scrapes tell why"
     times.append(70_000)
     calm, once = pod("checkout-old-1", [*range(8)]), pod("checkout-new-1", [400, 420, 430, 30, 40, 50, 60, 70])
     span = Span(0, 20_000, 70_000)
-    assert measure(plan(metrics=(metric,)), metric, [*once, *calm], span, PODS, 10_000).status == "ok"
+    assert measure(MetricWindow(plan(metrics=(metric,)), metric, span, PODS, 10_000), [*once, *calm]).status == "ok"
 
 
 def test_only_edges_that_both_arms_have_are_compared() -> None:
@@ -224,7 +232,7 @@ def warmed(warmup: float, **started: int) -> Distribution:
     """Latency where pods take so long to warm up and began at these times."""
     began = {name: (arm, started.get(name.replace("-", "_"), 0)) for name, (arm, _) in PODS.items()}
     rule = plan(metrics=(LATENCY,)).model_copy(update={"warmup": warmup})
-    one = measure(rule, LATENCY, LATE + OLD, SPAN, began, 10_000)
+    one = measure(MetricWindow(rule, LATENCY, SPAN, began, 10_000), LATE + OLD)
     assert isinstance(one, Distribution)
     return one
 
@@ -241,7 +249,7 @@ def test_what_is_wrong_with_the_buckets_is_said_also_where_young_pods_are_left_o
     young = histogram("checkout-old-2", ["0.5", INF], [1, 2])
     pods = PODS | {"checkout-old-2": ("stable", 15_000)}
     rule = plan(metrics=(LATENCY,)).model_copy(update={"warmup": 10})
-    one = measure(rule, LATENCY, [*edges[0], *edges[1], *young], SPAN, pods, 10_000)
+    one = measure(MetricWindow(rule, LATENCY, SPAN, pods, 10_000), [*edges[0], *edges[1], *young])
     assert (one.status, one.detail) == ("error", "canary and stable share no bucket edges")
 
 
@@ -258,7 +266,7 @@ def test_pods_that_all_warmed_up_in_the_window_are_counted_at_its_end() -> None:
 def test_what_is_left_of_a_pod_that_is_gone_does_not_stand_for_an_arm_that_is_warming_up() -> None:
     gone = [Series({**one.labels, "pod": "checkout-old-0"}, [1_000], [5]) for one in OLD[:2]]
     rule = plan(metrics=(LATENCY,)).model_copy(update={"warmup": 25})
-    found = measure(rule, LATENCY, [*LATE, *OLD, *gone], SPAN, PODS, 10_000)
+    found = measure(MetricWindow(rule, LATENCY, SPAN, PODS, 10_000), [*LATE, *OLD, *gone])
     assert isinstance(found, Distribution)
     assert (found.status, found.stable) == ("ok", warmed(25).stable)
 
@@ -273,7 +281,7 @@ def test_thousands_of_pods_with_long_names_come_to_a_snapshot_of_some_hundred_ki
     names = [f"checkout-{arm}-{'p' * 220}-{number}" for arm in ("new", "old") for number in range(1_500)]
     pods: dict[str, Any] = {name: ("canary" if "new" in name else "stable", 0) for name in names}
     found = [series(name, 0, 2, code="200") for name in names]
-    one = measure(plan(), ERRORS, found, SPAN, pods, 20_000)
+    one = measure(MetricWindow(plan(), ERRORS, SPAN, pods, 20_000), found)
     assert isinstance(one, Proportion)
     assert len(one.model_dump_json()) < 320_000
     assert sum(trials for _, trials in one.canary.values()) == 3_000
@@ -285,5 +293,5 @@ def test_a_histogram_of_very_many_edges_is_an_error_that_says_so() -> None:
         for pod in ("checkout-new-1", "checkout-old-1")
         for le in [*map(str, range(1, 301)), INF]
     ]
-    one = measure(plan(metrics=(LATENCY,)), LATENCY, found, SPAN, PODS, 10_000)
+    one = measure(MetricWindow(plan(metrics=(LATENCY,)), LATENCY, SPAN, PODS, 10_000), found)
     assert (one.status, one.detail) == ("error", "the histograms have 301 bucket edges, at most 200 are judged")

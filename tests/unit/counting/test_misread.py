@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from serinus_contracts import CanaryPolicy, Measurement, Proportion
 from serinus_counting.measure import measure
+from serinus_counting.metric_window import MetricWindow
 from serinus_counting.resets import Span
 from serinus_counting.series import Series
 from serinus_rollouts.resolve import resolve
@@ -27,7 +28,7 @@ def found(*series: Series, metric: dict[str, str] = ERRORS, source: dict[str, st
     policy = CanaryPolicy.model_validate(policy_document(metrics=[metric], source=source))
     plan = resolve(policy, RUN, [Stage(5, 0, (1,), False)])
     pods: Any = {PODS["new"]: ("canary", 0), PODS["old"]: ("stable", 0)}
-    return measure(plan, plan.metrics[0], series, Span(0, 20_000, 40_000), pods, 20_000)
+    return measure(MetricWindow(plan, plan.metrics[0], Span(0, 20_000, 40_000), pods, 20_000), series)
 
 
 def own(expression: str, label: str = "status_code", trials: str = "http_requests_total") -> dict[str, str]:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from serinus_contracts import Measurement, PlanMetric, Proportion
 from serinus_contracts.base import Arm
 from serinus_contracts.plan import AnalysisPlan, ArmRule
-from serinus_counting.measure import MAX_POD_CHARACTERS, measure_each, measure_on
+from serinus_counting.measure import measure_each, measure_on
+from serinus_counting.metric_window import MetricWindow
 from serinus_counting.ordinary import measure_ordinary
 from serinus_counting.progress import Progress, packed, unpacked
 from serinus_counting.series import Series
@@ -127,12 +128,13 @@ def windows(world: World, rule: AnalysisPlan, interval: int) -> Iterator[tuple[C
         reach = reach_ms(window, SCRAPE, before)
         pods = {page.pod: (page.arm, page.started) for page in world.pages if page.started <= now}
         restarted: Mapping[str, int] = {page.pod: sum(at <= now for at in page.restarts) for page in world.pages}
-        series, most = world.answer(now, end - reach, end), MAX_POD_CHARACTERS // 2
+        series = world.answer(now, end - reach, end)
         for last in (False, True):
             fetched = Fetched(end - reach, last, before)
-            each = measure_each(rule, metric, series, window, pods, SCRAPE, restarted, fetched, most)
             names = tuple([tuple(one.labels.items()) for one in series])
-            yield measure_ordinary(rule, metric, series, window, pods, SCRAPE, restarted, fetched, most, names), each
+            asked = MetricWindow(rule, metric, window, pods, SCRAPE, restarted, fetched, names)
+            each = measure_each(asked, series)
+            yield measure_ordinary(asked, series), each
             if isinstance(each, tuple):
                 break
         assert isinstance(each, tuple)
@@ -199,7 +201,9 @@ def test_labels_that_are_known_by_another_name_are_read_anew() -> None:
         series = [Series(one, [FLOOR, FLOOR + SCRAPE], [1.0, 5.0]) for one in labels]
         window = span(RunState(observed(stage_started=FLOOR - 60_000), 0), plan(), ERRORS, FLOOR + SCRAPE)
         assert window is not None
-        found = measure_on(plan(), ERRORS, series, replace(window, begin=FLOOR), {}, SCRAPE, {}, Fetched(), name)
+        found = measure_on(
+            MetricWindow(plan(), ERRORS, replace(window, begin=FLOOR), {}, SCRAPE, {}, Fetched(), name), series
+        )
         assert isinstance(found, tuple)
         assert isinstance(found[0], Proportion)
         return found[0].canary

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from serinus_contracts import Proportion
 from serinus_contracts.events import MAX_SEGMENT_BYTES, MAX_SEGMENTS, Segment
 from serinus_counting.measure import measure
+from serinus_counting.metric_window import MetricWindow
 from serinus_counting.series import Series
 
 from tests.support import ERRORS, plan
@@ -17,7 +18,7 @@ BY_ROUTE = ERRORS.model_copy(update={"segment": "route"})
 
 def measured(*found: Series, pods: dict[str, object] = PODS, **restarted: int) -> Proportion:
     names = {name.replace("_", "-"): times for name, times in restarted.items()}
-    one = measure(plan(metrics=(BY_ROUTE,), warmup=10.0), BY_ROUTE, found, SPAN, pods, 10_000, names)  # type: ignore[arg-type]
+    one = measure(MetricWindow(plan(metrics=(BY_ROUTE,), warmup=10.0), BY_ROUTE, SPAN, pods, 10_000, names), found)  # type: ignore[arg-type]
     assert isinstance(one, Proportion)
     assert one.status == "ok"
     return one
@@ -120,11 +121,7 @@ def test_counts_of_pods_that_are_warming_up_are_told_apart() -> None:
 
 def test_a_metric_without_a_segment_has_no_word_of_them() -> None:
     one = measure(
-        plan(),
-        ERRORS,
+        MetricWindow(plan(), ERRORS, SPAN, PODS, 10_000),
         [series("checkout-new-1", 0, 3, code="200", route="/"), series("checkout-old-1", 0, 9, code="200")],
-        SPAN,
-        PODS,
-        10_000,
     )
     assert "segment" not in one.model_dump_json()

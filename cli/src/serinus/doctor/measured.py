@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from serinus_contracts import AnalysisPlan, ArmRule, Distribution, Measurement, PlanMetric, Proportion
 from serinus_contracts.base import Arm, Millis
 from serinus_counting.measure import measure
+from serinus_counting.metric_window import MetricWindow
 from serinus_counting.quality import Quality, blank
 from serinus_counting.resets import Span
 from serinus_counting.series import Series, scrape_interval
@@ -75,7 +76,7 @@ def count(
         one = blank(metric, "partial", "; ".join(warnings), Quality(len(told)))
     else:
         span = Span(0, first, now - (scrape_ms or 0))
-        one = measure(plan, by_arm, told, span, pods.arms, scrape_ms, pods.restarts)
+        one = measure(MetricWindow(plan, by_arm, span, pods.arms, scrape_ms, pods.restarts), told)
     live = {arm: _live(one, arm, numbers[arm]) for arm in ARMS}
     seconds = (one.window.end - one.window.begin) / 1000 if one.window else 0.0
     canary = live["canary"] if releasing else Live()

@@ -11,6 +11,7 @@ from serinus_contracts import AnalysisPlan, Bucketed, Measurement, PlanMetric
 from serinus_contracts.base import Millis
 from serinus_counting.kept import Kept
 from serinus_counting.measure import measure_on
+from serinus_counting.metric_window import MetricWindow
 from serinus_counting.native_histograms import classic, counters
 from serinus_counting.progress import Progress
 from serinus_counting.quality import Quality, blank
@@ -69,7 +70,8 @@ def _counted(found: Answer, state: RunState, plan: AnalysisPlan, asked: Asked, l
     restarted = {pod.name: pod.restarts for pod in state.observed.pods}
     fetched = Fetched(window.end - asked.reach_ms, last, asked.before)
     labels = None if found.histograms else found.labels
-    measured = measure_on(plan, metric, series, settled, pods, scrape_ms, restarted, fetched, labels)
+    of = MetricWindow(plan, metric, settled, pods, scrape_ms, restarted, fetched, labels)
+    measured = measure_on(of, series)
     return measured if isinstance(measured, int) else MetricCounts(measured[0], scrape, measured[1])
 
 

@@ -1,107 +1,68 @@
 """From series to a measurement: arms, what is counted of which process, and what keeps it from being judged."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from types import MappingProxyType
 
 from serinus_contracts import (
-    AnalysisPlan,
     Bucketed,
     Counted,
     Gauged,
     Measurement,
-    PlanMetric,
     Window,
 )
-from serinus_contracts.base import Arm, Millis
+from serinus_contracts.base import Millis
 
 from serinus_counting.gauges import gauge
 from serinus_counting.layout import by_arms
+from serinus_counting.metric_window import MetricWindow
 from serinus_counting.misread import counted_twice, status_in_words
 from serinus_counting.ordinary import measure_ordinary
 from serinus_counting.progress import Progress
 from serinus_counting.quality import Quality, blank
-from serinus_counting.resets import Span, increase, processes, restarts
+from serinus_counting.resets import increase, processes, restarts
 from serinus_counting.series import Series, with_pods
 from serinus_counting.steps import Step, both, missing, newest, next_step, uncounted
 from serinus_counting.stretch import Fetched, begins, lacks_base
 from serinus_counting.tallies import ARMS, by_segment, distribution, proportion
 from serinus_counting.warming import warm, warm_times
-from serinus_counting.windows import ASSUMED_SCRAPE_MS
-
-# Of both arms and all metrics of a snapshot, by the characters of their pods' names: what more pods count is one sum.
-MAX_POD_CHARACTERS = 256 * 1024
 
 
-def measure(
-    plan: AnalysisPlan,
-    metric: PlanMetric,
-    series: Sequence[Series],
-    span: Span,
-    pods: Mapping[str, tuple[Arm, Millis | None]],
-    scrape_ms: int | None,
-    restarted: Mapping[str, int] = MappingProxyType({}),
-) -> Measurement:
+def measure(asked: MetricWindow, series: Sequence[Series]) -> Measurement:
     """The counts of one metric in one window by itself, as `measure_on` gives them."""
-    found = measure_on(plan, metric, series, span, pods, scrape_ms, restarted, Fetched())
+    found = measure_on(asked, series)
     assert isinstance(found, tuple), "nothing else is asked for"
     return found[0]
 
 
-def measure_on(
-    plan: AnalysisPlan,
-    metric: PlanMetric,
-    series: Sequence[Series],
-    span: Span,
-    pods: Mapping[str, tuple[Arm, Millis | None]],
-    scrape_ms: int | None,
-    restarted: Mapping[str, int],
-    fetched: Fetched,
-    labels: Hashable | None = None,
-) -> tuple[Measurement, Progress | None] | Millis:
+def measure_on(asked: MetricWindow, series: Sequence[Series]) -> tuple[Measurement, Progress | None] | Millis:
     """The counts of one metric in one window, and up to when each process is counted with it, None where nothing is.
     Where samples from further back are to be asked for first, since when.
 
-    `pods` are the run's pods by name: arm, and when they started; `restarted`: how often their containers did.
-    Series of neither arm are left out. `labels` names the labels of all series in their order, None where nothing does.
+    Series of neither arm are left out.
     """
-    most_characters = MAX_POD_CHARACTERS // (2 * len(plan.metrics))
-    ordinary = measure_ordinary(
-        plan, metric, series, span, pods, scrape_ms, restarted, fetched, most_characters, labels
-    )
-    return ordinary or measure_each(plan, metric, series, span, pods, scrape_ms, restarted, fetched, most_characters)
+    return measure_ordinary(asked, series) or measure_each(asked, series)
 
 
-def measure_each(
-    plan: AnalysisPlan,
-    metric: PlanMetric,
-    series: Sequence[Series],
-    span: Span,
-    pods: Mapping[str, tuple[Arm, Millis | None]],
-    scrape_ms: int | None,
-    restarted: Mapping[str, int],
-    fetched: Fetched,
-    most_characters: int,
-) -> tuple[Measurement, Progress | None] | Millis:
+def measure_each(asked: MetricWindow, series: Sequence[Series]) -> tuple[Measurement, Progress | None] | Millis:
     """As `measure_on`, series by series, whatever they show."""
+    plan, metric, pods, span = asked.plan, asked.metric, asked.pods, asked.span
     by_arm = by_arms(plan, metric, with_pods(series, plan.pod_label(metric)))
     ours = [*by_arm["canary"], *by_arm["stable"]]
     quality = Quality(len(ours), newest(ours) if ours else None)
-    if lacking := missing(by_arm, ours, span, pods, scrape_ms):
+    if lacking := missing(asked, by_arm, ours):
         return blank(metric, *lacking, quality), None
-    found = processes(ours, {name: started for name, (_, started) in pods.items()})
+    found = processes(ours, asked.started)
     if isinstance(metric.source, Gauged):
         begin = begins(found, span, Fetched())
-        if not fetched.last and (wanted := lacks_base(found, begin, fetched)) is not None:
+        if not asked.fetched.last and (wanted := lacks_base(found, begin, asked.fetched)) is not None:
             return wanted
-        return gauge(metric.source, by_arm, span, scrape_ms, quality, most_characters), None
+        return gauge(metric.source, by_arm, span, asked.scrape_ms, quality, asked.max_characters), None
     counter = metric.source if isinstance(metric.source, Counted) else None
     words = (counter.blind or status_in_words(counter, by_arm)) if counter else ""
     if misread := words or counted_twice(ours):
         return blank(metric, "error", misread, quality), None
     warm_at = warm_times(plan, metric, pods)
-    by_pod = any(rule.label == "pod" for rule in plan.arms_of(metric))
-    step = next_step(plan, ours, found, span, scrape_ms or ASSUMED_SCRAPE_MS, warm_at, by_pod, restarted, fetched)
+    step = next_step(asked, ours, found, warm_at)
     if isinstance(step, int):
         return step
     if not isinstance(step, Step):
@@ -121,7 +82,7 @@ def measure_each(
     counts = {arm: [(one, round(n)) for one, n in zip(by_arm[arm], increases[arm], strict=True)] for arm in ARMS}
     window = Window(begin=span.begin, end=span.end)
     if isinstance(metric.source, Counted):
-        whole = proportion(metric, metric.source, counts, pods, window, quality, most_characters)
+        whole = proportion(metric, metric.source, counts, pods, window, quality, asked.max_characters)
         counted = by_segment(plan.warmup, metric, metric.source, whole, counts, pods)
     else:
         assert isinstance(metric.source, Bucketed), "a query of its own has no series to be counted"

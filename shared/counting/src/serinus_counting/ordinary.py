@@ -4,42 +4,31 @@ differences. Whatever is odd is left to `measure_each`, which goes series by ser
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from serinus_contracts import AnalysisPlan, Bucketed, Counted, Measurement, PlanMetric, Window
+from serinus_contracts import Bucketed, Counted, Measurement, Window
 from serinus_contracts.base import Arm, Millis
 from serinus_contracts.events import MAX_COUNT
 
 from serinus_counting.advance import is_plain
 from serinus_counting.layout import EVENT, NO_EDGE, TRIAL, Group, Layout, layout_of
+from serinus_counting.metric_window import MetricWindow
 from serinus_counting.progress import Progress
 from serinus_counting.quality import Quality
 from serinus_counting.resets import Process, Span, counted_samples, processes
 from serinus_counting.series import Series, Target, with_pods
 from serinus_counting.steps import Step, missing, newest, next_step, uncounted
-from serinus_counting.stretch import Fetched
 from serinus_counting.tallies import ARMS, as_distribution, as_proportion, by_segment
 from serinus_counting.warming import warm, warm_times
-from serinus_counting.windows import ASSUMED_SCRAPE_MS
 
 Pods = Mapping[str, tuple[Arm, Millis | None]]
 
 
-def measure_ordinary(
-    plan: AnalysisPlan,
-    metric: PlanMetric,
-    series: Sequence[Series],
-    span: Span,
-    pods: Pods,
-    scrape_ms: int | None,
-    restarted: Mapping[str, int],
-    fetched: Fetched,
-    most_characters: int,
-    labels: Hashable | None,
-) -> tuple[Measurement, Progress] | None:
-    """What `measure_on` gives, with these arguments; None where something is odd."""
-    layout = layout_of(plan, metric, series, labels)
-    if layout is None or layout.characters > most_characters:
+def measure_ordinary(asked: MetricWindow, series: Sequence[Series]) -> tuple[Measurement, Progress] | None:
+    """What `measure_on` gives; None where something is odd."""
+    plan, metric, pods = asked.plan, asked.metric, asked.pods
+    layout = layout_of(plan, metric, series, asked.labels)
+    if layout is None or layout.characters > asked.max_characters:
         return None
     if not all(_alike(series, group.positions) for group in layout.groups):
         return None
@@ -50,8 +39,8 @@ def measure_ordinary(
     sizes: dict[Target, int] = defaultdict(int)
     for group, first in zip(layout.groups, firsts, strict=True):
         sizes[first.target] += len(group.positions)
-    found = processes(firsts, {name: started for name, (_, started) in pods.items()}, sizes)
-    step = _step(plan, metric, by_arm, firsts, found, span, pods, scrape_ms, restarted, fetched)
+    found = processes(firsts, asked.started, sizes)
+    step = _step(asked, by_arm, firsts, found)
     if step is None:
         return None
     spans = [step.stretch.of(first) for first in firsts]
@@ -96,30 +85,23 @@ def _alike(series: Sequence[Series], positions: Sequence[int]) -> bool:
 
 
 def _step(
-    plan: AnalysisPlan,
-    metric: PlanMetric,
+    asked: MetricWindow,
     by_arm: Mapping[Arm, Sequence[Series]],
     firsts: Sequence[Series],
     found: Mapping[Target, Process],
-    span: Span,
-    pods: Pods,
-    scrape_ms: int | None,
-    restarted: Mapping[str, int],
-    fetched: Fetched,
 ) -> Step | None:
     """What is counted now, None where that is not the same for all series of a process, or nothing is."""
     if any(len(one.times) != len(found[one.target].scrapes) for one in firsts):
         return None
-    if missing(by_arm, firsts, span, pods, scrape_ms):
+    if missing(asked, by_arm, firsts):
         return None
-    warm_at = warm_times(plan, metric, pods)
-    by_pod = any(rule.label == "pod" for rule in plan.arms_of(metric))
-    step = next_step(plan, firsts, found, span, scrape_ms or ASSUMED_SCRAPE_MS, warm_at, by_pod, restarted, fetched)
+    warm_at = warm_times(asked.plan, asked.metric, asked.pods)
+    step = next_step(asked, firsts, found, warm_at)
     if not isinstance(step, Step):
         return None
-    if not is_plain(fetched.before, found) or not is_plain(step.after, found):
+    if not is_plain(asked.fetched.before, found) or not is_plain(step.after, found):
         return None
-    if isinstance(metric.source, Bucketed) and warm(by_arm, warm_at, step.span)[0] != by_arm:
+    if isinstance(asked.metric.source, Bucketed) and warm(by_arm, warm_at, step.span)[0] != by_arm:
         return None
     return step
 

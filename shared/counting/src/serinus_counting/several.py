@@ -28,7 +28,7 @@ def several(
     end: Millis,
     scrape_ms: int,
 ) -> Wrong | None:
-    """Why what was counted up to `end` cannot be what happened, None if it can. `fell`: as `progress.falls` tells."""
+    """Why what was counted up to `end` cannot be what happened, None if it can. `fell`: as `advance.falls` tells."""
     held: Wrong | None = None
     for target, (times, before) in fell.items():
         process = found[target]

@@ -4,19 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from serinus_contracts import AnalysisPlan
 from serinus_contracts.base import Arm, Millis
 from serinus_contracts.events import MAX_COUNT, MetricStatus
 
 from serinus_counting.advance import advanced, falls
+from serinus_counting.metric_window import MetricWindow
 from serinus_counting.overlooked import overlooked
 from serinus_counting.pages import counted_once
 from serinus_counting.progress import MAX_BYTES, MAX_LATE_MS, Progress, bytes_at_most
 from serinus_counting.resets import Process, Span
 from serinus_counting.series import Series, Target
 from serinus_counting.several import several, without_gone
-from serinus_counting.stretch import Fetched, Stretch, begins, common, ends, lacks_base
+from serinus_counting.stretch import Stretch, begins, common, ends, lacks_base
 from serinus_counting.tallies import ARMS
+from serinus_counting.windows import ASSUMED_SCRAPE_MS
 
 _MANY = (
     "very many processes: they are counted up to a time that all of them show, and what comes later than 2.5 scrapes "
@@ -27,16 +28,11 @@ OVERDUE_SCRAPES = 2.5
 Wrong = tuple[MetricStatus, str]
 
 
-def missing(
-    by_arm: Mapping[Arm, Sequence[Series]],
-    ours: Sequence[Series],
-    span: Span,
-    pods: Mapping[str, tuple[Arm, Millis | None]],
-    scrape_ms: int | None,
-) -> Wrong | None:
+def missing(asked: MetricWindow, by_arm: Mapping[Arm, Sequence[Series]], ours: Sequence[Series]) -> Wrong | None:
     """Why the window cannot be counted by the samples there are, None if it can; `ours`: the series of both arms."""
+    span, scrape_ms = asked.span, asked.scrape_ms
     for arm in ARMS:
-        lacking = _lacking(arm, by_arm[arm], span, sum(known == arm for known, _ in pods.values()))
+        lacking = _lacking(arm, by_arm[arm], span, sum(known == arm for known, _ in asked.pods.values()))
         if lacking:
             # Between two scrapes there is nothing new: only a scrape that is overdue is a fault.
             late = not by_arm[arm] or span.end - newest(by_arm[arm]) > OVERDUE_SCRAPES * (scrape_ms or 0)
@@ -55,17 +51,11 @@ class Step(NamedTuple):
 
 
 def next_step(
-    plan: AnalysisPlan,
-    ours: Sequence[Series],
-    found: Mapping[Target, Process],
-    span: Span,
-    scrape_ms: int,
-    warm_at: Mapping[str, float],
-    by_pod: bool,
-    restarted: Mapping[str, int],
-    fetched: Fetched,
+    asked: MetricWindow, ours: Sequence[Series], found: Mapping[Target, Process], warm_at: Mapping[str, float]
 ) -> Step | Wrong | Millis:
     """What is counted now, or why nothing can be, or since when samples are wanted first (ms)."""
+    span, restarted, fetched = asked.span, asked.restarted, asked.fetched
+    scrape_ms = asked.scrape_ms or ASSUMED_SCRAPE_MS
     readable = span.end
     # What is scraped after the last sample seen belongs to the next window, whatever the clocks say (docs/adr/0062).
     span = replace(span, end=min(span.end, newest(ours)))
@@ -82,14 +72,14 @@ def next_step(
     if wrong := several(found, begin, fell, restarted, span.end, scrape_ms):
         return wrong
     left_out = ""
-    if restarted and by_pod:
+    if restarted and asked.by_pod:
         begin, left_out = without_gone(found, begin, restarted)
     left_out = both(left_out, lacking)
     stretch = ends(found, begin, scrape_ms)
     known = before or Progress(span.begin, scrape_ms)
     for max_late_ms in MAX_LATE_MS:
         after = advanced(found, stretch, known, scrape_ms, fell, max_late_ms)
-        if bytes_at_most(after) <= MAX_BYTES // len(plan.metrics):
+        if bytes_at_most(after) <= MAX_BYTES // len(asked.plan.metrics):
             return Step(stretch, span, after, left_out)
     together = common(stretch, span.end, readable, scrape_ms)
     if together is None or together[1] <= span.begin:
