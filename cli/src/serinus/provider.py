@@ -62,7 +62,7 @@ async def reached(text: str, file: Path | None, timeout: float = TIMEOUT_SECONDS
         async with make_client(found, connections=2, timeout=timeout) as http:
             assert isinstance(http.auth, ProviderAuth)
             store = make_store(found, http, timeout=timeout)
-            prometheus = Prometheus(http, str(found.url), timeout=timeout)
+            prometheus = Prometheus(http, str(found.url), timeout=timeout, compression=found.compression)
             yield ReachedProvider(prometheus, f"{name} at {found.url}", http.auth, store)
         return
     if known and "://" not in text:

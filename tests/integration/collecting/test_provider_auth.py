@@ -102,13 +102,21 @@ async def reached(tmp_path: Path) -> AsyncIterator[Made]:
             provider = read_providers(file)["main"]
             http = make_client(provider, connections=4, timeout=5)
             stack.push_async_callback(http.aclose)
-            return Prometheus(http, str(provider.url), timeout=5)
+            return Prometheus(http, str(provider.url), timeout=5, compression=provider.compression)
 
         yield make
 
 
 async def ask(provider: Prometheus) -> None:
     assert (await provider.samples(Selector(name="up"), 1_000_000, 1_000)).read().series == []
+
+
+@pytest.mark.parametrize(("fields", "asked"), [({}, "identity"), ({"compression": "gzip"}, "gzip")])
+async def test_answers_are_compressed_where_the_provider_says_so_alone(
+    gate: Gate, reached: Made, fields: dict[str, str], asked: str
+) -> None:
+    gate.wanted = {"accept-encoding": asked}
+    await ask(reached(gate.url, **fields))
 
 
 async def test_a_password_of_a_file_is_sent_and_read_anew_when_it_changes(

@@ -54,7 +54,7 @@ async def test_a_body_that_grows_when_it_is_inflated_takes_no_more_memory_than_i
 
 @pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip", "gzip,identity"])
 async def test_an_encoding_that_was_not_asked_for_is_refused(encoding: str) -> None:
-    with pytest.raises(ProviderError, match="only gzip was asked for"):
+    with pytest.raises(ProviderError, match="gzip alone is read"):
         await read_body(chunks(b"x"), encoding)
 
 

@@ -37,7 +37,8 @@ async def collect(service: Service, settings: CollectorSettings) -> None:
             if store := make_store(provider, http, timeout=timeout):
                 stores[name] = store
             else:
-                providers[name] = Prometheus(http, str(provider.url), timeout=timeout)
+                compression = provider.compression
+                providers[name] = Prometheus(http, str(provider.url), timeout=timeout, compression=compression)
         registry = RedisRegistry(
             client,
             settings.keys,

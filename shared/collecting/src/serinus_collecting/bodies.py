@@ -16,7 +16,7 @@ async def read_body(chunks: AsyncIterator[bytes], encoding: str) -> bytes:
     """
     encoding = encoding.strip().lower()
     if encoding not in ("", "identity", "gzip"):
-        raise ProviderError(f"Prometheus answered with content encoding {encoding[:40]!r}: only gzip was asked for")
+        raise ProviderError(f"Prometheus answered with content encoding {encoding[:40]!r}: gzip alone is read")
     inflate = zlib.decompressobj(_GZIP) if encoding == "gzip" else None
     body = bytearray()
     async for chunk in chunks:

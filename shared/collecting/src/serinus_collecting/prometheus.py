@@ -44,12 +44,13 @@ class Prometheus:
         url: str,
         *,
         timeout: float,
+        compression: Literal["identity", "gzip"] = "identity",
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._client = client
         self._url = url.rstrip("/") + "/api/v1/query"
         self._build_url = url.rstrip("/") + "/api/v1/status/buildinfo"
-        self._timeout = timeout
+        self._timeout, self._compression = timeout, compression
         self._clock, self._ask_at, self._asking = clock, float("-inf"), asyncio.Lock()
         self._holds_all_names = False
 
@@ -117,7 +118,7 @@ class Prometheus:
             async with (
                 asyncio.timeout(patience),
                 self._client.stream(
-                    method, url, data=form, timeout=patience, headers={"Accept-Encoding": "gzip"}
+                    method, url, data=form, timeout=patience, headers={"Accept-Encoding": self._compression}
                 ) as response,
             ):
                 body = await read_body(response.aiter_raw(), response.headers.get("Content-Encoding", ""))
