@@ -3,7 +3,9 @@
 Runs of a namespace are evaluated every three seconds, first alone, then while `tests/hostile.py` does in another
 namespace the worst that the API server accepts, then as a control beside processes that know nothing of Serinus and
 take as much CPU as the worst had all others take (cluster, providers, Redis, services); all share this machine. Then
-the memory of each service is held against the chart's limits. A table, and as last line the figures as JSON.
+the memory of each service is held against the chart's limits. At last the same worst on an ideal machine
+(`benchmarks/_ideal.py`), where a neighbour waits for the collector's event loop and for nothing else. A table, and as
+last line the figures as JSON.
 """
 
 import argparse
@@ -27,6 +29,7 @@ from serinus_runtime.loops import heed_cancellation
 from serinus_runtime.redis import connected
 
 from benchmarks._figures import Figures, Goals, close, missed, table
+from benchmarks._ideal import ideal
 from benchmarks._procfs import memory_mib
 from benchmarks._strangers import cpu_of, strangers
 from tests import hostile
@@ -57,6 +60,7 @@ def limits_mib() -> dict[str, float]:
 GOALS: Goals = {
     "due to verdict, p99, loaded against quiet": ("at most", 2.0),
     "due to verdict, p99, loaded against control": ("at most", 2.0),
+    "ideal machine, due to snapshot, p99, beside it against alone": ("at most", 2.0),
     "leases lost": ("at most", 0.0),
     **{f"{name}, slowest /healthz, s": ("at most", 1.0) for name in SERVICES},
     **{f"{name}, peak memory, MiB": ("at most", limit) for name, limit in limits_mib().items()},
@@ -263,7 +267,7 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="serinus-tenants-"))
     (folder / "redis").mkdir()
     with redis_server(folder / "redis") as server:
-        figures = asyncio.run(measure(server, folder, 15 if quick else 60, 24, 60 if quick else 200))
+        figures = asyncio.run(measure(server, folder, 15 if quick else 60, 24, 60 if quick else 200)) | ideal(POLICY)
     print(table(figures, GOALS))
     close("tenants", figures, missed(figures, GOALS))
     return 0

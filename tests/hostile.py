@@ -235,20 +235,25 @@ def _honest(query: str, at: float) -> bytes | None:
     return orjson.dumps({"status": "success", "data": {"resultType": "matrix", "result": result}})
 
 
+def body_of(query: str, at: float) -> bytes:
+    """The body of the answer to a query."""
+    if body := _honest(query, at):
+        return body
+    if query.startswith("values"):
+        return _VALUES
+    kind = "long" if "long" in query else next(kind for kind in SERIES if kind in query or kind == "few")
+    if kind not in _BODIES:
+        _BODIES[kind] = _body(kind, ("g-new-", "g-old-"))
+    return _matrix(kind, at)
+
+
 async def _answer(request: web.Request) -> web.Response:
     form = await request.post()
-    query, at = str(form["query"]), float(str(form["time"]))
+    query = str(form["query"])
     if "slow" in query:
         await asyncio.sleep(60)
-    if body := _honest(query, at):
-        return web.Response(body=body, content_type="application/json")
-    if query.startswith("values"):
-        return web.Response(body=_VALUES, content_type="application/json")
-    kind = "long" if "long" in query else next(kind for kind in SERIES if kind in query or kind == "few")
-    pods = ("g-new-", "g-old-")
-    if kind not in _BODIES:
-        _BODIES[kind] = _body(kind, pods)
-    return web.Response(body=_matrix(kind, at), content_type="application/json")
+    body = body_of(query, float(str(form["time"])))
+    return web.Response(body=body, content_type="application/json")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Collecting a snapshot, against a registry and a provider in memory."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -327,3 +328,27 @@ async def test_a_snapshot_tells_the_split_of_the_requests_and_whether_it_was_so_
     await collector.collect(LEASE)
     ((_, taken, _),) = registry.committed
     assert (taken.weight, taken.split, taken.split_changed, taken.routes) == (5, 20, changed, ("mirror",))
+
+
+async def test_a_snapshot_does_not_wait_for_the_many_steps_that_another_namespace_has_ready() -> None:
+    provider = FakeProvider()
+    registry, collector = world(provider)
+    metrics = tuple(
+        PlanMetric(name=f"m{number}", source=Queried(query=f"q{number}", conditions=Conditions(success="true")))
+        for number in range(20)
+    )
+    greedy = replace(
+        registry,
+        state=replace(registry.state, observed=observed(run=RUN.model_copy(update={"namespace": "greedy"}))),
+        plan=plan(metrics=metrics),
+    )
+    slots = {"main": FairSlots(1_000)}
+    ours = replace(collector, slots=slots)
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(20):
+            theirs = replace(ours, registry=replace(greedy))
+            tasks.create_task(theirs.collect(replace(LEASE, namespace="greedy")))
+        await asyncio.sleep(0)
+        assert await ours.collect(replace(LEASE, namespace="shop")) == "done"
+        assert len(provider.asked) < 100
+    assert len(provider.asked) > 400

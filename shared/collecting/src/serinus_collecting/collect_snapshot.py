@@ -79,6 +79,8 @@ class SnapshotCollector:
     async def collect(self, lease: Lease) -> Commit | None:
         """One snapshot of the leased run; None if there was nothing to collect."""
         with logs.about(run=lease.run):
+            await self.offloader.turns.next(lease.namespace)
+            self.offloader.turns.charge(lease.namespace, SNAPSHOT_MS)
             loaded = await self.registry.load(lease.run)
             if loaded is None:
                 logger.info("run has left the registry")
@@ -105,6 +107,7 @@ class SnapshotCollector:
             self._measured(state, plan, end),
             self._history(state, plan),
         )
+        await self.offloader.turns.next(lease.namespace)
         scrapes = [one.scrape_ms for one in measured if one.scrape_ms]
         scrape_ms = max(scrapes) if scrapes else state.scrape_ms
         metrics = _bounded(plan.metrics, [one.measurement for one in measured])
@@ -196,6 +199,7 @@ class SnapshotCollector:
         self, state: RunState, plan: AnalysisPlan, group: Sequence[Asked], until: float
     ) -> dict[str, MetricCounts]:
         """One query for all, and what it does not answer each by itself: so one bad metric costs no other."""
+        await self.offloader.turns.next(state.observed.run.namespace)
         counts: Sequence[MetricCounts | Millis | None] = [None] * len(group)
         query = plan.provider, plan.digest, tuple([one.metric.name for one in group])
         if len(group) > 1 and query not in self.refusals:
@@ -252,6 +256,7 @@ class SnapshotCollector:
     async def _past(
         self, provider: Provider, state: RunState, plan: AnalysisPlan, metric: PlanMetric, end: Millis
     ) -> History | None:
+        await self.offloader.turns.next(state.observed.run.namespace)
         selector = past.selector(metric)
         if selector is None:
             return None
@@ -296,6 +301,8 @@ class SnapshotCollector:
         try:
             async with asyncio.timeout(limit), self.slots[provider].held(namespace, metrics):
                 slot = True
+                await self.offloader.turns.next(namespace)
+                self.offloader.turns.charge(namespace, QUERY_MS)
                 with self.telemetry.query(provider):
                     yield
         except TimeoutError:

@@ -11,6 +11,8 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from serinus_runtime.fair_slots import FairSlots
 
+from serinus_collecting.loop_turns import LoopTurns
+
 T = TypeVar("T")
 
 # What is larger takes longer than others are to wait, and so does much that is small.
@@ -50,13 +52,15 @@ class Offloader:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._elsewhere, self._monotonic = elsewhere, monotonic
+        self.turns = LoopTurns()
         self._slots = FairSlots(PLACES)
         self._second, self._done_here = 0, defaultdict[str, float](float)
 
     async def run(self, namespace: str, size: int, work: Callable[[], T]) -> T:
-        """The work on so many bytes: at once if they are few and the namespace had little of it within this second,
-        else elsewhere, in the namespace's turn."""
+        """The work on so many bytes: in this process if they are few and the namespace had little of it within this
+        second, else elsewhere; in the namespace's turn."""
         sums = _sums.get([])
+        await self.turns.next(namespace)
         if size <= SMALL_BYTES and self._had_here(namespace) < HERE_MS:
             done: Timed[T] = timed(work)
             self._done_here[namespace] += done.cpu_ms
@@ -69,6 +73,7 @@ class Offloader:
                     sums.append(1000 * (self._monotonic() - began))
                     raise
         sums.append(done.cpu_ms)
+        self.turns.charge(namespace, done.cpu_ms)
         if done.error is not None:
             raise done.error
         return cast("T", done.result)
