@@ -33,7 +33,7 @@ GOALS: Goals = {
     "backlog at the end, snapshots": ("at most", 3333),
     "collector at 1000 runs, cores": ("at most", 0.5),
     "CPU per snapshot, two collectors against one": ("at most", 1.2),
-    "verdict to patch, p99, ms": ("at most", 100),
+    "verdict to patch, p99, ms": ("at most", 40),
 }
 
 

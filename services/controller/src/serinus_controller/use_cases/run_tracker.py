@@ -27,7 +27,7 @@ from serinus_controller.use_cases.rollout_updates import RolloutUpdates
 from serinus_controller.use_cases.run_observer import RunObserver
 
 logger = logging.getLogger(__name__)
-TOGETHER = 50
+TOGETHER = 20
 
 
 class RunTracker:
@@ -101,6 +101,8 @@ class RunTracker:
         self._admission.listed((live.run.namespace, live.plan) for live in self.runs.values())
         views = in_turns(views, lambda view: view.namespace)
         for first in range(0, len(views), TOGETHER):
+            # Acts that are under way go on: of what has not changed, nothing is waited for.
+            await asyncio.sleep(0)
             async with self._changing:
                 unchanged = [await self._seen(view, seen, asked) for view in views[first : first + TOGETHER]]
                 await self._observer.constant([live for live in unchanged if live], asked)
