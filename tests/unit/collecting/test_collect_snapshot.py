@@ -333,10 +333,8 @@ async def test_a_snapshot_tells_the_split_of_the_requests_and_whether_it_was_so_
 async def test_a_snapshot_does_not_wait_for_the_many_steps_that_another_namespace_has_ready() -> None:
     provider = FakeProvider()
     registry, collector = world(provider)
-    metrics = tuple(
-        PlanMetric(name=f"m{number}", source=Queried(query=f"q{number}", conditions=Conditions(success="true")))
-        for number in range(20)
-    )
+    asked = [Queried(query=f"q{number}", conditions=Conditions(success="true")) for number in range(20)]
+    metrics = tuple(ERRORS.model_copy(update={"name": one.query, "source": one}) for one in asked)
     greedy = replace(
         registry,
         state=replace(registry.state, observed=observed(run=RUN.model_copy(update={"namespace": "greedy"}))),
