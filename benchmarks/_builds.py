@@ -18,11 +18,12 @@ from typing import Any
 
 from benchmarks._analyzing import Process
 from benchmarks._looks import Looks
+from benchmarks._plans import six_metrics
 
 ROOT = Path(__file__).parents[1]
-_LOOKS = (
-    "import json; from benchmarks._looks import Looks; from benchmarks._plans import six_metrics\n"
-    "plan = six_metrics(); print(json.dumps([plan.digest, plan.canonical.decode(), Looks(plan)._entries]))"
+_PLAN = (
+    "import json; from benchmarks._plans import six_metrics; plan = six_metrics()\n"
+    "print(json.dumps([plan.digest, plan.canonical.decode()]))"
 )
 
 
@@ -52,8 +53,9 @@ class Build:
 
     @cached_property
     def snapshots(self) -> Looks:
-        """Snapshots and their plan, in the form that this build has for them."""
-        return Looks.of(*self.made(_LOOKS))
+        """The same for each build, under the plan as this one has it."""
+        digest, canonical = self.made(_PLAN)
+        return Looks(six_metrics()).under(digest, canonical)
 
     def command(self, *arguments: str, **environment: str) -> float:
         """Seconds of CPU of a command of `serinus`. Raises NotComparableError where it fails."""

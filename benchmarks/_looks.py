@@ -1,10 +1,11 @@
 """Snapshots of many runs, as collectors would have published them: six metrics, three pods an arm."""
 
 from collections.abc import Iterator
+from copy import copy
 
 import numpy as np
 from serinus_contracts import AnalysisPlan, Keys, MetricsCollected, seal, to_entry
-from serinus_contracts.events import Pod, Proportion, Run
+from serinus_contracts.events import Pod, Proportion, Run, Window
 from serinus_contracts.streams import ANALYZER_GROUP
 from serinus_runtime.redis import Client
 from serinus_runtime.streams import ensure_group
@@ -25,16 +26,20 @@ class Looks:
         self.digest, self.canonical = plan.digest, plan.canonical
         self._entries = [self._entry(plan, random) for _ in range(VARIANTS)]
 
-    @classmethod
-    def of(cls, digest: str, canonical: str, entries: list[dict[str, str]]) -> "Looks":
-        """Those that another build has drawn, with its plan as it stands in Redis."""
-        made = cls.__new__(cls)
-        made.digest, made.canonical, made._entries = digest, canonical.encode(), entries
-        return made
+    def under(self, digest: str, canonical: str) -> "Looks":
+        """The same, under the plan of another build as it has it in Redis."""
+        looks = copy(self)
+        looks.digest, looks.canonical = digest, canonical.encode()
+        looks._entries = [
+            {name: text.replace(self.digest, digest) for name, text in one.items()} for one in self._entries
+        ]
+        return looks
 
     def _entry(self, plan: AnalysisPlan, random: np.random.Generator) -> dict[str, str]:
         metrics = _six(plan, random)
-        for name, one in metrics.items():
+        window = Window(begin=_FOLLOWS, end=_END)
+        for name, counted in metrics.items():
+            metrics[name] = one = counted.model_copy(update={"window": window})
             if isinstance(one, Proportion):
                 arms = {arm: _spread(arm, *next(iter(getattr(one, arm).values()))) for arm in ("canary", "stable")}
                 metrics[name] = one.model_copy(update=arms)

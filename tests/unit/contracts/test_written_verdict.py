@@ -15,7 +15,7 @@ from tests.support import RUN, verdict
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=1_200)
 COUNTS = st.fixed_dictionaries({"events": st.integers(0, 10**12), "trials": st.integers(0, 10**12)})
-NUMBER = st.floats(allow_nan=False, allow_infinity=False)
+NUMBER = st.integers(-9_999, 9_999).map(lambda number: number / 100)
 MAYBE = st.none() | NUMBER
 CHANNEL = st.fixed_dictionaries(
     {"canary": COUNTS, "stable": COUNTS, "margin": st.just({"ratio": 1.25, "absolute": 0.0}), "log_eprocess": NUMBER},
@@ -94,6 +94,23 @@ def test_a_number_that_is_none_is_refused_and_its_name_in_a_text_is_not(number: 
     with pytest.raises(ValueError, match="finite number"):
         written(fields(log_eprocess=number))
     assert written(fields(sentence="hold: NaN is no Infinity")).sentence == "hold: NaN is no Infinity"
+
+
+def test_evidence_has_four_decimals_other_numbers_five_digits_and_edges_all_of_theirs() -> None:
+    third, counts = 1 / 3, {"events": 1, "trials": 3}
+    channel = {"canary": counts, "stable": counts, "margin": {"ratio": third, "absolute": third}, "low": 1000 * third,
+               "canary_edge": third, "stable_part": third, "log_eprocess": 1000 * third}  # fmt: skip
+    duration = {"quantile": 0.99, "canary": third, "stable": third}
+    metric = {"name": "latency", "label": "ok", "status": "ok", "share": third, "log_eprocess": third, "run": [channel],
+              "durations": [duration], "dispersion": third}  # fmt: skip
+    finding = {"kind": "trend", "text": "rises", "values": {"p": 1e-9 * third}}
+    told = VerdictReached.model_validate_json(written(fields(metrics=[metric], findings=[finding])).data)
+    (read,), (found,) = told.metrics, told.findings
+    assert (read.share, read.log_eprocess, read.dispersion) == (0.33333, 0.3333, 0.33333)
+    assert read.durations[0].canary == 0.33333
+    assert (read.run[0].low, read.run[0].log_eprocess) == (333.33, 333.3333)
+    assert {read.run[0].canary_edge, read.run[0].stable_part, read.run[0].margin.ratio} == {third}
+    assert found.values == {"p": 3.3333e-10}
 
 
 def test_a_text_that_is_too_long_is_shortened_as_the_model_does() -> None:

@@ -75,7 +75,7 @@ def written(verdict: Fields) -> WrittenVerdict:
     told = {name: value for name, value in verdict.items() if value is not None} | {
         "sentence": sentence,
         "metrics": [_metric(one) for one in verdict["metrics"]],
-        "findings": [_told(one, _FINDING) for one in verdict["findings"]],
+        "findings": [_finding(one) for one in verdict["findings"]],
         "quality": _told(verdict["quality"], frozenset()),
     }
     data = to_json(told)
@@ -92,6 +92,15 @@ def _empty(kind: type[Contract]) -> frozenset[str]:
 
 
 _TEXTS = ("detail", "left_out", "text")
+_EVIDENCE = ("log_eprocess", "log_eprocess_non_inferior")
+_NUMBERS = ("share", "low", "high", "dispersion", "correlation", "detectable_rate", "visible_slowdown")
+"""What is for people and charts alone. Edges, counts and the combined evidence are written as they are."""
+DECIMALS, DIGITS = 4, 5
+"""Of evidence behind the point, of other numbers in all: more nobody is shown."""
+
+
+def _short(number: float) -> float:
+    return float(f"{number:.{DIGITS}g}")
 
 
 def _told(fields: Fields, empty: frozenset[str]) -> dict[str, Any]:
@@ -99,6 +108,12 @@ def _told(fields: Fields, empty: frozenset[str]) -> dict[str, Any]:
     for name in _TEXTS:
         if name in found:
             found[name] = shortened(found[name])
+    for name in _EVIDENCE:
+        if name in found:
+            found[name] = round(found[name], DECIMALS)
+    for name in _NUMBERS:
+        if name in found:
+            found[name] = _short(found[name])
     return found
 
 
@@ -110,8 +125,17 @@ def _metric(metric: Fields) -> dict[str, Any]:
     if found.get("better") == "lower":
         del found["better"]
     found["run"] = [_told(channel, _CHANNEL) for channel in metric["run"]]
+    if "durations" in found:
+        found["durations"] = [{name: _short(value) for name, value in one.items()} for one in found["durations"]]
     if "segments" in found:
         found["segments"] = _segments(found["segments"])
+    return found
+
+
+def _finding(finding: Fields) -> dict[str, Any]:
+    found = _told(finding, _FINDING)
+    if "values" in found:
+        found["values"] = {name: _short(value) for name, value in found["values"].items()}
     return found
 
 

@@ -92,8 +92,8 @@ class SegmentVerdict(Contract):
 class MetricVerdict(Contract):
     """What is known of one metric or limit, over the whole run and in this stage.
 
-    In a verdict that is not `described`, `run` and `stage` may have the channel alone that tells most, numbers have no
-    more digits than are shown, and what says "if described" is absent: it is as it was told last in this stage.
+    In a verdict that is not `described`, `run` and `stage` may have the channel alone that tells most, and what says
+    "if described" is absent: it is as it was told last in this stage. Numbers have no more digits than are shown.
     """
 
     name: str = Field(description="of the metric, or such as errors above 0.1")

@@ -24,7 +24,7 @@ from serinus_judging.sequential.inference import Inference
 from serinus_judging.sequential.latency import BLIND, Pair, Pairs
 from serinus_judging.sequential.layout import Layout
 from serinus_judging.sequential.numbers import Numbers
-from serinus_judging.sequential.report_rows import DIGITS, Edges, Row, counts_of, fields, rounded
+from serinus_judging.sequential.report_rows import Edges, Row, counts_of, fields
 from serinus_judging.sequential.segments import LOG_SHARES, OTHERS, TOLD, Segments, mixed, named
 from serinus_judging.snapshot import Reading
 from serinus_judging.verdict_order import LABELS
@@ -290,7 +290,7 @@ class Report:
                 "name": metric.name,
                 "better": metric.better,
                 "critical": metric.critical,
-                "log_eprocess_non_inferior": round(self.log_eprocess_non_inferior(group), DIGITS),
+                "log_eprocess_non_inferior": self.log_eprocess_non_inferior(group),
                 "detail": self._detail(group),
             }
             for group, metric in enumerate(self.plan.metrics)
@@ -309,8 +309,8 @@ class Report:
             "label": self.label(group),
             "status": self.reading(group).status,
             "share": self.layout.shares[group],
-            "log_eprocess": round(self.found.groups[group], DIGITS),
-            "run": [rounded(row) for row in told],
+            "log_eprocess": self.found.groups[group],
+            "run": [fields(row) for row in told],
             "stage": [arm for row in told for arm in counts_of(*row.stage)],
             "calibrated": self._measured[self.layout.starts[group]],
         }

@@ -69,22 +69,6 @@ def counts_of(x: int, n: int, y: int, m: int) -> tuple[Fields, Fields]:
     return {"events": x, "trials": n}, {"events": y, "trials": m}
 
 
-DIGITS = 4
-"""Of evidence behind the point, and of a ratio in all, between two described verdicts: more nobody is shown."""
-
-
-def rounded(row: Row) -> Fields:
-    """As `fields`, with no more digits than are shown."""
-    found = fields(row)
-    for name in ("log_eprocess", "log_eprocess_non_inferior"):
-        if found[name] is not None:
-            found[name] = round(found[name], DIGITS)
-    for name in ("low", "high"):
-        if found[name] is not None:
-            found[name] = float(f"{found[name]:.{DIGITS}g}")
-    return found
-
-
 def fields(row: Row) -> Fields:
     """As `Channel`."""
     (canary, stable), edges = counts_of(*row.run), row.edges
