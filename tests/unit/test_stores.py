@@ -33,7 +33,7 @@ def asked(text: str) -> Sequence[str]:
 
 
 def test_the_example_of_datadog_asks_for_events_and_trials_of_each_arm_by_its_hash() -> None:
-    scope = "service:checkout AND kube_namespace:shop AND rollouts_pod_template_hash"
+    scope = "service:checkout AND env:prod AND version"
     assert planned(EXAMPLES["datadog"]).api == "datadog"
     assert asked(EXAMPLES["datadog"]) == [
         f"sum:trace.http.request.{what}{{{scope}:{arm}}}.as_count().rollup(sum, 60)"
@@ -42,12 +42,16 @@ def test_the_example_of_datadog_asks_for_events_and_trials_of_each_arm_by_its_ha
     ]
 
 
+def test_pods_are_told_by_the_tags_that_the_agent_makes_of_their_labels() -> None:
+    text = EXAMPLES["datadog"].replace(', label: version, namespaceLabel: ""', "")
+    scope = "service:checkout AND env:prod AND kube_namespace:shop AND rollouts_pod_template_hash:new"
+    assert asked(text)[1] == f"sum:trace.http.request.hits{{{scope}}}.as_count().rollup(sum, 60)"
+
+
 def test_a_tag_of_ones_own_with_its_two_values_tells_the_arms() -> None:
-    source = (
-        'label: mesh_service, canary: shop-canary, stable: shop.stable, namespaceLabel: "", exclude: \'{probe="y"}\''
-    )
-    found = asked(EXAMPLES["datadog"].replace("preset: datadog", f"preset: datadog, {source}"))
-    scope = "service:checkout AND NOT probe:y AND mesh_service"
+    source = "label: mesh_service, canary: shop-canary, stable: shop.stable, exclude: '{probe=\"y\"}'"
+    found = asked(EXAMPLES["datadog"].replace("label: version", source))
+    scope = "service:checkout AND env:prod AND NOT probe:y AND mesh_service"
     assert found[1] == f"sum:trace.http.request.hits{{{scope}:shop-canary}}.as_count().rollup(sum, 60)"
     assert found[2] == f"sum:trace.http.request.errors{{{scope}:shop.stable}}.as_count().rollup(sum, 60)"
 
