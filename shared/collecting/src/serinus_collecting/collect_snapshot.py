@@ -306,6 +306,7 @@ class SnapshotCollector:
                 with self.telemetry.query(provider):
                     yield
         except TimeoutError:
+            await self.offloader.turns.next(namespace)  # those that were begun together end together
             why = "did not answer" if slot else f"had no query slot free for namespace {namespace}"
             raise ProviderError(f"provider {provider} {why} within {max(0, limit):.3g} s") from None
 
