@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from serinus_judging.arrays import Floats
 
-Type = str | np.dtype[np.void]
+Record = np.dtype[np.void]
+Type = str | Record
 
 
 class EvidenceError(ValueError):
@@ -26,6 +27,12 @@ class Reader:
         """So many bytes as text."""
         self.offset += length
         return self.packed[self.offset - length : self.offset].decode()
+
+    def record(self, dtype: Record) -> np.void:
+        """The next record of several arrays."""
+        found: np.void = np.frombuffer(self.packed, dtype, 1, self.offset)[0]
+        self.offset += dtype.itemsize
+        return found
 
     def array(self, dtype: Type, *shape: int) -> npt.NDArray[Any]:
         """The next array, in the type that it is kept in."""

@@ -1,21 +1,20 @@
 """What is remembered between two snapshots of a run, and how it is packed.
 
-Layout of the bytes: a header, then the arrays in the order of `pack`, little endian, no compression (it would
-cost more time than the space is worth). The first byte is the version; a reader refuses what it does not know.
+Layout of the bytes: a header, then two records of arrays, then texts and segments; little endian, no compression (it
+would cost more time than the space is worth). The first byte is the version; a reader refuses what it does not know.
 """
 
 import struct
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import isnan, nan
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from serinus_judging.arrays import Floats
 from serinus_judging.guardrails import sample_ratio
 from serinus_judging.guardrails.sample_ratio import SampleRatio
-from serinus_judging.packing import EvidenceError, Reader
+from serinus_judging.packing import EvidenceError, Reader, Record
 from serinus_judging.run_progress import LastGood, RunProgress
 from serinus_judging.sequential import interval
 from serinus_judging.sequential.channels import PLAIN
@@ -33,6 +32,31 @@ _GOOD = np.dtype([("end", "<i8"), ("series", "<i4")])
 _NO_PAIR = (nan,) * 8
 NO_NAME = 0xFFFF
 """In place of a name's length: a segment may have an empty name."""
+
+
+@lru_cache(maxsize=1024)
+def _fixed(latencies: int, channels: int, abort: int, proceed: int) -> Record:
+    """The arrays whose shape follows from the plan."""
+    return np.dtype([
+        ("past", "<f8", (2, channels)), ("unspent_prior", "<f8", (abort,)), ("run", "<f8", (4, channels)),
+        ("stage", "<f8", (4, channels)), ("to_abort", "<f8", (PLAIN, abort)),
+        ("to_proceed", "<f8", (PROCEED_ROWS, proceed)), ("sample_ratio", "<f8", (sample_ratio.SIZE,)),
+        ("pairs", "<f8", (latencies, SLOTS, len(_NO_PAIR))), ("visited", "<i2", (2, channels)),
+        ("in_stage", "<i4", (channels,)), ("shown", "<f4", (interval.ROWS, abort + proceed)),
+        ("measured", "?", (channels,)),
+    ])  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def _varied(metrics: int, counted: int, units: int, channels: int, measured: int, stages: int) -> Record:
+    """Those behind them, whose shape varies with the pods followed, and with the channels whose noise was measured: the
+    others have what is assumed, and what adjacent snapshots show. left_out: lengths of the texts that follow."""
+    return np.dtype([
+        ("phi", "<f4", (measured,)), ("kappa", "<f2", (max(stages, 1), measured)),
+        ("lasting", "<f2", (max(stages, 1), measured)), ("pods", "<f4", (2, units, counted)),
+        ("dispersion", "<f4", (4, counted)), ("adjacent", "<f4", (4, channels - measured)),
+        ("followed", "<u4", (units,)), ("good", _GOOD, (metrics,)), ("left_out", "<u2", (metrics,)),
+    ])  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,17 +86,25 @@ class Evidence:
         counted, units, known = s.dispersion.shape[1], len(self.followed), noise.measured
         shape = (len(self.pairs), metrics, counted, units, channels, abort, proceed, stages)
         header = _HEADER.pack(VERSION, *shape, *numbers)
-        parts = (
-            s.past, s.unspent_prior[:abort], s.run, s.stage, s.rows[:PLAIN, :abort], s.rows[:PROCEED_ROWS, abort:],
-            np.array(p.sample_ratio.packed), _pairs_array(self.pairs),
-            s.clock[:2].astype("<i2"), s.clock[2].astype("<i4"), s.rows[PLAIN:].astype("<f4"), known, *_known(noise),
-            s.pods[:, :units].astype("<f4"), s.dispersion.astype("<f4"), s.adjacent[:, ~known].astype("<f4"),
-            np.array(self.followed, dtype="<u4"), np.array(list(p.good), dtype=_GOOD),
-        )  # fmt: skip
+        fixed = np.zeros((), _fixed(len(self.pairs), channels, abort, proceed))
+        fixed["past"], fixed["run"], fixed["stage"] = s.past, s.run, s.stage
+        fixed["unspent_prior"] = s.unspent_prior[:abort]
+        fixed["to_abort"], fixed["to_proceed"] = s.rows[:PLAIN, :abort], s.rows[:PROCEED_ROWS, abort:]
+        fixed["shown"], fixed["measured"] = s.rows[PLAIN:], known
+        fixed["sample_ratio"], fixed["pairs"] = p.sample_ratio.packed, _pairs_array(self.pairs)
+        fixed["visited"], fixed["in_stage"] = s.clock[:2], s.clock[2]
+        varied = np.zeros((), _varied(metrics, counted, units, channels, int(known.sum()), stages))
+        if known.any():
+            varied["phi"], varied["kappa"], varied["lasting"] = (
+                noise.phi[known], noise.kappa[:, known], noise.lasting[:, known]
+            )  # fmt: skip
+        varied["pods"], varied["dispersion"] = s.pods[:, :units], s.dispersion
+        varied["adjacent"] = s.adjacent[:, ~known]
+        varied["followed"], varied["good"] = self.followed, list(p.good)
         texts = [text.encode() for text in self.left_out]
-        lengths = np.array([len(text) for text in texts], dtype="<u2")
+        varied["left_out"] = [len(text) for text in texts]
         segments = [_packed(each) for each in self.segments]
-        return header + b"".join([*[part.tobytes() for part in parts], lengths.tobytes(), *texts, *segments])
+        return b"".join([header, fixed.tobytes(), varied.tobytes(), *texts, *segments])
 
     @classmethod
     def unpack(cls, packed: bytes) -> "Evidence":
@@ -80,47 +112,55 @@ class Evidence:
         if len(packed) < _HEADER.size or packed[0] != VERSION:
             raise EvidenceError(f"no evidence of version {VERSION}: {packed[:1].hex() or 'empty'}")
         _, latencies, metrics, counted, units, channels, abort, proceed, stages, *numbers = _HEADER.unpack_from(packed)
-        tests, rows = abort + proceed, np.zeros((PLAIN + interval.ROWS, abort + proceed))
+        rows, pods, adjacent = (
+            np.zeros((PLAIN + interval.ROWS, abort + proceed)), np.zeros((2, UNITS, counted)), np.zeros((4, channels))
+        )  # fmt: skip
         reader = Reader(packed, _HEADER.size)
         try:
-            past, unspent, run, stage, to_abort, to_proceed, share, pairs = reader.arrays("<f8", [
-                (2, channels), (abort,), (4, channels), (4, channels), (PLAIN, abort), (PROCEED_ROWS, proceed),
-                (sample_ratio.SIZE,), (latencies, SLOTS, len(_NO_PAIR)),
-            ])  # fmt: skip
-            visited, in_stage = reader.array("<i2", 2, channels), reader.array("<i4", 1, channels)
-            clock = np.concatenate((visited, in_stage)).astype(np.int64)
-            (shown,) = reader.arrays("<f4", [(interval.ROWS, tests)])
-            noise = _noise(reader, stages, channels)
-            pods, adjacent = np.zeros((2, UNITS, counted)), np.zeros((4, channels))
-            pods[:, :units], dispersion, adjacent[:, ~noise.measured] = reader.arrays("<f4", [
-                (2, units, counted), (4, counted), (4, int((~noise.measured).sum())),
-            ])  # fmt: skip
-            followed, good = reader.array("<u4", units).tolist(), reader.array(_GOOD, metrics)
-            left_out = tuple([reader.text(length) for length in reader.array("<u2", metrics).tolist()])
+            fixed = reader.record(_fixed(latencies, channels, abort, proceed))
+            measured = fixed["measured"]
+            some = int(measured.sum())
+            varied = reader.record(_varied(metrics, counted, units, channels, some, stages))
+            left_out = tuple([reader.text(length) for length in varied["left_out"].tolist()])
             segments = []
             while reader.offset < len(packed):
                 segments.append(_segments(reader))
         except ValueError as error:
             raise EvidenceError("evidence is cut off") from error
-        rows[:PLAIN, :abort], rows[:PROCEED_ROWS, abort:], rows[PLAIN:] = to_abort, to_proceed, shown
+        rows[:PLAIN, :abort], rows[:PROCEED_ROWS, abort:] = fixed["to_abort"], fixed["to_proceed"]
+        rows[PLAIN:] = fixed["shown"]
+        pods[:, :units], adjacent[:, ~measured] = varied["pods"], varied["adjacent"]
+        noise = Noise.assumed(stages, channels)
+        if some:
+            noise = replace(noise, measured=np.array(measured))
+            noise.phi[measured] = varied["phi"]
+            noise.kappa[:, measured], noise.lasting[:, measured] = varied["kappa"], varied["lasting"]
         snapshots, number, started, exposed, log_eprocess, missing = numbers
         return cls(
             shape=(metrics, channels, abort, proceed, stages),
             state=State(
-                past, clock, rows, np.concatenate((unspent, np.zeros(proceed))), run, stage, pods, dispersion, adjacent
+                past=np.array(fixed["past"]),
+                clock=np.concatenate((fixed["visited"], fixed["in_stage"][None]), dtype=np.int64),
+                rows=rows,
+                unspent_prior=np.concatenate((fixed["unspent_prior"], np.zeros(proceed))),
+                run=np.array(fixed["run"]),
+                stage=np.array(fixed["stage"]),
+                pods=pods,
+                dispersion=varied["dispersion"].astype(np.float64),
+                adjacent=adjacent,
             ),
             noise=noise,
-            pairs=tuple(_pairs(block) for block in pairs.tolist()),
+            pairs=tuple(_pairs(block) for block in fixed["pairs"].tolist()),
             left_out=left_out,
-            followed=tuple(followed),
+            followed=tuple(varied["followed"].tolist()),
             progress=RunProgress(
                 evaluations=snapshots,
                 stage=number,
                 stage_started=started,
                 evaluated_requests=exposed,
                 missing=missing,
-                sample_ratio=sample_ratio.SampleRatio.unpacked(share.tolist()),
-                good=tuple([LastGood(*each) for each in good.tolist()]),
+                sample_ratio=sample_ratio.SampleRatio.unpacked(fixed["sample_ratio"].tolist()),
+                good=tuple([LastGood(*each) for each in varied["good"].tolist()]),
             ),
             log_eprocess=log_eprocess,
             segments=tuple(segments),
@@ -142,25 +182,6 @@ def _segments(reader: Reader) -> Segments:
     return Segments(names, tuple([SampleRatio.unpacked(numbers) for numbers in mix]))
 
 
-def _known(noise: Noise) -> tuple[npt.NDArray[Any], ...]:
-    """phi, kappa and lasting of the channels that were measured: the others have what is assumed."""
-    known = noise.measured
-    return (
-        noise.phi[known].astype("<f4"), noise.kappa[:, known].astype("<f2"), noise.lasting[:, known].astype("<f2")
-    )  # fmt: skip
-
-
-def _noise(reader: Reader, stages: int, channels: int) -> Noise:
-    """What `_known` and, before it, `measured` tell."""
-    noise, measured = Noise.assumed(stages, channels), reader.array("|b1", channels)
-    if not measured.any():
-        return noise
-    some = int(measured.sum())
-    (noise.phi[measured],) = reader.arrays("<f4", [(some,)])
-    noise.kappa[:, measured], noise.lasting[:, measured] = reader.arrays("<f2", [(max(stages, 1), some)] * 2)
-    return replace(noise, measured=measured)
-
-
 def _pairs_array(pairs: tuple[Pairs, ...]) -> Floats:
     table = []
     for known in pairs:
@@ -170,7 +191,7 @@ def _pairs_array(pairs: tuple[Pairs, ...]) -> Floats:
             for pair in known or ()
         ]  # fmt: skip
         table += rows + [_NO_PAIR] * (SLOTS - len(rows))
-    return np.array(table, dtype=np.float64)
+    return np.array(table, dtype=np.float64).reshape(len(pairs), SLOTS, len(_NO_PAIR))
 
 
 def _pairs(block: list[list[float]]) -> Pairs:
