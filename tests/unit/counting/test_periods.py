@@ -120,22 +120,22 @@ POINTS = st.lists(
 @given(
     points=POINTS,
     period=st.sampled_from([10, 60, 300]),
-    looks=st.lists(st.integers(1, 200), min_size=1, max_size=20),
+    pauses=st.lists(st.integers(1, 200), min_size=1, max_size=20),
     failing=st.sets(st.integers(0, 19)),
 )
 def test_windows_tile_and_count_each_point_once_whatever_arrives_within_the_delay(
-    points: list[tuple[str, Arm, int, int, int]], period: int, looks: list[int], failing: set[int]
+    points: list[tuple[str, Arm, int, int, int]], period: int, pauses: list[int], failing: set[int]
 ) -> None:
     store, periods, kept = Arriving(), Periods(1000 * period, 120_000), state()
     for name, arm, at, count, late in points:
         store.add(name, arm, STARTED + 1000 * at, count, 1000 * late)
     metric, windows, counted = METRIC.model_copy(update={"count": "rate"}), [], dict.fromkeys(ARMS, (0, 0))
     store.now = STARTED
-    # The last look comes when everything has arrived.
-    for number, seconds in enumerate([*looks, 2_000]):
+    # The last snapshot comes when everything has arrived.
+    for number, seconds in enumerate([*pauses, 2_000]):
         store.now += 1000 * seconds
         window = window_of(kept, PLAN, metric, store.now, periods)
-        if window is None or (number in failing and number < len(looks)):
+        if window is None or (number in failing and number < len(pauses)):
             continue
         found = measure_periods(metric, window, read(store, periods), periods, "Datadog")
         if not isinstance(found, Proportion) or found.status != "ok" or found.window is None:
