@@ -377,6 +377,21 @@ def test_a_page_that_two_scrape_jobs_read_is_an_error_that_names_both() -> None:
     )
 
 
+@pytest.mark.parametrize("changed", [{"team": "a"}, {"instance": "10.0.0.7:8080"}])
+def test_a_label_that_a_scrape_configuration_sets_in_a_stage_makes_no_counter_new(changed: dict[str, str]) -> None:
+    started = tuple(pod.model_copy(update={"started": FLOOR + 1_000}) for pod in BOTH)
+    values = [(at, at, 10_000 + at) for at in range(5, 141, 10)]
+    before, after = [one for one in values if one[0] < 70], [one for one in values if one[0] > 70]
+    lines = []
+    for code in ("200", "503"):
+        lines += [line("checkout-new-1", code, *before), line("checkout-new-1", code, *after, **changed)]
+    lines.append(line("checkout-old-1", "200", *values))
+    found = taken(lines, started, TIMES)
+    # Under another address it is another target: what came between its last scrape and the first there is not counted.
+    lost = 10 if "instance" in changed else 0
+    assert counted(found)["canary"] == (120 - lost, 240 - 2 * lost)
+
+
 def of_job(job: str, pod: str, first: int, last: int, **other: str) -> Line:
     """A page as one job has read it: one request a second since the floor."""
     return line(pod, "200", *((at, at, 50 + at) for at in range(first, last + 1, 10)), job=job, **other)

@@ -19,6 +19,7 @@ from serinus_counting.misread import counted_twice, status_in_words
 from serinus_counting.ordinary import measure_ordinary
 from serinus_counting.progress import Progress
 from serinus_counting.quality import Quality, blank
+from serinus_counting.renamed import with_one_name
 from serinus_counting.resets import increase, processes, restarts
 from serinus_counting.series import Series, with_pods
 from serinus_counting.steps import Step, both, missing, newest, next_step, uncounted
@@ -46,7 +47,7 @@ def measure_on(asked: MetricWindow, series: Sequence[Series]) -> tuple[Measureme
 def measure_each(asked: MetricWindow, series: Sequence[Series]) -> tuple[Measurement, Progress | None] | Millis:
     """As `measure_on`, series by series, whatever they show."""
     plan, metric, pods, span = asked.plan, asked.metric, asked.pods, asked.span
-    by_arm = by_arms(plan, metric, with_pods(series, plan.pod_label(metric)))
+    by_arm = with_one_name(by_arms(plan, metric, with_pods(series, plan.pod_label(metric))))
     ours = [*by_arm["canary"], *by_arm["stable"]]
     quality = Quality(len(ours), newest(ours) if ours else None)
     if lacking := missing(asked, by_arm, ours):

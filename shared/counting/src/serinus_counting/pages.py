@@ -57,8 +57,25 @@ def _pairs(found: Mapping[Target, Process]) -> Iterator[tuple[Target, Target, st
         for one, other in combinations(targets, 2):
             first, second = found[one].series[0].labels, found[other].series[0].labels
             label = next((name for name in _TELLING if first.get(name) != second.get(name)), None)
-            if label and not shown[one].isdisjoint(shown[other]):
+            if label is None and _goes_on(found[one], found[other]):
+                yield one, other, "instance"
+            elif label and not shown[one].isdisjoint(shown[other]):
                 yield one, other, label
+
+
+def _goes_on(before: Process, after: Process) -> bool:
+    """Whether a page goes on under another address where it ended under one: no counter of it fell. Two addresses that
+    both go on are two pages."""
+    if before.scrapes[-1] >= after.scrapes[0]:
+        return False
+    lasts = {_without_address(one): one.values[-1] for one in before.series}
+    firsts = {_without_address(one): one.values[0] for one in after.series}
+    both = lasts.keys() & firsts.keys()
+    return bool(both) and all(firsts[page] >= lasts[page] for page in both)
+
+
+def _without_address(series: Series) -> tuple[tuple[str, str], ...]:
+    return tuple([pair for pair in _page(series) if pair[0] != "instance"])
 
 
 def _page(series: Series) -> tuple[tuple[str, str], ...]:
