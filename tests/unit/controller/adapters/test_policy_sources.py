@@ -216,6 +216,30 @@ async def test_a_policy_whose_interval_is_not_kept_says_so_until_it_is_beside_wh
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize(
+    "status",
+    [
+        [],
+        "x",
+        {"conditions": "x"},
+        {"conditions": {"type": "Paced"}},
+        {"conditions": [None, "x", [], {}, {"type": {}}]},
+    ],
+)
+async def test_a_status_of_unknown_form_costs_no_other_policy_and_is_written_anew(
+    store: PolicyStore, status: Any
+) -> None:
+    odd = resource() | {"metadata": {**resource()["metadata"], "name": "odd"}, "status": status}
+    server: Any = Server(odd, resource())
+    sink = PolicySink(server, store, "", lambda: 5, paced=dict)
+    for _ in range(2):
+        await sink.listed(sink.read(list(server.resources.values())), 1)
+    assert names(store) == ["odd", "shop"]
+    for one in server.resources.values():
+        assert ("Accepted", "True") in [(said.get("type"), said.get("status")) for said in one["status"]["conditions"]]
+
+
+@pytest.mark.anyio
 async def test_a_resource_that_asks_a_provider_of_other_namespaces_says_so_in_its_condition(store: PolicyStore) -> None:
     server: Any = Server(resource())
     await PolicySink(server, store, "", lambda: 5, {"main": ("bank",)}).listed(list(server.resources.values()), 1)

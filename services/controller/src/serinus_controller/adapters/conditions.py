@@ -16,9 +16,10 @@ class Condition(NamedTuple):
 
 
 def said(document: Json) -> list[Mapping[str, Any]]:
-    """The conditions that a resource has."""
-    status: Any = document.get("status") or {}
-    return [one for one in status.get("conditions") or () if isinstance(one, dict)]
+    """The conditions that a resource has; what is none is left out."""
+    status: Any = document.get("status")
+    found = status.get("conditions") if isinstance(status, dict) else None
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
 def with_conditions(document: Json, wanted: Sequence[Condition], now: str) -> list[Mapping[str, Any]] | None:
