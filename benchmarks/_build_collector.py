@@ -83,9 +83,21 @@ async def collector(build: Build, url: str, runs: int, seconds: float) -> Figure
             finally:
                 process.stop()
     snapshots, *spent = (now - earlier for now, earlier in zip(after, before, strict=True))
-    names = ("collector, ms of CPU", "provider, ms of CPU (with its scrapes)", "provider, requests", "Redis, us of CPU")
-    scales = (1e3, 1e3, 1, 1e6)
-    return {name: value * scale / snapshots for name, value, scale in zip(names, spent, scales, strict=True)}
+    return {name: value * scale / snapshots for (name, scale), value in zip(_PER_SNAPSHOT, spent, strict=True)}
+
+
+_PER_SNAPSHOT = (
+    ("collector, ms of CPU", 1e3),
+    ("provider, ms of CPU (with its scrapes)", 1e3),
+    ("provider, requests", 1),
+    ("provider, samples read", 1),
+    ("provider, kB answered", 1e-3),
+    ("Redis, us of CPU", 1e6),
+    ("Redis, commands", 1),
+    ("Redis, kB received", 1e-3),
+    ("Redis, kB sent", 1e-3),
+)
+"""What is told of each snapshot, and times what."""
 
 
 async def _snapshots(client: Client, total: int, seconds: float, log: Path) -> None:
@@ -100,12 +112,16 @@ async def _snapshots(client: Client, total: int, seconds: float, log: Path) -> N
 async def _spent(client: Client, url: str, collector: float, redis: int) -> tuple[float, ...]:
     async with httpx.AsyncClient(timeout=10) as http:
         page = (await http.get(f"{url}/metrics")).text
+    told = await client.info("stats")
     return (
         float(await client.xlen(KEYS.stream("snapshots"))),
         collector,
         _of(page, "process_cpu_seconds_total"),
         _of(page, r'prometheus_http_requests_total\{code="200",handler="/api/v1/query"\}'),
+        _of(page, "prometheus_engine_query_samples_total"),
+        _of(page, r'prometheus_http_response_size_bytes_sum\{handler="/api/v1/query"\}'),
         cpu_seconds(redis),
+        *(float(told[f"total_{name}"]) for name in ("commands_processed", "net_input_bytes", "net_output_bytes")),
     )
 
 

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
-from serinus_collecting.asking import REFUSED_SECONDS, Refusals
+from serinus_collecting.answers import _of
+from serinus_collecting.asking import REFUSED_SECONDS, Asked, Refusals, grouped, selector_of
 from serinus_collecting.collect_snapshot import SnapshotCollector
 from serinus_collecting.ports import Answer, Lease, ProviderError, TooMuchError, Unread, Values
 from serinus_collecting.telemetry import Telemetry
 from serinus_contracts import MetricsCollected, PlanMetric, Selector
+from serinus_counting.resets import Span
 from serinus_counting.series import Series
 from serinus_counting.windows import RunState
 from serinus_runtime.fair_slots import FairSlots
@@ -195,3 +197,48 @@ def test_a_group_that_takes_too_long_is_asked_one_by_one_within_the_time_of_a_sn
     asyncio.run(collector.collect(Lease(RUN.id, TIMES[0], TIMES[0])))
     assert len(slow.asked) >= 4
     assert len(collector.refusals._until) == 1, "it will be asked one by one for a while"
+
+
+NAMED = [
+    "a_total",
+    "b_total",
+    "{}",
+    '{__name__="a_total"}',
+    '{__name__=~"a_total|b_total"}',
+    '{__name__=~"a_total|b_total",__name__!="b_total"}',
+    '{__name__=~"[ab]_total"}',
+    '{__name__!="b_total"}',
+    '{"a.total"}',
+]
+OTHERS = ["", 'x="1"', 'x="1",y=~"1|2"', 'y=~"1|2",x="1"', 'x!="1"']
+
+
+@given(st.lists(st.tuples(st.sampled_from(NAMED), st.sampled_from(OTHERS)), min_size=1, max_size=5))
+def test_each_metric_of_a_group_gets_what_its_own_selector_matches(drawn: list[tuple[str, str]]) -> None:
+    metrics = []
+    for number, (name, other) in enumerate(drawn):
+        text = (
+            f"{name[:-1]}{',' * (name != '{}' and other != '')}{other}}}"
+            if name.endswith("}")
+            else f"{name}{{{other}}}"
+        )
+        if text != "{}":
+            query = Selector.parse(text)
+            source = ERRORS.source.model_copy(update={"query": query})
+            metrics.append(ERRORS.model_copy(update={"name": f"m{number}", "source": source}))
+    if not metrics:
+        return
+    rule = plan(metrics=tuple(metrics))
+    labels = [
+        {"__name__": name, "x": x, "y": y}
+        for name in ("a_total", "b_total", "a.total", "c_total") for x in ("", "1") for y in ("1", "3")
+    ]  # fmt: skip
+    everything = [Series(one, [1], [1.0]) for one in labels]
+    for group in grouped(rule, [Asked(metric, Span(0, 0, 1), 1, None) for metric in metrics]):
+        if len(group) == 1:
+            continue
+        selector = selector_of(rule, group)
+        selected = [one for one in everything if all(each.matches(one.labels) for each in selector.all_matchers())]
+        for asked in group:
+            own = [one for one in everything if all(each.matches(one.labels) for each in asked.selector.all_matchers())]
+            assert list(_of(Answer(selected), asked, whole=True).series) == own

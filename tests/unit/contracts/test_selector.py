@@ -179,6 +179,8 @@ def test_what_no_query_could_name_is_no_name(name: str) -> None:
         ('{__name__=~"up|"}', None),
         ('{__name__!="up"}', None),
         ('{job="a"}', None),
+        ('{__name__=~"up|down",__name__!="down"}', None),
+        ('{__name__=~"up|down",__name__=~"u.*"}', None),
     ],
 )
 def test_the_metrics_that_a_selector_can_select_are_known_where_it_names_them(

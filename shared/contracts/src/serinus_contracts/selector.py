@@ -212,15 +212,13 @@ class Selector(Document):
 
     @property
     def names(self) -> frozenset[str] | None:
-        """The metrics that it can select, None where any may be among them."""
-        if self.name is not None:
-            return frozenset([self.name])
-        for one in self.matchers:
-            if one.label == "__name__" and one.op == "=" and one.value:
-                return frozenset([one.value])
-            if one.label == "__name__" and one.op == "=~":
-                return _alternatives(one.value)
-        return None
+        """The metrics that it can select, None where it does not name them, or says more of their names."""
+        said = [one for one in self.all_matchers() if one.label == "__name__"]
+        if len(said) != 1 or not said[0].value:
+            return None
+        if said[0].op == "=":
+            return frozenset([said[0].value])
+        return _alternatives(said[0].value) if said[0].op == "=~" else None
 
     def all_matchers(self) -> tuple[Matcher, ...]:
         """The matchers with the name as one of them, to test a series' labels including `__name__`."""
