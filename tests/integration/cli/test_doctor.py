@@ -55,7 +55,7 @@ def examine(world: World, redis_url: str, *more: str) -> tuple[int, dict[str, tu
 
 
 def test_a_store_of_sums_is_measured_by_the_collectors_own_code(world: World, redis_url: str, tmp_path: Path) -> None:
-    keys = {"DD-API-KEY": {"values": ["a"]}, "DD-APPLICATION-KEY": {"values": ["b"]}}
+    keys = {"DD-API-KEY": {"secrets": ["of-api"]}, "DD-APPLICATION-KEY": {"secrets": ["of-application"]}}
     datadog = {"url": f"{world.url}/datadog", "api": "datadog", "period": 1, "delay": 2, "http_headers": keys}
     file, policy = tmp_path / "providers.yaml", tmp_path / "policy.yaml"
     other = datadog | {"http_headers": keys | {"DD-API-KEY": {}}}

@@ -239,8 +239,10 @@ class Provider(Document):
         if self.api == "cloudwatch" and self.period is not None and self.period not in _SHORT and self.period % 60:
             raise ValueError("periods of cloudwatch are 1, 5, 10, 20 or 30 seconds, or whole minutes")
         if self.api == "datadog":
-            missing = sorted(_DATADOG_KEYS - {name.lower() for name in self.http_headers})
-            if missing and self.authorization is None:
+            keys = {name.lower(): header for name, header in self.http_headers.items() if name.lower() in _DATADOG_KEYS}
+            if any(header.values for header in keys.values()):
+                raise ValueError("keys of Datadog are secrets: give them by files or secrets, not by values")
+            if len(keys) < len(_DATADOG_KEYS) and self.authorization is None:
                 raise ValueError(
                     "api datadog is signed in to by http_headers DD-API-KEY and DD-APPLICATION-KEY, each with files: "
                     "[its file]"

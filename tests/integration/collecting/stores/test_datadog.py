@@ -216,6 +216,10 @@ async def test_one_that_is_away_is_told() -> None:
     ("fields", "said"),
     [
         ({"api": "datadog"}, "signed in to by http_headers DD-API-KEY and DD-APPLICATION-KEY"),
+        (
+            {"api": "datadog", "http_headers": {"DD-API-KEY": {"values": ["planted"]}, "dd-application-key": {}}},
+            "keys of Datadog are secrets: give them by files or secrets",
+        ),
         ({"period": 60}, "period and delay are for the sums of api datadog and cloudwatch"),
         ({"api": "graphite"}, "'prometheus', 'datadog' or 'cloudwatch'"),
     ],
@@ -223,5 +227,6 @@ async def test_one_that_is_away_is_told() -> None:
 def test_a_provider_that_fits_no_api_is_refused(tmp_path: Path, fields: dict[str, Any], said: str) -> None:
     file = tmp_path / "providers.yaml"
     file.write_text(yaml.safe_dump({"providers": {"main": {"url": "https://api.example.com", **fields}}}))
-    with pytest.raises(DocumentError, match=said):
+    with pytest.raises(DocumentError, match=said) as raised:
         read_providers(file)
+    assert "planted" not in str(raised.value)
