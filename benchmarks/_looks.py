@@ -28,12 +28,12 @@ class Looks:
 
     def under(self, digest: str, canonical: str) -> "Looks":
         """The same, under the plan of another build as it has it in Redis."""
-        looks = copy(self)
-        looks.digest, looks.canonical = digest, canonical.encode()
-        looks._entries = [
+        made = copy(self)
+        made.digest, made.canonical = digest, canonical.encode()
+        made._entries = [
             {name: text.replace(self.digest, digest) for name, text in one.items()} for one in self._entries
         ]
-        return looks
+        return made
 
     def _entry(self, plan: AnalysisPlan, random: np.random.Generator) -> dict[str, str]:
         metrics = _six(plan, random)
