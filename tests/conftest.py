@@ -2,6 +2,7 @@
 
 import gc
 import os
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from uuid import uuid4
 
@@ -13,6 +14,9 @@ from serinus_runtime.redis import Client, connected
 from tests.lacking import closing_table
 from tests.servers import configured_redis
 from tests.topologies import TOPOLOGIES
+
+# No test finds a demo that somebody else has running on this machine.
+os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="serinus-tests-")
 
 # Nothing is timed in a test: how long an example takes tells of the machine. What a test says does not depend on a draw
 # either, unless SERINUS_TEST_EXPLORE asks for new examples: a fault that they find is then a case of its own.

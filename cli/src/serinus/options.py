@@ -34,9 +34,28 @@ class Streams:
         typer.Option(
             envvar="SERINUS_REDIS_URL",
             help="Address of Redis; its password may stand in SERINUS_REDIS_PASSWORD instead.",
+            show_default=f"a running demo's, else {LOCAL}",
         ),
-    ] = LOCAL
+    ] = ""
     redis_tag: Annotated[str, typer.Option(envvar="SERINUS_REDIS_TAG", help="Hash tag of its keys.")] = "serinus"
+
+    def __post_init__(self) -> None:
+        if not self.redis_url:
+            url, tag = self._local()
+            object.__setattr__(self, "redis_url", url)
+            object.__setattr__(self, "redis_tag", tag)
+
+    def _local(self) -> tuple[str, str]:
+        """Address and tag where none are given; a person is told which those of a demo are."""
+        from serinus.running_demo import found
+
+        demo = found()
+        if demo is None:
+            return LOCAL, self.redis_tag
+        from serinus.terminal import Terminal
+
+        Terminal(stderr=True).print(f"using the demo that runs here, {demo.redis_url}", soft_wrap=True, style="dim")
+        return demo.redis_url, demo.redis_tag
 
     @property
     def redis(self) -> str:
@@ -60,6 +79,10 @@ class Source(Streams):
         Path | None,
         typer.Option(envvar="SERINUS_TOKEN_FILE", help="File with the bearer token for the console."),
     ] = None
+
+    def __post_init__(self) -> None:
+        if not self.console:
+            super().__post_init__()
 
 
 @dataclass(frozen=True, kw_only=True)

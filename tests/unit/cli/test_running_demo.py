@@ -1,0 +1,126 @@
+"""A running demo is found by its user alone, and only while it runs."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from serinus import running_demo
+from serinus.app import app
+from serinus.options import LOCAL, Source, Streams
+from typer.testing import CliRunner
+
+ADDRESSES = {
+    "redis_url": "redis://127.0.0.1:16379/0",
+    "redis_tag": "demo",
+    "kubeconfig": "/tmp/a folder/kubeconfig",
+    "prometheus": "http://127.0.0.1:9999",
+    "policies": "/tmp/policies",
+}
+RUNNER = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    return tmp_path / "serinus"
+
+
+def test_it_is_found_while_it_runs_and_not_after(folder: Path) -> None:
+    assert running_demo.found() is None
+    with running_demo.known(**ADDRESSES):
+        demo = running_demo.found()
+        assert demo is not None
+        assert (demo.pid, demo.redis_url, demo.redis_tag) == (os.getpid(), "redis://127.0.0.1:16379/0", "demo")
+        assert (folder / "demo.json").stat().st_mode & 0o777 == 0o600
+        assert folder.stat().st_mode & 0o777 == 0o700
+    assert running_demo.found() is None
+    assert list(folder.iterdir()) == []
+
+
+def test_what_a_demo_left_behind_that_was_killed_is_not_found(folder: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    alive = running_demo.began(ended.pid)
+    ended.wait()
+    assert alive
+    assert running_demo.began(ended.pid) == ""
+    with running_demo.known(**ADDRESSES):
+        file = folder / "demo.json"
+        left = file.read_text().replace(f'"pid": {os.getpid()}', f'"pid": {ended.pid}')
+        file.write_text(left)
+        assert running_demo.found() is None
+
+
+def test_another_process_of_the_same_number_is_not_taken_for_it(folder: Path) -> None:
+    with running_demo.known(**ADDRESSES):
+        demo = running_demo.found()
+        assert demo is not None
+        file = folder / "demo.json"
+        file.write_text(file.read_text().replace(demo.began, "1"))
+        assert running_demo.found() is None
+
+
+@pytest.mark.parametrize("name", ["demo.json", "."])
+def test_what_others_may_write_or_read_is_not_believed(folder: Path, name: str) -> None:
+    with running_demo.known(**ADDRESSES):
+        (folder / name).chmod(0o770)
+        assert running_demo.found() is None
+        (folder / name).chmod(0o700)
+        assert running_demo.found() is not None
+
+
+def test_a_link_is_not_followed(folder: Path, tmp_path: Path) -> None:
+    with running_demo.known(**ADDRESSES):
+        (folder / "demo.json").rename(tmp_path / "elsewhere")
+        (folder / "demo.json").symlink_to(tmp_path / "elsewhere")
+        assert running_demo.found() is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}', "null"])
+def test_a_broken_file_is_no_demo(folder: Path, text: str) -> None:
+    with running_demo.known(**ADDRESSES):
+        (folder / "demo.json").write_text(text)
+        assert running_demo.found() is None
+
+
+def test_the_demo_that_was_started_last_is_the_one_and_its_end_is_not_that_of_another(folder: Path) -> None:
+    with running_demo.known(**ADDRESSES):
+        first = running_demo.found()
+        assert first is not None
+        newer = replace(first, redis_tag="newer")
+        file = folder / "demo.json"
+        file.write_text(file.read_text().replace('"demo"', '"newer"'))
+    assert running_demo.found() == newer
+
+
+def test_commands_without_settings_use_it_and_say_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert (Streams().redis_url, Streams().redis_tag) == (LOCAL, "serinus")
+    with running_demo.known(**ADDRESSES):
+        assert (Streams().redis_url, Streams().redis_tag) == ("redis://127.0.0.1:16379/0", "demo")
+        assert "using the demo that runs here, redis://127.0.0.1:16379/0" in capsys.readouterr().err
+
+
+def test_what_is_given_is_what_is_used(capsys: pytest.CaptureFixture[str]) -> None:
+    with running_demo.known(**ADDRESSES):
+        assert Streams(redis_url=LOCAL).redis_url == LOCAL
+        assert Source(console="http://console").console == "http://console"
+    assert capsys.readouterr().err == ""
+
+
+def test_a_shell_reads_where_it_is() -> None:
+    with running_demo.known(**ADDRESSES):
+        shown = RUNNER.invoke(app, ["demo", "env"])
+    assert shown.exit_code == 0
+    script = (
+        f'{shown.stdout}\nprintf "%s|" "$SERINUS_REDIS_URL" "$SERINUS_REDIS_TAG" "$SERINUS_PROVIDERS" "$KUBECONFIG"'
+    )
+    read = subprocess.run(["sh", "-c", script], capture_output=True, text=True).stdout
+    assert read == "redis://127.0.0.1:16379/0|demo|main=http://127.0.0.1:9999|/tmp/a folder/kubeconfig|"
+
+
+def test_without_one_a_shell_is_given_nothing() -> None:
+    shown = RUNNER.invoke(app, ["demo", "env"])
+    assert (shown.exit_code, shown.stdout) == (1, "")
+    assert "no demo runs here: start one by serinus demo --keep" in shown.stderr
