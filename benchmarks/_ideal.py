@@ -20,6 +20,7 @@ import orjson
 from prometheus_client import CollectorRegistry
 from serinus_collecting import prometheus
 from serinus_collecting.collect_snapshot import SnapshotCollector
+from serinus_collecting.metric_queries import MetricQueries
 from serinus_collecting.offload import Offloader
 from serinus_collecting.ports import Answer, Commit, Lease, Unread, Values
 from serinus_collecting.telemetry import Telemetry
@@ -205,16 +206,14 @@ def ideal(policy: dict[str, Any]) -> Figures:
         await asyncio.sleep(ELSEWHERE_SECONDS)
         return loop.elsewhere(work)
 
-    collector = SnapshotCollector(
-        registry,
+    queries = MetricQueries(
         {"main": _Provider(loop)},
         {"main": FairSlots(QUERIES)},
         Telemetry(CollectorRegistry()),
-        0,
         6.0,
         offloader=Offloader(elsewhere, loop.time),
-        places=max_places(PLACES),
     )
+    collector = SnapshotCollector(registry, queries, allowance_ms=0, places=max_places(PLACES))
     scheduler = SnapshotScheduler(registry, collector, PLACES, Complaints(), monotonic=loop.time)
 
     async def collect() -> None:

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from serinus_collecting.answers import _of
 from serinus_collecting.asking import REFUSED_SECONDS, Asked, Refusals, grouped, selector_of
 from serinus_collecting.collect_snapshot import SnapshotCollector
+from serinus_collecting.metric_queries import MetricQueries
 from serinus_collecting.ports import Answer, Lease, ProviderError, TooMuchError, Unread, Values
 from serinus_collecting.telemetry import Telemetry
 from serinus_contracts import MetricsCollected, PlanMetric, Selector
@@ -86,10 +87,9 @@ def collected(
         RunState(observed(), FLOOR + 10**9, follows=1, scrape_ms=SCRAPE),
         plan(metrics=tuple(metrics), interval=SCRAPE / 1000),
     )
-    collector = SnapshotCollector(
-        registry, {"main": server}, {"main": FairSlots(8)}, Telemetry(CollectorRegistry()), 0, 5.0,
-        refusals=refusals or Refusals(),
-    )  # fmt: skip
+    telemetry = Telemetry(CollectorRegistry())
+    queries = MetricQueries({"main": server}, {"main": FairSlots(8)}, telemetry, 5.0, refusals=refusals or Refusals())
+    collector = SnapshotCollector(registry, queries, allowance_ms=0)
     pods = [pod for world in server.worlds.values() for pod in world.pods]
 
     async def take() -> None:
@@ -188,15 +188,14 @@ def test_a_group_that_takes_too_long_is_asked_one_by_one_within_the_time_of_a_sn
     calm = of_calm()
     slow = Slow(calm.worlds)
     registry = FakeRegistry(RunState(observed(), FLOOR + 10**9, follows=1, scrape_ms=SCRAPE), plan(metrics=METRICS))
-    collector = SnapshotCollector(
-        registry, {"main": slow}, {"main": FairSlots(8)}, Telemetry(CollectorRegistry()), 0, 0.2
-    )
+    queries = MetricQueries({"main": slow}, {"main": FairSlots(8)}, Telemetry(CollectorRegistry()), 0.2)
+    collector = SnapshotCollector(registry, queries, allowance_ms=0)
     slow.now = TIMES[0]
     pods = tuple({pod.name: pod for world in calm.worlds.values() for pod in world.pods}.values())
     registry.state = replace(registry.state, observed=observed(pods=pods, stage_started=FLOOR))
     asyncio.run(collector.collect(Lease(RUN.id, TIMES[0], TIMES[0])))
     assert len(slow.asked) >= 4
-    assert len(collector.refusals._until) == 1, "it will be asked one by one for a while"
+    assert len(queries.refusals._until) == 1, "it will be asked one by one for a while"
 
 
 NAMED = [

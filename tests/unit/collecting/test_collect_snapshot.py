@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from prometheus_client import CollectorRegistry
 from serinus_collecting.collect_snapshot import SnapshotCollector
+from serinus_collecting.metric_queries import MetricQueries
 from serinus_collecting.ports import Answer, Commit, Lease, ProviderError, Unread, Values
 from serinus_collecting.telemetry import Telemetry
 from serinus_contracts import (
@@ -111,9 +112,13 @@ class FakeProvider:
 def world(provider: FakeProvider, **changes: object) -> tuple[FakeRegistry, SnapshotCollector]:
     state = RunState(observed=observed(), weight_constant_until=STARTED + 10**9, scrape_ms=500)
     registry = FakeRegistry(replace(state, **changes), plan(metrics=(ERRORS, LATENCY)))  # type: ignore[arg-type]
-    return registry, SnapshotCollector(
-        registry, {"main": provider}, {"main": FairSlots(4)}, Telemetry(CollectorRegistry()), 0, 5.0
-    )
+    queries = MetricQueries({"main": provider}, {"main": FairSlots(4)}, Telemetry(CollectorRegistry()), 5.0)
+    return registry, SnapshotCollector(registry, queries, allowance_ms=0)
+
+
+def asking(collector: SnapshotCollector, **changes: Any) -> SnapshotCollector:
+    """The collector, which asks in another way."""
+    return replace(collector, queries=replace(collector.queries, **changes))
 
 
 def with_past(metric: PlanMetric) -> PlanMetric:
@@ -145,7 +150,7 @@ async def test_a_snapshot_carries_the_counts_of_both_arms_and_moves_every_window
 async def test_a_provider_of_other_namespaces_is_not_asked() -> None:
     provider = FakeProvider()
     registry, collector = world(provider)
-    collector = replace(collector, access={"main": ("bank", "pay-*")})
+    collector = asking(collector, access={"main": ("bank", "pay-*")})
     await collector.collect(LEASE)
     ((_, snapshot, _),) = registry.committed
     assert (provider.asked, provider.summed, snapshot.history) == ([], [], {})
@@ -248,7 +253,7 @@ async def test_a_snapshot_that_was_not_committed_moves_nothing() -> None:
 
 async def test_an_unknown_provider_is_said_in_the_snapshot() -> None:
     registry, collector = world(FakeProvider())
-    collector = replace(collector, providers={"eu": FakeProvider()})
+    collector = asking(collector, providers={"eu": FakeProvider()})
     await collector.collect(LEASE)
     detail = registry.committed[0][1].metrics["errors"].detail
     assert detail == "provider 'main' is not configured, known: eu"
@@ -290,7 +295,7 @@ async def test_of_a_metric_whose_past_nobody_names_none_is_read() -> None:
 async def test_each_query_is_timed_and_a_failed_one_counted_and_a_late_snapshot_shows_its_delay() -> None:
     _, collector = world(FakeProvider(fails="http"))
     metrics = CollectorRegistry()
-    collector = replace(collector, telemetry=Telemetry(metrics))
+    collector = asking(collector, telemetry=Telemetry(metrics))
     await collector.collect(replace(LEASE, due=LEASE.now - 7_000))
     asked = metrics.get_sample_value("serinus_prometheus_query_duration_seconds_count", {"provider": "main"})
     assert asked == metrics.get_sample_value("serinus_prometheus_query_failures_total", {"provider": "main"}) == 2
@@ -341,7 +346,7 @@ async def test_a_snapshot_does_not_wait_for_the_many_steps_that_another_namespac
         plan=plan(metrics=metrics),
     )
     slots = {"main": FairSlots(1_000)}
-    ours = replace(collector, slots=slots)
+    ours = asking(collector, slots=slots)
     async with asyncio.TaskGroup() as tasks:
         for _ in range(20):
             theirs = replace(ours, registry=replace(greedy))

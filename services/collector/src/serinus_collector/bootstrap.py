@@ -4,6 +4,7 @@ from contextlib import AsyncExitStack
 
 from serinus_collecting.collect_periods import PeriodProvider
 from serinus_collecting.collect_snapshot import SnapshotCollector
+from serinus_collecting.metric_queries import MetricQueries
 from serinus_collecting.offload import Offloader
 from serinus_collecting.prometheus import GRACE_SECONDS, Prometheus
 from serinus_collecting.provider_auth import make_client
@@ -48,17 +49,15 @@ async def collect(service: Service, settings: CollectorSettings) -> None:
             max_entries=settings.stream_maxlen,
             share=settings.namespace_share,
         )
-        collector = SnapshotCollector(
-            registry,
+        asked = MetricQueries(
             providers,
             slots={name: FairSlots(queries) for name in (*providers, *stores)},
             telemetry=Telemetry(service.registry),
-            allowance_ms=allowance_ms,
             query_timeout_seconds=timeout + GRACE_SECONDS,
             access={name: provider.namespaces for name, provider in settings.reached.items()},
             offloader=Offloader(workers.do),
             stores=stores,
-            places=max_places(settings.concurrency),
         )
+        collector = SnapshotCollector(registry, asked, allowance_ms, places=max_places(settings.concurrency))
         scheduler = SnapshotScheduler(registry, collector, settings.concurrency, Complaints(service.registry, "run"))
         await run_loops(service, client, settings.keys, scheduler)

@@ -12,6 +12,7 @@ from serinus_runtime.fair_slots import FairSlots
 
 from serinus_collecting.collect_periods import PeriodProvider
 from serinus_collecting.collect_snapshot import SnapshotCollector
+from serinus_collecting.metric_queries import MetricQueries
 from serinus_collecting.ports import Commit, Lease, Provider
 from serinus_collecting.prometheus import GRACE_SECONDS
 from serinus_collecting.telemetry import Telemetry
@@ -59,15 +60,14 @@ class CollectedRun:
         self, plan: AnalysisPlan, state: RunState, provider: Provider | PeriodProvider, timeout: float
     ) -> None:
         self._registry = _OneRun(state, plan)
-        self._collector = SnapshotCollector(
-            self._registry,
+        queries = MetricQueries(
             {} if isinstance(provider, PeriodProvider) else {plan.provider: provider},
             {plan.provider: FairSlots(QUERIES_AT_ONCE)},
             Telemetry(CollectorRegistry()),
-            0,
             timeout + GRACE_SECONDS,
             stores={plan.provider: provider} if isinstance(provider, PeriodProvider) else {},
         )
+        self._collector = SnapshotCollector(self._registry, queries, allowance_ms=0)
 
     @property
     def snapshots(self) -> Sequence[MetricsCollected]:
