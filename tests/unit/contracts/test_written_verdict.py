@@ -96,7 +96,7 @@ def test_a_number_that_is_none_is_refused_and_its_name_in_a_text_is_not(number: 
     assert written(fields(sentence="hold: NaN is no Infinity")).sentence == "hold: NaN is no Infinity"
 
 
-def test_evidence_has_four_decimals_other_numbers_five_digits_and_edges_all_of_theirs() -> None:
+def test_evidence_has_four_decimals_other_numbers_five_or_as_many_digits_and_edges_all_of_theirs() -> None:
     third, counts = 1 / 3, {"events": 1, "trials": 3}
     channel = {"canary": counts, "stable": counts, "margin": {"ratio": third, "absolute": third}, "low": 1000 * third,
                "canary_edge": third, "stable_part": third, "log_eprocess": 1000 * third}  # fmt: skip
@@ -108,7 +108,7 @@ def test_evidence_has_four_decimals_other_numbers_five_digits_and_edges_all_of_t
     (read,), (found,) = told.metrics, told.findings
     assert (read.share, read.log_eprocess, read.dispersion) == (0.33333, 0.3333, 0.33333)
     assert read.durations[0].canary == 0.33333
-    assert (read.run[0].low, read.run[0].log_eprocess) == (333.33, 333.3333)
+    assert (read.run[0].low, read.run[0].log_eprocess) == (333.33333, 333.3333)
     assert {read.run[0].canary_edge, read.run[0].stable_part, read.run[0].margin.ratio} == {third}
     assert found.values == {"p": 3.3333e-10}
 

@@ -100,7 +100,8 @@ DECIMALS, DIGITS = 4, 5
 
 
 def _short(number: float) -> float:
-    return float(f"{number:.{DIGITS}g}")
+    # To round is quicker than to format; what is 1 or more keeps as many decimals.
+    return round(number, DIGITS) if abs(number) >= 0.1 else float(f"{number:.{DIGITS}g}")
 
 
 def _told(fields: Fields, empty: frozenset[str]) -> dict[str, Any]:
