@@ -79,6 +79,7 @@ class IdealLoop(asyncio.SelectorEventLoop):
         selector.select = select
 
     def time(self) -> float:
+        """Of this loop's clock, in seconds."""
         return time.thread_time() - self._begun - self._not_ours + self._skipped
 
     def elsewhere(self, work: Callable[[], T]) -> T:
