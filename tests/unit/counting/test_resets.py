@@ -182,6 +182,45 @@ def test_of_a_restart_between_the_scrapes_of_two_replicas_each_series_tells_for_
     assert count([ok, bad], Span(0, 45_000, 90_000)) == [10 + 5 + 10, 1 + 1 + 1]
 
 
+def test_a_fall_across_a_missed_scrape_is_counted_as_one_also_where_another_scrape_gave_two_samples() -> None:
+    ok = one([0, 10, 20, 30, 40, 50, 53, 60, 70, 80], [1, 2, 3, 4, 5, 6, 6, 40, 80, 120], code="200")
+    failed = one([0, 10, 20, 30, 40, 50, 53, 70, 80], [90, 92, 94, 96, 98, 100, 101, 5, 9], code="500")
+    lost = one([0, 10, 20, 31, 40, 50, 53, 61, 70, 80], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], code="404")
+    for others in ([ok], [ok, lost]):
+        assert count([failed, *others], Span(0, 0, 80))[0] == 11 + 5 + 4
+
+
+@st.composite
+def clocks(draw: st.DrawFn) -> list[Series]:
+    """Counters of one process, each of which may miss a scrape, have two samples of another, and fall somewhere."""
+    found = []
+    for code in range(draw(st.integers(1, 3))):
+        missed, doubled, shifted = (draw(st.integers(1, 9)) for _ in range(3))
+        fell = draw(st.sampled_from([0, missed + 1, doubled]))
+        samples, value = {0: 100.0}, 100.0
+        for at in range(1, 10):
+            value = (0.0 if at == fell else value) + draw(st.sampled_from([0, 1, 7]))
+            if at != missed:
+                samples[10_000 * at + (3_000 if at == shifted else 0)] = value
+            if at == doubled:
+                samples[10_000 * at + 4_000] = value
+        found.append(one(list(samples), list(samples.values()), code=str(code)))
+    return found
+
+
+@given(clocks(), st.integers(0, 40_000), st.integers(50_000, 100_000))
+def test_where_no_series_says_what_befell_another_each_counts_its_rises_and_what_it_shows_after_a_fall(
+    series: list[Series], begin: int, end: int
+) -> None:
+    found = processes(series, {})
+    for member in series:
+        values = [value for time, value in zip(member.times, member.values, strict=True) if time <= end]
+        before = sum(time <= begin for time in member.times)
+        steps = itertools.pairwise(values[before - 1 :])
+        shown = sum(after if after < earlier else after - earlier for earlier, after in steps)
+        assert increase(member, found[member.target], Span(0, begin, end)) == shown
+
+
 @st.composite
 def histories(draw: st.DrawFn) -> list[Counter]:
     """A process with three counters, scraped 30 times with misses, restarted in between at most five times.

@@ -51,6 +51,8 @@ def measure_ordinary(asked: MetricWindow, series: Sequence[Series]) -> tuple[Mea
     totals: dict[Arm, float] = dict.fromkeys(ARMS, 0.0)
     for group, counted in zip(layout.groups, increases, strict=True):
         totals[group.arm] += sum(counted)
+    if min(map(min, increases)) < 0:
+        return None
     # Sums of another order differ in their last digit.
     if uncounted(by_arm, step.stretch, {arm: [total] for arm, total in totals.items()}) or not (
         max(totals.values()) < MAX_COUNT / 2

@@ -17,6 +17,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import le
 
 from serinus_counting.series import Series, Target, median_distance
 
@@ -192,10 +193,11 @@ def increase(series: Series, process: Process, span: Span) -> float:
     if start >= stop:
         return 0.0
     previous, last = (values[start - 1], times[start - 1]) if based else (0.0, None)
-    if not process.restarts and len(times) == len(process.scrapes):
-        return values[stop - 1] - previous
+    counted = values[start:stop]
+    if not process.told and counted[0] >= previous and all(map(le, counted, counted[1:])):
+        return counted[-1] - previous
     total = 0.0
-    for time, value in zip(times[start:stop], values[start:stop], strict=True):
+    for time, value in zip(times[start:stop], counted, strict=True):
         total += value if _restarted(process, last, time, value < previous) else value - previous
         previous, last = value, time
     return total

@@ -103,6 +103,8 @@ def uncounted(
         if not (total := sum(increases[arm])) <= MAX_COUNT:
             wrong = f"{arm} {total:.3g} counts in one window, more than {MAX_COUNT:.0e}: no counter of requests"
             return "error", wrong
+        if (least := min(increases[arm])) < 0:
+            return "error", f"{arm} has a series that counts {least:.3g} in one window: no counter of requests"
     return None
 
 
