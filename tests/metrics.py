@@ -13,6 +13,8 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reference" / "metrics.md"
 TYPES = ("Counter", "Gauge", "Histogram", "Info")
 SUFFIX = {"Counter": "_total", "Info": "_info"}
+SHOWN_BY = {"collecting": "collector"}
+"""The service that shows what a library declares, where it has another name."""
 INTRODUCTION = """# Metrics
 
 What each service tells of itself at `/metrics`. No label names a pod, a hash or a run, so that their number does not
@@ -46,14 +48,11 @@ class Metric(NamedTuple):
 def declared() -> list[Metric]:
     """All metrics, by service and name."""
     found = set()
-    for service, folder in {"runtime": "shared/runtime", **{s.name: f"services/{s.name}" for s in _services()}}.items():
-        for file in (ROOT / folder / "src").rglob("*.py"):
+    for folder in [*(ROOT / "shared").iterdir(), *(ROOT / "services").iterdir()]:
+        service = SHOWN_BY.get(folder.name, folder.name)
+        for file in (folder / "src").rglob("*.py"):
             found |= {one._replace(service=service) for one in _of(ast.parse(file.read_text()))}
     return sorted(found, key=lambda one: (one.service != "runtime", one.service, one.name))
-
-
-def _services() -> list[Path]:
-    return sorted(path for path in (ROOT / "services").iterdir() if (path / "pyproject.toml").exists())
 
 
 def _of(tree: ast.Module) -> Iterator[Metric]:
