@@ -73,7 +73,7 @@ def document(verdicts: Sequence[VerdictReached], plan: AnalysisPlan | None) -> d
         "plan": last.plan,
         "judge": last.judge,
         "bar": bar_of(plan),
-        "evaluations": [timeline.document(one) for one in verdicts],
+        "evaluations": timeline.documents(verdicts),
     }
 
 

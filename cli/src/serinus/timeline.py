@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 from serinus_contracts import Channel, Counts, MetricVerdict, VerdictReached
 from serinus_contracts.channels import Shown, channels, telling
+from serinus_contracts.described import whole_in_order
 from serinus_contracts.weight import weight_text
 from serinus_contracts.wording import clock, edge, percent, words
 
@@ -45,7 +46,7 @@ def evidence(
         parts.append(Text())
     rows = picked(verdicts, most)
     parts.append(_verdicts(rows))
-    for metric in verdicts[-1].metrics:
+    for metric in whole_in_order(verdicts)[-1].metrics:
         its_rows = [(one, found) for one in rows if (found := named(one, metric.name))]
         of_metric = [(one, found) for one, found in its_rows if counted(found)]
         if not metric.run and any(found.detail for _, found in its_rows):
@@ -156,8 +157,13 @@ def interval(channel: Channel) -> str:
     return f"{low} to {'?' if channel.high is None else f'{channel.high:.2g}'}"
 
 
-def document(verdict: VerdictReached) -> dict[str, Any]:
-    """One evaluation for a program."""
+def documents(verdicts: Sequence[VerdictReached]) -> list[dict[str, Any]]:
+    """All evaluations for a program: channels as each told them, noise and reach as they were told last."""
+    return [_document(*pair) for pair in zip(verdicts, whole_in_order(verdicts), strict=True)]
+
+
+def _document(verdict: VerdictReached, whole: VerdictReached) -> dict[str, Any]:
+    pairs = zip(verdict.metrics, whole.metrics, strict=True)
     return {
         "end": verdict.end,
         "evaluation": verdict.evaluation,
@@ -169,20 +175,20 @@ def document(verdict: VerdictReached) -> dict[str, Any]:
         "evaluated_requests": verdict.evaluated_requests,
         "log_eprocess": verdict.log_eprocess,
         "score": verdict.score,
-        "metrics": {metric.name: _metric(metric) for metric in verdict.metrics},
+        "metrics": {told.name: _metric(told, known) for told, known in pairs},
     }
 
 
-def _metric(metric: MetricVerdict) -> dict[str, Any]:
+def _metric(metric: MetricVerdict, known: MetricVerdict) -> dict[str, Any]:
     return {
         "label": metric.label,
         "log_eprocess": metric.log_eprocess,
         "log_eprocess_non_inferior": metric.log_eprocess_non_inferior,
         "share": metric.share,
         "calibrated": metric.calibrated,
-        "dispersion": metric.dispersion,
-        "correlation": metric.correlation,
-        "detectable_rate": metric.detectable_rate,
+        "dispersion": known.dispersion,
+        "correlation": known.correlation,
+        "detectable_rate": known.detectable_rate,
         "channels": [_channel(shown) for shown in channels(metric)],
     }
 

@@ -67,7 +67,9 @@ async def test_explain_for_a_program_has_every_evaluation_and_channel(run: dict[
     shown = json.loads(serinus("explain", f"test/u-1/{RUN.canary_hash}/1", "-o", "json", **run).stdout)
     assert (shown["run"], shown["judge"], round(shown["bar"], 3)) == ("test/u-1/new/1", "sequential", 4.605)
     assert [one["evaluation"] for one in shown["evaluations"]] == list(range(1, 25))
-    last = shown["evaluations"][-1]["metrics"]["errors"]
+    each = [one["metrics"]["errors"] for one in shown["evaluations"]]
+    assert all(one["dispersion"] is not None for one in each if one["channels"][0]["canary"][1])
+    last = each[-1]
     assert (last["calibrated"], last["channels"][0]["canary"]) == (True, [28, 14_000])
     low, high = last["channels"][0]["interval"]
     assert (low or 0) < 1 <= high
@@ -88,6 +90,8 @@ async def test_replay_of_a_run_in_redis_ends_as_the_run_did(run: dict[str, str],
     assert_golden("replay", shown, 3)
     again = serinus("replay", "policy.yaml", "--snapshots", "snapshots.jsonl", *by, cwd=str(files), **NARROW)
     assert again.stdout == shown.stdout
+    details = serinus("replay", "policy.yaml", "--snapshots", "snapshots.jsonl", "--details", cwd=str(files), **NARROW)
+    assert "noise measured: dispersion" in details.stdout
     explained = json.loads(serinus("explain", "checkout", "-o", "json", **run).stdout)
     replayed = json.loads(serinus("replay", "policy.yaml", "checkout", "-o", "json", cwd=str(files), **run).stdout)
     assert set(replayed["judges"]) == {"sequential", "scorecard", "recommendation", "kayenta"}

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from serinus_contracts import MetricVerdict, VerdictReached
 from serinus_contracts.channels import channels, telling
-from serinus_contracts.described import identity, whole
+from serinus_contracts.described import identity, whole, whole_in_order
 from serinus_contracts.plan import AnalysisPlan, PlanLimit
 from serinus_contracts.written_verdict import written
 from serinus_judging import evaluation
@@ -127,6 +127,32 @@ def test_with_what_was_told_before_a_verdict_has_all_channels_and_the_newest_cou
         assert {(one.kind, one.metric) for one in before.findings if not one.decides} >= {
             (one.kind, one.metric) for one in brief.findings
         }
+
+
+def test_the_channel_that_is_shown_is_the_newest_though_one_told_more_before() -> None:
+    found = told(RULE, looks(3, 25))
+    brief = next(one for one in found if not one.described)
+    before = found[found.index(brief) - 1]
+    shown = telling(brief.metrics[2])
+    assert shown is not None
+    strong = tuple(
+        one.model_copy(update={"log_eprocess": shown.channel.log_eprocess + 1}) for one in before.metrics[2].run
+    )
+    stale = before.model_copy(update={"metrics": (before.metrics[2].model_copy(update={"run": strong}),)})
+    known = whole(brief, stale).metrics[2]
+    assert len(known.run) == len(strong) > 1
+    assert telling(known) == shown
+
+
+def test_verdicts_in_order_each_have_what_was_told_last_of_their_stage() -> None:
+    found = told(RULE, looks(3, 25))
+    noise = {one.evaluation: one.metrics[0].dispersion for one in found if one.described}
+    assert not all(one.described for one in found)
+    for one in whole_in_order(found):
+        assert one.metrics[0].dispersion == noise[max(known for known in noise if known <= one.evaluation)]
+    assert whole_in_order([]) == []
+    brief = next(i for i, one in enumerate(found) if not one.described)
+    assert whole_in_order(found[brief : brief + 1]) == found[brief : brief + 1], "what began before is not known"
 
 
 def test_a_verdict_that_leaves_things_out_takes_a_third_of_the_room() -> None:

@@ -240,7 +240,7 @@ def document(
                     }
                     for one in judging.passed(verdicts)
                 ],
-                "evaluations": [timeline.document(verdict) for verdict in verdicts],
+                "evaluations": timeline.documents(verdicts),
             }
             for name, verdicts in by_name.items()
         },

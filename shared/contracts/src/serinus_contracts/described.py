@@ -4,6 +4,8 @@ Between two described evaluations a verdict has of each metric the channel that 
 changes or only describes. Whoever shows more takes it from the last verdict of its stage that had it.
 """
 
+from collections.abc import Iterable
+from math import inf, nextafter
 from typing import Any
 
 from serinus_contracts.events import Channel, Finding, MetricVerdict, VerdictReached
@@ -26,6 +28,18 @@ def whole(said: VerdictReached, before: VerdictReached | None) -> VerdictReached
     return said.model_copy(update={"metrics": metrics, "findings": _findings(said, before)})
 
 
+def whole_in_order(said: Iterable[VerdictReached]) -> list[VerdictReached]:
+    """Verdicts of one run, oldest first, each with what it leaves out as those before it told.
+
+    Channels that it does not tell itself have numbers of an earlier evaluation: who lists numbers by time takes them
+    from the verdicts as they were told.
+    """
+    found: list[VerdictReached] = []
+    for one in said:
+        found.append(whole(one, found[-1] if found else None))
+    return found
+
+
 def _findings(said: VerdictReached, before: VerdictReached) -> tuple[Finding, ...]:
     known = {(one.kind, one.metric) for one in said.findings}
     return said.findings + tuple(
@@ -44,12 +58,19 @@ def _whole(metric: MetricVerdict, before: MetricVerdict) -> MetricVerdict:
 
 
 def _channels(metric: MetricVerdict, before: MetricVerdict) -> dict[str, Any]:
-    """All channels of before, with the numbers of those that the metric has now."""
+    """All channels of before, with the numbers of those that the metric has now.
+
+    The metric has those that tell most, so of the others no more is known than that they tell less: evidence that was
+    more must not make an old channel, with its old counts, the one that is shown.
+    """
     now = {identity(channel): i for i, channel in enumerate(metric.run)}
     if not metric.run or len(before.run) <= len(metric.run) or not now.keys() <= set(map(identity, before.run)):
         return {}
     run, stage = list(before.run), list(before.stage)
+    most = max(channel.log_eprocess for channel in metric.run)
     for place, channel in enumerate(before.run):
+        if channel.log_eprocess > most:
+            run[place] = channel.model_copy(update={"log_eprocess": nextafter(most, -inf)})
         if (here := now.get(identity(channel))) is not None:
             run[place] = metric.run[here]
             stage[2 * place : 2 * place + 2] = metric.stage[2 * here : 2 * here + 2]
