@@ -48,7 +48,8 @@ class Page:
 
     def serve(self, code: str, requests: int) -> None:
         self.values[code] = self.values.get(code, 0) + requests
-        self.created.setdefault(code, time.time())
+        # Nothing serves in the moment in which it is made; a scrape is of the time at which it was begun.
+        self.created.setdefault(code, time.time() - 0.3)
 
     def restart(self, number: int) -> None:
         self.shown, self.values, self.created = {}, {}, {}

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ERROR, USAGE, ABORTED, INCONCLUSIVE, INTERRUPTED = 1, 2, 3, 4, 130
 LOCAL = "redis://127.0.0.1:6379/0"
+TAG = "serinus"
 # What a table of -o wide needs at most: it is not folded, as kubectl's is not.
 WIDE = 250
 
@@ -37,13 +38,18 @@ class Streams:
             show_default=f"a running demo's, else {LOCAL}",
         ),
     ] = ""
-    redis_tag: Annotated[str, typer.Option(envvar="SERINUS_REDIS_TAG", help="Hash tag of its keys.")] = "serinus"
+    redis_tag: Annotated[
+        str, typer.Option(envvar="SERINUS_REDIS_TAG", help=f"Hash tag of its keys; by default {TAG}.")
+    ] = ""
 
     def __post_init__(self) -> None:
-        if not self.redis_url:
+        # Who gives one of them does not mean the demo.
+        if self.redis_url or self.redis_tag:
+            url, tag = self.redis_url or LOCAL, self.redis_tag or TAG
+        else:
             url, tag = self._local()
-            object.__setattr__(self, "redis_url", url)
-            object.__setattr__(self, "redis_tag", tag)
+        object.__setattr__(self, "redis_url", url)
+        object.__setattr__(self, "redis_tag", tag)
 
     def _local(self) -> tuple[str, str]:
         """Address and tag where none are given; a person is told which those of a demo are."""
@@ -51,7 +57,7 @@ class Streams:
 
         demo = found()
         if demo is None:
-            return LOCAL, self.redis_tag
+            return LOCAL, TAG
         from serinus.terminal import Terminal
 
         Terminal(stderr=True).print(f"using the demo that runs here, {demo.redis_url}", soft_wrap=True, style="dim")

@@ -13,7 +13,10 @@ from serinus_contracts.weight import weight_text
 from serinus_readmodel.outcome import headline
 from serinus_readmodel.overview import Line, lines
 from serinus_readmodel.run_view import RunView
+from serinus_readmodel.state import WORDS
 from serinus_readmodel.versions import Version, versions
+
+from serinus.options import USAGE, fail
 
 RECENT_MS = 3_600_000
 UNITS = ((86_400, "d"), (3600, "h"), (60, "m"), (0, "s"))
@@ -33,22 +36,29 @@ class Selection:
     ] = ""
     all_runs: Annotated[bool, typer.Option("--all", "-a", help="Runs that ended over an hour ago too.")] = False
 
+    def __post_init__(self) -> None:
+        unknown = self._states - {_plain(word) for word in WORDS}
+        if unknown:
+            fail(f"--state {', '.join(sorted(unknown))}: it is one or more of {', '.join(WORDS)}", USAGE)
+
+    @property
+    def _states(self) -> set[str]:
+        return {_plain(one) for one in self.state.split(",") if one.strip()}
+
     def lines(self, views: Iterable[RunView], now: Millis, *, data: bool = False) -> tuple[list[Line], int]:
         """The runs that are wanted, the most urgent first, and how many are left out only since they ended long ago.
 
         `data`: for a program, which gets those too.
         """
-        states = {_plain(one) for one in self.state.split(",") if one.strip()}
-        wanted = [
-            line
-            for line in lines(views, now)
-            if self.of_namespace in (None, line.view.observed.run.namespace)
-            and (not states or _plain(line.state.word) in states)
-        ]
-        if self.all_runs or data or states:
+        wanted = [line for line in lines(views, now) if self._wants(line)]
+        if self.all_runs or data or self.state:
             return wanted, 0
         shown = [line for line in wanted if line.view.observed.outcome is None or now - _since(line) < RECENT_MS]
         return shown, len(wanted) - len(shown)
+
+    def _wants(self, line: Line) -> bool:
+        states, namespace = self._states, line.view.observed.run.namespace
+        return self.of_namespace in (None, namespace) and (not states or _plain(line.state.word) in states)
 
     @property
     def narrowed(self) -> bool:

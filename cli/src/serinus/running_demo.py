@@ -39,10 +39,16 @@ class RunningDemo:
 
 
 def found() -> RunningDemo | None:
-    """The one that was started last, None where none runs."""
-    file = _folder() / "demo.json"
-    if not _is_ours(file.parent) or not _is_ours(file):
+    """The one that was started last of those that run, None where none does."""
+    folder = _folder()
+    if not _is_ours(folder):
         return None
+    files = [file for file in folder.glob("demo-*.json") if _is_ours(file)]
+    running = [(file, demo) for file in files if (demo := _read(file))]
+    return max(running, key=lambda one: one[0].stat().st_mtime_ns)[1] if running else None
+
+
+def _read(file: Path) -> RunningDemo | None:
     try:
         demo = RunningDemo(**json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -52,26 +58,29 @@ def found() -> RunningDemo | None:
 
 @contextmanager
 def known(**addresses: str) -> Iterator[None]:
-    """This process is the running demo; without a folder that is safe nobody is told of it."""
+    """This process is a running demo; without a folder that is safe nobody is told of it."""
     folder, pid = _folder(), os.getpid()
     demo = RunningDemo(pid=pid, began=began(pid), **addresses)
     with suppress(OSError):
         folder.mkdir(mode=0o700, exist_ok=True)
-    file, new = folder / "demo.json", folder / f"demo-{pid}.json"
+    file = folder / f"demo-{pid}.json"
     if not _is_ours(folder):
         yield
         return
-    with suppress(OSError):
-        new.unlink(missing_ok=True)
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as text:
-            json.dump(asdict(demo), text)
-        new.replace(file)
+    for left in folder.glob("demo-*.json"):
+        if not _read(left):
+            with suppress(OSError):
+                left.unlink()
+    with (
+        suppress(OSError),
+        os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as text,
+    ):
+        json.dump(asdict(demo), text)
     try:
         yield
     finally:
-        if found() == demo:
-            with suppress(OSError):
-                file.unlink()
+        with suppress(OSError):
+            file.unlink()
 
 
 def began(pid: int) -> str:

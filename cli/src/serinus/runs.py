@@ -54,17 +54,17 @@ async def find_run(board: Board, text: str) -> str:
     await board.load()
     if text.count("/") == 3:
         return text  # perhaps one that ended so long ago that the board has left it out
-    return newest(board, text)
+    return newest(board.views, text)
 
 
-def newest(board: Board, text: str) -> str:
-    """The id of the run that is meant on a loaded board: of a Rollout the live one, else its latest attempt."""
+def newest(views: Mapping[str, RunView], text: str) -> str:
+    """The id of the run that is meant among these, by id: of a Rollout the live one, else its latest attempt."""
 
     def order(run: str) -> tuple[bool, int, int]:
-        seen = board.views[run].observed
+        seen = views[run].observed
         return seen.outcome is None, seen.stage_started, seen.run.attempt
 
-    return max(resolve(named(board.views.values()), text), key=order)
+    return max(resolve(named(views.values()), text), key=order)
 
 
 def _cluster(run: str) -> str:

@@ -15,7 +15,7 @@ from serinus_contracts import Event
 from serinus_readmodel.controllers import warnings
 from serinus_readmodel.next_step import next_step
 from serinus_readmodel.outcome import headline
-from serinus_readmodel.overview import Line, lines
+from serinus_readmodel.overview import Line
 from serinus_readmodel.run_view import RunView
 from serinus_readmodel.state import state_of
 from serinus_runtime.clock import now_ms
@@ -104,10 +104,12 @@ def watch(source: Source, output: WideOutput, selection: Selection, run: Wanted 
 
 def _selected(board: Board, selection: Selection, run: Sequence[str] | None, *, data: bool) -> tuple[list[Line], int]:
     """The runs that are wanted, and how many are left out as old."""
+    found, old = selection.lines(board.views.values(), now_ms(), data=data or bool(run))
     if not run:
-        return selection.lines(board.views.values(), now_ms(), data=data)
-    ids = {newest(board, one) for one in run}
-    return lines((board.views[one] for one in ids), now_ms()), 0
+        return found, old
+    views = {line.view.id: line.view for line in found}
+    ids = {newest(views, one) for one in run}
+    return [line for line in found if line.view.id in ids], 0
 
 
 def _shown(found: Sequence[Line], output: WideOutput, *, named: bool) -> RenderableType:

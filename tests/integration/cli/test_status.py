@@ -189,3 +189,12 @@ async def test_who_asks_for_an_abort_that_is_under_way_is_told_what_keeps_it_and
     assert f"shop/checkout: waiting: {kept}" in done.stdout
     assert ("errors doubled" in done.stdout, done.returncode) == (ends, code), done.stderr
     assert ("still in progress after 5 s" in done.stderr) is not ends
+
+
+@pytest.mark.parametrize("narrowing", [("-n", "elsewhere"), ("--state", "promoted")])
+async def test_a_run_that_is_named_is_still_chosen_by_namespace_and_state(
+    told: None, redis_url: str, keys: Keys, narrowing: tuple[str, str]
+) -> None:
+    shown = serinus("status", "payments", *narrowing, "--redis-url", redis_url, "--redis-tag", keys.tag)
+    assert (shown.returncode, shown.stdout) == (1, "")
+    assert 'no run found for "payments"' in shown.stderr

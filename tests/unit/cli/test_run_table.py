@@ -4,6 +4,7 @@ import io
 from typing import Any
 
 import pytest
+import typer
 from rich.cells import cell_len
 from serinus.run_table import RECENT_MS, Selection, table, table_lines
 from serinus.terminal import Terminal
@@ -76,3 +77,10 @@ def test_for_a_program_nothing_is_cut_and_each_column_but_the_last_is_one_word()
         cells = row.split(maxsplit=len(header.split()) - 1)
         assert cells[:2] == [line.view.observed.run.namespace, line.view.observed.run.name]
         assert cells[-1] == line.next
+
+
+def test_a_state_that_does_not_exist_is_a_usage_error_not_an_empty_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as ended:
+        Selection(state="abortd")
+    assert ended.value.exit_code == 2
+    assert "on hold" in capsys.readouterr().err

@@ -1,9 +1,10 @@
 """A running demo is found by its user alone, and only while it runs."""
 
+import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ ADDRESSES = {
     "policies": "/tmp/policies",
 }
 RUNNER = CliRunner()
+FILE = f"demo-{os.getpid()}.json"
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +36,7 @@ def test_it_is_found_while_it_runs_and_not_after(folder: Path) -> None:
         demo = running_demo.found()
         assert demo is not None
         assert (demo.pid, demo.redis_url, demo.redis_tag) == (os.getpid(), "redis://127.0.0.1:16379/0", "demo")
-        assert (folder / "demo.json").stat().st_mode & 0o777 == 0o600
+        assert (folder / FILE).stat().st_mode & 0o777 == 0o600
         assert folder.stat().st_mode & 0o777 == 0o700
     assert running_demo.found() is None
     assert list(folder.iterdir()) == []
@@ -47,7 +49,7 @@ def test_what_a_demo_left_behind_that_was_killed_is_not_found(folder: Path) -> N
     assert alive
     assert running_demo.began(ended.pid) == ""
     with running_demo.known(**ADDRESSES):
-        file = folder / "demo.json"
+        file = folder / FILE
         left = file.read_text().replace(f'"pid": {os.getpid()}', f'"pid": {ended.pid}')
         file.write_text(left)
         assert running_demo.found() is None
@@ -57,13 +59,14 @@ def test_another_process_of_the_same_number_is_not_taken_for_it(folder: Path) ->
     with running_demo.known(**ADDRESSES):
         demo = running_demo.found()
         assert demo is not None
-        file = folder / "demo.json"
+        file = folder / FILE
         file.write_text(file.read_text().replace(demo.began, "1"))
         assert running_demo.found() is None
 
 
-@pytest.mark.parametrize("name", ["demo.json", "."])
-def test_what_others_may_write_or_read_is_not_believed(folder: Path, name: str) -> None:
+@pytest.mark.parametrize("which", ["the file", "its folder"])
+def test_what_others_may_write_or_read_is_not_believed(folder: Path, which: str) -> None:
+    name = FILE if which == "the file" else "."
     with running_demo.known(**ADDRESSES):
         (folder / name).chmod(0o770)
         assert running_demo.found() is None
@@ -73,26 +76,45 @@ def test_what_others_may_write_or_read_is_not_believed(folder: Path, name: str) 
 
 def test_a_link_is_not_followed(folder: Path, tmp_path: Path) -> None:
     with running_demo.known(**ADDRESSES):
-        (folder / "demo.json").rename(tmp_path / "elsewhere")
-        (folder / "demo.json").symlink_to(tmp_path / "elsewhere")
+        (folder / FILE).rename(tmp_path / "elsewhere")
+        (folder / FILE).symlink_to(tmp_path / "elsewhere")
         assert running_demo.found() is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}', "null"])
 def test_a_broken_file_is_no_demo(folder: Path, text: str) -> None:
     with running_demo.known(**ADDRESSES):
-        (folder / "demo.json").write_text(text)
+        (folder / FILE).write_text(text)
         assert running_demo.found() is None
 
 
-def test_the_demo_that_was_started_last_is_the_one_and_its_end_is_not_that_of_another(folder: Path) -> None:
+def test_of_two_demos_the_last_one_is_found_and_the_other_when_that_has_ended(folder: Path) -> None:
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        with running_demo.known(**ADDRESSES):
+            first = running_demo.found()
+            assert first is not None
+            newer = replace(first, pid=other.pid, began=running_demo.began(other.pid), redis_tag="newer")
+            file = folder / f"demo-{other.pid}.json"
+            file.touch(0o600)
+            file.write_text(json.dumps(asdict(newer)))
+            later = (folder / FILE).stat().st_mtime_ns + 1
+            os.utime(file, ns=(later, later))
+            assert running_demo.found() == newer
+            other.communicate(b"\n")
+            assert running_demo.found() == first
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_what_was_left_behind_is_taken_away_by_the_next_demo(folder: Path) -> None:
     with running_demo.known(**ADDRESSES):
-        first = running_demo.found()
-        assert first is not None
-        newer = replace(first, redis_tag="newer")
-        file = folder / "demo.json"
-        file.write_text(file.read_text().replace('"demo"', '"newer"'))
-    assert running_demo.found() == newer
+        left = folder / "demo-1.json"
+        left.write_text((folder / FILE).read_text().replace(f'"pid": {os.getpid()}', '"pid": 1'))
+    with running_demo.known(**ADDRESSES):
+        assert not left.exists()
+        assert running_demo.found() is not None
 
 
 def test_commands_without_settings_use_it_and_say_so(capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,6 +127,8 @@ def test_commands_without_settings_use_it_and_say_so(capsys: pytest.CaptureFixtu
 def test_what_is_given_is_what_is_used(capsys: pytest.CaptureFixture[str]) -> None:
     with running_demo.known(**ADDRESSES):
         assert Streams(redis_url=LOCAL).redis_url == LOCAL
+        tagged = Streams(redis_tag="prod")
+        assert (tagged.redis_url, tagged.redis_tag) == (LOCAL, "prod"), "an act meant for another must not reach it"
         assert Source(console="http://console").console == "http://console"
     assert capsys.readouterr().err == ""
 

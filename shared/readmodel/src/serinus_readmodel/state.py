@@ -33,6 +33,13 @@ _BLIND = {
 }
 
 
+WORDS = (
+    "aborting", "abort", "analysis stalled", "paused", "pods not ready", "Argo is stuck", "needs approval", "on hold",
+    "maximum time reached", *dict.fromkeys(_BLIND.values()), "analysing", "settling", "starting", "proceed", *_ENDED,
+)  # fmt: skip
+"""All that a state may be called, what is urgent first."""
+
+
 def state_of(view: RunView, now: Millis) -> State:
     """The word that stands beside the name of a run."""
     if view.observed.outcome:
