@@ -259,6 +259,18 @@ def test_a_new_pod_that_was_hidden_from_its_snapshot_counts_from_zero() -> None:
     assert of_canary(steady("checkout-new-1", 140), born, pods=pods) == (0, 120 + 140)
 
 
+@pytest.mark.parametrize("created", [30, 35, 39])
+@pytest.mark.parametrize("every", [2, 5, 15])
+def test_a_series_of_which_first_the_zero_of_its_creation_can_be_read_is_counted_once(created: int, every: int) -> None:
+    pods = (*BOTH, Pod(name="checkout-new-2", arm="canary", started=FLOOR + 26_000, ready=True))
+    after = range(40, 191, 10)
+    ok = line("checkout-new-2", "200", (27, 50, 0), *((at, at, 10_000 + at) for at in after))
+    failed = line("checkout-new-2", "503", (created, 50, 0), *((at, at, at - 34) for at in after))
+    lines = [steady("checkout-new-1", 190), ok, failed, CALM]
+    found = taken(lines, pods, range(FLOOR + 45_000, FLOOR + 180_000, 1000 * every))
+    assert counted(found)["canary"][0] == failed.until(found[-1].end)
+
+
 def test_a_pod_that_starts_before_a_window_and_is_scraped_first_inside_it_counts_from_zero() -> None:
     pods = (*BOTH, Pod(name="checkout-new-2", arm="canary", started=FLOOR + 12_000, ready=True))
     born = line("checkout-new-2", "200", *((at, at, at) for at in range(25, 141, 10)))

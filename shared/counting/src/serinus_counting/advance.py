@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from serinus_contracts.base import Millis
 
 from serinus_counting.progress import NOTHING, Mark, Progress, hidden_ms, lookback_ms, series_key, target_key
-from serinus_counting.resets import SAME_SCRAPE, Process
+from serinus_counting.resets import SAME_SCRAPE, Process, at_each_scrape
 from serinus_counting.series import Series, Target
 from serinus_counting.stretch import Stretch
 
@@ -68,7 +68,7 @@ def _keep(kept: dict[str, Millis], process: Process, stretch: Stretch, end: Mill
     at = bisect_right(scrapes, end - young_ms) - 1
     steady = not young_ms or (at >= 0 and scrapes[at] > end - back_ms)
     for one in process.series:
-        if steady and not had and len(one.times) == len(scrapes) and id(one) not in stretch.of_series:
+        if steady and not had and at_each_scrape(one, process) and id(one) not in stretch.of_series:
             number += one.times[0] <= end
             continue
         key, last = series_key(one), min(one.times[-1], stretch.of(one).end)

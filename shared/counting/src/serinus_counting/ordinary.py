@@ -15,7 +15,7 @@ from serinus_counting.layout import EVENT, NO_EDGE, TRIAL, Group, Layout, layout
 from serinus_counting.metric_window import MetricWindow
 from serinus_counting.progress import Progress
 from serinus_counting.quality import Quality
-from serinus_counting.resets import Process, Span, counted_samples, processes
+from serinus_counting.resets import Process, Span, at_each_scrape, counted_samples, processes
 from serinus_counting.series import Series, Target, with_pods
 from serinus_counting.steps import Step, missing, newest, next_step, uncounted
 from serinus_counting.tallies import ARMS, as_distribution, as_proportion, by_segment
@@ -93,7 +93,7 @@ def _step(
     found: Mapping[Target, Process],
 ) -> Step | None:
     """What is counted now, None where that is not the same for all series of a process, or nothing is."""
-    if any(len(one.times) != len(found[one.target].scrapes) for one in firsts):
+    if not all(at_each_scrape(one, found[one.target]) for one in firsts):
         return None
     if missing(asked, by_arm, firsts):
         return None

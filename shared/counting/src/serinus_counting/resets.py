@@ -135,6 +135,14 @@ def _created(members: Sequence[Series]) -> set[int]:
     return {members[i].times[0] for i in born} - counted
 
 
+def at_each_scrape(series: Series, process: Process) -> bool:
+    """Whether the series has one sample of each scrape of its process, and no other, at the time of that scrape.
+
+    As many samples as scrapes say nothing: of a scrape may be two or none, and one may be of the series' creation.
+    """
+    return series.times == process.scrapes
+
+
 def _number(scrapes: Sequence[int], time: int) -> int:
     """Of the scrape that a sample of this time belongs to."""
     return bisect_right(scrapes, time) - 1
