@@ -1,18 +1,22 @@
 """The commit of verdicts, on a real server."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
-from redis.exceptions import ResponseError
+from redis.exceptions import ReadOnlyError, ResponseError
 from serinus_analyzer.adapters.evidence import RedisEvidence
 from serinus_analyzer.use_cases.ports import Commit
 from serinus_contracts import Keys, VerdictReached, from_entry
 from serinus_contracts.streams import ANALYZER_GROUP
 from serinus_judging.run_record import RunRecord
+from serinus_runtime.redis import connected
 from serinus_runtime.streams import ensure_group
 
+from tests.servers import RedisServer, redis_binary
 from tests.support import RUN, verdict, written_verdict
+from tests.topologies import started
 
 pytestmark = pytest.mark.anyio
 AFTER = RunRecord(
@@ -159,3 +163,18 @@ async def test_what_redis_refuses_of_one_run_is_raised_and_keeps_no_other_from_b
         await evidence.commit(commits)
     assert await evidence.load(["run-0", "run-2"]) == {"run-0": AFTER, "run-2": AFTER}
     assert await pending(client, keys) == 1
+
+
+async def test_a_server_that_has_become_a_replica_refuses_the_whole_call_so_that_its_client_connects_anew(
+    tmp_path: Path, keys: Keys
+) -> None:
+    with started(RedisServer(redis_binary(), tmp_path)) as server:
+        async with connected(server.url) as own:
+            evidence = RedisEvidence(own, keys, clock=lambda: 5, max_entries=100)
+            (entry,) = await delivered(own, keys, 1)
+            commits = [Commit(RUN.id, RunRecord(), AFTER, [written_verdict()], [entry])]
+            await own.execute_command("REPLICAOF", "127.0.0.1", "1")  # type: ignore[no-untyped-call]
+            with pytest.raises(ReadOnlyError):
+                await evidence.commit(commits)
+            await own.execute_command("REPLICAOF", "NO", "ONE")  # type: ignore[no-untyped-call]
+            assert await evidence.commit(commits) == [True]

@@ -33,6 +33,11 @@ local function commit(evidence, run)
   return 1
 end
 
+-- What Redis says of itself is about all runs: as an error of the whole call its client knows it, and connects anew where
+-- a server has become a replica.
+local OF_SERVER = {BUSY = true, CLUSTERDOWN = true, LOADING = true, MASTERDOWN = true, MISCONF = true, NOPERM = true,
+                   NOREPLICAS = true, OOM = true, READONLY = true}
+
 local results = {}
 for number = 3, #KEYS do
   local run = {through = ARGV[at], verdicts = {}}
@@ -45,7 +50,8 @@ for number = 3, #KEYS do
   -- What one run cannot have written must not keep the others from it.
   local ok, result = pcall(commit, KEYS[number], run)
   if not ok then result = type(result) == 'table' and result.err or tostring(result) end
-  if not ok and string.find(result, '^OOM') then return redis.error_reply(result) end
+  local word = not ok and string.match(result, '%u%u%u+')
+  if word and OF_SERVER[word] then return redis.error_reply(word .. ' ' .. result) end
   results[#results + 1] = result
 end
 return results
