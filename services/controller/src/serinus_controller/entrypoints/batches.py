@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 from serinus_contracts import CommandIssued, VerdictReached
+from serinus_contracts.described import whole
 from serinus_contracts.envelope import CloudEvent
 from serinus_runtime.complaints import Complaints
 
@@ -11,9 +12,16 @@ S = TypeVar("S", VerdictReached, CommandIssued)
 
 
 def foremost(verdicts: Iterable[CloudEvent[VerdictReached]]) -> list[CloudEvent[VerdictReached]]:
-    """One for each run, aborts first: an abort matters most, else the newest; a hold and a proceed do not stay."""
-    ordered = sorted(verdicts, key=lambda one: (one.data.verdict == "abort", one.data.end))
-    kept = {one.data.run.id: one for one in ordered}
+    """One for each run, aborts first: an abort matters most, else the newest; a hold and a proceed do not stay.
+    What it leaves out it has as those before it told."""
+    known = dict[str, VerdictReached]()
+    events = list[CloudEvent[VerdictReached]]()
+    for one in sorted(verdicts, key=lambda one: one.data.end):
+        # The first of a stage leaves nothing out, and may be among those that do not stay.
+        run = one.data.run.id
+        known[run] = whole(one.data, known.get(run))
+        events.append(one.model_copy(update={"data": known[run]}))
+    kept = {one.data.run.id: one for one in sorted(events, key=lambda one: one.data.verdict == "abort")}
     return sorted(kept.values(), key=lambda one: one.data.verdict != "abort")
 
 
