@@ -124,6 +124,15 @@ async def test_the_password_in_a_providers_address_is_in_no_sentence() -> None:
     assert "planted" not in str(refused.value)
 
 
+async def test_a_connection_that_is_cut_is_named_where_its_error_has_no_text() -> None:
+    def cut(request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadError("", request=request)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(cut)) as http:
+        with pytest.raises(ProviderError, match=r"is not reachable: ReadError$"):
+            (await Prometheus(http, "http://prometheus", timeout=1).samples(Selector.parse("up"), 1, 1)).read()
+
+
 async def test_native_histograms_come_with_their_buckets() -> None:
     found = {"count": "7", "sum": "1.5", "buckets": [[0, "0.5", "1", "3"], [0, "1", "2", "4"]]}
     result = [{"metric": {"pod": "a"}, "histograms": [[1.5, found], [3, {"count": "0", "sum": "0"}]]}]

@@ -161,7 +161,10 @@ async def endpoint(client: httpx.AsyncClient, url: str) -> Check:
         answer = await client.get(url, follow_redirects=True, timeout=10)
     except httpx.HTTPError as error:
         return Check(
-            name, "failed", f"{shown}: {error or type(error).__name__}", "start serinus-console, or fix the address"
+            name,
+            "failed",
+            f"{shown}: {str(error) or type(error).__name__}",
+            "start serinus-console, or fix the address",
         )
     if answer.status_code != 200:
         return Check(

@@ -128,7 +128,7 @@ class Prometheus:
         except (httpx.TimeoutException, TimeoutError):
             raise ProviderError(f"Prometheus did not answer within {self._timeout:g} s") from None
         except httpx.HTTPError as error:
-            raise ProviderError(f"Prometheus is not reachable: {error or type(error).__name__}") from error
+            raise ProviderError(f"Prometheus is not reachable: {str(error) or type(error).__name__}") from error
 
 
 def _version(about: Any) -> str | None:

@@ -37,7 +37,7 @@ async def asked(client: httpx.AsyncClient, request: httpx.Request, *, who: str, 
     except (httpx.TimeoutException, TimeoutError):
         raise ProviderError(f"{who} did not answer within {timeout:g} s") from None
     except httpx.HTTPError as error:
-        raise ProviderError(f"{who} is not reachable: {error or type(error).__name__}") from error
+        raise ProviderError(f"{who} is not reachable: {str(error) or type(error).__name__}") from error
     found = bytes(body)
     if response.status_code >= 400:
         found = masked(found.decode(errors="replace"), response.request).encode()
