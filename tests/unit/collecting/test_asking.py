@@ -1,6 +1,8 @@
 """One query for metrics that differ by name alone: the same counts as one by one, and one bad metric costs no other."""
 
 import asyncio
+import os
+import tracemalloc
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
@@ -9,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
+from serinus_collecting import answers, asking
 from serinus_collecting.answers import _of
 from serinus_collecting.asking import REFUSED_SECONDS, Asked, Refusals, grouped, selector_of
 from serinus_collecting.collect_snapshot import SnapshotCollector
@@ -16,6 +19,7 @@ from serinus_collecting.metric_queries import MetricQueries
 from serinus_collecting.ports import Answer, Lease, ProviderError, TooMuchError, Unread, Values
 from serinus_collecting.telemetry import Telemetry
 from serinus_contracts import MetricsCollected, PlanMetric, Selector
+from serinus_counting.kept import Kept
 from serinus_counting.resets import Span
 from serinus_counting.series import Series
 from serinus_counting.windows import RunState
@@ -240,4 +244,21 @@ def test_each_metric_of_a_group_gets_what_its_own_selector_matches(drawn: list[t
         selected = [one for one in everything if all(each.matches(one.labels) for each in selector.all_matchers())]
         for asked in group:
             own = [one for one in everything if all(each.matches(one.labels) for each in asked.selector.all_matchers())]
-            assert list(_of(Answer(selected), asked, whole=True).series) == own
+            assert list(_of(Answer(selected), rule, asked, whole=True).series) == own
+
+
+def test_what_is_kept_of_groups_selectors_and_positions_takes_no_more_than_is_reckoned_for_it() -> None:
+    rule = plan(metrics=tuple(named(name) for name in NAMES))
+    group = [Asked(metric, Span(0, 0, 1), 1, None) for metric in rule.metrics]
+    series = [Series({"__name__": name}, [1], [1.0]) for name in NAMES]
+    positions = Kept[Sequence[int]](2**20, answers._kept._bytes_of)
+    groups, selectors = Kept(2**20, asking._bytes_of_groups), Kept(2**20, asking._bytes_of_selector)
+    tracemalloc.start()
+    try:
+        for number in range(1_000):
+            groups.of(("plan", number), lambda: asking._groups(rule))
+            selectors.of(("plan", number), lambda: asking._either([one.selector for one in group]))
+            positions.of((os.urandom(16), "plan", number), lambda: answers._positions(series, frozenset(NAMES)))
+        assert tracemalloc.get_traced_memory()[0] < 3 * 2**20
+    finally:
+        tracemalloc.stop()

@@ -84,6 +84,15 @@ def test_a_sample_that_was_stored_twice_is_read_once() -> None:
     assert (one.times, one.values) == ([1_000, 2_000, 3_000], [3.0, 5.0, 7.0])
 
 
+@given(st.permutations(range(8)))
+def test_series_that_a_server_writes_in_any_order_are_read_in_one_and_have_one_name(order: list[int]) -> None:
+    items = [{"metric": {"__name__": "x", "pod": f"{at % 3}", "code": f"{at}"}, "values": [[1, f"{at}"]]}
+             for at in range(8)]  # fmt: skip
+    read_at_once = _answer({"resultType": "matrix", "result": items}, ())
+    assert _answer({"resultType": "matrix", "result": [items[at] for at in order]}, ()) == read_at_once
+    assert _answer({"resultType": "matrix", "result": items[1:]}, ()).labels != read_at_once.labels
+
+
 def test_an_answer_that_its_cluster_calls_partial_has_a_warning() -> None:
     body = {"status": "success", "isPartial": True, "data": {"resultType": "matrix", "result": []}}
     assert read(200, json.dumps(body).encode())[1] == ["the answer is partial"]

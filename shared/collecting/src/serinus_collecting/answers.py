@@ -22,8 +22,8 @@ from serinus_counting.windows import RunState, span
 from serinus_collecting.asking import Asked
 from serinus_collecting.ports import Answer, ProviderError, Unread
 
-# Of the positions that are kept, four bytes each.
-MAX_POSITIONS = 1_000_000
+# Of the positions that are kept, four each.
+MAX_BYTES = 8 * 2**20
 
 
 class MetricCounts(NamedTuple):
@@ -55,7 +55,7 @@ def count_each(
     if found.warnings:
         raise ProviderError("; ".join(found.warnings))
     reach = max(one.reach_ms for one in group)
-    return [_counted(_of(found, one, one.reach_ms == reach), state, plan, one, False) for one in group]
+    return [_counted(_of(found, plan, one, one.reach_ms == reach), state, plan, one, False) for one in group]
 
 
 def _counted(found: Answer, state: RunState, plan: AnalysisPlan, asked: Asked, last: bool) -> MetricCounts | Millis:
@@ -87,18 +87,18 @@ def _series(metric: PlanMetric, answer: Answer) -> Sequence[Series]:
     return [*answer.series, *native(answer.histograms)]
 
 
-_kept: Kept[Sequence[int]] = Kept(MAX_POSITIONS)
+_kept: Kept[Sequence[int]] = Kept(MAX_BYTES, lambda positions: 4 * len(positions))
 
 
-def _of(found: Answer, asked: Asked, whole: bool) -> Answer:
+def _of(found: Answer, plan: AnalysisPlan, asked: Asked, whole: bool) -> Answer:
     """What of an answer belongs to one metric, as far back as it was to reach, or the `whole` time."""
     names = asked.selector.names
     assert names is not None, "it would not be in a group"
     made = partial(_positions, found.series, names)
-    positions = made() if found.labels is None else _kept.of((found.labels, names), len(found.series), made)
+    labels = None if found.labels is None else (found.labels, plan.digest, asked.metric.name)
+    positions = made() if labels is None else _kept.of(labels, made)
     series = [found.series[at] for at in positions]
     histograms = [one for one in found.histograms if one.labels.get("__name__") in names]
-    labels = None if found.labels is None else (found.labels, names)
     if whole:
         return Answer(series, histograms=histograms, labels=labels)
     begin = asked.window.end - asked.reach_ms

@@ -17,12 +17,21 @@ from serinus_counting.windows import RunState, reach_ms
 # A provider that refused a query for what it asks for is asked so again after this.
 REFUSED_SECONDS = 600.0
 MAX_REFUSALS = 10_000
-# Of plans whose groups are kept.
-MAX_METRICS = 20_000
+# Of the groups of plans that are kept, and as much of selectors.
+MAX_BYTES = 8 * 2**20
 
 
-_grouping: Kept[dict[str, Hashable]] = Kept(MAX_METRICS)
-_selectors: Kept[Selector] = Kept(MAX_METRICS)
+def _bytes_of_groups(groups: dict[str, Hashable]) -> int:
+    matchers = [of if isinstance(of, frozenset) else () for of in groups.values()]
+    return sum(600 + sum(300 + sum(map(len, matcher)) for matcher in found) for found in matchers)
+
+
+def _bytes_of_selector(selector: Selector) -> int:
+    return 1500 + sum(1000 + len(one.value) for one in selector.matchers)
+
+
+_grouping: Kept[dict[str, Hashable]] = Kept(MAX_BYTES, _bytes_of_groups)
+_selectors: Kept[Selector] = Kept(MAX_BYTES, _bytes_of_selector)
 
 
 class Asked(NamedTuple):
@@ -49,7 +58,7 @@ class Asked(NamedTuple):
 
 def grouped(plan: AnalysisPlan, asked: Sequence[Asked]) -> Sequence[Sequence[Asked]]:
     """The same metrics by the query that can answer them."""
-    group_of = _grouping.of(plan.digest, len(plan.metrics), partial(_groups, plan))
+    group_of = _grouping.of(plan.digest, partial(_groups, plan))
     groups: dict[Hashable, list[Asked]] = {}
     for one in asked:
         groups.setdefault(group_of[one.metric.name], []).append(one)
@@ -76,7 +85,7 @@ def _common(selector: Selector) -> Hashable:
 def selector_of(plan: AnalysisPlan, group: Sequence[Asked]) -> Selector:
     """One that selects the series of all of a group and no others."""
     made = partial(_either, [one.selector for one in group])
-    return _selectors.of((plan.digest, tuple([one.metric.name for one in group])), len(group), made)
+    return _selectors.of((plan.digest, tuple([one.metric.name for one in group])), made)
 
 
 def _either(selectors: Sequence[Selector]) -> Selector:

@@ -198,12 +198,17 @@ def _answer(data: Any, warnings: Sequence[str]) -> Answer:
         histograms = [_histogram(item) for item in data["result"] if item.get("histograms")]
     except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
         raise ProviderError(f"Prometheus' answer has an unknown form: {type(error).__name__}: {error}") from None
-    shown = [one for one in series if one.times]
-    return Answer(shown, warnings, [one for one in histograms if one.times], _digest(shown))
+    shown, name = _in_order([one for one in series if one.times])
+    return Answer(shown, warnings, [one for one in histograms if one.times], name)
 
 
-def _digest(series: Sequence[Series]) -> bytes:
-    return blake2b(orjson.dumps([one.labels for one in series]), digest_size=16).digest()
+def _in_order(series: Sequence[Series]) -> tuple[Sequence[Series], bytes]:
+    """The series in an order that their labels give, since VictoriaMetrics writes them as its workers come to an end,
+    and a digest of all labels."""
+    written = [orjson.dumps(one.labels) for one in series]
+    places = sorted(range(len(series)), key=written.__getitem__)
+    digest = blake2b(b"".join([written[at] for at in places]), digest_size=16).digest()
+    return [series[at] for at in places], digest
 
 
 def _values(data: Any, warnings: Sequence[str]) -> Values:

@@ -18,8 +18,8 @@ from serinus_counting.misread import status_in_words
 from serinus_counting.series import Series, Target, with_one_spelling, with_pods
 from serinus_counting.tallies import ARMS, shared_edges
 
-# Of all layouts that are kept, some thirty bytes each.
-MAX_SERIES_KEPT = 1_000_000
+# Of all layouts that are kept, in each process that counts.
+MAX_BYTES = 32 * 2**20
 EVENT, TRIAL = 1, 2
 NO_EDGE = 255
 
@@ -47,7 +47,13 @@ class Layout:
     characters: int
 
 
-_kept: Kept[Layout | None] = Kept(MAX_SERIES_KEPT)
+def _bytes_of(layout: Layout | None) -> int:
+    if layout is None:
+        return 0
+    return 200 * len(layout.groups) + 8 * layout.series + 40 * len(layout.edges)
+
+
+_kept: Kept[Layout | None] = Kept(MAX_BYTES, _bytes_of)
 
 
 def layout_of(
@@ -60,7 +66,7 @@ def layout_of(
     if not isinstance(metric.source, Counted | Bucketed):
         return None
     made = partial(_laid_out, plan, metric, series)
-    return made() if labels is None else _kept.of((plan.digest, metric.name, labels), len(series), made)
+    return made() if labels is None else _kept.of((plan.digest, metric.name, labels), made)
 
 
 def by_arms(plan: AnalysisPlan, metric: PlanMetric, series: Sequence[Series]) -> Mapping[Arm, Sequence[Series]]:
