@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NoReturn, get_type_hints
 
 import typer
 
@@ -30,6 +30,8 @@ WIDE = 250
 class Streams:
     """The Redis that the services use."""
 
+    finds_demo: ClassVar[bool] = True
+
     redis_url: Annotated[
         str,
         typer.Option(
@@ -44,7 +46,7 @@ class Streams:
 
     def __post_init__(self) -> None:
         # Who gives one of them does not mean the demo.
-        if self.redis_url or self.redis_tag:
+        if self.redis_url or self.redis_tag or not self.finds_demo:
             url, tag = self.redis_url or LOCAL, self.redis_tag or TAG
         else:
             url, tag = self._local()
@@ -89,6 +91,20 @@ class Source(Streams):
     def __post_init__(self) -> None:
         if not self.console:
             super().__post_init__()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterSource(Source):
+    """Likewise beside a cluster, which is the user's own: the Redis of a demo would be that of another."""
+
+    finds_demo: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterStreams(Streams):
+    """Likewise without a console."""
+
+    finds_demo: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from serinus import running_demo
 from serinus.app import app
-from serinus.options import LOCAL, Source, Streams
+from serinus.options import LOCAL, ClusterSource, ClusterStreams, Source, Streams
 from typer.testing import CliRunner
 
 ADDRESSES = {
@@ -122,6 +122,12 @@ def test_commands_without_settings_use_it_and_say_so(capsys: pytest.CaptureFixtu
     with running_demo.known(**ADDRESSES):
         assert (Streams().redis_url, Streams().redis_tag) == ("redis://127.0.0.1:16379/0", "demo")
         assert "using the demo that runs here, redis://127.0.0.1:16379/0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", [ClusterSource, ClusterStreams])
+def test_what_reads_a_cluster_too_does_not_take_the_redis_of_a_demo_for_that_clusters(kind: type[Streams]) -> None:
+    with running_demo.known(**ADDRESSES):
+        assert (kind().redis_url, kind().redis_tag) == (LOCAL, "serinus")
 
 
 def test_what_is_given_is_what_is_used(capsys: pytest.CaptureFixture[str]) -> None:

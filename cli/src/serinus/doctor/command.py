@@ -24,7 +24,7 @@ from serinus.doctor import provider as provider_checks
 from serinus.doctor.checks import Check
 from serinus.doctor.first_policy import write
 from serinus.doctor.provider import PrometheusOption
-from serinus.options import Access, Output, Providers, Streams, fail, without_password
+from serinus.options import Access, ClusterStreams, Output, Providers, fail, without_password
 from serinus.provider import ADDRESS, ProvidersFile, ReachedProvider, reached
 from serinus.terminal import Terminal, say
 from serinus.validate import read_manifest
@@ -39,7 +39,7 @@ VerdictUrl = Annotated[str, typer.Option("--verdict-url", help="The verdict endp
 
 def doctor(
     access: Access,
-    source: Streams,
+    source: ClusterStreams,
     providers: Providers,
     output: Output,
     rollout: Target = None,
