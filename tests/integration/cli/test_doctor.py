@@ -58,7 +58,8 @@ def test_a_store_of_sums_is_measured_by_the_collectors_own_code(world: World, re
     keys = {"DD-API-KEY": {"secrets": ["of-api"]}, "DD-APPLICATION-KEY": {"secrets": ["of-application"]}}
     datadog = {"url": f"{world.url}/datadog", "api": "datadog", "period": 1, "delay": 2, "http_headers": keys}
     file, policy = tmp_path / "providers.yaml", tmp_path / "policy.yaml"
-    other = datadog | {"http_headers": keys | {"DD-API-KEY": {}}}
+    (tmp_path / "empty").touch()
+    other = datadog | {"http_headers": keys | {"DD-API-KEY": {"files": ["empty"]}}}
     file.write_text(yaml.safe_dump({"providers": {"main": datadog, "other": other}}))
     metric = {"name": "errors", "events": 'http_requests_total{code="500"}', "trials": "http_requests_total"}
     where = {"KUBECONFIG": str(world.kubeconfig), "SERINUS_REDIS_URL": redis_url, "SERINUS_PROVIDERS_FILE": str(file)}

@@ -6,6 +6,7 @@ the file of providers itself is read at start.
 """
 
 import os
+from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -225,6 +226,9 @@ class Provider(Document):
             raise ValueError(f"give at most one of: {', '.join(ways)}")
         if self.url.scheme == "http" and self.tls_config != TlsConfig():
             raise ValueError("tls_config needs an address that begins with https://")
+        names = Counter([name.lower() for name in self.http_headers])
+        if twice := sorted(name for name, number in names.items() if number > 1):
+            raise ValueError(f"http_headers has one header in two spellings: {', '.join(twice)}")
         self._check_api()
         taken = sorted(name for name in self.http_headers if name.lower() in _OURS)
         if taken:
@@ -240,8 +244,8 @@ class Provider(Document):
             raise ValueError("periods of cloudwatch are 1, 5, 10, 20 or 30 seconds, or whole minutes")
         if self.api == "datadog":
             keys = {name.lower(): header for name, header in self.http_headers.items() if name.lower() in _DATADOG_KEYS}
-            if any(header.values for header in keys.values()):
-                raise ValueError("keys of Datadog are secrets: give them by files or secrets, not by values")
+            if any(header.values or not (header.secrets or header.files) for header in keys.values()):
+                raise ValueError("keys of Datadog are secrets: give each by files or secrets, not by values")
             if len(keys) < len(_DATADOG_KEYS) and self.authorization is None:
                 raise ValueError(
                     "api datadog is signed in to by http_headers DD-API-KEY and DD-APPLICATION-KEY, each with files: "

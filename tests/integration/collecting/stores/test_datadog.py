@@ -218,8 +218,24 @@ async def test_one_that_is_away_is_told() -> None:
         ({"api": "datadog"}, "signed in to by http_headers DD-API-KEY and DD-APPLICATION-KEY"),
         (
             {"api": "datadog", "http_headers": {"DD-API-KEY": {"values": ["planted"]}, "dd-application-key": {}}},
-            "keys of Datadog are secrets: give them by files or secrets",
+            "keys of Datadog are secrets: give each by files or secrets",
         ),
+        (
+            {"api": "datadog", "http_headers": {"DD-API-KEY": {}, "DD-APPLICATION-KEY": {"secrets": ["planted"]}}},
+            "keys of Datadog are secrets: give each by files or secrets",
+        ),
+        (
+            {
+                "api": "datadog",
+                "http_headers": {
+                    "DD-API-KEY": {"values": ["planted"]},
+                    "dd-api-key": {"secrets": ["x"]},
+                    "DD-APPLICATION-KEY": {"secrets": ["y"]},
+                },
+            },
+            "http_headers has one header in two spellings: dd-api-key",
+        ),
+        ({"http_headers": {"X-Scope": {}, "x-scope": {}}}, "one header in two spellings: x-scope"),
         ({"period": 60}, "period and delay are for the sums of api datadog and cloudwatch"),
         ({"api": "graphite"}, "'prometheus', 'datadog' or 'cloudwatch'"),
     ],
