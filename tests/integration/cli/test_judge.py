@@ -174,6 +174,16 @@ def test_what_wrong_input_is_answered_with_is_as_it_was(policy: str, tmp_path: P
     assert_golden("judge-wrong", text)
 
 
+def test_an_abort_is_not_lost_with_a_file_that_cannot_be_written(url: str, policy: str, tmp_path: Path) -> None:
+    output, nowhere = tmp_path / "output", str(tmp_path / "nowhere" / "file")
+    files = {"GITHUB_STEP_SUMMARY": nowhere, "GITHUB_OUTPUT": str(output)}
+    ended = judge(url, "bad", "--policy", policy, "-o", "github", **files)
+    assert ended.returncode == 3
+    assert "::error title=Canary regressed" in ended.stdout
+    assert output.read_text().startswith("verdict=abort\n")
+    assert f"error: {nowhere}: No such file or directory" in ended.stderr
+
+
 def test_arms_that_share_a_series_are_refused_at_once(url: str) -> None:
     shared = serinus("judge", "--prometheus", url, "--canary", 'version=~"v1|good"', "--stable", 'version="v1"')
     assert shared.returncode == 2

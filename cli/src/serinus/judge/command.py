@@ -4,6 +4,8 @@ import asyncio
 import logging
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -29,7 +31,7 @@ from serinus.judge.ready import Asked, NothingToJudgeError, Ready, ready
 from serinus.judge.record import Record
 from serinus.judge.session import Session
 from serinus.kept import append_report
-from serinus.options import ABORTED, INCONCLUSIVE, USAGE, Output, fail
+from serinus.options import ABORTED, ERROR, INCONCLUSIVE, USAGE, Output, fail
 from serinus.provider import ADDRESS, ProvidersFile, ReachedProvider, reached
 from serinus.terminal import Terminal, say
 
@@ -192,6 +194,7 @@ class Judgement:
     record: Record | None = None
     _console: Terminal = field(init=False)
     _said: str = ""
+    _unwritten: bool = False
 
     def __post_init__(self) -> None:
         self._console = Terminal(stderr=self.output.data)
@@ -261,7 +264,9 @@ class Judgement:
     def conclude(self) -> None:
         """The end, with its exit code."""
         last = self._end(interrupted=False)
-        raise typer.Exit(CODES[last.verdict] if last else INCONCLUSIVE)
+        code = CODES[last.verdict] if last else INCONCLUSIVE
+        # What was judged is not lost with a file; only who waits for a proceed gets none without what it is to write.
+        raise typer.Exit(code or (ERROR if self._unwritten else 0))
 
     def _end(self, *, interrupted: bool) -> VerdictReached | None:
         """Show and keep what was found."""
@@ -274,18 +279,32 @@ class Judgement:
         report = self.record.report(ended)
         if report is None:
             return last
-        try:
-            if self.record_to is not None:
-                append_report(report, self.record_to)
+        with self._tried():
             if self.output.output == "junit":
                 sys.stdout.write(forms.junit(report))
             elif self.output.output == "github":
-                say(forms.github(report, ended))
+                say(forms.github_annotation(report))
             elif self.output.data:
                 self.output.document(document(report))
-        except OSError as error:
-            fail(f"{error.filename}: {error.strerror}")
+        if self.output.output == "github":
+            with self._tried():
+                forms.github_outputs(report)
+            with self._tried():
+                forms.github_summary(report, ended)
+        if self.record_to is not None:
+            with self._tried():
+                append_report(report, self.record_to)
         return last
+
+    @contextmanager
+    def _tried(self) -> Iterator[None]:
+        """What cannot be written is said, and keeps nothing else from being written."""
+        try:
+            yield
+        except OSError as error:
+            self._unwritten = True
+            text = f" {error.filename or 'standard output'}: {error.strerror or error}"
+            Terminal(stderr=True).print(Text.assemble(("error:", "red"), text), soft_wrap=True)
 
 
 def document(report: Report) -> dict[str, Any]:

@@ -54,15 +54,19 @@ def _arm(arm: Arm | None) -> str:
     return f"{arm.rate} {arm.counts}".strip() if arm else "no requests"
 
 
-def github(report: Report, now: Millis, environment: Mapping[str, str] = os.environ) -> str:
-    """The line that becomes an annotation; summary and outputs go to the files that the runner names, where it does.
-
-    Raises OSError.
-    """
-    assert report.concluded is not None
-    text = markdown(report, now)
-    _append(environment.get("GITHUB_STEP_SUMMARY"), text)
+def github_outputs(report: Report, environment: Mapping[str, str] = os.environ) -> None:
+    """Write the outputs to the file that the runner names, where it does. Raises OSError."""
     _append(environment.get("GITHUB_OUTPUT"), f"verdict={report.concluded}\nsentence={_line(report.why)}\n")
+
+
+def github_summary(report: Report, now: Millis, environment: Mapping[str, str] = os.environ) -> None:
+    """Write the job's summary, as the outputs. Raises OSError."""
+    _append(environment.get("GITHUB_STEP_SUMMARY"), markdown(report, now))
+
+
+def github_annotation(report: Report) -> str:
+    """The line that becomes an annotation."""
+    assert report.concluded is not None
     kind, title = _ANNOTATIONS.get(report.concluded, ("warning", "Canary inconclusive"))
     return f"::{kind} title={title}::{_escaped(report.why)}"
 

@@ -61,7 +61,9 @@ def test_junit_stays_xml_whatever_the_names_hold() -> None:
 def test_github_gets_an_annotation_a_summary_and_outputs(made: Report, line: str, verdict: str, tmp_path: Path) -> None:
     summary, output = tmp_path / "summary", tmp_path / "output"
     environment = {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_OUTPUT": str(output)}
-    assert forms.github(made, BEGAN, environment).startswith(line)
+    assert forms.github_annotation(made).startswith(line)
+    forms.github_outputs(made, environment)
+    forms.github_summary(made, BEGAN, environment)
     assert summary.read_text() == markdown(made, BEGAN)
     assert output.read_text() == f"verdict={verdict}\nsentence={made.why}\n"
 
@@ -69,13 +71,16 @@ def test_github_gets_an_annotation_a_summary_and_outputs(made: Report, line: str
 def test_nothing_that_is_said_can_be_a_second_command_or_output(tmp_path: Path) -> None:
     output = tmp_path / "output"
     wild = BAD.model_copy(update={"why": "a\n::set-env name=X::y\r\nverdict=proceed"})
-    line = forms.github(wild, BEGAN, {"GITHUB_OUTPUT": str(output)})
-    assert "\n" not in line
+    forms.github_outputs(wild, {"GITHUB_OUTPUT": str(output)})
+    assert "\n" not in forms.github_annotation(wild)
     assert [one.partition("=")[0] for one in output.read_text().splitlines()] == ["verdict", "sentence"]
 
 
-def test_outside_of_a_runner_only_the_line_is_made() -> None:
-    assert forms.github(GOOD, BEGAN, {}).startswith("::notice")
+def test_outside_of_a_runner_no_file_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    forms.github_outputs(GOOD, {})
+    forms.github_summary(GOOD, BEGAN, {})
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_report_of_a_judgement_says_what_was_compared_and_no_release() -> None:
