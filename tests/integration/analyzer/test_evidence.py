@@ -165,6 +165,19 @@ async def test_what_redis_refuses_of_one_run_is_raised_and_keeps_no_other_from_b
     assert await pending(client, keys) == 1
 
 
+async def test_evidence_stays_where_its_verdicts_cannot_be_published(
+    evidence: RedisEvidence, client: Any, keys: Keys
+) -> None:
+    (entry,) = await delivered(client, keys, 1)
+    commits = [Commit(RUN.id, RunRecord(), AFTER, [written_verdict()], [entry])]
+    await client.set(keys.stream("verdicts"), "no stream")
+    with pytest.raises(ResponseError, match="WRONGTYPE"):
+        await evidence.commit(commits)
+    assert await evidence.load([RUN.id]) == {RUN.id: RunRecord()}
+    await client.delete(keys.stream("verdicts"))
+    assert await evidence.commit(commits) == [True]
+
+
 async def test_a_server_that_has_become_a_replica_refuses_the_whole_call_so_that_its_client_connects_anew(
     tmp_path: Path, keys: Keys
 ) -> None:

@@ -24,11 +24,12 @@ local function commit(evidence, run)
     if pending.err and not string.find(pending.err, 'NOGROUP') then error(pending.err) end
     if pending.err or #pending == 0 then return -1 end
   end
-  redis.call('HSET', evidence, unpack(ARGV, run.first_field, run.last_field))
-  redis.call('EXPIRE', evidence, seconds)
+  -- First what may be refused: evidence that has moved on would keep a verdict that was not published from ever being.
   for _, verdict in ipairs(run.verdicts) do
     redis.call('XADD', verdicts, 'MAXLEN', '~', most, '*', unpack(ARGV, verdict[1], verdict[2]))
   end
+  redis.call('HSET', evidence, unpack(ARGV, run.first_field, run.last_field))
+  redis.call('EXPIRE', evidence, seconds)
   redis.call('XACK', snapshots, group, unpack(ARGV, run.first_entry, run.last_entry))
   return 1
 end
