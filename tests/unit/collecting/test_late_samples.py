@@ -404,6 +404,83 @@ def test_a_label_that_a_scrape_configuration_sets_in_a_stage_makes_no_counter_ne
     assert counted(found)["canary"] == (120 - lost, 240 - 2 * lost)
 
 
+def relabelled(world: World, draw: Random, at: int, hidden: int, **changed: str) -> list[Line]:
+    """The same lines, those of pods that do not restart near it with other labels from a time on, as new series that
+    are hidden at first."""
+    pods = {pod.name for pod in world.pods if draw.random() < 0.8} - {
+        name for time, name in world.restarts if abs(time - at) < 130_000
+    }
+    found = []
+    for one in world.lines:
+        if one.labels["pod"] not in pods:
+            found.append(one)
+            continue
+        before = [sample for sample in one.samples if sample[0] < at]
+        after, readable = Line(one.labels | changed), 0
+        for time, ready, value in one.samples[len(before) :]:
+            readable = max(readable or time + draw.randint(0, hidden), ready)
+            after.samples.append((time, readable, value))
+        found += [each for each in (Line(one.labels, before), after) if each.samples]
+    return found
+
+
+@settings(max_examples=15)
+@given(st.integers(0, 2**32), st.sampled_from([0, 9_000, SHOWN_MS]), st.sampled_from([10_000, 15_000, 35_000]),
+       st.sampled_from([{"zone": "z"}, {"instance": "10.0.0.7:8080"}]))  # fmt: skip
+def test_a_label_or_address_that_is_set_at_any_time_makes_nothing_count_twice(
+    seed: int, hidden: int, interval: int, changed: dict[str, str]
+) -> None:
+    world = World(seed)
+    draw = Random(seed)
+    at = FLOOR + draw.randrange(60_000, 300_000)
+    lines = relabelled(world, draw, at, hidden, **changed)
+    found = taken(lines, world.pods, range(FLOOR + 41_000, world.end + 120_000, interval), restarts=world.restarts)
+    began = [one.metrics["errors"].window for one in found if one.metrics["errors"].window]
+    have, shown = counted(found), truth(world.lines, began[0].begin if began else world.end)
+    assert all(have[arm][of] <= shown[arm][of] for arm in have for of in (0, 1))
+
+
+@pytest.mark.parametrize("interval", [10, 15])
+@pytest.mark.parametrize("since", [50, 60, 70, 80])
+def test_a_label_that_a_young_pod_gets_at_one_of_its_first_scrapes_makes_none_of_its_counters_new(
+    since: int, interval: int
+) -> None:
+    pods = (*BOTH, Pod(name="checkout-new-2", arm="canary", started=FLOOR + 35_000, ready=True))
+    lines = [steady("checkout-new-1", 140), CALM]
+    for code, first in (("200", 400), ("503", 7)):
+        values = [(at, at, first + at - 40) for at in range(40, 141, 10)]
+        before, after = [one for one in values if one[0] < since], [one for one in values if one[0] >= since]
+        lines += [line("checkout-new-2", code, *before), line("checkout-new-2", code, *after, node_name="n1")]
+    found = taken(lines, pods, [FLOOR + 1000 * at for at in range(45, 200, interval)])
+    assert counted(found)["canary"] == (107, 120 + 500 + 107)
+
+
+def test_a_series_that_ended_before_a_restart_keeps_no_other_from_going_on_under_a_new_label() -> None:
+    restarted = ((FLOOR + 55_000, "checkout-new-1"),)
+    ok = [(at, at, 10_000 + at if at < 60 else at) for at in range(-40, 141, 10)]
+    failed = [(at, at, 900 if at < 60 else at // 10) for at in range(-40, 141, 10) if at < 60 or at >= 90]
+    lines = [CALM]
+    for code, values in (("200", ok), ("503", failed)):
+        before, after = [one for one in values if one[0] < 80], [one for one in values if one[0] >= 80]
+        lines += [line("checkout-new-1", code, *before), line("checkout-new-1", code, *after, team="a")]
+    found = taken(lines, BOTH, TIMES, restarts=restarted)
+    assert "error" not in {one.metrics["errors"].status for one in found}
+    assert counted(found)["canary"] == (14, 30 + 140 + 14)
+
+
+def test_a_label_that_alone_told_counters_apart_and_is_taken_away_is_an_error_that_names_it() -> None:
+    values = [(at, at, 10_000 + at) for at in range(-40, 141, 10)]
+    lines = [line("checkout-new-1", "200", *[one for one in values if one[0] < 70], zone=zone) for zone in "ab"]
+    lines += [line("checkout-new-1", "200", *[one for one in values if one[0] >= 70]), CALM]
+    found = [one.metrics["errors"] for one in taken(lines, BOTH, TIMES) if one.end > FLOOR + 80_000]
+    assert found[0].status == "error"
+    assert found[0].detail == (
+        "the labels of series changed in this stage: zone, which alone told apart counters of pod checkout-new-1, so "
+        "what they counted since cannot be told; counted again from the next stage on"
+    )
+    assert "ok" not in {one.status for one in found}
+
+
 def of_job(job: str, pod: str, first: int, last: int, **other: str) -> Line:
     """A page as one job has read it: one request a second since the floor."""
     return line(pod, "200", *((at, at, 50 + at) for at in range(first, last + 1, 10)), job=job, **other)

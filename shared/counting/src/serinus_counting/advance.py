@@ -5,7 +5,16 @@ from collections.abc import Mapping, Sequence
 
 from serinus_contracts.base import Millis
 
-from serinus_counting.progress import NOTHING, Mark, Progress, hidden_ms, lookback_ms, series_key, target_key
+from serinus_counting.progress import (
+    NOTHING,
+    Mark,
+    Progress,
+    hidden_ms,
+    lookback_ms,
+    series_key,
+    series_keys,
+    target_key,
+)
 from serinus_counting.resets import SAME_SCRAPE, Process, at_each_scrape
 from serinus_counting.series import Series, Target
 from serinus_counting.stretch import Stretch
@@ -72,7 +81,8 @@ def _keep(kept: dict[str, Millis], process: Process, stretch: Stretch, end: Mill
             number += one.times[0] <= end
             continue
         key, last = series_key(one), min(one.times[-1], stretch.of(one).end)
-        kept.pop(key, None)
+        for known in series_keys(one):
+            kept.pop(known, None)
         if last < end - SAME_SCRAPE * scrape_ms:
             kept[key] = max(last, stretch.of(one).begin)
         elif young_ms and one.times[0] <= end:
@@ -105,5 +115,5 @@ def late(target: Target, process: Process, before: Progress) -> tuple[int, Seque
     old, last = mark.end - hidden_ms(before.scrape_ms), mark.end - SAME_SCRAPE * before.scrape_ms
     counted = [one for one in process.series if one.times[0] <= old and one.times[-1] >= last]
     if mark.series:
-        counted = [one for one in counted if series_key(one) not in mark.series]
+        counted = [one for one in counted if mark.series.keys().isdisjoint(series_keys(one))]
     return max(0, len(counted) - mark.number), counted, mark.end

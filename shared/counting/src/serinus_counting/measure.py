@@ -19,7 +19,7 @@ from serinus_counting.misread import counted_twice, status_in_words
 from serinus_counting.ordinary import measure_ordinary
 from serinus_counting.progress import Progress
 from serinus_counting.quality import Quality, blank
-from serinus_counting.renamed import with_one_name
+from serinus_counting.renamed import UnknownNamesError, with_one_name
 from serinus_counting.resets import increase, processes, restarts
 from serinus_counting.series import Series, with_pods
 from serinus_counting.steps import Step, both, missing, newest, next_step, uncounted
@@ -41,11 +41,14 @@ def measure_on(asked: MetricWindow, series: Sequence[Series]) -> tuple[Measureme
 
     Series of neither arm are left out.
     """
-    return measure_ordinary(asked, series) or measure_each(asked, series)
+    try:
+        return measure_ordinary(asked, series) or measure_each(asked, series)
+    except UnknownNamesError as error:
+        return blank(asked.metric, "error", str(error), Quality(len(series))), None
 
 
 def measure_each(asked: MetricWindow, series: Sequence[Series]) -> tuple[Measurement, Progress | None] | Millis:
-    """As `measure_on`, series by series, whatever they show."""
+    """As `measure_on`, series by series, whatever they show. Raises UnknownNamesError."""
     plan, metric, pods, span = asked.plan, asked.metric, asked.pods, asked.span
     by_arm = with_one_name(by_arms(plan, metric, with_pods(series, plan.pod_label(metric))))
     ours = [*by_arm["canary"], *by_arm["stable"]]

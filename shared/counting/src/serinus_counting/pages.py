@@ -37,9 +37,14 @@ def counted_once(found: Mapping[Target, Process], begin: Stretch, end: Millis, s
             spans[ended] = replace(counted, begin=max(counted.begin, until), new=False)
             for series in before.series:
                 others.pop(id(series), None)
+        handed_over = counted.begin if covered else until
         if spans[going].new:
-            handed_over = max(spans[going].begin, counted.begin if covered else until)
-            spans[going] = replace(spans[going], begin=handed_over, new=False)
+            spans[going] = replace(spans[going], begin=max(spans[going].begin, handed_over), new=False)
+        known = {_without_address(one) for one in before.series}
+        for series in after.series:
+            hidden = others.get(id(series))
+            if hidden is not None and hidden.new and _without_address(series) in known:
+                others[id(series)] = replace(hidden, begin=max(series.times[0], handed_over), new=False)
     return Stretch(spans, others)
 
 
@@ -64,12 +69,13 @@ def _pairs(found: Mapping[Target, Process]) -> Iterator[tuple[Target, Target, st
 
 
 def _goes_on(before: Process, after: Process) -> bool:
-    """Whether a page goes on under another address where it ended under one: no counter of it fell. Two addresses that
-    both go on are two pages."""
+    """Whether a page goes on under another address where it ended under one: no counter of it fell, unless it restarted
+    before its end or after its beginning there. Two addresses that both go on are two pages."""
     if before.scrapes[-1] >= after.scrapes[0]:
         return False
-    lasts = {_without_address(one): one.values[-1] for one in before.series}
-    firsts = {_without_address(one): one.values[0] for one in after.series}
+    since, until = max(before.restarts, default=0), min(after.restarts, default=after.scrapes[-1] + 1)
+    lasts = {_without_address(one): one.values[-1] for one in before.series if one.times[-1] >= since}
+    firsts = {_without_address(one): one.values[0] for one in after.series if one.times[0] < until}
     both = lasts.keys() & firsts.keys()
     return bool(both) and all(firsts[page] >= lasts[page] for page in both)
 

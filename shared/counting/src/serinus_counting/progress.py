@@ -15,8 +15,9 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from serinus_contracts.base import Millis
+from serinus_contracts.selector import Labels
 
-from serinus_counting.series import Series
+from serinus_counting.series import Renamed, Series
 
 # A new series can be read so long after its sample at the latest; a snapshot ends one scrape interval ago anyway.
 HIDDEN_MS = 20_000
@@ -124,7 +125,17 @@ def target_key(parts: tuple[str, ...]) -> str:
 
 def series_key(series: Series) -> str:
     """Likewise a series, by its labels."""
-    return target_key(tuple([part for pair in sorted(series.labels.items()) for part in pair]))
+    return _labels_key(series.labels)
+
+
+def series_keys(series: Series) -> Sequence[str]:
+    """By which it may be remembered: by its labels, or else by those that it had before."""
+    key = series_key(series)
+    return (key, _labels_key(series.before)) if isinstance(series, Renamed) else (key,)
+
+
+def _labels_key(labels: Labels) -> str:
+    return target_key(tuple([part for pair in sorted(labels.items()) for part in pair]))
 
 
 def hidden_ms(scrape_ms: int) -> int:

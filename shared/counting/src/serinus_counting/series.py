@@ -33,6 +33,13 @@ class Series:
         return tuple([get(label, "") for label in TARGET_LABELS])
 
 
+@dataclass(frozen=True)
+class Renamed(Series):
+    """One that had these labels `before` its scrape configuration gave it others."""
+
+    before: Labels
+
+
 def with_pods(series: Sequence[Series], label: str) -> Sequence[Series]:
     """The same series, with the pod that a label of another name holds as `pod`."""
     if label == "pod":

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from serinus_contracts.base import Millis
 
-from serinus_counting.progress import MAX_WINDOW_MS, Progress, hidden_ms, lookback_ms, series_key, target_key
+from serinus_counting.progress import MAX_WINDOW_MS, Progress, hidden_ms, lookback_ms, series_keys, target_key
 from serinus_counting.resets import SAME_SCRAPE, Process, Span, knows_base
 from serinus_counting.series import Series, Target
 
@@ -58,7 +58,8 @@ def begins(
         if not mark.series and max([one.times[0] for one in process.series]) <= old:
             continue
         for one in process.series:
-            counted = mark.series.get(series_key(one)) if mark.series else None
+            known = [mark.series[key] for key in series_keys(one) if key in mark.series] if mark.series else []
+            counted = known[0] if known else None
             if counted is not None:
                 others[id(one)] = Span(span.floor, max(counted, oldest), span.end)
             elif old < one.times[0] <= mark.end and mark.end - back_ms >= fetched.since:
