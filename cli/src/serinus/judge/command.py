@@ -97,7 +97,7 @@ def judge(
     ] = False,
     weight: Annotated[
         float | None,
-        typer.Option(min=0, max=100, help="The canary's percent of the traffic: another split is a hold."),
+        typer.Option(min=0.1, max=99.9, help="The canary's percent of the traffic: another split is a hold."),
     ] = None,
     gate: Annotated[
         GateChoice | None,

@@ -29,7 +29,7 @@ MetricStatus = Literal["ok", "settling", "waiting", "no_data", "partial", "error
 MAX_COUNT = 10**12
 """Of one window: what a run adds up of them is exact, and no traffic has as many."""
 
-Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+Count = Annotated[int, Field(le=MAX_COUNT)]
 
 
 class Measured(Contract):
