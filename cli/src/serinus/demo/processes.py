@@ -6,11 +6,33 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 STOP_SECONDS = 6.0
+
+
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """SIGINT and SIGTERM that come meanwhile come at the end: an exception that one raises inside of Popen would leave
+    a process that has begun and that nobody knows."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 @dataclass
@@ -26,7 +48,7 @@ class ManagedProcess:
 
     def start(self) -> None:
         """Begin it, in a session of its own; what it says is appended to its log."""
-        with self.log.open("ab") as log:
+        with self.log.open("ab") as log, held_back():
             # Its own session, so that a Ctrl-C reaches only the demo, which ends the others in order.
             self._process = subprocess.Popen(
                 self.command,
@@ -47,6 +69,11 @@ class ManagedProcess:
     def exited(self) -> bool:
         """Whether it has ended, by itself or by a signal."""
         return self._process is not None and self._process.poll() is not None
+
+    @property
+    def running(self) -> bool:
+        """Whether it has begun and not ended."""
+        return self._process is not None and self._process.poll() is None
 
     def restart(self) -> None:
         """Start it again, as an orchestrator would."""
@@ -86,8 +113,8 @@ class ProcessGroup:
     def start(self, name: str, module: str, *arguments: str, **environment: str) -> ManagedProcess:
         command = [sys.executable, "-m", module, *arguments]
         child = ManagedProcess(name, command, environment, self.folder / f"{name}.log")
-        child.start()
         self.children[name] = child
+        child.start()
         return child
 
     def restart_exited(self) -> list[ManagedProcess]:
@@ -100,7 +127,7 @@ class ProcessGroup:
     def stop(self) -> None:
         """End all, the last started first; those before are told at once, so that nobody waits for another."""
         for child in reversed(self.children.values()):
-            if not child.exited:
+            if child.running:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(child.pid, signal.SIGTERM)
         for child in reversed(self.children.values()):
