@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from serinus_collecting import answers, asking
 from serinus_collecting.answers import _of
-from serinus_collecting.asking import REFUSED_SECONDS, Asked, Refusals, grouped, selector_of
+from serinus_collecting.asking import MAX_REFUSALS, REFUSED_SECONDS, Asked, Refusals, grouped, selector_of
 from serinus_collecting.collect_snapshot import SnapshotCollector
 from serinus_collecting.metric_queries import MetricQueries
 from serinus_collecting.ports import Answer, Lease, ProviderError, TooMuchError, Unread, Values
@@ -181,6 +181,19 @@ def test_a_query_that_was_refused_for_a_limit_is_not_sent_again_for_a_while(refu
     assert sum("|jobs_total" in query for query in limited.asked) == 1
 
 
+def collector_of(server: Server, slots: FairSlots, seconds: float) -> tuple[SnapshotCollector, FakeRegistry]:
+    """One whose queries may take so many seconds, and the run whose first snapshot is due."""
+    server.now = TIMES[0]
+    pods = tuple({pod.name: pod for world in server.worlds.values() for pod in world.pods}.values())
+    state = RunState(observed(pods=pods, stage_started=FLOOR), FLOOR + 10**9, follows=1, scrape_ms=SCRAPE)
+    registry = FakeRegistry(state, plan(metrics=METRICS))
+    queries = MetricQueries({"main": server}, {"main": slots}, Telemetry(CollectorRegistry()), seconds)
+    return SnapshotCollector(registry, queries, allowance_ms=0), registry
+
+
+DUE = Lease(RUN.id, TIMES[0], TIMES[0])
+
+
 def test_a_group_that_takes_too_long_is_asked_one_by_one_within_the_time_of_a_snapshot() -> None:
     class Slow(Server):
         async def samples(self, selector: Selector, end: int, reach_ms: int) -> Unread[Answer]:
@@ -189,17 +202,36 @@ def test_a_group_that_takes_too_long_is_asked_one_by_one_within_the_time_of_a_sn
                 await asyncio.Event().wait()
             return await super().samples(selector, end, reach_ms)
 
-    calm = of_calm()
-    slow = Slow(calm.worlds)
-    registry = FakeRegistry(RunState(observed(), FLOOR + 10**9, follows=1, scrape_ms=SCRAPE), plan(metrics=METRICS))
-    queries = MetricQueries({"main": slow}, {"main": FairSlots(8)}, Telemetry(CollectorRegistry()), 0.2)
-    collector = SnapshotCollector(registry, queries, allowance_ms=0)
-    slow.now = TIMES[0]
-    pods = tuple({pod.name: pod for world in calm.worlds.values() for pod in world.pods}.values())
-    registry.state = replace(registry.state, observed=observed(pods=pods, stage_started=FLOOR))
-    asyncio.run(collector.collect(Lease(RUN.id, TIMES[0], TIMES[0])))
+    slow = Slow(of_calm().worlds)
+    collector, _ = collector_of(slow, FairSlots(8), 1.0)
+    asyncio.run(collector.collect(DUE))
     assert len(slow.asked) >= 4
-    assert len(queries.refusals._until) == 1, "it will be asked one by one for a while"
+    assert len(collector.queries.refusals._until) == 1, "it will be asked one by one for a while"
+
+
+def test_a_group_that_waits_for_a_slot_in_vain_is_no_slow_query_and_its_metrics_do_not_wait_again() -> None:
+    async def waited() -> None:
+        busy = of_calm()
+        slots = FairSlots(1)
+        collector, registry = collector_of(busy, slots, 0.05)
+        async with slots.held("other"):
+            await collector.collect(DUE)
+        assert busy.asked == []
+        assert len(collector.queries.refusals._until) == 0
+        details = {one.detail for _, snapshot, _ in registry.committed for one in snapshot.metrics.values()}
+        assert details == {"provider main had no query slot free for namespace shop within 0.05 s"}
+
+    asyncio.run(waited())
+
+
+def test_of_refused_queries_the_one_that_was_refused_longest_ago_is_forgotten() -> None:
+    refusals = Refusals(clock=lambda: 0.0)
+    for number in range(MAX_REFUSALS):
+        refusals.add(number)
+    refusals.add(0)
+    refusals.add("one more")
+    assert 0 in refusals
+    assert 1 not in refusals
 
 
 NAMED = [

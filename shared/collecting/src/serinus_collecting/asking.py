@@ -108,6 +108,7 @@ class Refusals:
     def add(self, query: Hashable) -> None:
         """It was refused now."""
         self._until[query] = self.clock() + REFUSED_SECONDS
+        self._until.move_to_end(query)
         if len(self._until) > MAX_REFUSALS:
             self._until.popitem(last=False)
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
-from serinus_contracts import AnalysisPlan, History, PlanMetric, Queried, Scalar, Selector
+from serinus_contracts import AnalysisPlan, History, PlanMetric, Queried, Scalar
 from serinus_contracts.base import Millis
 from serinus_contracts.plan import query_digest
 from serinus_contracts.provider_namespaces import ProviderAccess, may_use, refusal
@@ -100,26 +100,28 @@ class MetricQueries:
         counts: Sequence[MetricCounts | Millis | None] = [None] * len(group)
         query = plan.provider, plan.digest, tuple([one.metric.name for one in group])
         if len(group) > 1 and query not in self.refusals:
-            began = time.monotonic()
+            sent: float | None = None
             try:
-                counts = await self._samples(state, plan, selector_of(plan, group), group, until)
+                async with self._asking(plan.provider, state.observed.run.namespace, until, len(group)):
+                    sent = time.monotonic()
+                    counts = await self._samples(state, plan, group)
             except ProviderError as error:
+                if sent is None:  # each by itself would only wait again
+                    return {one.metric.name: MetricCounts(blank(one.metric, "error", str(error))) for one in group}
                 logger.info("%d metrics are asked for one by one: %s", len(group), error)
-                if isinstance(error, TooMuchError) or time.monotonic() - began > self.query_timeout_seconds / 2:
+                if isinstance(error, TooMuchError) or time.monotonic() - sent > self.query_timeout_seconds / 2:
                     self.refusals.add(query)
         singly = [self._measure(state, plan, one, known, until) for one, known in zip(group, counts, strict=True)]
         measured = await asyncio.gather(*singly)
         return {one.metric.name: each for one, each in zip(group, measured, strict=True)}
 
     async def _samples(
-        self, state: RunState, plan: AnalysisPlan, selector: Selector, group: Sequence[Asked], until: float
+        self, state: RunState, plan: AnalysisPlan, group: Sequence[Asked]
     ) -> Sequence[MetricCounts | Millis]:
-        namespace, end = state.observed.run.namespace, group[0].window.end
-        async with self._asking(plan.provider, namespace, until, len(group)):
-            answer = await self.providers[plan.provider].samples(selector, end, max(one.reach_ms for one in group))
-            return await self.offloader.run(
-                namespace, len(answer.body), partial(count_each, answer, state, plan, group)
-            )
+        selector, end = selector_of(plan, group), group[0].window.end
+        answer = await self.providers[plan.provider].samples(selector, end, max(one.reach_ms for one in group))
+        work = partial(count_each, answer, state, plan, group)
+        return await self.offloader.run(state.observed.run.namespace, len(answer.body), work)
 
     async def _measure(
         self, state: RunState, plan: AnalysisPlan, asked: Asked, known: MetricCounts | Millis | None, until: float
@@ -193,18 +195,19 @@ class MetricQueries:
     ) -> AsyncIterator[None]:
         """One query of a namespace for so many metrics, as soon as it is its turn. Raises ProviderError when its time
         is over, or that of the snapshot (of the loop's clock)."""
-        limit, slot = min(self.query_timeout_seconds, until - asyncio.get_running_loop().time()), False
+        limit = min(self.query_timeout_seconds, until - asyncio.get_running_loop().time())
+        why = f"had no query slot free for namespace {namespace}"
         charge(QUERY_MS)
         try:
             async with asyncio.timeout(limit), self.slots[provider].held(namespace, metrics):
-                slot = True
+                why = f"was not asked for namespace {namespace}, since the collector was busy with others,"
                 await self.offloader.turns.next(namespace)
                 self.offloader.turns.charge(namespace, QUERY_MS)
+                why = "did not answer"
                 with self.telemetry.query(provider):
                     yield
         except TimeoutError:
             await self.offloader.turns.next(namespace)  # those that were begun together end together
-            why = "did not answer" if slot else f"had no query slot free for namespace {namespace}"
             raise ProviderError(f"provider {provider} {why} within {max(0, limit):.3g} s") from None
 
 
