@@ -1,23 +1,17 @@
 """The command `serinus judge`."""
 
-import asyncio
 import logging
 import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.live import Live
 from rich.text import Text
 from serinus_collecting.ports import ProviderError
-from serinus_contracts import Matcher, Run, VerdictReached
-from serinus_contracts.base import Millis, parse_duration
-from serinus_contracts.report import Report
+from serinus_contracts import Matcher, Run
+from serinus_contracts.base import parse_duration
 from serinus_contracts.wording import clock
 from serinus_rollouts.resolve import UnfitPolicyError
 from serinus_runtime.clock import now_ms
@@ -25,18 +19,15 @@ from serinus_runtime.clock import now_ms
 from serinus import plans
 from serinus.cluster import run as run_to_the_end
 from serinus.doctor.provider import PrometheusOption
-from serinus.judge import forms, show
+from serinus.judge import show
 from serinus.judge.arms import OverlapError, TwoArms, matchers, shown
+from serinus.judge.judgement import Judgement
 from serinus.judge.ready import Asked, NothingToJudgeError, Ready, ready
 from serinus.judge.record import Record
 from serinus.judge.session import Session
-from serinus.kept import append_report
-from serinus.options import ABORTED, ERROR, INCONCLUSIVE, USAGE, Output, fail
+from serinus.options import USAGE, Output, fail
 from serinus.provider import ADDRESS, ProvidersFile, ReachedProvider, reached
-from serinus.terminal import Terminal, say
-
-CODES = {"proceed": 0, "abort": ABORTED, "hold": INCONCLUSIVE}
-REDRAW_SECONDS = 1.0
+from serinus.terminal import Terminal
 
 
 class Form(StrEnum):
@@ -133,25 +124,36 @@ def judge(
     asked = Asked(run, rule, weight, seconds, follow, gate.value if gate else None)
     # What it logs is for operators of a collector; here the verdicts say it.
     logging.getLogger("serinus_collecting").setLevel(logging.CRITICAL)
-    judgement = Judgement(output, record_to)
+    console = Terminal(stderr=output.data)
+    # None before there are series: what is interrupted then has nothing to show.
+    judgements = list[Judgement]()
 
     async def judged() -> None:
         async with reached(prometheus, providers_file, timeout) as provider:
             arms = TwoArms(provider.promql(), canary_labels, stable_labels)
-            found = await judgement.prepared(arms, asked, provider)
+            prepared = await _prepared(arms, asked, provider, console)
+            plan, start = prepared.plan, now_ms()
+            screen = show.Screen(run.name, run.canary_hash, run.stable_hash, provider.shown, plan, start)
+            judgement = Judgement(output, record_to, console, screen, Record(run, plan, start))
+            judgements.append(judgement)
             session = Session(
-                found.plan,
+                plan,
                 run,
                 arms,
-                found.plan.stages[0].maximum,
+                plan.stages[0].maximum,
                 timeout,
-                scrape_ms=found.scrape_ms,
+                scrape_ms=prepared.scrape_ms,
                 told_weight=weight is not None,
             )
             await judgement.follow(session, follow)
 
+    def interrupted() -> None:
+        for judgement in judgements:
+            judgement.interrupted()
+
     signal.signal(signal.SIGTERM, _interrupt)
-    run_to_the_end(judged(), judgement.interrupted)
+    run_to_the_end(judged(), interrupted)
+    (judgement,) = judgements
     judgement.conclude()
 
 
@@ -184,137 +186,20 @@ def _writable(file: Path) -> None:
         fail(f"--record {file}: {error.strerror}", USAGE)
 
 
-@dataclass
-class Judgement:
-    """What is shown and kept of a session."""
+async def _prepared(arms: TwoArms, asked: Asked, provider: ReachedProvider, console: Terminal) -> Ready:
+    """The plan, once there are series; ends the command where there are none."""
 
-    output: JudgeOutput
-    record_to: Path | None
-    screen: show.Screen | None = None
-    record: Record | None = None
-    _console: Terminal = field(init=False)
-    _said: str = ""
-    _unwritten: bool = False
+    def wait(text: str) -> None:
+        console.print(Text(f"{clock(now_ms())}  {text}"), soft_wrap=True)
 
-    def __post_init__(self) -> None:
-        self._console = Terminal(stderr=self.output.data)
-
-    async def prepared(self, arms: TwoArms, asked: Asked, provider: ReachedProvider) -> Ready:
-        """The plan, once there are series; ends the command where there are none."""
-        try:
-            found = await ready(arms, asked, self._wait)
-        except NothingToJudgeError as error:
-            fail(str(error))
-        except UnfitPolicyError as error:
-            fail(str(error), USAGE)
-        except OverlapError as error:
-            fail(str(error), USAGE)
-        except ProviderError as error:
-            fail(f"{provider.shown}: {error}\nGive the address of Prometheus by --prometheus.")
-        for text in found.notes:
-            Terminal(stderr=True).print(show.note(text), soft_wrap=True)
-        began = now_ms()
-        run = asked.run
-        self.screen = show.Screen(run.name, run.canary_hash, run.stable_hash, provider.shown, found.plan, began)
-        self.record = Record(run, found.plan, began)
-        return found
-
-    async def follow(self, session: Session, on: bool) -> None:
-        """Take in verdicts until one ends it, and show them. `on`: a proceed does not."""
-        assert self.screen is not None
-        assert self.record is not None
-        if not self._console.is_terminal:
-            for line in self.screen.head():
-                self._console.print(line, soft_wrap=True)
-            await self._taken(session, on, show.Lines())
-            return
-        with Live(console=self._console, auto_refresh=False, transient=True) as screen:
-            drawing = asyncio.create_task(self._draw(screen))
-            try:
-                await self._taken(session, on, None)
-            finally:
-                drawing.cancel()
-                await asyncio.gather(drawing, return_exceptions=True)
-
-    async def _taken(self, session: Session, on: bool, lines: show.Lines | None) -> None:
-        assert self.record is not None
-        async for verdict in session.verdicts(self.record.began):
-            self.record.add(verdict)
-            for line in lines.of(verdict, now_ms()) if lines else ():
-                self._console.print(line, soft_wrap=True)
-            if verdict.verdict == "abort" or (verdict.verdict == "proceed" and not on):
-                return
-
-    async def _draw(self, screen: Live) -> None:
-        assert self.screen is not None
-        assert self.record is not None
-        while True:
-            screen.update(self.screen.live(self.record.last, now_ms()), refresh=True)
-            await asyncio.sleep(REDRAW_SECONDS)
-
-    def _wait(self, text: str) -> None:
-        if text != self._said:
-            self._said = text
-            self._console.print(Text(f"{clock(now_ms())}  {text}"), soft_wrap=True)
-
-    def interrupted(self) -> None:
-        """Ctrl-C, or a job that is cancelled."""
-        self._end(interrupted=True)
-
-    def conclude(self) -> None:
-        """The end, with its exit code."""
-        last = self._end(interrupted=False)
-        code = CODES[last.verdict] if last else INCONCLUSIVE
-        # What was judged is not lost with a file; only who waits for a proceed gets none without what it is to write.
-        raise typer.Exit(code or (ERROR if self._unwritten else 0))
-
-    def _end(self, *, interrupted: bool) -> VerdictReached | None:
-        """Show and keep what was found."""
-        if self.screen is None or self.record is None:
-            return None
-        ended: Millis = now_ms()
-        last = self.record.last
-        took = (ended - self.screen.began) / 1000
-        self._console.print(show.summary(self.screen, last, took, interrupted))
-        report = self.record.report(ended)
-        if report is None:
-            return last
-        with self._tried():
-            if self.output.output == "junit":
-                sys.stdout.write(forms.junit(report))
-            elif self.output.output == "github":
-                say(forms.github_annotation(report))
-            elif self.output.data:
-                self.output.document(document(report))
-        if self.output.output == "github":
-            with self._tried():
-                forms.github_outputs(report)
-            with self._tried():
-                forms.github_summary(report, ended)
-        if self.record_to is not None:
-            with self._tried():
-                append_report(report, self.record_to)
-        return last
-
-    @contextmanager
-    def _tried(self) -> Iterator[None]:
-        """What cannot be written is said, and keeps nothing else from being written."""
-        try:
-            yield
-        except OSError as error:
-            self._unwritten = True
-            text = f" {error.filename or 'standard output'}: {error.strerror or error}"
-            Terminal(stderr=True).print(Text.assemble(("error:", "red"), text), soft_wrap=True)
-
-
-def document(report: Report) -> dict[str, Any]:
-    """For -o json and yaml: what a script asks for first, then the whole report."""
-    return {
-        "verdict": report.concluded,
-        "why": report.why,
-        "canary": report.run.canary_hash,
-        "stable": report.run.stable_hash,
-        "evaluations": report.evaluations,
-        "evaluated_requests": report.evaluated_requests,
-        "report": report.model_dump(mode="json", exclude_none=True),
-    }
+    try:
+        prepared = await ready(arms, asked, wait)
+    except NothingToJudgeError as error:
+        fail(str(error))
+    except (UnfitPolicyError, OverlapError) as error:
+        fail(str(error), USAGE)
+    except ProviderError as error:
+        fail(f"{provider.shown}: {error}\nGive the address of Prometheus by --prometheus.")
+    for text in prepared.notes:
+        Terminal(stderr=True).print(show.note(text), soft_wrap=True)
+    return prepared

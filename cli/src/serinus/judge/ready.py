@@ -50,18 +50,21 @@ class Asked:
 
 
 async def ready(arms: TwoArms, asked: Asked, tell: Callable[[str], None], patience: float = SERIES_SECONDS) -> Ready:
-    """As soon as one metric has series of both arms, for `patience` seconds at most; `tell` says what is waited for.
+    """As soon as one metric has series of both arms, for `patience` seconds at most; `tell` gets what is waited for, at
+    each change.
 
     Raises NothingToJudgeError, ProviderError, UnfitPolicyError.
     """
-    end = monotonic() + patience
+    end, said = monotonic() + patience, ""
     while True:
         found, lacking = await _looked(arms, asked)
         if found is not None:
             return found
         if monotonic() >= end:
             raise NothingToJudgeError(f"nothing to judge: {lacking}{await _there(arms)}")
-        tell(f"waiting for series: {lacking}")
+        if lacking != said:
+            tell(f"waiting for series: {lacking}")
+            said = lacking
         await asyncio.sleep(ASK_AGAIN_SECONDS)
 
 
