@@ -100,6 +100,27 @@ async def test_whose_snapshots_are_paced_for_good_is_told_why_and_the_way_out_on
     assert len(said) == 3, "it was kept for long"
 
 
+async def test_a_policy_stands_as_paced_for_ten_minutes_after_its_last_slowed_release_has_ended() -> None:
+    tracker = RunTracker(FakeRegistry(), "test", resolving(lambda: [POLICY]))
+    tracker.pods.replace([], namespace="")
+    await tracker.see_all([at()], asked=1, namespace="")
+    (live,) = tracker.runs.values()
+    object.__setattr__(live, "plan", live.plan.model_copy(update={"source": KIND}))
+
+    async def paced() -> Mapping[str, float]:
+        return {"shop": 60.0}
+
+    watch = PaceWatch(tracker, paced)
+    for _ in range(TIMES):
+        await watch.step()
+    await tracker.see_all([], asked=2, namespace="")
+    assert not tracker.runs
+    for number in range(CALM_TIMES):
+        assert list(watch.policies or ()) == ["CanaryPolicy shop/shop"], number
+        await watch.step()
+    assert watch.policies == {}
+
+
 async def test_the_next_release_of_a_rollout_is_told_that_it_is_paced_too() -> None:
     said: list[Notice] = []
     tracker = RunTracker(FakeRegistry(), "test", resolving(lambda: [POLICY], said.append))

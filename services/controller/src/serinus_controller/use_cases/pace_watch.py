@@ -31,6 +31,8 @@ class PaceWatch:
     _steps: int = 0
     _times: Mapping[str, int] = field(default_factory=dict)
     _calm: dict[str, int] = field(default_factory=dict)
+    # By origin, the step at which it was slowed last, and the text: a release is often over before its policy is calm.
+    _slowed: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     async def step(self) -> float:
         """A step for `forever`: an Event on the Rollouts whose interval cannot be kept and on their policies, once
@@ -39,17 +41,20 @@ class PaceWatch:
         self._times = {namespace: self._times.get(namespace, 0) + 1 for namespace in paced}
         runs, notices = dict(self.tracker.runs), self.tracker.resolver.notices
         self._calm = {uid: times + 1 for uid, times in self._calm.items() if uid in runs}
+        self._steps += 1
         for uid, live in runs.items():
             namespace = live.run.namespace
             if self._times.get(namespace, 0) >= TIMES and paced[namespace] > live.plan.interval:
-                notices.tell(_notice(live), SUBJECT)
+                notice = _notice(live)
+                notices.tell(notice, SUBJECT)
                 self._calm[uid] = 0
+                if live.plan.source == KIND:
+                    self._slowed[_origin(live)] = (self._steps, notice.text)
             elif self._calm.get(uid) == CALM_TIMES:
                 notices.settled(uid, SUBJECT)
-        self._steps += 1
+        self._slowed = {origin: last for origin, last in self._slowed.items() if self._steps - last[0] < CALM_TIMES}
         if self._steps >= TIMES:
-            lately = [runs[uid] for uid, times in self._calm.items() if times < CALM_TIMES and uid in runs]
-            self.policies = {_origin(live): _notice(live).text for live in lately if live.plan.source == KIND}
+            self.policies = {origin: text for origin, (_, text) in self._slowed.items()}
         return EVERY_SECONDS
 
 
