@@ -6,11 +6,11 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import StrEnum
-from functools import wraps
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NoReturn, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self, get_type_hints
 
 import typer
 
@@ -30,8 +30,6 @@ WIDE = 250
 class Streams:
     """The Redis that the services use."""
 
-    finds_demo: ClassVar[bool] = True
-
     redis_url: Annotated[
         str,
         typer.Option(
@@ -44,17 +42,22 @@ class Streams:
         str, typer.Option(envvar="SERINUS_REDIS_TAG", help=f"Hash tag of its keys; by default {TAG}.")
     ] = ""
 
-    def __post_init__(self) -> None:
-        # Who gives one of them does not mean the demo.
-        if self.redis_url or self.redis_tag or not self.finds_demo:
-            url, tag = self.redis_url or LOCAL, self.redis_tag or TAG
-        else:
-            url, tag = self._local()
-        object.__setattr__(self, "redis_url", url)
-        object.__setattr__(self, "redis_tag", tag)
+    @property
+    def url(self) -> str:
+        """The address, as it was given; else a running demo's."""
+        return self._used[0]
 
-    def _local(self) -> tuple[str, str]:
-        """Address and tag where none are given; a person is told which those of a demo are."""
+    @property
+    def tag(self) -> str:
+        """The hash tag, as it was given; else a running demo's."""
+        return self._used[1]
+
+    @cached_property
+    def _used(self) -> tuple[str, str]:
+        """Address and tag. Found when they are asked for: not every use of a command reads Redis."""
+        # Who gives one of them does not mean the demo.
+        if self.redis_url or self.redis_tag:
+            return self.redis_url or LOCAL, self.redis_tag or TAG
         from serinus.running_demo import found
 
         demo = found()
@@ -65,12 +68,16 @@ class Streams:
         Terminal(stderr=True).print(f"using the demo that runs here, {demo.redis_url}", soft_wrap=True, style="dim")
         return demo.redis_url, demo.redis_tag
 
+    def beside_cluster(self) -> Self:
+        """Likewise beside a cluster, which is the user's own: the Redis of a demo would be that of another."""
+        return replace(self, redis_url=self.redis_url or LOCAL)
+
     @property
     def redis(self) -> str:
         """The address with its password."""
         from serinus_runtime.address import with_password
 
-        return with_password(self.redis_url, os.environ.get("SERINUS_REDIS_PASSWORD", ""))
+        return with_password(self.url, os.environ.get("SERINUS_REDIS_PASSWORD", ""))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,24 +94,6 @@ class Source(Streams):
         Path | None,
         typer.Option(envvar="SERINUS_TOKEN_FILE", help="File with the bearer token for the console."),
     ] = None
-
-    def __post_init__(self) -> None:
-        if not self.console:
-            super().__post_init__()
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClusterSource(Source):
-    """Likewise beside a cluster, which is the user's own: the Redis of a demo would be that of another."""
-
-    finds_demo: ClassVar[bool] = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClusterStreams(Streams):
-    """Likewise without a console."""
-
-    finds_demo: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, kw_only=True)

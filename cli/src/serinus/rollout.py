@@ -21,7 +21,7 @@ from serinus_rollouts.rollout import RolloutView
 from serinus.board import BoardError
 from serinus.cluster import Cluster, path, run, with_cluster
 from serinus.connect import opened
-from serinus.options import ABORTED, ERROR, INCONCLUSIVE, USAGE, Access, ClusterSource, Output, fail
+from serinus.options import ABORTED, ERROR, INCONCLUSIVE, USAGE, Access, Output, Source, fail
 from serinus.terminal import Terminal
 
 POLL = 0.5
@@ -37,7 +37,7 @@ def rollout(
     name: Name,
     image: Image,
     access: Access,
-    source: ClusterSource,
+    source: Source,
     output: Output,
     wait: Wait = False,
     container: Container = "",
@@ -61,7 +61,7 @@ def rollout(
         end = End("set", 0, "")
         if wait:
             follower = Follower(cluster, place, change, console)
-            end = await follower.follow(source, seconds)
+            end = await follower.follow(source.beside_cluster(), seconds)
             console.print(f"{end.outcome}: {end.why}")
         if quiet:
             output.document({"rollout": "/".join(place), "image": image, "outcome": end.outcome, "why": end.why})
@@ -173,7 +173,7 @@ class Follower:
     _said: str = ""
     _reads: bool = False
 
-    async def follow(self, source: ClusterSource, seconds: float) -> End:
+    async def follow(self, source: Source, seconds: float) -> End:
         """Follow until the run ends, or for so many seconds."""
         last = time.monotonic() + seconds
         end: End | None = None
@@ -191,7 +191,7 @@ class Follower:
             await asyncio.gather(reading, return_exceptions=True)
         return await self._explained(source, end) if self._reads else end
 
-    async def _read(self, source: ClusterSource) -> None:
+    async def _read(self, source: Source) -> None:
         """Say what is told of this release, until cancelled or lost; where nobody tells, say so."""
         try:
             async with opened(source) as board, aclosing(board.changes()) as changes:
@@ -248,7 +248,7 @@ class Follower:
         elif isinstance(event, DecisionTaken) and event.actor != "serinus":
             self.console.print(f"{_now()}  {event.detail}")
 
-    async def _explained(self, source: ClusterSource, end: End) -> End:
+    async def _explained(self, source: Source, end: End) -> End:
         """The end with its reason as Serinus knows it."""
         if end.outcome in ("promoted", "aborted"):
             with suppress(BoardError):

@@ -124,7 +124,7 @@ def _why_none(board: Board, source: Source, selection: Selection) -> str:
         return (
             f"No such run. All runs: {', '.join(f'{count} {word}' for word, count in states.most_common()) or 'none'}."
         )
-    where = source.console or f'{without_password(source.redis_url)} (tag "{source.redis_tag}")'
+    where = source.console or f'{without_password(source.url)} (tag "{source.tag}")'
     return f"No runs in {where}. Is a controller running with this Redis and tag, and does a policy match?"
 
 

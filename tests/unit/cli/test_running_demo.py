@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from serinus import running_demo
 from serinus.app import app
-from serinus.options import LOCAL, ClusterSource, ClusterStreams, Source, Streams
+from serinus.options import LOCAL, Source, Streams
 from typer.testing import CliRunner
 
 ADDRESSES = {
@@ -117,24 +117,39 @@ def test_what_was_left_behind_is_taken_away_by_the_next_demo(folder: Path) -> No
         assert running_demo.found() is not None
 
 
-def test_commands_without_settings_use_it_and_say_so(capsys: pytest.CaptureFixture[str]) -> None:
-    assert (Streams().redis_url, Streams().redis_tag) == (LOCAL, "serinus")
+def used(source: Streams) -> tuple[str, str]:
+    return source.url, source.tag
+
+
+def test_commands_without_settings_use_it_and_say_so_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert used(Streams()) == (LOCAL, "serinus")
     with running_demo.known(**ADDRESSES):
-        assert (Streams().redis_url, Streams().redis_tag) == ("redis://127.0.0.1:16379/0", "demo")
-        assert "using the demo that runs here, redis://127.0.0.1:16379/0" in capsys.readouterr().err
+        source = Streams()
+        assert used(source) == ("redis://127.0.0.1:16379/0", "demo")
+        assert source.redis == source.url
+        assert capsys.readouterr().err.count("using the demo that runs here, redis://127.0.0.1:16379/0") == 1
 
 
-@pytest.mark.parametrize("kind", [ClusterSource, ClusterStreams])
+def test_commands_that_read_no_redis_name_no_demo(tmp_path: Path) -> None:
+    file = tmp_path / "reports.jsonl"
+    file.write_text("")
+    with running_demo.known(**ADDRESSES):
+        shown = RUNNER.invoke(app, ["report", "--from", str(file)])
+    assert "has no report" in shown.stderr
+    assert "using the demo" not in shown.output
+
+
+@pytest.mark.parametrize("kind", [Source, Streams])
 def test_what_reads_a_cluster_too_does_not_take_the_redis_of_a_demo_for_that_clusters(kind: type[Streams]) -> None:
     with running_demo.known(**ADDRESSES):
-        assert (kind().redis_url, kind().redis_tag) == (LOCAL, "serinus")
+        assert used(kind().beside_cluster()) == (LOCAL, "serinus")
+        assert used(kind(redis_url="redis://here").beside_cluster()) == ("redis://here", "serinus")
 
 
 def test_what_is_given_is_what_is_used(capsys: pytest.CaptureFixture[str]) -> None:
     with running_demo.known(**ADDRESSES):
-        assert Streams(redis_url=LOCAL).redis_url == LOCAL
-        tagged = Streams(redis_tag="prod")
-        assert (tagged.redis_url, tagged.redis_tag) == (LOCAL, "prod"), "an act meant for another must not reach it"
+        assert Streams(redis_url=LOCAL).url == LOCAL
+        assert used(Streams(redis_tag="prod")) == (LOCAL, "prod"), "an act meant for another must not reach it"
         assert Source(console="http://console").console == "http://console"
     assert capsys.readouterr().err == ""
 

@@ -47,7 +47,7 @@ E = TypeVar("E", bound=Event)
 @asynccontextmanager
 async def streams(source: options.Streams) -> AsyncIterator["Streams"]:
     """Raises BoardError, also for what Redis refuses in its use."""
-    where = f"Redis at {options.without_password(source.redis_url)}"
+    where = f"Redis at {options.without_password(source.url)}"
     fix = "Give its address by --redis-url or SERINUS_REDIS_URL."
     try:
         parse(address := source.redis)
@@ -55,7 +55,7 @@ async def streams(source: options.Streams) -> AsyncIterator["Streams"]:
         raise BoardError(f"{where}: {error}\n{fix}") from error
     try:
         async with connected(address) as client:
-            yield Streams(client, Keys(source.redis_tag))
+            yield Streams(client, Keys(source.tag))
     except ShareIsSentError as error:
         raise BoardError(str(error)) from error
     except OutOfMemoryError as error:

@@ -24,7 +24,7 @@ from serinus.doctor import provider as provider_checks
 from serinus.doctor.checks import Check
 from serinus.doctor.first_policy import write
 from serinus.doctor.provider import PrometheusOption
-from serinus.options import Access, ClusterStreams, Output, Providers, fail, without_password
+from serinus.options import Access, Output, Providers, Streams, fail, without_password
 from serinus.provider import ADDRESS, ProvidersFile, ReachedProvider, reached
 from serinus.terminal import Terminal, say
 from serinus.validate import read_manifest
@@ -39,7 +39,7 @@ VerdictUrl = Annotated[str, typer.Option("--verdict-url", help="The verdict endp
 
 def doctor(
     access: Access,
-    source: ClusterStreams,
+    source: Streams,
     providers: Providers,
     output: Output,
     rollout: Target = None,
@@ -55,8 +55,9 @@ def doctor(
     found: list[Check] = []
 
     async def examine() -> None:
-        keys, where = Keys(source.redis_tag), without_password(source.redis_url)
-        async with connected(source.redis) as client:
+        streams = source.beside_cluster()
+        keys, where = Keys(streams.tag), without_password(streams.url)
+        async with connected(streams.redis) as client:
             found.extend([check async for check in checks.redis(client, keys, where)])
         async with reached(prometheus, providers_file) as provider, httpx.AsyncClient() as http:
             found.extend([check async for check in provider_checks.checks(provider)])
